@@ -1,0 +1,83 @@
+/* compose_chains.c
+ *
+ *     x -> Pad -> Conv 1x1 -> Conv 3x3 -> Conv 1x1 -> y        becomes        x -> Conv 3x3 -> y
+ *
+ * Chains of Conv, Pad, Slice and AveragePool (or Gemm and MatMul) with what lies between them. The
+ * longest chain that is exact and does not cost more than its parts is taken.
+ *
+ * Refused: a border where the outer op's padding is not what the inner ops make of 0 (padded after
+ * padded, a bias before padding), and bad trades such as depthwise then pointwise. */
+#include "lower.h"
+#include "passes.h"
+
+static bool is_root(struct node *node)
+{
+    switch (node->op) {
+    case OP_Conv:
+    case OP_AveragePool:
+    case OP_Pad:
+    case OP_Slice:
+    case OP_Gemm:
+    case OP_MatMul: return true;
+    default: return false;
+    }
+}
+
+static const char *fold_to(struct plan *plan, struct node *node, enum layout layout,
+                           const struct trace_entry *entry, bool *weighted)
+{
+    struct region region = {
+        .plan = plan, .graph = node->graph, .layout = layout, .source = entry->source};
+    region_walk(&region, NULL, 0, &node, 1, true);
+    *weighted = region.principal != NULL;
+    if (!region.principal)
+        return "there is no weight to fold into";
+    struct lowering lowering = {.region = &region,
+                                .source = entry->source,
+                                .form = entry->form,
+                                .type = entry->type,
+                                .sized = entry->sized,
+                                .target = node->outputs[0],
+                                .at = node};
+    struct fusion *fusion;
+    return lower(plan, &lowering, &fusion);
+}
+
+/* Two ops with weights in a row that stay two ops deserve a word. */
+static void refuse_chain(struct plan *plan, struct node *node, enum layout layout,
+                         const char *reason)
+{
+    const struct value *input = node_input(node, 0);
+    struct node *before = input ? input->producer : NULL;
+    if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
+        (is_root(before) || before->op == OP_BatchNormalization))
+        plan_refuse(plan, node, node->outputs[0], reason);
+}
+
+void compose_chains(struct plan *plan)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        struct graph *graph = plan->model->graphs.items[g];
+        struct node **nodes = pass_candidates(plan, graph, is_root, true, &count);
+        for (size_t i = 0; i < count; i++) {
+            struct node *node = nodes[i];
+            bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
+            enum layout layout = matrix ? LAYOUT_MATRIX : LAYOUT_CONV;
+            if (node->removed || !node->outputs[0] || lift_node(node, layout)->reason)
+                continue;
+            const struct trace *trace = lift_trace(node->outputs[0], layout);
+            const char *nearest = trace->count <= 2 ? trace->reason : NULL, *reason = NULL;
+            bool weighted = false;
+            size_t k = trace->count;
+            for (; k > 2; k--) {
+                reason = fold_to(plan, node, layout, &trace->entries[k - 1], &weighted);
+                if (!reason)
+                    break;
+                nearest = weighted ? reason : nearest;
+            }
+            if (k <= 2)
+                refuse_chain(plan, node, layout, nearest);
+        }
+    }
+}

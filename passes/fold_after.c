@@ -1,0 +1,115 @@
+/* fold_after.c
+ *
+ *     x -> Conv -> BatchNormalization -> Mul(c) -> y        becomes        x -> Conv -> y
+ *
+ * Conv, ConvTranspose, Gemm or MatMul with a constant weight, followed by any run of ops that scale
+ * and shift each channel: W * t and b * t + shift, exact with any padding.
+ *
+ * Refused: an op in between that another op reads, constants that are not per channel,
+ * BatchNormalization in training mode, results that are not finite. */
+#include "lower.h"
+#include "passes.h"
+
+static bool is_root(struct node *node)
+{
+    return is_conv_transpose(node) || node->op == OP_Conv || node->op == OP_Gemm ||
+           node->op == OP_MatMul;
+}
+
+static bool scales_or_shifts(const struct node *node)
+{
+    switch (node->op) {
+    case OP_BatchNormalization:
+    case OP_Mul:
+    case OP_Div: return true;
+    default: return false;
+    }
+}
+
+/* A reader that looks like it should fold and does not. */
+static void refuse_readers(struct plan *plan, const struct value *value, enum layout layout)
+{
+    for (const struct use *use = value->uses; use; use = use->next) {
+        struct node *reader = use->reader;
+        if (reader->removed || !scales_or_shifts(reader) || reader->graph != value->graph)
+            continue;
+        const char *reason = lift_node(reader, layout)->reason;
+        if (!reason && value_use_count(value) > 1)
+            reason = "the value it scales is read by other ops too";
+        if (!reason && value->is_output)
+            reason = "the value it scales is a graph output";
+        if (!reason && value->is_annotated)
+            reason = "the value it scales carries a quantization annotation";
+        if (reason)
+            plan_refuse(plan, reader, reader->outputs[0], reason);
+    }
+}
+
+static const char *fold(struct plan *plan, struct node *node, enum layout layout)
+{
+    struct arena *arena = plan->model->arena;
+    struct value *value = node->outputs[0], *source = node->inputs[0];
+    struct affine *after = affine_uniform(arena, 1, 0);
+    const struct step *own = lift_node(node, layout);
+    int32_t type = own->type;
+    struct node *reader;
+    size_t folded = 0;
+    const char *reason = NULL;
+    struct region region = {.plan = plan, .graph = node->graph, .layout = layout, .source = source};
+    while (!reason && (reader = value_only_reader(value)) && reader->graph == node->graph &&
+           is_per_channel(reader, layout) && reader->outputs[0]) {
+        const struct step *step = lift_node(reader, layout);
+        reason = affine_compose(arena, step->form, after, &after);
+        if (!type || !step->type || type == step->type)
+            value = reader->outputs[0];
+        else
+            reason = arena_format(arena, "mixed types: %s and %s", type_name(type),
+                                  type_name(step->type));
+        folded++;
+    }
+    refuse_readers(plan, value, layout);
+    if (!folded || reason)
+        return reason;
+    region_walk(&region, NULL, 0, &value->producer, 1, true);
+    struct fusion *fusion;
+    if (is_conv_transpose(node)) {
+        region.replaced = folded + 1;
+        return lower_conv_transpose(plan, &region, node, source, NULL, after, value, &fusion);
+    }
+    struct affine *form;
+    reason = affine_compose(arena, after, own->form, &form);
+    if (reason)
+        return reason;
+    struct lowering lowering = {.region = &region,
+                                .source = source,
+                                .form = form,
+                                .type = type,
+                                .sized = own->sized,
+                                .target = value,
+                                .at = value->producer};
+    return lower(plan, &lowering, &fusion);
+}
+
+void fold_after(struct plan *plan)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        struct graph *graph = plan->model->graphs.items[g];
+        struct node **nodes = pass_candidates(plan, graph, is_root, false, &count);
+        for (size_t i = 0; i < count; i++) {
+            struct node *node = nodes[i];
+            bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
+            enum layout layout = matrix ? LAYOUT_MATRIX : LAYOUT_CONV;
+            if (node->removed || !node->outputs[0] || !node_input(node, 0))
+                continue;
+            const char *reason = is_conv_transpose(node) ? NULL : lift_node(node, layout)->reason;
+            if (!reason)
+                reason = fold(plan, node, layout);
+            else if (node->is_new || !value_only_reader(node->outputs[0]) ||
+                     !scales_or_shifts(value_only_reader(node->outputs[0])))
+                continue;
+            if (reason)
+                plan_refuse(plan, node, node->outputs[0], reason);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+/* fold_before.c
+ *
+ *     x -> BatchNormalization -> Conv -> y        becomes        x -> Conv -> y
+ *
+ * Ops that scale and shift each channel, in front of Conv, ConvTranspose, Gemm or MatMul with a
+ * constant weight. A scale always folds into the weight's input channels. A shift folds into the
+ * bias only where the Conv has no padding, which would be 0 and not shifted; into a ConvTranspose
+ * it never folds. The longest run that is exact is taken.
+ *
+ * Refused: a shift before padding, ops whose result others read, what fold_after refuses too. */
+#include "lower.h"
+#include "passes.h"
+
+static bool is_root(struct node *node)
+{
+    return is_conv_transpose(node) || node->op == OP_Conv || node->op == OP_Gemm ||
+           node->op == OP_MatMul;
+}
+
+enum { LONGEST_RUN = 64 };
+
+/* The ops in front of the node, nearest first, none of them read by anyone else. */
+static size_t find_run(struct node *node, enum layout layout, struct node **run)
+{
+    size_t count = 0;
+    struct value *value = node->inputs[0];
+    while (count < LONGEST_RUN && value && value_only_reader(value) && value->producer &&
+           value->producer->graph == node->graph && is_per_channel(value->producer, layout)) {
+        run[count++] = value->producer;
+        value = lift_node(value->producer, layout)->input;
+    }
+    return count;
+}
+
+static const char *fold_run(struct plan *plan, struct node *node, enum layout layout,
+                            struct node *const *run, size_t count)
+{
+    struct arena *arena = plan->model->arena;
+    struct value *source = lift_node(run[count - 1], layout)->input;
+    const struct step *own = lift_node(node, layout);
+    struct affine *before = affine_uniform(arena, 1, 0), *form;
+    const char *reason = NULL;
+    int32_t type = is_conv_transpose(node) ? 0 : own->type;
+    for (size_t i = count; i-- > 0 && !reason;) {
+        const struct step *step = lift_node(run[i], layout);
+        if (type && step->type && type != step->type)
+            return arena_format(arena, "mixed types: %s and %s", type_name(type),
+                                type_name(step->type));
+        reason = affine_compose(arena, step->form, before, &before);
+    }
+    if (reason)
+        return reason;
+    struct region region = {.plan = plan, .graph = node->graph, .layout = layout, .source = source};
+    struct fusion *fusion;
+    if (is_conv_transpose(node)) {
+        int64_t inputs =
+            region_channels(node->inputs[1], LAYOUT_CONV) < 0 ? 0 : node->inputs[1]->dims[0];
+        if (inputs < 1 || (before->inputs && before->inputs != inputs))
+            return "the channels before ConvTranspose are not known or do not fit";
+        if (affine_bias(arena, before, inputs))
+            return "border: a shift before ConvTranspose adds up differently at the border";
+        double *scale = NEW_ARRAY(arena, double, inputs);
+        if (!affine_rows(before, inputs, 0, inputs, scale))
+            return "out of memory";
+        region_walk(&region, &run[0]->outputs[0], 1, &node, 1, false);
+        region.replaced += 1;
+        return lower_conv_transpose(plan, &region, node, source, scale, affine_uniform(arena, 1, 0),
+                                    node->outputs[0], &fusion);
+    }
+    reason = affine_compose(arena, own->form, before, &form);
+    if (reason)
+        return reason;
+    region_walk(&region, NULL, 0, &node, 1, true);
+    struct lowering lowering = {.region = &region,
+                                .source = source,
+                                .form = form,
+                                .type = type,
+                                .sized = own->sized,
+                                .target = node->outputs[0],
+                                .at = node};
+    return lower(plan, &lowering, &fusion);
+}
+
+void fold_before(struct plan *plan)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        struct graph *graph = plan->model->graphs.items[g];
+        struct node **nodes = pass_candidates(plan, graph, is_root, false, &count);
+        for (size_t i = 0; i < count; i++) {
+            struct node *node = nodes[i], *run[LONGEST_RUN];
+            bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
+            enum layout layout = matrix ? LAYOUT_MATRIX : LAYOUT_CONV;
+            if (node->removed || !node->outputs[0] || !node_input(node, 0) ||
+                (!is_conv_transpose(node) && lift_node(node, layout)->reason))
+                continue;
+            const char *first = NULL, *reason = NULL;
+            size_t length = find_run(node, layout, run);
+            for (; length > 0; length--) {
+                reason = fold_run(plan, node, layout, run, length);
+                if (!reason)
+                    break;
+                first = first ? first : reason;
+            }
+            if (length == 0 && first)
+                plan_refuse(plan, node, node->outputs[0], first);
+        }
+    }
+}

@@ -1,0 +1,519 @@
+/* join_branches.c
+ *
+ *     x -> Conv 3x3 -> BN -.
+ *     x -> Conv 1x1 -> BN --+-> Add -> Add -> y        becomes        x -> Conv 3x3 -> y
+ *     x ------------> BN --'
+ *
+ * A tree of Add, Sub, Sum and Mean is flattened through sums that nothing else reads. Each leaf is
+ * traced back to the values it is affine of. Leaves that share a source, stride and extent become
+ * one Conv (or Gemm, or MatMul); what does not fold stays in a smaller tree.
+ *
+ * Refused: branches of different sources, strides or extents; branches that broadcast; a branch
+ * with an op that is not linear; a sum that would cost more than its parts. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edit.h"
+#include "lift_internal.h"
+#include "lower.h"
+#include "passes.h"
+
+struct leaf {
+    struct value *value;
+    double factor;
+    const struct trace *trace;
+    bool taken;
+};
+
+struct tree {
+    struct plan *plan;
+    struct graph *graph;
+    enum layout layout;
+    struct node *root;
+    LIST(struct node *) nodes; /* the root and the sums below it */
+    LIST(struct leaf) leaves;
+    const struct affine *shift; /* sum of the constants met on the way, to be added once; or NULL */
+    bool whole_factors;         /* every factor is 1 or -1: a smaller tree can be built */
+    const char *reason;         /* the first thing that spoke against folding */
+};
+
+/* Leaves that may become one op. */
+struct group {
+    size_t *members; /* indexes of leaves */
+    size_t count;
+    struct value *source;
+};
+
+static bool is_sum(const struct node *node)
+{
+    switch (node->op) {
+    case OP_Add:
+    case OP_Sub:
+    case OP_Sum:
+    case OP_Mean: return true;
+    default: return false;
+    }
+}
+
+static bool is_sum_node(struct node *node)
+{
+    return is_sum(node) && node->outputs[0];
+}
+
+/* ---- flattening ---- */
+
+/* A constant added on the way: kept as one diagonal form, factor 1. */
+static bool add_shift(struct tree *tree, const struct affine *constant, double factor)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct affine_term terms[2] = {{constant, factor}, {tree->shift, 1}};
+    struct affine *sum;
+    bool used = false;
+    if (affine_join(arena, terms, tree->shift ? 2 : 1, NULL, &sum, &used))
+        return false;
+    tree->shift = sum;
+    return true;
+}
+
+/* The step only adds a constant, whose form is x + c. */
+static bool is_shift(const struct step *step)
+{
+    return step->input && step->form->kind == AFFINE_DIAGONAL && affine_is_pointwise(step->form) &&
+           step->parameters > 0;
+}
+
+static bool adds_constant(struct node *node, enum layout layout)
+{
+    const struct step *step = lift_node(node, layout);
+    return (node->op == OP_Add || node->op == OP_Sub) && !step->reason && is_shift(step);
+}
+
+/* True when a sum further down would take this one in. */
+static bool has_sum_behind(struct node *node, enum layout layout)
+{
+    for (;;) {
+        node = value_only_reader(node->outputs[0]) &&
+                       value_only_reader(node->outputs[0])->graph == node->graph
+                   ? value_only_reader(node->outputs[0])
+                   : NULL;
+        if (!node || !is_sum_node(node) || lift_node(node, layout)->reason)
+            return false;
+        if (lift_node(node, layout)->term_count)
+            return true;
+        if (!adds_constant(node, layout))
+            return false;
+    }
+}
+
+static void flatten(struct tree *tree)
+{
+    struct arena *arena = tree->plan->model->arena;
+    LIST(struct leaf) stack = {0};
+    LIST_PUSH(arena, &stack, ((struct leaf){tree->root->outputs[0], 1, NULL, false}));
+    while (stack.count) {
+        struct leaf at = stack.items[--stack.count];
+        struct node *node = at.value->producer;
+        bool inner = node && node->graph == tree->graph && is_sum_node(node) &&
+                     (node == tree->root || value_only_reader(at.value));
+        const struct step *step = inner ? lift_node(node, tree->layout) : NULL;
+        if (step && !step->reason && step->term_count) {
+            LIST_PUSH(arena, &tree->nodes, node);
+            for (size_t k = step->term_count; k-- > 0;)
+                LIST_PUSH(arena, &stack,
+                          ((struct leaf){step->terms[k].value, at.factor * step->terms[k].factor,
+                                         NULL, false}));
+            continue;
+        }
+        /* Through a constant that is added between two sums, x + c or c - x. */
+        if (step && node != tree->root && adds_constant(node, tree->layout)) {
+            double sign = step->form->scale ? step->form->scale[0] : step->form->factor;
+            struct affine *only = NEW(arena, struct affine);
+            *only = *step->form;
+            only->scale = NULL;
+            only->factor = 0;
+            if (add_shift(tree, only, at.factor)) {
+                LIST_PUSH(arena, &tree->nodes, node);
+                LIST_PUSH(arena, &stack,
+                          ((struct leaf){step->input, at.factor * sign, NULL, false}));
+                continue;
+            }
+        }
+        at.trace = lift_trace(at.value, tree->layout);
+        tree->whole_factors = tree->whole_factors && fabs(at.factor) == 1;
+        LIST_PUSH(arena, &tree->leaves, at);
+    }
+}
+
+/* ---- sources ---- */
+
+static const struct trace_entry *entry_of(const struct leaf *leaf, const struct value *source)
+{
+    for (size_t i = 0; i < leaf->trace->count; i++)
+        if (leaf->trace->entries[i].source == source)
+            return &leaf->trace->entries[i];
+    return NULL;
+}
+
+struct candidate {
+    struct value *source;
+    size_t count;
+};
+
+static size_t value_depth(const struct value *value)
+{
+    return value->producer ? value->producer->depth + 1 : 0;
+}
+
+/* Most leaves first; of equals the nearest; names decide what is left, never the order in the file. */
+static int by_leaves(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->count != y->count)
+        return x->count > y->count ? -1 : 1;
+    size_t p = value_depth(x->source), q = value_depth(y->source);
+    if (p != q)
+        return p > q ? -1 : 1;
+    return strcmp(x->source->name, y->source->name);
+}
+
+static struct candidate *find_candidates(struct tree *tree, size_t *count)
+{
+    struct arena *arena = tree->plan->model->arena;
+    LIST(struct candidate) found = {0};
+    uint32_t stamp = ++tree->plan->stamp;
+    for (size_t i = 0; i < tree->leaves.count; i++) {
+        const struct leaf *leaf = &tree->leaves.items[i];
+        for (size_t k = 0; !leaf->taken && k < leaf->trace->count; k++) {
+            struct value *source = leaf->trace->entries[k].source;
+            if (source->tally_stamp != stamp) {
+                source->tally_stamp = stamp;
+                source->tally = found.count;
+                LIST_PUSH(arena, &found, ((struct candidate){source, 0}));
+            }
+            found.items[source->tally].count++;
+        }
+    }
+    if (found.count)
+        qsort(found.items, found.count, sizeof(*found.items), by_leaves);
+    *count = found.count;
+    return found.items;
+}
+
+/* ---- one group ---- */
+
+static const char *join_group(struct tree *tree, const struct group *group,
+                              const struct affine **form, int32_t *type, bool *sized)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, group->count);
+    int axes = -1;
+    *type = 0;
+    *sized = false;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct leaf *leaf = &tree->leaves.items[group->members[i]];
+        const struct trace_entry *entry = entry_of(leaf, group->source);
+        terms[i] = (struct affine_term){entry->form, leaf->factor};
+        if (*type && entry->type && *type != entry->type)
+            return arena_format(arena, "the branches are of mixed types: %s and %s",
+                                type_name(*type), type_name(entry->type));
+        *type = *type ? *type : entry->type;
+        *sized = *sized || entry->sized;
+        axes = entry->form->axes > axes ? entry->form->axes : axes;
+    }
+    struct affine *joined;
+    const char *reason = affine_join(arena, terms, group->count,
+                                     lift_source_extent(group->source, axes), &joined, sized);
+    *form = joined;
+    return reason;
+}
+
+/* y + c for the constants of the tree, which one group takes. */
+static const char *with_shift(struct tree *tree, const struct affine **form)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct affine *shifted;
+    int64_t width = tree->shift ? tree->shift->outputs : 0;
+    const char *reason = NULL;
+    if (!tree->shift)
+        return NULL;
+    if (width) {
+        reason = affine_scale_shift(arena, width, NULL, affine_bias(arena, tree->shift, width),
+                                    &shifted);
+    } else {
+        const double *one = affine_bias(arena, tree->shift, 1);
+        shifted = affine_uniform(arena, 1, one ? one[0] : 0);
+    }
+    if (!reason)
+        reason = affine_compose(arena, shifted, *form, &shifted);
+    *form = shifted;
+    return reason;
+}
+
+/* Makes one op of the group: the tree's own value when the group is all of it, else a new one. With
+ * `probe` nothing is made: the answer is whether it would be. */
+static const char *lower_group(struct tree *tree, const struct group *group, bool whole, bool probe,
+                               struct fusion **fusion)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct region region = {
+        .plan = tree->plan, .graph = tree->graph, .layout = tree->layout, .source = group->source};
+    struct lowering lowering = {
+        .region = &region, .source = group->source, .at = tree->root, .probe = probe};
+    const char *reason = join_group(tree, group, &lowering.form, &lowering.type, &lowering.sized);
+    if (!reason)
+        reason = with_shift(tree, &lowering.form);
+    if (reason)
+        return reason;
+    struct value **seeds = NEW_ARRAY(arena, struct value *, group->count);
+    struct step_term *terms = NEW_ARRAY(arena, struct step_term, group->count);
+    for (size_t i = 0; i < group->count; i++) {
+        const struct leaf *leaf = &tree->leaves.items[group->members[i]];
+        seeds[i] = leaf->value;
+        terms[i] = (struct step_term){leaf->value, leaf->factor};
+    }
+    region_walk(&region, seeds, group->count, tree->nodes.items, tree->nodes.count, whole);
+    if (whole) {
+        lowering.target = tree->root->outputs[0];
+    } else {
+        int64_t channels = region_channels(tree->root->outputs[0], tree->layout);
+        lowering.terms = terms;
+        lowering.term_count = group->count;
+        lowering.spared = group->count - 1;
+        lowering.spared_multiply_adds =
+            (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
+    }
+    return lower(tree->plan, &lowering, fusion);
+}
+
+static int64_t member_weights(const struct tree *tree, const struct group *group, size_t member)
+{
+    return affine_weights(entry_of(&tree->leaves.items[member], group->source)->form);
+}
+
+/* Heaviest first: the light ones then join it for nothing. */
+static void sort_members(const struct tree *tree, struct group *group)
+{
+    for (size_t i = 1; i < group->count; i++) {
+        size_t member = group->members[i], k = i;
+        int64_t weights = member_weights(tree, group, member);
+        for (; k > 0 && member_weights(tree, group, group->members[k - 1]) < weights; k--)
+            group->members[k] = group->members[k - 1];
+        group->members[k] = member;
+    }
+}
+
+/* ---- the tree ---- */
+
+struct made {
+    struct value *value;
+    double factor;
+};
+
+/* What is left of the tree: sums of the new ops and of the leaves that did not fold. */
+static void rebuild(struct tree *tree, const struct made *groups, size_t group_count)
+{
+    struct arena *arena = tree->plan->model->arena;
+    LIST(struct made) parts = {0};
+    struct node *root = tree->root;
+    struct value *output = root->outputs[0];
+    for (size_t i = 0; i < group_count; i++)
+        LIST_PUSH(arena, &parts, groups[i]);
+    for (size_t i = 0; i < tree->leaves.count; i++)
+        if (!tree->leaves.items[i].taken)
+            LIST_PUSH(arena, &parts,
+                      ((struct made){tree->leaves.items[i].value, tree->leaves.items[i].factor}));
+    const char *name = root->proto->name ? root->proto->name : "";
+    struct value *sum = parts.items[0].value;
+    for (size_t i = 1; i < parts.count; i++) {
+        bool last = i + 1 == parts.count;
+        struct value *pair[2] = {sum, parts.items[i].value};
+        struct value *next =
+            last ? output : edit_value(tree->graph, arena_format(arena, "%s.sum", output->name));
+        if (!last) {
+            next->type = output->type;
+            next->rank = output->rank;
+            next->dims = output->dims;
+        }
+        edit_node(tree->graph, root, parts.items[i].factor < 0 ? "Sub" : "Add", last ? name : "",
+                  last ? root : NULL, pair, 2, next, NULL, 0);
+        sum = next;
+    }
+    for (size_t i = 0; i < tree->nodes.count; i++)
+        if (!tree->nodes.items[i]->removed)
+            edit_remove(tree->nodes.items[i]);
+    lift_forget(tree->plan->model);
+}
+
+static void note(struct tree *tree, const char *reason)
+{
+    if (reason && !tree->reason)
+        tree->reason = reason;
+}
+
+enum { GREEDY_LIMIT = 64 };
+
+/* Finds subsets of the members that pay for themselves, heaviest member first, and makes them. */
+static void make_subsets(struct tree *tree, const struct group *group, struct made *made,
+                         size_t *made_count)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct fusion *fusion;
+    struct group *subsets = NEW_ARRAY(arena, struct group, group->count);
+    size_t subset_count = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        bool placed = false;
+        for (size_t k = 0; k < subset_count && !placed; k++) {
+            subsets[k].members[subsets[k].count++] = group->members[i];
+            const char *reason = lower_group(tree, &subsets[k], false, true, &fusion);
+            placed = !reason;
+            subsets[k].count -= !placed;
+            note(tree, reason);
+        }
+        if (!placed) {
+            struct group *subset = &subsets[subset_count++];
+            *subset = (struct group){NEW_ARRAY(arena, size_t, group->count), 1, group->source};
+            subset->members[0] = group->members[i];
+        }
+    }
+    for (size_t k = 0; k < subset_count; k++) {
+        bool whole = subsets[k].count == tree->leaves.count;
+        if (subsets[k].count < 2 || whole || lower_group(tree, &subsets[k], false, false, &fusion))
+            continue;
+        for (size_t i = 0; i < subsets[k].count; i++)
+            tree->leaves.items[subsets[k].members[i]].taken = true;
+        made[(*made_count)++] = (struct made){fusion->target, 1};
+        tree->shift = NULL; /* the first op made has it */
+    }
+}
+
+/* Members of one source whose strides and extents agree with the first of them. */
+static void split_by_extent(struct tree *tree, struct group *rest, struct group *same)
+{
+    size_t kept = 0;
+    same->count = 0;
+    for (size_t i = 0; i < rest->count; i++) {
+        const struct affine *form;
+        int32_t type;
+        bool sized;
+        struct group pair = {
+            (size_t[]){same->count ? same->members[0] : rest->members[i], rest->members[i]}, 2,
+            rest->source};
+        const char *reason = join_group(tree, &pair, &form, &type, &sized);
+        if (!reason)
+            same->members[same->count++] = rest->members[i];
+        else
+            rest->members[kept++] = rest->members[i];
+        note(tree, reason);
+    }
+    if (same->count == 0)
+        kept = 0; /* the first one does not even agree with itself: none does */
+    rest->count = kept;
+}
+
+/* Returns true when the whole tree became one op. */
+static bool fold_source(struct tree *tree, struct value *source, struct made *made,
+                        size_t *made_count)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct group rest = {NEW_ARRAY(arena, size_t, tree->leaves.count), 0, source};
+    struct group same = {NEW_ARRAY(arena, size_t, tree->leaves.count), 0, source};
+    for (size_t i = 0; i < tree->leaves.count; i++)
+        if (!tree->leaves.items[i].taken && entry_of(&tree->leaves.items[i], source))
+            rest.members[rest.count++] = i;
+    while (rest.count > 1) {
+        struct fusion *fusion;
+        split_by_extent(tree, &rest, &same);
+        if (same.count < 2)
+            continue;
+        if (same.count == tree->leaves.count) {
+            const char *reason = lower_group(tree, &same, true, false, &fusion);
+            if (!reason)
+                return true;
+            note(tree, reason);
+        }
+        if (!tree->whole_factors)
+            continue;
+        sort_members(tree, &same);
+        struct group all = same;
+        if (same.count < tree->leaves.count && same.count > GREEDY_LIMIT &&
+            !lower_group(tree, &all, false, false, &fusion)) {
+            for (size_t i = 0; i < all.count; i++)
+                tree->leaves.items[all.members[i]].taken = true;
+            made[(*made_count)++] = (struct made){fusion->target, 1};
+            tree->shift = NULL;
+            continue;
+        }
+        if (same.count > GREEDY_LIMIT)
+            same.count = GREEDY_LIMIT;
+        make_subsets(tree, &same, made, made_count);
+    }
+    return false;
+}
+
+/* Why the leaves did not fold, one clause a leaf. */
+static const char *explain(const struct tree *tree)
+{
+    struct arena *arena = tree->plan->model->arena;
+    const char *text = tree->reason ? tree->reason : "no two branches are affine of one source";
+    size_t shown = 0;
+    for (size_t i = 0; i < tree->leaves.count && shown < 6; i++) {
+        const struct leaf *leaf = &tree->leaves.items[i];
+        if (leaf->taken || !leaf->trace->reason)
+            continue;
+        const struct node *node = leaf->trace->node;
+        text = arena_format(
+            arena, "%s; branch '%s'%s%s: %s", text, leaf->value->name, node ? " at " : "",
+            node && node->proto->op_type ? node->proto->op_type : "", leaf->trace->reason);
+        shown++;
+    }
+    return text;
+}
+
+static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
+{
+    struct arena *arena = plan->model->arena;
+    struct tree tree = {
+        .plan = plan, .graph = root->graph, .layout = layout, .root = root, .whole_factors = true};
+    flatten(&tree);
+    if (tree.leaves.count < 2)
+        return;
+    struct made *made = NEW_ARRAY(arena, struct made, tree.leaves.count);
+    size_t made_count = 0, candidate_count;
+    bool affine = false;
+    for (size_t i = 0; i < tree.leaves.count; i++)
+        affine = affine || tree.leaves.items[i].trace->count > 1;
+    struct candidate *candidates = find_candidates(&tree, &candidate_count);
+    for (size_t i = 0; i < candidate_count && candidates[i].count > 1; i++)
+        if (fold_source(&tree, candidates[i].source, made, &made_count))
+            return;
+    const char *reason = explain(&tree);
+    size_t left = 0;
+    for (size_t i = 0; i < tree.leaves.count; i++)
+        left += !tree.leaves.items[i].taken;
+    if (made_count)
+        rebuild(&tree, made, made_count);
+    if (affine && (left || made_count > 1))
+        plan_refuse(plan, root, tree.root->outputs[0], reason);
+}
+
+void join_branches(struct plan *plan)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        struct graph *graph = plan->model->graphs.items[g];
+        struct node **nodes = pass_candidates(plan, graph, is_sum_node, false, &count);
+        for (size_t i = 0; i < count; i++) {
+            const enum layout layouts[] = {LAYOUT_CONV, LAYOUT_MATRIX};
+            for (size_t k = 0; k < COUNT_OF(layouts); k++) {
+                if (nodes[i]->removed ||
+                    (layouts[k] == LAYOUT_CONV && nodes[i]->outputs[0]->rank == 2))
+                    continue;
+                const struct step *step = lift_node(nodes[i], layouts[k]);
+                if (step->reason || !step->term_count || has_sum_behind(nodes[i], layouts[k]))
+                    continue;
+                fold_tree(plan, nodes[i], layouts[k]);
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+# lib.sh: what scripts/demo and scripts/test share. Sourced, not run. Expects $root.
+
+name=scripts/$(basename "$0")
+
+say() {
+    printf '%s: %s\n' "$name" "$*"
+}
+
+# A command counts as present only when it runs: version managers leave shims that do not.
+runs() {
+    "$@" >/dev/null 2>&1
+}
+
+# Prints a Python that can make a venv for the pinned requirements (3.11 or newer), or nothing.
+# Debian's own lacks ensurepip without python3-venv, and another may stand before it on PATH.
+find_python() {
+    local python
+    for python in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11; do
+        if runs "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))'; then
+            command -v "$python"
+            return
+        fi
+    done
+}
+
+# Debian packages of the tools named in "$@" that this machine lacks.
+missing_packages() {
+    local tool
+    for tool in "$@"; do
+        case $tool in
+        compiler) runs cc --version || runs gcc --version || echo build-essential ;;
+        meson) runs meson --version || echo meson ;;
+        ninja) runs ninja --version || echo ninja-build ;;
+        pkg-config) runs pkg-config --version || echo pkg-config ;;
+        protoc-c) runs protoc-c --version || echo protobuf-c-compiler ;;
+        protobuf-c) runs pkg-config --exists 'libprotobuf-c >= 1.3' || echo libprotobuf-c-dev ;;
+        clang-format) runs clang-format --version || echo clang-format ;;
+        python) [ -n "$(find_python)" ] || echo python3-venv ;;
+        esac
+    done
+}
+
+# Installs what is missing of the tools named in "$@", or says what to install and exits 2.
+need() {
+    local packages sudo=
+    packages=$(missing_packages "$@" | tr '\n' ' ')
+    packages=${packages% }
+    [ -n "$packages" ] || return 0
+
+    if [ "$(id -u)" -ne 0 ]; then
+        if runs sudo -n true || { [ -t 0 ] && runs command -v sudo; }; then
+            sudo=sudo
+        fi
+    fi
+    if ! runs command -v apt-get || { [ "$(id -u)" -ne 0 ] && [ -z "$sudo" ]; }; then
+        {
+            say "cannot install what is missing: needs apt-get, and root or sudo"
+            say "install these, then run $name again (names of Debian packages): $packages"
+        } >&2
+        exit 2
+    fi
+
+    say "installing with apt-get: $packages"
+    # shellcheck disable=SC2086  # a list of words
+    if ! { $sudo apt-get -qq update &&
+        $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+            install $packages; } >"$root/.install.log" 2>&1 </dev/null; then
+        cat "$root/.install.log" >&2
+        say "apt-get failed; install these, then run $name again: $packages" >&2
+        exit 2
+    fi
+    rm -f "$root/.install.log"
+
+    hash -r
+    packages=$(missing_packages "$@" | tr '\n' ' ')
+    if [ -n "$packages" ]; then
+        say "still missing after apt-get: ${packages% }" >&2
+        exit 2
+    fi
+}
+
+# Makes or updates the venv in .venv with the pinned requirements. It is made anew only when they
+# change. Prints nothing when there is nothing to do.
+need_venv() {
+    local venv=$root/.venv wanted=$root/tests/requirements.txt
+    if runs cmp "$wanted" "$venv/requirements.txt" && runs "$venv/bin/python" -c 'import pytest'; then
+        return
+    fi
+    say "making a Python environment in .venv (tests/requirements.txt)"
+    rm -rf "$venv"
+    "$(find_python)" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted"
+    cp "$wanted" "$venv/requirements.txt"
+}
+
+# configure FOLDER OPTION...: meson setup, or the same options on a folder that is set up already.
+# A folder that another version of meson made is made anew.
+configure() {
+    local folder=$1
+    shift
+    if [ -f "$folder/build.ninja" ] && meson configure "$folder" "$@"; then
+        return
+    fi
+    rm -rf "$folder"
+    meson setup "$folder" "$root" "$@"
+}

@@ -1,0 +1,469 @@
+/* affine.c: shapes and laws of the algebra. The numbers are in affine_rows.c. */
+#include "affine.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Nothing real comes near: strides, dilations and paddings beyond it are refused, and sums and
+ * products of a few of them cannot overflow. */
+#define LIMIT (INT64_C(1) << 28)
+/* A kernel of more numbers is refused: 2^31 doubles are 16 GiB. */
+#define LIMIT_WEIGHTS (INT64_C(1) << 31)
+
+static const struct affine_axis trivial = {.stride = 1, .step = 1, .taps = 1};
+
+struct affine_axis affine_axis_of(const struct affine *form, int index)
+{
+    return form->axis ? form->axis[index] : trivial;
+}
+
+int64_t affine_axis_high(struct affine_axis axis)
+{
+    return axis.low + (axis.taps - 1) * axis.step;
+}
+
+int64_t affine_taps(const struct affine *form)
+{
+    int64_t taps = 1;
+    for (int i = 0; i < form->axes; i++)
+        taps *= affine_axis_of(form, i).taps;
+    return taps;
+}
+
+int64_t affine_row_length(const struct affine *form)
+{
+    return form->groups ? form->inputs / form->groups * affine_taps(form) : affine_taps(form);
+}
+
+int64_t affine_weights(const struct affine *form)
+{
+    return form->outputs * affine_row_length(form);
+}
+
+bool affine_is_diagonal(const struct affine *form)
+{
+    return form->groups == form->inputs && form->groups == form->outputs;
+}
+
+bool affine_is_pointwise(const struct affine *form)
+{
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis axis = affine_axis_of(form, i);
+        if (axis.stride != 1 || axis.low != 0 || axis.taps != 1 || axis.end != 0)
+            return false;
+    }
+    return true;
+}
+
+bool affine_is_identity(const struct affine *form)
+{
+    return form->kind == AFFINE_DIAGONAL && affine_is_pointwise(form) && !form->scale &&
+           form->factor == 1 && !form->offset && form->shift == 0 && !form->border;
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+int64_t affine_extent(struct affine_axis axis, int64_t source_extent)
+{
+    int64_t extent = floor_divide(source_extent - 1 + axis.end, axis.stride) + 1;
+    return extent > 0 ? extent : -1;
+}
+
+/* ---- makers ---- */
+
+static const char *check_axes(struct arena *arena, int axes, const struct affine_axis *axis)
+{
+    if (axes > AFFINE_AXES)
+        return arena_format(arena, "%d spatial axes, at most %d are supported", axes, AFFINE_AXES);
+    for (int i = 0; i < axes; i++) {
+        struct affine_axis a = axis[i];
+        if (a.stride < 1 || a.step < 1 || a.taps < 1)
+            return "a stride, dilation or kernel size is not positive";
+        if (a.stride > LIMIT || a.step > LIMIT || a.taps > LIMIT || a.low > LIMIT ||
+            a.low < -LIMIT || a.end > LIMIT || a.end < -LIMIT || (a.taps - 1) > LIMIT / a.step)
+            return "a stride, dilation, padding or kernel size is absurdly large";
+    }
+    return NULL;
+}
+
+/* Gives a form its axes and refuses one that is too large. */
+static const char *finish(struct arena *arena, struct affine *form, int axes,
+                          const struct affine_axis *axis)
+{
+    const char *reason = check_axes(arena, axes, axis);
+    if (reason)
+        return reason;
+    form->axes = axes;
+    form->axis = NULL;
+    if (axes > 0) {
+        struct affine_axis *copy = NEW_ARRAY(arena, struct affine_axis, axes);
+        memcpy(copy, axis, (size_t)axes * sizeof(*axis));
+        form->axis = copy;
+    }
+    int64_t weights = form->outputs ? form->outputs : 1;
+    bool fits = !form->groups || multiply_fits(weights, form->inputs / form->groups, &weights);
+    for (int i = 0; i < axes && fits; i++)
+        fits = multiply_fits(weights, axis[i].taps, &weights);
+    if (!fits || weights > LIMIT_WEIGHTS)
+        return "the kernel would have more than 2^31 numbers";
+    return NULL;
+}
+
+const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
+                        int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
+                        const void *closure, const double *bias, struct affine **result)
+{
+    if (groups < 1 || outputs < 1 || inputs < 1 || outputs % groups || inputs % groups)
+        return arena_format(arena,
+                            "%lld input and %lld output channels do not divide into %lld groups",
+                            (long long)inputs, (long long)outputs, (long long)groups);
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.kind = AFFINE_KERNEL,
+                            .outputs = outputs,
+                            .inputs = inputs,
+                            .groups = groups,
+                            .read = read,
+                            .closure = closure,
+                            .offset = bias};
+    *result = form;
+    return finish(arena, form, axes, axis);
+}
+
+const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
+                               const double *shift, struct affine **result)
+{
+    if (channels < 1)
+        return "no channels";
+    struct affine *form = affine_uniform(arena, 1, 0);
+    form->outputs = form->inputs = form->groups = channels;
+    form->scale = scale;
+    form->offset = shift;
+    *result = form;
+    return NULL;
+}
+
+struct affine *affine_uniform(struct arena *arena, double factor, double shift)
+{
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.kind = AFFINE_DIAGONAL, .axes = -1, .factor = factor, .shift = shift};
+    return form;
+}
+
+const char *affine_box(struct arena *arena, int axes, const struct affine_axis *axis, double factor,
+                       struct affine **result)
+{
+    *result = affine_uniform(arena, factor, 0);
+    return finish(arena, *result, axes, axis);
+}
+
+const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
+                       int64_t channels, const double *border, double rounding,
+                       struct affine **result)
+{
+    struct affine_axis axis[AFFINE_AXES];
+    if (axes > AFFINE_AXES)
+        return check_axes(arena, axes, NULL);
+    for (int i = 0; i < axes; i++) {
+        if (begin[i] > LIMIT || begin[i] < -LIMIT || end[i] > LIMIT || end[i] < -LIMIT)
+            return "a padding is absurdly large";
+        axis[i] = (struct affine_axis){
+            .stride = 1, .low = -begin[i], .step = 1, .taps = 1, .end = begin[i] + end[i]};
+    }
+    struct affine *form = affine_uniform(arena, 1, 0);
+    if (border) {
+        form->outputs = form->inputs = form->groups = channels;
+        form->border = border;
+        form->border_rounding = rounding;
+    }
+    *result = form;
+    return finish(arena, form, axes, axis);
+}
+
+/* ---- compose ---- */
+
+/* Unknown (0 or -1) agrees with anything. */
+static bool unify(int64_t a, int64_t b, int64_t unknown, int64_t *result)
+{
+    *result = a == unknown ? b : a;
+    return a == unknown || b == unknown || a == b;
+}
+
+static struct affine_axis compose_axis(struct affine_axis outer, struct affine_axis inner)
+{
+    struct affine_axis axis = {.stride = inner.stride * outer.stride,
+                               .low = inner.low + inner.stride * outer.low,
+                               .end = inner.end + inner.stride * outer.end};
+    int64_t high = affine_axis_high(inner) + inner.stride * affine_axis_high(outer);
+    int64_t outer_step = outer.taps > 1 ? inner.stride * outer.step : 0;
+    int64_t inner_step = inner.taps > 1 ? inner.step : 0;
+    int64_t step = greatest_common_divisor(outer_step, inner_step);
+    axis.step = step ? step : 1;
+    axis.taps = (high - axis.low) / axis.step + 1;
+    return axis;
+}
+
+/* What the outer form finds in its padding against what the inner one gives there. */
+static const char *compare_border(struct arena *arena, const struct affine *outer,
+                                  const struct affine *inner)
+{
+    int64_t channels;
+    unify(outer->inputs, inner->outputs, 0, &channels);
+    const double *bias = affine_bias(arena, inner, channels);
+    if (!outer->border && !bias)
+        return NULL;
+    if (!outer->border)
+        return "border: the outer op pads with 0 where the inner one gives its bias, which is not "
+               "0";
+    double largest = 0, worst = 0;
+    int64_t where = 0;
+    for (int64_t c = 0; c < channels; c++) {
+        double inside = bias ? bias[c] : 0;
+        double apart = fabs(inside - outer->border[c]);
+        largest = fmax(largest, fmax(fabs(inside), fabs(outer->border[c])));
+        if (!(apart <= worst)) {
+            worst = apart;
+            where = c;
+        }
+    }
+    if (worst <= 8 * outer->border_rounding * largest)
+        return NULL;
+    return arena_format(
+        arena, "border: the padding holds %.9g in channel %lld where the inner op gives %.9g",
+        outer->border[where], (long long)where, bias ? bias[where] : 0.0);
+}
+
+const char *affine_compose(struct arena *arena, const struct affine *outer,
+                           const struct affine *inner, struct affine **result)
+{
+    int64_t middle, axes;
+    if (inner->border)
+        return "border: the padding holds values that its own input does not explain";
+    if (!unify(outer->inputs, inner->outputs, 0, &middle))
+        return arena_format(arena, "the outer op takes %lld channels, the inner one gives %lld",
+                            (long long)outer->inputs, (long long)inner->outputs);
+    if (!unify(outer->axes, inner->axes, -1, &axes))
+        return arena_format(arena, "the outer op has %d spatial axes, the inner one %d",
+                            outer->axes, inner->axes);
+    if (affine_is_identity(outer) || (affine_is_identity(inner) && !outer->border)) {
+        struct affine *same = NEW(arena, struct affine);
+        *same = affine_is_identity(outer) ? *inner : *outer;
+        same->axes = (int)axes;
+        if (!same->outputs) /* a width that only the identity knew */
+            same->outputs = same->inputs = same->groups = middle;
+        *result = same;
+        return NULL;
+    }
+    struct affine_axis axis[AFFINE_AXES];
+    bool outside = false;
+    for (int i = 0; i < axes; i++) {
+        struct affine_axis o = affine_axis_of(outer, i), in = affine_axis_of(inner, i);
+        if (o.low < 0) {
+            outside = true;
+            if (affine_axis_high(in) >= in.stride)
+                return "border: the outer op pads, and the inner kernel would reach back inside";
+        }
+        if (o.end + affine_axis_high(o) > 0) {
+            outside = true;
+            if (in.end + in.low < 0)
+                return "border: the outer op pads, and the inner kernel would reach back inside";
+        }
+        axis[i] = compose_axis(o, in);
+    }
+    if (outside || outer->border) {
+        const char *reason = compare_border(arena, outer, inner);
+        if (reason)
+            return reason;
+    }
+    struct affine *form = NEW(arena, struct affine);
+    *form =
+        (struct affine){.kind = AFFINE_COMPOSE,
+                        .outer = outer,
+                        .inner = inner,
+                        .outputs = outer->outputs ? outer->outputs : middle,
+                        .inputs = inner->inputs ? inner->inputs : middle,
+                        .groups = greatest_common_divisor(outer->groups ? outer->groups : middle,
+                                                          inner->groups ? inner->groups : middle)};
+    *result = form;
+    return finish(arena, form, (int)axes, axis);
+}
+
+/* ---- join ---- */
+
+static const char *join_axis(struct arena *arena, const struct affine_term *terms, size_t count,
+                             int index, int64_t source_extent, struct affine_axis *result,
+                             bool *used_extent)
+{
+    struct affine_axis axis = affine_axis_of(terms[0].form, index);
+    int64_t high = affine_axis_high(axis);
+    for (size_t k = 1; k < count; k++) {
+        struct affine_axis other = affine_axis_of(terms[k].form, index);
+        if (other.stride != axis.stride)
+            return arena_format(arena, "the branches' strides differ: %lld and %lld",
+                                (long long)axis.stride, (long long)other.stride);
+        if (other.end != axis.end) {
+            if (source_extent < 1 ||
+                affine_extent(axis, source_extent) != affine_extent(other, source_extent))
+                return arena_format(
+                    arena,
+                    "the branches' extents differ: %+lld and %+lld beyond the source on axis %d",
+                    (long long)axis.end, (long long)other.end, index);
+            *used_extent = true;
+            axis.end = axis.end > other.end ? axis.end : other.end;
+        }
+        axis.low = axis.low < other.low ? axis.low : other.low;
+        high = high > affine_axis_high(other) ? high : affine_axis_high(other);
+    }
+    int64_t step = 0;
+    for (size_t k = 0; k < count; k++) {
+        struct affine_axis other = affine_axis_of(terms[k].form, index);
+        if (other.taps > 1)
+            step = greatest_common_divisor(step, other.step);
+        step = greatest_common_divisor(step, other.low - axis.low);
+    }
+    axis.step = step ? step : 1;
+    axis.taps = (high - axis.low) / axis.step + 1;
+    *result = axis;
+    return NULL;
+}
+
+const char *affine_join(struct arena *arena, const struct affine_term *terms, size_t count,
+                        const int64_t *source_extent, struct affine **result, bool *used_extent)
+{
+    int64_t axes = -1, outputs = 0, inputs = 0, groups = 0;
+    bool unknown = false;
+    for (size_t k = 0; k < count; k++) {
+        const struct affine *form = terms[k].form;
+        if (form->border)
+            return "border: the padding holds values that its own input does not explain";
+        if (!unify(axes, form->axes, -1, &axes))
+            return "the branches' numbers of spatial axes differ";
+        if (!unify(outputs, form->outputs, 0, &outputs))
+            return arena_format(arena, "the branches' channels differ: %lld and %lld",
+                                (long long)outputs, (long long)form->outputs);
+        if (!unify(inputs, form->inputs, 0, &inputs))
+            return arena_format(arena, "the branches take %lld and %lld channels of one source",
+                                (long long)inputs, (long long)form->inputs);
+        groups = greatest_common_divisor(groups, form->groups);
+        unknown |= !form->outputs;
+    }
+    if (unknown && inputs != outputs)
+        return arena_format(
+            arena,
+            "the identity branch has %lld channels and the others give %lld: it would broadcast",
+            (long long)inputs, (long long)outputs);
+    struct affine_axis axis[AFFINE_AXES];
+    for (int i = 0; i < axes; i++) {
+        const char *reason = join_axis(
+            arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
+        if (reason)
+            return reason;
+    }
+    struct affine *form = NEW(arena, struct affine);
+    struct affine_term *copy = NEW_ARRAY(arena, struct affine_term, count);
+    memcpy(copy, terms, count * sizeof(*terms));
+    *form = (struct affine){.kind = AFFINE_JOIN,
+                            .outputs = outputs,
+                            .inputs = inputs,
+                            .groups = groups,
+                            .terms = copy,
+                            .term_count = count};
+    *result = form;
+    return finish(arena, form, (int)axes, axis);
+}
+
+/* One term on another lattice or in wider groups. */
+static const char *restate(struct arena *arena, const struct affine *form, int64_t groups,
+                           const struct affine_axis *axis, struct affine **result)
+{
+    struct affine *wider = NEW(arena, struct affine);
+    struct affine_term *term = NEW(arena, struct affine_term);
+    *term = (struct affine_term){form, 1};
+    *wider = (struct affine){.kind = AFFINE_JOIN,
+                             .outputs = form->outputs,
+                             .inputs = form->inputs,
+                             .groups = groups,
+                             .terms = term,
+                             .term_count = 1};
+    *result = wider;
+    return finish(arena, wider, form->axes, axis);
+}
+
+const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
+                         struct affine **result)
+{
+    if (groups < 1 || form->groups % groups)
+        return arena_format(arena, "%lld groups do not widen to %lld", (long long)form->groups,
+                            (long long)groups);
+    struct affine_axis axis[AFFINE_AXES];
+    for (int i = 0; i < form->axes; i++)
+        axis[i] = affine_axis_of(form, i);
+    return restate(arena, form, groups, axis, result);
+}
+
+const char *affine_lowerable(struct arena *arena, const struct affine *form, struct affine **result)
+{
+    struct affine_axis axis[AFFINE_AXES];
+    bool same = true;
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis a = affine_axis_of(form, i);
+        int64_t more;
+        if (a.low > 0) { /* taps of weight 0 in front, up to where the padding is not negative */
+            more = (a.low + a.step - 1) / a.step;
+            a.low -= more * a.step;
+            a.taps += more;
+        }
+        if (a.end + affine_axis_high(a) < 0) {
+            more = (-(a.end + affine_axis_high(a)) + a.step - 1) / a.step;
+            a.taps += more;
+        }
+        same = same && a.taps == affine_axis_of(form, i).taps;
+        axis[i] = a;
+    }
+    if (same) {
+        struct affine *copy = NEW(arena, struct affine);
+        *copy = *form;
+        *result = copy;
+        return NULL;
+    }
+    return restate(arena, form, form->groups, axis, result);
+}
+
+/* ---- equality ---- */
+
+bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b,
+                  double tolerance)
+{
+    /* a - b is the zero map when they are equal; join refuses when the extents are not. */
+    struct affine_term terms[2] = {{a, 1}, {b, -1}};
+    struct affine *difference, *one, *other;
+    bool used = false;
+    if (a->outputs != b->outputs || affine_join(arena, terms, 2, NULL, &difference, &used))
+        return false;
+    int64_t width = difference->outputs ? difference->outputs : 1;
+    int64_t length = affine_row_length(difference);
+    if (affine_join(arena, terms, 1, NULL, &one, &used) ||
+        affine_join(arena, terms + 1, 1, NULL, &other, &used))
+        return false;
+    double *row = NEW_ARRAY(arena, double, length);
+    double largest = 0, apart = 0;
+    const struct affine *forms[3] = {one, other, difference};
+    for (int k = 0; k < 3; k++) {
+        const double *bias = affine_bias(arena, forms[k], width);
+        double *target = k < 2 ? &largest : &apart;
+        int64_t numbers = affine_row_length(forms[k]);
+        if (!affine_prepare(forms[k]))
+            return false;
+        for (int64_t o = 0; o < width; o++) {
+            if (!affine_rows(forms[k], width, o, 1, row))
+                return false;
+            for (int64_t i = 0; i < numbers; i++)
+                *target = fmax(*target, fabs(row[i]));
+            *target = fmax(*target, bias ? fabs(bias[o]) : 0);
+        }
+        affine_release(forms[k]);
+    }
+    return apart <= tolerance * largest;
+}

@@ -1,0 +1,139 @@
+/* affine.h: the algebra. It knows no ONNX.
+ *
+ * A tensor y is an affine convolution of a source x when, for output channel o and position p,
+ *
+ *     y[n,o,p] = bias[o] + sum over i, t of  w[o,i,t] * x[n, group(o) + i, stride*p + t]
+ *
+ * with x taken as 0 outside its extent. Per spatial axis, t runs over the lattice
+ * low, low + step, ..., low + (taps-1)*step; a dilated kernel is a lattice with step > 1. With H
+ * the source's extent, y's is floor((H - 1 + end) / stride) + 1: `end` is the padding at the end
+ * less the highest tap. No axis: a matrix product.
+ *
+ * Forms are immutable and made in an arena. Making one costs no arithmetic on weights: a form is
+ * an expression, and affine_rows computes any of its rows when someone needs the numbers, in
+ * double. A channel count of 0 means "as many as the source has", which is known once the form
+ * meets another one.
+ *
+ * Source: arXiv 2101.03697, section 3.3, for the case of Conv, BatchNormalization and Add. */
+#ifndef AFFINE_H
+#define AFFINE_H
+
+#include "base.h"
+
+enum { AFFINE_AXES = 8 };
+
+struct affine_axis {
+    int64_t stride, low, step, taps, end;
+};
+
+/* Reads `count` rows from `first` on: count * (inputs / groups) * taps numbers, the last axis of
+ * the kernel running fastest. */
+typedef void affine_reader(const void *closure, int64_t first, int64_t count, double *out);
+
+struct affine_term {
+    const struct affine *form;
+    double factor;
+};
+
+enum affine_kind { AFFINE_KERNEL, AFFINE_DIAGONAL, AFFINE_COMPOSE, AFFINE_JOIN };
+
+struct affine {
+    enum affine_kind kind;
+    int axes;                        /* spatial axes; -1: any number, all trivial */
+    const struct affine_axis *axis;  /* NULL: all trivial (one tap at 0, stride 1, end 0) */
+    int64_t outputs, inputs, groups; /* all 0: a diagonal form of unknown width */
+    /* AFFINE_KERNEL: borrowed for the life of the form */
+    affine_reader *read;
+    const void *closure;
+    const double *offset; /* bias: `outputs` numbers, or NULL for 0 */
+    /* AFFINE_DIAGONAL: every tap of channel c is scale[c], or `factor` where scale is NULL */
+    double factor;
+    const double *scale;  /* borrowed; then the width is known */
+    double shift;         /* bias where `offset` is NULL */
+    const double *border; /* what lies in the padding, per channel, instead of 0; or NULL */
+    double border_rounding;
+    /* AFFINE_COMPOSE */
+    const struct affine *outer, *inner;
+    /* AFFINE_JOIN; one term is a change of lattice */
+    const struct affine_term *terms;
+    size_t term_count;
+    /* memo */
+    double *bias;  /* affine_bias */
+    double *dense; /* affine_prepare: all rows, malloc */
+};
+
+struct affine_axis affine_axis_of(const struct affine *form, int index);
+int64_t affine_axis_high(struct affine_axis axis);
+/* Taps of all axes together. */
+int64_t affine_taps(const struct affine *form);
+/* Numbers in one row, inputs / groups * taps, and in all rows. 0 while the width is unknown. */
+int64_t affine_row_length(const struct affine *form);
+int64_t affine_weights(const struct affine *form);
+/* True for a form that treats each channel by itself. */
+bool affine_is_diagonal(const struct affine *form);
+/* True for one tap at 0, stride 1 and end 0 on every axis. */
+bool affine_is_pointwise(const struct affine *form);
+bool affine_is_identity(const struct affine *form);
+/* Output extent along an axis, or -1 where that is not positive. */
+int64_t affine_extent(struct affine_axis axis, int64_t source_extent);
+
+/* Every maker below returns NULL and sets *result, or returns the reason why there is no such
+ * form. Reasons live in the arena. */
+
+/* A kernel [outputs, inputs / groups, taps...]. axis: `axes` of them, copied. bias: NULL for 0. */
+const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
+                        int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
+                        const void *closure, const double *bias, struct affine **result);
+
+/* y = scale[c] * x + shift[c]; NULL means 1 or 0. Any number of axes. */
+const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
+                               const double *shift, struct affine **result);
+/* y = factor * x + shift, of any width. */
+struct affine *affine_uniform(struct arena *arena, double factor, double shift);
+/* Every tap of the lattice is `factor`: an average pool has factor 1 / taps. */
+const char *affine_box(struct arena *arena, int axes, const struct affine_axis *axis, double factor,
+                       struct affine **result);
+/* Moves the extent: begin and end are added (a negative one crops). border: per channel what the
+ * new positions hold, NULL for 0; rounding: its relative precision. */
+const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
+                       int64_t channels, const double *border, double rounding,
+                       struct affine **result);
+
+/* outer after inner. Exact, or refused: where the outer form reads outside the inner's extent it
+ * finds its padding, and that must be what the inner form gives there. */
+const char *affine_compose(struct arena *arena, const struct affine *outer,
+                           const struct affine *inner, struct affine **result);
+
+/* Sum of factor * form. Strides must agree and so must extents: by equal `end`, or, where
+ * source_extent (one per axis, -1 unknown; may be NULL) is known, by value. *used_extent is set
+ * when the result holds for that source extent only. */
+const char *affine_join(struct arena *arena, const struct affine_term *terms, size_t count,
+                        const int64_t *source_extent, struct affine **result, bool *used_extent);
+
+/* The same map with `groups` groups, a divisor of the form's. */
+const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
+                         struct affine **result);
+
+/* The same map as a convolution can state it: the padding on no axis is negative. */
+const char *affine_lowerable(struct arena *arena, const struct affine *form,
+                             struct affine **result);
+
+/* ---- numbers ---- */
+
+/* Computes what affine_rows needs many times. Must be called before it, and not from two threads
+ * at once. False: out of memory. */
+bool affine_prepare(const struct affine *form);
+void affine_release(const struct affine *form);
+/* Rows [first, first + count) of a prepared form into count * affine_row_length numbers. Threads may
+ * call it side by side. `width` is the form's number of output channels. False: out of memory. */
+bool affine_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
+                 double *out);
+
+/* The bias, `width` numbers, or NULL when it is 0 everywhere. Kept in the arena with the form. */
+const double *affine_bias(struct arena *arena, const struct affine *form, int64_t width);
+
+/* True when the two are the same map: extents, and numbers within `tolerance` of the largest. */
+bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b,
+                  double tolerance);
+
+#endif

@@ -1,0 +1,180 @@
+/* base.c: arena, landing, growing arrays, string map. */
+#include "base.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(landing->message, sizeof(landing->message), format, arguments);
+    va_end(arguments);
+    landing->status = status;
+    longjmp(landing->jump, 1);
+}
+
+enum { ARENA_ALIGNMENT = 16, ARENA_BLOCK = 64 * 1024 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used, room;
+    _Alignas(ARENA_ALIGNMENT) unsigned char bytes[];
+};
+
+void arena_init(struct arena *arena, struct landing *landing)
+{
+    *arena = (struct arena){.landing = landing};
+}
+
+void arena_free(struct arena *arena)
+{
+    struct arena_block *block = arena->blocks;
+    while (block) {
+        struct arena_block *next = block->next;
+        free(block);
+        block = next;
+    }
+    arena->blocks = NULL;
+    arena->allocated = 0;
+}
+
+void *arena_try_alloc(struct arena *arena, size_t size)
+{
+    if (size > SIZE_MAX / 2)
+        return NULL;
+    size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    struct arena_block *block = arena->blocks;
+    if (!block || block->room - block->used < size) {
+        /* Blocks grow with the arena: a large model asks the system a few dozen times. */
+        size_t room = arena->allocated / 8;
+        room = room < ARENA_BLOCK ? ARENA_BLOCK : room;
+        bool large = size > room / 4;
+        if (large)
+            room = size;
+        block = calloc(1, sizeof(*block) + room);
+        if (!block)
+            return NULL;
+        block->room = room;
+        arena->allocated += room;
+        if (large && arena->blocks) {
+            /* A large piece gets its own block behind the open one, whose rest stays in use. */
+            block->next = arena->blocks->next;
+            arena->blocks->next = block;
+        } else {
+            block->next = arena->blocks;
+            arena->blocks = block;
+        }
+    }
+    void *memory = block->bytes + block->used;
+    block->used += size;
+    return memory;
+}
+
+void *arena_alloc(struct arena *arena, size_t count, size_t size)
+{
+    size_t bytes;
+    void *memory = NULL;
+    if (!__builtin_mul_overflow(count, size, &bytes))
+        memory = arena_try_alloc(arena, bytes);
+    if (!memory)
+        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
+             "out of memory: %zu times %zu bytes asked for", count, size);
+    return memory;
+}
+
+char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
+{
+    va_list copy;
+    va_copy(copy, arguments);
+    int length = vsnprintf(NULL, 0, format, copy);
+    va_end(copy);
+    if (length < 0)
+        length = 0;
+    char *text = arena_alloc(arena, (size_t)length + 1, 1);
+    vsnprintf(text, (size_t)length + 1, format, arguments);
+    return text;
+}
+
+char *arena_format(struct arena *arena, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *text = arena_vformat(arena, format, arguments);
+    va_end(arguments);
+    return text;
+}
+
+void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room)
+{
+    *room = *room ? *room * 2 : 8;
+    void *grown = arena_alloc(arena, *room, size);
+    if (count)
+        memcpy(grown, items, count * size);
+    return grown;
+}
+
+static size_t map_hash(const char *key)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (; *key; key++)
+        hash = (hash ^ (unsigned char)*key) * 1099511628211u;
+    return (size_t)(hash ^ hash >> 29);
+}
+
+static struct map_entry *map_find(const struct map *map, const char *key)
+{
+    size_t at = map_hash(key) & (map->room - 1);
+    while (map->entries[at].key && strcmp(map->entries[at].key, key) != 0)
+        at = (at + 1) & (map->room - 1);
+    return &map->entries[at];
+}
+
+void *map_get(const struct map *map, const char *key)
+{
+    return map->room ? map_find(map, key)->item : NULL;
+}
+
+void map_put(struct arena *arena, struct map *map, const char *key, void *item)
+{
+    if (map->count * 2 >= map->room) {
+        struct map grown = {.room = map->room ? map->room * 2 : 16};
+        grown.entries = NEW_ARRAY(arena, struct map_entry, grown.room);
+        for (size_t i = 0; i < map->room; i++)
+            if (map->entries[i].key)
+                *map_find(&grown, map->entries[i].key) = map->entries[i];
+        grown.count = map->count;
+        *map = grown;
+    }
+    struct map_entry *entry = map_find(map, key);
+    if (!entry->key)
+        map->count++;
+    *entry = (struct map_entry){key, item};
+}
+
+bool count_elements(const int64_t *dims, size_t rank, int64_t *count)
+{
+    int64_t product = 1;
+    bool zero = false;
+    for (size_t i = 0; i < rank; i++) {
+        if (dims[i] < 0)
+            return false;
+        if (dims[i] == 0)
+            zero = true;
+        else if (!multiply_fits(product, dims[i], &product))
+            return false;
+    }
+    *count = zero ? 0 : product;
+    return true;
+}
+
+int64_t greatest_common_divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a < 0 ? -a : a;
+}

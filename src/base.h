@@ -1,0 +1,102 @@
+/* base.h: memory and errors, the two things every other file needs.
+ *
+ * Memory. Everything that belongs to one run lives in its arena and is freed by one call.
+ * Nobody frees a single allocation; what is large and short-lived gets an arena of its own.
+ *
+ * Errors. A hard error (bad file, no memory, failed write) goes to the landing of the run by
+ * longjmp, so the code between reads without error plumbing. The one landing is in api.c; it
+ * frees the arena, closes what is open and hands the error to the caller. A declined rewrite
+ * is no error: those functions return the reason as text, NULL meaning success. */
+#ifndef BASE_H
+#define BASE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#include "onnx_repvgg_fuse.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+struct landing {
+    jmp_buf jump;
+    enum onnx_fuse_status status;
+    char message[1024];
+};
+
+/* Ends the run: never returns. The message should name the file, the place in it, what was
+ * found, what was expected, and what to do. */
+noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks;
+    struct landing *landing;
+    size_t allocated; /* bytes asked of the system so far */
+};
+
+void arena_init(struct arena *arena, struct landing *landing);
+void arena_free(struct arena *arena);
+
+/* count * size bytes, zeroed, aligned for any type. Lands with OUT_OF_MEMORY when the product
+ * overflows or the system has none. */
+void *arena_alloc(struct arena *arena, size_t count, size_t size);
+
+/* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */
+void *arena_try_alloc(struct arena *arena, size_t size);
+
+char *arena_format(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+char *arena_vformat(struct arena *arena, const char *format, va_list arguments);
+
+#define NEW(arena, type) ((type *)arena_alloc((arena), 1, sizeof(type)))
+#define NEW_ARRAY(arena, type, count) ((type *)arena_alloc((arena), (size_t)(count), sizeof(type)))
+
+/* A growing array. push doubles the room, so n pushes cost O(n). */
+#define LIST(type)                                                                                 \
+    struct {                                                                                       \
+        type *items;                                                                               \
+        size_t count, room;                                                                        \
+    }
+#define LIST_PUSH(arena, list, item)                                                               \
+    do {                                                                                           \
+        if ((list)->count == (list)->room)                                                         \
+            (list)->items = list_grow((arena), (list)->items, (list)->count,                       \
+                                      sizeof(*(list)->items), &(list)->room);                      \
+        (list)->items[(list)->count++] = (item);                                                   \
+    } while (0)
+void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room);
+
+/* Strings to pointers, open addressing. Keys are borrowed. */
+struct map {
+    struct map_entry *entries;
+    size_t count, room;
+};
+struct map_entry {
+    const char *key;
+    void *item;
+};
+void *map_get(const struct map *map, const char *key);
+void map_put(struct arena *arena, struct map *map, const char *key, void *item);
+
+/* Checked arithmetic: false when the result does not fit. */
+static inline bool multiply_fits(int64_t a, int64_t b, int64_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+static inline bool add_fits(int64_t a, int64_t b, int64_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+/* Number of elements of a shape; false when a dimension is negative or the product overflows. */
+bool count_elements(const int64_t *dims, size_t rank, int64_t *count);
+
+int64_t greatest_common_divisor(int64_t a, int64_t b);
+
+#endif

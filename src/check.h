@@ -1,0 +1,41 @@
+/* check.h: the self-check: the ops of the file against the ops that replace them.
+ *
+ * Both sides are evaluated by eval.c on the same random input. The file's side follows
+ * value.first_producer, the new side follows value.producer, both from the target back to the
+ * source, so the check covers every rewrite between them, however many passes made it. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include "graph.h"
+
+struct check_term {
+    const struct value *value; /* a value of the file */
+    double factor;
+};
+
+struct check_case {
+    const struct value *source;
+    const struct value *target;
+    /* A target that the file does not have is the sum of these values of the file. */
+    const struct check_term *terms;
+    size_t term_count;
+    /* Shape of the random input: [batch, channels, spatial...], or [batch..., channels] */
+    int rank;
+    const int64_t *dims;
+    int channel_axis; /* of source and target: 1, or the last axis for Gemm and MatMul */
+    int64_t channels; /* of the target */
+    uint64_t seed;
+};
+
+struct check_result {
+    double difference; /* largest absolute difference / largest absolute output */
+    int64_t
+        channels; /* output channels that were compared: all of a small weight, some of a large */
+};
+
+/* Returns NULL and the result, or the reason why the region cannot be evaluated. A difference that
+ * is not finite is reported as infinity. Memory comes from `arena`, which the caller frees. */
+const char *check_region(struct arena *arena, const struct check_case *check,
+                         struct check_result *result);
+
+#endif

@@ -1,0 +1,158 @@
+/* constant.c: constants, folded when someone asks. Nothing in the graph changes. */
+#include "constant.h"
+
+#include <string.h>
+
+#include "eval.h"
+#include "model.h"
+
+enum { NOT_TRIED, CONSTANT, NOT_CONSTANT, BEING_FOLDED };
+
+/* Deeper chains of constant operators are left alone: they are walked by recursion. */
+enum { FOLD_DEPTH = 200 };
+/* Elements of one folded result. */
+#define FOLD_LIMIT (INT64_C(1) << 27)
+
+static const char *fold(struct value *value, int depth, const struct tensor **tensor);
+
+/* Shape and Size ask only for what inference knows. */
+static const char *fold_shape(struct node *node, struct tensor **result)
+{
+    struct arena *arena = node->graph->model->arena;
+    const struct value *input = node_input(node, 0);
+    if (!input || input->rank < 0)
+        return "a shape is not known";
+    int64_t rank = input->rank, start = 0, end = rank, size = 1;
+    if (node->op == OP_Shape) {
+        start = node_integer(node, "start", 0);
+        end = node_integer(node, "end", rank);
+        start = start < 0 ? start + rank : start;
+        end = end < 0 ? end + rank : end;
+        start = start < 0 ? 0 : start > rank ? rank : start;
+        end = end < start ? start : end > rank ? rank : end;
+    }
+    int64_t count = end - start;
+    int64_t *dims = NEW_ARRAY(arena, int64_t, count + 1);
+    /* An unknown dim stays -1: whoever uses the number must ask. Gather of a known one is exact. */
+    for (int64_t i = 0; i < count; i++) {
+        dims[i] = input->dims[start + i];
+        if (dims[i] < 0)
+            return "a dimension is not known";
+        if (!multiply_fits(size, dims[i], &size))
+            return "a shape overflows";
+    }
+    if (node->op == OP_Size) {
+        dims[0] = size;
+        *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, dims);
+    } else {
+        *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, dims);
+    }
+    (*result)->from_shape = true;
+    return NULL;
+}
+
+/* Gather of one known dimension out of a shape with unknown ones: what torch's exporter writes. */
+static const char *fold_shape_gather(struct node *node, int depth, struct tensor **result)
+{
+    struct value *shape = node_input(node, 0), *index = node_input(node, 1);
+    const struct tensor *where;
+    int64_t at;
+    struct node *producer = shape ? shape->producer : NULL;
+    if (!producer || producer->op != OP_Shape || !index || producer->proto->n_attribute)
+        return "not a Gather of a Shape";
+    const struct value *input = node_input(producer, 0);
+    if (!input || input->rank < 0 || fold(index, depth + 1, &where) || where->count != 1 ||
+        !tensor_read_integers(where, &at))
+        return "a shape is not known";
+    at = at < 0 ? at + input->rank : at;
+    if (at < 0 || at >= input->rank || input->dims[at] < 0)
+        return "a dimension is not known";
+    int64_t *dim = NEW(node->graph->model->arena, int64_t);
+    *dim = input->dims[at];
+    *result = tensor_of_integers(node->graph->model->arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
+                                 where->rank, where->dims, dim);
+    (*result)->from_shape = true;
+    return NULL;
+}
+
+static const char *fold_node(struct value *value, int depth, struct tensor **result)
+{
+    struct node *node = value->producer;
+    struct arena *arena = node->graph->model->arena;
+    bool from_shape = false;
+    if (node->op == OP_UNKNOWN || node->body_count)
+        return "it is computed by an operator that is not folded";
+    if (node->op == OP_Shape || node->op == OP_Size)
+        return fold_shape(node, result);
+    if (node->op == OP_Gather && !fold_shape_gather(node, depth, result))
+        return NULL;
+    if (node->input_count == 0)
+        return "it is a Constant of a kind that is not read";
+    const struct tensor **inputs = NEW_ARRAY(arena, const struct tensor *, node->input_count);
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (!node->inputs[i])
+            continue;
+        const char *reason = fold(node->inputs[i], depth + 1, &inputs[i]);
+        if (reason)
+            return reason;
+        if (!tensor_is_readable(inputs[i]))
+            return "it is computed from a constant of a type that is not read";
+        from_shape = from_shape || inputs[i]->from_shape;
+    }
+    struct tensor **outputs = NEW_ARRAY(arena, struct tensor *, node->output_count);
+    const char *reason = eval_node(arena, node, inputs, outputs, FOLD_LIMIT);
+    if (reason)
+        return reason;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] == value)
+            *result = outputs[i];
+    if (!*result)
+        return "it is an output that is not folded";
+    (*result)->from_shape = from_shape;
+    return NULL;
+}
+
+static const char *fold(struct value *value, int depth, const struct tensor **tensor)
+{
+    const struct model *model = value->graph->model;
+    if (value->is_initializer && value->is_input && model->ir_version >= 4)
+        return "it is also a graph input, so a caller may override it";
+    if (value->tensor) {
+        *tensor = value->tensor;
+        return NULL;
+    }
+    if (!value->producer)
+        return value->is_input ? "it is a graph input" : "it is not known before the model runs";
+    if (value->folded_state == CONSTANT) {
+        *tensor = value->folded;
+        return NULL;
+    }
+    if (value->folded_state != NOT_TRIED)
+        return "it is computed from what is not known before the model runs";
+    if (depth > FOLD_DEPTH)
+        return "it is computed by too long a chain of operators";
+    value->folded_state = BEING_FOLDED;
+    struct tensor *result = NULL;
+    const char *reason = fold_node(value, depth, &result);
+    value->folded = result;
+    value->folded_state = reason ? NOT_CONSTANT : CONSTANT;
+    *tensor = result;
+    return reason;
+}
+
+const char *constant_of(struct value *value, const struct tensor **tensor)
+{
+    return fold(value, 0, tensor);
+}
+
+bool constant_is_computed(const struct value *value)
+{
+    return !value->tensor;
+}
+
+const double *constant_numbers(struct value *value, const struct tensor *tensor)
+{
+    double *numbers = NEW_ARRAY(value->graph->model->arena, double, tensor->count + 1);
+    tensor_read(tensor, 0, tensor->count, numbers);
+    return numbers;
+}

@@ -1,0 +1,18 @@
+/* constant.h: which values are constants, and what they hold. */
+#ifndef CONSTANT_H
+#define CONSTANT_H
+
+#include "graph.h"
+
+/* The constant a value holds: an initializer that nobody can override, a Constant node, or what
+ * operators make of such. Computed once and kept. Returns NULL and sets *tensor, or the reason why
+ * it is no constant. The tensor may be opaque or fused: ask tensor_is_readable. */
+const char *constant_of(struct value *value, const struct tensor **tensor);
+
+/* True when the constant is computed by operators, not stored as it is. */
+bool constant_is_computed(const struct value *value);
+
+/* All numbers of a readable constant, in the model's arena. */
+const double *constant_numbers(struct value *value, const struct tensor *tensor);
+
+#endif

@@ -1,0 +1,281 @@
+/* edit.c: makes and removes nodes and constants. */
+#include "edit.h"
+
+#include <string.h>
+
+#include "model.h"
+
+const char *edit_name(struct model *model, const char *wanted)
+{
+    const char *name = wanted;
+    for (unsigned number = 1; map_get(&model->names, name); number++)
+        name = arena_format(model->arena, "%s_%u", wanted, number);
+    return name;
+}
+
+struct value *edit_value(struct graph *graph, const char *wanted)
+{
+    struct arena *arena = graph->model->arena;
+    struct value *value = NEW(arena, struct value);
+    value->name = edit_name(graph->model, wanted);
+    value->graph = graph;
+    value->rank = -1;
+    value->is_new = true;
+    map_put(arena, &graph->values, value->name, value);
+    map_put(arena, &graph->model->names, value->name, value);
+    return value;
+}
+
+static void add_use(struct node *reader, struct value *value)
+{
+    struct use *use = NEW(reader->graph->model->arena, struct use);
+    /* In the scope of an outer value, its reader is the node that holds this graph. */
+    while (reader->graph != value->graph && reader->graph->owner)
+        reader = reader->graph->owner;
+    *use = (struct use){reader, value->uses};
+    value->uses = use;
+}
+
+static void mark_changed(struct graph *graph)
+{
+    graph->changed = true;
+}
+
+struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
+                       const char *node_name, const struct node *like, struct value *const *inputs,
+                       size_t input_count, struct value *output,
+                       const struct edit_attribute *attributes, size_t attribute_count)
+{
+    struct arena *arena = graph->model->arena;
+    Onnx__NodeProto *proto = NEW(arena, Onnx__NodeProto);
+    onnx__node_proto__init(proto);
+    proto->op_type = arena_format(arena, "%s", operator_name);
+    if (like) {
+        proto->doc_string = like->proto->doc_string;
+        proto->n_metadata_props = like->proto->n_metadata_props;
+        proto->metadata_props = like->proto->metadata_props;
+        proto->n_device_configurations = like->proto->n_device_configurations;
+        proto->device_configurations = like->proto->device_configurations;
+    }
+    if (node_name && node_name[0])
+        proto->name = arena_format(arena, "%s", node_name);
+    proto->n_input = input_count;
+    proto->input = NEW_ARRAY(arena, char *, input_count + 1);
+    proto->n_output = 1;
+    proto->output = NEW_ARRAY(arena, char *, 1);
+    proto->output[0] = arena_format(arena, "%s", output->name);
+    proto->n_attribute = attribute_count;
+    proto->attribute = NEW_ARRAY(arena, Onnx__AttributeProto *, attribute_count + 1);
+    for (size_t i = 0; i < attribute_count; i++) {
+        Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
+        onnx__attribute_proto__init(attribute);
+        attribute->name = arena_format(arena, "%s", attributes[i].name);
+        attribute->has_type = true;
+        if (attributes[i].integers) {
+            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+            attribute->n_ints = attributes[i].count;
+            attribute->ints = NEW_ARRAY(arena, int64_t, attributes[i].count + 1);
+            memcpy(attribute->ints, attributes[i].integers, attributes[i].count * sizeof(int64_t));
+        } else {
+            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+            attribute->has_i = true;
+            attribute->i = attributes[i].integer;
+        }
+        proto->attribute[i] = attribute;
+    }
+
+    struct node *node = NEW(arena, struct node);
+    *node = (struct node){.proto = proto,
+                          .graph = graph,
+                          .op = operator_find("", operator_name, graph->opset),
+                          .opset = graph->opset,
+                          .input_count = input_count,
+                          .output_count = 1,
+                          .position = at->position,
+                          .depth = at->depth,
+                          .is_new = true};
+    node->inputs = NEW_ARRAY(arena, struct value *, input_count + 1);
+    node->outputs = NEW_ARRAY(arena, struct value *, 1);
+    for (size_t i = 0; i < input_count; i++) {
+        proto->input[i] = arena_format(arena, "%s", inputs[i] ? inputs[i]->name : "");
+        node->inputs[i] = inputs[i];
+        if (inputs[i])
+            add_use(node, inputs[i]);
+    }
+    struct node *before = output->producer;
+    node->outputs[0] = output;
+    output->producer = node;
+    output->removed = false;
+    if (before)
+        edit_remove(before);
+    node->sequence = graph->new_nodes.count;
+    LIST_PUSH(arena, &graph->new_nodes, node);
+    mark_changed(graph);
+    return node;
+}
+
+/* The message of a constant. Its numbers are found again by emit.c through `tensor`. */
+static Onnx__TensorProto *tensor_proto(struct arena *arena, struct tensor *tensor)
+{
+    Onnx__TensorProto *proto = NEW(arena, Onnx__TensorProto);
+    onnx__tensor_proto__init(proto);
+    proto->name = arena_format(arena, "%s", tensor->name);
+    proto->has_data_type = true;
+    proto->data_type = tensor->type;
+    proto->n_dims = (size_t)tensor->rank;
+    proto->dims = NEW_ARRAY(arena, int64_t, tensor->rank + 1);
+    memcpy(proto->dims, tensor->dims, (size_t)tensor->rank * sizeof(int64_t));
+    proto->has_raw_data = true;
+    proto->raw_data.len = (size_t)tensor->count * type_size(tensor->type);
+    /* Stands for the numbers: protobuf-c hands it to emit.c unread, which computes them. */
+    proto->raw_data.data = (uint8_t *)tensor;
+    return proto;
+}
+
+static struct tensor *named(struct arena *arena, struct tensor *tensor, const char *name)
+{
+    tensor->name = name;
+    tensor->proto = tensor_proto(arena, tensor);
+    return tensor;
+}
+
+static struct node *constant_node(struct graph *graph, const struct node *at, struct value *value)
+{
+    struct arena *arena = graph->model->arena;
+    struct node *node = edit_node(graph, at, "Constant", NULL, NULL, NULL, 0, value, NULL, 0);
+    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
+    Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
+    onnx__attribute_proto__init(attribute);
+    attribute->name = arena_format(arena, "value");
+    attribute->has_type = true;
+    attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+    attribute->t = (Onnx__TensorProto *)(uintptr_t)value->tensor->proto;
+    proto->n_attribute = 1;
+    proto->attribute = NEW_ARRAY(arena, Onnx__AttributeProto *, 1);
+    proto->attribute[0] = attribute;
+    return node;
+}
+
+static bool holds_initializers(const struct graph *graph)
+{
+    return graph->proto && (!graph->parent || graph->model->ir_version >= 4);
+}
+
+static void describe(struct value *value)
+{
+    const struct tensor *tensor = value->tensor;
+    value->type = tensor->type;
+    value->rank = tensor->rank;
+    value->dims = NEW_ARRAY(value->graph->model->arena, int64_t, tensor->rank + 1);
+    memcpy(value->dims, tensor->dims, (size_t)tensor->rank * sizeof(int64_t));
+}
+
+struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor)
+{
+    struct value *value = edit_value(graph, wanted);
+    value->tensor = named(graph->model->arena, tensor, value->name);
+    describe(value);
+    if (!holds_initializers(graph)) {
+        constant_node(graph, at, value);
+        return value;
+    }
+    value->is_initializer = true;
+    LIST_PUSH(graph->model->arena, &graph->new_initializers, value);
+    mark_changed(graph);
+    return value;
+}
+
+void edit_store(struct value *value, struct tensor *tensor)
+{
+    struct graph *graph = value->graph;
+    struct node *producer = value->producer;
+    value->tensor = named(graph->model->arena, tensor, value->name);
+    if (!holds_initializers(graph)) {
+        constant_node(graph, producer, value);
+        return;
+    }
+    value->producer = NULL;
+    value->is_initializer = true;
+    LIST_PUSH(graph->model->arena, &graph->new_initializers, value);
+    edit_remove(producer);
+    mark_changed(graph);
+}
+
+void edit_remove(struct node *node)
+{
+    node->removed = true;
+    mark_changed(node->graph);
+    for (size_t i = 0; i < node->body_count; i++)
+        for (size_t k = 0; k < node->bodies[i]->node_count; k++)
+            if (!node->bodies[i]->nodes[k]->removed)
+                edit_remove(node->bodies[i]->nodes[k]);
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && node->outputs[i]->producer == node)
+            node->outputs[i]->removed = true;
+}
+
+/* ---- dead code ---- */
+
+static bool value_is_dead(const struct value *value)
+{
+    return !value || (!value->is_output && !value->is_annotated && value_use_count(value) == 0);
+}
+
+static bool node_is_dead(const struct node *node)
+{
+    if (node->removed || node->op == OP_UNKNOWN)
+        return false;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (!value_is_dead(node->outputs[i]))
+            return false;
+    return true;
+}
+
+static void push_if_dead(struct arena *arena, struct node *node, void *list)
+{
+    LIST(struct node *) *dead = list;
+    if (node && node_is_dead(node)) {
+        edit_remove(node);
+        LIST_PUSH(arena, dead, node);
+    }
+}
+
+bool edit_remove_dead(struct model *model)
+{
+    struct arena *arena = model->arena;
+    LIST(struct node *) dead = {0};
+    bool any = false;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->node_count; i++)
+            push_if_dead(arena, graph->nodes[i], &dead);
+        for (size_t i = 0; i < graph->new_nodes.count; i++)
+            push_if_dead(arena, graph->new_nodes.items[i], &dead);
+    }
+    for (size_t next = 0; next < dead.count; next++) {
+        struct node *node = dead.items[next];
+        any = true;
+        for (size_t k = 0; k < node->input_count; k++)
+            if (node->inputs[k])
+                push_if_dead(arena, node->inputs[k]->producer, &dead);
+    }
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        struct graph *graph = model->graphs.items[g];
+        /* Below IR 4 an initializer is listed as an input as well and goes with it; from IR 4 on
+         * such an input belongs to the caller. */
+        for (size_t i = 0; i < graph->initializers.count + graph->new_initializers.count; i++) {
+            struct value *value =
+                i < graph->initializers.count
+                    ? graph->initializers.items[i]
+                    : graph->new_initializers.items[i - graph->initializers.count];
+            bool callers = value->is_input && model->ir_version >= 4;
+            if (value->removed || callers || !value_is_dead(value))
+                continue;
+            value->removed = true;
+            graph->changed = true;
+            any = true;
+        }
+    }
+    return any;
+}

@@ -1,0 +1,46 @@
+/* edit.h: the only writer of graphs and messages after they are built.
+ *
+ * Every edit keeps the index right: names, producers, readers. What the file said is never
+ * changed; new messages are made beside it, and emit.c writes old bytes or new messages. */
+#ifndef EDIT_H
+#define EDIT_H
+
+#include "graph.h"
+
+/* A name nobody uses yet: `wanted`, or with a number behind it. */
+const char *edit_name(struct model *model, const char *wanted);
+
+/* A new value of this graph, under a new name. */
+struct value *edit_value(struct graph *graph, const char *wanted);
+
+/* A new constant: an initializer, or a Constant node where the graph can hold none (local functions,
+ * subgraphs below IR 4). It stands at the position of `at`. tensor->name is set. */
+struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor);
+
+/* The computed constant `value` becomes a stored one of the same name; its producer is removed. */
+void edit_store(struct value *value, struct tensor *tensor);
+
+struct edit_attribute {
+    const char *name;
+    const int64_t *integers; /* NULL: a single integer */
+    size_t count;
+    int64_t integer;
+};
+
+/* A new node that makes `output` in place of its present producer, if it has one, and stands at the
+ * position of `at`. like: whose name, doc_string, metadata and device configuration it takes over,
+ * or NULL. inputs: NULL entries are optional ones left out. Everything is borrowed for the call. */
+struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
+                       const char *node_name, const struct node *like, struct value *const *inputs,
+                       size_t input_count, struct value *output,
+                       const struct edit_attribute *attributes, size_t attribute_count);
+
+/* The node is gone, and with it its readings. Its outputs must have no reader left. */
+void edit_remove(struct node *node);
+
+/* Removes nodes, initializers and descriptions that nothing reads. Returns whether there were any.
+ * Ops of other domains and unknown ops stay: they may have effects. */
+bool edit_remove_dead(struct model *model);
+
+#endif

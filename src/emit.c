@@ -1,0 +1,473 @@
+/* emit.c: takes apart what changed, keeps the rest. */
+#include "emit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire.h"
+
+/* Field numbers of onnx.proto. */
+enum {
+    MODEL_GRAPH = 7,
+    MODEL_FUNCTIONS = 25,
+    GRAPH_NODE = 1,
+    GRAPH_INITIALIZER = 5,
+    GRAPH_INPUT = 11,
+    GRAPH_VALUE_INFO = 13,
+    GRAPH_SPARSE_INITIALIZER = 15,
+    FUNCTION_NODE = 7,
+    FUNCTION_VALUE_INFO = 12,
+    NODE_ATTRIBUTE = 5,
+    ATTRIBUTE_TENSOR = 5,
+    ATTRIBUTE_GRAPH = 6,
+    ATTRIBUTE_GRAPHS = 11,
+    TENSOR_RAW_DATA = 9,
+    TENSOR_EXTERNAL_DATA = 13,
+    TENSOR_DATA_LOCATION = 14,
+};
+
+#define MESSAGE_LIMIT ((uint64_t)INT32_MAX)
+
+struct emitter {
+    struct model *model;
+    struct arena *arena;
+    bool inline_external;
+    size_t function; /* index of the next one */
+};
+
+/* Where a walk over a graph stands. Fields of one kind are numbered through. */
+struct cursor {
+    size_t node, initializer, sparse, input, value_info;
+    struct node **made; /* new nodes by position */
+    size_t made_count, next_made;
+    bool wrote_initializers, wrote_inputs;
+};
+
+/* ---- pieces ---- */
+
+static void add_bytes(struct emitter *emitter, struct pieces *to, const uint8_t *data, size_t size,
+                      const struct mapping *mapping)
+{
+    if (!size)
+        return;
+    struct piece *last = to->list.count ? &to->list.items[to->list.count - 1] : NULL;
+    if (last && !last->tensor && last->mapping == mapping && last->data + last->size == data) {
+        last->size += size;
+    } else {
+        struct piece piece = {.data = data, .mapping = mapping, .size = size};
+        LIST_PUSH(emitter->arena, &to->list, piece);
+    }
+    to->size += size;
+}
+
+static void add_span(struct emitter *emitter, struct pieces *to, const uint8_t *from,
+                     const uint8_t *end)
+{
+    add_bytes(emitter, to, from, (size_t)(end - from), &emitter->model->bytes);
+}
+
+static void add_pieces(struct emitter *emitter, struct pieces *to, const struct pieces *from)
+{
+    for (size_t i = 0; i < from->list.count; i++) {
+        const struct piece *piece = &from->list.items[i];
+        if (piece->tensor) {
+            LIST_PUSH(emitter->arena, &to->list, *piece);
+            to->size += piece->size;
+        } else {
+            add_bytes(emitter, to, piece->data, piece->size, piece->mapping);
+        }
+    }
+}
+
+static void add_header(struct emitter *emitter, struct pieces *to, uint32_t number, uint64_t size)
+{
+    uint8_t header[16];
+    size_t length = wire_header(number, size, header);
+    uint8_t *copy = arena_alloc(emitter->arena, length, 1);
+    memcpy(copy, header, length);
+    add_bytes(emitter, to, copy, length, NULL);
+}
+
+/* A field whose content was made piece by piece. */
+static void add_field(struct emitter *emitter, struct pieces *to, uint32_t number,
+                      const struct pieces *content)
+{
+    add_header(emitter, to, number, content->size);
+    add_pieces(emitter, to, content);
+}
+
+/* ---- new messages ---- */
+
+struct packer {
+    ProtobufCBuffer base;
+    struct emitter *emitter;
+    struct pieces *to;
+    const struct tensor *tensor; /* whose numbers the message asks for, or NULL */
+    uint8_t *bytes;
+    size_t used;
+};
+
+static void pack_append(ProtobufCBuffer *buffer, size_t size, const uint8_t *data)
+{
+    struct packer *packer = (struct packer *)buffer;
+    if (data == (const uint8_t *)packer->tensor && data) {
+        struct piece piece = {.tensor = packer->tensor, .size = size};
+        LIST_PUSH(packer->emitter->arena, &packer->to->list, piece);
+        packer->to->size += size;
+        return;
+    }
+    memcpy(packer->bytes + packer->used, data, size);
+    add_bytes(packer->emitter, packer->to, packer->bytes + packer->used, size, NULL);
+    packer->used += size;
+}
+
+static void add_message(struct emitter *emitter, struct pieces *to, uint32_t number,
+                        const ProtobufCMessage *message, const struct tensor *tensor)
+{
+    size_t size = protobuf_c_message_get_packed_size(message);
+    size_t numbers = tensor ? (size_t)tensor->count * type_size(tensor->type) : 0;
+    struct packer packer = {.base = {pack_append}, .emitter = emitter, .to = to, .tensor = tensor};
+    packer.bytes = arena_alloc(emitter->arena, size - numbers + 1, 1);
+    add_header(emitter, to, number, size);
+    protobuf_c_message_pack_to_buffer(message, &packer.base);
+}
+
+/* A new initializer is listed as an input too where ONNX asks for it: below IR 4. */
+static void add_input(struct emitter *emitter, struct pieces *to, const struct value *value)
+{
+    Onnx__ValueInfoProto info = ONNX__VALUE_INFO_PROTO__INIT;
+    Onnx__TypeProto type = ONNX__TYPE_PROTO__INIT;
+    Onnx__TypeProto__Tensor tensor = ONNX__TYPE_PROTO__TENSOR__INIT;
+    Onnx__TensorShapeProto shape = ONNX__TENSOR_SHAPE_PROTO__INIT;
+    int rank = value->tensor->rank;
+    Onnx__TensorShapeProto__Dimension *dims =
+        NEW_ARRAY(emitter->arena, Onnx__TensorShapeProto__Dimension, rank + 1);
+    shape.n_dim = (size_t)rank;
+    shape.dim = NEW_ARRAY(emitter->arena, Onnx__TensorShapeProto__Dimension *, rank + 1);
+    for (int i = 0; i < rank; i++) {
+        onnx__tensor_shape_proto__dimension__init(&dims[i]);
+        dims[i].value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+        dims[i].dim_value = value->tensor->dims[i];
+        shape.dim[i] = &dims[i];
+    }
+    tensor.has_elem_type = true;
+    tensor.elem_type = value->tensor->type;
+    tensor.shape = &shape;
+    type.value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    type.tensor_type = &tensor;
+    info.name = arena_format(emitter->arena, "%s", value->name);
+    info.type = &type;
+    add_message(emitter, to, GRAPH_INPUT, &info.base, NULL);
+}
+
+/* ---- graphs ---- */
+
+static bool graph_is_dirty(const struct graph *graph);
+
+static bool attribute_has_external(const Onnx__AttributeProto *attribute)
+{
+    return attribute->t &&
+           attribute->t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+}
+
+static bool node_is_dirty(const struct emitter *emitter, const struct node *node)
+{
+    for (size_t i = 0; i < node->body_count; i++)
+        if (graph_is_dirty(node->bodies[i]) || emitter->inline_external)
+            return true;
+    for (size_t i = 0; emitter->inline_external && i < node->proto->n_attribute; i++)
+        if (attribute_has_external(node->proto->attribute[i]))
+            return true;
+    return false;
+}
+
+static bool graph_is_dirty(const struct graph *graph)
+{
+    if (graph->changed)
+        return true;
+    for (size_t i = 0; i < graph->node_count; i++)
+        for (size_t k = 0; k < graph->nodes[i]->body_count; k++)
+            if (graph_is_dirty(graph->nodes[i]->bodies[k]))
+                return true;
+    return false;
+}
+
+/* The same tensor with its bytes inside. */
+static void inline_tensor(struct emitter *emitter, struct pieces *to, uint32_t number,
+                          const struct wire_field *field, const struct tensor *tensor)
+{
+    struct pieces content = {0};
+    struct wire_field inner;
+    const uint8_t *at = field->content, *end = at + field->size;
+    while (wire_next(&at, end, &inner))
+        if (inner.number != TENSOR_EXTERNAL_DATA && inner.number != TENSOR_DATA_LOCATION &&
+            inner.number != TENSOR_RAW_DATA)
+            add_span(emitter, &content, inner.start, inner.end);
+    size_t size = tensor->external->size;
+    add_header(emitter, &content, TENSOR_RAW_DATA, size);
+    add_bytes(emitter, &content, tensor->external->data, size, &tensor->external->file->mapping);
+    add_field(emitter, to, number, &content);
+}
+
+static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor,
+                       const uint8_t *at, const uint8_t *end, struct pieces *to);
+
+static int by_position(const void *a, const void *b)
+{
+    const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
+    if (x->position != y->position)
+        return x->position < y->position ? -1 : 1;
+    return (x->sequence > y->sequence) - (x->sequence < y->sequence);
+}
+
+static void cursor_open(struct emitter *emitter, struct graph *graph, struct cursor *cursor)
+{
+    *cursor = (struct cursor){0};
+    cursor->made = NEW_ARRAY(emitter->arena, struct node *, graph->new_nodes.count + 1);
+    for (size_t i = 0; i < graph->new_nodes.count; i++) {
+        struct node *node = graph->new_nodes.items[i];
+        node->emitted = false;
+        if (!node->removed)
+            cursor->made[cursor->made_count++] = node;
+    }
+    if (cursor->made_count)
+        qsort(cursor->made, cursor->made_count, sizeof(*cursor->made), by_position);
+}
+
+static void emit_attribute(struct emitter *emitter, const struct node *node, size_t index,
+                           size_t *body, const struct wire_field *field, struct pieces *to)
+{
+    const Onnx__AttributeProto *attribute = node->proto->attribute[index];
+    struct pieces content = {0};
+    struct wire_field inner;
+    const uint8_t *at = field->content, *end = at + field->size;
+    size_t first = *body;
+    struct cursor single = {0};
+    if (attribute->g)
+        cursor_open(emitter, node->bodies[first], &single);
+    size_t next = first + (attribute->g != NULL);
+    while (wire_next(&at, end, &inner)) {
+        struct pieces inside = {0};
+        if (inner.content &&
+            (inner.number == ATTRIBUTE_GRAPH || inner.number == ATTRIBUTE_GRAPHS)) {
+            struct cursor own;
+            bool is_single = inner.number == ATTRIBUTE_GRAPH;
+            struct graph *graph = node->bodies[is_single ? first : next];
+            if (!is_single) {
+                cursor_open(emitter, graph, &own);
+                next++;
+            }
+            emit_graph(emitter, graph, is_single ? &single : &own, inner.content,
+                       inner.content + inner.size, &inside);
+            add_field(emitter, &content, inner.number, &inside);
+        } else if (inner.content && inner.number == ATTRIBUTE_TENSOR && emitter->inline_external &&
+                   attribute_has_external(attribute)) {
+            inline_tensor(emitter, &content, ATTRIBUTE_TENSOR, &inner,
+                          model_tensor(emitter->model, attribute->t));
+        } else {
+            add_span(emitter, &content, inner.start, inner.end);
+        }
+    }
+    *body = next;
+    add_field(emitter, to, NODE_ATTRIBUTE, &content);
+}
+
+static void emit_node(struct emitter *emitter, const struct node *node, uint32_t number,
+                      const struct wire_field *field, struct pieces *to)
+{
+    struct pieces content = {0};
+    struct wire_field inner;
+    const uint8_t *at = field->content, *end = at + field->size;
+    size_t attribute = 0, body = 0;
+    if (!node_is_dirty(emitter, node)) {
+        add_span(emitter, to, field->start, field->end);
+        return;
+    }
+    while (wire_next(&at, end, &inner))
+        if (inner.content && inner.number == NODE_ATTRIBUTE)
+            emit_attribute(emitter, node, attribute++, &body, &inner, &content);
+        else
+            add_span(emitter, &content, inner.start, inner.end);
+    add_field(emitter, to, number, &content);
+}
+
+static void emit_made(struct emitter *emitter, struct node *node, uint32_t number,
+                      struct pieces *to)
+{
+    if (node->emitted)
+        return;
+    node->emitted = true;
+    /* A later rewrite may have made what an earlier one reads: both stand at one position. */
+    for (size_t k = 0; k < node->input_count; k++) {
+        struct node *maker = node->inputs[k] ? node->inputs[k]->producer : NULL;
+        if (maker && maker->is_new && maker->graph == node->graph &&
+            maker->position == node->position)
+            emit_made(emitter, maker, number, to);
+    }
+    const struct tensor *tensor = node->op == OP_Constant ? node->outputs[0]->tensor : NULL;
+    add_message(emitter, to, number, &node->proto->base, tensor);
+}
+
+static void emit_new_initializers(struct emitter *emitter, const struct graph *graph,
+                                  struct pieces *to)
+{
+    for (size_t i = 0; i < graph->new_initializers.count; i++) {
+        const struct value *value = graph->new_initializers.items[i];
+        if (!value->removed)
+            add_message(emitter, to, GRAPH_INITIALIZER, &value->tensor->proto->base, value->tensor);
+    }
+}
+
+static void emit_new_inputs(struct emitter *emitter, const struct graph *graph, struct pieces *to)
+{
+    for (size_t i = 0; emitter->model->ir_version < 4 && i < graph->new_initializers.count; i++)
+        if (!graph->new_initializers.items[i]->removed)
+            add_input(emitter, to, graph->new_initializers.items[i]);
+}
+
+static bool is_removed(const struct graph *graph, const char *name)
+{
+    const struct value *value = name ? map_get(&graph->values, name) : NULL;
+    return value && value->removed;
+}
+
+static void emit_initializer(struct emitter *emitter, const struct graph *graph, size_t index,
+                             const struct wire_field *field, struct pieces *to)
+{
+    const Onnx__TensorProto *proto = graph->proto->initializer[index];
+    const struct value *value = proto->name ? map_get(&graph->values, proto->name) : NULL;
+    if (value && value->removed)
+        return;
+    if (emitter->inline_external && value && value->tensor && value->tensor->external)
+        inline_tensor(emitter, to, GRAPH_INITIALIZER, field, value->tensor);
+    else
+        add_span(emitter, to, field->start, field->end);
+}
+
+static void emit_nodes_at(struct emitter *emitter, const struct graph *graph, struct cursor *cursor,
+                          uint32_t number, const struct wire_field *field, struct pieces *to)
+{
+    size_t index = cursor->node++;
+    while (cursor->next_made < cursor->made_count &&
+           cursor->made[cursor->next_made]->position <= index)
+        emit_made(emitter, cursor->made[cursor->next_made++], number, to);
+    if (!graph->nodes[index]->removed)
+        emit_node(emitter, graph->nodes[index], number, field, to);
+}
+
+static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor,
+                       const uint8_t *at, const uint8_t *end, struct pieces *to)
+{
+    const Onnx__GraphProto *proto = graph->proto;
+    struct wire_field field;
+    if (!graph_is_dirty(graph) && !emitter->inline_external) {
+        add_span(emitter, to, at, end);
+        return;
+    }
+    while (wire_next(&at, end, &field)) {
+        if (field.content && field.number == GRAPH_NODE) {
+            emit_nodes_at(emitter, graph, cursor, GRAPH_NODE, &field, to);
+        } else if (field.content && field.number == GRAPH_INITIALIZER) {
+            emit_initializer(emitter, graph, cursor->initializer++, &field, to);
+            if (cursor->initializer == proto->n_initializer) {
+                emit_new_initializers(emitter, graph, to);
+                cursor->wrote_initializers = true;
+            }
+        } else if (field.content && field.number == GRAPH_SPARSE_INITIALIZER) {
+            const Onnx__TensorProto *values = proto->sparse_initializer[cursor->sparse++]->values;
+            if (!values || !is_removed(graph, values->name))
+                add_span(emitter, to, field.start, field.end);
+        } else if (field.content && field.number == GRAPH_INPUT) {
+            const struct value *value =
+                map_get(&graph->values,
+                        proto->input[cursor->input]->name ? proto->input[cursor->input]->name : "");
+            cursor->input++;
+            if (!value || !value->removed)
+                add_span(emitter, to, field.start, field.end);
+            if (cursor->input == proto->n_input) {
+                emit_new_inputs(emitter, graph, to);
+                cursor->wrote_inputs = true;
+            }
+        } else if (field.content && field.number == GRAPH_VALUE_INFO) {
+            if (!is_removed(graph, proto->value_info[cursor->value_info++]->name))
+                add_span(emitter, to, field.start, field.end);
+        } else {
+            add_span(emitter, to, field.start, field.end);
+        }
+    }
+    if (!cursor->wrote_initializers && proto->n_initializer == 0)
+        emit_new_initializers(emitter, graph, to);
+    if (!cursor->wrote_inputs && proto->n_input == 0)
+        emit_new_inputs(emitter, graph, to);
+    cursor->wrote_initializers = cursor->wrote_inputs = true;
+}
+
+static void emit_function(struct emitter *emitter, struct graph *graph, const uint8_t *at,
+                          const uint8_t *end, struct pieces *to)
+{
+    struct cursor cursor;
+    struct wire_field field;
+    cursor_open(emitter, graph, &cursor);
+    while (wire_next(&at, end, &field)) {
+        if (field.content && field.number == FUNCTION_NODE) {
+            emit_nodes_at(emitter, graph, &cursor, FUNCTION_NODE, &field, to);
+        } else if (field.content && field.number == FUNCTION_VALUE_INFO) {
+            if (!is_removed(graph, graph->function->value_info[cursor.value_info++]->name))
+                add_span(emitter, to, field.start, field.end);
+        } else {
+            add_span(emitter, to, field.start, field.end);
+        }
+    }
+}
+
+static struct graph *next_function(struct emitter *emitter)
+{
+    while (!emitter->model->graphs.items[emitter->function]->function)
+        emitter->function++;
+    return emitter->model->graphs.items[emitter->function++];
+}
+
+void emit_model(struct model *model, bool inline_external, struct pieces *pieces)
+{
+    struct emitter emitter = {
+        .model = model, .arena = model->arena, .inline_external = inline_external};
+    struct graph *main = model->graphs.items[0];
+    struct cursor cursor;
+    struct wire_field field;
+    const uint8_t *at = model->bytes.data, *end = at + model->bytes.size;
+    *pieces = (struct pieces){0};
+    cursor_open(&emitter, main, &cursor);
+    while (wire_next(&at, end, &field)) {
+        struct pieces content = {0};
+        if (field.content && field.number == MODEL_GRAPH) {
+            if (!graph_is_dirty(main) && !inline_external) {
+                add_span(&emitter, pieces, field.start, field.end);
+                continue;
+            }
+            emit_graph(&emitter, main, &cursor, field.content, field.content + field.size,
+                       &content);
+            add_field(&emitter, pieces, MODEL_GRAPH, &content);
+        } else if (field.content && field.number == MODEL_FUNCTIONS) {
+            struct graph *function = next_function(&emitter);
+            if (!graph_is_dirty(function) && !inline_external) {
+                add_span(&emitter, pieces, field.start, field.end);
+                continue;
+            }
+            emit_function(&emitter, function, field.content, field.content + field.size, &content);
+            add_field(&emitter, pieces, MODEL_FUNCTIONS, &content);
+        } else {
+            add_span(&emitter, pieces, field.start, field.end);
+        }
+    }
+    if (pieces->size > MESSAGE_LIMIT)
+        fail(model->arena->landing, ONNX_FUSE_LIMIT,
+             "%s: the result has %llu bytes, and a protobuf message ends at 2 GiB (2147483647 "
+             "bytes): "
+             "keep the weights as external data beside the output",
+             model->path, (unsigned long long)pieces->size);
+    uint64_t offset = 0;
+    for (size_t i = 0; i < pieces->list.count; i++) {
+        pieces->list.items[i].offset = offset;
+        offset += pieces->list.items[i].size;
+    }
+}

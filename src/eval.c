@@ -1,0 +1,488 @@
+/* eval.c: the reference evaluator: dispatch, arrays, constants and casts.
+ *
+ * eval_math.c computes element by element, eval_shape.c moves elements, eval_conv.c has the
+ * operators with a weight. All follow the text of the ONNX operator as plainly as they can. */
+#include "eval_internal.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Arrays */
+
+void *pool_take(struct pool *pool, int64_t count)
+{
+    size_t cells = count > 0 ? (size_t)count : 1;
+    if (!pool->recycles)
+        return arena_alloc(pool->arena, cells, EVAL_CELL);
+    size_t level = 0;
+    while (((size_t)1 << level) < cells)
+        level++;
+    void *buffer = pool->free[level];
+    if (!buffer)
+        return arena_alloc(pool->arena, (size_t)1 << level, EVAL_CELL);
+    memcpy(&pool->free[level], buffer, sizeof(void *));
+    memset(buffer, 0, cells * EVAL_CELL);
+    return buffer;
+}
+
+void pool_return(struct pool *pool, struct array *array)
+{
+    if (!array->owned || !pool->recycles)
+        return;
+    size_t cells = array->count > 0 ? (size_t)array->count : 1;
+    size_t level = 0;
+    while (((size_t)1 << level) < cells)
+        level++;
+    memcpy(array->cells, &pool->free[level], sizeof(void *));
+    pool->free[level] = array->cells;
+    array->owned = false;
+    array->cells = NULL;
+}
+
+static const char *array_header(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                                struct array **array)
+{
+    if (rank > EVAL_RANK)
+        return arena_format(arena, "%d dimensions, at most %d can be evaluated", rank,
+                            (int)EVAL_RANK);
+    struct array *header = NEW(arena, struct array);
+    header->type = type;
+    header->rank = rank;
+    for (int i = 0; i < rank; i++)
+        header->dims[i] = dims[i];
+    if (!count_elements(dims, (size_t)rank, &header->count))
+        return arena_format(arena, "%s is no shape", array_shape(arena, header));
+    *array = header;
+    return NULL;
+}
+
+const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, int32_t type,
+                       int rank, const int64_t *dims, struct array **array)
+{
+    const char *reason = array_header(arena, type, rank, dims, array);
+    if (reason)
+        return reason;
+    if ((*array)->count > limit)
+        return arena_format(arena, "a result of %lld elements, more than the limit of %lld",
+                            (long long)(*array)->count, (long long)limit);
+    (*array)->cells = pool_take(pool, (*array)->count);
+    (*array)->owned = true;
+    return NULL;
+}
+
+const char *array_load(struct arena *arena, struct pool *pool, const struct tensor *tensor,
+                       struct array **array)
+{
+    if (!tensor_is_readable(tensor) || tensor->storage == STORAGE_FUSED)
+        return arena_format(arena, "the %s numbers of '%s' cannot be read", type_name(tensor->type),
+                            tensor->name ? tensor->name : "");
+    const char *reason = array_header(arena, tensor->type, tensor->rank, tensor->dims, array);
+    if (reason)
+        return reason;
+    bool real = type_is_float(tensor->type);
+    if (real ? tensor->storage == STORAGE_DOUBLES : tensor->storage == STORAGE_LONGS) {
+        (*array)->borrowed = tensor->data;
+        return NULL;
+    }
+    (*array)->cells = pool_take(pool, tensor->count);
+    (*array)->owned = true;
+    if (real)
+        tensor_read(tensor, 0, tensor->count, (*array)->reals);
+    else if (!tensor_read_integers(tensor, (*array)->integers))
+        return arena_format(arena, "the %s numbers of '%s' cannot be read", type_name(tensor->type),
+                            tensor->name ? tensor->name : "");
+    return NULL;
+}
+
+char *array_shape(struct arena *arena, const struct array *array)
+{
+    char *text = "";
+    for (int i = 0; i < array->rank; i++)
+        text = arena_format(arena, "%s%s%lld", text, i ? ", " : "", (long long)array->dims[i]);
+    return arena_format(arena, "[%s]", text);
+}
+
+const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims,
+                        struct array **array)
+{
+    const char *reason = array_make(e->arena, e->pool, e->limit, type, rank, dims, array);
+    if (!reason)
+        e->outputs[0] = *array;
+    return reason;
+}
+
+/* Walks */
+
+void walk_next(struct walk *walk)
+{
+    for (int axis = walk->rank - 1; axis >= 0; axis--) {
+        if (++walk->at[axis] < walk->dims[axis]) {
+            for (int i = 0; i < walk->operands; i++)
+                walk->offsets[i] += walk->strides[i][axis];
+            return;
+        }
+        walk->at[axis] = 0;
+        for (int i = 0; i < walk->operands; i++)
+            walk->offsets[i] -= walk->strides[i][axis] * (walk->dims[axis] - 1);
+    }
+}
+
+void dense_strides(int rank, const int64_t *dims, int64_t *strides)
+{
+    int64_t stride = 1;
+    for (int i = rank - 1; i >= 0; i--) {
+        strides[i] = stride;
+        stride *= dims[i] > 0 ? dims[i] : 1; /* a walk over no elements takes no step */
+    }
+}
+
+void walk_broadcast(struct walk *walk, const struct array *array)
+{
+    int64_t dense[EVAL_RANK];
+    int shift = walk->rank - array->rank;
+    dense_strides(array->rank, array->dims, dense);
+    for (int i = 0; i < array->rank; i++)
+        walk->strides[walk->operands][shift + i] = array->dims[i] == 1 ? 0 : dense[i];
+    walk->operands++;
+}
+
+bool broadcast_dims(int *rank, int64_t *dims, const struct array *array)
+{
+    if (array->rank > *rank) {
+        int shift = array->rank - *rank;
+        for (int i = *rank - 1; i >= 0; i--)
+            dims[shift + i] = dims[i];
+        for (int i = 0; i < shift; i++)
+            dims[i] = 1;
+        *rank = array->rank;
+    }
+    int shift = *rank - array->rank;
+    for (int i = 0; i < array->rank; i++) {
+        if (dims[shift + i] == 1)
+            dims[shift + i] = array->dims[i];
+        else if (array->dims[i] != 1 && array->dims[i] != dims[shift + i])
+            return false;
+    }
+    return true;
+}
+
+/* Inputs and attributes */
+
+const char *eval_integers(const struct evaluation *e, size_t index, const int64_t **values,
+                          size_t *count)
+{
+    const struct array *array = eval_input(e, index);
+    if (array_is_real(array) || array->rank > 1)
+        return arena_format(e->arena, "input %zu is no list of integers", index);
+    *values = array->integers;
+    *count = (size_t)array->count;
+    return NULL;
+}
+
+static const char *wrap_axis(const struct evaluation *e, int64_t axis, int rank, int *wrapped)
+{
+    if (axis < -(int64_t)rank || axis >= rank)
+        return arena_format(e->arena, "axis %lld of %d dimensions", (long long)axis, rank);
+    *wrapped = (int)(axis < 0 ? axis + rank : axis);
+    return NULL;
+}
+
+const char *eval_axes(const struct evaluation *e, size_t index, int rank, int *axes, int *count,
+                      bool *given)
+{
+    size_t length = 0;
+    const int64_t *values = node_integers(e->node, "axes", &length);
+    *count = 0;
+    *given = true;
+    if (!values && !eval_input(e, index)) {
+        *given = false;
+        return NULL;
+    }
+    if (!values) {
+        const char *reason = eval_integers(e, index, &values, &length);
+        if (reason)
+            return reason;
+    }
+    bool seen[EVAL_RANK] = {false};
+    for (size_t i = 0; i < length; i++) {
+        int axis = 0;
+        const char *reason = wrap_axis(e, values[i], rank, &axis);
+        if (reason)
+            return reason;
+        if (seen[axis])
+            return arena_format(e->arena, "axis %d is named twice", axis);
+        seen[axis] = true;
+        axes[(*count)++] = axis;
+    }
+    return NULL;
+}
+
+const char *eval_axis(const struct evaluation *e, int64_t otherwise, int rank, bool end, int *axis)
+{
+    int64_t value = node_integer(e->node, "axis", otherwise);
+    if (end && value == rank) {
+        *axis = rank;
+        return NULL;
+    }
+    return wrap_axis(e, value, rank, axis);
+}
+
+bool eval_integer_fits(int32_t type, int64_t value)
+{
+    switch (type) {
+    case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL: return value == 0 || value == 1;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT8: return value >= 0 && value <= UINT8_MAX;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT8: return value >= INT8_MIN && value <= INT8_MAX;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT16: return value >= 0 && value <= UINT16_MAX;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT16: return value >= INT16_MIN && value <= INT16_MAX;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT32: return value >= 0 && value <= UINT32_MAX;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT32: return value >= INT32_MIN && value <= INT32_MAX;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT64: return value >= 0;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT64: return true;
+    default: return false;
+    }
+}
+
+/* Constants and casts */
+
+static const char *eval_identity(struct evaluation *e)
+{
+    const struct array *in = eval_input(e, 0);
+    struct array *out;
+    const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
+    if (reason)
+        return reason;
+    memcpy(out->cells, in->cells, (size_t)in->count * EVAL_CELL);
+    return NULL;
+}
+
+static const char *eval_constant(struct evaluation *e)
+{
+    const struct value *value = node_output(e->node, 0);
+    struct tensor *tensor = value ? value->tensor : NULL;
+    const Onnx__AttributeProto *attribute;
+    if (!tensor && (attribute = node_attribute(e->node, "value")) && attribute->t) {
+        const char *reason = tensor_from_proto(e->arena, attribute->t, NULL, &tensor);
+        if (reason)
+            return reason;
+    }
+    if (tensor)
+        return array_load(e->arena, e->pool, tensor, &e->outputs[0]);
+
+    struct array *out;
+    const char *reason = NULL;
+    if ((attribute = node_attribute(e->node, "value_float"))) {
+        reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 0, NULL, &out);
+        if (!reason)
+            out->reals[0] = attribute->f;
+    } else if ((attribute = node_attribute(e->node, "value_floats"))) {
+        const int64_t count = (int64_t)attribute->n_floats;
+        reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 1, &count, &out);
+        for (int64_t i = 0; !reason && i < count; i++)
+            out->reals[i] = attribute->floats[i];
+    } else if ((attribute = node_attribute(e->node, "value_int"))) {
+        reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, &out);
+        if (!reason)
+            out->integers[0] = attribute->i;
+    } else if ((attribute = node_attribute(e->node, "value_ints"))) {
+        const int64_t count = (int64_t)attribute->n_ints;
+        reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, &out);
+        for (int64_t i = 0; !reason && i < count; i++)
+            out->integers[i] = attribute->ints[i];
+    } else {
+        return "a constant of a kind that is not evaluated";
+    }
+    return reason;
+}
+
+static const char *eval_dropout(struct evaluation *e)
+{
+    const struct array *training = eval_input(e, 2);
+    if (training && (array_is_real(training) || training->count != 1))
+        return "training_mode is no scalar bool";
+    if (training && training->integers[0])
+        return "training mode";
+    const char *reason = eval_identity(e);
+    if (reason || !node_output(e->node, 1))
+        return reason;
+    const struct array *in = eval_input(e, 0);
+    /* Before opset 10 the mask has the type of the data. */
+    int32_t type = e->node->opset < 10 ? in->type : ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
+    reason = array_make(e->arena, e->pool, e->limit, type, in->rank, in->dims, &e->outputs[1]);
+    if (reason)
+        return reason;
+    for (int64_t i = 0; i < in->count; i++) {
+        if (array_is_real(e->outputs[1]))
+            e->outputs[1]->reals[i] = 1;
+        else
+            e->outputs[1]->integers[i] = 1;
+    }
+    return NULL;
+}
+
+/* True when every number of one float type is one of the other. */
+static bool type_holds(int32_t wide, int32_t narrow)
+{
+    return wide == narrow || wide == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ||
+           (wide == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT &&
+            narrow != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
+}
+
+static const char *cast_to(struct evaluation *e, int32_t to)
+{
+    const struct array *in = eval_input(e, 0);
+    bool from_real = array_is_real(in), to_real = type_is_float(to);
+    bool to_bool = to == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
+    if (!to_real && !eval_integer_fits(to, 0))
+        return arena_format(e->arena, "a cast to %s is not evaluated", type_name(to));
+    struct array *out;
+    const char *reason = eval_result(e, to, in->rank, in->dims, &out);
+    if (reason)
+        return reason;
+    for (int64_t i = 0; i < in->count; i++) {
+        if (to_real) {
+            double value = from_real ? in->reals[i] : (double)in->integers[i];
+            out->reals[i] =
+                from_real && type_holds(to, in->type) ? value : tensor_rounded(to, value);
+        } else if (to_bool) {
+            out->integers[i] = from_real ? in->reals[i] != 0 : in->integers[i] != 0;
+        } else if (from_real) {
+            /* What lies outside the type is undefined, and NaN fails this test as well. */
+            if (!(in->reals[i] > -0x1p63 && in->reals[i] < 0x1p63) ||
+                !eval_integer_fits(to, (int64_t)in->reals[i]))
+                return arena_format(e->arena, "%g does not fit %s", in->reals[i], type_name(to));
+            out->integers[i] = (int64_t)in->reals[i];
+        } else {
+            if (!eval_integer_fits(to, in->integers[i]))
+                return arena_format(e->arena, "%lld does not fit %s", (long long)in->integers[i],
+                                    type_name(to));
+            out->integers[i] = in->integers[i];
+        }
+    }
+    return NULL;
+}
+
+static const char *eval_cast(struct evaluation *e)
+{
+    int64_t to = node_integer(e->node, "to", 0);
+    return to > 0 && to <= INT32_MAX ? cast_to(e, (int32_t)to) : "a cast to no type";
+}
+
+static const char *eval_cast_like(struct evaluation *e)
+{
+    return cast_to(e, eval_input(e, 1)->type);
+}
+
+/* Dispatch */
+
+struct row {
+    enum op kind;
+    size_t required; /* the inputs that may not be left out */
+    const char *(*evaluate)(struct evaluation *e);
+};
+
+static const struct row rows[] = {
+    {OP_Abs, 1, eval_unary},
+    {OP_Add, 2, eval_binary},
+    {OP_AveragePool, 1, eval_average_pool},
+    {OP_BatchNormalization, 5, eval_batch_normalization},
+    {OP_Cast, 1, eval_cast},
+    {OP_CastLike, 2, eval_cast_like},
+    {OP_Ceil, 1, eval_unary},
+    {OP_Concat, 1, eval_concat},
+    {OP_Constant, 0, eval_constant},
+    {OP_ConstantOfShape, 1, eval_constant_of_shape},
+    {OP_Conv, 2, eval_conv},
+    {OP_ConvTranspose, 2, eval_conv_transpose},
+    {OP_Div, 2, eval_binary},
+    {OP_Dropout, 1, eval_dropout},
+    {OP_Einsum, 1, eval_einsum},
+    {OP_Equal, 2, eval_equal},
+    {OP_Exp, 1, eval_unary},
+    {OP_Expand, 2, eval_expand},
+    {OP_Flatten, 1, eval_flatten},
+    {OP_Floor, 1, eval_unary},
+    {OP_Gather, 2, eval_gather},
+    {OP_Gemm, 2, eval_gemm},
+    {OP_Identity, 1, eval_identity},
+    {OP_Log, 1, eval_unary},
+    {OP_MatMul, 2, eval_matmul},
+    {OP_Mean, 1, eval_sum},
+    {OP_Mod, 2, eval_binary},
+    {OP_Mul, 2, eval_binary},
+    {OP_Neg, 1, eval_unary},
+    {OP_Pad, 1, eval_pad},
+    {OP_Pow, 2, eval_pow},
+    {OP_Range, 3, eval_range},
+    {OP_Reciprocal, 1, eval_unary},
+    {OP_ReduceMean, 1, eval_reduce},
+    {OP_ReduceProd, 1, eval_reduce},
+    {OP_ReduceSum, 1, eval_reduce},
+    {OP_Relu, 1, eval_unary},
+    {OP_Reshape, 2, eval_reshape},
+    {OP_ScatterND, 3, eval_scatter_nd},
+    {OP_Shape, 1, eval_shape},
+    {OP_Sigmoid, 1, eval_unary},
+    {OP_Size, 1, eval_size},
+    {OP_Slice, 1, eval_slice},
+    {OP_Sqrt, 1, eval_unary},
+    {OP_Squeeze, 1, eval_squeeze},
+    {OP_Sub, 2, eval_binary},
+    {OP_Sum, 1, eval_sum},
+    {OP_Tanh, 1, eval_unary},
+    {OP_Tile, 2, eval_tile},
+    {OP_Transpose, 1, eval_transpose},
+    {OP_Unsqueeze, 1, eval_unsqueeze},
+    {OP_Where, 3, eval_where},
+};
+
+const char *eval_arrays(struct evaluation *e)
+{
+    const struct node *node = e->node;
+    const struct row *row = NULL;
+    for (size_t i = 0; !row && i < COUNT_OF(rows); i++)
+        if (rows[i].kind == node->op)
+            row = &rows[i];
+    if (!row)
+        return arena_format(e->arena, "operator %s is not evaluated", node->proto->op_type);
+    if (node_has_references(node))
+        return "an attribute refers to an attribute of the function";
+    for (size_t i = 0; i < row->required; i++)
+        if (!eval_input(e, i))
+            return arena_format(e->arena, "input %zu is missing", i);
+    const char *reason = row->evaluate(e);
+    if (reason)
+        return reason;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && (i >= COUNT_OF(e->outputs) || !e->outputs[i]))
+            return arena_format(e->arena, "output %zu is not evaluated", i);
+    return NULL;
+}
+
+const char *eval_node(struct arena *arena, const struct node *node,
+                      const struct tensor *const *inputs, struct tensor **outputs, int64_t limit)
+{
+    struct array **arrays = NEW_ARRAY(arena, struct array *, node->input_count);
+    struct pool pool = {.arena = arena};
+    struct evaluation e = {
+        .arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
+    for (size_t i = 0; i < node->input_count; i++) {
+        const char *reason = inputs[i] ? array_load(arena, &pool, inputs[i], &arrays[i]) : NULL;
+        if (reason)
+            return reason;
+    }
+    const char *reason = eval_arrays(&e);
+    if (reason)
+        return reason;
+    for (size_t i = 0; i < node->output_count; i++) {
+        outputs[i] = NULL;
+        if (!node->outputs[i])
+            continue;
+        const struct array *array = e.outputs[i];
+        outputs[i] =
+            array_is_real(array)
+                ? tensor_of_doubles(arena, array->type, array->rank, array->dims, array->reals)
+                : tensor_of_integers(arena, array->type, array->rank, array->dims, array->integers);
+    }
+    return NULL;
+}

@@ -1,0 +1,39 @@
+/* fused.c: rows of affine forms as the numbers of a tensor. */
+#include "fused.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "affine.h"
+
+int64_t fused_channels(const struct tensor *tensor)
+{
+    return tensor->form->outputs;
+}
+
+const char *fused_read(struct arena *arena, const struct tensor *tensor, const int64_t *channels,
+                       int64_t count, double *out)
+{
+    const struct affine *form = tensor->form;
+    int64_t length = affine_row_length(form);
+    const char *reason = NULL;
+    if (!affine_prepare(form)) {
+        affine_release(form);
+        return "out of memory";
+    }
+    for (int64_t k = 0; k < count && !reason; k++) {
+        double *row = out + k * length;
+        if (!affine_rows(form, form->outputs, channels[k], 1, row))
+            reason = "out of memory";
+        for (int64_t i = 0; i < length && !reason; i++) {
+            double exact = row[i];
+            row[i] = tensor_rounded(tensor->type, exact);
+            if (!isfinite(row[i]))
+                reason =
+                    arena_format(arena, "the fused weight is %g in channel %lld, not finite in %s",
+                                 exact, (long long)channels[k], type_name(tensor->type));
+        }
+    }
+    affine_release(form);
+    return reason;
+}

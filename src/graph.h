@@ -1,0 +1,128 @@
+/* graph.h: the index over a model: values by name, who makes them, who reads them.
+ *
+ * One struct graph per ONNX scope: the main graph, each subgraph of If, Loop, Scan, and each
+ * local function. A scope sees the values of the scopes around it. Only edit.c changes an index
+ * after graph_build, so no index can go stale behind a pass. What the file said stays readable:
+ * a node that was replaced keeps its inputs and outputs, and value.first_producer keeps the node
+ * that made the value in the file. */
+#ifndef GRAPH_H
+#define GRAPH_H
+
+#include "base.h"
+#include "onnx.pb-c.h"
+#include "operator.h"
+#include "tensor.h"
+
+struct graph;
+struct node;
+struct model;
+
+struct use {
+    struct node *reader;
+    struct use *next;
+};
+
+struct value {
+    const char *name;
+    struct graph *graph;
+    struct node *producer;       /* NULL: input, initializer, or unknown to this model */
+    struct node *first_producer; /* the producer in the file */
+    struct use *uses;            /* removed readers included: ask value_use_count */
+    struct tensor *tensor;       /* initializer, or the value of a Constant node; else NULL */
+    bool is_input;               /* listed among the inputs of its graph */
+    bool is_output;              /* listed among the outputs of its graph */
+    bool is_initializer;
+    bool is_annotated;     /* named by a quantization_annotation */
+    bool is_new;           /* made by a rewrite: not in the file */
+    bool removed;          /* by edit.c: nothing mentions it any more */
+    struct fusion *fusion; /* the rewrite that made its producer, or NULL */
+
+    /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. */
+    int32_t type;
+    int rank;
+    int64_t *dims;
+
+    int folded_state; /* constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
+    struct tensor *folded;
+    struct trace *traces[2];  /* lift.c: memo, one per layout */
+    uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
+    size_t tally;             /* join_branches.c: index while it counts */
+    uint32_t tally_stamp;
+};
+
+struct node {
+    const Onnx__NodeProto *proto;
+    struct graph *graph;
+    enum op op;            /* OP_UNKNOWN: left alone */
+    int64_t opset;         /* of the operator's domain; 0 when not imported */
+    struct value **inputs; /* NULL where an optional input is left out */
+    size_t input_count;
+    struct value **outputs; /* NULL where an optional output is left out */
+    size_t output_count;
+    size_t position; /* index in the file; a new node stands where its last replaced op stood */
+    size_t depth;    /* longest path from the graph's inputs, in nodes: independent of file order */
+    bool removed;
+    bool is_new;
+    bool emitted;          /* emit.c */
+    size_t sequence;       /* new nodes: in the order they were made */
+    struct graph **bodies; /* one per subgraph attribute, in attribute order */
+    size_t body_count;
+    struct step *steps[2]; /* lift.c: memo, one per layout */
+    uint32_t mark;         /* region.c: which walk saw this node last */
+    bool doomed;           /* region.c: replaced, should the rewrite be made */
+    double density;        /* region.c: output positions per output position of the root */
+};
+
+struct graph {
+    struct model *model;
+    struct graph *parent;                /* NULL for the main graph and for functions */
+    struct node *owner;                  /* the node whose attribute this graph is, or NULL */
+    const Onnx__GraphProto *proto;       /* NULL for a function */
+    const Onnx__FunctionProto *function; /* NULL for a graph */
+    const char *name; /* for reports: "main", "function NAME", "NODE.ATTRIBUTE" */
+    int64_t opset;    /* of the default domain; 0 when not imported */
+    struct map values;
+    struct node **nodes; /* in the file's order */
+    size_t node_count;
+    LIST(struct node *) order;     /* topological, of the file's nodes */
+    LIST(struct node *) new_nodes; /* in the order they were made */
+    LIST(struct value *) new_initializers;
+    LIST(struct value *) initializers; /* those of the file, removed ones too */
+    bool changed;                      /* this graph itself; bodies have their own flag */
+};
+
+/* Builds the index of every graph of the model: model->graphs, outer before inner. Lands with
+ * INVALID_MODEL on a cycle or on a value produced twice. Cost is near-linear in nodes. */
+void graph_build(struct model *model);
+
+/* The value a name refers to in this scope or one around it, or NULL. */
+struct value *graph_find(const struct graph *graph, const char *name);
+
+/* Readers that are not removed, each input of a node counted. A graph output does not count. */
+size_t value_use_count(const struct value *value);
+/* The only reader, when there is exactly one use, the value is no graph output and carries no
+ * quantization annotation; else NULL. */
+struct node *value_only_reader(const struct value *value);
+
+/* Attributes by name, with defaults. A reference attribute of a function body is never found:
+ * callers ask node_has_references first. */
+const Onnx__AttributeProto *node_attribute(const struct node *node, const char *name);
+int64_t node_integer(const struct node *node, const char *name, int64_t otherwise);
+double node_float(const struct node *node, const char *name, double otherwise);
+const char *node_string(const struct graph *graph, const struct node *node, const char *name,
+                        const char *otherwise);
+/* The integers of an attribute, or NULL when it is absent; *count is their number. */
+const int64_t *node_integers(const struct node *node, const char *name, size_t *count);
+/* True when an attribute refers to an attribute of the function around the node. */
+bool node_has_references(const struct node *node);
+
+static inline struct value *node_input(const struct node *node, size_t index)
+{
+    return index < node->input_count ? node->inputs[index] : NULL;
+}
+static inline struct value *node_output(const struct node *node, size_t index)
+{
+    return index < node->output_count ? node->outputs[index] : NULL;
+}
+
+#endif

@@ -1,0 +1,197 @@
+/* load.c: from bytes to messages: scan, unpack the skeleton, point payloads into the mapping. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "wire.h"
+
+static void *skeleton_alloc(void *arena, size_t size)
+{
+    return arena_try_alloc(arena, size);
+}
+
+static void skeleton_free(void *arena, void *memory)
+{
+    (void)arena; /* the arena is freed as a whole */
+    (void)memory;
+}
+
+/* ---- payloads ---- */
+
+static void restore(const struct wire_skeleton *skeleton, ProtobufCBinaryData *bytes)
+{
+    uint64_t number;
+    if (bytes->len != WIRE_PLACEHOLDER)
+        return;
+    memcpy(&number, bytes->data, sizeof(number));
+    /* protobuf-c wants a pointer to bytes it may own; nothing here writes through it. */
+    bytes->data = (uint8_t *)(uintptr_t)skeleton->payloads[number].data;
+    bytes->len = skeleton->payloads[number].size;
+}
+
+static void restore_graph(const struct wire_skeleton *skeleton, const Onnx__GraphProto *graph);
+
+static void restore_tensor(const struct wire_skeleton *skeleton, Onnx__TensorProto *tensor)
+{
+    if (!tensor)
+        return;
+    restore(skeleton, &tensor->raw_data);
+    for (size_t i = 0; i < tensor->n_string_data; i++)
+        restore(skeleton, &tensor->string_data[i]);
+}
+
+static void restore_sparse(const struct wire_skeleton *skeleton, Onnx__SparseTensorProto *sparse)
+{
+    if (!sparse)
+        return;
+    restore_tensor(skeleton, sparse->values);
+    restore_tensor(skeleton, sparse->indices);
+}
+
+static void restore_attribute(const struct wire_skeleton *skeleton, Onnx__AttributeProto *attribute)
+{
+    restore(skeleton, &attribute->s);
+    for (size_t i = 0; i < attribute->n_strings; i++)
+        restore(skeleton, &attribute->strings[i]);
+    restore_tensor(skeleton, attribute->t);
+    for (size_t i = 0; i < attribute->n_tensors; i++)
+        restore_tensor(skeleton, attribute->tensors[i]);
+    restore_sparse(skeleton, attribute->sparse_tensor);
+    for (size_t i = 0; i < attribute->n_sparse_tensors; i++)
+        restore_sparse(skeleton, attribute->sparse_tensors[i]);
+    restore_graph(skeleton, attribute->g);
+    for (size_t i = 0; i < attribute->n_graphs; i++)
+        restore_graph(skeleton, attribute->graphs[i]);
+}
+
+static void restore_nodes(const struct wire_skeleton *skeleton, Onnx__NodeProto *const *nodes,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < nodes[i]->n_attribute; k++)
+            restore_attribute(skeleton, nodes[i]->attribute[k]);
+}
+
+static void restore_graph(const struct wire_skeleton *skeleton, const Onnx__GraphProto *graph)
+{
+    if (!graph)
+        return;
+    restore_nodes(skeleton, graph->node, graph->n_node);
+    for (size_t i = 0; i < graph->n_initializer; i++)
+        restore_tensor(skeleton, graph->initializer[i]);
+    for (size_t i = 0; i < graph->n_sparse_initializer; i++)
+        restore_sparse(skeleton, graph->sparse_initializer[i]);
+}
+
+/* ---- external data ---- */
+
+static bool parse_size(const char *text, uint64_t *value)
+{
+    *value = 0;
+    if (!*text)
+        return false;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || __builtin_mul_overflow(*value, (uint64_t)10, value) ||
+            __builtin_add_overflow(*value, (uint64_t)(*text - '0'), value))
+            return false;
+    }
+    return true;
+}
+
+static struct external *external_open(struct model *model, const Onnx__TensorProto *proto)
+{
+    const char *location = NULL;
+    const char *name = proto->name ? proto->name : "";
+    uint64_t offset = 0, length = UINT64_MAX;
+    for (size_t i = 0; i < proto->n_external_data; i++) {
+        const Onnx__StringStringEntryProto *entry = proto->external_data[i];
+        if (!entry->key || !entry->value)
+            continue;
+        bool good = true;
+        if (strcmp(entry->key, "location") == 0)
+            location = entry->value;
+        else if (strcmp(entry->key, "offset") == 0)
+            good = parse_size(entry->value, &offset);
+        else if (strcmp(entry->key, "length") == 0)
+            good = parse_size(entry->value, &length);
+        if (!good)
+            fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
+                 "%s: tensor '%s': external %s '%s' is not a number of bytes", model->path, name,
+                 entry->key, entry->value);
+    }
+    if (!location)
+        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
+             "%s: tensor '%s': external data without a location", model->path, name);
+    struct external *external = NEW(model->arena, struct external);
+    const char *reason = folder_map(model->arena, model->folder, location, &external->file);
+    if (reason)
+        fail(model->arena->landing, ONNX_FUSE_IO,
+             "%s: tensor '%s': cannot read external data '%s' in folder '%s': %s", model->path,
+             name, location, model->folder->path, reason);
+    uint64_t size = external->file->mapping.size;
+    if (offset > size || (length != UINT64_MAX && length > size - offset))
+        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
+             "%s: tensor '%s': external data ends at byte %llu of '%s', which has %llu",
+             model->path, name, (unsigned long long)(offset + (length != UINT64_MAX ? length : 0)),
+             location, (unsigned long long)size);
+    external->offset = offset;
+    external->size = length != UINT64_MAX ? length : size - offset;
+    external->data = external->file->mapping.data ? external->file->mapping.data + offset : NULL;
+    return external;
+}
+
+struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto)
+{
+    struct external *external = NULL;
+    if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
+        model->has_external = true;
+        if (model->folder)
+            external = external_open(model, proto);
+    }
+    struct tensor *tensor;
+    const char *reason = tensor_from_proto(model->arena, proto, external, &tensor);
+    if (reason)
+        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL, "%s: %s", model->path, reason);
+    return tensor;
+}
+
+void model_give_back(const struct model *model)
+{
+    mapping_done(&model->bytes, model->bytes.data, model->bytes.size);
+    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file;
+         file = file->next)
+        mapping_done(&file->mapping, file->mapping.data, file->mapping.size);
+}
+
+void model_load(struct model *model)
+{
+    struct wire_skeleton *skeleton = &model->skeleton;
+    if (model->bytes.size == 0)
+        fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: is empty, expected an ONNX model",
+             model->path);
+    if (model->bytes.size > INT32_MAX)
+        fail(model->arena->landing, ONNX_FUSE_LIMIT,
+             "%s: has %zu bytes, and a protobuf message ends at 2 GiB (2147483647 bytes): save the "
+             "model with its weights as external data",
+             model->path, model->bytes.size);
+    wire_scan(model->arena, model->path, model->bytes.data, model->bytes.size,
+              &onnx__model_proto__descriptor, skeleton);
+    ProtobufCAllocator allocator = {skeleton_alloc, skeleton_free, model->arena};
+    Onnx__ModelProto *proto =
+        onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes);
+    free(skeleton->bytes);
+    skeleton->bytes = NULL;
+    if (!proto)
+        fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
+             "%s: out of memory while decoding %zu bytes of structure", model->path,
+             skeleton->size);
+    if (!proto->graph)
+        fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: has no graph; it is not an ONNX model",
+             model->path);
+    model->proto = proto;
+    model->ir_version = proto->has_ir_version ? proto->ir_version : 0;
+    restore_graph(skeleton, proto->graph);
+    for (size_t i = 0; i < proto->n_functions; i++)
+        restore_nodes(skeleton, proto->functions[i]->node, proto->functions[i]->n_node);
+    graph_build(model);
+}

@@ -1,0 +1,480 @@
+/* lower.c: the last conditions, the cost gate, and the new ops. */
+#include "lower.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "constant.h"
+#include "edit.h"
+#include "lift_internal.h"
+#include "onnx_repvgg_fuse.h"
+
+/* ---- conditions ---- */
+
+/* The element type of the new weights. */
+static const char *decide_type(struct arena *arena, const struct lowering *l, int32_t *type)
+{
+    int32_t known = l->source->type ? l->source->type : l->target ? l->target->type : 0;
+    *type = l->type ? l->type : known;
+    if (known && *type != known)
+        return arena_format(arena, "mixed types: the weights are %s, the data is %s",
+                            type_name(*type), type_name(known));
+    if (!*type)
+        return "the element type of the data is not known";
+    if (!type_is_float(*type))
+        return arena_format(arena, "the data is %s, not a float type", type_name(*type));
+    return NULL;
+}
+
+/* Width and axes, where the form alone does not say. */
+static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
+                                struct affine *form)
+{
+    int64_t channels = region_channels(l->source, layout);
+    if (!form->outputs) {
+        if (channels < 1)
+            return "the number of channels is not known";
+        form->outputs = form->inputs = form->groups = channels;
+    }
+    if (channels >= 0 && channels != form->inputs)
+        return arena_format(arena, "the source has %lld channels, the ops take %lld",
+                            (long long)channels, (long long)form->inputs);
+    if (form->axes < 0) {
+        if (l->source->rank < 0)
+            return "the rank of the source is not known";
+        form->axes = layout == LAYOUT_CONV ? l->source->rank - 2 : 0;
+    }
+    if (layout == LAYOUT_CONV && (form->axes < 1 || form->axes > AFFINE_AXES))
+        return "the value has no spatial axis, or too many";
+    if (l->source->rank >= 0 && layout == LAYOUT_CONV && l->source->rank != form->axes + 2)
+        return "the rank of the source does not fit the kernel";
+    return NULL;
+}
+
+static const char *decide_bias(struct arena *arena, const struct affine *form, int32_t type,
+                               double **rounded)
+{
+    const double *bias = affine_bias(arena, form, form->outputs);
+    *rounded = NULL;
+    if (!bias)
+        return NULL;
+    *rounded = NEW_ARRAY(arena, double, form->outputs);
+    for (int64_t o = 0; o < form->outputs; o++) {
+        (*rounded)[o] = tensor_rounded(type, bias[o]);
+        if (!isfinite((*rounded)[o]))
+            return arena_format(arena, "the fused bias is %g in channel %lld, not finite in %s",
+                                bias[o], (long long)o, type_name(type));
+    }
+    return NULL;
+}
+
+static const char *gate(struct plan *plan, const char *what, double before, double after)
+{
+    double growth = plan->options->max_growth;
+    if (after <= before * growth * (1 + 1e-12))
+        return NULL;
+    return arena_format(plan->model->arena, "cost: %s would grow from %.0f to %.0f", what, before,
+                        after);
+}
+
+/* ---- making ---- */
+
+static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region);
+
+static struct fusion *record(struct plan *plan, const struct lowering *l, const struct affine *form,
+                             int32_t type)
+{
+    struct arena *arena = plan->model->arena;
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){.pass = plan->pass,
+                              .graph = l->region->graph,
+                              .source = l->source,
+                              .target = l->target,
+                              .layout = l->region->layout,
+                              .axes = form->axes < 0 ? 0 : form->axes,
+                              .channels = form->inputs,
+                              .outputs = form->outputs,
+                              .type = type,
+                              .form = form,
+                              .sized = l->sized,
+                              .difference = -1};
+    fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
+    fusion->parameters_before = l->region->parameters;
+    for (size_t k = 0; k < l->term_count; k++) {
+        const struct value *value = l->terms[k].value;
+        const struct fusion *earlier = value->is_new ? value->fusion : NULL;
+        /* Only values of the file can be checked against: an earlier sum is spelled out. */
+        for (size_t i = 0; earlier && i < earlier->terms.count; i++) {
+            struct check_term term = earlier->terms.items[i];
+            term.factor *= l->terms[k].factor;
+            LIST_PUSH(arena, &fusion->terms, term);
+        }
+        if (!earlier)
+            LIST_PUSH(arena, &fusion->terms, ((struct check_term){value, l->terms[k].factor}));
+    }
+    adopt(plan, fusion, l->region);
+    LIST_PUSH(arena, &plan->fusions, fusion);
+    plan->changed = true;
+    return fusion;
+}
+
+/* Lists the ops replaced. Where an earlier rewrite made one of them, its own ops are listed and the
+ * earlier rewrite is no longer one of its own. */
+static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region)
+{
+    struct arena *arena = plan->model->arena;
+    for (size_t i = region->nodes.count; i-- > 0;) {
+        const struct node *node = region->nodes.items[i];
+        if (!region_is_replaced(region, node) || node->op == OP_Constant)
+            continue;
+        struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
+        if (!node->is_new)
+            LIST_PUSH(arena, &fusion->replaced, node);
+        if (!earlier || earlier->superseded)
+            continue;
+        earlier->superseded = true;
+        for (size_t k = 0; k < earlier->replaced.count; k++)
+            LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
+        fusion->multiply_adds_before +=
+            earlier->multiply_adds_before - earlier->multiply_adds_after;
+        fusion->parameters_before += earlier->parameters_before - earlier->parameters_after;
+        fusion->sized = fusion->sized || earlier->sized;
+    }
+}
+
+static struct tensor *fused_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                                   const struct affine *form, enum fused_part part)
+{
+    struct tensor *tensor = tensor_of_doubles(arena, type, rank, dims, NULL);
+    tensor->storage = STORAGE_FUSED;
+    tensor->form = form;
+    tensor->part = part;
+    return tensor;
+}
+
+/* The lift of a new node is known: nothing need be read back. */
+static void remember(struct node *node, enum layout layout, const struct lowering *l,
+                     const struct affine *form, int32_t type, double parameters)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct step *step = NEW(arena, struct step);
+    *step = (struct step){.input = l->source,
+                          .form = form,
+                          .type = type,
+                          .sized = l->sized,
+                          .parameters = (int64_t)parameters};
+    node->steps[layout] = step;
+}
+
+/* The replaced op with the most weights lends its name and what was said of it. */
+static const struct node *lender(const struct region *region)
+{
+    const struct node *node = region->principal;
+    return node && region_is_replaced(region, node) ? node : NULL;
+}
+
+static const char *lent_name(const struct lowering *l)
+{
+    const struct node *node = lender(l->region);
+    if (!node)
+        node = l->target ? l->target->producer : NULL;
+    return node && node->proto->name ? node->proto->name : "";
+}
+
+static struct node *make_conv(struct plan *plan, const struct lowering *l,
+                              const struct affine *form, int32_t type, const double *bias,
+                              struct value *target)
+{
+    struct arena *arena = plan->model->arena;
+    struct graph *graph = l->region->graph;
+    int64_t dims[AFFINE_AXES + 2] = {form->outputs, form->inputs / form->groups};
+    int64_t pads[2 * AFFINE_AXES], strides[AFFINE_AXES], dilations[AFFINE_AXES];
+    size_t axes = (size_t)form->axes;
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis axis = affine_axis_of(form, i);
+        dims[2 + i] = axis.taps;
+        pads[i] = -axis.low;
+        pads[form->axes + i] = axis.end + affine_axis_high(axis);
+        strides[i] = axis.stride;
+        dilations[i] = axis.step;
+    }
+    struct value *inputs[3] = {l->source};
+    inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
+                              fused_tensor(arena, type, form->axes + 2, dims, form, FUSED_KERNEL));
+    if (bias)
+        inputs[2] = edit_constant(graph, l->at, arena_format(arena, "%s.bias", target->name),
+                                  tensor_of_doubles(arena, type, 1, dims, bias));
+    const struct edit_attribute attributes[] = {
+        {"dilations", dilations, axes, 0},   {"group", NULL, 0, form->groups},
+        {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
+        {"strides", strides, axes, 0},
+    };
+    return edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs, bias ? 3 : 2,
+                     target, attributes, COUNT_OF(attributes));
+}
+
+static bool is_gemm(const struct lowering *l)
+{
+    return l->source->rank == 2 || (l->target && l->target->rank == 2);
+}
+
+static struct node *make_matrix(struct plan *plan, const struct lowering *l,
+                                const struct affine *form, int32_t type, const double *bias,
+                                struct value *target, struct node **product)
+{
+    struct arena *arena = plan->model->arena;
+    struct graph *graph = l->region->graph;
+    bool gemm = is_gemm(l);
+    int64_t dims[2] = {form->outputs, form->inputs}, turned[2] = {form->inputs, form->outputs};
+    struct value *inputs[3] = {l->source};
+    inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
+                              fused_tensor(arena, type, 2, gemm ? dims : turned, form,
+                                           gemm ? FUSED_KERNEL : FUSED_KERNEL_TRANSPOSED));
+    if (bias)
+        inputs[2] = edit_constant(graph, l->at, arena_format(arena, "%s.bias", target->name),
+                                  tensor_of_doubles(arena, type, 1, dims, bias));
+    const struct edit_attribute transpose = {"transB", NULL, 0, 1};
+    if (gemm)
+        return edit_node(graph, l->at, "Gemm", lent_name(l), lender(l->region), inputs,
+                         bias ? 3 : 2, target, &transpose, 1);
+    struct value *middle =
+        bias ? edit_value(graph, arena_format(arena, "%s.product", target->name)) : target;
+    *product = edit_node(graph, l->at, "MatMul", lent_name(l), lender(l->region), inputs, 2, middle,
+                         NULL, 0);
+    if (!bias)
+        return *product;
+    struct value *sum[2] = {middle, inputs[2]};
+    return edit_node(graph, l->at, "Add", arena_format(arena, "%s.bias", lent_name(l)), NULL, sum,
+                     2, target, NULL, 0);
+}
+
+/* What every op that goes is good for. */
+static void remove_replaced(const struct region *region)
+{
+    for (size_t i = 0; i < region->nodes.count; i++) {
+        struct node *node = region->nodes.items[i];
+        if (region_is_replaced(region, node) && !node->removed)
+            edit_remove(node);
+    }
+}
+
+const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
+{
+    struct arena *arena = plan->model->arena;
+    struct region *region = l->region;
+    enum layout layout = region->layout;
+    struct affine *form;
+    double *bias;
+    int32_t type;
+    if (l->source->is_new)
+        return "its source is itself a value that a rewrite made";
+    const char *first = l->target ? l->target->name : l->terms[0].value->name;
+    const char *reason = plan_banned(plan, region->graph, first);
+    if (!reason)
+        reason = affine_lowerable(arena, l->form, &form);
+    if (!reason)
+        reason = decide_type(arena, l, &type);
+    if (!reason)
+        reason = decide_shape(arena, l, layout, form);
+    if (reason)
+        return reason;
+    double weights = (double)affine_weights(form);
+    reason = gate(plan, "multiply-adds per position",
+                  region->multiply_adds + l->spared_multiply_adds, weights);
+    if (!reason)
+        reason = gate(plan, "parameters", region->parameters, weights);
+    if (!reason)
+        reason = decide_bias(arena, form, type, &bias);
+    if (reason)
+        return reason;
+    bool two = layout == LAYOUT_MATRIX && !is_gemm(l) && bias;
+    if (region->replaced + l->spared <= (two ? 2u : 1u))
+        return "no op would be saved";
+    if (l->probe)
+        return NULL;
+
+    struct fusion *fusion = record(plan, l, form, type);
+    struct value *target = l->target;
+    if (!target) {
+        target = edit_value(region->graph, arena_format(arena, "%s.fused", first));
+        target->type = type;
+        target->rank = l->terms[0].value->rank;
+        target->dims = l->terms[0].value->dims;
+        fusion->target = target;
+    }
+    struct node *product = NULL;
+    struct node *node = layout == LAYOUT_CONV
+                            ? make_conv(plan, l, form, type, bias, target)
+                            : make_matrix(plan, l, form, type, bias, target, &product);
+    remove_replaced(region);
+    if (product && product != node) {
+        struct step *hidden = NEW(arena, struct step);
+        hidden->reason = "its bias is added by the next op";
+        product->steps[LAYOUT_MATRIX] = hidden;
+        product->steps[LAYOUT_CONV] = hidden;
+        LIST_PUSH(arena, &fusion->made, (const struct node *)product);
+    }
+    remember(node, layout, l, form, type, weights);
+    LIST_PUSH(arena, &fusion->made, (const struct node *)node);
+    fusion->node = node;
+    fusion->multiply_adds_after = weights;
+    fusion->parameters_after = weights;
+    target->fusion = fusion;
+    if (product)
+        product->outputs[0]->fusion = fusion;
+    lift_forget(plan->model);
+    *result = fusion;
+    return NULL;
+}
+
+/* ---- ConvTranspose ---- */
+
+struct transpose_reader {
+    const struct affine *kernel; /* rows: input channels; columns: outputs / groups * taps */
+    int64_t inputs, outputs, groups, taps;
+    const double *before, *after;
+};
+
+static void read_transpose(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct transpose_reader *reader = closure;
+    int64_t columns = affine_row_length(reader->kernel), taps = reader->taps;
+    reader->kernel->read(reader->kernel->closure, first, count, out);
+    for (int64_t r = 0; r < count; r++) {
+        int64_t group = (first + r) / (reader->inputs / reader->groups);
+        int64_t output = group * (reader->outputs / reader->groups);
+        double *row = out + r * columns;
+        for (int64_t k = 0; k < columns; k++) {
+            double after = reader->after ? reader->after[output + k / taps] : 1;
+            row[k] *= after * (reader->before ? reader->before[first + r] : 1);
+        }
+    }
+}
+
+struct tensor_rows {
+    const struct tensor *tensor;
+    int64_t columns;
+};
+
+static void read_tensor_rows(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct tensor_rows *rows = closure;
+    tensor_read(rows->tensor, first * rows->columns, count * rows->columns, out);
+}
+
+/* The stored weight of a ConvTranspose as rows, one per input channel. */
+static const char *transpose_rows(struct node *node, const struct tensor **weight,
+                                  const struct affine **result)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct value *value = node_input(node, 1);
+    if (value && value->tensor && value->tensor->storage == STORAGE_FUSED) {
+        *weight = value->tensor;
+        *result = value->tensor->form;
+        return NULL;
+    }
+    const char *reason = lift_weight(arena, value, "weight", weight);
+    if (reason)
+        return reason;
+    if ((*weight)->rank < 3 || (*weight)->count == 0)
+        return "its weight has no spatial axis";
+    struct tensor_rows *rows = NEW(arena, struct tensor_rows);
+    *rows = (struct tensor_rows){*weight, (*weight)->count / (*weight)->dims[0]};
+    struct affine *form;
+    reason = affine_make(arena, 0, NULL, (*weight)->dims[0], rows->columns, 1, read_tensor_rows,
+                         rows, NULL, &form);
+    *result = form;
+    return reason;
+}
+
+static const char *transpose_bias(struct node *node, int64_t outputs, const double **bias)
+{
+    struct arena *arena = node->graph->model->arena;
+    const struct tensor *tensor;
+    *bias = NULL;
+    if (!node_input(node, 2))
+        return NULL;
+    const char *reason = lift_weight(arena, node->inputs[2], "bias", &tensor);
+    if (!reason && (tensor->rank != 1 || tensor->count != outputs))
+        reason = "its bias does not fit its weight";
+    if (!reason)
+        *bias = constant_numbers(node->inputs[2], tensor);
+    return reason;
+}
+
+const char *lower_conv_transpose(struct plan *plan, struct region *region, struct node *node,
+                                 struct value *source, const double *before,
+                                 const struct affine *after, struct value *target,
+                                 struct fusion **result)
+{
+    struct arena *arena = plan->model->arena;
+    const struct tensor *weight;
+    const struct affine *kernel;
+    const double *old_bias, *shift;
+    double *bias = NULL;
+    const char *reason = plan_banned(plan, node->graph, target->name);
+    if (!reason)
+        reason = transpose_rows(node, &weight, &kernel);
+    if (reason)
+        return reason;
+    int64_t groups = node_integer(node, "group", 1), inputs = weight->dims[0], outputs;
+    if (groups < 1 || inputs % groups || !multiply_fits(weight->dims[1], groups, &outputs))
+        return "its group does not fit its weight";
+    if (after->outputs && after->outputs != outputs)
+        return "the op after it broadcasts the channels";
+    reason = transpose_bias(node, outputs, &old_bias);
+    if (reason)
+        return reason;
+    double *scale = NEW_ARRAY(arena, double, outputs);
+    if (!affine_rows(after, outputs, 0, outputs, scale))
+        return "out of memory";
+    shift = affine_bias(arena, after, outputs);
+    if (old_bias || shift)
+        bias = NEW_ARRAY(arena, double, outputs);
+    for (int64_t o = 0; bias && o < outputs; o++) {
+        double exact = (old_bias ? old_bias[o] * scale[o] : 0) + (shift ? shift[o] : 0);
+        bias[o] = tensor_rounded(weight->type, exact);
+        if (!isfinite(bias[o]))
+            return arena_format(arena, "the fused bias is %g in channel %lld, not finite in %s",
+                                exact, (long long)o, type_name(weight->type));
+    }
+    if (region->replaced < 2)
+        return "no op would be saved";
+    struct transpose_reader *reader = NEW(arena, struct transpose_reader);
+    *reader = (struct transpose_reader){
+        kernel, inputs, outputs, groups, weight->count / inputs / weight->dims[1], before, scale};
+    struct affine *form;
+    reason = affine_make(arena, 0, NULL, inputs, affine_row_length(kernel), 1, read_transpose,
+                         reader, NULL, &form);
+    if (reason)
+        return reason;
+
+    struct lowering l = {
+        .region = region, .source = source, .target = target, .at = target->producer};
+    struct fusion *fusion = record(plan, &l, form, weight->type);
+    fusion->channels = inputs;
+    fusion->outputs = outputs;
+    fusion->axes = weight->rank - 2;
+    struct value *parts[3] = {source};
+    parts[1] = edit_constant(
+        node->graph, l.at, arena_format(arena, "%s.weight", target->name),
+        fused_tensor(arena, weight->type, weight->rank, weight->dims, form, FUSED_KERNEL));
+    if (bias)
+        parts[2] = edit_constant(node->graph, l.at, arena_format(arena, "%s.bias", target->name),
+                                 tensor_of_doubles(arena, weight->type, 1, &outputs, bias));
+    struct node *made =
+        edit_node(node->graph, l.at, "ConvTranspose", node->proto->name ? node->proto->name : "",
+                  node, parts, bias ? 3 : 2, target, NULL, 0);
+    /* Its geometry does not change: the attributes are the old node's own. */
+    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)made->proto;
+    proto->n_attribute = node->proto->n_attribute;
+    proto->attribute = node->proto->attribute;
+    remove_replaced(region);
+    LIST_PUSH(arena, &fusion->made, (const struct node *)made);
+    fusion->node = made;
+    fusion->multiply_adds_after = fusion->parameters_after = (double)weight->count;
+    target->fusion = fusion;
+    lift_forget(plan->model);
+    *result = fusion;
+    return NULL;
+}

@@ -1,0 +1,310 @@
+/* main.c: the command. It knows the library by its public header only. */
+#define _POSIX_C_SOURCE 200809L
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "onnx_repvgg_fuse.h"
+
+enum { DONE = 0, WARNED = 1, TROUBLE = 2 };
+
+static const char usage[] =
+    "usage: onnx-repvgg-fuse [OPTIONS] IN OUT\n"
+    "       onnx-repvgg-fuse [OPTIONS] IN -o OUT\n"
+    "\n"
+    "Fuses the parallel branches of re-parameterised networks (RepVGG and its descendants) in an\n"
+    "ONNX model to single Convs, exactly. IN and OUT may be one file; - is standard input or "
+    "output.\n"
+    "\n"
+    "  -o, --output OUT     where to write\n"
+    "      --explain        list every fusion and refusal, with the reason\n"
+    "      --json FILE      write the same as JSON (- is standard output)\n"
+    "      --only PASS      run this pass only (may be repeated; commas separate)\n"
+    "      --skip PASS      leave this pass out (may be repeated; commas separate)\n"
+    "      --list-passes    list the passes in the order they run\n"
+    "      --max-growth R   let a rewrite cost up to R times what it replaces (default 1)\n"
+    "      --no-check       do not evaluate each rewrite before it is kept\n"
+    "      --tolerance T    largest relative difference of that check (default: by type)\n"
+    "      --strict         exit with 1 when a rewrite was dropped by its check\n"
+    "      --dry-run        do everything but write\n"
+    "      --jobs N         threads that compute weights (default: one per core)\n"
+    "  -q, --quiet          print errors only\n"
+    "      --version        print the version\n"
+    "  -h, --help           print this text\n"
+    "\n"
+    "Exit status: 0 done, 1 a warning under --strict, 2 trouble (OUT is as it was).\n";
+
+struct command {
+    const char *input, *output, *json;
+    bool explain, strict, quiet;
+    const char **only, **skip;
+    size_t only_count, skip_count;
+    struct onnx_fuse_options options;
+};
+
+static int trouble(const char *format, const char *detail)
+{
+    fprintf(stderr, "onnx-repvgg-fuse: ");
+    fprintf(stderr, format, detail);
+    fprintf(stderr, "\n");
+    return TROUBLE;
+}
+
+/* ---- arguments ---- */
+
+/* Adds the names of a comma list. False: out of memory. */
+static bool add_names(const char ***names, size_t *count, char *list)
+{
+    for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+        const char **grown = realloc(*names, (*count + 2) * sizeof(*grown));
+        if (!grown)
+            return false;
+        *names = grown;
+        grown[(*count)++] = name;
+        grown[*count] = NULL;
+    }
+    return true;
+}
+
+static bool parse_number(const char *text, double *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtod(text, &end);
+    return end != text && *end == 0 && errno == 0 && isfinite(*number);
+}
+
+static int list_passes(void)
+{
+    const char *name;
+    for (size_t i = 0; (name = onnx_fuse_pass_name(i)); i++)
+        printf("%-16s %s\n", name, onnx_fuse_pass_purpose(i));
+    return DONE;
+}
+
+enum {
+    EXPLAIN = 256,
+    JSON,
+    ONLY,
+    SKIP,
+    LIST_PASSES,
+    MAX_GROWTH,
+    NO_CHECK,
+    TOLERANCE,
+    STRICT,
+    DRY_RUN,
+    JOBS,
+    VERSION
+};
+
+static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},
+    {"explain", no_argument, NULL, EXPLAIN},
+    {"json", required_argument, NULL, JSON},
+    {"only", required_argument, NULL, ONLY},
+    {"skip", required_argument, NULL, SKIP},
+    {"list-passes", no_argument, NULL, LIST_PASSES},
+    {"max-growth", required_argument, NULL, MAX_GROWTH},
+    {"no-check", no_argument, NULL, NO_CHECK},
+    {"tolerance", required_argument, NULL, TOLERANCE},
+    {"strict", no_argument, NULL, STRICT},
+    {"dry-run", no_argument, NULL, DRY_RUN},
+    {"jobs", required_argument, NULL, JOBS},
+    {"quiet", no_argument, NULL, 'q'},
+    {"version", no_argument, NULL, VERSION},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Returns -1 to go on, or the exit status. */
+static int parse_option(struct command *command, int option)
+{
+    double number;
+    switch (option) {
+    case 'o': command->output = optarg; return -1;
+    case EXPLAIN: command->explain = true; return -1;
+    case JSON: command->json = optarg; return -1;
+    case ONLY:
+    case SKIP: {
+        bool only = option == ONLY;
+        if (!add_names(only ? &command->only : &command->skip,
+                       only ? &command->only_count : &command->skip_count, optarg))
+            return trouble("%s", "out of memory");
+        if (only && !command->only)
+            return trouble("--only: '%s' names no pass; --list-passes shows those there are",
+                           optarg);
+        return -1;
+    }
+    case LIST_PASSES: return list_passes();
+    case MAX_GROWTH:
+        if (!parse_number(optarg, &number) || number <= 0)
+            return trouble("--max-growth: '%s' is not a number above 0", optarg);
+        command->options.max_growth = number;
+        return -1;
+    case NO_CHECK: command->options.no_check = true; return -1;
+    case TOLERANCE:
+        if (!parse_number(optarg, &number) || number <= 0)
+            return trouble("--tolerance: '%s' is not a number above 0", optarg);
+        command->options.tolerance = number;
+        return -1;
+    case STRICT: command->strict = true; return -1;
+    case DRY_RUN: command->options.dry_run = true; return -1;
+    case JOBS:
+        if (!parse_number(optarg, &number) || number < 1 || number > 1024 ||
+            number != floor(number))
+            return trouble("--jobs: '%s' is not a whole number from 1 to 1024", optarg);
+        command->options.jobs = (int)number;
+        return -1;
+    case 'q': command->quiet = true; return -1;
+    case VERSION: printf("onnx-repvgg-fuse %s\n", onnx_fuse_version()); return DONE;
+    case 'h': fputs(usage, stdout); return DONE;
+    default: return trouble("%s", "try --help"); /* getopt has said what is wrong */
+    }
+}
+
+static int parse_arguments(struct command *command, int count, char **arguments)
+{
+    int option, status;
+    while ((option = getopt_long(count, arguments, "o:qh", long_options, NULL)) != -1)
+        if ((status = parse_option(command, option)) >= 0)
+            return status;
+    int left = count - optind;
+    if (left >= 1)
+        command->input = arguments[optind];
+    if (left == 2 && !command->output)
+        command->output = arguments[optind + 1];
+    else if (left == 2)
+        return trouble("OUT is given twice, the second time as '%s'", arguments[optind + 1]);
+    if (left > 2)
+        return trouble("'%s' is one file too many: expected IN and OUT", arguments[optind + 2]);
+    if (!command->input)
+        return trouble("%s", "IN is missing: expected IN and OUT; try --help");
+    if (!command->output && !command->options.dry_run)
+        return trouble("OUT is missing: where should the result of '%s' go?", command->input);
+    if (command->json && command->output && strcmp(command->json, "-") == 0 &&
+        strcmp(command->output, "-") == 0 && !command->options.dry_run)
+        return trouble("%s", "--json and OUT cannot both be standard output");
+    return -1;
+}
+
+/* ---- progress ---- */
+
+struct progress {
+    struct timespec start, last;
+    bool shown;
+};
+
+static double seconds_since(const struct timespec *from)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)(time.tv_sec - from->tv_sec) + (double)(time.tv_nsec - from->tv_nsec) * 1e-9;
+}
+
+/* Silent for the first second, then a line that overwrites itself. */
+static void show_progress(void *closure, const char *step, double fraction)
+{
+    struct progress *progress = closure;
+    if (seconds_since(&progress->start) < 1 ||
+        (progress->shown && seconds_since(&progress->last) < 0.1))
+        return;
+    fprintf(stderr, "\r%-10s %3.0f %%", step, 100 * fraction);
+    fflush(stderr);
+    progress->shown = true;
+    clock_gettime(CLOCK_MONOTONIC, &progress->last);
+}
+
+static void clear_progress(const struct progress *progress)
+{
+    if (progress->shown)
+        fprintf(stderr, "\r%20s\r", "");
+}
+
+/* ---- reports ---- */
+
+/* Opened before the run, so that a bad path is known before OUT changes. */
+static FILE *open_json(const struct command *command)
+{
+    if (!command->json)
+        return NULL;
+    return strcmp(command->json, "-") == 0 ? stdout : fopen(command->json, "w");
+}
+
+static bool close_stream(FILE *stream)
+{
+    bool good = !ferror(stream) && fflush(stream) == 0;
+    return (stream == stdout || fclose(stream) == 0) && good;
+}
+
+static int run(const struct command *command)
+{
+    struct onnx_fuse_report *report = NULL;
+    struct progress progress = {0};
+    struct onnx_fuse_options options = command->options;
+    options.only = command->only;
+    options.skip = command->skip;
+    if (!command->quiet && isatty(STDERR_FILENO)) {
+        clock_gettime(CLOCK_MONOTONIC, &progress.start);
+        options.progress = show_progress;
+        options.closure = &progress;
+    }
+    FILE *json = open_json(command);
+    if (command->json && !json) {
+        fprintf(stderr, "onnx-repvgg-fuse: %s: cannot write the report: %s\n", command->json,
+                strerror(errno));
+        return TROUBLE;
+    }
+    const char *output = command->output ? command->output : "/dev/null";
+    enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
+    clear_progress(&progress);
+    int result = DONE;
+    if (status != ONNX_FUSE_OK) {
+        result = trouble("%s", report ? onnx_fuse_report_error(report) : "out of memory");
+        if (json)
+            close_stream(json);
+    } else {
+        /* The model may be on standard output; then everything else goes to standard error. */
+        bool taken = strcmp(output, "-") == 0 && !options.dry_run;
+        FILE *talk = taken || json == stdout ? stderr : stdout;
+        size_t warnings = onnx_fuse_report_warnings(report);
+        if (json)
+            fputs(onnx_fuse_report_json(report), json);
+        if (command->explain)
+            fputs(onnx_fuse_report_explanation(report), talk);
+        else if (warnings && !command->quiet)
+            fprintf(stderr,
+                    "onnx-repvgg-fuse: %s: %zu rewrites were dropped by their self-check; "
+                    "--explain lists them\n",
+                    command->input, warnings);
+        if (!command->quiet && (command->explain || isatty(fileno(talk))))
+            fputs(onnx_fuse_report_table(report), talk);
+        if (command->strict && warnings)
+            result = WARNED;
+        if ((json && !close_stream(json)) || fflush(talk) != 0)
+            result = trouble("%s: cannot write the report",
+                             command->json ? command->json : "standard output");
+    }
+    onnx_fuse_report_free(report);
+    return result;
+}
+
+int main(int count, char **arguments)
+{
+    struct command command = {0};
+    onnx_fuse_options_init(&command.options);
+    int status = parse_arguments(&command, count, arguments);
+    if (status < 0)
+        status = run(&command);
+    if (status == DONE && fflush(stdout) != 0)
+        status = trouble("%s", "cannot write to standard output");
+    free(command.only);
+    free(command.skip);
+    return status;
+}

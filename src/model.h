@@ -1,0 +1,35 @@
+/* model.h: one model in memory: the mapped file, the unpacked skeleton, the graphs. */
+#ifndef MODEL_H
+#define MODEL_H
+
+#include "base.h"
+#include "file.h"
+#include "graph.h"
+#include "wire.h"
+
+struct model {
+    struct arena *arena;
+    const char *path;              /* for messages */
+    struct mapping bytes;          /* the file as it is; payloads of tensors point into it */
+    struct folder *folder;         /* where external data may lie; NULL: nowhere */
+    struct wire_skeleton skeleton; /* its bytes are freed once unpacked */
+    Onnx__ModelProto *proto;
+    int64_t ir_version;
+    LIST(struct graph *) graphs; /* outer before inner; the main graph first, functions last */
+    struct map names;            /* every name of a value in any graph: new names avoid them */
+    uint32_t stamp;              /* lift.c */
+    bool has_external;
+};
+
+/* Reads a model: scans the wire format, unpacks the skeleton, points tensors into `bytes`, builds
+ * the graphs. Lands with NOT_ONNX, INVALID_MODEL, LIMIT or IO. */
+void model_load(struct model *model);
+
+/* A tensor of the model with its data found, external data opened. Lands when it is broken. */
+struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto);
+
+/* Lets go of the pages of mapped files: they stay in the system's cache, but no longer count as
+ * this process's memory. */
+void model_give_back(const struct model *model);
+
+#endif

@@ -1,0 +1,104 @@
+/* onnx_repvgg_fuse.h: fuse re-parameterisation branches of ONNX models, exactly.
+ *
+ * The library never prints, exits or aborts and holds no global state: calls on different
+ * models may run in different threads at once. Strings are UTF-8, NUL-terminated. */
+#ifndef ONNX_REPVGG_FUSE_H
+#define ONNX_REPVGG_FUSE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define ONNX_FUSE_API __attribute__((visibility("default")))
+#else
+#define ONNX_FUSE_API
+#endif
+
+#define ONNX_FUSE_VERSION_MAJOR 0
+#define ONNX_FUSE_VERSION_MINOR 1
+#define ONNX_FUSE_VERSION_PATCH 0
+
+/* Numbers are stable: a new status gets a new number. */
+enum onnx_fuse_status {
+    ONNX_FUSE_OK = 0,
+    ONNX_FUSE_OUT_OF_MEMORY = 1,
+    ONNX_FUSE_IO = 2,            /* open, read, write, sync or rename failed */
+    ONNX_FUSE_NOT_ONNX = 3,      /* not the protobuf encoding of a ModelProto */
+    ONNX_FUSE_INVALID_MODEL = 4, /* decodes, but breaks a rule of ONNX this tool relies on */
+    ONNX_FUSE_LIMIT = 5,         /* larger or deeper than a stated limit */
+    ONNX_FUSE_ARGUMENT = 6       /* an option that does not exist or is out of range */
+};
+
+struct onnx_fuse_options {
+    size_t struct_size;      /* sizeof(struct onnx_fuse_options); set by onnx_fuse_options_init */
+    const char *const *only; /* pass names, NULL-terminated; NULL: all */
+    const char *const *skip; /* pass names, NULL-terminated; NULL: none */
+    double max_growth;       /* a rewrite may cost up to this many times what it replaces; 1 */
+    double tolerance;        /* of the self-check, relative to the largest output; 0: by type */
+    bool no_check;           /* keep rewrites without evaluating them */
+    bool dry_run;            /* plan, check and report, write nothing */
+    int jobs;                /* threads that compute weights; 0: one per core */
+    const char *external_folder; /* memory to memory: where external data lies; NULL: such tensors
+                                    are left alone and never fused */
+    void (*progress)(void *closure, const char *step, double fraction); /* NULL: none */
+    void *closure;
+};
+
+/* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */
+struct onnx_fuse_report;
+
+/* Fills in the defaults. Never fails. */
+ONNX_FUSE_API void onnx_fuse_options_init(struct onnx_fuse_options *options);
+
+/* Reads the model at `input`, fuses it, writes it to `output` (a temporary file in the same
+ * folder, renamed at the end; the two paths may be the same). "-" is standard input or output.
+ * options: NULL for the defaults. report: if not NULL, receives a report that the caller frees;
+ * it is set on failure too and then holds only the error.
+ * Returns ONNX_FUSE_OK, or a status whose text is onnx_fuse_report_error(). On failure `output`
+ * is what it was before the call. */
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output,
+                                                   const struct onnx_fuse_options *options,
+                                                   struct onnx_fuse_report **report);
+
+/* The same from memory to memory. `model` is borrowed for the call and only read. *result is
+ * allocated with malloc and belongs to the caller (free); its size is *result_size. Under
+ * dry_run *result is NULL. */
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result,
+                                                     size_t *result_size,
+                                                     const struct onnx_fuse_options *options,
+                                                     struct onnx_fuse_report **report);
+
+ONNX_FUSE_API void onnx_fuse_report_free(struct onnx_fuse_report *report);
+
+/* The error of a failed run, "" after a good one. Borrowed from the report. */
+ONNX_FUSE_API const char *onnx_fuse_report_error(const struct onnx_fuse_report *report);
+
+/* True when the output differs from the input. */
+ONNX_FUSE_API bool onnx_fuse_report_changed(const struct onnx_fuse_report *report);
+
+/* Rewrites that were dropped because their self-check missed the tolerance. */
+ONNX_FUSE_API size_t onnx_fuse_report_warnings(const struct onnx_fuse_report *report);
+
+/* The whole report as JSON (docs/report.md describes the schema), as the lines of --explain, and
+ * as the before -> after table. Borrowed from the report. */
+ONNX_FUSE_API const char *onnx_fuse_report_json(const struct onnx_fuse_report *report);
+ONNX_FUSE_API const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report);
+ONNX_FUSE_API const char *onnx_fuse_report_table(const struct onnx_fuse_report *report);
+
+/* Name and one-line purpose of pass number `index`, in the order they run; NULL past the last. */
+ONNX_FUSE_API const char *onnx_fuse_pass_name(size_t index);
+ONNX_FUSE_API const char *onnx_fuse_pass_purpose(size_t index);
+
+/* "MAJOR.MINOR.PATCH" of the library that is running. */
+ONNX_FUSE_API const char *onnx_fuse_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

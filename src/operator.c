@@ -1,0 +1,42 @@
+/* operator.c: operator names to numbers. */
+#include "operator.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+    const char *name;
+    enum op op;
+    bool keeps_shape;
+} operators[] = {/* sorted by name as strcmp sorts; operator_find searches by halves */
+#define X(name, keeps_shape) {#name, OP_##name, keeps_shape},
+                 OPERATORS(X)
+#undef X
+};
+
+static int compare_name(const void *key, const void *element)
+{
+    return strcmp(key, *(const char *const *)element);
+}
+
+enum op operator_find(const char *domain, const char *type, int64_t opset)
+{
+    if (opset < OPSET_OLDEST || opset > OPSET_NEWEST)
+        return OP_UNKNOWN;
+    if (domain && domain[0] && strcmp(domain, "ai.onnx") != 0)
+        return OP_UNKNOWN;
+    size_t index = 0;
+    const void *found = type ? bsearch(type, operators, sizeof(operators) / sizeof(operators[0]),
+                                       sizeof(operators[0]), compare_name)
+                             : NULL;
+    if (!found)
+        return OP_UNKNOWN;
+    index = (size_t)((const char *)found - (const char *)operators) / sizeof(operators[0]);
+    return operators[index].op;
+}
+
+bool operator_keeps_shape(enum op op)
+{
+    return op != OP_UNKNOWN && operators[op - 1].keeps_shape;
+}

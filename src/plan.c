@@ -1,0 +1,96 @@
+/* plan.c: passes to a fixpoint, and the list of what was declined. */
+#include "plan.h"
+
+#include <string.h>
+
+#include "onnx_repvgg_fuse.h"
+#include "passes.h"
+
+/* Each round removes an op; a model that needs more rounds than this keeps what is left. */
+enum { ROUNDS = 1000 };
+
+const char *plan_key(struct arena *arena, const struct graph *graph, const char *target)
+{
+    return arena_format(arena, "%s\n%s", graph->name, target);
+}
+
+const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target)
+{
+    return plan->bans.count ? map_get(&plan->bans, plan_key(plan->model->arena, graph, target))
+                            : NULL;
+}
+
+void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,
+                 const char *reason)
+{
+    struct arena *arena = plan->model->arena;
+    const char *key = arena_format(arena, "%s\n%s\n%s", plan->pass, node ? node->graph->name : "",
+                                   output ? output->name : "");
+    struct refusal refusal = {plan->pass, node ? node->graph : plan->model->graphs.items[0], node,
+                              output, reason};
+    struct refusal *old = map_get(&plan->refused, key);
+    if (old) {
+        *old = refusal; /* what was said last holds for the graph as it is now */
+        return;
+    }
+    struct refusal *entry = NEW(arena, struct refusal);
+    *entry = refusal;
+    map_put(arena, &plan->refused, key, entry);
+    LIST_PUSH(arena, &plan->refusals, entry);
+}
+
+static bool is_named_in(const char *const *names, const char *name)
+{
+    for (; names && *names; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_enabled(const struct plan *plan, const struct pass *pass)
+{
+    const struct onnx_fuse_options *options = plan->options;
+    return (!options->only || is_named_in(options->only, pass->name)) &&
+           !is_named_in(options->skip, pass->name);
+}
+
+/* Reasons that hold for the whole model. */
+static const char *frozen(const struct model *model)
+{
+    const struct graph *main = model->graphs.items[0];
+    if (model->proto->n_training_info)
+        return "the model has training_info, which changes its initializers while it runs";
+    if (main->opset > OPSET_NEWEST)
+        return arena_format(model->arena, "opset %lld is newer than %d, the newest known here",
+                            (long long)main->opset, OPSET_NEWEST);
+    if (main->opset < OPSET_OLDEST && model->graphs.count == 1)
+        return arena_format(model->arena, "opset %lld is older than %d, the oldest known here",
+                            (long long)main->opset, OPSET_OLDEST);
+    return NULL;
+}
+
+void plan_run(struct plan *plan)
+{
+    bool any = false;
+    plan->pass = passes[0].name;
+    const char *reason = frozen(plan->model);
+    if (reason) {
+        plan_refuse(plan, NULL, NULL, reason);
+        return;
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        plan->changed = false;
+        for (size_t i = 0; i < pass_count; i++) {
+            bool cleans = passes[i].run == remove_dead;
+            bool asked =
+                cleans && plan->options->only && is_named_in(plan->options->only, passes[i].name);
+            if (!is_enabled(plan, &passes[i]) || (cleans && !any && !asked))
+                continue;
+            plan->pass = passes[i].name;
+            passes[i].run(plan);
+            any = any || plan->changed;
+        }
+        if (!plan->changed)
+            return;
+    }
+}

@@ -1,0 +1,65 @@
+/* plan.h: what one run decides: rewrites made, rewrites declined, and why. */
+#ifndef PLAN_H
+#define PLAN_H
+
+#include "affine.h"
+#include "check.h"
+#include "graph.h"
+#include "lift.h"
+#include "model.h"
+
+/* One rewrite that is in force: `node` makes `target` from `source` instead of the ops replaced. */
+struct fusion {
+    const char *pass;
+    struct graph *graph;
+    struct node *node; /* the new node that makes target */
+    struct value *target, *source;
+    LIST(struct check_term) terms;      /* what target is, when the file has no such value */
+    LIST(const struct node *) replaced; /* nodes of the file */
+    LIST(const struct node *) made;
+    double multiply_adds_before, multiply_adds_after; /* per output position of target */
+    double parameters_before, parameters_after;
+    enum layout layout;
+    int axes;         /* spatial axes */
+    int64_t channels; /* of the source */
+    int64_t outputs;  /* channels of the target */
+    int32_t type;
+    const struct affine *form;
+    bool sized;        /* holds for the declared input size only */
+    bool superseded;   /* a later rewrite replaced it as a whole */
+    double difference; /* of the self-check; negative: not checked */
+    int64_t channels_checked;
+};
+
+struct refusal {
+    const char *pass;
+    const struct graph *graph;
+    const struct node *node;
+    const struct value *output;
+    const char *reason;
+};
+
+struct plan {
+    struct model *model;
+    const struct onnx_fuse_options *options;
+    LIST(struct fusion *) fusions;
+    LIST(struct refusal *) refusals;
+    LIST(struct refusal *) warnings; /* rewrites whose self-check failed */
+    struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
+    struct map refused;              /* pass and output -> its refusal: each is listed once */
+    const char *pass;                /* the one that is running */
+    uint32_t stamp;                  /* region.c */
+    bool changed;                    /* by the pass that is running */
+};
+
+/* Runs the passes to a fixpoint over a loaded model. */
+void plan_run(struct plan *plan);
+/* Lists a declined rewrite. */
+void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,
+                 const char *reason);
+/* The key under which a rewrite of this target can be banned. */
+const char *plan_key(struct arena *arena, const struct graph *graph, const char *target);
+/* Why it is banned, or NULL. */
+const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target);
+
+#endif

@@ -1,0 +1,28 @@
+/* region.h: the ops a rewrite would replace, and what they cost. */
+#ifndef REGION_H
+#define REGION_H
+
+#include "plan.h"
+
+struct region {
+    struct plan *plan;
+    struct graph *graph;
+    enum layout layout;
+    struct value *source;
+    LIST(struct node *) nodes;        /* seen by the walk, data path and what feeds it */
+    size_t replaced;                  /* ops on the data path that would go */
+    double multiply_adds, parameters; /* of those, per output position of the seeds */
+    struct node *principal;           /* the replaced op with the most weights, or NULL */
+};
+
+/* Walks from the seeds back to the source. `freed` ops are taken as replaced whoever reads them;
+ * with count_freed they are walked through and counted as well. After it, region_is_replaced tells
+ * of any node, until the next walk. */
+void region_walk(struct region *region, struct value *const *seeds, size_t seed_count,
+                 struct node *const *freed, size_t freed_count, bool count_freed);
+bool region_is_replaced(const struct region *region, const struct node *node);
+
+/* Channels of a value under a layout, or -1 where not known. */
+int64_t region_channels(const struct value *value, enum layout layout);
+
+#endif

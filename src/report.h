@@ -1,0 +1,37 @@
+/* report.h: what a run did, as JSON, as lines and as a table. */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include "plan.h"
+
+/* What a model weighs, before or after. */
+struct census {
+    struct census_entry {
+        const char *type;
+        size_t count;
+    } * by_type; /* sorted by name; Constant is not counted */
+    size_t type_count;
+    size_t ops;
+    double parameters;
+    double multiply_adds; /* negative: some shape is not known */
+    uint64_t bytes;
+};
+
+/* Counts the nodes and constants that are in force now. */
+void census_take(struct model *model, uint64_t bytes, struct census *census);
+
+struct summary {
+    const char *input, *output; /* as the caller named them */
+    bool changed;
+    struct census before, after;
+    double seconds;
+};
+
+const char *report_json(const struct plan *plan, const struct summary *summary);
+const char *report_explanation(const struct plan *plan, const struct summary *summary);
+const char *report_table(const struct plan *plan, const struct summary *summary);
+
+/* True for a rewrite that is still in force. */
+bool fusion_is_live(const struct fusion *fusion);
+
+#endif

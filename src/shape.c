@@ -1,0 +1,346 @@
+/* shape.c: shape inference and windows. */
+#include "shape.h"
+
+#include <string.h>
+
+#include "constant.h"
+#include "model.h"
+
+enum { MAX_RANK = 16 };
+#define ABSURD (INT64_C(1) << 28)
+
+const char *shape_window(const struct node *node, int axes, const int64_t *kernel,
+                         const int64_t *extent, struct window *window)
+{
+    size_t kernels, strides, dilations, pads;
+    const int64_t *kernel_shape = node_integers(node, "kernel_shape", &kernels);
+    const int64_t *stride = node_integers(node, "strides", &strides);
+    const int64_t *dilation = node_integers(node, "dilations", &dilations);
+    const int64_t *pad = node_integers(node, "pads", &pads);
+    const char *auto_pad = node_string(node->graph, node, "auto_pad", "NOTSET");
+    size_t count = (size_t)axes;
+    if ((kernel_shape && kernels != count) || (stride && strides != count) ||
+        (dilation && dilations != count) || (pad && pads != 2 * count) ||
+        (!kernel && !kernel_shape))
+        return "an attribute has not one number per spatial axis";
+    for (int i = 0; i < axes; i++) {
+        struct window w = {.kernel = kernel ? kernel[i] : kernel_shape[i],
+                           .stride = stride ? stride[i] : 1,
+                           .dilation = dilation ? dilation[i] : 1};
+        if (kernel && kernel_shape && kernel_shape[i] != kernel[i])
+            return "kernel_shape differs from the weight's shape";
+        if (w.kernel < 1 || w.stride < 1 || w.dilation < 1)
+            return "a kernel size, stride or dilation is not positive";
+        if (w.kernel > ABSURD || w.stride > ABSURD || w.dilation > ABSURD)
+            return "a kernel size, stride or dilation is absurdly large";
+        int64_t span = (w.kernel - 1) * w.dilation + 1;
+        if (strcmp(auto_pad, "NOTSET") == 0) {
+            w.pad_begin = pad ? pad[i] : 0;
+            w.pad_end = pad ? pad[axes + i] : 0;
+        } else if (strcmp(auto_pad, "SAME_UPPER") == 0 || strcmp(auto_pad, "SAME_LOWER") == 0) {
+            int64_t total = span - 1;
+            if (w.stride > 1) {
+                if (!extent || extent[i] < 1)
+                    return "auto_pad SAME with a stride needs an input size that is not known";
+                int64_t out = (extent[i] + w.stride - 1) / w.stride;
+                total = (out - 1) * w.stride + span - extent[i];
+                w.used_extent = true;
+            }
+            total = total < 0 ? 0 : total;
+            int64_t small = total / 2, large = total - total / 2;
+            bool upper = strcmp(auto_pad, "SAME_UPPER") == 0;
+            w.pad_begin = upper ? small : large;
+            w.pad_end = upper ? large : small;
+        } else if (strcmp(auto_pad, "VALID") != 0) {
+            return "auto_pad is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER";
+        }
+        if (w.pad_begin < 0 || w.pad_end < 0 || w.pad_begin > ABSURD || w.pad_end > ABSURD)
+            return "a padding is negative or absurdly large";
+        window[i] = w;
+    }
+    return NULL;
+}
+
+/* ---- inference ---- */
+
+/* Takes over what is not known yet. */
+static void learn(struct value *value, int32_t type, int rank, const int64_t *dims)
+{
+    if (!value)
+        return;
+    if (!value->type)
+        value->type = type;
+    if (rank < 0 || rank > MAX_RANK)
+        return;
+    if (value->rank < 0) {
+        value->rank = rank;
+        value->dims = NEW_ARRAY(value->graph->model->arena, int64_t, rank + 1);
+        for (int i = 0; i < rank; i++)
+            value->dims[i] = -1;
+    }
+    if (value->rank != rank)
+        return;
+    for (int i = 0; i < rank; i++)
+        if (value->dims[i] < 0)
+            value->dims[i] = dims[i];
+}
+
+static void infer_broadcast(struct node *node)
+{
+    int64_t dims[MAX_RANK];
+    int rank = 0;
+    int32_t type = 0;
+    for (size_t k = 0; k < node->input_count; k++) {
+        const struct value *input = node->inputs[k];
+        if (!input)
+            return;
+        type = type ? type : input->type;
+        if (rank >= 0 && (input->rank < 0 || input->rank > MAX_RANK))
+            rank = -1;
+        if (rank >= 0 && input->rank > rank)
+            rank = input->rank;
+    }
+    for (int i = 0; i < rank; i++) {
+        int64_t dim = 1;
+        bool unknown = false;
+        for (size_t k = 0; k < node->input_count; k++) {
+            const struct value *input = node->inputs[k];
+            int at = input->rank - rank + i;
+            if (at < 0 || input->dims[at] == 1)
+                continue;
+            if (input->dims[at] < 0)
+                unknown = true;
+            else
+                dim = input->dims[at];
+        }
+        /* An unknown one may be 1 or must equal a known one that is not 1. */
+        dims[i] = dim != 1 ? dim : unknown ? -1 : 1;
+    }
+    learn(node_output(node, 0), type, rank, dims);
+}
+
+static void infer_window(struct node *node)
+{
+    struct value *input = node_input(node, 0);
+    const struct value *weight = node_input(node, 1);
+    bool pool = node->op == OP_AveragePool || node->op == OP_MaxPool;
+    int64_t dims[MAX_RANK], in[MAX_RANK];
+    struct window window[MAX_RANK];
+    size_t kernels = 0;
+    node_integers(node, "kernel_shape", &kernels);
+    int rank = pool ? (int)kernels + 2 : weight ? weight->rank : -1;
+    if (!input || rank < 3 || rank > MAX_RANK)
+        return;
+    for (int i = 0; i < rank; i++)
+        in[i] = -1;
+    if (!pool && node->op == OP_Conv) {
+        int64_t groups = node_integer(node, "group", 1);
+        if (groups > 0 && weight->dims[1] >= 0 && !multiply_fits(weight->dims[1], groups, &in[1]))
+            return;
+        if (in[1] == 0)
+            in[1] = -1;
+    }
+    learn(input, weight ? weight->type : 0, rank, in);
+    if (input->rank != rank)
+        return;
+    dims[0] = input->dims[0];
+    dims[1] = pool ? input->dims[1] : node->op == OP_Conv ? weight->dims[0] : -1;
+    for (int i = 2; i < rank; i++)
+        dims[i] = -1;
+    if (node->op == OP_ConvTranspose) {
+        int64_t groups = node_integer(node, "group", 1);
+        if (groups > 0 && weight->dims[1] >= 0 && !multiply_fits(weight->dims[1], groups, &dims[1]))
+            dims[1] = -1;
+    } else if (!node_integer(node, "ceil_mode", 0) &&
+               !shape_window(node, rank - 2, pool ? NULL : weight->dims + 2, input->dims + 2,
+                             window)) {
+        for (int i = 2; i < rank; i++) {
+            struct window w = window[i - 2];
+            int64_t room =
+                input->dims[i] + w.pad_begin + w.pad_end - (w.kernel - 1) * w.dilation - 1;
+            if (input->dims[i] >= 0 && input->dims[i] < ABSURD && room >= 0)
+                dims[i] = room / w.stride + 1;
+        }
+    }
+    learn(node_output(node, 0), input->type, rank, dims);
+}
+
+static void infer_matrix(struct node *node)
+{
+    const struct value *a = node_input(node, 0), *b = node_input(node, 1);
+    int64_t dims[MAX_RANK];
+    if (!a || !b)
+        return;
+    bool gemm = node->op == OP_Gemm;
+    int rank = gemm ? 2 : a->rank;
+    if (b->rank != 2 || rank < 2 || rank > MAX_RANK)
+        return;
+    for (int i = 0; i < rank - 1; i++)
+        dims[i] = a->rank == rank && !(gemm && node_integer(node, "transA", 0)) ? a->dims[i] : -1;
+    dims[rank - 1] = b->dims[gemm && node_integer(node, "transB", 0) ? 0 : 1];
+    learn(node_output(node, 0), a->type ? a->type : b->type, rank, dims);
+}
+
+static void infer_concat(struct node *node)
+{
+    const struct value *first = node_input(node, 0);
+    int64_t dims[MAX_RANK];
+    if (!first || first->rank < 1 || first->rank > MAX_RANK)
+        return;
+    int64_t axis = node_integer(node, "axis", 0);
+    axis = axis < 0 ? axis + first->rank : axis;
+    if (axis < 0 || axis >= first->rank)
+        return;
+    memcpy(dims, first->dims, (size_t)first->rank * sizeof(*dims));
+    for (size_t k = 1; k < node->input_count; k++) {
+        const struct value *input = node->inputs[k];
+        if (!input || input->rank != first->rank)
+            return;
+        if (dims[axis] < 0 || input->dims[axis] < 0 ||
+            !add_fits(dims[axis], input->dims[axis], &dims[axis]))
+            dims[axis] = -1;
+    }
+    learn(node_output(node, 0), first->type, first->rank, dims);
+}
+
+/* Constant folding knows Shape, Pad and Slice exactly; only ranks and channels pass here. */
+static void infer_same_rank(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK];
+    if (!input || input->rank < 2 || input->rank > MAX_RANK)
+        return;
+    for (int i = 0; i < input->rank; i++)
+        dims[i] = -1;
+    if (node->op == OP_GlobalAveragePool) {
+        dims[0] = input->dims[0];
+        dims[1] = input->dims[1];
+        for (int i = 2; i < input->rank; i++)
+            dims[i] = 1;
+    }
+    if (node->op == OP_Pad || node->op == OP_Slice) {
+        struct value *amounts = node_input(node, 1);
+        const struct tensor *tensor;
+        int64_t pads[2 * MAX_RANK];
+        const int64_t *pad = NULL;
+        size_t count = 0;
+        if (node->op == OP_Pad && amounts && !node_input(node, 3) &&
+            !constant_of(amounts, &tensor) && tensor->count == 2 * input->rank &&
+            tensor_read_integers(tensor, pads))
+            pad = pads;
+        else if (node->op == OP_Pad && (pad = node_integers(node, "pads", &count)) &&
+                 count != 2 * (size_t)input->rank)
+            pad = NULL;
+        for (int i = 0; pad && i < input->rank; i++) {
+            int64_t more = -1;
+            if (input->dims[i] >= 0 && input->dims[i] < ABSURD && pad[i] > -ABSURD &&
+                pad[i] < ABSURD && pad[input->rank + i] > -ABSURD && pad[input->rank + i] < ABSURD)
+                more = input->dims[i] + pad[i] + pad[input->rank + i];
+            dims[i] = more > 0 ? more : -1;
+        }
+    }
+    learn(node_output(node, 0), input->type, input->rank, dims);
+}
+
+static void infer_node(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    struct value *output = node_output(node, 0);
+    if (operator_keeps_shape(node->op) && input) {
+        bool cast = node->op == OP_Cast;
+        int32_t type = cast ? (int32_t)node_integer(node, "to", 0) : input->type;
+        if (node->op == OP_CastLike)
+            type = 0;
+        learn(output, type, input->rank, input->dims);
+        return;
+    }
+    switch (node->op) {
+    case OP_Add:
+    case OP_Sub:
+    case OP_Mul:
+    case OP_Div:
+    case OP_Sum:
+    case OP_Mean: infer_broadcast(node); break;
+    case OP_Conv:
+    case OP_ConvTranspose:
+    case OP_AveragePool:
+    case OP_MaxPool: infer_window(node); break;
+    case OP_Gemm:
+    case OP_MatMul: infer_matrix(node); break;
+    case OP_Concat: infer_concat(node); break;
+    case OP_GlobalAveragePool:
+    case OP_Pad:
+    case OP_Slice: infer_same_rank(node); break;
+    case OP_Flatten: learn(output, input ? input->type : 0, 2, (const int64_t[]){-1, -1}); break;
+    case OP_Constant:
+        if (output && output->tensor)
+            learn(output, output->tensor->type, output->tensor->rank, output->tensor->dims);
+        break;
+    default: break;
+    }
+}
+
+/* What reads a value can say what it is: a function's inputs have no description. */
+static void infer_reader(struct node *node)
+{
+    struct value *input = node_input(node, 0);
+    const struct value *scale = node_input(node, 1);
+    int64_t dims[MAX_RANK];
+    if (!input || !scale || scale->rank != 1 || input->rank < 2 || input->rank > MAX_RANK)
+        return;
+    for (int i = 0; i < input->rank; i++)
+        dims[i] = i == 1 ? scale->dims[0] : -1;
+    learn(input, 0, input->rank, dims);
+}
+
+void shape_infer(struct model *model)
+{
+    /* Twice: what a reader says of a value flows on to the value's other readers. */
+    for (int round = 0; round < 2; round++)
+        for (size_t g = 0; g < model->graphs.count; g++) {
+            struct graph *graph = model->graphs.items[g];
+            for (size_t i = 0; i < graph->order.count; i++) {
+                struct node *node = graph->order.items[i];
+                if (node->op == OP_BatchNormalization)
+                    infer_reader(node);
+                infer_node(node);
+            }
+        }
+    /* What could not be folded before its shape was known gets another chance. */
+    for (size_t g = 0; g < model->graphs.count; g++)
+        for (size_t i = 0; i < model->graphs.items[g]->node_count; i++) {
+            struct node *node = model->graphs.items[g]->nodes[i];
+            for (size_t k = 0; k < node->output_count; k++)
+                if (node->outputs[k] && !node->outputs[k]->folded)
+                    node->outputs[k]->folded_state = 0;
+        }
+}
+
+int64_t shape_multiply_adds(struct node *node)
+{
+    const struct value *output = node_output(node, 0), *weight = node_input(node, 1);
+    int64_t positions, per_output;
+    bool transpose = node->op == OP_ConvTranspose;
+    if (node->op != OP_Conv && node->op != OP_Gemm && node->op != OP_MatMul && !transpose)
+        return 0;
+    const struct value *counted = transpose ? node_input(node, 0) : output;
+    if (!counted || !weight || counted->rank < 1 || weight->rank < 2)
+        return -1;
+    int64_t dims[MAX_RANK];
+    if (counted->rank > MAX_RANK)
+        return -1;
+    /* The batch is usually symbolic: count one sample then. */
+    for (int i = 0; i < counted->rank; i++)
+        dims[i] = i == 0 && counted->dims[0] < 0 ? 1 : counted->dims[i];
+    if (!count_elements(dims, (size_t)counted->rank, &positions))
+        return -1;
+    if (node->op == OP_Conv || transpose) {
+        if (!count_elements(weight->dims + 1, (size_t)weight->rank - 1, &per_output))
+            return -1;
+    } else {
+        per_output =
+            weight->dims[node->op == OP_Gemm && node_integer(node, "transB", 0) ? 1
+                                                                                : weight->rank - 2];
+    }
+    return per_output >= 0 && multiply_fits(positions, per_output, &positions) ? positions : -1;
+}

@@ -1,0 +1,30 @@
+/* write.h: pieces to bytes: weights are computed here, one block at a time, on all cores. */
+#ifndef WRITE_H
+#define WRITE_H
+
+#include "emit.h"
+
+/* Where the bytes go. */
+struct sink {
+    struct output *output; /* a file, or NULL */
+    uint8_t *memory;       /* room for all of it, or NULL; both NULL: computed and thrown away */
+};
+
+/* A weight that has no place in its type. */
+struct write_failure {
+    const struct tensor *tensor;
+    double number;
+    int64_t index;
+};
+
+struct write_result {
+    LIST(struct write_failure) failures; /* one per tensor; not empty: the output is of no use */
+};
+
+/* Writes every piece. jobs: threads, at least 1; the bytes do not depend on it. progress may be
+ * NULL. Lands with IO or OUT_OF_MEMORY. */
+void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
+                  int jobs, void (*progress)(void *closure, const char *step, double fraction),
+                  void *closure, struct write_result *result);
+
+#endif

@@ -1,0 +1,28 @@
+"""Random graphs give the same numbers after the tool as before: fixed seeds, and fresh ones in every run."""
+import pytest
+
+from tests.support.random_graph import Failure, try_seed
+
+FIXED = 100
+CHUNK = 20
+
+
+def pytest_generate_tests(metafunc):
+    if "seeds" not in metafunc.fixturenames:
+        return
+    first, count = metafunc.config.option.first_seed, metafunc.config.option.seeds
+    ranges = [range(a, a + CHUNK) for a in range(0, FIXED, CHUNK)]
+    ranges += [range(a, min(a + CHUNK, first + count)) for a in range(first, first + count, CHUNK)]
+    metafunc.parametrize("seeds", ranges, ids=[f"{r.start}-{r.stop - 1}" for r in ranges])
+
+
+def test_random_graphs(seeds, tmp_path):
+    failures, folded = [], 0
+    for seed in seeds:
+        try:
+            folded += bool(try_seed(seed, tmp_path)["fusions"])
+        except Failure as e:
+            failures.append(str(e))
+    if failures:
+        pytest.fail("\n".join(failures), pytrace=False)
+    assert folded * 4 >= len(seeds), f"only {folded} of {len(seeds)} graphs had something to fold"
