@@ -31,9 +31,10 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
 {
     for (const struct use *use = value->uses; use; use = use->next) {
         struct node *reader = use->reader;
-        if (reader->removed || !scales_or_shifts(reader) || reader->graph != value->graph)
-            continue;
         const char *reason = lift_node(reader, layout)->reason;
+        bool shifts = reason && (reader->op == OP_Add || reader->op == OP_Sub);
+        if (!use_is_live(use) || use->inner != reader || !(shifts || scales_or_shifts(reader)))
+            continue;
         if (!reason && value_use_count(value) > 1)
             reason = "the value it scales is read by other ops too";
         if (!reason && value->is_output)

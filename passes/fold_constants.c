@@ -46,8 +46,7 @@ static double stored_numbers(struct plan *plan, struct value *value)
                 continue;
             bool shared = false;
             for (const struct use *use = input->uses; use; use = use->next)
-                shared =
-                    shared || (!use->reader->removed && !region_is_replaced(&region, use->reader));
+                shared = shared || (use_is_live(use) && !region_is_replaced(&region, use->reader));
             numbers += shared ? 0 : (double)input->tensor->count;
         }
     }

@@ -24,6 +24,14 @@ struct leaf {
     double factor;
     const struct trace *trace;
     bool taken;
+    size_t closes; /* on the stack, without a value: the branch that ends here */
+};
+
+/* A sum of the tree and the leaves below it. */
+struct branch {
+    struct node *node;
+    double factor; /* of its value in the root's */
+    size_t first, end;
 };
 
 struct tree {
@@ -31,9 +39,11 @@ struct tree {
     struct graph *graph;
     enum layout layout;
     struct node *root;
-    LIST(struct node *) nodes; /* the root and the sums below it */
+    LIST(struct node *) nodes;    /* the root and the sums below it */
+    LIST(struct branch) branches; /* the same, each before those below it */
     LIST(struct leaf) leaves;
     const struct affine *shift; /* sum of the constants met on the way, to be added once; or NULL */
+    bool torn;                  /* the tree must be built anew */
     bool whole_factors;         /* every factor is 1 or -1: a smaller tree can be built */
     const char *reason;         /* the first thing that spoke against folding */
 };
@@ -110,19 +120,26 @@ static void flatten(struct tree *tree)
 {
     struct arena *arena = tree->plan->model->arena;
     LIST(struct leaf) stack = {0};
-    LIST_PUSH(arena, &stack, ((struct leaf){tree->root->outputs[0], 1, NULL, false}));
+    LIST_PUSH(arena, &stack, ((struct leaf){.value = tree->root->outputs[0], .factor = 1}));
     while (stack.count) {
         struct leaf at = stack.items[--stack.count];
+        if (!at.value) {
+            tree->branches.items[at.closes].end = tree->leaves.count;
+            continue;
+        }
         struct node *node = at.value->producer;
         bool inner = node && node->graph == tree->graph && is_sum_node(node) &&
                      (node == tree->root || value_only_reader(at.value));
         const struct step *step = inner ? lift_node(node, tree->layout) : NULL;
         if (step && !step->reason && step->term_count) {
+            struct branch branch = {node, at.factor, tree->leaves.count, 0};
             LIST_PUSH(arena, &tree->nodes, node);
+            LIST_PUSH(arena, &stack, ((struct leaf){.closes = tree->branches.count}));
+            LIST_PUSH(arena, &tree->branches, branch);
             for (size_t k = step->term_count; k-- > 0;)
                 LIST_PUSH(arena, &stack,
-                          ((struct leaf){step->terms[k].value, at.factor * step->terms[k].factor,
-                                         NULL, false}));
+                          ((struct leaf){.value = step->terms[k].value,
+                                         .factor = at.factor * step->terms[k].factor}));
             continue;
         }
         /* Through a constant that is added between two sums, x + c or c - x. */
@@ -135,7 +152,7 @@ static void flatten(struct tree *tree)
             if (add_shift(tree, only, at.factor)) {
                 LIST_PUSH(arena, &tree->nodes, node);
                 LIST_PUSH(arena, &stack,
-                          ((struct leaf){step->input, at.factor * sign, NULL, false}));
+                          ((struct leaf){.value = step->input, .factor = at.factor * sign}));
                 continue;
             }
         }
@@ -250,12 +267,49 @@ static const char *with_shift(struct tree *tree, const struct affine **form)
     return reason;
 }
 
-/* Makes one op of the group: the tree's own value when the group is all of it, else a new one. With
+/* The sum that has just these leaves below it and nothing else, or NULL. Its value then keeps its
+ * name, and the sums above it their bytes. */
+static const struct branch *branch_of(const struct tree *tree, const struct group *group)
+{
+    size_t first = SIZE_MAX, last = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        first = group->members[i] < first ? group->members[i] : first;
+        last = group->members[i] > last ? group->members[i] : last;
+    }
+    bool whole = group->count == tree->leaves.count;
+    if (last - first + 1 != group->count || (tree->shift && !whole))
+        return NULL;
+    for (size_t i = 0; i < tree->branches.count; i++) {
+        const struct branch *branch = &tree->branches.items[i];
+        if (branch->first == first && branch->end == last + 1 && branch->factor == 1)
+            return branch;
+    }
+    return NULL;
+}
+
+/* The sums of a branch, those that add constants included where it is the whole tree. */
+static struct node **nodes_of(const struct tree *tree, const struct branch *branch, size_t *count)
+{
+    *count = tree->nodes.count;
+    if (branch == &tree->branches.items[0])
+        return tree->nodes.items;
+    struct node **nodes = NEW_ARRAY(tree->plan->model->arena, struct node *, tree->branches.count);
+    *count = 0;
+    for (size_t i = 0; i < tree->branches.count; i++) {
+        const struct branch *other = &tree->branches.items[i];
+        if (other >= branch && other->first >= branch->first && other->end <= branch->end)
+            nodes[(*count)++] = other->node;
+    }
+    return nodes;
+}
+
+/* Makes one op of the group: under the name of the branch that it is, else a new value. With
  * `probe` nothing is made: the answer is whether it would be. */
-static const char *lower_group(struct tree *tree, const struct group *group, bool whole, bool probe,
+static const char *lower_group(struct tree *tree, const struct group *group, bool probe,
                                struct fusion **fusion)
 {
     struct arena *arena = tree->plan->model->arena;
+    const struct branch *branch = branch_of(tree, group);
     struct region region = {
         .plan = tree->plan, .graph = tree->graph, .layout = tree->layout, .source = group->source};
     struct lowering lowering = {
@@ -272,13 +326,19 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         seeds[i] = leaf->value;
         terms[i] = (struct step_term){leaf->value, leaf->factor};
     }
-    region_walk(&region, seeds, group->count, tree->nodes.items, tree->nodes.count, whole);
-    if (whole) {
-        lowering.target = tree->root->outputs[0];
+    if (branch) {
+        size_t count;
+        struct node **nodes = nodes_of(tree, branch, &count);
+        region_walk(&region, seeds, group->count, nodes, count, true);
+        lowering.target = branch->node->outputs[0];
+        lowering.at = branch->node;
     } else {
+        region_walk(&region, seeds, group->count, tree->nodes.items, tree->nodes.count, false);
         int64_t channels = region_channels(tree->root->outputs[0], tree->layout);
         lowering.terms = terms;
         lowering.term_count = group->count;
+        if (tree->shift)
+            lowering.shift = affine_bias(arena, tree->shift, lowering.form->outputs);
         lowering.spared = group->count - 1;
         lowering.spared_multiply_adds =
             (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
@@ -310,7 +370,18 @@ struct made {
     double factor;
 };
 
-/* What is left of the tree: sums of the new ops and of the leaves that did not fold. */
+static void take(struct tree *tree, const struct group *group, const struct fusion *fusion,
+                 struct made *made, size_t *made_count)
+{
+    for (size_t i = 0; i < group->count; i++)
+        tree->leaves.items[group->members[i]].taken = true;
+    made[(*made_count)++] = (struct made){fusion->target, 1};
+    tree->torn = tree->torn || fusion->target->is_new;
+    tree->shift = NULL; /* the first op made has it */
+}
+
+/* What is left of the tree: sums of the new ops and of the leaves that did not fold. Where every new
+ * op took over a branch, the sums above them are as good as they were. */
 static void rebuild(struct tree *tree, const struct made *groups, size_t group_count)
 {
     struct arena *arena = tree->plan->model->arena;
@@ -365,7 +436,7 @@ static void make_subsets(struct tree *tree, const struct group *group, struct ma
         bool placed = false;
         for (size_t k = 0; k < subset_count && !placed; k++) {
             subsets[k].members[subsets[k].count++] = group->members[i];
-            const char *reason = lower_group(tree, &subsets[k], false, true, &fusion);
+            const char *reason = lower_group(tree, &subsets[k], true, &fusion);
             placed = !reason;
             subsets[k].count -= !placed;
             note(tree, reason);
@@ -378,12 +449,8 @@ static void make_subsets(struct tree *tree, const struct group *group, struct ma
     }
     for (size_t k = 0; k < subset_count; k++) {
         bool whole = subsets[k].count == tree->leaves.count;
-        if (subsets[k].count < 2 || whole || lower_group(tree, &subsets[k], false, false, &fusion))
-            continue;
-        for (size_t i = 0; i < subsets[k].count; i++)
-            tree->leaves.items[subsets[k].members[i]].taken = true;
-        made[(*made_count)++] = (struct made){fusion->target, 1};
-        tree->shift = NULL; /* the first op made has it */
+        if (subsets[k].count > 1 && !whole && !lower_group(tree, &subsets[k], false, &fusion))
+            take(tree, &subsets[k], fusion, made, made_count);
     }
 }
 
@@ -427,7 +494,7 @@ static bool fold_source(struct tree *tree, struct value *source, struct made *ma
         if (same.count < 2)
             continue;
         if (same.count == tree->leaves.count) {
-            const char *reason = lower_group(tree, &same, true, false, &fusion);
+            const char *reason = lower_group(tree, &same, false, &fusion);
             if (!reason)
                 return true;
             note(tree, reason);
@@ -437,11 +504,8 @@ static bool fold_source(struct tree *tree, struct value *source, struct made *ma
         sort_members(tree, &same);
         struct group all = same;
         if (same.count < tree->leaves.count && same.count > GREEDY_LIMIT &&
-            !lower_group(tree, &all, false, false, &fusion)) {
-            for (size_t i = 0; i < all.count; i++)
-                tree->leaves.items[all.members[i]].taken = true;
-            made[(*made_count)++] = (struct made){fusion->target, 1};
-            tree->shift = NULL;
+            !lower_group(tree, &all, false, &fusion)) {
+            take(tree, &all, fusion, made, made_count);
             continue;
         }
         if (same.count > GREEDY_LIMIT)
@@ -470,6 +534,16 @@ static const char *explain(const struct tree *tree)
     return text;
 }
 
+/* Something a user would expect to fold: an affine branch, or one that has a weight. */
+static bool is_branch(const struct trace *trace, enum layout layout)
+{
+    enum op op = trace->node ? trace->node->op : OP_UNKNOWN;
+    if (trace->count > 1)
+        return true;
+    return layout == LAYOUT_CONV ? op == OP_Conv || op == OP_BatchNormalization
+                                 : op == OP_Gemm || op == OP_MatMul;
+}
+
 static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
 {
     struct arena *arena = plan->model->arena;
@@ -482,7 +556,7 @@ static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
     size_t made_count = 0, candidate_count;
     bool affine = false;
     for (size_t i = 0; i < tree.leaves.count; i++)
-        affine = affine || tree.leaves.items[i].trace->count > 1;
+        affine = affine || is_branch(tree.leaves.items[i].trace, layout);
     struct candidate *candidates = find_candidates(&tree, &candidate_count);
     for (size_t i = 0; i < candidate_count && candidates[i].count > 1; i++)
         if (fold_source(&tree, candidates[i].source, made, &made_count))
@@ -491,7 +565,7 @@ static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
     size_t left = 0;
     for (size_t i = 0; i < tree.leaves.count; i++)
         left += !tree.leaves.items[i].taken;
-    if (made_count)
+    if (made_count && tree.torn)
         rebuild(&tree, made, made_count);
     if (affine && (left || made_count > 1))
         plan_refuse(plan, root, tree.root->outputs[0], reason);

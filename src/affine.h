@@ -59,6 +59,7 @@ struct affine {
     size_t term_count;
     /* memo */
     double *bias;  /* affine_bias */
+    int64_t bias_width;
     double *dense; /* affine_prepare: all rows, malloc */
 };
 

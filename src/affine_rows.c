@@ -111,7 +111,7 @@ static void compose_row(const struct affine *form, const double *outer_row,
 /* True when the inner rows a block of outer rows needs are few: one each. */
 static bool is_cheap_inner(const struct affine *form)
 {
-    return affine_is_diagonal(form->outer) || form->inner->kind == AFFINE_DIAGONAL;
+    return affine_is_diagonal(form->outer) || affine_is_diagonal(form->inner);
 }
 
 static bool compose_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
@@ -249,7 +249,7 @@ static void add_outer_bias(struct arena *arena, const struct affine *form, int64
 
 const double *affine_bias(struct arena *arena, const struct affine *form, int64_t width)
 {
-    if (form->bias)
+    if (form->bias && form->bias_width == width)
         return form->bias;
     if (form->kind == AFFINE_KERNEL || (form->kind == AFFINE_DIAGONAL && form->offset)) {
         const double *offset = form->offset;
@@ -284,7 +284,10 @@ const double *affine_bias(struct arena *arena, const struct affine *form, int64_
     }
     for (int64_t o = 0; o < width; o++)
         any = any || bias[o] != 0;
-    if (any)
-        ((struct affine *)(uintptr_t)form)->bias = bias;
-    return any ? bias : NULL;
+    if (!any)
+        return NULL;
+    struct affine *memo = (struct affine *)(uintptr_t)form;
+    memo->bias = bias;
+    memo->bias_width = width;
+    return bias;
 }

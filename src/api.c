@@ -120,6 +120,7 @@ static const char *check_fusion(struct run *run, struct fusion *fusion)
                                    .target = fusion->target,
                                    .terms = fusion->terms.items,
                                    .term_count = fusion->terms.count,
+                                   .shift = fusion->shift,
                                    .rank = trial_shape(fusion, trial, dims),
                                    .dims = dims,
                                    .channels = fusion->outputs,
@@ -140,6 +141,9 @@ static const char *check_fusion(struct run *run, struct fusion *fusion)
     if (!evaluated)
         return reason;
     double tolerance = tolerance_of(run, fusion->type);
+    if (!isfinite(fusion->difference))
+        return "its numbers are not finite: NaN or infinity in a weight, or larger than its type "
+               "holds";
     if (fusion->difference <= tolerance)
         return NULL;
     return arena_format(&run->arena,
@@ -172,7 +176,8 @@ static bool check_all(struct run *run)
             continue;
         const char *reason = check_fusion(run, fusion);
         if (reason) {
-            ban(run, fusion, reason, true);
+            /* A NaN in the file is not the rewrite's fault, but nothing can be checked with it. */
+            ban(run, fusion, reason, fusion->difference >= 0 && isfinite(fusion->difference));
             good = false;
         }
         model_give_back(&run->model);
@@ -213,7 +218,7 @@ static void load(struct run *run)
 static void reload(struct model *model)
 {
     model->graphs.count = 0;
-    model->names = (struct map){0};
+    model->names = model->node_names = (struct map){0};
     graph_build(model);
     shape_infer(model);
 }
@@ -358,10 +363,13 @@ static bool pass_exists(const char *name)
 
 static void check_names(struct run *run, const char *const *names)
 {
+    const char *known = passes[0].name;
+    for (size_t i = 1; i < pass_count; i++)
+        known = arena_format(&run->arena, "%s %s", known, passes[i].name);
     for (; names && *names; names++)
         if (!pass_exists(*names))
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "there is no pass '%s'; --list-passes shows those there are", *names);
+            fail(&run->landing, ONNX_FUSE_ARGUMENT, "there is no pass '%s'; there are %s", *names,
+                 known);
 }
 
 static void check_options(struct run *run, const struct onnx_fuse_options *options)

@@ -680,6 +680,19 @@ static const char *make_input(struct trial *trial)
     return reason;
 }
 
+/* The constants of a sum, which are no terms: one number per channel. */
+static void add_shift(const struct trial *trial, struct array *sum)
+{
+    const struct check_case *check = trial->check;
+    int64_t channels = sum->dims[check->channel_axis], inner = 1;
+    for (int i = check->channel_axis + 1; i < sum->rank; i++)
+        inner *= sum->dims[i];
+    for (int64_t i = 0; i < sum->count; i++) {
+        int64_t channel = i / inner % channels;
+        sum->reals[i] += check->shift[trial->samples ? trial->sample[channel] : channel];
+    }
+}
+
 const char *check_region(struct arena *arena, const struct check_case *check,
                          struct check_result *result)
 {
@@ -700,6 +713,8 @@ const char *check_region(struct arena *arena, const struct check_case *check,
     if (trial.samples)
         draw_sample(&trial);
     reason = evaluate_side(&file, &expected);
+    if (!reason && check->shift)
+        add_shift(&trial, expected);
     if (!reason)
         reason = evaluate_side(&new, &found);
     if (reason)

@@ -19,6 +19,7 @@ struct check_case {
     /* A target that the file does not have is the sum of these values of the file. */
     const struct check_term *terms;
     size_t term_count;
+    const double *shift; /* added to that sum, one number per channel; NULL: 0 */
     /* Shape of the random input: [batch, channels, spatial...], or [batch..., channels] */
     int rank;
     const int64_t *dims;

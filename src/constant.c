@@ -16,7 +16,7 @@ enum { FOLD_DEPTH = 200 };
 static const char *fold(struct value *value, int depth, const struct tensor **tensor);
 
 /* Shape and Size ask only for what inference knows. */
-static const char *fold_shape(struct node *node, struct tensor **result)
+static const char *fold_shape(struct node *node, int depth, struct tensor **result)
 {
     struct arena *arena = node->graph->model->arena;
     const struct value *input = node_input(node, 0);
@@ -33,7 +33,6 @@ static const char *fold_shape(struct node *node, struct tensor **result)
     }
     int64_t count = end - start;
     int64_t *dims = NEW_ARRAY(arena, int64_t, count + 1);
-    /* An unknown dim stays -1: whoever uses the number must ask. Gather of a known one is exact. */
     for (int64_t i = 0; i < count; i++) {
         dims[i] = input->dims[start + i];
         if (dims[i] < 0)
@@ -47,7 +46,9 @@ static const char *fold_shape(struct node *node, struct tensor **result)
     } else {
         *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, dims);
     }
-    (*result)->from_shape = true;
+    /* What a constant's shape says holds always. */
+    const struct tensor *constant;
+    (*result)->from_shape = fold(node->inputs[0], depth + 1, &constant) != NULL;
     return NULL;
 }
 
@@ -71,7 +72,8 @@ static const char *fold_shape_gather(struct node *node, int depth, struct tensor
     *dim = input->dims[at];
     *result = tensor_of_integers(node->graph->model->arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
                                  where->rank, where->dims, dim);
-    (*result)->from_shape = true;
+    const struct tensor *constant;
+    (*result)->from_shape = fold(producer->inputs[0], depth + 1, &constant) != NULL;
     return NULL;
 }
 
@@ -83,7 +85,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
     if (node->op == OP_UNKNOWN || node->body_count)
         return "it is computed by an operator that is not folded";
     if (node->op == OP_Shape || node->op == OP_Size)
-        return fold_shape(node, result);
+        return fold_shape(node, depth, result);
     if (node->op == OP_Gather && !fold_shape_gather(node, depth, result))
         return NULL;
     if (node->input_count == 0)

@@ -13,6 +13,14 @@ const char *edit_name(struct model *model, const char *wanted)
     return name;
 }
 
+const char *edit_node_name(struct model *model, const char *wanted)
+{
+    const char *name = wanted;
+    for (unsigned number = 1; map_get(&model->node_names, name); number++)
+        name = arena_format(model->arena, "%s_%u", wanted, number);
+    return name;
+}
+
 struct value *edit_value(struct graph *graph, const char *wanted)
 {
     struct arena *arena = graph->model->arena;
@@ -29,10 +37,11 @@ struct value *edit_value(struct graph *graph, const char *wanted)
 static void add_use(struct node *reader, struct value *value)
 {
     struct use *use = NEW(reader->graph->model->arena, struct use);
+    struct node *inner = reader;
     /* In the scope of an outer value, its reader is the node that holds this graph. */
     while (reader->graph != value->graph && reader->graph->owner)
         reader = reader->graph->owner;
-    *use = (struct use){reader, value->uses};
+    *use = (struct use){reader, inner, value->uses};
     value->uses = use;
 }
 
@@ -57,8 +66,10 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
         proto->n_device_configurations = like->proto->n_device_configurations;
         proto->device_configurations = like->proto->device_configurations;
     }
-    if (node_name && node_name[0])
+    if (node_name && node_name[0]) {
         proto->name = arena_format(arena, "%s", node_name);
+        map_put(arena, &graph->model->node_names, proto->name, proto);
+    }
     proto->n_input = input_count;
     proto->input = NEW_ARRAY(arena, char *, input_count + 1);
     proto->n_output = 1;

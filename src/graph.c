@@ -58,11 +58,16 @@ struct value *graph_find(const struct graph *graph, const char *name)
     return NULL;
 }
 
+bool use_is_live(const struct use *use)
+{
+    return !use->reader->removed && !use->inner->removed;
+}
+
 size_t value_use_count(const struct value *value)
 {
     size_t count = 0;
     for (const struct use *use = value->uses; use; use = use->next)
-        count += !use->reader->removed;
+        count += use_is_live(use);
     return count;
 }
 
@@ -72,7 +77,7 @@ struct node *value_only_reader(const struct value *value)
     if (value->is_output || value->is_annotated)
         return NULL;
     for (const struct use *use = value->uses; use; use = use->next)
-        if (!use->reader->removed) {
+        if (use_is_live(use)) {
             if (reader)
                 return NULL;
             reader = use->reader;
@@ -136,11 +141,12 @@ bool node_has_references(const struct node *node)
 
 static void add_use(struct graph *graph, struct value *value, struct node *reader)
 {
+    struct node *inner = reader;
     /* A value of an outer scope is read, for that scope, by the node that holds this one. */
     while (reader->graph != value->graph && reader->graph->owner)
         reader = reader->graph->owner;
     struct use *use = NEW(graph->model->arena, struct use);
-    *use = (struct use){reader, value->uses};
+    *use = (struct use){reader, inner, value->uses};
     value->uses = use;
 }
 
@@ -242,6 +248,8 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
         node->outputs[i]->producer = node;
         node->outputs[i]->first_producer = node;
     }
+    if (is_named(proto->name))
+        map_put(arena, &graph->model->node_names, proto->name, node);
     if (node->op == OP_Constant && node_output(node, 0))
         node->outputs[0]->tensor = constant_tensor(graph->model, node);
 }

@@ -18,7 +18,8 @@ struct node;
 struct model;
 
 struct use {
-    struct node *reader;
+    struct node *reader; /* in the value's own graph: the reader, or the node that holds it */
+    struct node *inner;  /* the reader itself, perhaps inside a body of `reader` */
     struct use *next;
 };
 
@@ -98,6 +99,7 @@ void graph_build(struct model *model);
 /* The value a name refers to in this scope or one around it, or NULL. */
 struct value *graph_find(const struct graph *graph, const char *name);
 
+bool use_is_live(const struct use *use);
 /* Readers that are not removed, each input of a node counted. A graph output does not count. */
 size_t value_use_count(const struct value *value);
 /* The only reader, when there is exactly one use, the value is no graph output and carries no

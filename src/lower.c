@@ -28,8 +28,9 @@ static const char *decide_type(struct arena *arena, const struct lowering *l, in
 
 /* Width and axes, where the form alone does not say. */
 static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
-                                struct affine *form)
+                                struct affine **result)
 {
+    struct affine *form = *result;
     int64_t channels = region_channels(l->source, layout);
     if (!form->outputs) {
         if (channels < 1)
@@ -48,6 +49,9 @@ static const char *decide_shape(struct arena *arena, const struct lowering *l, e
         return "the value has no spatial axis, or too many";
     if (l->source->rank >= 0 && layout == LAYOUT_CONV && l->source->rank != form->axes + 2)
         return "the rank of the source does not fit the kernel";
+    /* A matrix has no groups. */
+    if (layout == LAYOUT_MATRIX && form->groups > 1)
+        return affine_widen(arena, form, 1, result);
     return NULL;
 }
 
@@ -81,6 +85,32 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
 
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region);
 
+static void add_shift(struct arena *arena, struct fusion *fusion, const double *shift,
+                      double factor)
+{
+    if (shift && !fusion->shift)
+        fusion->shift = NEW_ARRAY(arena, double, fusion->outputs);
+    for (int64_t c = 0; shift && c < fusion->outputs; c++)
+        fusion->shift[c] += factor * shift[c];
+}
+
+/* Only values of the file can be checked against: a sum that a rewrite made is spelled out. */
+static void add_term(struct arena *arena, struct fusion *fusion, const struct value *value,
+                     double factor)
+{
+    const struct fusion *earlier = value->is_new ? value->fusion : NULL;
+    if (!earlier) {
+        LIST_PUSH(arena, &fusion->terms, ((struct check_term){value, factor}));
+        return;
+    }
+    for (size_t i = 0; i < earlier->terms.count; i++) {
+        struct check_term term = earlier->terms.items[i];
+        term.factor *= factor;
+        LIST_PUSH(arena, &fusion->terms, term);
+    }
+    add_shift(arena, fusion, earlier->shift, factor);
+}
+
 static struct fusion *record(struct plan *plan, const struct lowering *l, const struct affine *form,
                              int32_t type)
 {
@@ -100,18 +130,11 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
                               .difference = -1};
     fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
     fusion->parameters_before = l->region->parameters;
-    for (size_t k = 0; k < l->term_count; k++) {
-        const struct value *value = l->terms[k].value;
-        const struct fusion *earlier = value->is_new ? value->fusion : NULL;
-        /* Only values of the file can be checked against: an earlier sum is spelled out. */
-        for (size_t i = 0; earlier && i < earlier->terms.count; i++) {
-            struct check_term term = earlier->terms.items[i];
-            term.factor *= l->terms[k].factor;
-            LIST_PUSH(arena, &fusion->terms, term);
-        }
-        if (!earlier)
-            LIST_PUSH(arena, &fusion->terms, ((struct check_term){value, l->terms[k].factor}));
-    }
+    add_shift(arena, fusion, l->shift, 1);
+    for (size_t k = 0; k < l->term_count; k++)
+        add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
+    if (l->target && l->target->is_new)
+        add_term(arena, fusion, l->target, 1);
     adopt(plan, fusion, l->region);
     LIST_PUSH(arena, &plan->fusions, fusion);
     plan->changed = true;
@@ -123,6 +146,7 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region)
 {
     struct arena *arena = plan->model->arena;
+    size_t largest = 1;
     for (size_t i = region->nodes.count; i-- > 0;) {
         const struct node *node = region->nodes.items[i];
         if (!region_is_replaced(region, node) || node->op == OP_Constant)
@@ -133,6 +157,10 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
         if (!earlier || earlier->superseded)
             continue;
         earlier->superseded = true;
+        if (earlier->replaced.count > largest) {
+            largest = earlier->replaced.count;
+            fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
+        }
         for (size_t k = 0; k < earlier->replaced.count; k++)
             LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
         fusion->multiply_adds_before +=
@@ -244,8 +272,8 @@ static struct node *make_matrix(struct plan *plan, const struct lowering *l,
     if (!bias)
         return *product;
     struct value *sum[2] = {middle, inputs[2]};
-    return edit_node(graph, l->at, "Add", arena_format(arena, "%s.bias", lent_name(l)), NULL, sum,
-                     2, target, NULL, 0);
+    const char *name = edit_node_name(plan->model, arena_format(arena, "%s.bias", lent_name(l)));
+    return edit_node(graph, l->at, "Add", name, NULL, sum, 2, target, NULL, 0);
 }
 
 /* What every op that goes is good for. */
@@ -268,6 +296,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     int32_t type;
     if (l->source->is_new)
         return "its source is itself a value that a rewrite made";
+    if (l->target && l->target->is_new && !l->target->fusion)
+        return "its value is a sum that a rewrite made";
     const char *first = l->target ? l->target->name : l->terms[0].value->name;
     const char *reason = plan_banned(plan, region->graph, first);
     if (!reason)
@@ -275,7 +305,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (!reason)
         reason = decide_type(arena, l, &type);
     if (!reason)
-        reason = decide_shape(arena, l, layout, form);
+        reason = decide_shape(arena, l, layout, &form);
     if (reason)
         return reason;
     double weights = (double)affine_weights(form);
@@ -440,6 +470,8 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     }
     if (region->replaced < 2)
         return "no op would be saved";
+    region->parameters += (double)weight->count;
+    region->multiply_adds += (double)weight->count;
     struct transpose_reader *reader = NEW(arena, struct transpose_reader);
     *reader = (struct transpose_reader){
         kernel, inputs, outputs, groups, weight->count / inputs / weight->dims[1], before, scale};

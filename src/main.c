@@ -298,6 +298,9 @@ static int run(const struct command *command)
 int main(int count, char **arguments)
 {
     struct command command = {0};
+    static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
+    if (count > 0)
+        arguments[0] = name;
     onnx_fuse_options_init(&command.options);
     int status = parse_arguments(&command, count, arguments);
     if (status < 0)

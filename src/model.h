@@ -17,6 +17,7 @@ struct model {
     int64_t ir_version;
     LIST(struct graph *) graphs; /* outer before inner; the main graph first, functions last */
     struct map names;            /* every name of a value in any graph: new names avoid them */
+    struct map node_names;       /* the same for nodes */
     uint32_t stamp;              /* lift.c */
     bool has_external;
 };

@@ -72,7 +72,7 @@ static bool is_needed(const struct region *region, const struct value *value)
     if (value->is_output || value->is_annotated)
         return true;
     for (const struct use *use = value->uses; use; use = use->next)
-        if (!use->reader->removed && !region_is_replaced(region, use->reader))
+        if (use_is_live(use) && !region_is_replaced(region, use->reader))
             return true;
     return false;
 }

@@ -638,6 +638,12 @@ def weight_shared_with_a_plain_conv(n):
     n.output(n.relu(n.add(n.bn(n.conv(x, 6, 3, weight=w)), n.bn(x))), n.relu(n.conv(x, 6, 3, weight=w, bias=True)))
 
 
+@case(CONV)
+def padded_1x1_then_padded_3x3(n):
+    """The inner kernel sees nothing but padding where the outer one pads, and has no bias: exact."""
+    n.output(n.conv(n.conv(n.input("x", (2, 5, 11, 14)), 13, 1, pads=1), 7, 3))
+
+
 # ConvTranspose, Gemm, MatMul
 
 
@@ -729,7 +735,8 @@ def bfloat16(n, stride):
     n.output(rvgg(n, n.input("x", X), stride))
 
 
-@case(CONV, stride=[1, 2], group=[1, 3], versions=[(9, 4), (NEWEST, 13)], dtype="float64")
+# Opset 14 at least: onnx.reference takes BatchNormalization-9 for the training form.
+@case(CONV, stride=[1, 2], group=[1, 3], versions=[(14, 7), (NEWEST, 13)], dtype="float64")
 def double(n, stride, group):
     n.output(rvgg(n, n.input("x", X), stride, group))
 
@@ -868,9 +875,10 @@ def check_report(report, before, after, data, tolerance, external):
             assert old is None or new is None or new <= old, f
     assert report["largest_difference"] <= tolerance
     # The last op's output keeps its name: every value that is still made was made before
-    # (but for the one between a MatMul and its new Add).
+    # (but for the one between a MatMul and its new Add, and the parts of a sum that folds in part).
     made = {o for n in after.graph.node if n.op_type != "Constant" for o in n.output}
-    assert made <= kept or "MatMul" in count_ops(after), made - kept
+    apart = {name for name in made - kept if not (".fused" in name or ".sum" in name)}
+    assert not apart or "MatMul" in count_ops(after), apart
 
 
 @table.parametrize()

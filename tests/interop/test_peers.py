@@ -368,7 +368,10 @@ def test_made_up_names_do_not_collide(taken_by, tmp_path):
                 n.types[name] = n.type_of(y)
                 y = name
             elif taken_by == "node":
-                y = n.node("Sigmoid", [y], name=name)
+                out = f"sigmoid_named_{k}"
+                n.nodes.append(helper.make_node("Sigmoid", [y], [out], name=name))
+                n.types[out] = n.type_of(y)
+                y = out
             else:
                 s = n.sub()
                 s.nodes.append(helper.make_node("Sigmoid", [y], [name]))
@@ -385,7 +388,9 @@ def test_made_up_names_do_not_collide(taken_by, tmp_path):
     result = fuse(plain, tmp_path)
     made = new_names(plain, result.model)
     if taken_by == "node":
-        made = [n.name for n in result.model.graph.node if n.op_type == "Conv"]
+        old = {n.name for n in plain.graph.node}
+        made = [f"{n.name}.bias" for n in result.model.graph.node] + [
+            n.name for n in result.model.graph.node if n.name not in old]
     assert made, "nothing new was made"
     net = build(made)
     before = net.model()

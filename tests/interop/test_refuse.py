@@ -396,8 +396,8 @@ def unpadded_3x3_then_padded_3x3(n):
 
 
 @refused(reason=BORDER)
-def padded_1x1_then_padded_3x3(n):
-    n.output(n.conv(n.conv(n.input("x", (2, 5, 11, 14)), 13, 1, pads=1), 7, 3))
+def padded_biased_1x1_then_padded_3x3(n):
+    n.output(n.conv(n.conv(n.input("x", (2, 5, 11, 14)), 13, 1, pads=1, bias=True), 7, 3))
 
 
 @refused(reason=BORDER)

@@ -5,6 +5,7 @@
 #include "check.h"
 #include "eval.h"
 #include "model.h"
+#include "unit.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,40 +21,17 @@ struct bench {
     struct arena arena;
     struct model model;
     struct graph graph;
-    int passed, failed;
     uint64_t state;
 };
 
-static void expect(struct bench *bench, bool holds, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void expect(struct bench *bench, bool holds, const char *format, ...)
-{
-    int number = bench->passed + bench->failed + 1;
-    va_list arguments;
-    va_start(arguments, format);
-    printf("%s %d - ", holds ? "ok" : "not ok", number);
-    vprintf(format, arguments);
-    printf("\n");
-    va_end(arguments);
-    if (holds)
-        bench->passed++;
-    else
-        bench->failed++;
-}
-
-/* Small numbers, never 0: a term that goes missing shows. */
 static double draw(struct bench *bench)
 {
-    bench->state = bench->state * 6364136223846793005u + 1442695040888963407u;
-    double number = (double)(bench->state >> 40) / (double)(1 << 24); /* in [0, 1) */
-    return number < 0.5 ? -0.25 - number : 0.25 + number;
+    return unit_number(&bench->state);
 }
 
 static int64_t draw_integer(struct bench *bench, int64_t low, int64_t high)
 {
-    bench->state = bench->state * 6364136223846793005u + 1442695040888963407u;
-    return low + (int64_t)((bench->state >> 33) % (uint64_t)(high - low + 1));
+    return unit_integer(&bench->state, low, high);
 }
 
 /* ---- making tensors, values and nodes ---- */
@@ -245,7 +223,7 @@ static void gives(struct bench *bench, struct trial *trial, const char *what, in
                   const int64_t *dims, const double *numbers)
 {
     run(bench, trial);
-    expect(bench, !trial->reason && holds(bench, trial->output, TYPE(FLOAT), rank, dims, numbers),
+    expect(!trial->reason && holds(bench, trial->output, TYPE(FLOAT), rank, dims, numbers),
            "%s-%d: %s%s%s", trial->node->proto->op_type, (int)trial->node->opset, what,
            trial->reason ? ": " : "", trial->reason ? trial->reason : "");
 }
@@ -254,7 +232,7 @@ static void gives_typed(struct bench *bench, struct trial *trial, const char *wh
                         int rank, const int64_t *dims, const double *numbers)
 {
     run(bench, trial);
-    expect(bench, !trial->reason && holds(bench, trial->output, type, rank, dims, numbers),
+    expect(!trial->reason && holds(bench, trial->output, type, rank, dims, numbers),
            "%s-%d: %s%s%s", trial->node->proto->op_type, (int)trial->node->opset, what,
            trial->reason ? ": " : "", trial->reason ? trial->reason : "");
 }
@@ -263,7 +241,7 @@ static void gives_typed(struct bench *bench, struct trial *trial, const char *wh
 static void refuses(struct bench *bench, struct trial *trial, const char *part)
 {
     run(bench, trial);
-    expect(bench, trial->reason && strstr(trial->reason, part), "%s-%d is refused: %s (found: %s)",
+    expect(trial->reason && strstr(trial->reason, part), "%s-%d is refused: %s (found: %s)",
            trial->node->proto->op_type, (int)trial->node->opset, part,
            trial->reason ? trial->reason : "evaluated");
 }
@@ -408,7 +386,7 @@ static void test_constants_and_casts(struct bench *bench)
     t.node->output_count = 2;
     give(&t, reals(bench, DIMS(2), NUMBERS(1, 2)));
     gives(bench, &t, "is the identity in inference", DIMS(2), NUMBERS(1, 2));
-    expect(bench, holds(bench, t.second, TYPE(BOOL), DIMS(2), NUMBERS(1, 1)),
+    expect(holds(bench, t.second, TYPE(BOOL), DIMS(2), NUMBERS(1, 1)),
            "Dropout-12: its mask is true");
     give(&t, reals(bench, SCALAR, NUMBERS(0.5)));
     give(&t, integers(bench, TYPE(BOOL), SCALAR, LONGS(1)));
@@ -827,7 +805,7 @@ static void test_convolutions(struct bench *bench)
         }
         for (int64_t i = 0; shaped && i < x->count; i++)
             backward += ((const double *)x->data)[i] * ((const double *)back.output->data)[i];
-        expect(bench, shaped && fabs(forward - backward) < 1e-9 * (1 + fabs(forward)),
+        expect(shaped && fabs(forward - backward) < 1e-9 * (1 + fabs(forward)),
                "ConvTranspose-11 is Conv's adjoint%s%s", back.reason ? ": " : "",
                back.reason ? back.reason : "");
     }
@@ -873,7 +851,7 @@ static void test_convolutions(struct bench *bench)
     give(&t, reals(bench, DIMS(1, 1, 5), NULL));
     give(&t, reals(bench, DIMS(4, 1, 3), NULL));
     run_within(bench, &t, 11);
-    expect(bench, t.reason && strstr(t.reason, "more than the limit of 11"),
+    expect(t.reason && strstr(t.reason, "more than the limit of 11"),
            "Conv-11: 12 elements exceed a limit of 11");
 }
 
@@ -918,22 +896,19 @@ static void region_run(struct bench *bench, struct region *region, struct node *
     region->reason = check_region(&bench->arena, &region->check, &region->result);
 }
 
-static void agrees(struct bench *bench, const struct region *region, int64_t channels,
-                   const char *what)
+static void agrees(const struct region *region, int64_t channels, const char *what)
 {
-    expect(bench,
-           !region->reason && region->result.difference < 1e-12 &&
+    expect(!region->reason && region->result.difference < 1e-12 &&
                region->result.channels == channels,
            "check: %s agrees on %d channels (%s, %g, %d)", what, (int)channels,
            region->reason ? region->reason : "evaluated", region->result.difference,
            (int)region->result.channels);
 }
 
-static void differs(struct bench *bench, const struct region *region, const char *what)
+static void differs(const struct region *region, const char *what)
 {
-    expect(bench, !region->reason && region->result.difference > 1e-3,
-           "check: %s is found (%s, %g)", what, region->reason ? region->reason : "evaluated",
-           region->result.difference);
+    expect(!region->reason && region->result.difference > 1e-3, "check: %s is found (%s, %g)", what,
+           region->reason ? region->reason : "evaluated", region->result.difference);
 }
 
 /* The numbers of a tensor that reals() made, to be changed in place. */
@@ -1021,9 +996,9 @@ static void check_conv(struct bench *bench, int64_t outputs, int64_t inputs, int
     set_integers(bench, new, "strides", 2, LONGS(2, 1));
     region_run(bench, &region, old, new);
     if (spoil >= 0)
-        differs(bench, &region, what);
+        differs(&region, what);
     else
-        agrees(bench, &region, outputs > 16 ? 8 : outputs, what);
+        agrees(&region, outputs > 16 ? 8 : outputs, what);
 }
 
 static void test_check_conv(struct bench *bench)
@@ -1071,7 +1046,7 @@ static void check_block(struct bench *bench, int64_t channels, const char *what)
     struct node *new = new_node(
         bench, "Conv", 15, INPUTS(region.source, constant(bench, folded), constant(bench, bias)));
     region_run(bench, &region, old, new);
-    agrees(bench, &region, channels > 16 ? 8 : channels, what);
+    agrees(&region, channels > 16 ? 8 : channels, what);
 }
 
 static void check_products(struct bench *bench, int64_t inputs, int64_t outputs, const char *what)
@@ -1092,7 +1067,7 @@ static void check_products(struct bench *bench, int64_t inputs, int64_t outputs,
         bench, "Gemm", 13, INPUTS(region.source, constant(bench, turned), constant(bench, bias)));
     set_integer(bench, new, "transB", 1);
     region_run(bench, &region, old, new);
-    agrees(bench, &region, outputs > 16 ? 8 : outputs, what);
+    agrees(&region, outputs > 16 ? 8 : outputs, what);
 }
 
 /* ConvTranspose and a per-channel Mul; grouped against one group. */
@@ -1122,7 +1097,7 @@ static void check_transposed(struct bench *bench, int64_t inputs, int64_t output
         new_node(bench, "ConvTranspose", 11, INPUTS(region.source, constant(bench, folded)));
     set_integers(bench, new, "strides", 2, LONGS(2, 1));
     region_run(bench, &region, old, new);
-    agrees(bench, &region, outputs > 16 ? 8 : outputs, what);
+    agrees(&region, outputs > 16 ? 8 : outputs, what);
 }
 
 static void test_check_kinds(struct bench *bench)
@@ -1152,7 +1127,7 @@ static void test_check_region(struct bench *bench)
     struct node *new =
         new_node(bench, "Reshape", 13, INPUTS(only_output(conv), only_output(shape)));
     region_run(bench, &region, old, new);
-    agrees(bench, &region, 3, "a computed weight and a shape");
+    agrees(&region, 3, "a computed weight and a shape");
 
     /* A value that is read early and once more, late. */
     region = region_begin(bench, 3, dims, 1, 3);
@@ -1162,7 +1137,7 @@ static void test_check_region(struct bench *bench)
     old = new_node(bench, "Sub", 13, INPUTS(only_output(later), only_output(early)));
     new = new_node(bench, "Add", 13, INPUTS(region.source, region.source));
     region_run(bench, &region, old, new);
-    agrees(bench, &region, 3, "a value that is read twice");
+    agrees(&region, 3, "a value that is read twice");
 
     /* The file computes a weight; a rewrite stored it, wrongly. The file's side is not deceived. */
     region = region_begin(bench, 3, dims, 1, 3);
@@ -1172,7 +1147,7 @@ static void test_check_region(struct bench *bench)
     old = new_node(bench, "Conv", 13, INPUTS(region.source, only_output(computed)));
     new = new_node(bench, "Conv", 13, INPUTS(region.source, only_output(computed)));
     region_run(bench, &region, old, new);
-    differs(bench, &region, "a weight stored wrongly");
+    differs(&region, "a weight stored wrongly");
 
     /* The region depends on a value that nobody makes. */
     region = region_begin(bench, 3, dims, 1, 3);
@@ -1180,7 +1155,7 @@ static void test_check_region(struct bench *bench)
     old = new_node(bench, "Add", 13, INPUTS(region.source, stranger));
     new = new_node(bench, "Identity", 13, INPUTS(region.source));
     region_run(bench, &region, old, new);
-    expect(bench, region.reason && strstr(region.reason, "'stranger'"),
+    expect(region.reason && strstr(region.reason, "'stranger'"),
            "check: a value from elsewhere is named (%s)",
            region.reason ? region.reason : "evaluated");
 
@@ -1189,7 +1164,7 @@ static void test_check_region(struct bench *bench)
     old = new_node(bench, "Softmax", 13, INPUTS(region.source));
     new = new_node(bench, "Identity", 13, INPUTS(region.source));
     region_run(bench, &region, old, new);
-    expect(bench, region.reason && strstr(region.reason, "Softmax that makes 'target'"),
+    expect(region.reason && strstr(region.reason, "Softmax that makes 'target'"),
            "check: an unknown operator is named (%s)", region.reason ? region.reason : "evaluated");
 
     /* Numbers that are not finite. */
@@ -1199,7 +1174,7 @@ static void test_check_region(struct bench *bench)
     new = new_node(bench, "Add", 13,
                    INPUTS(region.source, constant(bench, reals(bench, SCALAR, &infinite))));
     region_run(bench, &region, old, new);
-    expect(bench, !region.reason && isinf(region.result.difference),
+    expect(!region.reason && isinf(region.result.difference),
            "check: an infinite result is an infinite difference");
 
     /* Other shapes. */
@@ -1208,7 +1183,7 @@ static void test_check_region(struct bench *bench)
     new = new_node(bench, "Pad", 13,
                    INPUTS(region.source, constant(bench, LIST_OF(0, 0, 0, 0, 0, 1))));
     region_run(bench, &region, old, new);
-    expect(bench, region.reason && strstr(region.reason, "shapes [2, 3, 4] and [2, 3, 5]"),
+    expect(region.reason && strstr(region.reason, "shapes [2, 3, 4] and [2, 3, 5]"),
            "check: another shape is a reason (%s)", region.reason ? region.reason : "evaluated");
 
     /* A target that the file does not have: the sum of two of its values, one of them weighted. */
@@ -1225,7 +1200,7 @@ static void test_check_region(struct bench *bench)
     region.check.term_count = 2;
     region.check.target = only_output(absent);
     region.reason = check_region(&bench->arena, &region.check, &region.result);
-    agrees(bench, &region, 3, "a sum of terms");
+    agrees(&region, 3, "a sum of terms");
 }
 
 /* A hundred thousand nodes in a row: no recursion, and buffers that are used again. */
@@ -1242,19 +1217,17 @@ static void test_check_long_chain(struct bench *bench)
     struct node *new = new_node(bench, "Add", 13, INPUTS(region.source, region.source));
     size_t before = bench->arena.allocated;
     region_run(bench, &region, old, new);
-    agrees(bench, &region, 2, "a chain of 100000 nodes");
+    agrees(&region, 2, "a chain of 100000 nodes");
     size_t used = bench->arena.allocated - before;
-    expect(bench, used < (size_t)LENGTH * 2000,
+    expect(used < (size_t)LENGTH * 2000,
            "check: a chain takes %zu bytes a node, not a buffer for each", used / LENGTH);
 }
 
-static void run_group(void (*test)(struct bench *bench), int *passed, int *failed)
+static void run_group(void (*test)(struct bench *bench))
 {
     struct bench *bench = calloc(1, sizeof(*bench));
     if (!bench)
         abort();
-    bench->passed = *passed;
-    bench->failed = *failed;
     bench->state = 1;
     arena_init(&bench->arena, &bench->landing);
     bench->model.arena = &bench->arena;
@@ -1262,9 +1235,7 @@ static void run_group(void (*test)(struct bench *bench), int *passed, int *faile
     if (setjmp(bench->landing.jump) == 0)
         test(bench);
     else
-        expect(bench, false, "landed: %s", bench->landing.message);
-    *passed = bench->passed;
-    *failed = bench->failed;
+        expect(false, "landed: %s", bench->landing.message);
     arena_free(&bench->arena);
     free(bench);
 }
@@ -1286,11 +1257,9 @@ int main(void)
         {"check: regions", test_check_region},
         {"check: long chain", test_check_long_chain},
     };
-    int passed = 0, failed = 0;
     for (size_t i = 0; i < COUNT_OF(tests); i++) {
         printf("# %s\n", tests[i].name);
-        run_group(tests[i].test, &passed, &failed);
+        run_group(tests[i].test);
     }
-    printf("1..%d\n%d passed, %d failed\n", passed + failed, passed, failed);
-    return failed > 0;
+    return unit_finish();
 }
