@@ -53,6 +53,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
     struct affine *after = affine_uniform(arena, 1, 0);
     const struct step *own = lift_node(node, layout);
     int32_t type = own->type;
+    bool sized = own->sized;
     struct node *reader;
     size_t folded = 0;
     const char *reason = NULL;
@@ -61,6 +62,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
            is_per_channel(reader, layout) && reader->outputs[0]) {
         const struct step *step = lift_node(reader, layout);
         reason = affine_compose(arena, step->form, after, &after);
+        sized = sized || step->sized;
         if (!type || !step->type || type == step->type)
             value = reader->outputs[0];
         else
@@ -85,7 +87,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
                                 .source = source,
                                 .form = form,
                                 .type = type,
-                                .sized = own->sized,
+                                .sized = sized,
                                 .target = value,
                                 .at = value->producer};
     return lower(plan, &lowering, &fusion);

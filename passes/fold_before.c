@@ -41,12 +41,14 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
     struct affine *before = affine_uniform(arena, 1, 0), *form;
     const char *reason = NULL;
     int32_t type = is_conv_transpose(node) ? 0 : own->type;
+    bool sized = own->sized;
     for (size_t i = count; i-- > 0 && !reason;) {
         const struct step *step = lift_node(run[i], layout);
         if (type && step->type && type != step->type)
             return arena_format(arena, "mixed types: %s and %s", type_name(type),
                                 type_name(step->type));
         reason = affine_compose(arena, step->form, before, &before);
+        sized = sized || step->sized;
     }
     if (reason)
         return reason;
@@ -57,6 +59,8 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
             region_channels(node->inputs[1], LAYOUT_CONV) < 0 ? 0 : node->inputs[1]->dims[0];
         if (inputs < 1 || (before->inputs && before->inputs != inputs))
             return "the channels before ConvTranspose are not known or do not fit";
+        if (sized)
+            return "an op before ConvTranspose holds for the declared size only";
         if (affine_bias(arena, before, inputs))
             return "border: a shift before ConvTranspose adds up differently at the border";
         double *scale = NEW_ARRAY(arena, double, inputs);
@@ -75,7 +79,7 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
                                 .source = source,
                                 .form = form,
                                 .type = type,
-                                .sized = own->sized,
+                                .sized = sized,
                                 .target = node->outputs[0],
                                 .at = node};
     return lower(plan, &lowering, &fusion);

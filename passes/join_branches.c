@@ -303,6 +303,22 @@ static struct node **nodes_of(const struct tree *tree, const struct branch *bran
     return nodes;
 }
 
+/* Values of the leaves that stay: one of them may be a member's value, or lie on the way to it. */
+static struct value *const *others_of(const struct tree *tree, const struct group *group,
+                                      size_t *count)
+{
+    struct arena *arena = tree->plan->model->arena;
+    bool *member = NEW_ARRAY(arena, bool, tree->leaves.count);
+    struct value **others = NEW_ARRAY(arena, struct value *, tree->leaves.count);
+    for (size_t i = 0; i < group->count; i++)
+        member[group->members[i]] = true;
+    *count = 0;
+    for (size_t i = 0; i < tree->leaves.count; i++)
+        if (!member[i] && !tree->leaves.items[i].taken)
+            others[(*count)++] = tree->leaves.items[i].value;
+    return others;
+}
+
 /* Makes one op of the group: under the name of the branch that it is, else a new value. With
  * `probe` nothing is made: the answer is whether it would be. */
 static const char *lower_group(struct tree *tree, const struct group *group, bool probe,
@@ -326,6 +342,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         seeds[i] = leaf->value;
         terms[i] = (struct step_term){leaf->value, leaf->factor};
     }
+    region.kept = others_of(tree, group, &region.kept_count);
     if (branch) {
         size_t count;
         struct node **nodes = nodes_of(tree, branch, &count);

@@ -211,6 +211,7 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
 {
     int64_t channels;
     unify(outer->inputs, inner->outputs, 0, &channels);
+    channels = channels ? channels : 1; /* of unknown width: all channels are alike */
     const double *bias = affine_bias(arena, inner, channels);
     if (!outer->border && !bias)
         return NULL;

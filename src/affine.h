@@ -58,7 +58,7 @@ struct affine {
     const struct affine_term *terms;
     size_t term_count;
     /* memo */
-    double *bias;  /* affine_bias */
+    double *bias; /* affine_bias */
     int64_t bias_width;
     double *dense; /* affine_prepare: all rows, malloc */
 };

@@ -49,6 +49,7 @@ struct value {
     uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
     size_t tally;             /* join_branches.c: index while it counts */
     uint32_t tally_stamp;
+    uint32_t kept_stamp; /* region.c: the walk for which it is needed anyway */
 };
 
 struct node {

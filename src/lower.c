@@ -241,9 +241,11 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
                      target, attributes, COUNT_OF(attributes));
 }
 
-static bool is_gemm(const struct lowering *l)
+/* Gemm where the rank is known and, before opset 11 made it optional, where there is a bias. */
+static bool is_gemm(const struct lowering *l, bool biased)
 {
-    return l->source->rank == 2 || (l->target && l->target->rank == 2);
+    bool matrix = l->source->rank == 2 || (l->target && l->target->rank == 2);
+    return matrix && (biased || l->region->graph->opset >= 11);
 }
 
 static struct node *make_matrix(struct plan *plan, const struct lowering *l,
@@ -252,7 +254,7 @@ static struct node *make_matrix(struct plan *plan, const struct lowering *l,
 {
     struct arena *arena = plan->model->arena;
     struct graph *graph = l->region->graph;
-    bool gemm = is_gemm(l);
+    bool gemm = is_gemm(l, bias != NULL);
     int64_t dims[2] = {form->outputs, form->inputs}, turned[2] = {form->inputs, form->outputs};
     struct value *inputs[3] = {l->source};
     inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
@@ -317,7 +319,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         reason = decide_bias(arena, form, type, &bias);
     if (reason)
         return reason;
-    bool two = layout == LAYOUT_MATRIX && !is_gemm(l) && bias;
+    bool two = layout == LAYOUT_MATRIX && bias && !is_gemm(l, true);
     if (region->replaced + l->spared <= (two ? 2u : 1u))
         return "no op would be saved";
     if (l->probe)

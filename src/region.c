@@ -69,7 +69,7 @@ static bool is_needed(const struct region *region, const struct value *value)
 {
     if (!value)
         return false;
-    if (value->is_output || value->is_annotated)
+    if (value->is_output || value->is_annotated || value->kept_stamp == region->plan->stamp)
         return true;
     for (const struct use *use = value->uses; use; use = use->next)
         if (use_is_live(use) && !region_is_replaced(region, use->reader))
@@ -116,6 +116,8 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
                  struct node *const *freed, size_t freed_count, bool count_freed)
 {
     region->plan->stamp++;
+    for (size_t i = 0; i < region->kept_count; i++)
+        region->kept[i]->kept_stamp = region->plan->stamp;
     for (size_t i = 0; i < freed_count; i++) {
         if (count_freed)
             visit(region, freed[i], 1);

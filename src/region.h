@@ -9,6 +9,8 @@ struct region {
     struct graph *graph;
     enum layout layout;
     struct value *source;
+    struct value *const *kept; /* values that are needed although every reader of theirs may go */
+    size_t kept_count;
     LIST(struct node *) nodes;        /* seen by the walk, data path and what feeds it */
     size_t replaced;                  /* ops on the data path that would go */
     double multiply_adds, parameters; /* of those, per output position of the seeds */

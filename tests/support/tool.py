@@ -123,6 +123,8 @@ def check_tidy(model, before):
     """No initializer or value_info is left behind by what went away."""
     for g in graphs_of(model.graph):
         used = {i for n in g.node for i in reads(n)} | {o.name for o in g.output}
+        if model.ir_version >= 4:
+            used |= {i.name for i in g.input}  # a caller may still give it
         made = {o for n in g.node for o in n.output} | {i.name for i in g.input} | {t.name for t in g.initializer}
         old_unused = set()
         for b in graphs_of(before.graph):

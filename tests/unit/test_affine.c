@@ -1,159 +1,6 @@
-/* test_affine.c: the laws of the algebra, on random forms.
- *
- * All numbers are small integers, so sums are exact in any order and equal means equal. What a
- * form must do is computed by `apply`, straight from the definition on top of affine.h. */
-#include "affine.h"
-
-#include <math.h>
-#include <string.h>
-
-#include "unit.h"
-
-enum { AXES = 3 };
-
-/* A form as numbers. Axes that it lacks are trivial. */
-struct plain {
-    int64_t outputs, inputs, groups;
-    struct affine_axis axis[AXES];
-    const double *weights, *bias, *border;
-};
-
-struct image {
-    int64_t channels, size[AXES];
-    double *data;
-};
-
-static const struct affine_axis trivial = {.stride = 1, .step = 1, .taps = 1};
-
-static int64_t draw(struct unit *unit, int64_t low, int64_t high)
-{
-    return unit_integer(&unit->state, low, high);
-}
-
-static bool chance(struct unit *unit, int percent)
-{
-    return draw(unit, 0, 99) < percent;
-}
-
-/* `count` integers of at most `most`, none of them 0; below 0 only when `negative`. */
-static double *draw_numbers(struct unit *unit, int64_t count, int64_t most, bool negative)
-{
-    double *numbers = NEW_ARRAY(&unit->arena, double, count + 1);
-    for (int64_t i = 0; i < count; i++)
-        numbers[i] = (double)(draw(unit, 1, most) * (negative && chance(unit, 50) ? -1 : 1));
-    return numbers;
-}
-
-/* ---- the definition ---- */
-
-static int64_t extent_of(struct affine_axis axis, int64_t size)
-{
-    int64_t last = size - 1 + axis.end; /* the last source position that a first tap may have */
-    return last < 0 ? 0 : last / axis.stride + 1;
-}
-
-static int64_t positions(const int64_t *size)
-{
-    return size[0] * size[1] * size[2];
-}
-
-static double read_at(const struct plain *form, const struct image *x, int64_t channel,
-                      const int64_t *at)
-{
-    for (int i = 0; i < AXES; i++)
-        if (at[i] < 0 || at[i] >= x->size[i])
-            return form->border ? form->border[channel] : 0;
-    return x->data[((channel * x->size[0] + at[0]) * x->size[1] + at[1]) * x->size[2] + at[2]];
-}
-
-/* Steps through a box, last axis first; false after the last place. */
-static bool next_place(int64_t *at, const int64_t *size)
-{
-    for (int i = AXES - 1; i >= 0; at[i--] = 0)
-        if (++at[i] < size[i])
-            return true;
-    return false;
-}
-
-/* NULL where the output would be empty. */
-static struct image *apply(struct unit *unit, const struct plain *form, const struct image *x)
-{
-    struct image *y = NEW(&unit->arena, struct image);
-    int64_t taps[AXES], depth = form->inputs / form->groups;
-    y->channels = form->outputs;
-    for (int i = 0; i < AXES; i++) {
-        taps[i] = form->axis[i].taps;
-        y->size[i] = extent_of(form->axis[i], x->size[i]);
-        if (y->size[i] < 1)
-            return NULL;
-    }
-    y->data = NEW_ARRAY(&unit->arena, double, y->channels *positions(y->size));
-    double *to = y->data;
-    for (int64_t o = 0; o < form->outputs; o++) {
-        int64_t first = o / (form->outputs / form->groups) * depth, p[AXES] = {0};
-        do {
-            const double *weight = form->weights + o * depth * positions(taps);
-            *to = form->bias ? form->bias[o] : 0;
-            for (int64_t c = first; c < first + depth; c++) {
-                int64_t t[AXES] = {0}, at[AXES];
-                do {
-                    for (int i = 0; i < AXES; i++)
-                        at[i] = form->axis[i].stride * p[i] + form->axis[i].low +
-                                t[i] * form->axis[i].step;
-                    *to += *weight++ * read_at(form, x, c, at);
-                } while (next_place(t, taps));
-            }
-            to++;
-        } while (next_place(p, y->size));
-    }
-    return y;
-}
-
-static bool same_image(const struct image *a, const struct image *b)
-{
-    if (!a || !b)
-        return a == b;
-    return a->channels == b->channels && memcmp(a->size, b->size, sizeof(a->size)) == 0 &&
-           memcmp(a->data, b->data,
-                  (size_t)(a->channels * positions(a->size)) * sizeof(double)) == 0;
-}
-
-static struct image *draw_image(struct unit *unit, int axes, int64_t channels, int64_t smallest,
-                                int64_t largest)
-{
-    struct image *x = NEW(&unit->arena, struct image);
-    x->channels = channels;
-    for (int i = 0; i < AXES; i++)
-        x->size[i] = i < axes ? draw(unit, smallest, largest) : 1;
-    x->data = draw_numbers(unit, channels * positions(x->size), 4, true);
-    return x;
-}
-
-/* What the library says the numbers of a form are; -0 becomes 0. */
-static struct plain plain_of(struct unit *unit, const struct affine *form, int64_t width)
-{
-    struct plain plain = {.outputs = form->outputs ? form->outputs : width,
-                          .inputs = form->inputs ? form->inputs : width,
-                          .groups = form->groups ? form->groups : width,
-                          .border = form->border};
-    int64_t length = affine_row_length(form);
-    double *rows = NEW_ARRAY(&unit->arena, double, plain.outputs *length);
-    for (int i = 0; i < AXES; i++)
-        plain.axis[i] = i < form->axes ? affine_axis_of(form, i) : trivial;
-    if (!affine_prepare(form) || !affine_rows(form, plain.outputs, 0, plain.outputs, rows))
-        fail(&unit->landing, ONNX_FUSE_OUT_OF_MEMORY, "no memory");
-    /* Any block of rows is the same as those rows of the whole. */
-    int64_t first = draw(unit, 0, plain.outputs - 1), count = draw(unit, 1, plain.outputs - first);
-    double *block = NEW_ARRAY(&unit->arena, double, count *length);
-    if (!affine_rows(form, plain.outputs, first, count, block) ||
-        memcmp(block, rows + first * length, (size_t)(count * length) * sizeof(double)) != 0)
-        fail(&unit->landing, ONNX_FUSE_OK, "rows %lld to %lld alone differ from those of the whole",
-             (long long)first, (long long)(first + count - 1));
-    affine_release(form);
-    plain.weights = rows;
-    plain.bias = affine_bias(&unit->arena, form, plain.outputs);
-    return plain;
-}
+/* test_affine.c: random expressions of composed and joined forms do what their parts do, one after
+ * the other and side by side. Forms are also stated in other words and computed block by block. */
+#include "plain.h"
 
 /* ---- random forms ---- */
 
@@ -161,7 +8,7 @@ static struct plain plain_of(struct unit *unit, const struct affine *form, int64
 struct expression {
     enum { LEAF, COMPOSE, JOIN } kind;
     struct affine *form;
-    struct plain plain; /* LEAF */
+    struct plain plain;          /* LEAF */
     struct expression *parts[3]; /* COMPOSE: outer, inner; JOIN: the terms */
     double factors[3];
     int count;
@@ -174,21 +21,6 @@ struct want {
     int64_t stride[AXES], end[AXES];
     bool inside; /* reads no padding */
 };
-
-static void read_rows(const void *closure, int64_t first, int64_t count, double *out)
-{
-    const struct plain *plain = closure;
-    int64_t length = plain->inputs / plain->groups;
-    for (int i = 0; i < AXES; i++)
-        length *= plain->axis[i].taps;
-    memcpy(out, plain->weights + first * length, (size_t)(count * length) * sizeof(double));
-}
-
-static void must(struct unit *unit, const char *reason)
-{
-    if (reason)
-        fail(&unit->landing, ONNX_FUSE_OK, "refused: %s", reason);
-}
 
 static void draw_axes(struct unit *unit, const struct want *want, struct affine_axis *axis)
 {
@@ -214,26 +46,20 @@ static void draw_axes(struct unit *unit, const struct want *want, struct affine_
     }
 }
 
-static bool is_trivial(const struct want *want)
+static bool strides_are_1(const struct want *want)
 {
     for (int i = 0; i < want->axes; i++)
-        if (want->stride[i] != 1 || want->end[i] != 0)
+        if (want->stride[i] != 1)
             return false;
     return true;
 }
 
-static int64_t draw_groups(struct unit *unit, int64_t inputs, int64_t outputs)
+static bool is_trivial(const struct want *want)
 {
-    int64_t common = greatest_common_divisor(inputs, outputs), groups = draw(unit, 1, common);
-    return common % groups == 0 ? groups : chance(unit, 50) ? 1 : common;
-}
-
-static double *constants(struct unit *unit, int64_t count, double value)
-{
-    double *numbers = NEW_ARRAY(&unit->arena, double, count + 1);
-    for (int64_t i = 0; i < count; i++)
-        numbers[i] = value;
-    return numbers;
+    for (int i = 0; i < want->axes; i++)
+        if (want->end[i] != 0)
+            return false;
+    return strides_are_1(want);
 }
 
 /* A kernel, or one of the diagonal forms where they fit. */
@@ -248,19 +74,28 @@ static struct expression *draw_leaf(struct unit *unit, const struct want *want)
     int kind = want->inputs == want->outputs ? (int)draw(unit, 0, 6) : 0;
     if (kind >= 4 && !is_trivial(want))
         kind = 3;
-    if (kind == 2 && want->inside)
-        kind = 3;
     if (kind <= 2) {
         plain->groups = draw_groups(unit, want->inputs, want->outputs);
         int64_t count = want->outputs * (want->inputs / plain->groups);
         for (int i = 0; i < AXES; i++)
             count *= plain->axis[i].taps;
         plain->weights = draw_numbers(unit, count, 3, true);
-        must(unit, affine_make(arena, want->axes, plain->axis, want->outputs, want->inputs,
-                               plain->groups, read_rows, plain, plain->bias, &leaf->form));
+        must(unit, make_plain(unit, want->axes, plain, &leaf->form));
         return leaf;
     }
     plain->groups = want->outputs;
+    if (kind == 3 && strides_are_1(want) && chance(unit, 50)) { /* moves the extent only */
+        int64_t begin[AXES], end[AXES];
+        for (int i = 0; i < want->axes; i++) {
+            plain->axis[i].taps = plain->axis[i].step = 1;
+            begin[i] = -plain->axis[i].low;
+            end[i] = want->end[i] - begin[i];
+        }
+        plain->bias = NULL;
+        plain->weights = constants(unit, want->outputs, 1);
+        must(unit, affine_pad(arena, want->axes, begin, end, 0, NULL, 0, &leaf->form));
+        return leaf;
+    }
     if (kind == 3) { /* an average; its factor is a power of two, to be exact */
         int64_t taps = 1;
         for (int i = 0; i < AXES; i++)
@@ -274,8 +109,8 @@ static struct expression *draw_leaf(struct unit *unit, const struct want *want)
         plain->axis[i] = trivial;
     if (kind == 4) {
         plain->weights = draw_numbers(unit, want->outputs, 4, true);
-        must(unit, affine_scale_shift(arena, want->outputs, plain->weights, plain->bias,
-                                      &leaf->form));
+        must(unit,
+             affine_scale_shift(arena, want->outputs, plain->weights, plain->bias, &leaf->form));
         return leaf;
     }
     double factor = kind == 5 ? 1 : (double)draw(unit, -3, 3);
@@ -314,17 +149,15 @@ static struct expression *draw_join(struct unit *unit, const struct want *want, 
 {
     struct expression *made = NEW(&unit->arena, struct expression);
     struct affine_term terms[3];
-    bool used = false, known = false;
+    bool used = false;
     made->kind = JOIN;
     made->count = (int)draw(unit, 1, 3);
     for (int k = 0; k < made->count; k++) {
         made->parts[k] = draw_expression(unit, want, depth - 1);
         made->factors[k] = chance(unit, 60) ? 1 : (double)draw(unit, -2, 3);
         terms[k] = (struct affine_term){made->parts[k]->form, made->factors[k]};
-        known = known || made->parts[k]->form->outputs;
     }
-    must(unit,
-         affine_join(&unit->arena, terms, (size_t)made->count, NULL, &made->form, &used));
+    must(unit, affine_join(&unit->arena, terms, (size_t)made->count, NULL, &made->form, &used));
     if (used)
         fail(&unit->landing, ONNX_FUSE_OK, "a join used an extent that it was not told");
     return made;
@@ -342,8 +175,8 @@ static struct expression *draw_expression(struct unit *unit, const struct want *
         made = draw_leaf(unit, want);
     struct affine *form = made->form, *other = NULL;
     if (chance(unit, 10) && form->groups)
-        must(unit, affine_widen(&unit->arena, form,
-                                draw_groups(unit, form->groups, form->groups), &other));
+        must(unit, affine_widen(&unit->arena, form, draw_groups(unit, form->groups, form->groups),
+                                &other));
     else if (chance(unit, 10))
         must(unit, affine_lowerable(&unit->arena, form, &other));
     if (!other)
@@ -354,8 +187,7 @@ static struct expression *draw_expression(struct unit *unit, const struct want *
     return made;
 }
 
-static struct image *evaluate(struct unit *unit, const struct expression *of,
-                              const struct image *x)
+static struct image *evaluate(struct unit *unit, const struct expression *of, const struct image *x)
 {
     if (of->kind == LEAF)
         return apply(unit, &of->plain, x);
@@ -389,4 +221,82 @@ static struct want draw_want(struct unit *unit)
         want.end[i] = chance(unit, 40) ? 0 : draw(unit, -3, 3);
     }
     return want;
+}
+
+/* ---- laws ---- */
+
+enum { SEEDS = 3000, SHOWN = 5 };
+
+static bool convolution_can_state(const struct affine *form)
+{
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis axis = affine_axis_of(form, i);
+        if (axis.low > 0 || axis.end + affine_axis_high(axis) < 0)
+            return false;
+    }
+    return true;
+}
+
+static void test_laws(struct unit *unit)
+{
+    int wrong = 0, compared = 0, composed = 0, unstated = 0, unequal = 0;
+    for (int seed = 1; seed <= SEEDS; seed++) {
+        unit->state = (uint64_t)seed;
+        struct want want = draw_want(unit);
+        const struct expression *meant = draw_expression(unit, &want, want.axes > 1 ? 2 : 3);
+        struct plain plain = plain_of(unit, meant->form, want.outputs);
+        struct affine *stated;
+        must(unit, affine_lowerable(&unit->arena, meant->form, &stated));
+        struct plain lowered = plain_of(unit, stated, want.outputs);
+        unstated += !convolution_can_state(stated);
+        unequal += !affine_equal(&unit->arena, meant->form, stated, 0) ||
+                   !affine_equal(&unit->arena, meant->form, meant->form, 0);
+        composed += meant->kind == COMPOSE;
+        for (int trial = 0; trial < 3; trial++) {
+            const struct image *x =
+                draw_image(unit, want.axes, want.inputs, 1, want.axes == 3 ? 6 : 11);
+            const struct image *y = evaluate(unit, meant, x);
+            compared += y != NULL;
+            if (!y ||
+                (same_image(y, apply(unit, &plain, x)) && same_image(y, apply(unit, &lowered, x))))
+                continue;
+            if (wrong++ < SHOWN)
+                printf("# seed %d trial %d: the form is not its expression\n", seed, trial);
+        }
+        arena_free(&unit->arena);
+    }
+    expect(wrong == 0 && compared > SEEDS && composed > SEEDS / 5,
+           "%d random expressions, %d of them composed, are their forms on %d inputs: %d wrong",
+           SEEDS, composed, compared, wrong);
+    expect(unstated == 0, "a lowerable form has no negative padding (%d of %d have)", unstated,
+           SEEDS);
+    expect(unequal == 0, "a form equals itself and its lowerable one (%d of %d do not)", unequal,
+           SEEDS);
+}
+
+/* Forms that fit any number of channels, asked about several. */
+static void test_widths(struct unit *unit)
+{
+    const int64_t begin = 0, end = 1;
+    struct affine *pad, *form, *shift = affine_uniform(&unit->arena, -3, 2);
+    must(unit, affine_pad(&unit->arena, 1, &begin, &end, 0, NULL, 0, &pad));
+    const char *reason = affine_compose(&unit->arena, pad, shift, &form);
+    expect(reason && strstr(reason, "border"), "a shift of any width before padding: %s",
+           reason ? reason : "accepted");
+    must(unit, affine_compose(&unit->arena, shift, pad, &form));
+    bool wrong = false;
+    const int64_t widths[] = {1, 5, 3, 40};
+    for (size_t i = 0; i < COUNT_OF(widths); i++) {
+        const double *bias = affine_bias(&unit->arena, form, widths[i]);
+        for (int64_t o = 0; o < widths[i]; o++)
+            wrong = wrong || !bias || bias[o] != 2;
+    }
+    expect(!wrong, "padding before a shift of any width has its bias in every channel");
+}
+
+int main(void)
+{
+    unit_run("expressions", test_laws);
+    unit_run("widths", test_widths);
+    return unit_finish();
 }
