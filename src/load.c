@@ -119,7 +119,7 @@ static struct external *external_open(struct model *model, const Onnx__TensorPro
                  "%s: tensor '%s': external %s '%s' is not a number of bytes", model->path, name,
                  entry->key, entry->value);
     }
-    if (!location)
+    if (!location || !location[0])
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
              "%s: tensor '%s': external data without a location", model->path, name);
     struct external *external = NEW(model->arena, struct external);

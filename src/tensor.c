@@ -354,19 +354,21 @@ struct tensor *tensor_of_integers(struct arena *arena, int32_t type, int rank, c
     return tensor;
 }
 
-/* How many entries a typed field holds for `count` elements; -1: this type uses another field. */
+/* How many entries int32_data holds for `count` elements, several of which share one where they
+ * have less than a byte; -1: the type uses another field. */
 static int64_t words_for(int32_t type, int64_t count)
 {
+    int bits = type_bits(type);
     switch (type) {
-    case TYPE(INT32):
-    case TYPE(INT16):
-    case TYPE(INT8):
-    case TYPE(UINT16):
-    case TYPE(UINT8):
-    case TYPE(BOOL):
-    case TYPE(FLOAT16):
-    case TYPE(BFLOAT16): return count;
-    default: return -1;
+    case TYPE(FLOAT):
+    case TYPE(DOUBLE):
+    case TYPE(INT64):
+    case TYPE(UINT32):
+    case TYPE(UINT64):
+    case TYPE(COMPLEX64):
+    case TYPE(COMPLEX128): return -1;
+    default:
+        return bits == 4 ? count / 2 + count % 2 : bits == 2 ? count / 4 + (count % 4 != 0) : count;
     }
 }
 
@@ -435,10 +437,11 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
         tensor->data = proto->int64_data;
         tensor->storage = STORAGE_LONGS;
     } else if (words_for(tensor->type, tensor->count) >= 0) {
-        if (proto->n_int32_data != count)
-            return broken(arena, tensor, "int32_data", proto->n_int32_data, count);
+        uint64_t wanted = (uint64_t)words_for(tensor->type, tensor->count);
+        if (proto->n_int32_data != wanted)
+            return broken(arena, tensor, "int32_data", proto->n_int32_data, wanted);
         tensor->data = proto->int32_data;
-        tensor->storage = STORAGE_WORDS;
+        tensor->storage = computable ? STORAGE_WORDS : STORAGE_OPAQUE;
     } else if (tensor->type == TYPE(UINT64) || tensor->type == TYPE(UINT32)) {
         if (proto->n_uint64_data != count)
             return broken(arena, tensor, "uint64_data", proto->n_uint64_data, count);

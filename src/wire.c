@@ -138,8 +138,8 @@ static const uint8_t *skip_group(const struct scan *scan,
         case GROUP_START:
             if (depth == WIRE_DEPTH)
                 fail(scan->arena->landing, ONNX_FUSE_LIMIT,
-                     "%s: offset %zu: groups nest deeper than %d", scan->path,
-                     (size_t)(start - scan->base), WIRE_DEPTH);
+                     "%s: offset %zu: groups nest deeper than %d; it is not an ONNX model",
+                     scan->path, (size_t)(start - scan->base), WIRE_DEPTH);
             open[depth++] = tag >> 3;
             break;
         case GROUP_END:

@@ -607,8 +607,8 @@ def constant_weight_model():
 
 
 def body_model():
-    nodes, inits = block_parts(result="b")
-    body = helper.make_graph(nodes, "body", [], [info("b", 1, 2, 5, 4)], inits)
+    nodes, inits = block_parts(result="inner")
+    body = helper.make_graph(nodes, "body", [], [info("inner", 1, 2, 5, 4)], inits)
     other = helper.make_graph([helper.make_node("Relu", ["x"], ["e"])], "other", [], [info("e", 1, 2, 5, 4)])
     node = helper.make_node("If", ["f"], ["y"], then_branch=body, else_branch=other)
     return model([node], [info("x", 1, 2, 5, 4), info("f", elem=TensorProto.BOOL)], [info("y", 1, 2, 5, 4)])
@@ -623,9 +623,10 @@ def typed_data_model():
 
 def function_model():
     nodes, inits = block_parts()
-    f = helper.make_function("f", "F", ["x", *(t.name for t in inits)], ["y"], nodes, [helper.make_opsetid("", 17)])
-    call = helper.make_node("F", ["x", *(t.name for t in inits)], ["y"], domain="f")
-    return model([call], [info("x", 1, 2, 5, 4)], [info("y", 1, 2, 5, 4)], inits, functions=[f], opsets=(("", 17), ("f", 1)))
+    constants = [helper.make_node("Constant", [], [t.name], value=t) for t in inits]
+    f = helper.make_function("f", "F", ["x"], ["y"], constants + nodes, [helper.make_opsetid("", 17)])
+    call = helper.make_node("F", ["x"], ["y"], domain="f")
+    return model([call], [info("x", 1, 2, 5, 4)], [info("y", 1, 2, 5, 4)], [], functions=[f], opsets=(("", 17), ("f", 1)))
 
 
 def shaped_model():
