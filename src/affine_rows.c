@@ -39,13 +39,34 @@ static int64_t row_channels(const struct affine *form)
     return form->groups ? form->inputs / form->groups : 1;
 }
 
+/* A term whose rows have the place of every tap and channel of the sum: it is computed where the sum
+ * goes, and the others are added. Their number when there is none. */
+static size_t whole_term(const struct affine *form)
+{
+    size_t k = 0;
+    while (k < form->term_count && (affine_taps(form->terms[k].form) != affine_taps(form) ||
+                                    form->terms[k].form->groups != form->groups))
+        k++;
+    return k;
+}
+
 static bool join_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
                       double *out)
 {
     int64_t taps = affine_taps(form), length = affine_row_length(form);
+    size_t start = whole_term(form);
     const int64_t ones[AFFINE_AXES] = {1, 1, 1, 1, 1, 1, 1, 1}, zeros[AFFINE_AXES] = {0};
-    memset(out, 0, (size_t)(count * length) * sizeof(double));
+    if (start < form->term_count) {
+        if (!affine_rows(form->terms[start].form, width, first, count, out))
+            return false;
+        for (int64_t i = 0; form->terms[start].factor != 1 && i < count * length; i++)
+            out[i] *= form->terms[start].factor;
+    } else {
+        memset(out, 0, (size_t)(count * length) * sizeof(double));
+    }
     for (size_t k = 0; k < form->term_count; k++) {
+        if (k == start)
+            continue;
         const struct affine *term = form->terms[k].form;
         double factor = form->terms[k].factor;
         int64_t term_taps = affine_taps(term), term_length = affine_row_length(term);
@@ -118,6 +139,17 @@ static bool compose_rows(const struct affine *form, int64_t width, int64_t first
                          double *out)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
+    if (outer->kind == AFFINE_DIAGONAL && affine_taps(outer) == 1) {
+        int64_t numbers = affine_row_length(form);
+        if (!affine_rows(inner, width, first, count, out))
+            return false;
+        for (int64_t r = 0; r < count; r++) {
+            double scale = outer->scale ? outer->scale[first + r] : outer->factor;
+            for (int64_t i = 0; scale != 1 && i < numbers; i++)
+                out[r * numbers + i] *= scale;
+        }
+        return true;
+    }
     int64_t inner_width = inner->outputs ? inner->outputs : outer->inputs ? outer->inputs : width;
     int64_t middles = row_channels(outer), length = affine_row_length(form);
     int64_t outer_length = affine_row_length(outer), inner_length = affine_row_length(inner);

@@ -90,7 +90,7 @@ static int trial_shape(const struct fusion *fusion, int trial, int64_t *dims)
     }
     int rank = fusion->axes + 2;
     bool declared = fusion->sized && source->rank == rank;
-    dims[0] = declared && source->dims[0] > 0 ? source->dims[0] : 2;
+    dims[0] = declared && source->dims[0] > 0 ? source->dims[0] : 1;
     dims[1] = fusion->channels;
     for (int i = 0; i < fusion->axes; i++) {
         struct affine_axis axis = affine_axis_of(fusion->form, fusion->form->axes ? i : 0);
@@ -98,7 +98,7 @@ static int trial_shape(const struct fusion *fusion, int trial, int64_t *dims)
         int64_t size = 2 * axis.stride + 1 - axis.end;
         size = size < span ? span : size;
         size = size < 3 ? 3 : size;
-        dims[2 + i] = size + (i + trial) % 3 + 2 * trial;
+        dims[2 + i] = size + (i + trial) % 3 + trial;
         if (declared && source->dims[2 + i] > 0)
             dims[2 + i] = source->dims[2 + i];
     }
@@ -134,7 +134,7 @@ static const char *check_fusion(struct run *run, struct fusion *fusion)
             fusion->difference = fmax(fusion->difference, result.difference);
             fusion->channels_checked = result.channels;
         }
-        arena_free(&run->scratch);
+        arena_reset(&run->scratch);
         if (fusion->sized)
             break;
     }

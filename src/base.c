@@ -40,12 +40,23 @@ void arena_free(struct arena *arena)
     arena->allocated = 0;
 }
 
+void arena_reset(struct arena *arena)
+{
+    for (struct arena_block *block = arena->blocks; block; block = block->next) {
+        memset(block->bytes, 0, block->used);
+        block->used = 0;
+    }
+}
+
 void *arena_try_alloc(struct arena *arena, size_t size)
 {
     if (size > SIZE_MAX / 2)
         return NULL;
     size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
     struct arena_block *block = arena->blocks;
+    /* Blocks behind the first have room again after a reset. */
+    for (int tries = 0; tries < 16 && block && block->room - block->used < size; tries++)
+        block = block->next;
     if (!block || block->room - block->used < size) {
         /* Blocks grow with the arena: a large model asks the system a few dozen times. */
         size_t room = arena->allocated / 8;

@@ -42,6 +42,8 @@ struct arena {
 
 void arena_init(struct arena *arena, struct landing *landing);
 void arena_free(struct arena *arena);
+/* Empties it but keeps its memory, for a caller that will fill it again. */
+void arena_reset(struct arena *arena);
 
 /* count * size bytes, zeroed, aligned for any type. Lands with OUT_OF_MEMORY when the product
  * overflows or the system has none. */

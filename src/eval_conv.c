@@ -236,6 +236,53 @@ static const char *fill_bias(struct evaluation *e, struct array *out, int64_t pl
     return NULL;
 }
 
+/* Where each position of a window reads a plane, tap by tap; -1: outside it. */
+static int64_t *place_taps(struct evaluation *e, const struct window *window, int64_t image_plane)
+{
+    int64_t plane = volume(window->axes, window->positions), tap[EVAL_RANK] = {0};
+    double *numbered = NEW_ARRAY(e->arena, double, image_plane);
+    double *line = NEW_ARRAY(e->arena, double, plane);
+    int64_t *places = NEW_ARRAY(e->arena, int64_t, plane * window->taps);
+    for (int64_t i = 0; i < image_plane; i++)
+        numbered[i] = (double)(i + 1);
+    for (int64_t t = 0; t < window->taps; t++, next_tap(window, tap)) {
+        memset(line, 0, (size_t)plane * sizeof(*line));
+        add_tap(window, tap, 1, false, numbered, line);
+        for (int64_t p = 0; p < plane; p++)
+            places[p * window->taps + t] = (int64_t)line[p] - 1;
+    }
+    return places;
+}
+
+/* What each position reads of `width` planes, its numbers side by side, so that a position of the
+ * output is one dot product. */
+static void gather_patches(const int64_t *places, int64_t plane, int64_t taps, int64_t width,
+                           int64_t image_plane, const double *from, double *patches)
+{
+    for (int64_t p = 0; p < plane; p++)
+        for (int64_t i = 0; i < width; i++)
+            for (int64_t t = 0; t < taps; t++) {
+                int64_t place = places[p * taps + t];
+                *patches++ = place < 0 ? 0 : from[i * image_plane + place];
+            }
+}
+
+/* Several sums side by side: one after another would wait for each addition. */
+static double dot(const double *a, const double *b, int64_t count)
+{
+    enum { SUMS = 8 };
+    double sums[SUMS] = {0}, rest = 0;
+    int64_t i = 0;
+    for (; i + SUMS <= count; i += SUMS)
+        for (int k = 0; k < SUMS; k++)
+            sums[k] += a[i + k] * b[i + k];
+    for (; i < count; i++)
+        rest += a[i] * b[i];
+    for (int k = 0; k < SUMS; k++)
+        rest += sums[k];
+    return rest;
+}
+
 const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *group_of)
 {
     const struct array *image = e->inputs[0], *weight = e->inputs[1];
@@ -269,15 +316,19 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
     reason = fill_bias(e, out, plane);
     if (reason)
         return reason;
+    int64_t numbers = width * window.taps, gathered = -1;
+    int64_t *places = place_taps(e, &window, image_plane);
+    double *patches = NEW_ARRAY(e->arena, double, plane *numbers);
     for (int64_t batch = 0; batch < dims[0]; batch++) {
         for (int64_t row = 0; row < rows; row++) {
             int64_t group = group_of ? group_of[row] : row / (rows / groups);
+            const double *from = image->reals + (batch * channels + group * width) * image_plane;
             double *to = out->reals + (batch * rows + row) * plane;
-            for (int64_t i = 0; i < width; i++) {
-                int64_t channel = batch * channels + group * width + i;
-                add_kernel(&window, weight->reals + (row * width + i) * window.taps, false,
-                           image->reals + channel * image_plane, to);
-            }
+            if (gathered != batch * groups + group)
+                gather_patches(places, plane, window.taps, width, image_plane, from, patches);
+            gathered = batch * groups + group;
+            for (int64_t i = 0; i < plane; i++)
+                to[i] += dot(weight->reals + row * numbers, patches + i * numbers, numbers);
         }
     }
     return NULL;

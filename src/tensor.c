@@ -182,35 +182,38 @@ double tensor_rounded(int32_t type, double value)
 int64_t tensor_round(int32_t type, const double *values, int64_t count, void *out)
 {
     unsigned char *bytes = out;
-    double bad = 0; /* turns NaN once anything is infinite or NaN; the loops stay vectorisable */
+    /* Set once an exponent is all ones: infinity or NaN. A sum of flags keeps the loops vectors. */
+    uint32_t bad = 0;
     switch (type) {
     case TYPE(FLOAT):
         for (int64_t i = 0; i < count; i++) {
             float single = (float)values[i];
+            uint32_t bits;
+            memcpy(&bits, &single, sizeof(bits));
             memcpy(bytes + 4 * i, &single, sizeof(single));
-            bad += (double)(single * 0.0f);
+            bad |= (bits & 0x7f800000u) == 0x7f800000u;
         }
         break;
     case TYPE(FLOAT16):
         for (int64_t i = 0; i < count; i++) {
             uint16_t half = double_to_half(values[i]);
             memcpy(bytes + 2 * i, &half, sizeof(half));
-            bad += (half & 0x7c00) == 0x7c00 ? NAN : 0;
+            bad |= (half & 0x7c00) == 0x7c00;
         }
         break;
     case TYPE(BFLOAT16):
         for (int64_t i = 0; i < count; i++) {
             uint16_t half = double_to_bfloat(values[i]);
             memcpy(bytes + 2 * i, &half, sizeof(half));
-            bad += (half & 0x7f80) == 0x7f80 ? NAN : 0;
+            bad |= (half & 0x7f80) == 0x7f80;
         }
         break;
     default:
         memcpy(out, values, (size_t)count * sizeof(double));
         for (int64_t i = 0; i < count; i++)
-            bad += values[i] * 0.0;
+            bad |= !isfinite(values[i]);
     }
-    if (bad == 0)
+    if (!bad)
         return -1;
     for (int64_t i = 0; i < count; i++)
         if (!isfinite(bits_to_double(type, bytes + (size_t)i * type_size(type))))

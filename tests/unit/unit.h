@@ -1,37 +1,9 @@
-/* unit.h: what the unit tests share: TAP lines, an arena whose landing fails the test, numbers. */
+/* unit.h: what the unit tests of the inside share: an arena whose landing fails the test, numbers. */
 #ifndef UNIT_H
 #define UNIT_H
 
-#include <stdio.h>
-
 #include "base.h"
-
-static int unit_passed, unit_failed;
-
-/* One TAP line. */
-static inline void expect(bool holds, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static inline void expect(bool holds, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    printf("%s %d - ", holds ? "ok" : "not ok", unit_passed + unit_failed + 1);
-    vprintf(format, arguments);
-    printf("\n");
-    va_end(arguments);
-    if (holds)
-        unit_passed++;
-    else
-        unit_failed++;
-}
-
-/* What main returns. */
-static inline int unit_finish(void)
-{
-    printf("1..%d\n# %d passed, %d failed\n", unit_passed + unit_failed, unit_passed, unit_failed);
-    return unit_failed > 0;
-}
+#include "tap.h"
 
 struct unit {
     struct landing landing;

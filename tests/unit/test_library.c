@@ -1,0 +1,470 @@
+/* test_library.c: the shared library through its public header, on the models given as arguments. */
+#define _POSIX_C_SOURCE 200809L
+#include <math.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "onnx_repvgg_fuse.h"
+#include "tap.h"
+
+struct blob {
+    unsigned char *data;
+    size_t size;
+};
+
+static char folder[] = "/tmp/onnx-repvgg-fuse-test-XXXXXX";
+
+static const char *place(const char *name)
+{
+    static char path[4][256];
+    static int next;
+    char *at = path[next++ % 4];
+    snprintf(at, sizeof(path[0]), "%s/%s", folder, name);
+    return at;
+}
+
+/* Empty when there is no such file. */
+static struct blob load(const char *path)
+{
+    struct blob blob = {0};
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return blob;
+    fseek(file, 0, SEEK_END);
+    blob.size = (size_t)ftell(file);
+    rewind(file);
+    blob.data = malloc(blob.size + 1);
+    if (!blob.data || fread(blob.data, 1, blob.size, file) != blob.size)
+        abort();
+    fclose(file);
+    return blob;
+}
+
+static void save(const char *path, const void *data, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
+        abort();
+}
+
+static bool same(struct blob a, struct blob b)
+{
+    return a.data && b.data && a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
+}
+
+static struct blob fuse(struct blob model, const struct onnx_fuse_options *options,
+                        enum onnx_fuse_status *status, struct onnx_fuse_report **report)
+{
+    void *result = &result; /* must be set whatever happens */
+    size_t size = 12345;
+    *status = onnx_fuse_memory(model.data, model.size, &result, &size, options, report);
+    return (struct blob){result, size};
+}
+
+/* ---- models ---- */
+
+static void test_model(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    enum onnx_fuse_status status;
+    struct onnx_fuse_report *report = NULL;
+    struct blob model = load(path), fused = fuse(model, NULL, &status, &report);
+    expect(status == ONNX_FUSE_OK && onnx_fuse_report_changed(report) &&
+               onnx_fuse_report_warnings(report) == 0 && !*onnx_fuse_report_error(report),
+           "%s: fuses without a warning: %s", name, onnx_fuse_report_error(report));
+    const char *json = onnx_fuse_report_json(report);
+    expect(strstr(json, "\"schema\": 1") && strstr(json, "\"changed\": true") &&
+               strstr(onnx_fuse_report_table(report), "Conv") &&
+               strstr(onnx_fuse_report_explanation(report), "Conv"),
+           "%s: the report has its three forms", name);
+    onnx_fuse_report_free(report);
+
+    const char *out = place("out.onnx");
+    status = onnx_fuse_file(path, out, NULL, &report);
+    struct blob written = load(out);
+    expect(status == ONNX_FUSE_OK && same(written, fused), "%s: the same bytes by file", name);
+    onnx_fuse_report_free(report);
+    free(written.data);
+    unlink(out);
+
+    const char *both = place("both.onnx");
+    save(both, model.data, model.size);
+    status = onnx_fuse_file(both, both, NULL, NULL);
+    written = load(both);
+    expect(status == ONNX_FUSE_OK && same(written, fused), "%s: the same bytes in place", name);
+    free(written.data);
+    unlink(both);
+
+    struct blob again = fuse(fused, NULL, &status, &report);
+    expect(status == ONNX_FUSE_OK && same(again, fused) && !onnx_fuse_report_changed(report),
+           "%s: fused once more it stays as it is", name);
+    onnx_fuse_report_free(report);
+    free(again.data);
+
+    struct onnx_fuse_options options;
+    onnx_fuse_options_init(&options);
+    options.jobs = 3;
+    again = fuse(model, &options, &status, NULL);
+    expect(status == ONNX_FUSE_OK && same(again, fused), "%s: the same bytes from three jobs",
+           name);
+    free(again.data);
+
+    const char *none[] = {NULL};
+    options.only = none;
+    again = fuse(model, &options, &status, &report);
+    expect(status == ONNX_FUSE_OK && same(again, model) && !onnx_fuse_report_changed(report),
+           "%s: comes out as it went in when no pass runs", name);
+    onnx_fuse_report_free(report);
+    free(again.data);
+    free(fused.data);
+    free(model.data);
+}
+
+static void test_dry_run(const char *path)
+{
+    struct onnx_fuse_options options;
+    struct onnx_fuse_report *report;
+    enum onnx_fuse_status status;
+    struct blob model = load(path);
+    onnx_fuse_options_init(&options);
+    options.dry_run = true;
+    struct blob result = fuse(model, &options, &status, &report);
+    expect(status == ONNX_FUSE_OK && !result.data && result.size == 0 &&
+               onnx_fuse_report_changed(report) && *onnx_fuse_report_json(report),
+           "a dry run reports and gives nothing");
+    onnx_fuse_report_free(report);
+    const char *out = place("dry.onnx");
+    status = onnx_fuse_file(path, out, &options, NULL);
+    expect(status == ONNX_FUSE_OK && access(out, F_OK) != 0, "a dry run writes nothing");
+    free(model.data);
+}
+
+/* ---- options ---- */
+
+struct steps {
+    int calls;
+    bool bad;
+};
+
+static void count_step(void *closure, const char *step, double fraction)
+{
+    struct steps *steps = closure;
+    steps->calls++;
+    steps->bad = steps->bad || !*step || !(fraction >= 0 && fraction <= 1);
+}
+
+static void refuses_options(struct blob model, const struct onnx_fuse_options *options,
+                            const char *part)
+{
+    enum onnx_fuse_status status;
+    struct onnx_fuse_report *report;
+    struct blob result = fuse(model, options, &status, &report);
+    expect(status == ONNX_FUSE_ARGUMENT && !result.data && result.size == 0 &&
+               strstr(onnx_fuse_report_error(report), part),
+           "refused: %s", onnx_fuse_report_error(report));
+    onnx_fuse_report_free(report);
+}
+
+static void test_options(const char *path)
+{
+    struct onnx_fuse_options options, good;
+    enum onnx_fuse_status status;
+    struct blob model = load(path), fused = fuse(model, NULL, &status, NULL), result;
+    onnx_fuse_options_init(&good);
+    expect(good.struct_size == sizeof(good) && good.max_growth == 1 && good.tolerance == 0 &&
+               !good.only && !good.skip && !good.no_check && !good.dry_run && good.jobs == 0 &&
+               !good.external_folder && !good.progress,
+           "the defaults");
+
+    /* A caller built against a shorter struct: what lies behind it is not read. */
+    options = good;
+    options.struct_size = offsetof(struct onnx_fuse_options, jobs);
+    options.jobs = -1;
+    options.external_folder = (const char *)16;
+    result = fuse(model, &options, &status, NULL);
+    expect(status == ONNX_FUSE_OK && same(result, fused), "a shorter struct");
+    free(result.data);
+    options.struct_size = sizeof(options) + 8;
+    refuses_options(model, &options, "onnx_fuse_options_init");
+    options.struct_size = 0;
+    refuses_options(model, &options, "onnx_fuse_options_init");
+
+    const char *unknown[] = {"fold_after", "fold_everything", NULL};
+    options = good;
+    options.only = unknown;
+    refuses_options(model, &options, "'fold_everything'");
+    options = good;
+    options.skip = unknown;
+    refuses_options(model, &options, "'fold_everything'");
+    const double growths[] = {0, -1, (double)NAN, (double)INFINITY};
+    for (size_t i = 0; i < sizeof(growths) / sizeof(growths[0]); i++) {
+        options = good;
+        options.max_growth = growths[i];
+        refuses_options(model, &options, "max_growth");
+    }
+    const double tolerances[] = {-1e-9, (double)NAN, (double)INFINITY};
+    for (size_t i = 0; i < sizeof(tolerances) / sizeof(tolerances[0]); i++) {
+        options = good;
+        options.tolerance = tolerances[i];
+        refuses_options(model, &options, "tolerance");
+    }
+    options = good;
+    options.jobs = -1;
+    refuses_options(model, &options, "jobs");
+
+    struct steps steps = {0};
+    options = good;
+    options.progress = count_step;
+    options.closure = &steps;
+    result = fuse(model, &options, &status, NULL);
+    expect(steps.calls > 2 && !steps.bad, "progress is told %d times", steps.calls);
+    free(result.data);
+
+    /* Skipping all passes is running none. */
+    const char *names[32] = {NULL};
+    size_t count = 0;
+    for (; count < 31 && onnx_fuse_pass_name(count); count++) {
+        names[count] = onnx_fuse_pass_name(count);
+        expect(onnx_fuse_pass_purpose(count) && *onnx_fuse_pass_purpose(count), "%s: %s",
+               names[count], onnx_fuse_pass_purpose(count));
+    }
+    expect(!onnx_fuse_pass_name(SIZE_MAX) && !onnx_fuse_pass_purpose(count), "no pass more");
+    options = good;
+    options.skip = names;
+    result = fuse(model, &options, &status, NULL);
+    expect(status == ONNX_FUSE_OK && same(result, model), "all passes skipped");
+    free(result.data);
+    options = good;
+    options.only = names;
+    result = fuse(model, &options, &status, NULL);
+    expect(status == ONNX_FUSE_OK && same(result, fused), "all passes asked for");
+    free(result.data);
+    free(fused.data);
+    free(model.data);
+
+    char version[32];
+    snprintf(version, sizeof(version), "%d.%d.%d", ONNX_FUSE_VERSION_MAJOR, ONNX_FUSE_VERSION_MINOR,
+             ONNX_FUSE_VERSION_PATCH);
+    expect(strcmp(version, onnx_fuse_version()) == 0, "version %s", onnx_fuse_version());
+}
+
+/* ---- errors ---- */
+
+static void fails(const void *data, size_t size, enum onnx_fuse_status expected, const char *what)
+{
+    enum onnx_fuse_status status;
+    struct onnx_fuse_report *report;
+    struct blob exact = {malloc(size + 1), size};
+    if (size)
+        memcpy(exact.data, data, size);
+    struct blob result = fuse(exact, NULL, &status, &report);
+    const char *error = onnx_fuse_report_error(report);
+    expect(status == expected && !result.data && *error && !strchr(error, '\n') &&
+               !onnx_fuse_report_changed(report) && !*onnx_fuse_report_json(report),
+           "%s: %s", what, error);
+    onnx_fuse_report_free(report);
+
+    const char *in = place("broken.onnx"), *out = place("kept.onnx");
+    save(in, data, size);
+    save(out, "kept", 4);
+    status = onnx_fuse_file(in, out, NULL, NULL);
+    struct blob kept = load(out);
+    expect(status == expected && same(kept, (struct blob){(unsigned char *)"kept", 4}),
+           "%s: by file, what was there is kept", what);
+    free(kept.data);
+    free(exact.data);
+    unlink(in);
+    unlink(out);
+}
+
+static void test_errors(const char *path)
+{
+    struct onnx_fuse_report *report;
+    const char *out = place("never.onnx");
+    enum onnx_fuse_status status = onnx_fuse_file(place("absent.onnx"), out, NULL, &report);
+    expect(status == ONNX_FUSE_IO && strstr(onnx_fuse_report_error(report), "absent.onnx") &&
+               access(out, F_OK) != 0,
+           "a missing file: %s", onnx_fuse_report_error(report));
+    onnx_fuse_report_free(report);
+    status = onnx_fuse_file(path, place("no/such/folder.onnx"), NULL, &report);
+    expect(status == ONNX_FUSE_IO, "a missing folder: %s", onnx_fuse_report_error(report));
+    onnx_fuse_report_free(report);
+    status = onnx_fuse_file(path, folder, NULL, &report);
+    expect(status == ONNX_FUSE_IO, "a folder: %s", onnx_fuse_report_error(report));
+    onnx_fuse_report_free(report);
+    onnx_fuse_report_free(NULL);
+
+    struct blob model = load(path);
+    fails(model.data, 0, ONNX_FUSE_NOT_ONNX, "nothing");
+    fails(model.data, model.size - 1, ONNX_FUSE_NOT_ONNX, "cut by one byte");
+    fails("GIF89a is not a model", 21, ONNX_FUSE_NOT_ONNX, "a picture");
+    free(model.data);
+
+    struct bytes bytes = {0};
+    for (int i = 0; i < 1000; i++)
+        tag(&bytes, 3000, GROUP);
+    fails(bytes.data, bytes.size, ONNX_FUSE_LIMIT, "very deep");
+    struct bytes node = {0}, graph = {0}, cycle = {0};
+    text(&node, 1, "y");
+    text(&node, 2, "y");
+    text(&node, 4, "Relu");
+    inside(&graph, 1, &node);
+    inside(&cycle, 7, &graph);
+    fails(cycle.data, cycle.size, ONNX_FUSE_INVALID_MODEL, "an op that reads itself");
+}
+
+/* ---- external data ---- */
+
+static void add_value(struct bytes *graph, unsigned field, const char *name)
+{
+    struct bytes dim = {0}, shape = {0}, tensor = {0}, type = {0}, value = {0};
+    number(&dim, 1, 1);
+    for (int i = 0; i < 4; i++)
+        inside(&shape, 1, &dim);
+    number(&tensor, 1, 1);
+    inside(&tensor, 2, &shape);
+    inside(&type, 1, &tensor);
+    text(&value, 1, name);
+    inside(&value, 2, &type);
+    inside(graph, field, &value);
+}
+
+static void add_node(struct bytes *graph, const char *op, const char *x, const char *w,
+                     const char *y)
+{
+    struct bytes node = {0};
+    text(&node, 1, x);
+    text(&node, 1, w);
+    text(&node, 2, y);
+    text(&node, 4, op);
+    inside(graph, 1, &node);
+}
+
+/* y = x * w * c, the Conv's w outside. */
+static void external_model(struct bytes *model, float factor)
+{
+    struct bytes graph = {0}, tensor = {0}, entry = {0}, opset = {0};
+    add_node(&graph, "Conv", "x", "w", "t");
+    add_node(&graph, "Mul", "t", "c", "y");
+    text(&graph, 2, "main");
+    for (int i = 0; i < 4; i++)
+        number(&tensor, 1, 1);
+    number(&tensor, 2, 1);
+    text(&tensor, 8, "w");
+    text(&entry, 1, "location");
+    text(&entry, 2, "w.bin");
+    inside(&tensor, 13, &entry);
+    number(&tensor, 14, 1);
+    inside(&graph, 5, &tensor);
+    tensor.size = 0;
+    number(&tensor, 2, 1);
+    text(&tensor, 8, "c");
+    sized(&tensor, 9, &factor, sizeof(factor));
+    inside(&graph, 5, &tensor);
+    add_value(&graph, 11, "x");
+    add_value(&graph, 12, "y");
+    *model = (struct bytes){0};
+    number(model, 1, 8);
+    inside(model, 7, &graph);
+    number(&opset, 2, 13);
+    inside(model, 8, &opset);
+}
+
+static bool holds(struct blob blob, const void *part, size_t size)
+{
+    for (size_t i = 0; i + size <= blob.size; i++)
+        if (memcmp(blob.data + i, part, size) == 0)
+            return true;
+    return false;
+}
+
+static void test_external(void)
+{
+    struct bytes model;
+    struct onnx_fuse_options options;
+    enum onnx_fuse_status status;
+    const float weight = 3.25f, factor = 1.75f, product = 3.25f * 1.75f;
+    external_model(&model, factor);
+    struct blob blob = {model.data, model.size};
+    onnx_fuse_options_init(&options);
+    struct blob result = fuse(blob, &options, &status, NULL);
+    expect(status == ONNX_FUSE_OK && same(result, blob), "without a folder it is left alone");
+    free(result.data);
+    options.external_folder = folder;
+    result = fuse(blob, &options, &status, NULL);
+    expect(status == ONNX_FUSE_IO && !result.data, "a weight that is not there");
+    save(place("w.bin"), &weight, sizeof(weight));
+    result = fuse(blob, &options, &status, NULL);
+    expect(status == ONNX_FUSE_OK && holds(result, &product, sizeof(product)) &&
+               !holds(result, "Mul", 3),
+           "with a folder it folds");
+    free(result.data);
+    save(place("w.bin"), &weight, 3);
+    result = fuse(blob, &options, &status, NULL);
+    expect(status == ONNX_FUSE_INVALID_MODEL && !result.data, "a weight cut short");
+    unlink(place("w.bin"));
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 8 };
+
+struct work {
+    struct blob model, expected;
+    bool good;
+};
+
+static void *work_on(void *closure)
+{
+    struct work *work = closure;
+    struct onnx_fuse_options options;
+    onnx_fuse_options_init(&options);
+    options.jobs = 2;
+    work->good = true;
+    for (int i = 0; i < 3; i++) {
+        enum onnx_fuse_status status;
+        struct blob result = fuse(work->model, &options, &status, NULL);
+        work->good = work->good && status == ONNX_FUSE_OK && same(result, work->expected);
+        free(result.data);
+    }
+    return NULL;
+}
+
+static void test_threads(char **paths, int count)
+{
+    pthread_t threads[THREADS];
+    struct work work[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        enum onnx_fuse_status status;
+        work[i].model = load(paths[i % count]);
+        work[i].expected = fuse(work[i].model, NULL, &status, NULL);
+    }
+    for (int i = 0; i < THREADS; i++)
+        if (pthread_create(&threads[i], NULL, work_on, &work[i]) != 0)
+            abort();
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        expect(work[i].good, "thread %d: the bytes of a serial run", i);
+        free(work[i].model.data);
+        free(work[i].expected.data);
+    }
+}
+
+int main(int count, char **arguments)
+{
+    if (count < 2 || !mkdtemp(folder)) {
+        fprintf(stderr, "expected models as arguments, and a writable /tmp\n");
+        return 2;
+    }
+    for (int i = 1; i < count; i++)
+        test_model(arguments[i]);
+    test_dry_run(arguments[1]);
+    test_options(arguments[1]);
+    test_errors(arguments[1]);
+    test_external();
+    test_threads(arguments + 1, count - 1);
+    expect(rmdir(folder) == 0, "no file is left behind in %s", folder);
+    return unit_finish();
+}
