@@ -326,24 +326,24 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
 
 /* ---- lines ---- */
 
-/* "3 Conv, 3 BatchNormalization, 2 Add" */
+/* "3 Conv, 3 BatchNormalization, 2 Add", in the file's order */
 static void print_ops(struct text *text, const struct plan *plan, const struct fusion *fusion)
 {
     const struct node **nodes = sorted_replaced(plan, fusion);
-    bool first = true;
+    struct map seen = {0};
+    LIST(struct census_entry *) entries = {0};
     for (size_t i = 0; i < fusion->replaced.count; i++) {
-        size_t count = 0;
-        bool met = false;
-        for (size_t k = 0; k < fusion->replaced.count; k++) {
-            bool same = strcmp(type_of(nodes[k]), type_of(nodes[i])) == 0;
-            met = met || (same && k < i);
-            count += same;
+        struct census_entry *entry = map_get(&seen, type_of(nodes[i]));
+        if (!entry) {
+            entry = NEW(text->arena, struct census_entry);
+            entry->type = type_of(nodes[i]);
+            map_put(text->arena, &seen, entry->type, entry);
+            LIST_PUSH(text->arena, &entries, entry);
         }
-        if (met)
-            continue;
-        print(text, "%s%zu %s", first ? "" : ", ", count, type_of(nodes[i]));
-        first = false;
+        entry->count++;
     }
+    for (size_t i = 0; i < entries.count; i++)
+        print(text, "%s%zu %s", i ? ", " : "", entries.items[i]->count, entries.items[i]->type);
 }
 
 static void print_refusal(struct text *text, const char *word, const struct refusal *refusal)

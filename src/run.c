@@ -1,0 +1,278 @@
+/* run.c: load, plan, check, write; and again without what did not hold. */
+#define _POSIX_C_SOURCE 200809L
+#include "run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "emit.h"
+#include "passes.h"
+#include "shape.h"
+#include "write.h"
+
+void run_init(struct run *run)
+{
+    run->output.descriptor = -1;
+    run->folder.descriptor = -1;
+    run->model.bytes.descriptor = -1;
+    arena_init(&run->arena, &run->landing);
+    arena_init(&run->scratch, &run->landing);
+}
+
+void run_close(struct run *run)
+{
+    output_abandon(&run->output);
+    arena_free(&run->scratch);
+    free(run->model.skeleton.bytes);
+    run->model.skeleton.bytes = NULL;
+    if (run->input)
+        mapping_close(&run->model.bytes);
+    if (run->has_folder)
+        folder_close(&run->folder);
+}
+
+/* ---- options ---- */
+
+static bool pass_exists(const char *name)
+{
+    for (size_t i = 0; i < pass_count; i++)
+        if (strcmp(passes[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void check_names(struct run *run, const char *const *names)
+{
+    const char *known = passes[0].name;
+    for (size_t i = 1; i < pass_count; i++)
+        known = arena_format(&run->arena, "%s %s", known, passes[i].name);
+    for (; names && *names; names++)
+        if (!pass_exists(*names))
+            fail(&run->landing, ONNX_FUSE_ARGUMENT, "there is no pass '%s'; there are %s", *names,
+                 known);
+}
+
+void run_options(struct run *run, const struct onnx_fuse_options *options)
+{
+    onnx_fuse_options_init(&run->options);
+    if (options) {
+        /* A caller built against an older header knows a shorter struct. */
+        size_t size = options->struct_size;
+        if (size < offsetof(struct onnx_fuse_options, jobs) || size > sizeof(run->options))
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "options of %zu bytes, expected %zu: call onnx_fuse_options_init first", size,
+                 sizeof(run->options));
+        memcpy(&run->options, options, size);
+    }
+    check_names(run, run->options.only);
+    check_names(run, run->options.skip);
+    if (!(run->options.max_growth > 0) || !isfinite(run->options.max_growth))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "max_growth is %g, expected a number above 0",
+             run->options.max_growth);
+    if (!(run->options.tolerance >= 0) || !isfinite(run->options.tolerance))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT,
+             "tolerance is %g, expected a number that is not negative", run->options.tolerance);
+    if (run->options.jobs < 0)
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more",
+             run->options.jobs);
+    if (run->options.jobs == 0) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        run->options.jobs = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
+    }
+}
+
+/* ---- steps ---- */
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static void progress(const struct run *run, const char *step, double fraction)
+{
+    if (run->options.progress)
+        run->options.progress(run->options.closure, step, fraction);
+}
+
+void run_load(struct run *run)
+{
+    struct model *model = &run->model;
+    model->arena = &run->arena;
+    if (run->input) {
+        model->path = strcmp(run->input, "-") == 0 ? "standard input" : run->input;
+        mapping_open(&run->landing, run->input, &model->bytes);
+        folder_open(&run->arena, run->input, &run->folder);
+        run->has_folder = true;
+    } else {
+        model->path = "model in memory";
+        model->bytes =
+            (struct mapping){.data = run->memory, .size = run->memory_size, .descriptor = -1};
+        if (run->options.external_folder) {
+            folder_open(&run->arena,
+                        arena_format(&run->arena, "%s/.", run->options.external_folder),
+                        &run->folder);
+            run->has_folder = true;
+        }
+    }
+    model->folder = run->has_folder ? &run->folder : NULL;
+    progress(run, "reading", 0);
+    model_load(model);
+    shape_infer(model);
+}
+
+/* The index as the file has it. */
+static void reload(struct model *model)
+{
+    model->graphs.count = 0;
+    model->names = model->node_names = (struct map){0};
+    graph_build(model);
+    shape_infer(model);
+}
+
+static void make_plan(struct run *run)
+{
+    run->plan = (struct plan){.model = &run->model, .options = &run->options, .bans = run->bans};
+    progress(run, "planning", 0);
+    plan_run(&run->plan);
+}
+
+static bool is_changed(const struct model *model)
+{
+    for (size_t i = 0; i < model->graphs.count; i++)
+        if (model->graphs.items[i]->changed)
+            return true;
+    return false;
+}
+
+/* A rewrite that cannot stand is dropped: the plan is made again without it. */
+static void ban(struct run *run, const struct fusion *fusion, const char *reason, bool is_warning)
+{
+    struct arena *arena = &run->arena;
+    const char *target =
+        fusion->target->is_new ? fusion->terms.items[0].value->name : fusion->target->name;
+    map_put(arena, &run->bans, plan_key(arena, fusion->graph, target),
+            arena_format(arena, "%s", reason));
+    if (!is_warning)
+        return;
+    struct refusal *warning = NEW(arena, struct refusal);
+    *warning = (struct refusal){fusion->pass, fusion->graph, fusion->node, fusion->target, reason};
+    LIST_PUSH(arena, &run->warnings, warning);
+}
+
+static bool check_all(struct run *run)
+{
+    bool good = true;
+    size_t count = run->plan.fusions.count;
+    for (size_t i = 0; i < count; i++) {
+        struct fusion *fusion = run->plan.fusions.items[i];
+        if (!fusion_is_live(fusion))
+            continue;
+        const char *reason = selfcheck(run, fusion);
+        if (reason) {
+            /* A NaN in the file is not the rewrite's fault, but nothing can be checked with it. */
+            ban(run, fusion, reason, fusion->difference >= 0 && isfinite(fusion->difference));
+            good = false;
+        }
+        model_give_back(&run->model);
+        progress(run, "checking", (double)i / (double)count);
+    }
+    return good;
+}
+
+static struct fusion *fusion_of(const struct plan *plan, const struct tensor *tensor)
+{
+    for (size_t i = 0; i < plan->fusions.count; i++) {
+        struct fusion *fusion = plan->fusions.items[i];
+        for (size_t k = 0; fusion_is_live(fusion) && k < fusion->made.count; k++)
+            for (size_t j = 0; j < fusion->made.items[k]->input_count; j++) {
+                const struct value *input = fusion->made.items[k]->inputs[j];
+                if (input && input->tensor == tensor)
+                    return fusion;
+            }
+    }
+    return NULL;
+}
+
+static bool ban_failures(struct run *run, const struct write_result *result)
+{
+    for (size_t i = 0; i < result->failures.count; i++) {
+        const struct write_failure *failure = &result->failures.items[i];
+        struct fusion *fusion = fusion_of(&run->plan, failure->tensor);
+        if (fusion)
+            ban(run, fusion,
+                arena_format(&run->arena, "the fused weight is %g at number %lld, not finite in %s",
+                             failure->number, (long long)failure->index,
+                             type_name(failure->tensor->type)),
+                false);
+    }
+    return result->failures.count == 0;
+}
+
+/* Writes the plan. False: a weight is not finite, what was written is of no use. */
+static bool write_out(struct run *run)
+{
+    struct pieces pieces;
+    struct sink sink = {0};
+    struct write_result result = {0};
+    bool apart =
+        run->output_path && run->has_folder && !folder_is_same(&run->folder, run->output_path);
+    emit_model(&run->model, run->model.has_external && (apart || !run->output_path), &pieces);
+    census_take(&run->model, pieces.size, &run->summary.after);
+    if (!run->options.dry_run && run->output_path) {
+        output_open(&run->arena, &run->output, run->output_path);
+        output_size(&run->output, pieces.size);
+        sink.output = &run->output;
+    } else if (!run->options.dry_run) {
+        free(run->result);
+        run->result = malloc(pieces.size ? pieces.size : 1);
+        if (!run->result)
+            fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu bytes for the result",
+                 (unsigned long long)pieces.size);
+        run->result_size = pieces.size;
+        sink.memory = run->result;
+    }
+    /* A pipe takes nothing back: everything is computed once before the first byte is sent. */
+    if (sink.output && !output_is_seekable(sink.output)) {
+        struct sink nowhere = {0};
+        write_pieces(&run->model, &pieces, &nowhere, run->options.jobs, NULL, NULL, &result);
+        if (result.failures.count)
+            return ban_failures(run, &result);
+    }
+    write_pieces(&run->model, &pieces, &sink, run->options.jobs, run->options.progress,
+                 run->options.closure, &result);
+    return ban_failures(run, &result);
+}
+
+/* A model with more bad rewrites than this comes out without any. */
+enum { ATTEMPTS = 64 };
+static const char *const no_passes[] = {NULL};
+
+void run_fuse(struct run *run)
+{
+    double start = now();
+    run_load(run);
+    census_take(&run->model, run->model.bytes.size, &run->summary.before);
+    for (int attempt = 0;; attempt++) {
+        make_plan(run);
+        bool good = run->options.no_check || check_all(run);
+        if (good && write_out(run))
+            break;
+        output_abandon(&run->output);
+        if (attempt == ATTEMPTS)
+            run->options.only = no_passes;
+        reload(&run->model);
+    }
+    run->plan.warnings.items = run->warnings.items;
+    run->plan.warnings.count = run->warnings.count;
+    run->summary.changed = is_changed(&run->model);
+    run->summary.input = arena_format(&run->arena, "%s", run->input ? run->input : "");
+    run->summary.output = arena_format(&run->arena, "%s", run->output_path ? run->output_path : "");
+    run->summary.seconds = now() - start;
+    if (run->output_path && !run->options.dry_run)
+        output_commit(&run->output);
+}

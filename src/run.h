@@ -1,0 +1,45 @@
+/* run.h: one call of the library: what it owns, and the order things happen in. */
+#ifndef RUN_H
+#define RUN_H
+
+#include "model.h"
+#include "onnx_repvgg_fuse.h"
+#include "plan.h"
+#include "report.h"
+
+struct run {
+    struct landing landing;
+    struct arena arena;
+    struct arena scratch; /* of the check that is running */
+    struct onnx_fuse_options options;
+    const char *input, *output_path; /* NULL from memory, to memory */
+    const void *memory;
+    size_t memory_size;
+    struct model model;
+    struct folder folder;
+    bool has_folder;
+    struct output output;
+    uint8_t *result; /* malloc, to memory */
+    size_t result_size;
+    struct plan plan;
+    struct map bans; /* kept while the plan is made again */
+    LIST(struct refusal *) warnings;
+    struct summary summary;
+};
+
+/* Makes a zeroed run safe to close. Must come before anything that may land. */
+void run_init(struct run *run);
+/* Takes over the caller's options, NULL for the defaults. Lands with ARGUMENT. */
+void run_options(struct run *run, const struct onnx_fuse_options *options);
+/* Reads, indexes and infers shapes. Lands as model_load does. */
+void run_load(struct run *run);
+/* The whole of it: load, plan, check, write, rename. */
+void run_fuse(struct run *run);
+/* Closes and unmaps everything, removes an unfinished output. The arena stays: a report reads it. */
+void run_close(struct run *run);
+
+/* Evaluates a rewrite on a few inputs and notes the difference in it. Returns NULL when it holds, or
+ * the reason why it does not or cannot be told. */
+const char *selfcheck(struct run *run, struct fusion *fusion);
+
+#endif
