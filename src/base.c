@@ -134,34 +134,48 @@ static size_t map_hash(const char *key)
     return (size_t)(hash ^ hash >> 29);
 }
 
-static struct map_entry *map_find(const struct map *map, const char *key)
+static struct map_entry *map_find(const struct map *map, const char *key, size_t hash)
 {
-    size_t at = map_hash(key) & (map->room - 1);
-    while (map->entries[at].key && strcmp(map->entries[at].key, key) != 0)
+    size_t at = hash & (map->room - 1);
+    while (map->entries[at].key &&
+           (map->entries[at].hash != hash || strcmp(map->entries[at].key, key) != 0))
         at = (at + 1) & (map->room - 1);
     return &map->entries[at];
 }
 
 void *map_get(const struct map *map, const char *key)
 {
-    return map->room ? map_find(map, key)->item : NULL;
+    return map->room ? map_find(map, key, map_hash(key))->item : NULL;
+}
+
+void map_reserve(struct arena *arena, struct map *map, size_t count)
+{
+    size_t room = map->room ? map->room : 16;
+    while (room / 2 <= map->count + count) /* never more than half full */
+        room *= 2;
+    if (room == map->room)
+        return;
+    struct map grown = {.room = room, .count = map->count};
+    grown.entries = NEW_ARRAY(arena, struct map_entry, room);
+    for (size_t i = 0; i < map->room; i++) {
+        const struct map_entry *entry = &map->entries[i];
+        size_t at = entry->hash & (room - 1);
+        while (entry->key && grown.entries[at].key)
+            at = (at + 1) & (room - 1);
+        if (entry->key)
+            grown.entries[at] = *entry;
+    }
+    *map = grown;
 }
 
 void map_put(struct arena *arena, struct map *map, const char *key, void *item)
 {
-    if (map->count * 2 >= map->room) {
-        struct map grown = {.room = map->room ? map->room * 2 : 16};
-        grown.entries = NEW_ARRAY(arena, struct map_entry, grown.room);
-        for (size_t i = 0; i < map->room; i++)
-            if (map->entries[i].key)
-                *map_find(&grown, map->entries[i].key) = map->entries[i];
-        grown.count = map->count;
-        *map = grown;
-    }
-    struct map_entry *entry = map_find(map, key);
+    map_reserve(arena, map, 1);
+    size_t hash = map_hash(key);
+    struct map_entry *entry = map_find(map, key, hash);
     if (!entry->key)
         map->count++;
-    *entry = (struct map_entry){key, item};
+    *entry = (struct map_entry){key, item, hash};
 }
 
 bool count_elements(const int64_t *dims, size_t rank, int64_t *count)

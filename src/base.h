@@ -83,9 +83,12 @@ struct map {
 struct map_entry {
     const char *key;
     void *item;
+    size_t hash; /* kept: growing does not read the keys again, and most misses compare only this */
 };
 void *map_get(const struct map *map, const char *key);
 void map_put(struct arena *arena, struct map *map, const char *key, void *item);
+/* Room for `count` more keys, so that a map of known size does not grow step by step. */
+void map_reserve(struct arena *arena, struct map *map, size_t count);
 
 /* Checked arithmetic: false when the result does not fit. */
 static inline bool multiply_fits(int64_t a, int64_t b, int64_t *product)

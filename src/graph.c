@@ -408,6 +408,9 @@ static void build_contents(struct graph *graph)
     Onnx__NodeProto *const *nodes = graph->proto ? graph->proto->node : graph->function->node;
     graph->node_count = graph->proto ? graph->proto->n_node : graph->function->n_node;
     graph->nodes = NEW_ARRAY(arena, struct node *, graph->node_count + 1);
+    map_reserve(arena, &graph->values, graph->node_count);
+    map_reserve(arena, &graph->model->names, graph->node_count);
+    map_reserve(arena, &graph->model->node_names, graph->node_count);
     build_inputs(graph);
     if (graph->proto) {
         for (size_t i = 0; i < graph->proto->n_initializer; i++)
