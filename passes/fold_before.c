@@ -64,7 +64,7 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
         if (affine_bias(arena, before, inputs))
             return "border: a shift before ConvTranspose adds up differently at the border";
         double *scale = NEW_ARRAY(arena, double, inputs);
-        if (!affine_rows(before, inputs, 0, inputs, scale))
+        if (!affine_rows(before, NULL, inputs, 0, inputs, scale))
             return "out of memory";
         region_walk(&region, &run[0]->outputs[0], 1, &node, 1, false);
         region.replaced += 1;

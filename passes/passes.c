@@ -29,7 +29,10 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
     for (size_t i = 0; i < graph->new_nodes.count; i++)
         if (!graph->new_nodes.items[i]->removed && wanted(graph->new_nodes.items[i]))
             LIST_PUSH(arena, &found, graph->new_nodes.items[i]);
-    if (found.count)
+    bool sorted = true; /* as they mostly are: in a file in order, depth grows */
+    for (size_t i = 1; i < found.count && sorted; i++)
+        sorted = shallow_first(&found.items[i - 1], &found.items[i]) <= 0;
+    if (!sorted)
         qsort(found.items, found.count, sizeof(*found.items), shallow_first);
     for (size_t i = 0; reverse && i < found.count / 2; i++) {
         struct node *node = found.items[i];

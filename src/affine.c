@@ -455,16 +455,13 @@ bool affine_equal(struct arena *arena, const struct affine *a, const struct affi
         const double *bias = affine_bias(arena, forms[k], width);
         double *target = k < 2 ? &largest : &apart;
         int64_t numbers = affine_row_length(forms[k]);
-        if (!affine_prepare(forms[k]))
-            return false;
         for (int64_t o = 0; o < width; o++) {
-            if (!affine_rows(forms[k], width, o, 1, row))
+            if (!affine_rows(forms[k], NULL, width, o, 1, row))
                 return false;
             for (int64_t i = 0; i < numbers; i++)
                 *target = fmax(*target, fabs(row[i]));
             *target = fmax(*target, bias ? fabs(bias[o]) : 0);
         }
-        affine_release(forms[k]);
     }
     return apart <= tolerance * largest;
 }

@@ -60,7 +60,6 @@ struct affine {
     /* memo */
     double *bias; /* affine_bias */
     int64_t bias_width;
-    double *dense; /* affine_prepare: all rows, malloc */
 };
 
 struct affine_axis affine_axis_of(const struct affine *form, int index);
@@ -121,14 +120,22 @@ const char *affine_lowerable(struct arena *arena, const struct affine *form,
 
 /* ---- numbers ---- */
 
-/* Computes what affine_rows needs many times. Must be called before it, and not from two threads
- * at once. False: out of memory. */
-bool affine_prepare(const struct affine *form);
-void affine_release(const struct affine *form);
-/* Rows [first, first + count) of a prepared form into count * affine_row_length numbers. Threads may
- * call it side by side. `width` is the form's number of output channels. False: out of memory. */
-bool affine_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
-                 double *out);
+/* Inner kernels of compositions, all rows of them: every outer row needs them again. */
+struct affine_dense {
+    const struct affine *form;
+    double *rows; /* malloc */
+    struct affine_dense *next;
+};
+
+/* Computes what affine_rows would compute many times. *dense starts as NULL and must be released,
+ * also after a failure. False: out of memory. */
+bool affine_prepare(const struct affine *form, struct affine_dense **dense);
+void affine_release(struct affine_dense **dense);
+/* Rows [first, first + count) into count * affine_row_length numbers. `width` is the form's number of
+ * output channels. dense: what affine_prepare made, only read, so that threads may share it; NULL
+ * is slower for compositions and gives the same numbers. False: out of memory. */
+bool affine_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
+                 int64_t first, int64_t count, double *out);
 
 /* The bias, `width` numbers, or NULL when it is 0 everywhere. Kept in the arena with the form. */
 const double *affine_bias(struct arena *arena, const struct affine *form, int64_t width);

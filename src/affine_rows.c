@@ -7,6 +7,14 @@
 
 #include "affine.h"
 
+/* All rows of a form, where they were computed before. */
+static const double *dense_rows(const struct affine_dense *dense, const struct affine *form)
+{
+    while (dense && dense->form != form)
+        dense = dense->next;
+    return dense ? dense->rows : NULL;
+}
+
 /* Where each tap of `from` lies among the taps of `to` when it is moved by `base` and its lattice
  * stretched by `stretch`, per axis. */
 static void place_taps(const struct affine *to, const struct affine *from, const int64_t *stretch,
@@ -50,14 +58,14 @@ static size_t whole_term(const struct affine *form)
     return k;
 }
 
-static bool join_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
-                      double *out)
+static bool join_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
+                      int64_t first, int64_t count, double *out)
 {
     int64_t taps = affine_taps(form), length = affine_row_length(form);
     size_t start = whole_term(form);
     const int64_t ones[AFFINE_AXES] = {1, 1, 1, 1, 1, 1, 1, 1}, zeros[AFFINE_AXES] = {0};
     if (start < form->term_count) {
-        if (!affine_rows(form->terms[start].form, width, first, count, out))
+        if (!affine_rows(form->terms[start].form, dense, width, first, count, out))
             return false;
         for (int64_t i = 0; form->terms[start].factor != 1 && i < count * length; i++)
             out[i] *= form->terms[start].factor;
@@ -73,7 +81,7 @@ static bool join_rows(const struct affine *form, int64_t width, int64_t first, i
         int64_t channels = row_channels(term);
         double *rows = malloc((size_t)(count * term_length) * sizeof(double));
         int64_t *place = malloc((size_t)term_taps * sizeof(int64_t));
-        bool good = rows && place && affine_rows(term, width, first, count, rows);
+        bool good = rows && place && affine_rows(term, dense, width, first, count, rows);
         if (good)
             place_taps(form, term, ones, zeros, place);
         bool same_taps =
@@ -135,13 +143,13 @@ static bool is_cheap_inner(const struct affine *form)
     return affine_is_diagonal(form->outer) || affine_is_diagonal(form->inner);
 }
 
-static bool compose_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
-                         double *out)
+static bool compose_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
+                         int64_t first, int64_t count, double *out)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
     if (outer->kind == AFFINE_DIAGONAL && affine_taps(outer) == 1) {
         int64_t numbers = affine_row_length(form);
-        if (!affine_rows(inner, width, first, count, out))
+        if (!affine_rows(inner, dense, width, first, count, out))
             return false;
         for (int64_t r = 0; r < count; r++) {
             double scale = outer->scale ? outer->scale[first + r] : outer->factor;
@@ -159,7 +167,7 @@ static bool compose_rows(const struct affine *form, int64_t width, int64_t first
     int64_t *place = malloc((size_t)(outer_taps * inner_taps) * sizeof(int64_t));
     int64_t *shifts = malloc((size_t)middles * sizeof(int64_t));
     bool good = outer_rows && inner_rows && place && shifts &&
-                affine_rows(outer, width, first, count, outer_rows);
+                affine_rows(outer, dense, width, first, count, outer_rows);
     memset(out, 0, (size_t)(count * length) * sizeof(double));
     if (good) {
         int64_t index[AFFINE_AXES] = {0}, stretch[AFFINE_AXES], base[AFFINE_AXES];
@@ -174,12 +182,13 @@ static bool compose_rows(const struct affine *form, int64_t width, int64_t first
                 index[i] = 0;
         }
     }
+    const double *known = dense_rows(dense, inner);
     int64_t loaded = -1;
     for (int64_t r = 0; good && r < count; r++) {
         int64_t row = first + r, middle = first_channel(outer, width, row);
-        const double *from = inner->dense ? inner->dense + middle * inner_length : inner_rows;
-        if (!inner->dense && middle != loaded) {
-            good = affine_rows(inner, inner_width, middle, middles, inner_rows);
+        const double *from = known ? known + middle * inner_length : inner_rows;
+        if (!known && middle != loaded) {
+            good = affine_rows(inner, dense, inner_width, middle, middles, inner_rows);
             loaded = middle;
         }
         for (int64_t m = 0; m < middles; m++)
@@ -196,64 +205,63 @@ static bool compose_rows(const struct affine *form, int64_t width, int64_t first
     return good;
 }
 
-bool affine_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
-                 double *out)
+bool affine_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
+                 int64_t first, int64_t count, double *out)
 {
-    if (form->dense) {
-        int64_t length = affine_row_length(form);
-        memcpy(out, form->dense + first * length, (size_t)(count * length) * sizeof(double));
+    const double *known = dense_rows(dense, form);
+    int64_t length = affine_row_length(form), taps = affine_taps(form);
+    if (known) {
+        memcpy(out, known + first * length, (size_t)(count * length) * sizeof(double));
         return true;
     }
     switch (form->kind) {
     case AFFINE_KERNEL: form->read(form->closure, first, count, out); return true;
-    case AFFINE_DIAGONAL: {
-        int64_t taps = affine_taps(form);
+    case AFFINE_DIAGONAL:
         for (int64_t r = 0; r < count; r++)
             for (int64_t t = 0; t < taps; t++)
                 out[r * taps + t] = form->scale ? form->scale[first + r] : form->factor;
         return true;
-    }
-    case AFFINE_COMPOSE: return compose_rows(form, width, first, count, out);
-    default: return join_rows(form, width, first, count, out);
+    case AFFINE_COMPOSE: return compose_rows(form, dense, width, first, count, out);
+    default: return join_rows(form, dense, width, first, count, out);
     }
 }
 
-bool affine_prepare(const struct affine *form)
+bool affine_prepare(const struct affine *form, struct affine_dense **dense)
 {
     bool good = true;
-    if (form->kind == AFFINE_JOIN)
-        for (size_t k = 0; k < form->term_count; k++)
-            good = good && affine_prepare(form->terms[k].form);
+    for (size_t k = 0; form->kind == AFFINE_JOIN && k < form->term_count; k++)
+        good = good && affine_prepare(form->terms[k].form, dense);
     if (form->kind != AFFINE_COMPOSE)
         return good;
-    good = affine_prepare(form->outer) && affine_prepare(form->inner);
-    if (!good || is_cheap_inner(form) || form->inner->dense)
-        return good;
     const struct affine *inner = form->inner;
-    double *dense = malloc((size_t)affine_weights(inner) * sizeof(double));
-    if (!dense)
+    good = affine_prepare(form->outer, dense) && affine_prepare(inner, dense);
+    if (!good || is_cheap_inner(form) || dense_rows(*dense, inner))
+        return good;
+    struct affine_dense *entry = malloc(sizeof(*entry));
+    if (!entry)
         return false;
-    if (!affine_rows(inner, inner->outputs, 0, inner->outputs, dense)) {
-        free(dense);
+    *entry =
+        (struct affine_dense){inner, malloc((size_t)affine_weights(inner) * sizeof(double)), NULL};
+    good =
+        entry->rows && affine_rows(inner, *dense, inner->outputs, 0, inner->outputs, entry->rows);
+    if (!good) {
+        free(entry->rows);
+        free(entry);
         return false;
     }
-    /* A memo: what the form means does not change. */
-    ((struct affine *)(uintptr_t)inner)->dense = dense;
+    entry->next = *dense;
+    *dense = entry;
     return true;
 }
 
-void affine_release(const struct affine *form)
+void affine_release(struct affine_dense **dense)
 {
-    if (form->dense) {
-        free(form->dense);
-        ((struct affine *)(uintptr_t)form)->dense = NULL;
+    while (*dense) {
+        struct affine_dense *next = (*dense)->next;
+        free((*dense)->rows);
+        free(*dense);
+        *dense = next;
     }
-    if (form->kind == AFFINE_COMPOSE) {
-        affine_release(form->outer);
-        affine_release(form->inner);
-    }
-    for (size_t k = 0; form->kind == AFFINE_JOIN && k < form->term_count; k++)
-        affine_release(form->terms[k].form);
 }
 
 /* ---- bias ---- */
@@ -265,15 +273,16 @@ static void add_outer_bias(struct arena *arena, const struct affine *form, int64
     int64_t length = affine_row_length(outer), middles = row_channels(outer);
     int64_t taps = affine_taps(outer);
     double *row = malloc((size_t)length * sizeof(double));
-    bool good = row && affine_prepare(outer);
+    struct affine_dense *dense = NULL;
+    bool good = row && affine_prepare(outer, &dense);
     for (int64_t o = 0; good && o < width; o++) {
-        good = affine_rows(outer, width, o, 1, row);
+        good = affine_rows(outer, dense, width, o, 1, row);
         const double *from = inner_bias + first_channel(outer, width, o);
         for (int64_t m = 0; m < middles; m++)
             for (int64_t t = 0; t < taps; t++)
                 bias[o] += row[m * taps + t] * from[m];
     }
-    affine_release(outer);
+    affine_release(&dense);
     free(row);
     if (!good)
         fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while composing two kernels");

@@ -95,6 +95,12 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
     return memory;
 }
 
+char *arena_copy(struct arena *arena, const char *text)
+{
+    size_t size = strlen(text) + 1;
+    return memcpy(arena_alloc(arena, size, 1), text, size);
+}
+
 char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
 {
     va_list copy;

@@ -52,6 +52,7 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size);
 /* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */
 void *arena_try_alloc(struct arena *arena, size_t size);
 
+char *arena_copy(struct arena *arena, const char *text);
 char *arena_format(struct arena *arena, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 char *arena_vformat(struct arena *arena, const char *format, va_list arguments)

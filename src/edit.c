@@ -58,7 +58,7 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     struct arena *arena = graph->model->arena;
     Onnx__NodeProto *proto = NEW(arena, Onnx__NodeProto);
     onnx__node_proto__init(proto);
-    proto->op_type = arena_format(arena, "%s", operator_name);
+    proto->op_type = arena_copy(arena, operator_name);
     if (like) {
         proto->doc_string = like->proto->doc_string;
         proto->n_metadata_props = like->proto->n_metadata_props;
@@ -67,20 +67,20 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
         proto->device_configurations = like->proto->device_configurations;
     }
     if (node_name && node_name[0]) {
-        proto->name = arena_format(arena, "%s", node_name);
+        proto->name = arena_copy(arena, node_name);
         map_put(arena, &graph->model->node_names, proto->name, proto);
     }
     proto->n_input = input_count;
     proto->input = NEW_ARRAY(arena, char *, input_count + 1);
     proto->n_output = 1;
     proto->output = NEW_ARRAY(arena, char *, 1);
-    proto->output[0] = arena_format(arena, "%s", output->name);
+    proto->output[0] = arena_copy(arena, output->name);
     proto->n_attribute = attribute_count;
     proto->attribute = NEW_ARRAY(arena, Onnx__AttributeProto *, attribute_count + 1);
     for (size_t i = 0; i < attribute_count; i++) {
         Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
         onnx__attribute_proto__init(attribute);
-        attribute->name = arena_format(arena, "%s", attributes[i].name);
+        attribute->name = arena_copy(arena, attributes[i].name);
         attribute->has_type = true;
         if (attributes[i].integers) {
             attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
@@ -108,7 +108,7 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     node->inputs = NEW_ARRAY(arena, struct value *, input_count + 1);
     node->outputs = NEW_ARRAY(arena, struct value *, 1);
     for (size_t i = 0; i < input_count; i++) {
-        proto->input[i] = arena_format(arena, "%s", inputs[i] ? inputs[i]->name : "");
+        proto->input[i] = arena_copy(arena, inputs[i] ? inputs[i]->name : "");
         node->inputs[i] = inputs[i];
         if (inputs[i])
             add_use(node, inputs[i]);
@@ -130,7 +130,7 @@ static Onnx__TensorProto *tensor_proto(struct arena *arena, struct tensor *tenso
 {
     Onnx__TensorProto *proto = NEW(arena, Onnx__TensorProto);
     onnx__tensor_proto__init(proto);
-    proto->name = arena_format(arena, "%s", tensor->name);
+    proto->name = arena_copy(arena, tensor->name);
     proto->has_data_type = true;
     proto->data_type = tensor->type;
     proto->n_dims = (size_t)tensor->rank;

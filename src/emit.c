@@ -155,7 +155,7 @@ static void add_input(struct emitter *emitter, struct pieces *to, const struct v
     tensor.shape = &shape;
     type.value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
     type.tensor_type = &tensor;
-    info.name = arena_format(emitter->arena, "%s", value->name);
+    info.name = arena_copy(emitter->arena, value->name);
     info.type = &type;
     add_message(emitter, to, GRAPH_INPUT, &info.base, NULL);
 }

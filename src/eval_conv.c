@@ -46,7 +46,7 @@ enum auto_pad { PAD_AS_TOLD, PAD_VALID, PAD_SAME_UPPER, PAD_SAME_LOWER };
 
 static const char *read_auto_pad(struct evaluation *e, enum auto_pad *auto_pad)
 {
-    const char *text = node_string(e->node->graph, e->node, "auto_pad", "NOTSET");
+    const char *text = node_string(e->arena, e->node, "auto_pad", "NOTSET");
     if (strcmp(text, "NOTSET") == 0)
         *auto_pad = PAD_AS_TOLD;
     else if (strcmp(text, "VALID") == 0)

@@ -390,7 +390,7 @@ enum { EINSUM_LABELS = 52 };
 
 const char *eval_einsum(struct evaluation *e)
 {
-    const char *text = node_string(e->node->graph, e->node, "equation", "");
+    const char *text = node_string(e->arena, e->node, "equation", "");
     size_t terms = e->node->input_count;
     int labels[EVAL_OPERANDS][EVAL_RANK], counts[EVAL_OPERANDS];
     int seen[EINSUM_LABELS] = {0};

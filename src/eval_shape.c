@@ -422,7 +422,7 @@ const char *eval_constant_of_shape(struct evaluation *e)
 const char *eval_pad(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
-    if (strcmp(node_string(e->node->graph, e->node, "mode", "constant"), "constant") != 0)
+    if (strcmp(node_string(e->arena, e->node, "mode", "constant"), "constant") != 0)
         return "a Pad of another mode than constant is not evaluated";
     const int64_t *pads = NULL;
     size_t pad_count = 0;
@@ -486,7 +486,7 @@ const char *eval_pad(struct evaluation *e)
 const char *eval_scatter_nd(struct evaluation *e)
 {
     const struct array *in = e->inputs[0], *indices = e->inputs[1], *updates = e->inputs[2];
-    if (strcmp(node_string(e->node->graph, e->node, "reduction", "none"), "none") != 0)
+    if (strcmp(node_string(e->arena, e->node, "reduction", "none"), "none") != 0)
         return "a reduction is not evaluated";
     if (array_is_real(indices) || indices->rank < 1)
         return "the indices are no integers";

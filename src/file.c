@@ -262,8 +262,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
         return;
     }
     char resolved[PATH_MAX];
-    output->target =
-        arena_format(arena, "%s", exists && realpath(path, resolved) ? resolved : path);
+    output->target = arena_copy(arena, exists && realpath(path, resolved) ? resolved : path);
     char *temporary = arena_format(arena, "%s.XXXXXX.tmp", output->target);
     output->descriptor = mkostemps(temporary, 4, O_CLOEXEC);
     if (output->descriptor < 0)

@@ -17,13 +17,12 @@ const char *fused_read(struct arena *arena, const struct tensor *tensor, const i
     const struct affine *form = tensor->form;
     int64_t length = affine_row_length(form);
     const char *reason = NULL;
-    if (!affine_prepare(form)) {
-        affine_release(form);
-        return "out of memory";
-    }
+    struct affine_dense *dense = NULL;
+    if (!affine_prepare(form, &dense))
+        reason = "out of memory";
     for (int64_t k = 0; k < count && !reason; k++) {
         double *row = out + k * length;
-        if (!affine_rows(form, form->outputs, channels[k], 1, row))
+        if (!affine_rows(form, dense, form->outputs, channels[k], 1, row))
             reason = "out of memory";
         for (int64_t i = 0; i < length && !reason; i++) {
             double exact = row[i];
@@ -34,6 +33,6 @@ const char *fused_read(struct arena *arena, const struct tensor *tensor, const i
                                  exact, (long long)channels[k], type_name(tensor->type));
         }
     }
-    affine_release(form);
+    affine_release(&dense);
     return reason;
 }

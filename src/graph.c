@@ -110,14 +110,13 @@ double node_float(const struct node *node, const char *name, double otherwise)
     return attribute ? (double)attribute->f : otherwise;
 }
 
-const char *node_string(const struct graph *graph, const struct node *node, const char *name,
+const char *node_string(struct arena *arena, const struct node *node, const char *name,
                         const char *otherwise)
 {
     const Onnx__AttributeProto *attribute = node_attribute(node, name);
     if (!attribute)
         return otherwise;
-    return arena_format(graph->model->arena, "%.*s",
-                        attribute->s.len < 256 ? (int)attribute->s.len : 256,
+    return arena_format(arena, "%.*s", attribute->s.len < 256 ? (int)attribute->s.len : 256,
                         attribute->s.data ? (const char *)attribute->s.data : "");
 }
 

@@ -112,7 +112,7 @@ struct node *value_only_reader(const struct value *value);
 const Onnx__AttributeProto *node_attribute(const struct node *node, const char *name);
 int64_t node_integer(const struct node *node, const char *name, int64_t otherwise);
 double node_float(const struct node *node, const char *name, double otherwise);
-const char *node_string(const struct graph *graph, const struct node *node, const char *name,
+const char *node_string(struct arena *arena, const struct node *node, const char *name,
                         const char *otherwise);
 /* The integers of an attribute, or NULL when it is absent; *count is their number. */
 const int64_t *node_integers(const struct node *node, const char *name, size_t *count);

@@ -497,7 +497,7 @@ const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, in
 {
     int64_t pads[2 * MAX_RANK], axes[MAX_RANK];
     size_t count = 0, axis_count = 0;
-    if (strcmp(node_string(node->graph, node, "mode", "constant"), "constant") != 0)
+    if (strcmp(node_string(node->graph->model->arena, node, "mode", "constant"), "constant") != 0)
         return "Pad repeats values of the border (reflect, edge or wrap)";
     if (!node_input(node, 0))
         return "its input is missing";

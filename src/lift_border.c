@@ -31,7 +31,7 @@ static const char *scatter(struct node *node, const int64_t *dims, int rank, dou
         reason = constant_of(node->inputs[2], &updates);
     if (reason)
         return arena_format(arena, "ScatterND writes what is not constant: %s", reason);
-    if (strcmp(node_string(node->graph, node, "reduction", "none"), "none") != 0)
+    if (strcmp(node_string(node->graph->model->arena, node, "reduction", "none"), "none") != 0)
         return "ScatterND reduces";
     if (indices->rank < 1 || !tensor_is_readable(updates) || !type_is_float(updates->type))
         return "ScatterND's indices or updates cannot be read";

@@ -458,7 +458,7 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     if (reason)
         return reason;
     double *scale = NEW_ARRAY(arena, double, outputs);
-    if (!affine_rows(after, outputs, 0, outputs, scale))
+    if (!affine_rows(after, NULL, outputs, 0, outputs, scale))
         return "out of memory";
     shift = affine_bias(arena, after, outputs);
     if (old_bias || shift)

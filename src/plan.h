@@ -30,6 +30,7 @@ struct fusion {
     bool superseded;   /* a later rewrite replaced it as a whole */
     double difference; /* of the self-check; negative: not checked */
     int64_t channels_checked;
+    const char *failure; /* why the self-check does not hold, or NULL */
 };
 
 struct refusal {

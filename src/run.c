@@ -19,13 +19,11 @@ void run_init(struct run *run)
     run->folder.descriptor = -1;
     run->model.bytes.descriptor = -1;
     arena_init(&run->arena, &run->landing);
-    arena_init(&run->scratch, &run->landing);
 }
 
 void run_close(struct run *run)
 {
     output_abandon(&run->output);
-    arena_free(&run->scratch);
     free(run->model.skeleton.bytes);
     run->model.skeleton.bytes = NULL;
     if (run->input)
@@ -155,8 +153,7 @@ static void ban(struct run *run, const struct fusion *fusion, const char *reason
     struct arena *arena = &run->arena;
     const char *target =
         fusion->target->is_new ? fusion->terms.items[0].value->name : fusion->target->name;
-    map_put(arena, &run->bans, plan_key(arena, fusion->graph, target),
-            arena_format(arena, "%s", reason));
+    map_put(arena, &run->bans, plan_key(arena, fusion->graph, target), arena_copy(arena, reason));
     if (!is_warning)
         return;
     struct refusal *warning = NEW(arena, struct refusal);
@@ -167,19 +164,19 @@ static void ban(struct run *run, const struct fusion *fusion, const char *reason
 static bool check_all(struct run *run)
 {
     bool good = true;
-    size_t count = run->plan.fusions.count;
+    size_t count = 0;
+    struct fusion **live = NEW_ARRAY(&run->arena, struct fusion *, run->plan.fusions.count + 1);
+    for (size_t i = 0; i < run->plan.fusions.count; i++)
+        if (fusion_is_live(run->plan.fusions.items[i]))
+            live[count++] = run->plan.fusions.items[i];
+    selfcheck(run, live, count);
     for (size_t i = 0; i < count; i++) {
-        struct fusion *fusion = run->plan.fusions.items[i];
-        if (!fusion_is_live(fusion))
+        double difference = live[i]->difference;
+        if (!live[i]->failure)
             continue;
-        const char *reason = selfcheck(run, fusion);
-        if (reason) {
-            /* A NaN in the file is not the rewrite's fault, but nothing can be checked with it. */
-            ban(run, fusion, reason, fusion->difference >= 0 && isfinite(fusion->difference));
-            good = false;
-        }
-        model_give_back(&run->model);
-        progress(run, "checking", (double)i / (double)count);
+        /* A NaN in the file is not the rewrite's fault, but nothing can be checked with it. */
+        ban(run, live[i], live[i]->failure, difference >= 0 && isfinite(difference));
+        good = false;
     }
     return good;
 }
@@ -270,8 +267,8 @@ void run_fuse(struct run *run)
     run->plan.warnings.items = run->warnings.items;
     run->plan.warnings.count = run->warnings.count;
     run->summary.changed = is_changed(&run->model);
-    run->summary.input = arena_format(&run->arena, "%s", run->input ? run->input : "");
-    run->summary.output = arena_format(&run->arena, "%s", run->output_path ? run->output_path : "");
+    run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
+    run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
     run->summary.seconds = now() - start;
     if (run->output_path && !run->options.dry_run)
         output_commit(&run->output);

@@ -10,7 +10,6 @@
 struct run {
     struct landing landing;
     struct arena arena;
-    struct arena scratch; /* of the check that is running */
     struct onnx_fuse_options options;
     const char *input, *output_path; /* NULL from memory, to memory */
     const void *memory;
@@ -38,8 +37,8 @@ void run_fuse(struct run *run);
 /* Closes and unmaps everything, removes an unfinished output. The arena stays: a report reads it. */
 void run_close(struct run *run);
 
-/* Evaluates a rewrite on a few inputs and notes the difference in it. Returns NULL when it holds, or
- * the reason why it does not or cannot be told. */
-const char *selfcheck(struct run *run, struct fusion *fusion);
+/* Evaluates rewrites on a few inputs each, on all cores, and notes the difference in them and, where
+ * one does not hold or cannot be told, the reason in fusion->failure. Lands with OUT_OF_MEMORY. */
+void selfcheck(struct run *run, struct fusion **fusions, size_t count);
 
 #endif

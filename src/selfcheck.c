@@ -1,5 +1,10 @@
-/* selfcheck.c: a rewrite against the ops it replaces, before it is kept. */
+/* selfcheck.c: each rewrite against the ops it replaces, before it is kept.
+ *
+ * Checks do not depend on each other. Threads take the next one; each has an arena and a landing of
+ * its own, and writes only to the rewrite it checks. Nothing they read changes meanwhile. */
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "check.h"
 #include "run.h"
@@ -47,7 +52,24 @@ static int trial_shape(const struct fusion *fusion, int trial, int64_t *dims)
 
 enum { TRIALS = 2, MORE_TRIALS = 6 };
 
-const char *selfcheck(struct run *run, struct fusion *fusion)
+struct checker {
+    struct run *run;
+    struct fusion **fusions;
+    size_t count;
+    atomic_size_t next;
+};
+
+struct worker {
+    struct checker *checker;
+    struct landing landing;
+    struct arena arena;   /* of one check */
+    struct arena reasons; /* what the checks said */
+    pthread_t thread;
+    bool started;
+};
+
+/* Evaluates one rewrite on a few inputs, notes the difference, and returns NULL when it holds. */
+static const char *check(struct worker *worker, struct fusion *fusion)
 {
     int64_t dims[AFFINE_AXES + 2];
     const char *reason = NULL;
@@ -55,37 +77,109 @@ const char *selfcheck(struct run *run, struct fusion *fusion)
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
     for (int trial = 0; trial < MORE_TRIALS && evaluated < TRIALS; trial++) {
         struct check_result result;
-        struct check_case check = {.source = fusion->source,
-                                   .target = fusion->target,
-                                   .terms = fusion->terms.items,
-                                   .term_count = fusion->terms.count,
-                                   .shift = fusion->shift,
-                                   .rank = trial_shape(fusion, trial, dims),
-                                   .dims = dims,
-                                   .channels = fusion->outputs,
-                                   .seed = (uint64_t)trial + 1};
-        check.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : check.rank - 1;
-        reason = check_region(&run->scratch, &check, &result);
+        struct check_case one = {.source = fusion->source,
+                                 .target = fusion->target,
+                                 .terms = fusion->terms.items,
+                                 .term_count = fusion->terms.count,
+                                 .shift = fusion->shift,
+                                 .rank = trial_shape(fusion, trial, dims),
+                                 .dims = dims,
+                                 .channels = fusion->outputs,
+                                 .seed = (uint64_t)trial + 1};
+        one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
+        reason = check_region(&worker->arena, &one, &result);
         if (reason) {
-            reason = arena_format(&run->arena, "the self-check cannot evaluate it: %s", reason);
+            reason =
+                arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
         } else {
             evaluated++;
             fusion->difference = fmax(fusion->difference, result.difference);
             fusion->channels_checked = result.channels;
         }
-        arena_reset(&run->scratch);
+        arena_reset(&worker->arena);
         if (fusion->sized)
             break;
     }
     if (!evaluated)
         return reason;
-    double tolerance = tolerance_of(run, fusion->type);
+    double tolerance = tolerance_of(worker->checker->run, fusion->type);
     if (!isfinite(fusion->difference))
         return "its numbers are not finite: NaN or infinity in a weight, or larger than its type "
                "holds";
     if (fusion->difference <= tolerance)
         return NULL;
-    return arena_format(&run->arena,
+    return arena_format(&worker->reasons,
                         "the self-check found a relative difference of %.3g, more than %.3g",
                         fusion->difference, tolerance);
+}
+
+/* Pages of the input that one check may read before they are given back. */
+enum { LARGE = 1 << 20 };
+
+static bool check_next(struct worker *worker)
+{
+    struct checker *checker = worker->checker;
+    size_t index = atomic_fetch_add(&checker->next, 1);
+    if (index >= checker->count)
+        return false;
+    struct fusion *fusion = checker->fusions[index];
+    fusion->failure = check(worker, fusion);
+    if (fusion->parameters_before > LARGE)
+        model_give_back(&checker->run->model);
+    return true;
+}
+
+static void *work(void *closure)
+{
+    struct worker *worker = closure;
+    if (setjmp(worker->landing.jump) == 0)
+        while (check_next(worker))
+            ;
+    return NULL;
+}
+
+/* The calling thread works too, and is the one that reports progress. */
+static void work_and_report(struct worker *worker)
+{
+    const struct checker *checker = worker->checker;
+    const struct onnx_fuse_options *options = &checker->run->options;
+    if (setjmp(worker->landing.jump) != 0)
+        return;
+    while (check_next(worker))
+        if (options->progress)
+            options->progress(options->closure, "checking",
+                              (double)atomic_load(&checker->next) / (double)checker->count);
+}
+
+enum { MOST_THREADS = 64, FEW = 4 };
+
+void selfcheck(struct run *run, struct fusion **fusions, size_t count)
+{
+    struct checker checker = {.run = run, .fusions = fusions, .count = count};
+    int jobs = run->options.jobs < MOST_THREADS ? run->options.jobs : MOST_THREADS;
+    jobs = count < FEW ? 1 : jobs; /* starting a thread costs more than it saves */
+    struct worker *workers = NEW_ARRAY(&run->arena, struct worker, jobs);
+    for (int i = 0; i < jobs; i++) {
+        struct worker *worker = &workers[i];
+        worker->checker = &checker;
+        arena_init(&worker->arena, &worker->landing);
+        arena_init(&worker->reasons, &worker->landing);
+        worker->started = i > 0 && pthread_create(&worker->thread, NULL, work, worker) == 0;
+    }
+    work_and_report(&workers[0]);
+    bool good = true;
+    for (int i = 0; i < jobs; i++) {
+        if (workers[i].started)
+            pthread_join(workers[i].thread, NULL);
+        good = good && workers[i].landing.status == ONNX_FUSE_OK;
+        arena_free(&workers[i].arena);
+    }
+    for (size_t i = 0; good && i < count; i++)
+        if (fusions[i]->failure)
+            fusions[i]->failure = arena_copy(&run->arena, fusions[i]->failure);
+    for (int i = 0; i < jobs; i++)
+        arena_free(&workers[i].reasons);
+    if (!good)
+        fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory in the self-check",
+             run->model.path);
 }

@@ -17,7 +17,7 @@ const char *shape_window(const struct node *node, int axes, const int64_t *kerne
     const int64_t *stride = node_integers(node, "strides", &strides);
     const int64_t *dilation = node_integers(node, "dilations", &dilations);
     const int64_t *pad = node_integers(node, "pads", &pads);
-    const char *auto_pad = node_string(node->graph, node, "auto_pad", "NOTSET");
+    const char *auto_pad = node_string(node->graph->model->arena, node, "auto_pad", "NOTSET");
     size_t count = (size_t)axes;
     if ((kernel_shape && kernels != count) || (stride && strides != count) ||
         (dilation && dilations != count) || (pad && pads != 2 * count) ||

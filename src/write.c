@@ -32,6 +32,7 @@ struct block {
 struct preparation {
     pthread_mutex_t mutex;
     size_t blocks_left;
+    struct affine_dense *dense;
     bool tried, good;
 };
 
@@ -109,20 +110,20 @@ static bool prepare(struct preparation *preparation, const struct affine *form)
 {
     pthread_mutex_lock(&preparation->mutex);
     if (!preparation->tried)
-        preparation->good = affine_prepare(form);
+        preparation->good = affine_prepare(form, &preparation->dense);
     preparation->tried = true;
     bool good = preparation->good;
     pthread_mutex_unlock(&preparation->mutex);
     return good;
 }
 
-static void finish(struct preparation *preparation, const struct affine *form)
+static void finish(struct preparation *preparation)
 {
     pthread_mutex_lock(&preparation->mutex);
     bool last = --preparation->blocks_left == 0;
     pthread_mutex_unlock(&preparation->mutex);
     if (last)
-        affine_release(form);
+        affine_release(&preparation->dense);
 }
 
 static void transpose(const double *from, int64_t rows, int64_t columns, double *to)
@@ -142,7 +143,7 @@ static bool compute_rows(struct writer *writer, const struct block *block, doubl
     for (int64_t done = 0; done < (int64_t)block->count; done += part) {
         int64_t first = (int64_t)block->first + done;
         int64_t count = (int64_t)block->count - done < part ? (int64_t)block->count - done : part;
-        if (!affine_rows(form, form->outputs, first, count, rows))
+        if (!affine_rows(form, block->preparation->dense, form->outputs, first, count, rows))
             return false;
         round_numbers(writer, tensor, first * length, rows, count * length,
                       out + done * length * size);
@@ -157,7 +158,8 @@ static bool compute_turned(struct writer *writer, const struct block *block, dou
     const struct affine *form = block->piece->tensor->form;
     int64_t length = affine_row_length(form), count = (int64_t)block->count;
     double *columns = malloc((size_t)(count * length) * sizeof(double) + 1);
-    bool good = columns && affine_rows(form, form->outputs, 0, count, rows);
+    bool good =
+        columns && affine_rows(form, block->preparation->dense, form->outputs, 0, count, rows);
     if (good) {
         transpose(rows, count, length, columns);
         round_numbers(writer, block->piece->tensor, 0, columns, count * length, out);
@@ -235,7 +237,7 @@ static bool work_one(struct writer *writer)
         }
     }
     if (fused)
-        finish(block->preparation, tensor->form);
+        finish(block->preparation);
     give_back(writer, bytes);
     atomic_fetch_add(&writer->done, bytes);
     return true;

@@ -8,6 +8,7 @@ FIRST_SEED = "ONNX_REPVGG_FUSE_FIRST_SEED"
 def pytest_addoption(parser):
     parser.addoption("--seeds", type=int, default=200, help="how many fresh random graphs to draw")
     parser.addoption("--first-seed", type=int, default=None, help="first seed of the fresh ones (default: from the time)")
+    parser.addoption("--bless", action="store_true", help="goldens: write what came out as what is expected, once it is verified")
 
 
 def pytest_configure(config):

@@ -143,16 +143,18 @@ static inline struct plain plain_of(struct unit *unit, const struct affine *form
     double *rows = NEW_ARRAY(&unit->arena, double, plain.outputs *length);
     for (int i = 0; i < AXES; i++)
         plain.axis[i] = i < form->axes ? affine_axis_of(form, i) : trivial;
-    if (!affine_prepare(form) || !affine_rows(form, plain.outputs, 0, plain.outputs, rows))
+    struct affine_dense *dense = NULL;
+    if (!affine_prepare(form, &dense) ||
+        !affine_rows(form, dense, plain.outputs, 0, plain.outputs, rows))
         fail(&unit->landing, ONNX_FUSE_OUT_OF_MEMORY, "no memory");
     /* Any block of rows is the same as those rows of the whole. */
     int64_t first = draw(unit, 0, plain.outputs - 1), count = draw(unit, 1, plain.outputs - first);
     double *block = NEW_ARRAY(&unit->arena, double, count *length);
-    if (!affine_rows(form, plain.outputs, first, count, block) ||
+    if (!affine_rows(form, NULL, plain.outputs, first, count, block) ||
         memcmp(block, rows + first * length, (size_t)(count * length) * sizeof(double)) != 0)
         fail(&unit->landing, ONNX_FUSE_OK, "rows %lld to %lld alone differ from those of the whole",
              (long long)first, (long long)(first + count - 1));
-    affine_release(form);
+    affine_release(&dense);
     plain.weights = rows;
     plain.bias = affine_bias(&unit->arena, form, plain.outputs);
     return plain;
