@@ -22,13 +22,15 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
                               bool reverse, size_t *count)
 {
     struct arena *arena = plan->model->arena;
-    LIST(struct node *) found = {0};
+    struct node_list found = plan->candidates; /* its memory is used by one pass after another */
+    found.count = 0;
     for (size_t i = 0; i < graph->node_count; i++)
         if (!graph->nodes[i]->removed && wanted(graph->nodes[i]))
             LIST_PUSH(arena, &found, graph->nodes[i]);
     for (size_t i = 0; i < graph->new_nodes.count; i++)
         if (!graph->new_nodes.items[i]->removed && wanted(graph->new_nodes.items[i]))
             LIST_PUSH(arena, &found, graph->new_nodes.items[i]);
+    plan->candidates = found;
     bool sorted = true; /* as they mostly are: in a file in order, depth grows */
     for (size_t i = 1; i < found.count && sorted; i++)
         sorted = shallow_first(&found.items[i - 1], &found.items[i]) <= 0;

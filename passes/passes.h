@@ -27,7 +27,7 @@ extern const size_t pass_count;
 /* ---- what several passes need ---- */
 
 /* Nodes of a graph for which `wanted` holds, by depth, so that the result does not depend on the
- * order of nodes in the file. Deepest first when `reverse`. */
+ * order of nodes in the file. Deepest first when `reverse`. Valid until the next call. */
 struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
                               bool reverse, size_t *count);
 

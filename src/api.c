@@ -81,6 +81,11 @@ enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **re
     return status;
 }
 
+void onnx_fuse_free(void *result)
+{
+    free(result);
+}
+
 void onnx_fuse_options_init(struct onnx_fuse_options *options)
 {
     *options = (struct onnx_fuse_options){.struct_size = sizeof(*options), .max_growth = 1};

@@ -125,7 +125,7 @@ char *arena_format(struct arena *arena, const char *format, ...)
 
 void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room)
 {
-    *room = *room ? *room * 2 : 8;
+    *room = *room ? *room * 2 : 4;
     void *grown = arena_alloc(arena, *room, size);
     if (count)
         memcpy(grown, items, count * size);

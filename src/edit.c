@@ -50,6 +50,46 @@ static void mark_changed(struct graph *graph)
     graph->changed = true;
 }
 
+static Onnx__AttributeProto **make_attributes(struct arena *arena,
+                                              const struct edit_attribute *attributes, size_t count)
+{
+    Onnx__AttributeProto **protos = NEW_ARRAY(arena, Onnx__AttributeProto *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
+        onnx__attribute_proto__init(attribute);
+        attribute->name = arena_copy(arena, attributes[i].name);
+        attribute->has_type = true;
+        if (attributes[i].integers) {
+            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+            attribute->n_ints = attributes[i].count;
+            attribute->ints = NEW_ARRAY(arena, int64_t, attributes[i].count + 1);
+            memcpy(attribute->ints, attributes[i].integers, attributes[i].count * sizeof(int64_t));
+        } else {
+            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+            attribute->has_i = true;
+            attribute->i = attributes[i].integer;
+        }
+        protos[i] = attribute;
+    }
+    return protos;
+}
+
+/* A network repeats its Convs: nodes made one after another share their attributes. */
+static bool same_attributes(const Onnx__NodeProto *proto, const struct edit_attribute *attributes,
+                            size_t count)
+{
+    bool same = proto->n_attribute == count;
+    for (size_t i = 0; same && i < count; i++) {
+        const Onnx__AttributeProto *old = proto->attribute[i];
+        same = strcmp(old->name, attributes[i].name) == 0 &&
+               old->has_i == !attributes[i].integers && old->i == attributes[i].integer &&
+               old->n_ints == attributes[i].count &&
+               (!attributes[i].integers ||
+                memcmp(old->ints, attributes[i].integers, old->n_ints * sizeof(int64_t)) == 0);
+    }
+    return same;
+}
+
 struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
                        const char *node_name, const struct node *like, struct value *const *inputs,
                        size_t input_count, struct value *output,
@@ -75,25 +115,11 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     proto->n_output = 1;
     proto->output = NEW_ARRAY(arena, char *, 1);
     proto->output[0] = arena_copy(arena, output->name);
+    const struct node *last = graph->model->last_attributed;
     proto->n_attribute = attribute_count;
-    proto->attribute = NEW_ARRAY(arena, Onnx__AttributeProto *, attribute_count + 1);
-    for (size_t i = 0; i < attribute_count; i++) {
-        Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
-        onnx__attribute_proto__init(attribute);
-        attribute->name = arena_copy(arena, attributes[i].name);
-        attribute->has_type = true;
-        if (attributes[i].integers) {
-            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
-            attribute->n_ints = attributes[i].count;
-            attribute->ints = NEW_ARRAY(arena, int64_t, attributes[i].count + 1);
-            memcpy(attribute->ints, attributes[i].integers, attributes[i].count * sizeof(int64_t));
-        } else {
-            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
-            attribute->has_i = true;
-            attribute->i = attributes[i].integer;
-        }
-        proto->attribute[i] = attribute;
-    }
+    proto->attribute = last && same_attributes(last->proto, attributes, attribute_count)
+                           ? last->proto->attribute
+                           : make_attributes(arena, attributes, attribute_count);
 
     struct node *node = NEW(arena, struct node);
     *node = (struct node){.proto = proto,
@@ -120,6 +146,8 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     if (before)
         edit_remove(before);
     node->sequence = graph->new_nodes.count;
+    if (attribute_count)
+        graph->model->last_attributed = node;
     LIST_PUSH(arena, &graph->new_nodes, node);
     mark_changed(graph);
     return node;
@@ -243,9 +271,8 @@ static bool node_is_dead(const struct node *node)
     return true;
 }
 
-static void push_if_dead(struct arena *arena, struct node *node, void *list)
+static void push_if_dead(struct arena *arena, struct node *node, struct node_list *dead)
 {
-    LIST(struct node *) *dead = list;
     if (node && node_is_dead(node)) {
         edit_remove(node);
         LIST_PUSH(arena, dead, node);
@@ -255,7 +282,7 @@ static void push_if_dead(struct arena *arena, struct node *node, void *list)
 bool edit_remove_dead(struct model *model)
 {
     struct arena *arena = model->arena;
-    LIST(struct node *) dead = {0};
+    struct node_list dead = {0};
     bool any = false;
     for (size_t g = 0; g < model->graphs.count; g++) {
         struct graph *graph = model->graphs.items[g];

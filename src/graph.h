@@ -75,6 +75,11 @@ struct node {
     double density;        /* region.c: output positions per output position of the root */
 };
 
+struct node_list {
+    struct node **items;
+    size_t count, room;
+};
+
 struct graph {
     struct model *model;
     struct graph *parent;                /* NULL for the main graph and for functions */
@@ -86,8 +91,8 @@ struct graph {
     struct map values;
     struct node **nodes; /* in the file's order */
     size_t node_count;
-    LIST(struct node *) order;     /* topological, of the file's nodes */
-    LIST(struct node *) new_nodes; /* in the order they were made */
+    struct node_list order;     /* topological, of the file's nodes */
+    struct node_list new_nodes; /* in the order they were made */
     LIST(struct value *) new_initializers;
     LIST(struct value *) initializers; /* those of the file, removed ones too */
     bool changed;                      /* this graph itself; bodies have their own flag */

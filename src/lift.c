@@ -84,6 +84,14 @@ static const char *vector(struct arena *arena, struct value *value, const char *
     return NULL;
 }
 
+/* One identity for all that need one: forms are never changed. */
+static const struct affine *identity(struct model *model)
+{
+    if (!model->identity)
+        model->identity = affine_uniform(model->arena, 1, 0);
+    return model->identity;
+}
+
 static const char *lift_conv(struct node *node, struct step *step)
 {
     struct arena *arena = node->graph->model->arena;
@@ -350,7 +358,7 @@ static const char *lift_sum(struct node *node, enum layout layout, struct step *
         return "it has no operand";
     double factor = node->op == OP_Mean ? 1.0 / (double)node->input_count : 1;
     step->terms = NEW_ARRAY(arena, struct step_term, node->input_count);
-    step->form = affine_uniform(arena, 1, 0);
+    step->form = identity(node->graph->model);
     for (size_t k = 0; k < node->input_count; k++) {
         struct value *operand = node->inputs[k];
         if (!operand)
@@ -383,7 +391,7 @@ static const char *lift_dropout(struct node *node, struct step *step)
                  !tensor_read_integers(tensor, &live) || live))
         return "Dropout may be in training mode";
     step->input = node_input(node, 0);
-    step->form = affine_uniform(node->graph->model->arena, 1, 0);
+    step->form = identity(node->graph->model);
     return NULL;
 }
 
@@ -393,7 +401,7 @@ static const char *lift_unary(struct node *node, struct step *step)
     step->input = node_input(node, 0);
     if (!step->input)
         return "its input is missing";
-    step->form = affine_uniform(arena, node->op == OP_Neg ? -1 : 1, 0);
+    step->form = node->op == OP_Neg ? affine_uniform(arena, -1, 0) : identity(node->graph->model);
     if (node->op != OP_Cast)
         return NULL;
     int32_t to = (int32_t)node_integer(node, "to", 0);
@@ -719,10 +727,12 @@ static bool merge_types(int32_t a, int32_t b, int32_t *type)
     return !a || !b || a == b;
 }
 
-static void push_entry(struct trace *trace_, struct trace_entry entry)
+static void push_entry(struct arena *arena, struct trace *trace_, struct trace_entry entry)
 {
-    if (trace_->count < TRACE_SOURCES)
-        trace_->entries[trace_->count++] = entry;
+    if (trace_->sources.count < TRACE_SOURCES)
+        LIST_PUSH(arena, &trace_->sources, entry);
+    trace_->entries = trace_->sources.items;
+    trace_->count = trace_->sources.count;
 }
 
 static void trace_through(struct arena *arena, const struct step *step, struct value *source,
@@ -739,7 +749,7 @@ static void trace_through(struct arena *arena, const struct step *step, struct v
             out->reason = reason;
         return;
     }
-    push_entry(out, (struct trace_entry){source, form, merged, step->sized || sized});
+    push_entry(arena, out, (struct trace_entry){source, form, merged, step->sized || sized});
 }
 
 static const struct trace_entry *find_source(const struct trace *trace_, const struct value *source)
@@ -801,8 +811,7 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         (!known->truncated || known->depth <= depth))
         return known;
     struct trace *out = NEW(model->arena, struct trace);
-    out->entries = NEW_ARRAY(model->arena, struct trace_entry, TRACE_SOURCES);
-    push_entry(out, (struct trace_entry){value, affine_uniform(model->arena, 1, 0), 0, false});
+    push_entry(model->arena, out, (struct trace_entry){value, identity(model), 0, false});
     out->depth = depth;
     value->traces[layout] = out;
     value->trace_stamps[layout] = model->stamp;

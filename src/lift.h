@@ -46,12 +46,13 @@ struct trace_entry {
 };
 
 struct trace {
-    struct trace_entry *entries; /* the first is the value itself */
+    const struct trace_entry *entries; /* the first is the value itself */
     size_t count;
-    const char *reason;      /* why it does not go on */
-    const struct node *node; /* where */
-    int depth;               /* where the walk that made it began */
-    bool truncated;          /* the walk was too long: from nearer by there would be more */
+    LIST(struct trace_entry) sources; /* the same, while it grows */
+    const char *reason;               /* why it does not go on */
+    const struct node *node;          /* where */
+    int depth;                        /* where the walk that made it began */
+    bool truncated; /* the walk was too long: from nearer by there would be more */
 };
 
 /* Traces a value back to a bounded distance. Valid until the next lift_forget. */

@@ -209,16 +209,17 @@ static double seconds_since(const struct timespec *from)
 }
 
 /* Silent for the first second, then a line that overwrites itself. */
-static void show_progress(void *closure, const char *step, double fraction)
+static bool show_progress(void *closure, const char *step, double fraction)
 {
     struct progress *progress = closure;
     if (seconds_since(&progress->start) < 1 ||
         (progress->shown && seconds_since(&progress->last) < 0.1))
-        return;
+        return true;
     fprintf(stderr, "\r%-10s %3.0f %%", step, 100 * fraction);
     fflush(stderr);
     progress->shown = true;
     clock_gettime(CLOCK_MONOTONIC, &progress->last);
+    return true;
 }
 
 static void clear_progress(const struct progress *progress)

@@ -31,7 +31,8 @@ enum onnx_fuse_status {
     ONNX_FUSE_NOT_ONNX = 3,      /* not the protobuf encoding of a ModelProto */
     ONNX_FUSE_INVALID_MODEL = 4, /* decodes, but breaks a rule of ONNX this tool relies on */
     ONNX_FUSE_LIMIT = 5,         /* larger or deeper than a stated limit */
-    ONNX_FUSE_ARGUMENT = 6       /* an option that does not exist or is out of range */
+    ONNX_FUSE_ARGUMENT = 6,      /* an option that does not exist or is out of range */
+    ONNX_FUSE_CANCELLED = 7      /* the progress function said so */
 };
 
 struct onnx_fuse_options {
@@ -45,7 +46,9 @@ struct onnx_fuse_options {
     int jobs;                /* threads that compute weights; 0: one per core */
     const char *external_folder; /* memory to memory: where external data lies; NULL: such tensors
                                     are left alone and never fused */
-    void (*progress)(void *closure, const char *step, double fraction); /* NULL: none */
+    /* Called from the thread of the call, many times; NULL: never. False ends the run with
+     * ONNX_FUSE_CANCELLED. */
+    bool (*progress)(void *closure, const char *step, double fraction);
     void *closure;
 };
 
@@ -66,12 +69,15 @@ ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_file(const char *input, const char
                                                    struct onnx_fuse_report **report);
 
 /* The same from memory to memory. `model` is borrowed for the call and only read. *result is
- * allocated with malloc and belongs to the caller (free); its size is *result_size. Under
+ * allocated with malloc and belongs to the caller (free or onnx_fuse_free); its size is *result_size. Under
  * dry_run *result is NULL. */
 ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result,
                                                      size_t *result_size,
                                                      const struct onnx_fuse_options *options,
                                                      struct onnx_fuse_report **report);
+
+/* free, for callers in another language or of another C library. */
+ONNX_FUSE_API void onnx_fuse_free(void *result);
 
 ONNX_FUSE_API void onnx_fuse_report_free(struct onnx_fuse_report *report);
 

@@ -49,6 +49,7 @@ struct plan {
     LIST(struct refusal *) warnings; /* rewrites whose self-check failed */
     struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
     struct map refused;              /* pass and output -> its refusal: each is listed once */
+    struct node_list candidates;     /* passes.c */
     const char *pass;                /* the one that is running */
     uint32_t stamp;                  /* region.c */
     bool changed;                    /* by the pass that is running */

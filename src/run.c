@@ -91,10 +91,10 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
-static void progress(const struct run *run, const char *step, double fraction)
+static void progress(struct run *run, const char *step, double fraction)
 {
-    if (run->options.progress)
-        run->options.progress(run->options.closure, step, fraction);
+    if (run->options.progress && !run->options.progress(run->options.closure, step, fraction))
+        fail(&run->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", run->model.path);
 }
 
 void run_load(struct run *run)

@@ -57,6 +57,7 @@ struct checker {
     struct fusion **fusions;
     size_t count;
     atomic_size_t next;
+    bool stopped; /* by the caller; set by its thread */
 };
 
 struct worker {
@@ -141,14 +142,18 @@ static void *work(void *closure)
 /* The calling thread works too, and is the one that reports progress. */
 static void work_and_report(struct worker *worker)
 {
-    const struct checker *checker = worker->checker;
+    struct checker *checker = worker->checker;
     const struct onnx_fuse_options *options = &checker->run->options;
     if (setjmp(worker->landing.jump) != 0)
         return;
-    while (check_next(worker))
-        if (options->progress)
-            options->progress(options->closure, "checking",
-                              (double)atomic_load(&checker->next) / (double)checker->count);
+    while (check_next(worker)) {
+        double done = fmin((double)atomic_load(&checker->next), (double)checker->count);
+        if (options->progress &&
+            !options->progress(options->closure, "checking", done / (double)checker->count)) {
+            checker->stopped = true;
+            atomic_store(&checker->next, checker->count);
+        }
+    }
 }
 
 enum { MOST_THREADS = 64, FEW = 4 };
@@ -179,6 +184,8 @@ void selfcheck(struct run *run, struct fusion **fusions, size_t count)
             fusions[i]->failure = arena_copy(&run->arena, fusions[i]->failure);
     for (int i = 0; i < jobs; i++)
         arena_free(&workers[i].reasons);
+    if (checker.stopped)
+        fail(&run->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", run->model.path);
     if (!good)
         fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory in the self-check",
              run->model.path);

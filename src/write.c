@@ -1,12 +1,11 @@
 /* write.c: a queue of blocks, and threads that work through it.
  *
- * A block is a range of bytes to copy or a range of rows to compute. Each has its place in the
- * output, so it does not matter who does it when. A file that cannot be written at an offset (a
- * pipe) has one thread, which takes the blocks in order. */
+ * A block is a range of bytes to copy, a range of rows to compute, or a run of small pieces that
+ * leave together. Each has its place in the output, so it does not matter who does it when. A file
+ * that cannot be written at an offset (a pipe) has one thread, which takes the blocks in order. */
 #include "write.h"
 
 #include <errno.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -15,15 +14,19 @@
 #include "affine.h"
 
 enum {
-    COPY_BLOCK = 8 << 20,      /* bytes */
+    COPY_BLOCK = 8 << 20,      /* bytes copied at once */
     COMPUTE_BLOCK = 256 << 10, /* numbers written at once: fewer calls, less waiting for the file */
     COMPUTE_PART = 12 << 10,   /* numbers computed at once: in double they fit a core's own cache */
+    BATCH_BLOCK = 256 << 10,   /* bytes of a run of small pieces */
+    SMALL = 32 << 10,          /* bytes of a piece that is worth no block of its own */
     KEEP_PAGES = 32 << 20      /* bytes of input touched before its pages are given back */
 };
 
 struct block {
-    const struct piece *piece;
-    uint64_t first, count; /* bytes of a span, rows of a weight */
+    const struct piece *pieces;
+    size_t piece_count;    /* several: a run of small pieces, each of them whole */
+    uint64_t first, count; /* of one piece: bytes of a span, numbers, or rows of a fused weight */
+    uint64_t size;         /* bytes of output */
     struct preparation *preparation;
 };
 
@@ -39,8 +42,7 @@ struct preparation {
 struct writer {
     struct model *model;
     const struct sink *sink;
-    struct block *blocks;
-    size_t block_count;
+    LIST(struct block) blocks;
     atomic_size_t next;
     atomic_ullong done;    /* bytes */
     atomic_ullong touched; /* bytes since pages were given back */
@@ -49,34 +51,34 @@ struct writer {
     struct write_failure *failures;
     size_t failure_count;
     uint64_t total;
-    void (*progress)(void *closure, const char *step, double fraction);
-    void *closure;
 };
 
-static bool put(struct writer *writer, uint64_t offset, const void *data, size_t size)
+/* ---- output ---- */
+
+static void note_error(struct writer *writer, int error)
 {
-    int error = 0;
+    if (error)
+        atomic_store(&writer->error, error);
+}
+
+static void put(struct writer *writer, uint64_t offset, const void *data, size_t size)
+{
     if (writer->sink->memory)
         memcpy(writer->sink->memory + offset, data, size);
     else if (writer->sink->output)
-        error = output_put(writer->sink->output, offset, data, size);
-    if (error)
-        atomic_store(&writer->error, error);
-    return !error;
+        note_error(writer, output_put(writer->sink->output, offset, data, size));
 }
 
-static void copy_block(struct writer *writer, const struct block *block)
+static void copy(struct writer *writer, const struct block *block)
 {
-    const struct piece *piece = block->piece;
+    const struct piece *piece = block->pieces;
     uint64_t offset = piece->offset + block->first;
     const uint8_t *data = piece->data + block->first;
-    if (writer->sink->output && piece->mapping) {
-        int error = output_copy(writer->sink->output, offset, piece->mapping, data, block->count);
-        if (error)
-            atomic_store(&writer->error, error);
-    } else {
+    if (writer->sink->output && piece->mapping)
+        note_error(writer,
+                   output_copy(writer->sink->output, offset, piece->mapping, data, block->count));
+    else
         put(writer, offset, data, block->count);
-    }
 }
 
 static void report_failure(struct writer *writer, const struct tensor *tensor, int64_t index,
@@ -97,6 +99,8 @@ static void report_failure(struct writer *writer, const struct tensor *tensor, i
     pthread_mutex_unlock(&writer->mutex);
 }
 
+/* ---- numbers ---- */
+
 /* Rounds numbers, the first of which is number `index` of the tensor. */
 static void round_numbers(struct writer *writer, const struct tensor *tensor, int64_t index,
                           const double *numbers, int64_t count, void *out)
@@ -105,6 +109,96 @@ static void round_numbers(struct writer *writer, const struct tensor *tensor, in
     if (bad >= 0)
         report_failure(writer, tensor, index + bad, numbers[bad]);
 }
+
+static void transpose(const double *from, int64_t rows, int64_t columns, double *to)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < columns; c++)
+            to[c * rows + r] = from[r * columns + c];
+}
+
+/* Rows of a fused weight, a few at a time. False: out of memory. */
+static bool fill_rows(struct writer *writer, const struct tensor *tensor,
+                      const struct affine_dense *dense, int64_t first, int64_t count, uint8_t *out)
+{
+    const struct affine *form = tensor->form;
+    int64_t length = affine_row_length(form), size = (int64_t)type_size(tensor->type);
+    int64_t part = length < COMPUTE_PART ? COMPUTE_PART / length : 1;
+    part = part < count ? part : count;
+    double *rows = malloc((size_t)(part * length) * sizeof(double) + 1);
+    bool good = rows != NULL;
+    for (int64_t done = 0; good && done < count; done += part) {
+        int64_t some = count - done < part ? count - done : part;
+        good = affine_rows(form, dense, form->outputs, first + done, some, rows);
+        if (good)
+            round_numbers(writer, tensor, (first + done) * length, rows, some * length,
+                          out + done * length * size);
+    }
+    free(rows);
+    return good;
+}
+
+/* A whole fused matrix, turned: its rows lie across the whole tensor. */
+static bool fill_turned(struct writer *writer, const struct tensor *tensor,
+                        const struct affine_dense *dense, uint8_t *out)
+{
+    const struct affine *form = tensor->form;
+    int64_t length = affine_row_length(form), count = form->outputs;
+    double *rows = malloc((size_t)(count * length) * sizeof(double) + 1);
+    double *columns = malloc((size_t)(count * length) * sizeof(double) + 1);
+    bool good = rows && columns && affine_rows(form, dense, form->outputs, 0, count, rows);
+    if (good) {
+        transpose(rows, count, length, columns);
+        round_numbers(writer, tensor, 0, columns, count * length, out);
+    }
+    free(rows);
+    free(columns);
+    return good;
+}
+
+static bool fill_stored(struct writer *writer, const struct tensor *tensor, int64_t first,
+                        int64_t count, uint8_t *out)
+{
+    double *numbers = malloc((size_t)count * sizeof(double) + 1);
+    if (!numbers)
+        return false;
+    tensor_read(tensor, first, count, numbers);
+    round_numbers(writer, tensor, first, numbers, count, out);
+    free(numbers);
+    return true;
+}
+
+static bool fill_fused(struct writer *writer, const struct tensor *tensor,
+                       const struct affine_dense *dense, int64_t first, int64_t count, uint8_t *out)
+{
+    if (tensor->part == FUSED_KERNEL_TRANSPOSED)
+        return fill_turned(writer, tensor, dense, out);
+    return fill_rows(writer, tensor, dense, first, count, out);
+}
+
+static bool is_fused(const struct piece *piece)
+{
+    return piece->tensor && piece->tensor->storage == STORAGE_FUSED;
+}
+
+/* A whole piece of a run. */
+static bool fill_piece(struct writer *writer, const struct piece *piece, uint8_t *out)
+{
+    const struct tensor *tensor = piece->tensor;
+    struct affine_dense *dense = NULL;
+    if (!tensor) {
+        memcpy(out, piece->data, piece->size);
+        return true;
+    }
+    if (!is_fused(piece))
+        return fill_stored(writer, tensor, 0, tensor->count, out);
+    bool good = affine_prepare(tensor->form, &dense) &&
+                fill_fused(writer, tensor, dense, 0, tensor->form->outputs, out);
+    affine_release(&dense);
+    return good;
+}
+
+/* ---- blocks ---- */
 
 static bool prepare(struct preparation *preparation, const struct affine *form)
 {
@@ -122,89 +216,46 @@ static void finish(struct preparation *preparation)
     pthread_mutex_lock(&preparation->mutex);
     bool last = --preparation->blocks_left == 0;
     pthread_mutex_unlock(&preparation->mutex);
-    if (last)
+    if (last) {
         affine_release(&preparation->dense);
-}
-
-static void transpose(const double *from, int64_t rows, int64_t columns, double *to)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++)
-            to[c * rows + r] = from[r * columns + c];
-}
-
-/* Rows are computed a few at a time and leave for the file together. */
-static bool compute_rows(struct writer *writer, const struct block *block, double *rows,
-                         int64_t part, uint8_t *out)
-{
-    const struct tensor *tensor = block->piece->tensor;
-    const struct affine *form = tensor->form;
-    int64_t length = affine_row_length(form), size = (int64_t)type_size(tensor->type);
-    for (int64_t done = 0; done < (int64_t)block->count; done += part) {
-        int64_t first = (int64_t)block->first + done;
-        int64_t count = (int64_t)block->count - done < part ? (int64_t)block->count - done : part;
-        if (!affine_rows(form, block->preparation->dense, form->outputs, first, count, rows))
-            return false;
-        round_numbers(writer, tensor, first * length, rows, count * length,
-                      out + done * length * size);
+        pthread_mutex_destroy(&preparation->mutex);
     }
-    return true;
 }
 
-/* The whole matrix, turned: its rows lie across the whole tensor. */
-static bool compute_turned(struct writer *writer, const struct block *block, double *rows,
-                           uint8_t *out)
+static bool fill_block(struct writer *writer, const struct block *block, uint8_t *out)
 {
-    const struct affine *form = block->piece->tensor->form;
-    int64_t length = affine_row_length(form), count = (int64_t)block->count;
-    double *columns = malloc((size_t)(count * length) * sizeof(double) + 1);
-    bool good =
-        columns && affine_rows(form, block->preparation->dense, form->outputs, 0, count, rows);
-    if (good) {
-        transpose(rows, count, length, columns);
-        round_numbers(writer, block->piece->tensor, 0, columns, count * length, out);
+    const struct piece *piece = block->pieces;
+    bool good = true;
+    if (block->piece_count > 1) {
+        for (size_t i = 0; good && i < block->piece_count; i++)
+            good = fill_piece(writer, &piece[i], out + (piece[i].offset - piece->offset));
+        return good;
     }
-    free(columns);
-    return good;
+    int64_t first = (int64_t)block->first, count = (int64_t)block->count;
+    if (!is_fused(piece))
+        return fill_stored(writer, piece->tensor, first, count, out);
+    return prepare(block->preparation, piece->tensor->form) &&
+           fill_fused(writer, piece->tensor, block->preparation->dense, first, count, out);
 }
 
-static void compute_fused(struct writer *writer, const struct block *block)
+static uint64_t block_offset(const struct block *block)
 {
-    const struct tensor *tensor = block->piece->tensor;
-    int64_t length = affine_row_length(tensor->form);
-    size_t size = type_size(tensor->type), row_size = (size_t)length * size;
-    bool turned = tensor->part == FUSED_KERNEL_TRANSPOSED;
-    int64_t part = turned                  ? (int64_t)block->count
-                   : length < COMPUTE_PART ? COMPUTE_PART / length
-                                           : 1;
-    double *rows = malloc((size_t)(part * length) * sizeof(double) + 1);
-    uint8_t *out = malloc((size_t)block->count * row_size + 1);
-    bool good = rows && out && prepare(block->preparation, tensor->form);
-    if (good)
-        good = turned ? compute_turned(writer, block, rows, out)
-                      : compute_rows(writer, block, rows, part, out);
-    if (good)
-        put(writer, block->piece->offset + block->first * row_size, out, block->count * row_size);
+    const struct piece *piece = block->pieces;
+    uint64_t unit = 1;
+    if (piece->tensor)
+        unit = type_size(piece->tensor->type);
+    if (is_fused(piece))
+        unit *= (uint64_t)affine_row_length(piece->tensor->form);
+    return piece->offset + block->first * unit;
+}
+
+static void compute(struct writer *writer, const struct block *block)
+{
+    uint8_t *out = malloc(block->size + 1);
+    if (out && fill_block(writer, block, out))
+        put(writer, block_offset(block), out, block->size);
     else
-        atomic_store(&writer->error, ENOMEM);
-    free(rows);
-    free(out);
-}
-
-static void compute_stored(struct writer *writer, const struct block *block)
-{
-    const struct tensor *tensor = block->piece->tensor;
-    size_t size = type_size(tensor->type);
-    double *numbers = malloc((size_t)block->count * sizeof(double) + 1);
-    uint8_t *out = malloc((size_t)block->count * size + 1);
-    if (numbers && out) {
-        tensor_read(tensor, (int64_t)block->first, (int64_t)block->count, numbers);
-        round_numbers(writer, tensor, (int64_t)block->first, numbers, (int64_t)block->count, out);
-        put(writer, block->piece->offset + block->first * size, out, block->count * size);
-    } else {
-        atomic_store(&writer->error, ENOMEM);
-    }
-    free(numbers);
+        note_error(writer, ENOMEM);
     free(out);
 }
 
@@ -220,26 +271,19 @@ static void give_back(struct writer *writer, uint64_t bytes)
 static bool work_one(struct writer *writer)
 {
     size_t index = atomic_fetch_add(&writer->next, 1);
-    if (index >= writer->block_count)
+    if (index >= writer->blocks.count)
         return false;
-    const struct block *block = &writer->blocks[index];
-    const struct tensor *tensor = block->piece->tensor;
-    bool fused = tensor && tensor->storage == STORAGE_FUSED;
-    uint64_t bytes = block->count;
+    const struct block *block = &writer->blocks.items[index];
     if (!atomic_load(&writer->error)) {
-        if (!tensor) {
-            copy_block(writer, block);
-        } else if (fused) {
-            compute_fused(writer, block);
-            bytes *= (uint64_t)affine_row_length(tensor->form) * type_size(tensor->type);
-        } else {
-            compute_stored(writer, block);
-        }
+        if (block->piece_count == 1 && !block->pieces->tensor)
+            copy(writer, block);
+        else
+            compute(writer, block);
     }
-    if (fused)
+    if (block->preparation)
         finish(block->preparation);
-    give_back(writer, bytes);
-    atomic_fetch_add(&writer->done, bytes);
+    give_back(writer, block->size);
+    atomic_fetch_add(&writer->done, block->size);
     return true;
 }
 
@@ -252,49 +296,64 @@ static void *work(void *closure)
 
 /* ---- the queue ---- */
 
-static uint64_t rows_per_block(const struct tensor *tensor)
+/* Cuts a large piece into blocks. */
+static void queue_piece(struct writer *writer, const struct piece *piece)
 {
-    int64_t length = affine_row_length(tensor->form);
-    if (tensor->part == FUSED_KERNEL_TRANSPOSED)
-        return (uint64_t)tensor->form->outputs; /* its rows lie across the whole tensor */
-    return length < COMPUTE_BLOCK ? (uint64_t)(COMPUTE_BLOCK / length) : 1;
+    struct arena *arena = writer->model->arena;
+    uint64_t total = piece->size, unit = 1, step = COPY_BLOCK;
+    struct preparation *preparation = NULL;
+    if (piece->tensor) {
+        total = (uint64_t)piece->tensor->count;
+        unit = type_size(piece->tensor->type);
+        step = COMPUTE_BLOCK;
+    }
+    if (is_fused(piece)) {
+        uint64_t length = (uint64_t)affine_row_length(piece->tensor->form);
+        total = (uint64_t)piece->tensor->form->outputs;
+        unit *= length;
+        step = length < COMPUTE_BLOCK ? COMPUTE_BLOCK / length : 1;
+        if (piece->tensor->part == FUSED_KERNEL_TRANSPOSED)
+            step = total;
+        preparation = NEW(arena, struct preparation);
+        preparation->blocks_left = (size_t)((total + step - 1) / step);
+        pthread_mutex_init(&preparation->mutex, NULL);
+    }
+    for (uint64_t first = 0; first < total; first += step) {
+        uint64_t count = total - first < step ? total - first : step;
+        struct block block = {piece, 1, first, count, count * unit, preparation};
+        LIST_PUSH(arena, &writer->blocks, block);
+    }
 }
 
 static void fill_queue(struct writer *writer, const struct pieces *pieces)
 {
-    struct arena *arena = writer->model->arena;
-    LIST(struct block) blocks = {0};
+    size_t tensors = 0;
     for (size_t i = 0; i < pieces->list.count; i++) {
         const struct piece *piece = &pieces->list.items[i];
-        bool fused = piece->tensor && piece->tensor->storage == STORAGE_FUSED;
-        uint64_t total = fused           ? (uint64_t)piece->tensor->form->outputs
-                         : piece->tensor ? (uint64_t)piece->tensor->count
-                                         : piece->size;
-        uint64_t step = fused ? rows_per_block(piece->tensor) : COPY_BLOCK;
-        struct preparation *preparation = NULL;
-        if (fused) {
-            preparation = NEW(arena, struct preparation);
-            preparation->blocks_left = (size_t)((total + step - 1) / step);
-            pthread_mutex_init(&preparation->mutex, NULL);
+        struct block run = {.pieces = piece};
+        for (size_t k = i;
+             k < pieces->list.count && pieces->list.items[k].size < SMALL && run.size < BATCH_BLOCK;
+             k++) {
+            run.size += pieces->list.items[k].size;
+            run.piece_count++;
+            tensors += pieces->list.items[k].tensor != NULL;
         }
-        for (uint64_t first = 0; first < total; first += step) {
-            struct block block = {piece, first, total - first < step ? total - first : step,
-                                  preparation};
-            LIST_PUSH(arena, &blocks, block);
+        if (run.piece_count > 1) {
+            LIST_PUSH(writer->model->arena, &writer->blocks, run);
+            i += run.piece_count - 1;
+        } else {
+            tensors += piece->tensor != NULL;
+            queue_piece(writer, piece);
         }
-        writer->total += piece->size;
-        writer->failure_count += piece->tensor != NULL;
     }
-    writer->blocks = blocks.items;
-    writer->block_count = blocks.count;
-    writer->failures = NEW_ARRAY(arena, struct write_failure, writer->failure_count + 1);
-    writer->failure_count = 0;
+    writer->total = pieces->size;
+    writer->failures = NEW_ARRAY(writer->model->arena, struct write_failure, tensors + 1);
 }
 
 enum { MOST_THREADS = 64 };
 
 void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
-                  int jobs, void (*progress)(void *closure, const char *step, double fraction),
+                  int jobs, bool (*progress)(void *closure, const char *step, double fraction),
                   void *closure, struct write_result *result)
 {
     struct writer writer = {.model = model, .sink = sink};
@@ -310,13 +369,15 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
            pthread_create(&threads[started], NULL, work, &writer) == 0)
         started++;
     while (work_one(&writer))
-        if (progress)
-            progress(closure, "writing",
-                     (double)atomic_load(&writer.done) / (double)(writer.total + 1));
+        if (progress && !progress(closure, "writing",
+                                  (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
+            note_error(&writer, ECANCELED); /* the blocks that are left are passed over */
     for (int i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
     pthread_mutex_destroy(&writer.mutex);
     int error = atomic_load(&writer.error);
+    if (error == ECANCELED)
+        fail(model->arena->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", model->path);
     if (error == ENOMEM)
         fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
              "%s: out of memory while computing weights", model->path);

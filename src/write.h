@@ -22,9 +22,9 @@ struct write_result {
 };
 
 /* Writes every piece. jobs: threads, at least 1; the bytes do not depend on it. progress may be
- * NULL. Lands with IO or OUT_OF_MEMORY. */
+ * NULL. Lands with IO, OUT_OF_MEMORY or CANCELLED. */
 void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
-                  int jobs, void (*progress)(void *closure, const char *step, double fraction),
+                  int jobs, bool (*progress)(void *closure, const char *step, double fraction),
                   void *closure, struct write_result *result);
 
 #endif

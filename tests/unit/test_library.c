@@ -144,15 +144,46 @@ static void test_dry_run(const char *path)
 /* ---- options ---- */
 
 struct steps {
-    int calls;
+    int calls, last; /* last: the call that asks to stop, 0: none */
     bool bad;
 };
 
-static void count_step(void *closure, const char *step, double fraction)
+static bool count_step(void *closure, const char *step, double fraction)
 {
     struct steps *steps = closure;
     steps->calls++;
     steps->bad = steps->bad || !*step || !(fraction >= 0 && fraction <= 1);
+    return steps->calls != steps->last;
+}
+
+/* Stopping at any call leaves nothing: no result, no file, and a report that says so. */
+static void test_stop(const char *path)
+{
+    struct onnx_fuse_options options;
+    enum onnx_fuse_status status;
+    struct onnx_fuse_report *report;
+    struct blob model = load(path), result;
+    struct steps all = {0};
+    onnx_fuse_options_init(&options);
+    options.jobs = 1; /* several threads call as often or less */
+    options.progress = count_step;
+    options.closure = &all;
+    result = fuse(model, &options, &status, NULL);
+    free(result.data);
+    for (int call = 1; call <= all.calls; call++) {
+        const char *out = place("stopped.onnx");
+        struct steps memory = {.last = call}, file = {.last = call};
+        options.closure = &memory;
+        result = fuse(model, &options, &status, &report);
+        bool good = status == ONNX_FUSE_CANCELLED && !result.data && memory.calls == call &&
+                    strstr(onnx_fuse_report_error(report), "stopped");
+        onnx_fuse_report_free(report);
+        options.closure = &file;
+        status = onnx_fuse_file(path, out, &options, NULL);
+        expect(good && status == ONNX_FUSE_CANCELLED && access(out, F_OK) != 0,
+               "stopped at call %d of %d: nothing is left", call, all.calls);
+    }
+    free(model.data);
 }
 
 static void refuses_options(struct blob model, const struct onnx_fuse_options *options,
@@ -463,6 +494,7 @@ int main(int count, char **arguments)
     test_dry_run(arguments[1]);
     test_options(arguments[1]);
     test_errors(arguments[1]);
+    test_stop(arguments[1]);
     test_external();
     test_threads(arguments + 1, count - 1);
     expect(rmdir(folder) == 0, "no file is left behind in %s", folder);

@@ -282,6 +282,8 @@ static void test_groups_and_tags(struct unit *unit)
         {"wire type 7", "\x0f", "wire type 6 or 7", 1},
         {"wire type 7 in a group", "\x1b\x0f\x1c", "wire type 6 or 7", 3},
         {"field number 0", "\x00\x01", "no field starts here", 2},
+        {"the tag of a number in six bytes", "\x88\x80\x80\x80\x80\x00\x08", "no field starts here",
+         7},
         {"a tag beyond 32 bits", "\x88\x80\x80\x80\x10\x01", "no field starts here", 6},
         {"a number of 11 bytes", "\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00",
          "a number has no end", 12},

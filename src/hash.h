@@ -1,0 +1,29 @@
+/* hash.h: what a constant holds, as one number, wherever the file keeps it.
+ *
+ * Two constants of the same type, dims and elements have the same digest, be their numbers in
+ * raw_data, in a typed field, in a Constant node or in external data. Elements are told apart by
+ * their bits: 0 and -0 differ. The digest is no proof against forgery: who relies on equality asks
+ * tensor_same as well. */
+#ifndef HASH_H
+#define HASH_H
+
+#include "tensor.h"
+
+struct digest {
+    uint64_t low, high;
+};
+
+/* Reads every element once. False when nobody can say what the tensor holds: its data lies outside
+ * the model and was not opened, or is part of a segment. */
+bool tensor_digest(const struct tensor *tensor, struct digest *digest);
+
+/* True when both hold the same elements. Reads both until they differ. */
+bool tensor_same(const struct tensor *a, const struct tensor *b);
+
+/* Bytes a digest would read, for those who count what they touch. */
+uint64_t tensor_bytes(const struct tensor *tensor);
+
+/* Of bytes that are no tensor: strings, keys. */
+uint64_t hash_bytes(uint64_t seed, const void *data, size_t size);
+
+#endif
