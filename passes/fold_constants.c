@@ -27,8 +27,8 @@ static bool reads_weights(struct node *node)
     }
 }
 
-/* Numbers in the stored constants that go when the value's operators go. */
-static double stored_numbers(struct plan *plan, struct value *value)
+/* Numbers in the stored constants that go when the value's operators go; lists those operators. */
+static double stored_numbers(struct plan *plan, struct value *value, struct fusion *fusion)
 {
     struct region region = {.plan = plan, .graph = value->graph};
     struct node *producer = value->producer;
@@ -38,6 +38,8 @@ static double stored_numbers(struct plan *plan, struct value *value)
         const struct node *node = region.nodes.items[i];
         if (!region_is_replaced(&region, node))
             continue;
+        if (node->op != OP_Constant && !node->is_new)
+            LIST_PUSH(plan->model->arena, &fusion->replaced, node);
         if (node->op == OP_Constant && node->outputs[0]->tensor)
             numbers += (double)node->outputs[0]->tensor->count;
         for (size_t k = 0; k < node->input_count; k++) {
@@ -66,7 +68,12 @@ static const char *store(struct plan *plan, struct value *value)
         return "it depends on the shape of a value";
     if (value->is_output || value->is_annotated)
         return "it is a graph output or carries a quantization annotation";
-    if ((double)tensor->count > plan->options->max_growth * stored_numbers(plan, value))
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){
+        .pass = plan->pass, .graph = value->graph, .target = value, .difference = -1};
+    fusion->parameters_after = (double)tensor->count;
+    fusion->parameters_before = stored_numbers(plan, value, fusion);
+    if (fusion->parameters_after > plan->options->max_growth * fusion->parameters_before)
         return "cost: the stored result would have more numbers than the constants it is made from";
     const double *numbers = constant_numbers(value, tensor);
     for (int64_t i = 0; i < tensor->count; i++)
@@ -74,6 +81,7 @@ static const char *store(struct plan *plan, struct value *value)
             return arena_format(arena, "number %lld is %g, not finite in %s", (long long)i,
                                 numbers[i], type_name(tensor->type));
     edit_store(value, tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers));
+    LIST_PUSH(arena, &plan->fusions, fusion);
     plan->changed = true;
     return NULL;
 }

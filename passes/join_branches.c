@@ -540,7 +540,7 @@ static const char *explain(const struct tree *tree)
     size_t shown = 0;
     for (size_t i = 0; i < tree->leaves.count && shown < 6; i++) {
         const struct leaf *leaf = &tree->leaves.items[i];
-        if (leaf->taken || !leaf->trace->reason)
+        if (leaf->taken || !leaf->trace->reason || !leaf->trace->node)
             continue;
         const struct node *node = leaf->trace->node;
         text = arena_format(

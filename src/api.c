@@ -114,6 +114,16 @@ size_t onnx_fuse_report_warnings(const struct onnx_fuse_report *report)
     return report->run.warnings.count;
 }
 
+size_t onnx_fuse_report_ops(const struct onnx_fuse_report *report, bool after)
+{
+    return after ? report->run.summary.after.ops : report->run.summary.before.ops;
+}
+
+double onnx_fuse_report_seconds(const struct onnx_fuse_report *report)
+{
+    return report->run.summary.seconds;
+}
+
 /* Makes one text and keeps it. "" after a failed run, and when there is no memory for it. */
 static const char *text_of(const struct onnx_fuse_report *report, const char **kept,
                            const char *(*make)(const struct plan *, const struct summary *))

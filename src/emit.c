@@ -24,15 +24,22 @@ enum {
     TENSOR_RAW_DATA = 9,
     TENSOR_EXTERNAL_DATA = 13,
     TENSOR_DATA_LOCATION = 14,
+    ENTRY_KEY = 1,
+    ENTRY_VALUE = 2,
 };
 
 #define MESSAGE_LIMIT ((uint64_t)INT32_MAX)
 
+/* Tensors of fewer bytes stay in the model; larger ones start on a page, so that a runtime can map
+ * them (ONNX, external data, attribute offset). */
+enum { EXTERNAL_LEAST = 1024, EXTERNAL_PAGE = 4096 };
+
 struct emitter {
     struct model *model;
     struct arena *arena;
-    bool inline_external;
-    size_t function; /* index of the next one */
+    const struct emit_placement *placement;
+    struct pieces *data; /* of the new data file */
+    size_t function;     /* index of the next one */
 };
 
 /* Where a walk over a graph stands. Fields of one kind are numbered through. */
@@ -121,15 +128,22 @@ static void pack_append(ProtobufCBuffer *buffer, size_t size, const uint8_t *dat
     packer->used += size;
 }
 
-static void add_message(struct emitter *emitter, struct pieces *to, uint32_t number,
-                        const ProtobufCMessage *message, const struct tensor *tensor)
+/* The bytes of a message without tag and length. */
+static void add_packed(struct emitter *emitter, struct pieces *to, const ProtobufCMessage *message,
+                       const struct tensor *tensor)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
     size_t numbers = tensor ? (size_t)tensor->count * type_size(tensor->type) : 0;
     struct packer packer = {.base = {pack_append}, .emitter = emitter, .to = to, .tensor = tensor};
     packer.bytes = arena_alloc(emitter->arena, size - numbers + 1, 1);
-    add_header(emitter, to, number, size);
     protobuf_c_message_pack_to_buffer(message, &packer.base);
+}
+
+static void add_message(struct emitter *emitter, struct pieces *to, uint32_t number,
+                        const ProtobufCMessage *message, const struct tensor *tensor)
+{
+    add_header(emitter, to, number, protobuf_c_message_get_packed_size(message));
+    add_packed(emitter, to, message, tensor);
 }
 
 /* A new initializer is listed as an input too where ONNX asks for it: below IR 4. */
@@ -164,19 +178,25 @@ static void add_input(struct emitter *emitter, struct pieces *to, const struct v
 
 static bool graph_is_dirty(const struct graph *graph);
 
-static bool attribute_has_external(const Onnx__AttributeProto *attribute)
+/* External data of an attribute moves too, where it can be read. */
+static bool attribute_moves(const struct emitter *emitter, const Onnx__AttributeProto *attribute)
 {
-    return attribute->t &&
+    return emitter->placement->move_external && emitter->model->folder && attribute->t &&
            attribute->t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+}
+
+static bool moves_anything(const struct emitter *emitter)
+{
+    return emitter->placement->move_external || emitter->placement->move_inline;
 }
 
 static bool node_is_dirty(const struct emitter *emitter, const struct node *node)
 {
     for (size_t i = 0; i < node->body_count; i++)
-        if (graph_is_dirty(node->bodies[i]) || emitter->inline_external)
+        if (graph_is_dirty(node->bodies[i]) || moves_anything(emitter))
             return true;
-    for (size_t i = 0; emitter->inline_external && i < node->proto->n_attribute; i++)
-        if (attribute_has_external(node->proto->attribute[i]))
+    for (size_t i = 0; i < node->proto->n_attribute; i++)
+        if (attribute_moves(emitter, node->proto->attribute[i]))
             return true;
     return false;
 }
@@ -192,9 +212,43 @@ static bool graph_is_dirty(const struct graph *graph)
     return false;
 }
 
-/* The same tensor with its bytes inside. */
-static void inline_tensor(struct emitter *emitter, struct pieces *to, uint32_t number,
-                          const struct wire_field *field, const struct tensor *tensor)
+/* Gives a piece its place in the data file and says so in fields of a TensorProto. */
+static void add_external(struct emitter *emitter, struct pieces *to, struct piece piece)
+{
+    struct pieces *data = emitter->data;
+    data->size = (data->size + EXTERNAL_PAGE - 1) / EXTERNAL_PAGE * EXTERNAL_PAGE;
+    piece.offset = data->size;
+    data->size += piece.size;
+    LIST_PUSH(emitter->arena, &data->list, piece);
+    const char *entries[][2] = {
+        {"location", emitter->placement->location},
+        {"offset", arena_format(emitter->arena, "%llu", (unsigned long long)piece.offset)},
+        {"length", arena_format(emitter->arena, "%llu", (unsigned long long)piece.size)}};
+    for (size_t i = 0; i < COUNT_OF(entries); i++) {
+        struct pieces entry = {0};
+        for (uint32_t part = 0; part < 2; part++) {
+            const char *text = entries[i][part];
+            add_header(emitter, &entry, part == 0 ? ENTRY_KEY : ENTRY_VALUE, strlen(text));
+            add_bytes(emitter, &entry, (const uint8_t *)text, strlen(text), NULL);
+        }
+        add_field(emitter, to, TENSOR_EXTERNAL_DATA, &entry);
+    }
+    static const uint8_t external[] = {TENSOR_DATA_LOCATION << 3, 1};
+    add_bytes(emitter, to, external, sizeof(external), NULL);
+}
+
+/* True for a tensor of the file whose bytes are to move. */
+static bool tensor_moves(const struct emitter *emitter, const struct tensor *tensor)
+{
+    if (tensor->external)
+        return emitter->placement->move_external;
+    return emitter->placement->move_inline && tensor->proto && tensor->proto->has_raw_data &&
+           tensor->proto->raw_data.len >= EXTERNAL_LEAST;
+}
+
+/* The same tensor with its bytes elsewhere: into the model, or to the new data file. */
+static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t number,
+                        const struct wire_field *field, const struct tensor *tensor)
 {
     struct pieces content = {0};
     struct wire_field inner;
@@ -203,9 +257,19 @@ static void inline_tensor(struct emitter *emitter, struct pieces *to, uint32_t n
         if (inner.number != TENSOR_EXTERNAL_DATA && inner.number != TENSOR_DATA_LOCATION &&
             inner.number != TENSOR_RAW_DATA)
             add_span(emitter, &content, inner.start, inner.end);
-    size_t size = tensor->external->size;
-    add_header(emitter, &content, TENSOR_RAW_DATA, size);
-    add_bytes(emitter, &content, tensor->external->data, size, &tensor->external->file->mapping);
+    struct piece piece = {.data = tensor->proto->raw_data.data,
+                          .size = tensor->proto->raw_data.len,
+                          .mapping = &emitter->model->bytes};
+    if (tensor->external)
+        piece = (struct piece){.data = tensor->external->data,
+                               .size = tensor->external->size,
+                               .mapping = &tensor->external->file->mapping};
+    if (emitter->placement->location && piece.size >= EXTERNAL_LEAST) {
+        add_external(emitter, &content, piece);
+    } else {
+        add_header(emitter, &content, TENSOR_RAW_DATA, piece.size);
+        add_bytes(emitter, &content, piece.data, piece.size, piece.mapping);
+    }
     add_field(emitter, to, number, &content);
 }
 
@@ -260,10 +324,10 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
             emit_graph(emitter, graph, is_single ? &single : &own, inner.content,
                        inner.content + inner.size, &inside);
             add_field(emitter, &content, inner.number, &inside);
-        } else if (inner.content && inner.number == ATTRIBUTE_TENSOR && emitter->inline_external &&
-                   attribute_has_external(attribute)) {
-            inline_tensor(emitter, &content, ATTRIBUTE_TENSOR, &inner,
-                          model_tensor(emitter->model, attribute->t));
+        } else if (inner.content && inner.number == ATTRIBUTE_TENSOR &&
+                   attribute_moves(emitter, attribute)) {
+            move_tensor(emitter, &content, ATTRIBUTE_TENSOR, &inner,
+                        model_tensor(emitter->model, attribute->t));
         } else {
             add_span(emitter, &content, inner.start, inner.end);
         }
@@ -308,12 +372,29 @@ static void emit_made(struct emitter *emitter, struct node *node, uint32_t numbe
     add_message(emitter, to, number, &node->proto->base, tensor);
 }
 
+/* A new weight whose bytes go to the data file. */
+static void add_external_initializer(struct emitter *emitter, struct pieces *to,
+                                     const struct value *value)
+{
+    Onnx__TensorProto proto = *value->tensor->proto;
+    struct pieces content = {0};
+    size_t size = proto.raw_data.len;
+    proto.has_raw_data = false;
+    add_packed(emitter, &content, &proto.base, NULL);
+    add_external(emitter, &content, (struct piece){.tensor = value->tensor, .size = size});
+    add_field(emitter, to, GRAPH_INITIALIZER, &content);
+}
+
 static void emit_new_initializers(struct emitter *emitter, const struct graph *graph,
                                   struct pieces *to)
 {
     for (size_t i = 0; i < graph->new_initializers.count; i++) {
         const struct value *value = graph->new_initializers.items[i];
-        if (!value->removed)
+        if (value->removed)
+            continue;
+        if (emitter->placement->move_new && value->tensor->proto->raw_data.len >= EXTERNAL_LEAST)
+            add_external_initializer(emitter, to, value);
+        else
             add_message(emitter, to, GRAPH_INITIALIZER, &value->tensor->proto->base, value->tensor);
     }
 }
@@ -338,8 +419,8 @@ static void emit_initializer(struct emitter *emitter, const struct graph *graph,
     const struct value *value = proto->name ? map_get(&graph->values, proto->name) : NULL;
     if (value && value->removed)
         return;
-    if (emitter->inline_external && value && value->tensor && value->tensor->external)
-        inline_tensor(emitter, to, GRAPH_INITIALIZER, field, value->tensor);
+    if (value && value->tensor && tensor_moves(emitter, value->tensor))
+        move_tensor(emitter, to, GRAPH_INITIALIZER, field, value->tensor);
     else
         add_span(emitter, to, field->start, field->end);
 }
@@ -360,7 +441,7 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
 {
     const Onnx__GraphProto *proto = graph->proto;
     struct wire_field field;
-    if (!graph_is_dirty(graph) && !emitter->inline_external) {
+    if (!graph_is_dirty(graph) && !moves_anything(emitter)) {
         add_span(emitter, to, at, end);
         return;
     }
@@ -427,20 +508,21 @@ static struct graph *next_function(struct emitter *emitter)
     return emitter->model->graphs.items[emitter->function++];
 }
 
-void emit_model(struct model *model, bool inline_external, struct pieces *pieces)
+void emit_model(struct model *model, const struct emit_placement *placement, struct pieces *pieces,
+                struct pieces *data)
 {
     struct emitter emitter = {
-        .model = model, .arena = model->arena, .inline_external = inline_external};
+        .model = model, .arena = model->arena, .placement = placement, .data = data};
     struct graph *main = model->graphs.items[0];
     struct cursor cursor;
     struct wire_field field;
     const uint8_t *at = model->bytes.data, *end = at + model->bytes.size;
-    *pieces = (struct pieces){0};
+    *pieces = *data = (struct pieces){0};
     cursor_open(&emitter, main, &cursor);
     while (wire_next(&at, end, &field)) {
         struct pieces content = {0};
         if (field.content && field.number == MODEL_GRAPH) {
-            if (!graph_is_dirty(main) && !inline_external) {
+            if (!graph_is_dirty(main) && !moves_anything(&emitter)) {
                 add_span(&emitter, pieces, field.start, field.end);
                 continue;
             }
@@ -449,7 +531,7 @@ void emit_model(struct model *model, bool inline_external, struct pieces *pieces
             add_field(&emitter, pieces, MODEL_GRAPH, &content);
         } else if (field.content && field.number == MODEL_FUNCTIONS) {
             struct graph *function = next_function(&emitter);
-            if (!graph_is_dirty(function) && !inline_external) {
+            if (!graph_is_dirty(function) && !moves_anything(&emitter)) {
                 add_span(&emitter, pieces, field.start, field.end);
                 continue;
             }
@@ -463,7 +545,7 @@ void emit_model(struct model *model, bool inline_external, struct pieces *pieces
         fail(model->arena->landing, ONNX_FUSE_LIMIT,
              "%s: the result has %llu bytes, and a protobuf message ends at 2 GiB (2147483647 "
              "bytes): "
-             "keep the weights as external data beside the output",
+             "write the weights beside it (--external-data FILE)",
              model->path, (unsigned long long)pieces->size);
     uint64_t offset = 0;
     for (size_t i = 0; i < pieces->list.count; i++) {

@@ -20,8 +20,19 @@ struct pieces {
     uint64_t size;
 };
 
-/* inline_external: tensors with external data get their bytes in the model. Lands with LIMIT when
- * the result would pass protobuf's 2 GiB. */
-void emit_model(struct model *model, bool inline_external, struct pieces *pieces);
+/* Where the bytes of tensors go. All false: external data stays where it is, and new weights go
+ * into the model. */
+struct emit_placement {
+    bool
+        move_external; /* tensors with external data: to `location`, or into the model without one */
+    bool move_inline;  /* large initializers whose bytes are in the model: to `location` */
+    bool move_new;     /* large new weights: to `location` */
+    const char *location; /* the new data file, as the model names it; NULL: there is none */
+};
+
+/* The pieces of the model and of its new data file, whose offsets have gaps for alignment. Lands
+ * with LIMIT when the model would pass protobuf's 2 GiB. */
+void emit_model(struct model *model, const struct emit_placement *placement, struct pieces *pieces,
+                struct pieces *data);
 
 #endif

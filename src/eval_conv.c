@@ -481,6 +481,39 @@ const char *eval_average_pool(struct evaluation *e)
     return NULL;
 }
 
+const char *eval_max_pool(struct evaluation *e)
+{
+    const struct array *image = e->inputs[0];
+    struct window window = {.axes = 0};
+    enum auto_pad auto_pad = PAD_AS_TOLD;
+    const char *reason = read_window(e, NULL, window.strided, &window, &auto_pad);
+    if (!reason)
+        reason = place_window(e, &window, auto_pad, node_integer(e->node, "ceil_mode", 0) != 0);
+    if (reason)
+        return reason;
+    int64_t dims[EVAL_RANK] = {image->dims[0], image->dims[1]};
+    memcpy(dims + 2, window.positions, (size_t)window.axes * sizeof(*dims));
+    struct array *out;
+    reason = eval_result(e, image->type, image->rank, dims, &out);
+    if (!reason)
+        reason = check_products(e, out->count, window.taps, 1);
+    if (reason || out->count == 0)
+        return reason;
+    int64_t plane = volume(window.axes, window.positions);
+    int64_t image_plane = volume(window.axes, window.strided);
+    int64_t *places = place_taps(e, &window, image_plane);
+    for (int64_t i = 0; i < out->count; i++) {
+        const int64_t *taps = places + i % plane * window.taps;
+        const double *from = image->reals + i / plane * image_plane;
+        double largest = -(double)INFINITY; /* padding never wins */
+        for (int64_t t = 0; t < window.taps; t++)
+            if (taps[t] >= 0 && !(from[taps[t]] <= largest))
+                largest = from[taps[t]];
+        out->reals[i] = largest;
+    }
+    return NULL;
+}
+
 const char *eval_batch_normalization(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];

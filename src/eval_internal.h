@@ -48,7 +48,7 @@ struct evaluation {
     struct pool *pool;
     const struct node *node;
     struct array *const *inputs; /* node->input_count, NULL where left out */
-    struct array *outputs[2];    /* set by the operator */
+    struct array *outputs[8];    /* set by the operator */
     int64_t limit;
 };
 
@@ -117,6 +117,13 @@ const char *eval_reduce(struct evaluation *e);
 const char *eval_range(struct evaluation *e);
 const char *eval_einsum(struct evaluation *e);
 
+/* eval_activation.c */
+const char *eval_activation(struct evaluation *e);
+const char *eval_prelu(struct evaluation *e);
+const char *eval_softmax(struct evaluation *e);
+const char *eval_global_average_pool(struct evaluation *e);
+const char *eval_split(struct evaluation *e);
+
 /* eval_shape.c */
 const char *eval_transpose(struct evaluation *e);
 const char *eval_reshape(struct evaluation *e);
@@ -138,6 +145,7 @@ const char *eval_scatter_nd(struct evaluation *e);
 const char *eval_conv(struct evaluation *e);
 const char *eval_conv_transpose(struct evaluation *e);
 const char *eval_average_pool(struct evaluation *e);
+const char *eval_max_pool(struct evaluation *e);
 const char *eval_batch_normalization(struct evaluation *e);
 const char *eval_gemm(struct evaluation *e);
 const char *eval_matmul(struct evaluation *e);

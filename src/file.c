@@ -242,6 +242,23 @@ const char *folder_map(struct arena *arena, struct folder *folder, const char *l
 
 /* ---- output ---- */
 
+char *output_beside(struct arena *arena, const char *path, const char *name)
+{
+    return arena_format(arena, "%s/%s", folder_of(arena, path), name);
+}
+
+bool output_exists(struct arena *arena, const char *path, const char *name)
+{
+    struct stat status;
+    return lstat(output_beside(arena, path, name), &status) == 0;
+}
+
+bool output_is_file(const char *path)
+{
+    struct stat status;
+    return !is_dash(path) && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
+}
+
 void output_open(struct arena *arena, struct output *output, const char *path)
 {
     *output = (struct output){.landing = arena->landing, .path = path, .descriptor = -1};

@@ -59,6 +59,12 @@ struct output {
     int descriptor;
 };
 
+/* The path of a file `name` in the folder of `path`, and whether there is anything of that name. */
+char *output_beside(struct arena *arena, const char *path, const char *name);
+bool output_exists(struct arena *arena, const char *path, const char *name);
+/* False for "-", pipes and devices: there is no folder to put anything beside them. */
+bool output_is_file(const char *path);
+
 /* Opens an output. Lands with IO. */
 void output_open(struct arena *arena, struct output *output, const char *path);
 /* Gives the file its size, so that it can be written in any order. Lands with IO. */

@@ -50,6 +50,7 @@ struct value {
     size_t tally;             /* join_branches.c: index while it counts */
     uint32_t tally_stamp;
     uint32_t kept_stamp; /* region.c: the walk for which it is needed anyway */
+    uint32_t number;     /* number.c: what it holds, in a comparison of two models */
 };
 
 struct node {
@@ -73,6 +74,8 @@ struct node {
     uint32_t mark;         /* region.c: which walk saw this node last */
     bool doomed;           /* region.c: replaced, should the rewrite be made */
     double density;        /* region.c: output positions per output position of the root */
+    uint32_t number;       /* number.c: what it computes, in a comparison of two models */
+    struct node *partner;  /* match.c: the node of the other model it is taken for */
 };
 
 struct node_list {

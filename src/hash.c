@@ -69,7 +69,9 @@ static bool stream_open(struct stream *stream, const struct tensor *tensor)
     case STORAGE_DOUBLES:
         stream->kind = tensor->type == TYPE(DOUBLE) ? FROM_BYTES : FROM_ROUNDING;
         return true;
-    case STORAGE_LONGS: stream->kind = size == sizeof(int64_t) ? FROM_BYTES : FROM_LONGS; return true;
+    case STORAGE_LONGS:
+        stream->kind = size == sizeof(int64_t) ? FROM_BYTES : FROM_LONGS;
+        return true;
     case STORAGE_WORDS: stream->kind = FROM_WORDS; return true;
     case STORAGE_OPAQUE: return open_opaque(stream);
     default: return false; /* fused: not written yet */
@@ -95,7 +97,8 @@ static size_t stream_next(struct stream *stream, uint8_t buffer[PIECE], const ui
     }
     if (size == 0)
         return 0;
-    size_t first = element ? (size_t)(stream->at / element) : 0, count = element ? size / element : 0;
+    size_t first = element ? (size_t)(stream->at / element) : 0,
+           count = element ? size / element : 0;
     switch (stream->kind) {
     case FROM_WORDS: {
         const int32_t *words = tensor->data ? (const int32_t *)tensor->data

@@ -835,7 +835,7 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         for (size_t i = 0; i < sub->count; i++)
             trace_through(model->arena, step, sub->entries[i].source, sub->entries[i].form,
                           sub->entries[i].type, sub->entries[i].sized, out);
-        if (!out->reason) {
+        if (!out->reason) { /* nothing stopped it here: it ends where its input's trace does */
             out->node = sub->node;
             out->reason = sub->reason;
         }

@@ -11,13 +11,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "batch.h"
+#include "command.h"
 #include "onnx_repvgg_fuse.h"
 
-enum { DONE = 0, WARNED = 1, TROUBLE = 2 };
+#define COMMAND_LINE(name, purpose) "  " #name "\t" purpose "\n"
 
 static const char usage[] =
     "usage: onnx-repvgg-fuse [OPTIONS] IN OUT\n"
     "       onnx-repvgg-fuse [OPTIONS] IN -o OUT\n"
+    "       onnx-repvgg-fuse [OPTIONS] --batch FOLDER IN...\n"
+    "       onnx-repvgg-fuse COMMAND ...\n"
     "\n"
     "Fuses the parallel branches of re-parameterised networks (RepVGG and its descendants) in an\n"
     "ONNX model to single Convs, exactly. IN and OUT may be one file; - is standard input or "
@@ -33,23 +37,31 @@ static const char usage[] =
     "      --no-check       do not evaluate each rewrite before it is kept\n"
     "      --tolerance T    largest relative difference of that check (default: by type)\n"
     "      --strict         exit with 1 when a rewrite was dropped by its check\n"
+    "      --batch FOLDER   fuse many models into a folder; folders among IN are searched\n"
     "      --dry-run        do everything but write\n"
+    "      --external-data WHERE\n"
+    "                       where weights go: auto (default), inline, or a file name beside OUT\n"
     "      --jobs N         threads that compute weights (default: one per core)\n"
     "  -q, --quiet          print errors only\n"
     "      --version        print the version\n"
     "  -h, --help           print this text\n"
     "\n"
-    "Exit status: 0 done, 1 a warning under --strict, 2 trouble (OUT is as it was).\n";
+    "Commands, each with its own --help (a model of such a name is ./NAME):\n" COMMANDS(
+        COMMAND_LINE) "\n"
+                      "Exit status: 0 done, 1 a warning under --strict, 2 trouble (OUT is as it "
+                      "was).\n";
 
 struct command {
-    const char *input, *output, *json;
+    const char *input, *output, *json, *batch; /* batch: the folder results go to */
+    char *const *inputs;                       /* of a batch */
+    int input_count;
     bool explain, strict, quiet;
     const char **only, **skip;
     size_t only_count, skip_count;
     struct onnx_fuse_options options;
 };
 
-static int trouble(const char *format, const char *detail)
+int trouble(const char *format, const char *detail)
 {
     fprintf(stderr, "onnx-repvgg-fuse: ");
     fprintf(stderr, format, detail);
@@ -99,7 +111,9 @@ enum {
     NO_CHECK,
     TOLERANCE,
     STRICT,
+    BATCH,
     DRY_RUN,
+    EXTERNAL_DATA,
     JOBS,
     VERSION
 };
@@ -115,7 +129,9 @@ static const struct option long_options[] = {
     {"no-check", no_argument, NULL, NO_CHECK},
     {"tolerance", required_argument, NULL, TOLERANCE},
     {"strict", no_argument, NULL, STRICT},
+    {"batch", required_argument, NULL, BATCH},
     {"dry-run", no_argument, NULL, DRY_RUN},
+    {"external-data", required_argument, NULL, EXTERNAL_DATA},
     {"jobs", required_argument, NULL, JOBS},
     {"quiet", no_argument, NULL, 'q'},
     {"version", no_argument, NULL, VERSION},
@@ -156,6 +172,8 @@ static int parse_option(struct command *command, int option)
         return -1;
     case STRICT: command->strict = true; return -1;
     case DRY_RUN: command->options.dry_run = true; return -1;
+    case BATCH: command->batch = optarg; return -1;
+    case EXTERNAL_DATA: command->options.external_data = optarg; return -1;
     case JOBS:
         if (!parse_number(optarg, &number) || number < 1 || number > 1024 ||
             number != floor(number))
@@ -176,6 +194,15 @@ static int parse_arguments(struct command *command, int count, char **arguments)
         if ((status = parse_option(command, option)) >= 0)
             return status;
     int left = count - optind;
+    if (command->batch) {
+        command->inputs = arguments + optind;
+        command->input_count = left;
+        if (left < 1)
+            return trouble("--batch %s: IN is missing: expected models or folders", command->batch);
+        if (command->output || command->json || command->explain)
+            return trouble("--batch %s goes with neither -o, --json nor --explain", command->batch);
+        return -1;
+    }
     if (left >= 1)
         command->input = arguments[optind];
     if (left == 2 && !command->output)
@@ -296,16 +323,45 @@ static int run(const struct command *command)
     return result;
 }
 
+/* Every row of the table. */
+static const struct subcommand {
+    const char *name;
+    int (*run)(int count, char **arguments);
+} subcommands[] = {
+#define COMMAND_ROW(name, purpose) {#name, command_##name},
+    COMMANDS(COMMAND_ROW)
+#undef COMMAND_ROW
+};
+
+static const struct subcommand *find_subcommand(const char *name)
+{
+    for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
+        if (strcmp(subcommands[i].name, name) == 0)
+            return &subcommands[i];
+    return NULL;
+}
+
 int main(int count, char **arguments)
 {
     struct command command = {0};
     static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
     if (count > 0)
         arguments[0] = name;
+    const struct subcommand *subcommand = count > 1 ? find_subcommand(arguments[1]) : NULL;
+    if (subcommand) {
+        arguments[1] = name;
+        return subcommand->run(count - 1, arguments + 1);
+    }
     onnx_fuse_options_init(&command.options);
     int status = parse_arguments(&command, count, arguments);
-    if (status < 0)
+    if (status < 0 && command.batch) {
+        command.options.only = command.only;
+        command.options.skip = command.skip;
+        status = batch_run(command.batch, command.inputs, command.input_count, &command.options,
+                           command.strict, command.quiet);
+    } else if (status < 0) {
         status = run(&command);
+    }
     if (status == DONE && fflush(stdout) != 0)
         status = trouble("%s", "cannot write to standard output");
     free(command.only);

@@ -50,6 +50,10 @@ struct onnx_fuse_options {
      * ONNX_FUSE_CANCELLED. */
     bool (*progress)(void *closure, const char *step, double fraction);
     void *closure;
+    /* Where weights go. NULL or "auto": as in the input, and to a new file beside the output where
+     * external data would be out of reach from there or the model would pass 2 GiB. "inline": all
+     * into the model. Anything else: the name of a new file in the output's folder. */
+    const char *external_data;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */
@@ -89,6 +93,10 @@ ONNX_FUSE_API bool onnx_fuse_report_changed(const struct onnx_fuse_report *repor
 
 /* Rewrites that were dropped because their self-check missed the tolerance. */
 ONNX_FUSE_API size_t onnx_fuse_report_warnings(const struct onnx_fuse_report *report);
+
+/* Ops of the model before or after, Constant not counted, and the time the run took. */
+ONNX_FUSE_API size_t onnx_fuse_report_ops(const struct onnx_fuse_report *report, bool after);
+ONNX_FUSE_API double onnx_fuse_report_seconds(const struct onnx_fuse_report *report);
 
 /* The whole report as JSON (docs/report.md describes the schema), as the lines of --explain, and
  * as the before -> after table. Borrowed from the report. */

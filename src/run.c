@@ -16,6 +16,7 @@
 void run_init(struct run *run)
 {
     run->output.descriptor = -1;
+    run->data_output.descriptor = -1;
     run->folder.descriptor = -1;
     run->model.bytes.descriptor = -1;
     arena_init(&run->arena, &run->landing);
@@ -24,6 +25,7 @@ void run_init(struct run *run)
 void run_close(struct run *run)
 {
     output_abandon(&run->output);
+    output_abandon(&run->data_output);
     free(run->model.skeleton.bytes);
     run->model.skeleton.bytes = NULL;
     if (run->input)
@@ -167,7 +169,7 @@ static bool check_all(struct run *run)
     size_t count = 0;
     struct fusion **live = NEW_ARRAY(&run->arena, struct fusion *, run->plan.fusions.count + 1);
     for (size_t i = 0; i < run->plan.fusions.count; i++)
-        if (fusion_is_live(run->plan.fusions.items[i]))
+        if (run->plan.fusions.items[i]->node && fusion_is_live(run->plan.fusions.items[i]))
             live[count++] = run->plan.fusions.items[i];
     selfcheck(run, live, count);
     for (size_t i = 0; i < count; i++) {
@@ -210,39 +212,137 @@ static bool ban_failures(struct run *run, const struct write_result *result)
     return result->failures.count == 0;
 }
 
-/* Writes the plan. False: a weight is not finite, what was written is of no use. */
-static bool write_out(struct run *run)
+/* ---- where the weights go ---- */
+
+/* A name for the data file that no file has yet: data that an older model may need is never written
+ * over, so a failure at any moment leaves that model whole. */
+static const char *free_data_name(struct run *run)
 {
-    struct pieces pieces;
-    struct sink sink = {0};
-    struct write_result result = {0};
-    bool apart =
-        run->output_path && run->has_folder && !folder_is_same(&run->folder, run->output_path);
-    emit_model(&run->model, run->model.has_external && (apart || !run->output_path), &pieces);
-    census_take(&run->model, pieces.size, &run->summary.after);
-    if (!run->options.dry_run && run->output_path) {
-        output_open(&run->arena, &run->output, run->output_path);
-        output_size(&run->output, pieces.size);
-        sink.output = &run->output;
-    } else if (!run->options.dry_run) {
-        free(run->result);
-        run->result = malloc(pieces.size ? pieces.size : 1);
-        if (!run->result)
-            fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu bytes for the result",
-                 (unsigned long long)pieces.size);
-        run->result_size = pieces.size;
-        sink.memory = run->result;
+    struct arena *arena = &run->arena;
+    const char *slash = strrchr(run->output_path, '/');
+    const char *base = slash ? slash + 1 : run->output_path;
+    const char *name = arena_format(arena, "%s.data", base);
+    for (unsigned number = 1; output_exists(arena, run->output_path, name); number++)
+        name = arena_format(arena, "%s.%u.data", base, number);
+    return name;
+}
+
+static bool names_file(const char *external_data)
+{
+    return external_data && strcmp(external_data, "auto") != 0 &&
+           strcmp(external_data, "inline") != 0;
+}
+
+static struct emit_placement place(struct run *run)
+{
+    const char *wanted = run->options.external_data;
+    bool to_file = run->output_path && output_is_file(run->output_path);
+    bool apart = !to_file || (run->has_folder && !folder_is_same(&run->folder, run->output_path));
+    struct emit_placement placement = {0};
+    if (names_file(wanted)) {
+        if (!to_file)
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "external data '%s' needs an output that is a file", wanted);
+        if (strchr(wanted, '/') || strcmp(wanted, ".") == 0 || strcmp(wanted, "..") == 0)
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "external data '%s': expected a file name, it lies in the output's folder",
+                 wanted);
+        if (!run->options.dry_run && output_exists(&run->arena, run->output_path, wanted))
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "external data '%s' exists beside the output: name another file or remove it",
+                 wanted);
+        placement = (struct emit_placement){true, true, true, wanted};
+    } else if (wanted && strcmp(wanted, "inline") == 0) {
+        placement.move_external = run->model.has_external;
+    } else if (run->model.has_external && apart) {
+        placement.move_external = true;
+        placement.location = to_file ? free_data_name(run) : NULL;
+        placement.move_new = to_file;
     }
+    placement.move_external = placement.move_external && run->model.folder;
+    return placement;
+}
+
+/* Bytes of new weights that would go into the model. */
+static uint64_t new_bytes(const struct model *model)
+{
+    uint64_t bytes = 0;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->new_initializers.count; i++)
+            if (!graph->new_initializers.items[i]->removed)
+                bytes += graph->new_initializers.items[i]->tensor->proto->raw_data.len;
+    }
+    return bytes;
+}
+
+/* Plans the bytes. Under "auto", new weights that do not fit into the model go beside it. */
+static const char *plan_bytes(struct run *run, struct pieces *pieces, struct pieces *data)
+{
+    struct emit_placement placement = place(run);
+    bool automatic = !run->options.external_data || strcmp(run->options.external_data, "auto") == 0;
+    bool to_file = run->output_path && output_is_file(run->output_path);
+    if (automatic && to_file && !placement.location &&
+        new_bytes(&run->model) + run->model.bytes.size > INT32_MAX) {
+        placement.location = free_data_name(run);
+        placement.move_new = true;
+    }
+    emit_model(&run->model, &placement, pieces, data);
+    return data->list.count ? placement.location : NULL;
+}
+
+static bool write_pieces_to(struct run *run, const struct pieces *pieces, struct output *output)
+{
+    struct sink sink = {.output = output};
+    struct write_result result = {0};
+    output_size(output, pieces->size);
     /* A pipe takes nothing back: everything is computed once before the first byte is sent. */
-    if (sink.output && !output_is_seekable(sink.output)) {
+    if (!output_is_seekable(output)) {
         struct sink nowhere = {0};
-        write_pieces(&run->model, &pieces, &nowhere, run->options.jobs, NULL, NULL, &result);
+        write_pieces(&run->model, pieces, &nowhere, run->options.jobs, NULL, NULL, &result);
         if (result.failures.count)
             return ban_failures(run, &result);
     }
-    write_pieces(&run->model, &pieces, &sink, run->options.jobs, run->options.progress,
+    write_pieces(&run->model, pieces, &sink, run->options.jobs, run->options.progress,
                  run->options.closure, &result);
     return ban_failures(run, &result);
+}
+
+static bool write_to_memory(struct run *run, const struct pieces *pieces)
+{
+    struct sink sink = {0};
+    struct write_result result = {0};
+    free(run->result);
+    run->result = NULL;
+    if (!run->options.dry_run) {
+        run->result = malloc(pieces->size ? pieces->size : 1);
+        if (!run->result)
+            fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu bytes for the result",
+                 (unsigned long long)pieces->size);
+        run->result_size = pieces->size;
+        sink.memory = run->result;
+    }
+    write_pieces(&run->model, pieces, &sink, run->options.jobs, run->options.progress,
+                 run->options.closure, &result);
+    return ban_failures(run, &result);
+}
+
+/* Writes the plan. False: a weight is not finite, what was written is of no use. */
+static bool write_out(struct run *run)
+{
+    struct pieces pieces, data;
+    const char *location = plan_bytes(run, &pieces, &data);
+    census_take(&run->model, pieces.size + data.size, &run->summary.after);
+    if (!run->output_path || run->options.dry_run)
+        return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
+    if (location) {
+        output_open(&run->arena, &run->data_output,
+                    output_beside(&run->arena, run->output_path, location));
+        if (!write_pieces_to(run, &data, &run->data_output))
+            return false;
+    }
+    output_open(&run->arena, &run->output, run->output_path);
+    return write_pieces_to(run, &pieces, &run->output);
 }
 
 /* A model with more bad rewrites than this comes out without any. */
@@ -260,6 +360,7 @@ void run_fuse(struct run *run)
         if (good && write_out(run))
             break;
         output_abandon(&run->output);
+        output_abandon(&run->data_output);
         if (attempt == ATTEMPTS)
             run->options.only = no_passes;
         reload(&run->model);
@@ -270,6 +371,10 @@ void run_fuse(struct run *run)
     run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
     run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
     run->summary.seconds = now() - start;
-    if (run->output_path && !run->options.dry_run)
-        output_commit(&run->output);
+    if (!run->output_path || run->options.dry_run)
+        return;
+    /* The data first: a model never stands without it. */
+    if (run->data_output.temporary)
+        output_commit(&run->data_output);
+    output_commit(&run->output);
 }

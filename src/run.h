@@ -17,8 +17,8 @@ struct run {
     struct model model;
     struct folder folder;
     bool has_folder;
-    struct output output;
-    uint8_t *result; /* malloc, to memory */
+    struct output output, data_output; /* the model and its new data file */
+    uint8_t *result;                   /* malloc, to memory */
     size_t result_size;
     struct plan plan;
     struct map bans; /* kept while the plan is made again */

@@ -48,6 +48,13 @@ static bool read_varint(const uint8_t **at, const uint8_t *end, uint64_t *value)
     return false;
 }
 
+/* A tag has at most 32 bits in 5 bytes, and field numbers begin at 1. */
+static bool read_tag(const uint8_t **at, const uint8_t *end, uint64_t *tag)
+{
+    const uint8_t *start = *at;
+    return read_varint(at, end, tag) && *tag <= UINT32_MAX && *tag >> 3 != 0 && *at - start <= 5;
+}
+
 static size_t write_varint(uint8_t *out, uint64_t value)
 {
     size_t size = 0;
@@ -118,7 +125,7 @@ static const uint8_t *skip_group(const struct scan *scan,
     while (depth) {
         const uint8_t *start = at;
         uint64_t tag, value;
-        if (!read_varint(&at, end, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
+        if (!read_tag(&at, end, &tag))
             bad(scan, start, descriptor, "a group has no end");
         switch (tag & 7) {
         case VARINT:
@@ -237,7 +244,7 @@ static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *de
     while (at < end) {
         const uint8_t *start = at;
         uint64_t tag, value = 0;
-        if (!read_varint(&at, end, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
+        if (!read_tag(&at, end, &tag))
             bad(scan, start, descriptor, "no field starts here");
         const ProtobufCFieldDescriptor *field =
             protobuf_c_message_descriptor_get_field(descriptor, (unsigned)(tag >> 3));

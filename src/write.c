@@ -332,7 +332,8 @@ static void fill_queue(struct writer *writer, const struct pieces *pieces)
         const struct piece *piece = &pieces->list.items[i];
         struct block run = {.pieces = piece};
         for (size_t k = i;
-             k < pieces->list.count && pieces->list.items[k].size < SMALL && run.size < BATCH_BLOCK;
+             k < pieces->list.count && pieces->list.items[k].size < SMALL &&
+             run.size < BATCH_BLOCK && pieces->list.items[k].offset == piece->offset + run.size;
              k++) {
             run.size += pieces->list.items[k].size;
             run.piece_count++;

@@ -1,0 +1,9 @@
+"""python -m onnx_repvgg_fuse: the command, for where scripts are not on PATH."""
+import os
+import sys
+
+from ._library import command_path
+
+if __name__ == "__main__":
+    command = os.fspath(command_path())
+    os.execv(command, [command, *sys.argv[1:]])

@@ -1,0 +1,178 @@
+"""What one run did, as plain frozen dataclasses read from the C library's JSON report."""
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Optional
+
+__all__ = ["Counts", "Fusion", "Op", "Refusal", "Report"]
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation of a model: its type ("Conv") and the name of its node ("" when it has none)."""
+
+    op: str
+    node: str
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """One rewrite: what was replaced by what.
+
+    Costs are per position of the output. `difference` is the largest of the self-check, relative
+    to the largest output, over `channels_checked` output channels; 0 of 0 when it was not run.
+    """
+
+    pass_name: str
+    graph: str
+    node: str
+    output: str
+    source: str
+    replaced: tuple[Op, ...]
+    new: tuple[str, ...]
+    multiply_adds_before: int
+    multiply_adds_after: int
+    parameters_before: int
+    parameters_after: int
+    difference: float
+    channels_checked: int
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A place that looked like a fusion and was left alone, or a rewrite its check dropped.
+
+    `pass_name` and `op` are "" where the library does not tell them.
+    """
+
+    pass_name: str
+    graph: str
+    node: str
+    op: str
+    output: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Counts:
+    """A model in numbers. `multiply_adds` is None where shapes are not known."""
+
+    ops: int
+    by_type: Mapping[str, int]
+    parameters: int
+    multiply_adds: Optional[int]
+    bytes: int
+
+
+def _fusion(raw: Mapping[str, Any]) -> Fusion:
+    names = ("graph", "node", "output", "source", "multiply_adds_before", "multiply_adds_after",
+             "parameters_before", "parameters_after", "difference", "channels_checked")
+    return Fusion(
+        pass_name=raw["pass"],
+        replaced=tuple(Op(op["op"], op["node"]) for op in raw["replaced"]),
+        new=tuple(raw["new"]),
+        **{name: raw[name] for name in names},
+    )
+
+
+def _refusal(raw: Mapping[str, Any]) -> Refusal:
+    names = ("graph", "node", "op", "output", "reason")
+    return Refusal(pass_name=raw.get("pass", ""), **{name: raw.get(name, "") for name in names})
+
+
+def _counts(raw: Mapping[str, Any]) -> Counts:
+    names = ("ops", "by_type", "parameters", "multiply_adds", "bytes")
+    return Counts(**{name: raw[name] for name in names})
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one run did: `print` it for the before and after table.
+
+    `fusions` are the rewrites, `refusals` the places left alone and why, `warnings` the rewrites
+    dropped because their self-check missed the tolerance. `before` and `after` count the model.
+    `table` and `explanation` are the texts of the command and of its --explain.
+    """
+
+    changed: bool
+    fusions: tuple[Fusion, ...]
+    refusals: tuple[Refusal, ...]
+    warnings: tuple[Refusal, ...]
+    before: Counts
+    after: Counts
+    largest_difference: float
+    seconds: float
+    version: str
+    table: str = field(repr=False)
+    explanation: str = field(repr=False)
+    json: str = field(repr=False)
+    """The report as the C library writes it; `docs/report.md` describes the schema."""
+
+    @classmethod
+    def _read(cls, text: str, table: str, explanation: str) -> Report:
+        raw = json.loads(text)
+        return cls(
+            changed=raw["changed"],
+            fusions=tuple(_fusion(f) for f in raw["fusions"]),
+            refusals=tuple(_refusal(r) for r in raw["refusals"]),
+            warnings=tuple(_refusal(w) for w in raw["warnings"]),
+            before=_counts(raw["before"]),
+            after=_counts(raw["after"]),
+            largest_difference=raw["largest_difference"],
+            seconds=raw["seconds"],
+            version=raw["version"],
+            table=table,
+            explanation=explanation,
+            json=text,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON report, parsed."""
+        parsed: dict[str, Any] = json.loads(self.json)
+        return parsed
+
+    def __str__(self) -> str:
+        return self.table.rstrip("\n")
+
+    def _repr_html_(self) -> str:
+        return _page(self)
+
+
+def _number(value: Optional[int]) -> str:
+    return "unknown" if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _row(cells: tuple[str, ...], tag: str = "td") -> str:
+    return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+
+
+def _details(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return ""
+    body = "".join(_row(row) for row in rows)
+    return f"<details><summary>{len(rows)} {title}</summary><table>{_row(head, 'th')}{body}</table></details>"
+
+
+def _page(report: Report) -> str:
+    """For notebooks: the table, and lists of fusions and refusals that open on a click."""
+    before, after = report.before, report.after
+    rows = []
+    for op in sorted(set(before.by_type) | set(after.by_type)):
+        was, now = before.by_type.get(op, 0), after.by_type.get(op, 0)
+        if was != now:
+            rows.append((op, _number(was), _number(now)))
+    for name in ("ops", "parameters", "multiply_adds", "bytes"):
+        rows.append((name.replace("_", "-"), _number(getattr(before, name)), _number(getattr(after, name))))
+    fusions = [(f.output, f.pass_name, " + ".join(op.op for op in f.replaced), " + ".join(f.new), f"{f.difference:.2g}")
+               for f in report.fusions]
+    return (
+        "<div><table>" + _row(("", "before", "after"), "th") + "".join(_row(row) for row in rows) + "</table>"
+        f"<p>largest relative difference of the self-check: {report.largest_difference:.2g}; "
+        f"{report.seconds:.3f} s</p>"
+        + _details("fusions", ("output", "pass", "replaced", "new", "difference"), fusions)
+        + _details("refusals", ("output", "op", "reason"), [(r.output, r.op, r.reason) for r in report.refusals])
+        + _details("warnings", ("output", "reason"), [(w.output, w.reason) for w in report.warnings])
+        + "</div>"
+    )

@@ -1,0 +1,225 @@
+/* bench.c: evaluates values of two models on shared arrays. */
+#include "bench.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "constant.h"
+
+enum { ELEMENTS_MOST = 1 << 26 }; /* of one value: half a GiB */
+
+void bench_init(struct bench *bench, struct arena *keeper, struct arena *scratch)
+{
+    *bench = (struct bench){.keeper = keeper, .scratch = scratch, .pool = {.arena = scratch}};
+}
+
+void bench_reset(struct bench *bench)
+{
+    for (size_t i = 0; i < bench->filled.count; i++)
+        bench->arrays[bench->filled.items[i]] = NULL;
+    bench->filled.count = 0;
+    arena_reset(bench->scratch);
+}
+
+static void put(struct bench *bench, uint32_t number, struct array *array)
+{
+    if (number >= bench->room) {
+        size_t room = bench->room ? bench->room : 1024;
+        while (room <= number)
+            room *= 2;
+        struct array **grown = NEW_ARRAY(bench->keeper, struct array *, room);
+        if (bench->room)
+            memcpy(grown, bench->arrays, bench->room * sizeof(*grown));
+        bench->arrays = grown;
+        bench->room = room;
+    }
+    if (!bench->arrays[number])
+        LIST_PUSH(bench->keeper, &bench->filled, number);
+    bench->arrays[number] = array;
+}
+
+struct array *bench_array(const struct bench *bench, const struct value *value)
+{
+    return value->number && value->number < bench->room ? bench->arrays[value->number] : NULL;
+}
+
+/* Random numbers: splitmix64. */
+static uint64_t random_bits(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+const char *bench_draw(struct bench *bench, const struct value *value, int rank,
+                       const int64_t *dims, uint64_t seed, double amplitude)
+{
+    if (bench_array(bench, value))
+        return NULL;
+    int32_t type = value->type ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    struct array *array;
+    const char *reason =
+        array_make(bench->scratch, &bench->pool, ELEMENTS_MOST, type, rank, dims, &array);
+    if (reason)
+        return reason;
+    uint64_t state = seed + value->number * UINT64_C(0x5851f42d4c957f2d);
+    for (int64_t i = 0; i < array->count; i++) {
+        uint64_t bits = random_bits(&state);
+        if (array_is_real(array))
+            array->reals[i] = ((double)(bits >> 11) * 0x1p-52 - 1) * amplitude;
+        else
+            array->integers[i] = (int64_t)(bits >> 63);
+    }
+    put(bench, value->number, array);
+    return NULL;
+}
+
+/* ---- evaluation ---- */
+
+static const char *load_constant(struct bench *bench, const struct value *value,
+                                 const struct tensor *tensor)
+{
+    struct array *array;
+    const char *reason = array_load(bench->scratch, &bench->pool, tensor, &array);
+    if (!reason)
+        put(bench, value->number, array);
+    return reason;
+}
+
+/* Multiply-adds of a node that was evaluated, roughly. */
+static double products_of(const struct node *node, struct array *const *inputs,
+                          const struct array *out)
+{
+    const struct array *weight = node->input_count > 1 ? inputs[1] : NULL;
+    if (!weight || weight->rank < 2)
+        return 0;
+    switch (node->op) {
+    case OP_Conv:
+        return weight->dims[0]
+                   ? (double)out->count * (double)weight->count / (double)weight->dims[0]
+                   : 0;
+    case OP_ConvTranspose:
+        return weight->dims[0]
+                   ? (double)inputs[0]->count * (double)weight->count / (double)weight->dims[0]
+                   : 0;
+    case OP_Gemm:
+    case OP_MatMul: return (double)out->count * (double)weight->dims[weight->rank - 2];
+    default: return (double)out->count;
+    }
+}
+
+static const char *evaluate_node(struct bench *bench, const struct node *node)
+{
+    struct arena *arena = bench->scratch;
+    struct array **inputs = NEW_ARRAY(arena, struct array *, node->input_count);
+    for (size_t i = 0; i < node->input_count; i++)
+        inputs[i] = node->inputs[i] ? bench_array(bench, node->inputs[i]) : NULL;
+    struct evaluation e = {.arena = arena,
+                           .pool = &bench->pool,
+                           .node = node,
+                           .inputs = inputs,
+                           .limit = ELEMENTS_MOST};
+    const char *reason = eval_arrays(&e);
+    if (reason) {
+        bench->bad = node;
+        return reason;
+    }
+    for (size_t i = 0; i < node->output_count && i < COUNT_OF(e.outputs); i++)
+        if (node->outputs[i] && e.outputs[i])
+            put(bench, node->outputs[i]->number, e.outputs[i]);
+    if (e.outputs[0])
+        bench->products += products_of(node, inputs, e.outputs[0]);
+    return NULL;
+}
+
+struct frame {
+    struct value *value;
+    size_t next; /* input to look at */
+};
+
+/* Depth first with a stack of its own. A value is left once its node has been evaluated. */
+const char *bench_evaluate(struct bench *bench, struct value *value, size_t limit)
+{
+    struct arena *arena = bench->scratch;
+    LIST(struct frame) stack = {NULL, 0, 0};
+    struct frame first = {value, 0};
+    bench->bad = NULL;
+    if (bench_array(bench, value))
+        return NULL;
+    LIST_PUSH(arena, &stack, first);
+    while (stack.count) {
+        struct frame *frame = &stack.items[stack.count - 1];
+        const struct tensor *tensor;
+        struct node *node = frame->value->producer;
+        if (bench_array(bench, frame->value)) {
+            stack.count--;
+            continue;
+        }
+        if (frame->next == 0 && !constant_of(frame->value, &tensor) && tensor_is_readable(tensor)) {
+            const char *reason = load_constant(bench, frame->value, tensor);
+            if (reason)
+                return reason;
+            continue;
+        }
+        if (!node)
+            return arena_format(arena, "it depends on '%s'", frame->value->name);
+        if (frame->next == 0 && limit-- == 0)
+            return "it depends on too many nodes";
+        if (node->op == OP_UNKNOWN || node->body_count) {
+            bench->bad = node;
+            return arena_format(arena, "operator %s is not evaluated",
+                                node->proto->op_type ? node->proto->op_type : "");
+        }
+        if (frame->next < node->input_count) {
+            struct value *input = node->inputs[frame->next++];
+            struct frame inner = {input, 0};
+            if (input && !bench_array(bench, input))
+                LIST_PUSH(arena, &stack, inner);
+            continue;
+        }
+        const char *reason = evaluate_node(bench, node);
+        if (reason)
+            return reason;
+        if (!bench_array(bench, frame->value)) {
+            bench->bad = node;
+            return "an output is not evaluated";
+        }
+    }
+    return NULL;
+}
+
+/* ---- comparison ---- */
+
+struct gap bench_compare(const struct array *left, const struct array *right)
+{
+    struct gap gap = {.same_shape = left->rank == right->rank, .constant = true};
+    for (int i = 0; gap.same_shape && i < left->rank; i++)
+        gap.same_shape = left->dims[i] == right->dims[i];
+    bool real = array_is_real(left);
+    if (!gap.same_shape || real != array_is_real(right)) {
+        gap.same_shape = false;
+        return gap;
+    }
+    for (int64_t i = 0; i < left->count; i++) {
+        double a = real ? left->reals[i] : (double)left->integers[i];
+        double b = real ? right->reals[i] : (double)right->integers[i];
+        double first = real ? left->reals[0] : (double)left->integers[0];
+        double difference = fabs(a - b);
+        if (!isfinite(a) || !isfinite(b)) {
+            bool alike = (isnan(a) && isnan(b)) || a == b;
+            difference = alike ? 0 : (double)INFINITY;
+        } else {
+            gap.largest = fmax(gap.largest, fmax(fabs(a), fabs(b)));
+        }
+        if (a != first)
+            gap.constant = false;
+        if (difference > gap.difference) {
+            gap.difference = difference;
+            gap.at = i;
+            gap.left = a;
+            gap.right = b;
+        }
+    }
+    return gap;
+}

@@ -1,0 +1,7 @@
+#include "command.h"
+int command_info(int count, char **arguments)
+{
+    (void)count;
+    (void)arguments;
+    return TROUBLE;
+}

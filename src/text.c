@@ -1,0 +1,92 @@
+/* text.c: a string that grows, and JSON's escapes. */
+#include "text.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void text_append(struct text *text, const char *bytes, size_t size)
+{
+    if (text->room - text->size <= size) {
+        size_t room = text->room ? text->room * 2 : 4096;
+        while (room - text->size <= size)
+            room *= 2;
+        char *grown = arena_alloc(text->arena, room, 1);
+        if (text->size)
+            memcpy(grown, text->bytes, text->size);
+        text->bytes = grown;
+        text->room = room;
+    }
+    if (size)
+        memcpy(text->bytes + text->size, bytes, size);
+    text->size += size;
+    text->bytes[text->size] = 0;
+}
+
+void text_print(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const char *piece = arena_vformat(text->arena, format, arguments);
+    va_end(arguments);
+    text_append(text, piece, strlen(piece));
+}
+
+size_t utf8_length(const unsigned char *s, size_t size)
+{
+    static const struct {
+        unsigned char mask, lead;
+        uint32_t least;
+    } forms[] = {{0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+    if (size == 0)
+        return 0;
+    if (s[0] < 0x80)
+        return 1;
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        if ((s[0] & forms[i].mask) != forms[i].lead)
+            continue;
+        if (size < i + 2)
+            return 0;
+        uint32_t code = s[0] & (unsigned char)~forms[i].mask;
+        for (size_t k = 1; k <= i + 1; k++) {
+            if ((s[k] & 0xc0) != 0x80)
+                return 0;
+            code = code << 6 | (s[k] & 0x3f);
+        }
+        bool surrogate = code >= 0xd800 && code < 0xe000;
+        return code >= forms[i].least && code < 0x110000 && !surrogate ? i + 2 : 0;
+    }
+    return 0;
+}
+
+void text_json_bytes(struct text *text, const void *bytes, size_t size)
+{
+    const unsigned char *s = bytes;
+    char escape[8];
+    text_append(text, "\"", 1);
+    for (size_t at = 0; at < size;) {
+        size_t length = utf8_length(s + at, size - at);
+        if (length == 0) {
+            text_append(text, "\\ufffd", 6);
+            length = 1;
+        } else if (s[at] == '"' || s[at] == '\\' || s[at] < 0x20 || s[at] == 0x7f) {
+            bool plain = s[at] == '"' || s[at] == '\\';
+            int written = snprintf(escape, sizeof(escape), plain ? "\\%c" : "\\u%04x", s[at]);
+            text_append(text, escape, (size_t)written);
+        } else {
+            text_append(text, (const char *)s + at, length);
+        }
+        at += length;
+    }
+    text_append(text, "\"", 1);
+}
+
+void text_json(struct text *text, const char *string)
+{
+    text_json_bytes(text, string, string ? strlen(string) : 0);
+}
+
+void text_json_number(struct text *text, double number)
+{
+    text_print(text, isfinite(number) ? "%.17g" : "null", number);
+}

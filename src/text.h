@@ -1,0 +1,28 @@
+/* text.h: a string that grows, in an arena, and strings as JSON wants them. */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include "base.h"
+
+/* {.arena = ...} is an empty text. `bytes` is NUL-terminated once something was added, else NULL. */
+struct text {
+    struct arena *arena;
+    char *bytes;
+    size_t size, room;
+};
+
+/* Bytes as they are. */
+void text_append(struct text *text, const char *bytes, size_t size);
+void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A quoted JSON string; NULL is "". Names are whatever bytes a file holds: what is no UTF-8 becomes
+ * U+FFFD. */
+void text_json(struct text *text, const char *string);
+void text_json_bytes(struct text *text, const void *bytes, size_t size);
+/* A JSON number that reads back exactly; null when it is not finite. */
+void text_json_number(struct text *text, double number);
+
+/* Length of the well-formed UTF-8 character at the start of `size` bytes, or 0. */
+size_t utf8_length(const unsigned char *bytes, size_t size);
+
+#endif
