@@ -6,11 +6,14 @@ Everything is streamed: a tensor's numbers are drawn when they are written, in p
 the same version of numpy always writes the same bytes. The protobuf encoding is made here, as
 protobuf's own library stops at 2 GiB.
 
+Prints the number of ops.
+
 usage: models.py KIND -o FILE [options]; models.py KIND --help
 needs: numpy
 """
 import argparse
 import functools
+import mmap
 import pathlib
 import struct
 import sys
@@ -402,6 +405,54 @@ def nested(depth, seed=0):
     return m
 
 
+def count_ops(path):
+    """Nodes of a model, subgraphs included, Constant left out. Reads the nodes only."""
+    def fields(start, end):
+        at = start
+        while at < end:
+            key = shift = 0
+            while True:
+                b = data[at]
+                at += 1
+                key |= (b & 0x7F) << shift
+                shift += 7
+                if b < 0x80:
+                    break
+            if key & 7 == 2:
+                length = shift = 0
+                while True:
+                    b = data[at]
+                    at += 1
+                    length |= (b & 0x7F) << shift
+                    shift += 7
+                    if b < 0x80:
+                        break
+                yield key >> 3, at, at + length
+                at += length
+            elif key & 7 == 0:
+                while data[at] >= 0x80:
+                    at += 1
+                at += 1
+            else:
+                at += 4 if key & 7 == 5 else 8
+
+    def in_graph(start, end):
+        return sum(in_node(s, e) for number, s, e in fields(start, end) if number == 1)
+
+    def in_node(start, end):
+        total = 1
+        for number, s, e in fields(start, end):
+            if number == 4 and data[s:e] == b"Constant":
+                total -= 1
+            elif number == 5:  # an attribute; 6 and 11 are graphs
+                total += sum(in_graph(s2, e2) for n, s2, e2 in fields(s, e) if n in (6, 11))
+        return total
+
+    sys.setrecursionlimit(100000)
+    with open(path, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return sum(in_graph(s, e) for number, s, e in fields(0, len(data)) if number == 7)
+
+
 def bytes_of(value):
     """'20M', '8G', '1000': a number of bytes; K, M and G are powers of 1000."""
     scale = {"K": 10 ** 3, "M": 10 ** 6, "G": 10 ** 9}.get(value[-1:].upper(), 1)
@@ -443,8 +494,13 @@ def main():
     k.add_argument("--shape", choices=["chain", "tree", "sum"], default="chain")
     k = kind("nested", "Ifs in Ifs")
     k.add_argument("--depth", type=int, default=10)
+    k = kinds.add_parser("ops", help="count the ops of a model instead of writing one")
+    k.add_argument("model")
     a = p.parse_args()
 
+    if a.kind == "ops":
+        print(count_ops(a.model))
+        return
     if a.kind == "repvgg":
         more = {"groups": a.groups, "seed": a.seed, "deploy": a.deploy}
         m = repvgg_of(a.bytes, **more) if a.bytes else repvgg(a.widths, a.depths, **more)

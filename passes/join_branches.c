@@ -532,6 +532,26 @@ static bool fold_source(struct tree *tree, struct value *source, struct made *ma
     return false;
 }
 
+/* What there is to say of one leaf that did not fold, or NULL. */
+static const char *explain_leaf(const struct tree *tree, const struct leaf *leaf)
+{
+    struct arena *arena = tree->plan->model->arena;
+    const struct trace *trace = leaf->trace;
+    const char *name = leaf->value->name;
+    if (trace->reason && trace->node)
+        return arena_format(arena, "branch '%s' at %s: %s", name,
+                            trace->node->proto->op_type ? trace->node->proto->op_type : "",
+                            trace->reason);
+    if (trace->count > 1 && leaf->value->is_output)
+        return arena_format(arena, "branch '%s' is a graph output and stays", name);
+    if (trace->count > 1 && value_use_count(leaf->value) > 1)
+        return arena_format(arena, "branch '%s' is read by other ops as well and stays", name);
+    if (!tree->reason)
+        return arena_format(arena, "branch '%s' comes from '%s'", name,
+                            trace->entries[trace->count - 1].source->name);
+    return NULL;
+}
+
 /* Why the leaves did not fold, one clause a leaf. */
 static const char *explain(const struct tree *tree)
 {
@@ -540,13 +560,10 @@ static const char *explain(const struct tree *tree)
     size_t shown = 0;
     for (size_t i = 0; i < tree->leaves.count && shown < 6; i++) {
         const struct leaf *leaf = &tree->leaves.items[i];
-        if (leaf->taken || !leaf->trace->reason || !leaf->trace->node)
-            continue;
-        const struct node *node = leaf->trace->node;
-        text = arena_format(
-            arena, "%s; branch '%s'%s%s: %s", text, leaf->value->name, node ? " at " : "",
-            node && node->proto->op_type ? node->proto->op_type : "", leaf->trace->reason);
-        shown++;
+        const char *clause = leaf->taken ? NULL : explain_leaf(tree, leaf);
+        if (clause)
+            text = arena_format(arena, "%s; %s", text, clause);
+        shown += clause != NULL;
     }
     return text;
 }

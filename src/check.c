@@ -12,9 +12,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { SAMPLE = 8 };              /* channels of a sample */
-enum { WORK_OF_ALL = 2000000 };   /* products up to which all channels are evaluated */
-enum { ELEMENTS_MOST = 1 << 26 }; /* of one intermediate result: half a GiB */
+enum { SAMPLE = 8, SAMPLE_LEAST = 3 }; /* channels of a sample: fewer where each is much work */
+enum { WORK_OF_ALL = 2000000 };        /* products up to which all channels are evaluated */
+enum { ELEMENTS_MOST = 1 << 26 };      /* of one intermediate result: half a GiB */
 
 enum wanted { WANTED_NOT, WANTED_SAMPLE, WANTED_ALL };
 
@@ -645,14 +645,14 @@ static double work(const struct side *side)
     return products;
 }
 
-static void draw_sample(struct trial *trial)
+static void draw_sample(struct trial *trial, int64_t wanted)
 {
     uint64_t state = trial->check->seed ^ 0x5bd1e9955bd1e995u;
     int64_t channels = trial->check->channels;
     trial->sample[0] = 0;
     trial->sample[1] = channels - 1;
     trial->sample_count = 2;
-    while (trial->sample_count < SAMPLE) { /* channels > SAMPLE: there are enough */
+    while (trial->sample_count < wanted) { /* fewer than there are */
         int64_t drawn = (int64_t)(random_bits(&state) % (uint64_t)channels);
         int64_t place = trial->sample_count;
         bool is_new = true;
@@ -709,9 +709,11 @@ const char *check_region(struct arena *arena, const struct check_case *check,
         reason = list_items(&new, check->target);
     if (reason)
         return reason;
-    trial.samples = check->channels > SAMPLE && work(&file) + work(&new) > WORK_OF_ALL;
+    double all = work(&file) + work(&new);
+    double wanted = fmax(SAMPLE_LEAST, fmin(SAMPLE, WORK_OF_ALL * (double)check->channels / all));
+    trial.samples = all > WORK_OF_ALL && (double)check->channels > wanted;
     if (trial.samples)
-        draw_sample(&trial);
+        draw_sample(&trial, (int64_t)wanted);
     reason = evaluate_side(&file, &expected);
     if (!reason && check->shift)
         add_shift(&trial, expected);

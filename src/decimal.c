@@ -62,8 +62,8 @@ static size_t by_library(char *out, double value, int least, int most, bool sing
     char text[64], digits[20];
     for (int count = least;; count++) {
         snprintf(text, sizeof(text), "%.*e", count - 1, fabs(value));
-        bool same = single ? strtof(text, NULL) == (float)fabs(value)
-                           : strtod(text, NULL) == fabs(value);
+        bool same =
+            single ? strtof(text, NULL) == (float)fabs(value) : strtod(text, NULL) == fabs(value);
         if (!same && count < most)
             continue;
         int found = 0;

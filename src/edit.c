@@ -153,6 +153,13 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     return node;
 }
 
+void edit_take_attributes(struct node *node, const struct node *from)
+{
+    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
+    proto->n_attribute = from->proto->n_attribute;
+    proto->attribute = from->proto->attribute;
+}
+
 /* The message of a constant. Its numbers are found again by emit.c through `tensor`. */
 static Onnx__TensorProto *tensor_proto(struct arena *arena, struct tensor *tensor)
 {

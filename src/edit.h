@@ -39,6 +39,9 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
                        size_t input_count, struct value *output,
                        const struct edit_attribute *attributes, size_t attribute_count);
 
+/* The new node has the attributes of another one, as they are. */
+void edit_take_attributes(struct node *node, const struct node *from);
+
 /* The node is gone, and with it its readings. Its outputs must have no reader left. */
 void edit_remove(struct node *node);
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static bool is_dash(const char *path)
@@ -259,6 +260,24 @@ bool output_is_file(const char *path)
     return !is_dash(path) && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
 }
 
+/* Opens a file of a name that nobody has, beside the target: mkstemp would give it permissions that
+ * only the process-wide umask could tell how to widen. NULL: errno says why. */
+static char *make_temporary(struct arena *arena, const char *target, int *descriptor)
+{
+    for (unsigned tries = 0; tries < 1000; tries++) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        unsigned long mark = (unsigned long)now.tv_nsec * 1000 + tries;
+        char *path = arena_format(arena, "%s.%lx-%lx.tmp", target, (unsigned long)getpid(), mark);
+        *descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (*descriptor >= 0)
+            return path;
+        if (errno != EEXIST)
+            return NULL;
+    }
+    return NULL;
+}
+
 void output_open(struct arena *arena, struct output *output, const char *path)
 {
     *output = (struct output){.landing = arena->landing, .path = path, .descriptor = -1};
@@ -280,21 +299,12 @@ void output_open(struct arena *arena, struct output *output, const char *path)
     }
     char resolved[PATH_MAX];
     output->target = arena_copy(arena, exists && realpath(path, resolved) ? resolved : path);
-    char *temporary = arena_format(arena, "%s.XXXXXX.tmp", output->target);
-    output->descriptor = mkostemps(temporary, 4, O_CLOEXEC);
-    if (output->descriptor < 0)
+    output->temporary = make_temporary(arena, output->target, &output->descriptor);
+    if (!output->temporary)
         fail(output->landing, ONNX_FUSE_IO, "%s: cannot make a temporary file beside it: %s", path,
              strerror(errno));
-    output->temporary = temporary;
-    mode_t mode;
-    if (exists) {
-        mode = status.st_mode & 07777;
-    } else {
-        mode_t mask = umask(0);
-        umask(mask);
-        mode = 0666 & ~mask;
-    }
-    if (fchmod(output->descriptor, mode) != 0)
+    /* A new file has what the umask leaves of 0666; one that is replaced keeps what it had. */
+    if (exists && fchmod(output->descriptor, status.st_mode & 07777) != 0)
         fail(output->landing, ONNX_FUSE_IO, "%s: cannot set its permissions: %s", path,
              strerror(errno));
 }

@@ -500,9 +500,7 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
         edit_node(node->graph, l.at, "ConvTranspose", node->proto->name ? node->proto->name : "",
                   node, parts, bias ? 3 : 2, target, NULL, 0);
     /* Its geometry does not change: the attributes are the old node's own. */
-    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)made->proto;
-    proto->n_attribute = node->proto->n_attribute;
-    proto->attribute = node->proto->attribute;
+    edit_take_attributes(made, node);
     remove_replaced(region);
     LIST_PUSH(arena, &fusion->made, (const struct node *)made);
     fusion->node = made;

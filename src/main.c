@@ -289,7 +289,8 @@ static int run(const struct command *command)
                 strerror(errno));
         return TROUBLE;
     }
-    const char *output = command->output ? command->output : "/dev/null";
+    /* A dry run without OUT is planned as if it went in place. */
+    const char *output = command->output ? command->output : command->input;
     enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
     clear_progress(&progress);
     int result = DONE;

@@ -660,7 +660,7 @@ static uint32_t call_signature(struct numbering *numbering, const struct node *n
     if (!function->signature) {
         numbering->calls++;
         function->open = true;
-        number_graph(numbering, function->graph, 0x10000); /* apart from bodies of the main graph */
+        number_graph(numbering, function->graph, NUMBER_FUNCTION_LEVEL);
         function->signature = number_signature(numbering, function->graph);
         function->open = false;
         numbering->calls--;

@@ -16,6 +16,9 @@
 
 struct number_entry;
 
+/* The level of functions, apart from the bodies of the main graph. */
+enum { NUMBER_FUNCTION_LEVEL = 0x10000 };
+
 struct numbering {
     struct arena *arena;
     struct model *models[2];

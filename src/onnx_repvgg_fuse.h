@@ -104,6 +104,65 @@ ONNX_FUSE_API const char *onnx_fuse_report_json(const struct onnx_fuse_report *r
 ONNX_FUSE_API const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report);
 ONNX_FUSE_API const char *onnx_fuse_report_table(const struct onnx_fuse_report *report);
 
+/* ---- comparing two models ---- */
+
+/* Numbers are stable, and what the commands exit with. */
+enum onnx_fuse_verdict {
+    ONNX_FUSE_SAME = 0,
+    ONNX_FUSE_DIFFERENT = 1,
+    ONNX_FUSE_UNDECIDED = 2 /* verify: an operator that is not evaluated; or the run failed */
+};
+
+struct onnx_fuse_diff_options {
+    size_t struct_size;        /* set by onnx_fuse_diff_options_init */
+    double rtol, atol;         /* numbers of weights a and b are the same when
+                                  |a - b| <= atol + rtol * |a|; 0, 0 */
+    const char *const *ignore; /* kinds of change not to count, NULL-terminated; NULL: none */
+    bool strict;               /* count what does not change what the model computes as well */
+    bool colour;               /* escape codes of a terminal in the text */
+    bool (*progress)(void *closure, const char *step, double fraction); /* as for fusing */
+    void *closure;
+};
+
+struct onnx_fuse_verify_options {
+    size_t struct_size; /* set by onnx_fuse_verify_options_init */
+    double rtol;        /* largest difference, relative to the largest element; 0: by type */
+    int trials;         /* random inputs for each part that differs; 2 */
+    uint64_t seed;
+    bool (*progress)(void *closure, const char *step, double fraction);
+    void *closure;
+};
+
+/* What a comparison found. Opaque; owned by the caller, freed by onnx_fuse_comparison_free. */
+struct onnx_fuse_comparison;
+
+ONNX_FUSE_API void onnx_fuse_diff_options_init(struct onnx_fuse_diff_options *options);
+ONNX_FUSE_API void onnx_fuse_verify_options_init(struct onnx_fuse_verify_options *options);
+
+/* What changed from the model at path `a` to the one at `b`; one of the two may be "-". options:
+ * NULL for the defaults. *comparison is set on failure too, unless memory is out, and then holds
+ * only the error. */
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_diff(const char *a, const char *b,
+                                                   const struct onnx_fuse_diff_options *options,
+                                                   struct onnx_fuse_comparison **comparison);
+
+/* Whether the two models compute the same, decided by structure and by evaluating what differs on
+ * random input. Inputs and outputs are paired by name. */
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_verify(const char *a, const char *b,
+                                                     const struct onnx_fuse_verify_options *options,
+                                                     struct onnx_fuse_comparison **comparison);
+
+ONNX_FUSE_API void onnx_fuse_comparison_free(struct onnx_fuse_comparison *comparison);
+ONNX_FUSE_API enum onnx_fuse_verdict
+onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison);
+/* The error of a failed comparison, "" after a good one. Borrowed. */
+ONNX_FUSE_API const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *comparison);
+/* The result as "text" or "json"; of a diff also as "github" or "sarif". Made when it is asked for
+ * the first time, so no two threads may ask at once. Borrowed from the comparison. NULL: there is no
+ * such format, or no memory. */
+ONNX_FUSE_API const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
+                                                      const char *format);
+
 /* Name and one-line purpose of pass number `index`, in the order they run; NULL past the last. */
 ONNX_FUSE_API const char *onnx_fuse_pass_name(size_t index);
 ONNX_FUSE_API const char *onnx_fuse_pass_purpose(size_t index);

@@ -118,7 +118,7 @@ static int by_place(const void *a, const void *b)
     return (x->position > y->position) - (x->position < y->position);
 }
 
-static const struct node **sorted_replaced(const struct plan *plan, const struct fusion *fusion)
+const struct node **fusion_replaced(const struct plan *plan, const struct fusion *fusion)
 {
     size_t count = fusion->replaced.count;
     const struct node **nodes = NEW_ARRAY(plan->model->arena, const struct node *, count + 1);
@@ -136,7 +136,7 @@ static void json_number(struct text *text, double number, bool known)
     text_json_number(text, known ? number : NAN);
 }
 
-static void json_census(struct text *text, const char *name, const struct census *census)
+void report_json_census(struct text *text, const char *name, const struct census *census)
 {
     text_print(text, "  \"%s\": {\"ops\": %zu, \"by_type\": {", name, census->ops);
     for (size_t i = 0; i < census->type_count; i++) {
@@ -152,10 +152,10 @@ static void json_census(struct text *text, const char *name, const struct census
     text_print(text, ", \"bytes\": %" PRIu64 "}", census->bytes);
 }
 
-static void json_fusion(struct text *text, const struct plan *plan, const struct fusion *fusion)
+void report_json_fusion(struct text *text, const struct plan *plan, const struct fusion *fusion)
 {
-    const struct node **replaced = sorted_replaced(plan, fusion);
-    text_print(text, "\n    {\"pass\": \"%s\", \"graph\": ", fusion->pass);
+    const struct node **replaced = fusion_replaced(plan, fusion);
+    text_print(text, "\"pass\": \"%s\", \"graph\": ", fusion->pass);
     text_json(text, fusion->graph->name);
     text_print(text, ", \"node\": ");
     text_json(text, name_of(fusion->node));
@@ -186,7 +186,7 @@ static void json_fusion(struct text *text, const struct plan *plan, const struct
     json_number(text, fusion->parameters_after, true);
     text_print(text, ", \"difference\": ");
     json_number(text, fusion->difference, fusion->difference >= 0);
-    text_print(text, ", \"channels_checked\": %" PRId64 "}", fusion->channels_checked);
+    text_print(text, ", \"channels_checked\": %" PRId64, fusion->channels_checked);
 }
 
 static void json_refusal(struct text *text, const struct refusal *refusal)
@@ -219,8 +219,9 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
                summary->changed ? "true" : "false");
     for (size_t i = 0; i < plan->fusions.count; i++)
         if (fusion_is_live(plan->fusions.items[i])) {
-            text_print(&text, "%s", first ? "" : ",");
-            json_fusion(&text, plan, plan->fusions.items[i]);
+            text_print(&text, "%s\n    {", first ? "" : ",");
+            report_json_fusion(&text, plan, plan->fusions.items[i]);
+            text_print(&text, "}");
             first = false;
         }
     text_print(&text, "%s],\n  \"refusals\": [", first ? "" : "\n  ");
@@ -234,9 +235,9 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
         json_refusal(&text, plan->warnings.items[i]);
     }
     text_print(&text, "%s],\n", plan->warnings.count ? "\n  " : "");
-    json_census(&text, "before", &summary->before);
+    report_json_census(&text, "before", &summary->before);
     text_print(&text, ",\n");
-    json_census(&text, "after", &summary->after);
+    report_json_census(&text, "after", &summary->after);
     double largest = largest_difference(plan);
     text_print(&text, ",\n  \"largest_difference\": ");
     json_number(&text, largest, largest >= 0);
@@ -246,10 +247,9 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
 
 /* ---- lines ---- */
 
-/* "3 Conv, 3 BatchNormalization, 2 Add", in the file's order */
-static void print_ops(struct text *text, const struct plan *plan, const struct fusion *fusion)
+void report_ops(struct text *text, const struct plan *plan, const struct fusion *fusion)
 {
-    const struct node **nodes = sorted_replaced(plan, fusion);
+    const struct node **nodes = fusion_replaced(plan, fusion);
     struct map seen = {0};
     LIST(struct census_entry *) entries = {0};
     for (size_t i = 0; i < fusion->replaced.count; i++) {
@@ -290,7 +290,7 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         if (strcmp(fusion->graph->name, "main") != 0)
             text_print(&text, " in %s", fusion->graph->name);
         text_print(&text, ": ");
-        print_ops(&text, plan, fusion);
+        report_ops(&text, plan, fusion);
         text_print(&text, " -> %s", fusion->node ? "" : "a stored constant");
         for (size_t k = 0; k < fusion->made.count; k++)
             text_print(&text, "%s%s", k ? ", " : "", type_of(fusion->made.items[k]));
@@ -325,8 +325,7 @@ static size_t count_of(const struct census *census, const char *type)
     return 0;
 }
 
-/* 12345678 as "12 345 678". */
-static const char *grouped(struct arena *arena, double number)
+const char *report_grouped(struct arena *arena, double number)
 {
     if (number < 0)
         return "unknown";
@@ -343,8 +342,8 @@ static const char *grouped(struct arena *arena, double number)
 
 static void row(struct text *text, const char *label, double before, double after)
 {
-    text_print(text, "%-20s %15s -> %15s\n", label, grouped(text->arena, before),
-               grouped(text->arena, after));
+    text_print(text, "%-20s %15s -> %15s\n", label, report_grouped(text->arena, before),
+               report_grouped(text->arena, after));
 }
 
 const char *report_table(const struct plan *plan, const struct summary *summary)

@@ -3,6 +3,7 @@
 #define REPORT_H
 
 #include "plan.h"
+#include "text.h"
 
 /* What a model weighs, before or after. */
 struct census {
@@ -33,5 +34,18 @@ const char *report_table(const struct plan *plan, const struct summary *summary)
 
 /* True for a rewrite that is still in force. */
 bool fusion_is_live(const struct fusion *fusion);
+
+/* ---- parts, for others who tell of a plan ---- */
+
+/* What a rewrite replaced, in the file's order, whatever order the walk found it in. */
+const struct node **fusion_replaced(const struct plan *plan, const struct fusion *fusion);
+/* The fields of a rewrite, without the braces around them. */
+void report_json_fusion(struct text *text, const struct plan *plan, const struct fusion *fusion);
+/* "name": {...} */
+void report_json_census(struct text *text, const char *name, const struct census *census);
+/* "3 Conv, 3 BatchNormalization, 2 Add", in the file's order */
+void report_ops(struct text *text, const struct plan *plan, const struct fusion *fusion);
+/* 12345678 as "12 345 678"; negative: "unknown" */
+const char *report_grouped(struct arena *arena, double number);
 
 #endif

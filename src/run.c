@@ -263,6 +263,21 @@ static struct emit_placement place(struct run *run)
     return placement;
 }
 
+/* Bytes of initializers in force that lie outside the model. */
+static uint64_t external_bytes(const struct model *model)
+{
+    uint64_t bytes = 0;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->initializers.count; i++) {
+            const struct value *value = graph->initializers.items[i];
+            if (!value->removed && value->tensor && value->tensor->external)
+                bytes += value->tensor->external->size;
+        }
+    }
+    return bytes;
+}
+
 /* Bytes of new weights that would go into the model. */
 static uint64_t new_bytes(const struct model *model)
 {
@@ -287,6 +302,7 @@ static const char *plan_bytes(struct run *run, struct pieces *pieces, struct pie
         placement.location = free_data_name(run);
         placement.move_new = true;
     }
+    run->moved = placement.move_external || placement.move_inline;
     emit_model(&run->model, &placement, pieces, data);
     return data->list.count ? placement.location : NULL;
 }
@@ -332,7 +348,9 @@ static bool write_out(struct run *run)
 {
     struct pieces pieces, data;
     const char *location = plan_bytes(run, &pieces, &data);
-    census_take(&run->model, pieces.size + data.size, &run->summary.after);
+    census_take(&run->model,
+                pieces.size + data.size + (run->moved ? 0 : external_bytes(&run->model)),
+                &run->summary.after);
     if (!run->output_path || run->options.dry_run)
         return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
     if (location) {
@@ -353,7 +371,8 @@ void run_fuse(struct run *run)
 {
     double start = now();
     run_load(run);
-    census_take(&run->model, run->model.bytes.size, &run->summary.before);
+    census_take(&run->model, run->model.bytes.size + external_bytes(&run->model),
+                &run->summary.before);
     for (int attempt = 0;; attempt++) {
         make_plan(run);
         bool good = run->options.no_check || check_all(run);
@@ -367,7 +386,7 @@ void run_fuse(struct run *run)
     }
     run->plan.warnings.items = run->warnings.items;
     run->plan.warnings.count = run->warnings.count;
-    run->summary.changed = is_changed(&run->model);
+    run->summary.changed = run->moved || is_changed(&run->model);
     run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
     run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
     run->summary.seconds = now() - start;

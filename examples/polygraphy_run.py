@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+"""Before and after under polygraphy, which compares runtimes and models.
+
+usage: polygraphy_run.py IN OUT
+
+On the command line it is:
+
+    onnx-repvgg-fuse model.onnx fused.onnx
+    polygraphy run model.onnx --onnxrt --save-inputs inputs.json --save-outputs outputs.json
+    polygraphy run fused.onnx --onnxrt --load-inputs inputs.json --load-outputs outputs.json
+"""
+import sys
+
+from polygraphy.backend.onnxrt import OnnxrtRunner, SessionFromOnnx
+from polygraphy.comparator import Comparator, CompareFunc
+
+import onnx_repvgg_fuse
+from onnx_repvgg_fuse import testing
+
+
+def main(source, target):
+    onnx_repvgg_fuse.fuse(source, target)
+    runners = [OnnxrtRunner(SessionFromOnnx(str(path)), name=name)
+               for path, name in ((source, "before"), (target, "after"))]
+    results = Comparator.run(runners, data_loader=[testing.generate_inputs(source)])
+    agree = Comparator.compare_accuracy(results, compare_func=CompareFunc.simple(rtol=1e-4, atol=1e-4))
+    print("before and after agree" if agree else "before and after DIFFER")
+    return bool(agree)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
+    sys.exit(not main(*sys.argv[1:]))

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""The whole story in two minutes: export, fuse, verify, time both, picture.
+
+usage: tour.py [--from FILE] [FOLDER]
+
+Without --from, torch exports an unfused RepVGG. FOLDER (default: tour) receives the models and
+report.html, the picture of what was fused.
+"""
+import argparse
+import os
+import pathlib
+import time
+
+import onnxruntime
+
+import onnx_repvgg_fuse
+from onnx_repvgg_fuse import testing
+
+
+def best_time(path, inputs, runs=20):
+    """Seconds of the fastest of some runs under ONNX Runtime with all its own optimisations."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = min(4, os.cpu_count() or 1)
+    session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    session.run(None, inputs)
+    best = float("inf")
+    for _ in range(runs):
+        start = time.perf_counter()
+        session.run(None, inputs)
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description="export, fuse, verify, time both, picture")
+    parser.add_argument("--from", dest="exported", metavar="FILE", help="an exported model to start from")
+    parser.add_argument("folder", nargs="?", default="tour", type=pathlib.Path)
+    options = parser.parse_args(arguments)
+    options.folder.mkdir(parents=True, exist_ok=True)
+
+    # 1. Export, branches and BatchNormalization as they were trained.
+    if options.exported:
+        model = pathlib.Path(options.exported)
+    else:
+        import torch_export
+
+        model = torch_export.export(options.folder / "model.onnx", dynamo=False)
+
+    # 2. Fuse.
+    result = onnx_repvgg_fuse.fuse(model, options.folder / "fused.onnx")
+    print(result.report)
+
+    # 3. Verify: both models on the same random inputs.
+    inputs = testing.generate_inputs(model, dims={"batch": 1}, size=64)
+    comparison = testing.compare(model, result.model, inputs)
+    print(comparison)
+    assert comparison, "the fused model does not compute the same"
+
+    # 4. Time both.
+    before, after = best_time(model, inputs), best_time(result.model, inputs)
+    print(f"time under ONNX Runtime: {1e3 * before:.2f} ms -> {1e3 * after:.2f} ms ({before / after:.2f} times as fast)")
+
+    # 5. Picture. In a notebook, `result` as the last line of a cell shows the same.
+    picture = options.folder / "report.html"
+    picture.write_text(f"<!doctype html><meta charset=utf-8><title>{result.model.name}</title>{result._repr_html_()}\n")
+    print(f"picture: {picture}")
+    return result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+/* verify_internal.h: what verify.c and verify_region.c share. */
+#ifndef VERIFY_INTERNAL_H
+#define VERIFY_INTERNAL_H
+
+#include "bench.h"
+#include "verify.h"
+
+/* Values of the first model that hold one number, in the order they were numbered. */
+struct same {
+    struct value *value;
+    struct same *next;
+};
+
+/* Notes on a number, each valid while its stamp is the current one. */
+struct mark {
+    uint32_t walked, queued; /* stamps: by collect, by the search */
+    int64_t span, scale;     /* input extent that reaches every tap on the way, and its stride */
+};
+
+struct verify {
+    struct arena *arena;
+    struct arena *cones; /* scratch, emptied for each value */
+    const struct verify_options *options;
+    struct verify_result *result;
+    struct numbering numbering;
+    struct same **left; /* values of the first model by number */
+    struct mark *marks; /* by number */
+    size_t room;        /* of both */
+    uint32_t walk;      /* stamp of `walked` */
+    double visits;      /* nodes walked in all cones so far */
+
+    struct bench bench; /* where the first model is searched */
+    struct {
+        struct value **items;
+        size_t count, room;
+    } found;             /* values of the first model whose readers are searched */
+    size_t searched;     /* of `found`: done */
+    size_t budget;       /* nodes the search may still evaluate */
+    uint32_t search;     /* stamp of `queued` */
+    int failures;        /* values in a row for which nothing was found */
+    struct bench check;  /* where pairs are tried again */
+    bool differs;        /* outputs that should be equal are not */
+    const char *blocker; /* why the first value that could not be evaluated could not */
+};
+
+/* What lies between a value of the second model and the values before it that are equal. */
+struct cone {
+    struct arena *arena;
+    LIST(struct value *) sources;
+    LIST(const struct node *) nodes;
+    LIST(uint32_t) opened; /* numbers of equal values that are computed instead of drawn */
+    bool opens_all;        /* down to the graph's inputs */
+    bool saturates;        /* an operator that hides differences for some inputs */
+    int32_t type;          /* the coarsest float type of its constants and sources, or 0 */
+    enum { LAYOUT_NONE, LAYOUT_IMAGE, LAYOUT_ROWS } layout;
+    int64_t span; /* input extent that reaches every tap, per axis */
+};
+
+/* The value of the first model that holds a number and can be seen from the graph, or NULL. */
+struct value *verify_left(const struct verify *verify, uint32_t number, const struct graph *graph);
+void verify_add_left(struct verify *verify, struct value *value);
+
+double verify_tolerance(const struct verify *verify, int32_t type);
+
+/* Looks for a value of graph `left` that equals `right`. `hint`: where to look first, or NULL.
+ * True: found, and `right` has its number now. */
+bool verify_prove(struct verify *verify, struct graph *left, struct value *right,
+                  struct value *hint);
+
+/* Evaluates two values that should be equal. Returns NULL, the gap and the tolerance, or the reason
+ * why it cannot. */
+const char *verify_measure(struct verify *verify, struct graph *graph, struct value *left,
+                           struct value *right, struct gap *gap, double *tolerance);
+
+#endif
