@@ -199,6 +199,8 @@ static int open_below(int folder, const char *location, const char **reason)
     }
 }
 
+enum { KEPT_DESCRIPTORS = 128 };
+
 const char *folder_map(struct arena *arena, struct folder *folder, const char *location,
                        struct external_file **result)
 {
@@ -230,6 +232,13 @@ const char *folder_map(struct arena *arena, struct folder *folder, const char *l
     if (reason) {
         close(descriptor);
         return reason;
+    }
+    /* A mapping needs no descriptor; copies in the kernel do, but a process may not have many. */
+    if (folder->kept == KEPT_DESCRIPTORS) {
+        close(descriptor);
+        descriptor = -1;
+    } else {
+        folder->kept++;
     }
     file->mapping = (struct mapping){.data = address,
                                      .size = (size_t)status.st_size,
@@ -346,7 +355,7 @@ int output_put(struct output *output, uint64_t offset, const void *data, size_t 
 int output_copy(struct output *output, uint64_t offset, const struct mapping *from,
                 const uint8_t *data, size_t size)
 {
-    if (output->temporary && from->address && size >= 64 * 1024) {
+    if (output->temporary && from->address && from->descriptor >= 0 && size >= 64 * 1024) {
         off_t in = (off_t)(data - from->data), out = (off_t)offset;
         while (size) {
             ssize_t done =

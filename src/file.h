@@ -37,6 +37,7 @@ struct folder {
     const char *path;
     int descriptor;
     struct external_file *files;
+    int kept; /* descriptors of files that stay open */
 };
 
 /* The folder a model lies in ("-": the current one). Lands with IO. */
