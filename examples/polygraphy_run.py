@@ -12,7 +12,7 @@ On the command line it is:
 import sys
 
 from polygraphy.backend.onnxrt import OnnxrtRunner, SessionFromOnnx
-from polygraphy.comparator import Comparator, CompareFunc
+from polygraphy.comparator import Comparator, SimpleCompareFunc
 
 import onnx_repvgg_fuse
 from onnx_repvgg_fuse import testing
@@ -23,7 +23,7 @@ def main(source, target):
     runners = [OnnxrtRunner(SessionFromOnnx(str(path)), name=name)
                for path, name in ((source, "before"), (target, "after"))]
     results = Comparator.run(runners, data_loader=[testing.generate_inputs(source)])
-    agree = Comparator.compare_accuracy(results, compare_func=CompareFunc.simple(rtol=1e-4, atol=1e-4))
+    agree = Comparator.compare_accuracy(results, compare_func=SimpleCompareFunc(rtol=1e-4, atol=1e-4))
     print("before and after agree" if agree else "before and after DIFFER")
     return bool(agree)
 
