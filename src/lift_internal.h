@@ -1,9 +1,29 @@
-/* lift_internal.h: shared by lift.c and lift_border.c only. */
+/* lift_internal.h: shared by the files of lifting only. */
 #ifndef LIFT_INTERNAL_H
 #define LIFT_INTERNAL_H
 
 #include "lift.h"
 
+/* One per row of the lifting table: each fills in the step of one kind of node, and returns
+ * NULL or the reason why the node is not affine. lift.c calls them. */
+const char *lift_conv(struct node *node, struct step *step);
+const char *lift_matrix(struct node *node, struct step *step);
+const char *lift_batch_normalization(struct node *node, enum layout layout, struct step *step);
+const char *lift_product(struct node *node, enum layout layout, struct step *step);
+/* Add, Sub, Sum, Mean: a constant operand shifts, the others are joined. */
+const char *lift_sum(struct node *node, enum layout layout, struct step *step);
+const char *lift_dropout(struct node *node, struct step *step);
+/* Identity, Neg, Cast to the same type. */
+const char *lift_unary(struct node *node, struct step *step);
+const char *lift_average_pool(struct node *node, struct step *step);
+const char *lift_pad(struct node *node, struct step *step);
+const char *lift_slice(struct node *node, struct step *step);
+
+/* The one identity form of a model: forms are never changed. */
+const struct affine *lift_identity(struct model *model);
+/* A vector of `count` finite numbers. type may be NULL. */
+const char *lift_vector(struct arena *arena, struct value *value, const char *what, int64_t count,
+                        const double **numbers, int32_t *type);
 /* A constant of a float type that can be read, or the reason why not. */
 const char *lift_weight(struct arena *arena, struct value *value, const char *what,
                         const struct tensor **tensor);

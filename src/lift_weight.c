@@ -1,0 +1,173 @@
+/* lift_weight.c: ops with a weight: Conv, Gemm, MatMul; and how constants are asked for. */
+#include <math.h>
+
+#include "constant.h"
+#include "lift_internal.h"
+#include "model.h"
+#include "shape.h"
+
+struct kernel_reader {
+    const struct tensor *tensor;
+    int64_t rows, columns;
+    bool transposed; /* stored [columns, rows] */
+    double factor;
+};
+
+static void read_kernel(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct kernel_reader *reader = closure;
+    int64_t columns = reader->columns;
+    if (!reader->transposed) {
+        tensor_read(reader->tensor, first * columns, count * columns, out);
+    } else {
+        /* Piece by piece through a column of the stored matrix: the rows asked for lie together. */
+        double piece[64];
+        for (int64_t r = 0; r < count; r += (int64_t)COUNT_OF(piece)) {
+            int64_t some =
+                count - r < (int64_t)COUNT_OF(piece) ? count - r : (int64_t)COUNT_OF(piece);
+            for (int64_t k = 0; k < columns; k++) {
+                tensor_read(reader->tensor, k * reader->rows + first + r, some, piece);
+                for (int64_t i = 0; i < some; i++)
+                    out[(r + i) * columns + k] = piece[i];
+            }
+        }
+    }
+    if (reader->factor != 1)
+        for (int64_t i = 0; i < count * columns; i++)
+            out[i] *= reader->factor;
+}
+
+/* A constant of a float type that can be read, or the reason. */
+const char *lift_weight(struct arena *arena, struct value *value, const char *what,
+                        const struct tensor **tensor)
+{
+    if (!value)
+        return arena_format(arena, "its %s is missing", what);
+    if (value->is_annotated)
+        return arena_format(arena, "its %s '%s' carries a quantization annotation", what,
+                            value->name);
+    const char *reason = constant_of(value, tensor);
+    if (reason)
+        return arena_format(arena, "its %s '%s' is not constant: %s", what, value->name, reason);
+    if (!type_is_float((*tensor)->type) || !tensor_is_readable(*tensor))
+        return arena_format(arena, "its %s '%s' is %s, not a float type that can be folded", what,
+                            value->name, type_name((*tensor)->type));
+    if ((*tensor)->from_shape)
+        return arena_format(arena, "its %s '%s' depends on the shape of a value", what,
+                            value->name);
+    return NULL;
+}
+
+/* A vector of `count` numbers, all of them finite. */
+const char *lift_vector(struct arena *arena, struct value *value, const char *what, int64_t count,
+                        const double **numbers, int32_t *type)
+{
+    const struct tensor *tensor;
+    const char *reason = lift_weight(arena, value, what, &tensor);
+    if (reason)
+        return reason;
+    if (tensor->rank != 1 || tensor->count != count)
+        return arena_format(arena, "its %s has %lld numbers, expected %lld", what,
+                            (long long)tensor->count, (long long)count);
+    *numbers = constant_numbers(value, tensor);
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite((*numbers)[i]))
+            return arena_format(arena, "its %s holds %g in channel %lld", what, (*numbers)[i],
+                                (long long)i);
+    if (type)
+        *type = tensor->type;
+    return NULL;
+}
+
+const char *lift_conv(struct node *node, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    const struct tensor *weight;
+    struct window window[AFFINE_AXES];
+    struct affine_axis axis[AFFINE_AXES];
+    const double *bias = NULL;
+    const char *reason = lift_weight(arena, node_input(node, 1), "weight", &weight);
+    if (reason)
+        return reason;
+    int axes = weight->rank - 2;
+    if (axes < 1 || axes > AFFINE_AXES || weight->count == 0)
+        return arena_format(arena, "its weight has rank %d", weight->rank);
+    int64_t outputs = weight->dims[0], groups = node_integer(node, "group", 1), inputs;
+    if (groups < 1 || !multiply_fits(weight->dims[1], groups, &inputs))
+        return "its group does not fit its weight";
+    step->input = node_input(node, 0);
+    if (!step->input)
+        return "its input is missing";
+    bool known = step->input->rank == weight->rank;
+    reason =
+        shape_window(node, axes, weight->dims + 2, known ? step->input->dims + 2 : NULL, window);
+    if (reason)
+        return reason;
+    for (int i = 0; i < axes; i++) {
+        struct window w = window[i];
+        axis[i] =
+            (struct affine_axis){.stride = w.stride,
+                                 .low = -w.pad_begin,
+                                 .step = w.kernel > 1 ? w.dilation : 1,
+                                 .taps = w.kernel,
+                                 .end = w.pad_begin + w.pad_end - (w.kernel - 1) * w.dilation};
+        step->sized = step->sized || w.used_extent;
+    }
+    if (node_input(node, 2)) {
+        reason = lift_vector(arena, node->inputs[2], "bias", outputs, &bias, NULL);
+        if (reason)
+            return reason;
+    }
+    struct kernel_reader *reader = NEW(arena, struct kernel_reader);
+    *reader = (struct kernel_reader){weight, outputs, weight->count / outputs, false, 1};
+    struct affine *form;
+    reason =
+        affine_make(arena, axes, axis, outputs, inputs, groups, read_kernel, reader, bias, &form);
+    step->form = form;
+    step->type = weight->type;
+    step->parameters = weight->count;
+    return reason;
+}
+
+const char *lift_matrix(struct node *node, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    const struct tensor *weight;
+    bool gemm = node->op == OP_Gemm;
+    const char *reason = lift_weight(arena, node_input(node, 1), "weight", &weight);
+    if (reason)
+        return reason;
+    if (weight->rank != 2 || weight->count == 0)
+        return arena_format(arena, "its weight has rank %d, expected a matrix", weight->rank);
+    if (gemm && node_integer(node, "transA", 0))
+        return "it transposes its input";
+    step->input = node_input(node, 0);
+    if (!step->input)
+        return "its input is missing";
+    if (!gemm && step->input->rank == 1)
+        return "its input is a vector";
+    bool transposed = !(gemm && node_integer(node, "transB", 0));
+    int64_t outputs = weight->dims[transposed ? 1 : 0], inputs = weight->dims[transposed ? 0 : 1];
+    double *bias = NULL;
+    if (gemm && node_input(node, 2)) {
+        const double *numbers;
+        int64_t channels;
+        double beta = node_float(node, "beta", 1);
+        struct value like = {.rank = 2, .dims = (int64_t[]){-1, outputs}, .graph = node->graph};
+        reason = lift_channels(&like, node->inputs[2], LAYOUT_MATRIX, &channels, &numbers);
+        if (reason)
+            return arena_format(arena, "its operand C: %s", reason);
+        bias = NEW_ARRAY(arena, double, outputs);
+        for (int64_t i = 0; i < outputs; i++)
+            bias[i] = beta * numbers[channels ? i : 0];
+    }
+    struct kernel_reader *reader = NEW(arena, struct kernel_reader);
+    *reader = (struct kernel_reader){weight, outputs, inputs, transposed,
+                                     gemm ? node_float(node, "alpha", 1) : 1};
+    struct affine *form;
+    reason = affine_make(arena, 0, NULL, outputs, inputs, 1, read_kernel, reader, bias, &form);
+    step->form = form;
+    step->type = weight->type;
+    step->parameters = weight->count;
+    return reason;
+}
