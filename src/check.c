@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum { SAMPLE = 8, SAMPLE_LEAST = 3 }; /* channels of a sample: fewer where each is much work */
-enum { WORK_OF_ALL = 2000000 };        /* products up to which all channels are evaluated */
+enum { WORK_OF_ALL = 500000 };         /* products up to which all channels are evaluated */
 enum { ELEMENTS_MOST = 1 << 26 };      /* of one intermediate result: half a GiB */
 
 enum wanted { WANTED_NOT, WANTED_SAMPLE, WANTED_ALL };

@@ -416,7 +416,7 @@ static void test_constants_and_casts(struct bench *bench)
     give(&t, integers(bench, TYPE(INT64), SCALAR, LONGS(3)));
     gives_typed(bench, &t, "integers", TYPE(INT64), DIMS(3), NUMBERS(3, 6, 9));
 
-    t = begin(bench, "Softmax", 13);
+    t = begin(bench, "Split", 13);
     give(&t, reals(bench, DIMS(2), NULL));
     refuses(bench, &t, "is not evaluated");
 }
@@ -896,10 +896,13 @@ static void region_run(struct bench *bench, struct region *region, struct node *
     region->reason = check_region(&bench->arena, &region->check, &region->result);
 }
 
+enum { SOME = -1 }; /* channels of a sample: how many depends on the work */
+
 static void agrees(const struct region *region, int64_t channels, const char *what)
 {
-    expect(!region->reason && region->result.difference < 1e-12 &&
-               region->result.channels == channels,
+    int64_t seen = region->result.channels;
+    bool right = channels == SOME ? seen >= 3 && seen <= 8 : seen == channels;
+    expect(!region->reason && region->result.difference < 1e-12 && right,
            "check: %s agrees on %d channels (%s, %g, %d)", what, (int)channels,
            region->reason ? region->reason : "evaluated", region->result.difference,
            (int)region->result.channels);
@@ -998,7 +1001,7 @@ static void check_conv(struct bench *bench, int64_t outputs, int64_t inputs, int
     if (spoil >= 0)
         differs(&region, what);
     else
-        agrees(&region, outputs > 16 ? 8 : outputs, what);
+        agrees(&region, outputs > 16 ? SOME : outputs, what);
 }
 
 static void test_check_conv(struct bench *bench)
@@ -1046,7 +1049,7 @@ static void check_block(struct bench *bench, int64_t channels, const char *what)
     struct node *new = new_node(
         bench, "Conv", 15, INPUTS(region.source, constant(bench, folded), constant(bench, bias)));
     region_run(bench, &region, old, new);
-    agrees(&region, channels > 16 ? 8 : channels, what);
+    agrees(&region, channels > 16 ? SOME : channels, what);
 }
 
 static void check_products(struct bench *bench, int64_t inputs, int64_t outputs, const char *what)
@@ -1067,7 +1070,7 @@ static void check_products(struct bench *bench, int64_t inputs, int64_t outputs,
         bench, "Gemm", 13, INPUTS(region.source, constant(bench, turned), constant(bench, bias)));
     set_integer(bench, new, "transB", 1);
     region_run(bench, &region, old, new);
-    agrees(&region, outputs > 16 ? 8 : outputs, what);
+    agrees(&region, outputs > 16 ? SOME : outputs, what);
 }
 
 /* ConvTranspose and a per-channel Mul; grouped against one group. */
@@ -1097,7 +1100,7 @@ static void check_transposed(struct bench *bench, int64_t inputs, int64_t output
         new_node(bench, "ConvTranspose", 11, INPUTS(region.source, constant(bench, folded)));
     set_integers(bench, new, "strides", 2, LONGS(2, 1));
     region_run(bench, &region, old, new);
-    agrees(&region, outputs > 16 ? 8 : outputs, what);
+    agrees(&region, outputs > 16 ? SOME : outputs, what);
 }
 
 static void test_check_kinds(struct bench *bench)
@@ -1161,10 +1164,10 @@ static void test_check_region(struct bench *bench)
 
     /* Something that the evaluator does not know. */
     region = region_begin(bench, 3, dims, 1, 3);
-    old = new_node(bench, "Softmax", 13, INPUTS(region.source));
+    old = new_node(bench, "Split", 13, INPUTS(region.source));
     new = new_node(bench, "Identity", 13, INPUTS(region.source));
     region_run(bench, &region, old, new);
-    expect(region.reason && strstr(region.reason, "Softmax that makes 'target'"),
+    expect(region.reason && strstr(region.reason, "Split that makes 'target'"),
            "check: an unknown operator is named (%s)", region.reason ? region.reason : "evaluated");
 
     /* Numbers that are not finite. */
