@@ -416,7 +416,7 @@ static void test_constants_and_casts(struct bench *bench)
     give(&t, integers(bench, TYPE(INT64), SCALAR, LONGS(3)));
     gives_typed(bench, &t, "integers", TYPE(INT64), DIMS(3), NUMBERS(3, 6, 9));
 
-    t = begin(bench, "Split", 13);
+    t = begin(bench, "Hardmax", 13);
     give(&t, reals(bench, DIMS(2), NULL));
     refuses(bench, &t, "is not evaluated");
 }
@@ -1164,10 +1164,10 @@ static void test_check_region(struct bench *bench)
 
     /* Something that the evaluator does not know. */
     region = region_begin(bench, 3, dims, 1, 3);
-    old = new_node(bench, "Split", 13, INPUTS(region.source));
+    old = new_node(bench, "Hardmax", 13, INPUTS(region.source));
     new = new_node(bench, "Identity", 13, INPUTS(region.source));
     region_run(bench, &region, old, new);
-    expect(region.reason && strstr(region.reason, "Split that makes 'target'"),
+    expect(region.reason && strstr(region.reason, "Hardmax that makes 'target'"),
            "check: an unknown operator is named (%s)", region.reason ? region.reason : "evaluated");
 
     /* Numbers that are not finite. */
