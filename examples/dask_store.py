@@ -55,7 +55,7 @@ def run(client, models, store, outdir, tool="onnx-repvgg-fuse", options=(), retr
             error = future.exception() if future.status == "error" else future.status
             results[name] = {"error": str(error)}
             say(f"{name}: FAILED: {error}")
-        future.release()  # a store of millions of models must not pile up on the scheduler
+        future.release()  # the scheduler may forget it
     return results
 
 
@@ -80,14 +80,12 @@ def main():
     if not models:
         p.error(f"no *.onnx under {store}")
 
-    import dask
     from dask.distributed import Client, LocalCluster
 
     if a.scheduler:
         cluster, client = None, Client(a.scheduler)
     else:
         # No dashboard: it would need more packages and a free port.
-        dask.config.set({"distributed.worker.memory.target": False, "distributed.worker.memory.spill": False})
         cluster = LocalCluster(n_workers=os.cpu_count(), threads_per_worker=1, dashboard_address=None)
         client = Client(cluster)
     try:

@@ -1,18 +1,20 @@
 #!/usr/bin/env python3
 """ONNX Runtime's static quantisation to int8: fuse first, and see what that does to accuracy.
 
-usage: quantise.py MODEL [FOLDER]
+usage: quantise.py [--features VALUE] MODEL [FOLDER]
 
-MODEL: a classifier of images whose last layer is a Gemm, as models/repvgg_small.onnx. The task is
-made up: ten patterns in noise. The last layer is fitted to it, so that accuracy means something.
+MODEL: a network on images of 3 x 64 x 64, as models/repvgg_small.onnx. The task is made up: stripes
+of ten widths and angles, in noise. MODEL is cut at VALUE, and a last layer is fitted to the task,
+so that accuracy means something even where the weights are random.
 """
 import argparse
 import pathlib
 
 import numpy as np
 import onnx
+import onnx.utils
 import onnxruntime
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 import onnx_repvgg_fuse
@@ -22,11 +24,15 @@ CLASSES, SIZE = 10, 64  # SIZE is that of the model's input
 
 def images(count, seed):
     """(images of shape count x 3 x SIZE x SIZE, their classes)"""
-    patterns = np.random.default_rng(0).normal(size=(CLASSES, 3, SIZE, SIZE))
     random = np.random.default_rng(seed)
     labels = random.integers(0, CLASSES, count)
-    noise = random.normal(size=(count, 3, SIZE, SIZE))
-    return (0.12 * patterns[labels] + noise).astype(np.float32), labels
+    angle, wave = np.pi * labels / CLASSES, 0.3 + 0.12 * labels
+    phase = random.uniform(0, 2 * np.pi, count)
+    y, x = np.mgrid[:SIZE, :SIZE]
+    across = np.multiply.outer(np.cos(angle) * wave, x) + np.multiply.outer(np.sin(angle) * wave, y)
+    stripes = np.sin(across + phase[:, None, None])[:, None]
+    noise = 0.7 * random.normal(size=(count, 3, SIZE, SIZE))
+    return (stripes + noise).astype(np.float32), labels
 
 
 def outputs(model, x):
@@ -37,30 +43,30 @@ def outputs(model, x):
 
 
 def accuracy(model, x, labels):
-    return float((outputs(str(model), x)[:, :CLASSES].argmax(1) == labels).mean())
+    return float((outputs(str(model), x).argmax(1) == labels).mean())
 
 
-def fit_last_layer(model, count=3000):
-    """Least squares from the features before the last Gemm to the classes."""
-    gemm = next(node for node in reversed(model.graph.node) if node.op_type == "Gemm")
-    tensors = {t.name: t for t in model.graph.initializer}
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    del probe.graph.output[:]
-    probe.graph.output.append(onnx.helper.make_tensor_value_info(gemm.input[0], onnx.TensorProto.FLOAT, None))
+def classifier(model, features, count=3000):
+    """The model up to the value `features`, with a last layer fitted to the task by least squares."""
+    extractor = onnx.utils.Extractor(model)
+    model = extractor.extract_model([model.graph.input[0].name], [features])
+    model.graph.node.append(helper.make_node("GlobalAveragePool", [features], ["pooled"]))
+    model.graph.node.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("flat", TensorProto.FLOAT, None))
+
     x, labels = images(count, seed=1)
-    features = outputs(probe.SerializeToString(), x).astype(np.float64)
-    mean, scale = features.mean(0), features.std(0) + 1e-6
-    standard = (features - mean) / scale
-    ridge = standard.T @ standard + 0.01 * count * np.eye(standard.shape[1])
+    flat = outputs(model.SerializeToString(), x).astype(np.float64)
+    mean, scale = flat.mean(0), flat.std(0) + 1e-6
+    standard = (flat - mean) / scale
+    ridge = standard.T @ standard + 1e-3 * count * np.eye(standard.shape[1])
     weight = np.linalg.solve(ridge, standard.T @ (np.eye(CLASSES)[labels] - 1 / CLASSES)) / scale[:, None]
-    shape = numpy_helper.to_array(tensors[gemm.input[1]]).shape
-    turned = any(a.name == "transB" and a.i for a in gemm.attribute)
-    outs = shape[0] if turned else shape[1]
-    full, bias = np.zeros((weight.shape[0], outs)), np.full(outs, -1e3)
-    full[:, :CLASSES], bias[:CLASSES] = weight, -mean @ weight
-    for name, value in ((gemm.input[1], full.T if turned else full), (gemm.input[2], bias)):
-        tensors[name].CopyFrom(numpy_helper.from_array(value.astype(np.float32), name))
+    for name, value in (("weight", weight), ("bias", -mean @ weight)):
+        model.graph.initializer.append(numpy_helper.from_array(value.astype(np.float32), name))
+    model.graph.node.append(helper.make_node("Gemm", ["flat", "weight", "bias"], ["classes"]))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info("classes", TensorProto.FLOAT, ["N", CLASSES]))
+    return model
 
 
 class Reader(CalibrationDataReader):
@@ -80,11 +86,12 @@ def quantise(source, target):
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="quantise a model as it was trained, and fused")
     parser.add_argument("model")
+    parser.add_argument("--features", default="/stage2/3/nonlinearity/Relu_output_0", metavar="VALUE",
+                        help="the value the classifier reads (default: that of models/repvgg_small.onnx)")
     parser.add_argument("folder", nargs="?", default=".", type=pathlib.Path)
     options = parser.parse_args(arguments)
 
-    model = onnx.load(options.model)
-    fit_last_layer(model)
+    model = classifier(onnx.load(options.model), options.features)
     result = onnx_repvgg_fuse.fuse(model)
     x, labels = images(2000, seed=3)
     accuracies = {}

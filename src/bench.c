@@ -191,35 +191,70 @@ const char *bench_evaluate(struct bench *bench, struct value *value, size_t limi
 
 /* ---- comparison ---- */
 
+static double element(const struct array *array, int64_t at)
+{
+    return array_is_real(array) ? array->reals[at] : (double)array->integers[at];
+}
+
+static double difference_of(double a, double b)
+{
+    if (isfinite(a) && isfinite(b))
+        return fabs(a - b);
+    return (isnan(a) && isnan(b)) || a == b ? 0 : (double)INFINITY;
+}
+
+static double size_of(double a, double b)
+{
+    return isfinite(a) && isfinite(b) ? fmax(fabs(a), fabs(b)) : 0;
+}
+
+/* One channel: its largest difference and its largest element. */
+static void compare_channel(const struct array *left, const struct array *right, int64_t channel,
+                            int64_t channels, int64_t inner, struct gap *gap, double *difference,
+                            double *largest)
+{
+    *difference = *largest = 0;
+    for (int64_t block = channel * inner; block < left->count; block += channels * inner)
+        for (int64_t i = block; i < block + inner; i++) {
+            double a = element(left, i), b = element(right, i);
+            double here = difference_of(a, b);
+            *difference = fmax(*difference, here);
+            *largest = fmax(*largest, size_of(a, b));
+            if (a != element(left, 0))
+                gap->constant = false;
+            if (here > gap->difference) {
+                gap->difference = here;
+                gap->at = i;
+                gap->left = a;
+                gap->right = b;
+            }
+        }
+}
+
 struct gap bench_compare(const struct array *left, const struct array *right)
 {
     struct gap gap = {.same_shape = left->rank == right->rank, .constant = true};
     for (int i = 0; gap.same_shape && i < left->rank; i++)
         gap.same_shape = left->dims[i] == right->dims[i];
-    bool real = array_is_real(left);
-    if (!gap.same_shape || real != array_is_real(right)) {
+    if (!gap.same_shape || array_is_real(left) != array_is_real(right)) {
         gap.same_shape = false;
         return gap;
     }
-    for (int64_t i = 0; i < left->count; i++) {
-        double a = real ? left->reals[i] : (double)left->integers[i];
-        double b = real ? right->reals[i] : (double)right->integers[i];
-        double first = real ? left->reals[0] : (double)left->integers[0];
-        double difference = fabs(a - b);
-        if (!isfinite(a) || !isfinite(b)) {
-            bool alike = (isnan(a) && isnan(b)) || a == b;
-            difference = alike ? 0 : (double)INFINITY;
-        } else {
-            gap.largest = fmax(gap.largest, fmax(fabs(a), fabs(b)));
-        }
-        if (a != first)
-            gap.constant = false;
-        if (difference > gap.difference) {
-            gap.difference = difference;
-            gap.at = i;
-            gap.left = a;
-            gap.right = b;
-        }
+    int64_t channels = left->rank > 1 ? left->dims[1] : 1, inner = 1;
+    if (left->count == 0)
+        return gap;
+    for (int i = 2; i < left->rank; i++)
+        inner *= left->dims[i];
+    if (left->rank < 2)
+        inner = left->count;
+    for (int64_t i = 0; i < left->count; i++)
+        gap.largest = fmax(gap.largest, size_of(element(left, i), element(right, i)));
+    for (int64_t channel = 0; channel < channels; channel++) {
+        double difference, largest;
+        compare_channel(left, right, channel, channels, inner, &gap, &difference, &largest);
+        largest = fmax(largest, gap.largest / 10);
+        if (difference > 0)
+            gap.ratio = fmax(gap.ratio, largest > 0 ? difference / largest : (double)INFINITY);
     }
     return gap;
 }

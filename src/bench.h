@@ -44,7 +44,9 @@ struct gap {
     bool constant;     /* every element of the first is alike: says little */
     double difference; /* largest absolute; infinity where one is not finite and the other is */
     double largest;    /* absolute, of both */
-    int64_t at;        /* element with the largest difference */
+    double ratio; /* largest difference relative to the largest element of its channel (axis 1),
+                          or to a tenth of the largest of all where the channel has less */
+    int64_t at;   /* element with the largest difference */
     double left, right;
 };
 struct gap bench_compare(const struct array *left, const struct array *right);

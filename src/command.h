@@ -8,8 +8,10 @@
 
 /* Name, and what --help says of it. */
 #define COMMANDS(ROW)                                                                              \
+    ROW(diff, "tell what changed from one model to another")                                       \
     ROW(dump, "print a model as text, one node a line")                                            \
-    ROW(info, "print what is in a model and what would be fused")
+    ROW(info, "print what is in a model and what would be fused")                                  \
+    ROW(verify, "tell whether two models compute the same")
 
 #define COMMAND_DECLARE(name, purpose) int command_##name(int count, char **arguments);
 COMMANDS(COMMAND_DECLARE)

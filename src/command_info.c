@@ -1,7 +1,57 @@
+/* command_info.c: onnx-repvgg-fuse info. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "command.h"
+#include "onnx_repvgg_fuse.h"
+
+static const char usage[] = "usage: onnx-repvgg-fuse info [OPTIONS] MODEL\n"
+                            "\n"
+                            "Tells what is in an ONNX model (- is standard input) and what fusing "
+                            "would make of it: ops by\n"
+                            "type, inputs, outputs, parameters, multiply-adds, bytes, the regions "
+                            "that would be fused, and\n"
+                            "how far apart the channels of their weights lie before and after (the "
+                            "sign of trouble in INT8).\n"
+                            "\n"
+                            "      --format FORMAT  text (default) or json\n"
+                            "  -h, --help           print this text\n"
+                            "\n"
+                            "Exit status: 0 done, 2 trouble.\n";
+
+enum { FORMAT = 256 };
+
+static const struct option long_options[] = {
+    {"format", required_argument, NULL, FORMAT},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
 int command_info(int count, char **arguments)
 {
-    (void)count;
-    (void)arguments;
-    return TROUBLE;
+    bool json = false;
+    int option;
+    while ((option = getopt_long(count, arguments, "h", long_options, NULL)) != -1)
+        switch (option) {
+        case FORMAT:
+            json = strcmp(optarg, "json") == 0;
+            if (!json && strcmp(optarg, "text") != 0)
+                return trouble("--format: '%s' is none of text and json", optarg);
+            break;
+        case 'h': fputs(usage, stdout); return DONE;
+        default: return trouble("%s", "try info --help"); /* getopt has said what is wrong */
+        }
+    if (count - optind != 1)
+        return trouble("info: expected one MODEL%s; try info --help",
+                       count - optind ? ", found several" : "");
+    struct onnx_fuse_view *view = NULL;
+    int result = DONE;
+    if (onnx_fuse_info(arguments[optind], NULL, &view) != ONNX_FUSE_OK)
+        result = trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
+    else if (fputs(json ? onnx_fuse_view_json(view) : onnx_fuse_view_text(view), stdout) < 0 ||
+             fflush(stdout) != 0)
+        result = trouble("%s", "cannot write to standard output");
+    onnx_fuse_view_free(view);
+    return result;
 }

@@ -69,12 +69,17 @@ struct diff_change {
     size_t more; /* further changes of the kind that were not listed: names, storage, ... */
 };
 
+struct diff_values {
+    const struct value **items;
+    size_t count, room;
+};
+
 /* Nodes that have no partner, connected with each other, and what they stand between. */
 struct diff_region {
     const struct graph *left_graph, *right_graph;
-    struct node_list left, right;                   /* in the order they compute */
-    LIST(const struct value *) left_in, right_in;   /* values read from outside, no constants */
-    LIST(const struct value *) left_out, right_out; /* values read outside, or outputs */
+    struct node_list left, right;           /* in the order they compute */
+    struct diff_values left_in, right_in;   /* values read from outside, no constants; 64 at most */
+    struct diff_values left_out, right_out; /* values read outside, or outputs; 64 at most */
     const char *summary; /* "3 Conv + 3 BatchNormalization + 2 Add became Conv" */
     bool dead;           /* no output of the graph needs it */
 };

@@ -66,20 +66,22 @@ void dump_indent(struct dump *dump)
 void dump_end_line(struct dump *dump)
 {
     dump_puts(dump, "\n");
-    for (size_t i = 0; i < dump->notes.count && !dump->options->no_comments; i++) {
+    for (size_t i = 0; i < dump->notes.count; i++) {
         dump_indent(dump);
         dump_puts(dump, "# not held: ");
         dump_puts(dump, dump->notes.items[i]);
         dump_puts(dump, "\n");
     }
-    dump->notes.count = 0;
+    dump->notes.items = NULL;
+    dump->notes.count = dump->notes.room = 0;
+    arena_reset(dump->arena);
 }
 
 void dump_note(struct dump *dump, const char *format, ...)
 {
     va_list arguments;
     dump->result.not_held++;
-    if (dump->counting || dump->options->no_comments)
+    if (dump->counting)
         return;
     va_start(arguments, format);
     const char *note = arena_vformat(dump->arena, format, arguments);
@@ -90,7 +92,7 @@ void dump_note(struct dump *dump, const char *format, ...)
 const char *dump_escaped(struct dump *dump, const void *bytes, size_t size)
 {
     struct text text = {.arena = dump->arena};
-    if (dump->counting || dump->options->no_comments)
+    if (dump->counting)
         return "";
     text_json_bytes(&text, bytes, size);
     return text.bytes;
@@ -592,15 +594,15 @@ static void put_warnings(struct dump *dump, const struct dump_result *counted)
 }
 
 void dump_model(struct model *model, const struct onnx_fuse_dump_options *options,
-                struct dump_result *result)
+                struct arena *scratch, struct dump_result *result)
 {
-    struct dump dump = {.model = model, .arena = model->arena, .options = options};
+    struct dump dump = {.model = model, .arena = scratch, .options = options};
     dump.counting = true;
     put_model(&dump);
     struct dump_result counted = dump.result;
     dump.counting = false;
     dump.result = (struct dump_result){0};
-    dump.buffer = arena_alloc(dump.arena, BUFFER, 1);
+    dump.buffer = arena_alloc(model->arena, BUFFER, 1);
     put_warnings(&dump, &counted);
     put_model(&dump);
     flush(&dump);

@@ -10,12 +10,13 @@
 
 struct dump {
     struct model *model;
-    struct arena *arena;
+    struct arena *arena; /* of the line that is being written */
     const struct onnx_fuse_dump_options *options;
     bool counting; /* the first walk */
     int depth;     /* of indentation */
     char *buffer;
     size_t used;
+    size_t touched;           /* bytes of mapped files read since they were given back */
     LIST(const char *) notes; /* of the line that is being written */
     struct dump_result result;
 };
@@ -56,7 +57,7 @@ void dump_type(struct dump *dump, const Onnx__TypeProto *type);
 void dump_value_info(struct dump *dump, const Onnx__ValueInfoProto *info);
 /* ["a": "b", ...], one a line. */
 void dump_pairs(struct dump *dump, Onnx__StringStringEntryProto *const *pairs, size_t count);
-/* Notes doc_string and metadata_props, where there are any. what: "of node 'x'" */
+/* Notes doc_string and metadata_props, where there are any and they are wanted. what: "of node 'x'" */
 void dump_note_doc(struct dump *dump, const char *what, const char *doc_string);
 void dump_note_metadata(struct dump *dump, const char *what,
                         Onnx__StringStringEntryProto *const *pairs, size_t count);

@@ -145,18 +145,26 @@ void dump_pairs(struct dump *dump, Onnx__StringStringEntryProto *const *pairs, s
         dump_quoted_string(dump, pairs[i]->value);
     }
     dump->depth--;
+    dump_end_line(dump);
+    dump_indent(dump);
     dump_puts(dump, "]");
 }
 
 void dump_note_doc(struct dump *dump, const char *what, const char *doc_string)
 {
-    if (doc_string && doc_string[0])
+    if (doc_string && doc_string[0] && dump->options->no_metadata)
+        dump->result.not_held++;
+    else if (doc_string && doc_string[0])
         dump_note(dump, "doc_string %s %s", what, dump_escaped_string(dump, doc_string));
 }
 
 void dump_note_metadata(struct dump *dump, const char *what,
                         Onnx__StringStringEntryProto *const *pairs, size_t count)
 {
+    if (dump->options->no_metadata) {
+        dump->result.not_held += count;
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         dump_note(dump, "metadata %s %s: %s", what, dump_escaped_string(dump, pairs[i]->key),
                   dump_escaped_string(dump, pairs[i]->value));

@@ -16,7 +16,7 @@
 enum {
     PIECE = 2048,          /* entries read at once */
     ENTRY = 8,             /* bytes of the largest one */
-    GIVE_BACK = 4 << 20,   /* bytes of a mapped file that may stay in memory */
+    GIVE_BACK = 8 << 20,   /* bytes of a mapped file that may stay in memory */
     QUIET_NAN = 0x7fc00000 /* what a parser makes of nan */
 };
 
@@ -25,8 +25,7 @@ struct entries {
     enum { FROM_BYTES, FROM_WORDS, FROM_LONGS, FROM_SIX_BITS } kind;
     const uint8_t *data;
     int64_t count, next;
-    size_t size;     /* of an entry */
-    size_t released; /* FROM_BYTES: how much of data was given back */
+    size_t size; /* of an entry */
 };
 
 /* Bytes of an entry as it is printed and hashed. */
@@ -81,7 +80,7 @@ static uint8_t six_bits(const uint8_t *data, int64_t at)
 }
 
 /* The next PIECE entries at most: their number, 0 at the end. */
-static int64_t entries_next(struct model *model, struct entries *entries,
+static int64_t entries_next(struct dump *dump, struct entries *entries,
                             uint8_t buffer[PIECE * ENTRY])
 {
     int64_t left = entries->count - entries->next, count = left < PIECE ? left : PIECE;
@@ -97,12 +96,10 @@ static int64_t entries_next(struct model *model, struct entries *entries,
                    entries->data + at * (entries->kind == FROM_WORDS ? 4 : 8), size);
     }
     entries->next += count;
-    size_t read = (size_t)entries->next * size;
-    if (entries->kind == FROM_BYTES && read - entries->released >= GIVE_BACK) {
-        const struct external *external = entries->tensor->external;
-        mapping_done(external ? &external->file->mapping : &model->bytes,
-                     entries->data + entries->released, read - entries->released);
-        entries->released = read;
+    dump->touched += (size_t)count * size;
+    if (dump->touched >= GIVE_BACK) {
+        model_give_back(dump->model);
+        dump->touched = 0;
     }
     return count;
 }
@@ -186,7 +183,7 @@ static uint64_t tensor_hash(struct dump *dump, const struct tensor *tensor)
     uint8_t buffer[PIECE * ENTRY];
     int64_t count;
     entries_open(&entries, tensor);
-    while ((count = entries_next(dump->model, &entries, buffer)))
+    while ((count = entries_next(dump, &entries, buffer)))
         xxh64_add(&hash, buffer, (size_t)count * entries.size);
     return xxh64_end(&hash);
 }
@@ -230,7 +227,7 @@ static void put_numbers(struct dump *dump, const struct tensor *tensor)
     size_t odd_nans = 0;
     bool first = true;
     entries_open(&entries, tensor);
-    while ((count = entries_next(dump->model, &entries, buffer)))
+    while ((count = entries_next(dump, &entries, buffer)))
         for (int64_t i = 0; i < count; i++) {
             size_t length = first ? 0 : 2;
             memcpy(text, ", ", 2);

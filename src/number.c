@@ -319,7 +319,8 @@ uint32_t number_signature(struct numbering *numbering, const struct graph *graph
     for (size_t i = 0; graph->function && i < graph->function->n_attribute; i++)
         key_add(&key, number_text(numbering, graph->function->attribute[i]));
     for (size_t i = 0; graph->function && i < graph->function->n_attribute_proto; i++)
-        key_add(&key, number_attribute(numbering, graph->function->attribute_proto[i]));
+        key_add(&key,
+                number_attribute(numbering, graph->model, graph->function->attribute_proto[i]));
     return intern(numbering, &key)->number;
 }
 
@@ -481,8 +482,8 @@ static void attribute_contents(struct numbering *numbering, struct model *model,
     }
 }
 
-static uint32_t number_attribute_of(struct numbering *numbering, struct model *model,
-                                    const Onnx__AttributeProto *attribute)
+uint32_t number_attribute(struct numbering *numbering, struct model *model,
+                          const Onnx__AttributeProto *attribute)
 {
     KEY_BEGIN(key);
     key_add(&key, KIND_ATTRIBUTE);
@@ -490,11 +491,6 @@ static uint32_t number_attribute_of(struct numbering *numbering, struct model *m
     key_text(&key, attribute->ref_attr_name);
     attribute_contents(numbering, model, &key, attribute);
     return intern(numbering, &key)->number;
-}
-
-uint32_t number_attribute(struct numbering *numbering, const Onnx__AttributeProto *attribute)
-{
-    return number_attribute_of(numbering, numbering->models[0], attribute);
 }
 
 /* ---- nodes ---- */
@@ -624,7 +620,7 @@ uint32_t number_operator(struct numbering *numbering, const struct node *node)
     for (size_t i = 0; i < node->proto->n_attribute; i++)
         if (!attribute_is_default(node, node->proto->attribute[i]))
             key_add(&key,
-                    number_attribute_of(numbering, node->graph->model, node->proto->attribute[i]));
+                    number_attribute(numbering, node->graph->model, node->proto->attribute[i]));
     if (key.count > first)
         qsort(key.items + first, key.count - first, sizeof(*key.items), by_number);
     return intern(numbering, &key)->number;
@@ -650,9 +646,8 @@ static void add_bodies(struct numbering *numbering, struct key *key, const struc
         qsort(key->items + first, key->count - first, sizeof(*key->items), by_number);
 }
 
-static uint32_t call_signature(struct numbering *numbering, const struct node *node)
+static uint32_t function_signature(struct numbering *numbering, struct number_function *function)
 {
-    struct number_function *function = find_function(numbering, node);
     if (!function || function->open)
         return 0;
     if (!function->signature && numbering->calls == CALLS_DEEP)
@@ -666,6 +661,19 @@ static uint32_t call_signature(struct numbering *numbering, const struct node *n
         numbering->calls--;
     }
     return function->signature;
+}
+
+static uint32_t call_signature(struct numbering *numbering, const struct node *node)
+{
+    return function_signature(numbering, find_function(numbering, node));
+}
+
+void number_functions(struct numbering *numbering)
+{
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < numbering->functions[side].room; i++)
+            if (numbering->functions[side].entries[i].key)
+                function_signature(numbering, numbering->functions[side].entries[i].item);
 }
 
 void number_adopt_function(struct numbering *numbering, const struct node *node,

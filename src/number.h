@@ -51,6 +51,8 @@ void number_start(struct numbering *numbering, struct graph *graph, uint32_t lev
 void number_node(struct numbering *numbering, struct node *node, uint32_t level);
 /* Both for all nodes of a graph, in topological order. */
 void number_graph(struct numbering *numbering, struct graph *graph, uint32_t level);
+/* Numbers every local function of both models, called or not. */
+void number_functions(struct numbering *numbering);
 /* The number of what a body or function computes, from its outputs' numbers. */
 uint32_t number_signature(struct numbering *numbering, const struct graph *graph);
 
@@ -75,8 +77,9 @@ void number_adopt_function(struct numbering *numbering, const struct node *node,
 bool node_commutes(const struct node *node);
 /* True for an attribute that says what its absence would say. */
 bool attribute_is_default(const struct node *node, const Onnx__AttributeProto *attribute);
-/* True when both say the same; bodies are not looked into. */
-uint32_t number_attribute(struct numbering *numbering, const Onnx__AttributeProto *attribute);
+/* What an attribute of a model says; bodies are not looked into. */
+uint32_t number_attribute(struct numbering *numbering, struct model *model,
+                          const Onnx__AttributeProto *attribute);
 /* Inputs without the left-out ones at the end. */
 size_t node_input_end(const struct node *node);
 /* True when the value is a constant that nobody can override, stored or made by a Constant node. */

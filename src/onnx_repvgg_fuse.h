@@ -163,6 +163,52 @@ ONNX_FUSE_API const char *onnx_fuse_comparison_error(const struct onnx_fuse_comp
 ONNX_FUSE_API const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
                                                       const char *format);
 
+/* ---- one model as text ---- */
+
+struct onnx_fuse_dump_options {
+    size_t struct_size; /* set by onnx_fuse_dump_options_init */
+    /* Takes the text, some 64 KiB at a time and in order. False ends the call with ONNX_FUSE_IO. */
+    bool (*write)(void *closure, const char *bytes, size_t size);
+    void *closure;
+    int64_t elide;    /* tensors of more elements are given by their hash; negative: none; -1 */
+    bool no_metadata; /* leave out doc strings and metadata that the syntax has no place for */
+    const char *external_folder; /* of a model in memory: where external data lies */
+};
+
+/* What became of a dump, or what is known of a model. Opaque; owned by the caller, freed by
+ * onnx_fuse_view_free. */
+struct onnx_fuse_view;
+
+ONNX_FUSE_API void onnx_fuse_dump_options_init(struct onnx_fuse_dump_options *options);
+
+/* Writes the model at path `input` ("-": standard input) in ONNX's text syntax (docs/git.md).
+ * options->write must be set. view: may be NULL; it is set on failure too, unless memory is out, and
+ * then holds only the error. What was written before a failure is of no use. */
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_dump(const char *input,
+                                                   const struct onnx_fuse_dump_options *options,
+                                                   struct onnx_fuse_view **view);
+ONNX_FUSE_API enum onnx_fuse_status
+onnx_fuse_dump_memory(const void *model, size_t size, const struct onnx_fuse_dump_options *options,
+                      struct onnx_fuse_view **view);
+
+/* What is in a model and what fusing it with these options would make of it; nothing is written.
+ * options: as for fusing, NULL for the defaults. */
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_info(const char *input,
+                                                   const struct onnx_fuse_options *options,
+                                                   struct onnx_fuse_view **view);
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_info_memory(const void *model, size_t size,
+                                                          const struct onnx_fuse_options *options,
+                                                          struct onnx_fuse_view **view);
+
+ONNX_FUSE_API void onnx_fuse_view_free(struct onnx_fuse_view *view);
+/* The error of a failed call, "" after a good one. Borrowed. */
+ONNX_FUSE_API const char *onnx_fuse_view_error(const struct onnx_fuse_view *view);
+/* Of a dump: how many things in the model the text does not hold; 0: it reads back as it is. */
+ONNX_FUSE_API size_t onnx_fuse_view_not_held(const struct onnx_fuse_view *view);
+/* Of an info: as lines, and as JSON (docs/info.md describes the schema). Borrowed. "" of a dump. */
+ONNX_FUSE_API const char *onnx_fuse_view_text(const struct onnx_fuse_view *view);
+ONNX_FUSE_API const char *onnx_fuse_view_json(const struct onnx_fuse_view *view);
+
 /* Name and one-line purpose of pass number `index`, in the order they run; NULL past the last. */
 ONNX_FUSE_API const char *onnx_fuse_pass_name(size_t index);
 ONNX_FUSE_API const char *onnx_fuse_pass_purpose(size_t index);

@@ -155,7 +155,7 @@ static void measure(struct verify *verify, struct graph *graph, struct value *le
     double tolerance;
     if (!left || !right || verify_measure(verify, graph, left, right, &gap, &tolerance))
         *unknown = true;
-    else if (!gap.same_shape || gap.difference > tolerance * gap.largest)
+    else if (!gap.same_shape || gap.ratio > tolerance)
         *differs = true;
     else
         *unknown = true; /* it agreed this time, but nobody found out why */

@@ -17,7 +17,7 @@ enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_UNKNOWN = 2 };
 struct verify_region {
     const struct value *left, *right;
     size_t left_ops, right_ops; /* nodes evaluated on each side */
-    double difference;          /* relative to the largest element, the worst of all trials */
+    double difference;          /* relative (bench.h, gap.ratio), the worst of all trials */
     int trials;
 };
 

@@ -12,7 +12,8 @@ enum {
     OPENINGS_MOST = 16, /* sources computed from what is before them */
     SIZES = 3,          /* input sizes tried until the operators accept one */
     FAILURES_MOST = 40, /* values without a match before the search is given up */
-    SPAN_MOST = 160
+    SPAN_MOST = 160,
+    SMALL = 20000 /* elements of sources */
 };
 /* Multiply-adds of all evaluations together: minutes. */
 #define PRODUCTS_MOST 4e11
@@ -350,11 +351,11 @@ static const char *draw_sources(struct verify *verify, struct bench *bench, cons
     for (size_t i = 0; i < cone->sources.count; i++) {
         const struct value *source = cone->sources.items[i];
         int64_t dims[EVAL_RANK];
-        int rank;
-        const char *reason = bench_array(bench, source) ? NULL
-                                                        : source_shape(verify, cone, left, source,
-                                                                       size, trial, &rank, dims);
-        if (!reason && !bench_array(bench, source))
+        int rank = 0;
+        if (bench_array(bench, source))
+            continue;
+        const char *reason = source_shape(verify, cone, left, source, size, trial, &rank, dims);
+        if (!reason)
             reason = bench_draw(bench, source, rank, dims,
                                 verify->options->seed + (uint64_t)trial * 7919,
                                 amplitudes[trial % (int)COUNT_OF(amplitudes)]);
@@ -378,7 +379,7 @@ double verify_tolerance(const struct verify *verify, int32_t type)
 
 static bool within(const struct gap *gap, double tolerance)
 {
-    return gap->same_shape && gap->difference <= tolerance * gap->largest;
+    return gap->same_shape && gap->ratio <= tolerance;
 }
 
 /* ---- search ---- */
@@ -453,14 +454,14 @@ static void note_blocker(struct verify *verify, const struct bench *bench,
                           : arena_format(verify->arena, "'%s': %s", value->name, reason);
 }
 
-/* One evaluation of a pair on fresh numbers, at the first size that the operators accept. `left`
- * may be NULL: then `right` alone. */
+/* One evaluation of a pair on fresh numbers, at the first size from `size` on that the operators
+ * accept. `left` may be NULL: then `right` alone. */
 static const char *evaluate_pair(struct verify *verify, struct bench *bench,
                                  const struct cone *cone, const struct graph *graph,
-                                 struct value *left, struct value *right, int trial)
+                                 struct value *left, struct value *right, int trial, int size)
 {
     const char *reason = NULL;
-    for (int size = 0; size < SIZES; size++) {
+    for (; size < SIZES; size++) {
         bench_reset(bench);
         reason = draw_sources(verify, bench, cone, graph, size, trial);
         if (!reason)
@@ -510,18 +511,17 @@ static bool confirm(struct verify *verify, const struct cone *cone, const struct
         trials = 3;
     struct verify_region *region = NEW(verify->arena, struct verify_region);
     *region = (struct verify_region){.left = left, .right = right, .trials = 1};
-    region->difference = first->largest > 0 ? first->difference / first->largest : 0;
+    region->difference = first->ratio;
     region->right_ops = cone->nodes.count;
     region->left_ops = count_left(verify, cone, left);
     for (int trial = 1; trial < trials && cone->sources.count; trial++) {
-        if (evaluate_pair(verify, &verify->check, cone, graph, left, right, trial))
+        if (evaluate_pair(verify, &verify->check, cone, graph, left, right, trial, 0))
             return false;
         struct gap gap =
             bench_compare(bench_array(&verify->check, left), bench_array(&verify->check, right));
         if (!within(&gap, tolerance))
             return false;
-        if (gap.largest > 0)
-            region->difference = fmax(region->difference, gap.difference / gap.largest);
+        region->difference = fmax(region->difference, gap.ratio);
         region->trials++;
     }
     LIST_PUSH(verify->arena, &verify->result->regions, region);
@@ -597,6 +597,20 @@ static bool search(struct verify *verify, const struct cone *cone, const struct 
     return false;
 }
 
+/* True when the declared sizes of the sources can be searched as well. */
+static bool is_small(const struct cone *cone)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < cone->sources.count; i++) {
+        const struct value *source = cone->sources.items[i];
+        int64_t count;
+        if (source->rank < 0 || !count_elements(source->dims, (size_t)source->rank, &count) ||
+            !add_fits(total, count, &total))
+            return false;
+    }
+    return total <= SMALL;
+}
+
 bool verify_prove(struct verify *verify, struct graph *graph, struct value *right,
                   struct value *hint)
 {
@@ -620,7 +634,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
             reason = bench_evaluate(bench, right, CONE_MOST + 1);
         if (reason) {
             search_reset(verify);
-            reason = evaluate_pair(verify, bench, &cone, graph, NULL, right, 0);
+            reason = evaluate_pair(verify, bench, &cone, graph, NULL, right, 0, 0);
         }
     }
     if (reason) {
@@ -629,10 +643,26 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         verify->failures++;
         return false;
     }
-    bool found = hint && (bench_array(bench, hint) || !bench_evaluate(bench, hint, HINT_MOST)) &&
-                 try_left(verify, &cone, graph, hint, right, true);
-    if (!found && verify->failures <= FAILURES_MOST)
-        found = search(verify, &cone, graph, right);
+    bool found = false;
+    if (hint) {
+        bool there = bench_array(bench, hint) || !bench_evaluate(bench, hint, HINT_MOST);
+        if (!there) { /* perhaps it holds for one size only */
+            search_reset(verify);
+            there = !evaluate_pair(verify, bench, &cone, graph, hint, right, 0, 1);
+        }
+        found = there && try_left(verify, &cone, graph, hint, right, true);
+    }
+    /* Where the small size finds nothing, the declared one may. */
+    for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < SIZES;
+         size += SIZES - 1) {
+        if (size) {
+            search_reset(verify);
+            if (!is_small(&cone) ||
+                evaluate_pair(verify, bench, &cone, graph, NULL, right, 0, size))
+                continue;
+        }
+        found = bench_array(bench, right) && search(verify, &cone, graph, right);
+    }
     verify->failures = found ? 0 : verify->failures + 1;
     if (found) {
         search_reset(verify);
@@ -653,7 +683,7 @@ const char *verify_measure(struct verify *verify, struct graph *graph, struct va
         reason = attempt ? collect(verify, graph, right, &cone)
                          : collect_few(verify, graph, right, &cone);
         if (!reason)
-            reason = evaluate_pair(verify, &verify->check, &cone, graph, left, right, 0);
+            reason = evaluate_pair(verify, &verify->check, &cone, graph, left, right, 0, 0);
         if (reason)
             continue;
         *gap = bench_compare(bench_array(&verify->check, left), bench_array(&verify->check, right));

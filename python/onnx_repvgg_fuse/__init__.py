@@ -5,8 +5,9 @@
     print(result.report)
 
 `fuse` takes a path, bytes, an onnx.ModelProto or an onnx_ir.Model and gives the same kind back.
-`verify` compares two models by running both, `testing.assert_equivalent` is the same for tests,
-`ir.FusePass` is a pass of onnx_ir. onnx, onnx_ir and onnxruntime are optional: nothing is imported
+`diff` tells what changed between two models, `verify` whether they compute the same, `info` what is in
+one, `dump` prints one. `testing.assert_equivalent` compares under ONNX Runtime, `ir.FusePass` is a
+pass of onnx_ir. onnx, onnx_ir and onnxruntime are optional: nothing is imported
 before it is needed.
 """
 from __future__ import annotations
@@ -15,10 +16,11 @@ from ._errors import Cancelled, FileError, ModelError, OnnxFuseError, OptionErro
 from ._fuse import Result, fuse, passes
 from ._library import library as _c
 from ._report import Counts, Fusion, Op, Refusal, Report
+from ._views import Diff, Info, Verdict, diff, dump, info, verify
 
 __all__ = [
-    "Cancelled", "Counts", "FileError", "Fusion", "ModelError", "OnnxFuseError", "Op", "OptionError", "OutOfMemory",
-    "Refusal", "Report", "Result", "fuse", "passes",
+    "Cancelled", "Counts", "Diff", "FileError", "Fusion", "Info", "ModelError", "OnnxFuseError", "Op", "OptionError",
+    "OutOfMemory", "Refusal", "Report", "Result", "Verdict", "diff", "dump", "fuse", "info", "passes", "verify",
 ]
 
 __version__: str = _c.onnx_fuse_version().decode()

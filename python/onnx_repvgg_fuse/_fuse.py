@@ -4,13 +4,13 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import threading
 from dataclasses import dataclass
-from typing import Any, Callable, Generic, Iterable, Optional, TypeVar, Union, overload
+from typing import Any, Generic, Iterable, Optional, TypeVar, Union, overload
 
 from . import _models
-from ._errors import BY_STATUS, Cancelled, OnnxFuseError, OptionError
-from ._library import Borrowed, Options, Progress, library
+from ._call import Call, ProgressFunction
+from ._errors import OptionError
+from ._library import Borrowed, Options, library
 from ._report import Report
 
 __all__ = ["Result", "fuse", "passes"]
@@ -18,7 +18,6 @@ __all__ = ["Result", "fuse", "passes"]
 Model = TypeVar("Model")
 Path = TypeVar("Path", str, "os.PathLike[str]")
 Names = Union[str, Iterable[str]]
-ProgressFunction = Callable[[str, float], Optional[bool]]
 
 
 @dataclass(frozen=True)
@@ -67,90 +66,37 @@ def _real(value: object, what: str) -> float:
     return float(value)
 
 
-class _Run:
-    """One call of the library, and the way to stop it."""
-
-    def __init__(self, options: Options, progress: Optional[ProgressFunction]) -> None:
-        self.options = options
-        self.report = ctypes.c_void_p()
-        self.status = 0
-        self.stop = False
-        self.told = progress
-        self.error: Optional[BaseException] = None
-        self.callback = Progress(self.tell)
-        options.progress = self.callback
-
-    def tell(self, closure: object, step: bytes, fraction: float) -> bool:
-        # An exception must not pass through C: it is kept, and the run stopped.
-        if self.stop:
-            return False
-        if self.told is not None:
-            try:
-                self.stop = self.told(step.decode(), fraction) is False
-            except BaseException as error:
-                self.error = error
-                self.stop = True
-        return not self.stop
-
-    def call(self, function: Callable[..., int], *arguments: object) -> None:
-        """Calls function(*arguments, options, report) and waits for it.
-
-        Python handles Ctrl-C in the main thread and only between two steps of Python. So the main
-        thread does not enter the library: it waits for a thread that does, and stops it.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            self.enter(function, arguments)
-            return
-        thread = threading.Thread(target=self.enter, args=(function, arguments), name="onnx-repvgg-fuse")
-        try:
-            thread.start()
-            thread.join()
-        finally:
-            self.stop = True
-            if thread.ident is not None:
-                thread.join()
-
-    def enter(self, function: Callable[..., int], arguments: tuple[object, ...]) -> None:
-        self.status = function(*arguments, ctypes.byref(self.options), ctypes.byref(self.report))
-
-    def finish(self) -> Report:
-        """The report, or the error as an exception."""
-        if self.error is not None:
-            raise self.error
-        if self.status != 0:
-            kind = BY_STATUS.get(self.status, OnnxFuseError)
-            text = library.onnx_fuse_report_error(self.report) if self.report else b"out of memory"
-            raise kind(text.decode(errors="replace"))
-        texts = [function(self.report).decode(errors="replace") for function in
-                 (library.onnx_fuse_report_json, library.onnx_fuse_report_table, library.onnx_fuse_report_explanation)]
-        return Report._read(*texts)
-
-    def close(self) -> None:
-        library.onnx_fuse_report_free(self.report)
-        self.report = ctypes.c_void_p()
+def _report_of(call: Call, handle: ctypes.c_void_p) -> Report:
+    """The report, or the error as an exception."""
+    call.check(lambda: library.onnx_fuse_report_error(handle) if handle else None)
+    texts = [function(handle).decode(errors="replace") for function in
+             (library.onnx_fuse_report_json, library.onnx_fuse_report_table, library.onnx_fuse_report_explanation)]
+    return Report._read(*texts)
 
 
-def _fuse_file(run: _Run, source: bytes, target: bytes) -> Report:
+def _fuse_file(call: Call, options: Options, source: bytes, target: bytes) -> Report:
+    handle = ctypes.c_void_p()
     try:
-        run.call(library.onnx_fuse_file, source, target)
-        return run.finish()
+        call.run(library.onnx_fuse_file, source, target, ctypes.byref(options), ctypes.byref(handle))
+        return _report_of(call, handle)
     finally:
-        run.close()
+        library.onnx_fuse_report_free(handle)
 
 
-def _fuse_memory(run: _Run, data: object) -> tuple[Optional[bytes], Report]:
+def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[bytes], Report]:
     """The result's bytes, None when they are those of `data`, and the report."""
-    result, size = ctypes.c_void_p(), ctypes.c_size_t()
+    handle, result, size = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_size_t()
     try:
+        # The report reads the model when its texts are made: they are, before the buffer is let go.
         with Borrowed(data) as borrowed:
-            run.call(library.onnx_fuse_memory, borrowed.address, borrowed.size,
-                     ctypes.byref(result), ctypes.byref(size))
-            report = run.finish()
+            call.run(library.onnx_fuse_memory, borrowed.address, borrowed.size, ctypes.byref(result),
+                     ctypes.byref(size), ctypes.byref(options), ctypes.byref(handle))
+            report = _report_of(call, handle)
         copied = ctypes.string_at(result, size.value) if result and report.changed else None
         return copied, report
     finally:
         library.onnx_fuse_free(result)
-        run.close()
+        library.onnx_fuse_report_free(handle)
 
 
 @overload
@@ -242,9 +188,12 @@ def fuse(model: Any, output: Union[str, os.PathLike[str], None] = None, *, only:
     options.jobs = jobs
     options.external_data = os.fsencode(external_data)
 
+    call = Call(progress)
+    options.progress = call.callback
+
     if kind == "path":
         target = b"/dev/null" if output is None else _models.path_bytes(output, "output")
-        report = _fuse_file(_Run(options, progress), _models.path_bytes(model, "model"), target)
+        report = _fuse_file(call, options, _models.path_bytes(model, "model"), target)
         return Result(model if dry_run else output, report)
 
     folder = None if external_folder is None else os.fspath(external_folder)
@@ -257,7 +206,7 @@ def fuse(model: Any, output: Union[str, os.PathLike[str], None] = None, *, only:
         data = _models.proto_bytes(model)
     elif kind == "ir":
         data = _models.ir_bytes(model)
-    fused, report = _fuse_memory(_Run(options, progress), data)
+    fused, report = _fuse_memory(call, options, data)
     if dry_run:
         return Result(model, report)
     if kind == "bytes":

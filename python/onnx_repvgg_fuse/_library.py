@@ -9,11 +9,14 @@ import importlib.metadata
 import os
 import pathlib
 import shutil
-from typing import Optional
+from typing import Any, Optional
 
 DISTRIBUTION = "onnx-repvgg-fuse"
 
 Progress = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double)
+
+
+TakeText = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
 class Options(ctypes.Structure):
@@ -32,6 +35,47 @@ class Options(ctypes.Structure):
         ("progress", Progress),
         ("closure", ctypes.c_void_p),
         ("external_data", ctypes.c_char_p),
+    ]
+
+
+class DiffOptions(ctypes.Structure):
+    """struct onnx_fuse_diff_options."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("rtol", ctypes.c_double),
+        ("atol", ctypes.c_double),
+        ("ignore", ctypes.POINTER(ctypes.c_char_p)),
+        ("strict", ctypes.c_bool),
+        ("colour", ctypes.c_bool),
+        ("progress", Progress),
+        ("closure", ctypes.c_void_p),
+    ]
+
+
+class VerifyOptions(ctypes.Structure):
+    """struct onnx_fuse_verify_options."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("rtol", ctypes.c_double),
+        ("trials", ctypes.c_int),
+        ("seed", ctypes.c_uint64),
+        ("progress", Progress),
+        ("closure", ctypes.c_void_p),
+    ]
+
+
+class DumpOptions(ctypes.Structure):
+    """struct onnx_fuse_dump_options."""
+
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("write", TakeText),
+        ("closure", ctypes.c_void_p),
+        ("elide", ctypes.c_int64),
+        ("no_comments", ctypes.c_bool),
+        ("external_folder", ctypes.c_char_p),
     ]
 
 
@@ -61,11 +105,11 @@ def library_path() -> pathlib.Path:
     beside = pathlib.Path(__file__).parent.parent / ".onnx_repvgg_fuse.mesonpy.libs"
     for path in sorted(beside.glob("libonnx_repvgg_fuse*")):
         return path
-    path = _installed("libonnx_repvgg_fuse")
-    if path is None:
+    found = _installed("libonnx_repvgg_fuse")
+    if found is None:
         raise ImportError("onnx_repvgg_fuse: its shared library is not installed; install the package with pip, "
                           "or let ONNX_REPVGG_FUSE_LIBRARY name the library")
-    return path
+    return found
 
 
 def command_path() -> pathlib.Path:
@@ -82,38 +126,66 @@ def command_path() -> pathlib.Path:
     return pathlib.Path(found)
 
 
+def _bind(library: ctypes.CDLL) -> None:
+    """Types of results and arguments, as the header declares them."""
+    pointer, text, size, status = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int
+    handle, to = ctypes.c_void_p, ctypes.POINTER
+    functions: dict[str, tuple[Any, list[Any]]] = {
+        "options_init": (None, [to(Options)]),
+        "file": (status, [text, text, to(Options), to(handle)]),
+        "memory": (status, [pointer, size, to(pointer), to(size), to(Options), to(handle)]),
+        "free": (None, [pointer]),
+        "report_free": (None, [handle]),
+        "report_error": (text, [handle]),
+        "report_json": (text, [handle]),
+        "report_explanation": (text, [handle]),
+        "report_table": (text, [handle]),
+        "diff_options_init": (None, [to(DiffOptions)]),
+        "verify_options_init": (None, [to(VerifyOptions)]),
+        "diff": (status, [text, text, to(DiffOptions), to(handle)]),
+        "verify": (status, [text, text, to(VerifyOptions), to(handle)]),
+        "comparison_free": (None, [handle]),
+        "comparison_verdict": (ctypes.c_int, [handle]),
+        "comparison_error": (text, [handle]),
+        "comparison_format": (text, [handle, text]),
+        "dump_options_init": (None, [to(DumpOptions)]),
+        "dump": (status, [text, to(DumpOptions), to(handle)]),
+        "dump_memory": (status, [pointer, size, to(DumpOptions), to(handle)]),
+        "info": (status, [text, to(Options), to(handle)]),
+        "info_memory": (status, [pointer, size, to(Options), to(handle)]),
+        "view_free": (None, [handle]),
+        "view_error": (text, [handle]),
+        "view_not_held": (size, [handle]),
+        "view_text": (text, [handle]),
+        "view_json": (text, [handle]),
+        "pass_name": (text, [size]),
+        "pass_purpose": (text, [size]),
+        "version": (text, []),
+    }
+    for name, (result, arguments) in functions.items():
+        function = getattr(library, "onnx_fuse_" + name, None)
+        if function is None:  # INTERIM
+            continue
+        function.restype, function.argtypes = result, arguments
+
+
 def _load() -> ctypes.CDLL:
     path = library_path()
     library = ctypes.CDLL(os.fspath(path))
-    pointer, text, report = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p
-    size = ctypes.c_size_t
-    options = ctypes.POINTER(Options)
-    for name, result, arguments in (
-        ("onnx_fuse_options_init", None, [options]),
-        ("onnx_fuse_file", ctypes.c_int, [text, text, options, ctypes.POINTER(report)]),
-        ("onnx_fuse_memory", ctypes.c_int,
-         [pointer, size, ctypes.POINTER(pointer), ctypes.POINTER(size), options, ctypes.POINTER(report)]),
-        ("onnx_fuse_free", None, [pointer]),
-        ("onnx_fuse_report_free", None, [report]),
-        ("onnx_fuse_report_error", text, [report]),
-        ("onnx_fuse_report_json", text, [report]),
-        ("onnx_fuse_report_explanation", text, [report]),
-        ("onnx_fuse_report_table", text, [report]),
-        ("onnx_fuse_pass_name", text, [size]),
-        ("onnx_fuse_pass_purpose", text, [size]),
-        ("onnx_fuse_version", text, []),
-    ):
-        function = getattr(library, name)
-        function.restype = result
-        function.argtypes = arguments
-    probe = Options()
-    # The library fills in as much as it knows: a larger struct would be written past the end of ours.
-    room = (ctypes.c_char * 1024)()
-    library.onnx_fuse_options_init(ctypes.cast(room, options))
-    ctypes.memmove(ctypes.byref(probe), room, ctypes.sizeof(probe))
-    if probe.struct_size != ctypes.sizeof(probe):
-        raise ImportError(f"onnx_repvgg_fuse: {path} has options of {probe.struct_size} bytes, expected "
-                          f"{ctypes.sizeof(probe)}: library and package are of different versions")
+    _bind(library)
+    for initialise, kind in ((getattr(library, "onnx_fuse_options_init", None), Options),
+                             (getattr(library, "onnx_fuse_diff_options_init", None), DiffOptions),
+                             (getattr(library, "onnx_fuse_verify_options_init", None), VerifyOptions),
+                             (getattr(library, "onnx_fuse_dump_options_init", None), DumpOptions)):
+        if initialise is None:  # INTERIM
+            continue
+        # The library fills in all that it knows: of a larger struct, more than ours has room for.
+        room = ctypes.create_string_buffer(1024)
+        initialise(ctypes.cast(room, ctypes.POINTER(kind)))
+        size = kind.from_buffer(room).struct_size
+        if size != ctypes.sizeof(kind):
+            raise ImportError(f"onnx_repvgg_fuse: {path} has {kind.__name__} of {size} bytes, expected "
+                              f"{ctypes.sizeof(kind)}: library and package are of different versions")
     return library
 
 

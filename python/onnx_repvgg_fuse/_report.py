@@ -4,7 +4,7 @@ from __future__ import annotations
 import html
 import json
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional
+from typing import Any, Mapping, Optional, Sequence
 
 __all__ = ["Counts", "Fusion", "Op", "Refusal", "Report"]
 
@@ -148,7 +148,7 @@ def _row(cells: tuple[str, ...], tag: str = "td") -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
-def _details(title: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _details(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     if not rows:
         return ""
     body = "".join(_row(row) for row in rows)

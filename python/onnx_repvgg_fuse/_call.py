@@ -1,0 +1,69 @@
+"""A call of the C library that Ctrl-C can stop."""
+from __future__ import annotations
+
+import threading
+from typing import Callable, Optional
+
+from ._errors import BY_STATUS, OnnxFuseError
+from ._library import Progress
+
+ProgressFunction = Callable[[str, float], Optional[bool]]
+
+
+class Call:
+    """One call: what it is to tell its caller, and the way to stop it.
+
+    `callback` goes into the `progress` of the call's options; what C holds of it must not outlive
+    this object.
+    """
+
+    def __init__(self, progress: Optional[ProgressFunction] = None) -> None:
+        self.stop = False
+        self.told = progress
+        self.error: Optional[BaseException] = None
+        self.status = 0
+        self.callback = Progress(self.tell)
+
+    def tell(self, closure: object, step: bytes, fraction: float) -> bool:
+        # An exception must not pass through C: it is kept, and the run stopped.
+        if self.stop:
+            return False
+        if self.told is not None:
+            try:
+                self.stop = self.told(step.decode(), fraction) is False
+            except BaseException as error:
+                self.error = error
+                self.stop = True
+        return not self.stop
+
+    def run(self, function: Callable[..., int], *arguments: object) -> None:
+        """Calls the function and waits for it.
+
+        Python handles Ctrl-C in the main thread and only between two steps of Python. So the main
+        thread does not enter the library: it waits for a thread that does, and stops it.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            self.status = function(*arguments)
+            return
+        thread = threading.Thread(target=self._enter, args=(function, arguments), name="onnx-repvgg-fuse")
+        try:
+            thread.start()
+            thread.join()
+        finally:
+            self.stop = True
+            if thread.ident is not None:
+                thread.join()
+
+    def _enter(self, function: Callable[..., int], arguments: tuple[object, ...]) -> None:
+        try:
+            self.status = function(*arguments)
+        except BaseException as error:
+            self.error = error
+
+    def check(self, text: Callable[[], Optional[bytes]]) -> None:
+        """Raises what the call ended with. text: gives the library's message."""
+        if self.error is not None:
+            raise self.error
+        if self.status != 0:
+            said = text() or b"out of memory"
+            raise BY_STATUS.get(self.status, OnnxFuseError)(said.decode(errors="replace"))

@@ -1,0 +1,170 @@
+/* api_view.c: the public functions that tell of one model. Errors land here. */
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "dump.h"
+#include "info.h"
+#include "run.h"
+
+/* The run it tells of, its files closed. The texts are in the run's arena. */
+struct onnx_fuse_view {
+    struct run run;
+    struct arena scratch; /* of the dump */
+    struct dump_result dump;
+    const char *text, *json;
+};
+
+static struct onnx_fuse_view *view_new(const char *input, const void *model, size_t size)
+{
+    struct onnx_fuse_view *view = calloc(1, sizeof(*view));
+    if (!view)
+        return NULL;
+    view->text = view->json = "";
+    view->run.input = input;
+    view->run.memory = model;
+    view->run.memory_size = size;
+    run_init(&view->run);
+    arena_init(&view->scratch, &view->run.landing);
+    return view;
+}
+
+/* Closes the files and hands the view over or frees it. */
+static enum onnx_fuse_status finish(struct onnx_fuse_view *view, struct onnx_fuse_view **wanted)
+{
+    enum onnx_fuse_status status = view->run.landing.status;
+    run_close(&view->run);
+    arena_free(&view->scratch);
+    if (wanted)
+        *wanted = view;
+    else
+        onnx_fuse_view_free(view);
+    return status;
+}
+
+/* ---- dump ---- */
+
+void onnx_fuse_dump_options_init(struct onnx_fuse_dump_options *options)
+{
+    *options = (struct onnx_fuse_dump_options){.struct_size = sizeof(*options), .elide = -1};
+}
+
+static void check_dump_options(struct run *run, const struct onnx_fuse_dump_options *options)
+{
+    if (!options || options->struct_size != sizeof(*options))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT,
+             "options of %zu bytes, expected %zu: call onnx_fuse_dump_options_init first",
+             options ? options->struct_size : 0, sizeof(*options));
+    if (!options->write)
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "options without a function that takes the text");
+}
+
+/* Everything below may land here. The view lives on the heap, so no local is clobbered. */
+static void dump_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_dump_options *options)
+{
+    struct run *run = &view->run;
+    if (setjmp(run->landing.jump) == 0) {
+        run_options(run, NULL);
+        check_dump_options(run, options);
+        run->options.external_folder = options->external_folder;
+        run_load(run);
+        dump_model(&run->model, options, &view->scratch, &view->dump);
+    }
+}
+
+static enum onnx_fuse_status dump(struct onnx_fuse_view *view,
+                                  const struct onnx_fuse_dump_options *options,
+                                  struct onnx_fuse_view **wanted)
+{
+    if (wanted)
+        *wanted = NULL;
+    if (!view)
+        return ONNX_FUSE_OUT_OF_MEMORY;
+    dump_guarded(view, options);
+    return finish(view, wanted);
+}
+
+enum onnx_fuse_status onnx_fuse_dump(const char *input,
+                                     const struct onnx_fuse_dump_options *options,
+                                     struct onnx_fuse_view **view)
+{
+    return dump(view_new(input, NULL, 0), options, view);
+}
+
+enum onnx_fuse_status onnx_fuse_dump_memory(const void *model, size_t size,
+                                            const struct onnx_fuse_dump_options *options,
+                                            struct onnx_fuse_view **view)
+{
+    return dump(view_new(NULL, model, size), options, view);
+}
+
+/* ---- info ---- */
+
+static void info_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_options *options)
+{
+    struct run *run = &view->run;
+    if (setjmp(run->landing.jump) == 0) {
+        struct info info;
+        run_options(run, options);
+        run->options.dry_run = true;
+        run->output_path = run->input; /* as if in place: external data stays where it is */
+        run_fuse(run);
+        info_collect(run, &info);
+        view->text = info_text(run, &info);
+        view->json = info_json(run, &info);
+    }
+}
+
+static enum onnx_fuse_status info(struct onnx_fuse_view *view,
+                                  const struct onnx_fuse_options *options,
+                                  struct onnx_fuse_view **wanted)
+{
+    if (wanted)
+        *wanted = NULL;
+    if (!view)
+        return ONNX_FUSE_OUT_OF_MEMORY;
+    info_guarded(view, options);
+    return finish(view, wanted);
+}
+
+enum onnx_fuse_status onnx_fuse_info(const char *input, const struct onnx_fuse_options *options,
+                                     struct onnx_fuse_view **view)
+{
+    return info(view_new(input, NULL, 0), options, view);
+}
+
+enum onnx_fuse_status onnx_fuse_info_memory(const void *model, size_t size,
+                                            const struct onnx_fuse_options *options,
+                                            struct onnx_fuse_view **view)
+{
+    return info(view_new(NULL, model, size), options, view);
+}
+
+/* ---- the view ---- */
+
+void onnx_fuse_view_free(struct onnx_fuse_view *view)
+{
+    if (!view)
+        return;
+    arena_free(&view->run.arena);
+    free(view);
+}
+
+const char *onnx_fuse_view_error(const struct onnx_fuse_view *view)
+{
+    return view->run.landing.message;
+}
+
+size_t onnx_fuse_view_not_held(const struct onnx_fuse_view *view)
+{
+    return view->dump.not_held + view->dump.elided + view->dump.unreadable;
+}
+
+const char *onnx_fuse_view_text(const struct onnx_fuse_view *view)
+{
+    return view->text;
+}
+
+const char *onnx_fuse_view_json(const struct onnx_fuse_view *view)
+{
+    return view->json;
+}

@@ -1,0 +1,472 @@
+/* diff.c: the whole of a comparison: interface, operator sets, graphs, functions. */
+#include "diff.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diff_internal.h"
+#include "text.h"
+
+static const struct {
+    const char *name, *purpose;
+    bool counts;
+} kinds[] = {
+#define X(name, counts, purpose) {#name, purpose, counts},
+    DIFF_KINDS(X)
+#undef X
+};
+
+const char *diff_kind_name(enum diff_kind kind)
+{
+    return kinds[kind].name;
+}
+
+const char *diff_kind_purpose(enum diff_kind kind)
+{
+    return kinds[kind].purpose;
+}
+
+bool diff_kind_counts(enum diff_kind kind)
+{
+    return kinds[kind].counts;
+}
+
+void diff_ignore(struct arena *arena, struct diff_options *options, const char *const *names)
+{
+    for (; names && *names; names++) {
+        size_t kind = 0;
+        const char *known = kinds[0].name;
+        for (size_t i = 1; i < COUNT_OF(kinds); i++)
+            known = arena_format(arena, "%s %s", known, kinds[i].name);
+        while (kind < COUNT_OF(kinds) && strcmp(kinds[kind].name, *names) != 0)
+            kind++;
+        if (kind == COUNT_OF(kinds))
+            fail(arena->landing, ONNX_FUSE_ARGUMENT, "there is no kind '%s'; there are %s", *names,
+                 known);
+        options->ignore[kind] = true;
+    }
+}
+
+void diff_add(struct differ *differ, const struct diff_change *change)
+{
+    struct diff_result *result = differ->result;
+    if (differ->options->ignore[change->kind])
+        return;
+    struct diff_change *own = NEW(differ->arena, struct diff_change);
+    *own = *change;
+    own->counts = kinds[change->kind].counts || differ->options->strict;
+    if (!own->what)
+        own->what = "";
+    LIST_PUSH(differ->arena, &result->changes, own);
+    result->by_kind[change->kind]++;
+    result->counted += own->counts;
+}
+
+/* ---- texts ---- */
+
+const char *diff_node_text(struct arena *arena, const struct node *node)
+{
+    const char *type = text_or_empty(node->proto->op_type);
+    const struct value *output = node_output(node, 0);
+    if (node->proto->name && node->proto->name[0])
+        return arena_format(arena, "%s '%s'", type, node->proto->name);
+    return arena_format(arena, "%s that makes '%s'", type, output ? output->name : "");
+}
+
+enum { LIST_MOST = 32 }; /* entries of a list that are shown */
+
+const char *diff_attribute_text(struct arena *arena, const Onnx__AttributeProto *attribute)
+{
+    struct text text = {.arena = arena};
+    size_t count;
+    if (attribute->ref_attr_name && attribute->ref_attr_name[0])
+        return arena_format(arena, "@%s", attribute->ref_attr_name);
+    switch (attribute->type) {
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
+        return arena_format(arena, "%" PRId64, attribute->i);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
+        return arena_format(arena, "%.9g", (double)attribute->f);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
+        return arena_format(arena, "\"%.*s\"",
+                            (int)(attribute->s.len < 256 ? attribute->s.len : 256),
+                            attribute->s.data ? (const char *)attribute->s.data : "");
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS:
+        count = attribute->n_ints + attribute->n_floats + attribute->n_strings;
+        text_print(&text, "[");
+        for (size_t i = 0; i < count && i < LIST_MOST; i++) {
+            text_print(&text, "%s", i ? ", " : "");
+            if (attribute->n_ints)
+                text_print(&text, "%" PRId64, attribute->ints[i]);
+            else if (attribute->n_floats)
+                text_print(&text, "%.9g", (double)attribute->floats[i]);
+            else
+                text_print(&text, "\"%.*s\"",
+                           (int)(attribute->strings[i].len < 64 ? attribute->strings[i].len : 64),
+                           (const char *)attribute->strings[i].data);
+        }
+        text_print(&text, count > LIST_MOST ? ", ... %zu in all]" : "]", count);
+        return text.bytes;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
+        if (!attribute->t)
+            return "a tensor";
+        text_print(&text, "%s [", type_name(attribute->t->data_type));
+        for (size_t i = 0; i < attribute->t->n_dims; i++)
+            text_print(&text, "%s%" PRId64, i ? ", " : "", attribute->t->dims[i]);
+        text_print(&text, "]");
+        return text.bytes;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPHS: return "a graph";
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO:
+        return attribute->tp ? diff_type_text(arena, attribute->tp) : "a type";
+    default: return "a value of another type";
+    }
+}
+
+static void print_shape(struct text *text, const Onnx__TensorShapeProto *shape)
+{
+    if (!shape) {
+        text_print(text, " of any shape");
+        return;
+    }
+    text_print(text, " [");
+    for (size_t i = 0; i < shape->n_dim; i++) {
+        const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
+        text_print(text, "%s", i ? ", " : "");
+        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+            text_print(text, "%" PRId64, dim->dim_value);
+        else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+                 dim->dim_param && dim->dim_param[0])
+            text_print(text, "%s", dim->dim_param);
+        else
+            text_print(text, "?");
+    }
+    text_print(text, "]");
+}
+
+const char *diff_type_text(struct arena *arena, const Onnx__TypeProto *type)
+{
+    struct text text = {.arena = arena};
+    if (!type)
+        return "of any type";
+    switch (type->value_case) {
+    case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
+        text_print(&text, "%s", type_name(type->tensor_type->elem_type));
+        print_shape(&text, type->tensor_type->shape);
+        return text.bytes;
+    case ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE:
+        text_print(&text, "sparse %s", type_name(type->sparse_tensor_type->elem_type));
+        print_shape(&text, type->sparse_tensor_type->shape);
+        return text.bytes;
+    case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
+        return arena_format(arena, "sequence of %s",
+                            diff_type_text(arena, type->sequence_type->elem_type));
+    case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
+        return arena_format(arena, "optional %s",
+                            diff_type_text(arena, type->optional_type->elem_type));
+    case ONNX__TYPE_PROTO__VALUE_MAP_TYPE:
+        return arena_format(arena, "map from %s to %s", type_name(type->map_type->key_type),
+                            diff_type_text(arena, type->map_type->value_type));
+    default: return "of any type";
+    }
+}
+
+/* ---- interface ---- */
+
+struct port {
+    const Onnx__ValueInfoProto *info;
+    struct value *value;
+    size_t place;
+    struct port *partner;
+};
+
+struct ports {
+    struct port *items;
+    size_t count;
+};
+
+/* Inputs that are constants under another name are none: before IR version 4 all are listed. */
+static struct ports list_ports(struct arena *arena, struct graph *graph, bool inputs)
+{
+    size_t count = inputs ? graph->proto->n_input : graph->proto->n_output;
+    struct ports ports = {NEW_ARRAY(arena, struct port, count + 1), 0};
+    for (size_t i = 0; i < count; i++) {
+        const Onnx__ValueInfoProto *info =
+            inputs ? graph->proto->input[i] : graph->proto->output[i];
+        struct value *value = inputs ? graph_input(graph, i) : graph_output(graph, i);
+        if (inputs && (!value || value_is_stored(value)))
+            continue;
+        ports.items[ports.count] =
+            (struct port){.info = info, .value = value, .place = ports.count};
+        ports.count++;
+    }
+    return ports;
+}
+
+static void port_change(struct differ *differ, bool inputs, const struct port *x,
+                        const struct port *y, const char *what, const char *old_text,
+                        const char *new_text)
+{
+    struct diff_change change = {.kind = inputs ? DIFF_input : DIFF_output,
+                                 .graph = differ->models[0]->graphs.items[0],
+                                 .what = what,
+                                 .old_text = old_text,
+                                 .new_text = new_text};
+    change.subject = arena_format(differ->arena, "%s '%s'", inputs ? "input" : "output",
+                                  text_or_empty((x ? x : y)->info->name));
+    diff_add(differ, &change);
+}
+
+/* By name; what is left on both sides by position. */
+static void pair_ports(struct arena *arena, struct ports *a, struct ports *b)
+{
+    struct map names = {0};
+    size_t next = 0;
+    for (size_t i = 0; i < a->count; i++)
+        map_put(arena, &names, text_or_empty(a->items[i].info->name), &a->items[i]);
+    for (size_t i = 0; i < b->count; i++) {
+        struct port *port = map_get(&names, text_or_empty(b->items[i].info->name));
+        if (port && !port->partner) {
+            port->partner = &b->items[i];
+            b->items[i].partner = port;
+        }
+    }
+    if (a->count != b->count)
+        return;
+    for (size_t i = 0; i < b->count; i++) {
+        if (b->items[i].partner)
+            continue;
+        while (a->items[next].partner)
+            next++;
+        a->items[next].partner = &b->items[i];
+        b->items[i].partner = &a->items[next];
+    }
+}
+
+static void compare_ports(struct differ *differ, bool inputs, const struct ports *a,
+                          const struct ports *b)
+{
+    struct arena *arena = differ->arena;
+    size_t moved = 0;
+    const struct port *first = NULL;
+    for (size_t i = 0; i < a->count; i++) {
+        const struct port *x = &a->items[i], *y = x->partner;
+        const char *old_text = diff_type_text(arena, x->info->type);
+        if (!y) {
+            port_change(differ, inputs, x, NULL, "", old_text, NULL);
+            continue;
+        }
+        if (strcmp(text_or_empty(x->info->name), text_or_empty(y->info->name)) != 0)
+            port_change(differ, inputs, x, y, "name", text_or_empty(x->info->name),
+                        text_or_empty(y->info->name));
+        const char *new_text = diff_type_text(arena, y->info->type);
+        const Onnx__TypeProto *s = x->info->type, *t = y->info->type;
+        if (strcmp(old_text, new_text) != 0) {
+            bool tensors = s && t && s->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE &&
+                           t->value_case == s->value_case;
+            bool type = !tensors || s->tensor_type->elem_type != t->tensor_type->elem_type;
+            port_change(differ, inputs, x, y, type ? "type" : "shape", old_text, new_text);
+        }
+        if (x->place != y->place && a->count == b->count && !moved++)
+            first = x;
+    }
+    for (size_t i = 0; i < b->count; i++)
+        if (!b->items[i].partner)
+            port_change(differ, inputs, NULL, &b->items[i], "", NULL,
+                        diff_type_text(arena, b->items[i].info->type));
+    if (moved) {
+        struct diff_change change = {.kind = DIFF_order,
+                                     .graph = differ->models[0]->graphs.items[0],
+                                     .what = "place",
+                                     .more = moved - 1};
+        change.subject = arena_format(arena, "%s '%s'", inputs ? "input" : "output",
+                                      text_or_empty(first->info->name));
+        change.old_text = arena_format(arena, "%zu", first->place);
+        change.new_text = arena_format(arena, "%zu", first->partner->place);
+        diff_add(differ, &change);
+    }
+}
+
+/* ---- operator sets, functions ---- */
+
+static const Onnx__OperatorSetIdProto *find_import(const Onnx__ModelProto *model,
+                                                   const char *domain)
+{
+    for (size_t i = 0; i < model->n_opset_import; i++) {
+        const char *other = text_or_empty(model->opset_import[i]->domain);
+        if (strcmp(strcmp(other, "ai.onnx") == 0 ? "" : other, domain) == 0)
+            return model->opset_import[i];
+    }
+    return NULL;
+}
+
+static void compare_opsets(struct differ *differ)
+{
+    struct arena *arena = differ->arena;
+    const Onnx__ModelProto *models[2] = {differ->models[0]->proto, differ->models[1]->proto};
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < models[side]->n_opset_import; i++) {
+            const Onnx__OperatorSetIdProto *own = models[side]->opset_import[i];
+            const char *domain = text_or_empty(own->domain);
+            domain = strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+            const Onnx__OperatorSetIdProto *other = find_import(models[1 - side], domain);
+            if (other && (side || other->version == own->version))
+                continue;
+            struct diff_change change = {.kind = DIFF_opset, .what = ""};
+            change.subject = arena_format(arena, "operator set %s", domain[0] ? domain : "ai.onnx");
+            const char *text = arena_format(arena, "%" PRId64, own->version);
+            change.old_text = side ? NULL : text;
+            change.new_text = side    ? text
+                              : other ? arena_format(arena, "%" PRId64, other->version)
+                                      : NULL;
+            diff_add(differ, &change);
+        }
+}
+
+static struct graph *find_function(const struct model *model, const Onnx__FunctionProto *wanted)
+{
+    for (size_t i = 0; i < model->graphs.count; i++) {
+        const Onnx__FunctionProto *function = model->graphs.items[i]->function;
+        if (function && strcmp(text_or_empty(function->name), text_or_empty(wanted->name)) == 0 &&
+            strcmp(text_or_empty(function->domain), text_or_empty(wanted->domain)) == 0 &&
+            strcmp(text_or_empty(function->overload), text_or_empty(wanted->overload)) == 0)
+            return model->graphs.items[i];
+    }
+    return NULL;
+}
+
+static void compare_function(struct differ *differ, struct graph *a, struct graph *b)
+{
+    struct arena *arena = differ->arena;
+    size_t count = graph_output_count(a);
+    count = count < graph_output_count(b) ? count : graph_output_count(b);
+    struct value_pair *outputs = NEW_ARRAY(arena, struct value_pair, count + 1);
+    for (size_t i = 0; i < count; i++)
+        outputs[i] = (struct value_pair){graph_output(a, i), graph_output(b, i)};
+    for (int inputs = 0; inputs < 2; inputs++) {
+        size_t x = inputs ? graph_input_count(a) : graph_output_count(a);
+        size_t y = inputs ? graph_input_count(b) : graph_output_count(b);
+        struct diff_change change = {.kind = inputs ? DIFF_input : DIFF_output, .graph = a};
+        if (x == y)
+            continue;
+        change.subject = a->name;
+        change.what = inputs ? "number of inputs" : "number of outputs";
+        change.old_text = arena_format(arena, "%zu", x);
+        change.new_text = arena_format(arena, "%zu", y);
+        diff_add(differ, &change);
+    }
+    diff_graphs(differ, a, b, outputs, count);
+}
+
+static void compare_functions(struct differ *differ)
+{
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < differ->models[side]->graphs.count; i++) {
+            struct graph *graph = differ->models[side]->graphs.items[i];
+            struct graph *other = NULL;
+            if (!graph->function)
+                continue;
+            other = find_function(differ->models[1 - side], graph->function);
+            if (other && side == 0)
+                compare_function(differ, graph, other);
+            if (other)
+                continue;
+            struct diff_change change = {.kind = DIFF_function, .graph = graph, .what = ""};
+            const char *text = arena_format(differ->arena, "%zu nodes", graph->node_count);
+            change.subject = graph->name;
+            change.old_text = side ? NULL : text;
+            change.new_text = side ? text : NULL;
+            diff_add(differ, &change);
+        }
+}
+
+/* ---- all of it ---- */
+
+/* Kinds in the order of their table, changes of one kind in the order they were found. */
+static void sort_changes(struct differ *differ)
+{
+    struct diff_result *result = differ->result;
+    size_t next = 0;
+    struct diff_change **sorted =
+        NEW_ARRAY(differ->arena, struct diff_change *, result->changes.count + 1);
+    for (size_t kind = 0; kind < DIFF_KIND_COUNT; kind++)
+        for (size_t i = 0; next < result->changes.count && i < result->changes.count; i++)
+            if (result->changes.items[i]->kind == kind)
+                sorted[next++] = result->changes.items[i];
+    result->changes.items = sorted;
+}
+
+static void progress(const struct differ *differ, double fraction)
+{
+    const struct diff_options *options = differ->options;
+    if (options->progress && !options->progress(options->closure, "comparing", fraction))
+        fail(differ->arena->landing, ONNX_FUSE_CANCELLED, "stopped by the caller");
+}
+
+void diff_models(struct arena *arena, struct model *a, struct model *b,
+                 const struct diff_options *options, struct diff_result *result)
+{
+    struct differ differ = {.arena = arena, .options = options, .result = result, .models = {a, b}};
+    struct graph *left = a->graphs.items[0], *right = b->graphs.items[0];
+    *result = (struct diff_result){.counted = 0};
+    census_take(a, a->bytes.size, &result->before);
+    census_take(b, b->bytes.size, &result->after);
+    numbering_init(&differ.numbering, arena, a, b, false, false);
+
+    struct ports inputs[2], outputs[2];
+    for (int side = 0; side < 2; side++) {
+        inputs[side] = list_ports(arena, side ? right : left, true);
+        outputs[side] = list_ports(arena, side ? right : left, false);
+    }
+    pair_ports(arena, &inputs[0], &inputs[1]);
+    pair_ports(arena, &outputs[0], &outputs[1]);
+    /* A partner has the number of its partner; all others have numbers beyond. */
+    for (size_t i = 0; i < inputs[0].count; i++)
+        inputs[0].items[i].value->number = number_input(&differ.numbering, 0, (uint32_t)i);
+    for (size_t i = 0; i < inputs[1].count; i++) {
+        const struct port *partner = inputs[1].items[i].partner;
+        inputs[1].items[i].value->number =
+            partner ? partner->value->number
+                    : number_input(&differ.numbering, 0, (uint32_t)(inputs[0].count + i));
+    }
+    progress(&differ, 0);
+    number_graph(&differ.numbering, left, 0);
+    progress(&differ, 0.4);
+    number_graph(&differ.numbering, right, 0);
+    number_functions(&differ.numbering);
+    progress(&differ, 0.8);
+
+    compare_ports(&differ, true, &inputs[0], &inputs[1]);
+    compare_ports(&differ, false, &outputs[0], &outputs[1]);
+    compare_opsets(&differ);
+    struct value_pair *pairs = NEW_ARRAY(arena, struct value_pair, outputs[0].count + 1);
+    size_t count = 0;
+    for (size_t i = 0; i < outputs[0].count; i++)
+        if (outputs[0].items[i].partner)
+            pairs[count++] =
+                (struct value_pair){outputs[0].items[i].value, outputs[0].items[i].partner->value};
+    diff_graphs(&differ, left, right, pairs, count);
+    compare_functions(&differ);
+    diff_model_dress(&differ);
+    sort_changes(&differ);
+    model_give_back(a);
+    model_give_back(b);
+    progress(&differ, 1);
+}
+
+const char *diff_format(struct arena *arena, const struct diff_result *result,
+                        const struct diff_options *options, const char *format, const char *left,
+                        const char *right)
+{
+    if (strcmp(format, "text") == 0)
+        return diff_text(arena, result, options, left, right);
+    if (strcmp(format, "json") == 0)
+        return diff_json(arena, result, left, right);
+    if (strcmp(format, "github") == 0)
+        return diff_github(arena, result, left, right);
+    if (strcmp(format, "sarif") == 0)
+        return diff_sarif(arena, result, left, right);
+    return NULL;
+}

@@ -1,0 +1,294 @@
+/* diff_dress.c: what does not change what the models compute: names, order, storage, notes.
+ *
+ * A model has thousands of names: of each kind the first change is told, and how many more there
+ * are. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "diff_internal.h"
+
+/* One kind in one graph. */
+struct tally {
+    struct diff_change first;
+    size_t count;
+};
+
+static void note(struct tally *tally, const struct diff_change *change)
+{
+    if (!tally->count++)
+        tally->first = *change;
+}
+
+static void close_tally(struct differ *differ, struct tally *tally)
+{
+    if (!tally->count)
+        return;
+    tally->first.more = tally->count - 1;
+    diff_add(differ, &tally->first);
+}
+
+/* Texts that may be absent. */
+static void compare_text(struct tally *tally, enum diff_kind kind, const struct graph *graph,
+                         const char *subject, const char *what, const char *old_text,
+                         const char *new_text)
+{
+    if (strcmp(text_or_empty(old_text), text_or_empty(new_text)) == 0)
+        return;
+    struct diff_change change = {.kind = kind,
+                                 .graph = graph,
+                                 .subject = subject,
+                                 .what = what,
+                                 .old_text = old_text && old_text[0] ? old_text : NULL,
+                                 .new_text = new_text && new_text[0] ? new_text : NULL};
+    note(tally, &change);
+}
+
+static const char *property(Onnx__StringStringEntryProto *const *entries, size_t count,
+                            const char *key)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text_or_empty(entries[i]->key), key) == 0)
+            return text_or_empty(entries[i]->value);
+    return NULL;
+}
+
+static void compare_properties(struct tally *tally, const struct graph *graph, const char *subject,
+                               Onnx__StringStringEntryProto *const *a, size_t a_count,
+                               Onnx__StringStringEntryProto *const *b, size_t b_count)
+{
+    for (size_t i = 0; i < a_count; i++)
+        compare_text(tally, DIFF_metadata, graph, subject, text_or_empty(a[i]->key),
+                     text_or_empty(a[i]->value), property(b, b_count, text_or_empty(a[i]->key)));
+    for (size_t i = 0; i < b_count; i++)
+        if (!property(a, a_count, text_or_empty(b[i]->key)))
+            compare_text(tally, DIFF_metadata, graph, subject, text_or_empty(b[i]->key), NULL,
+                         text_or_empty(b[i]->value));
+}
+
+/* ---- graphs ---- */
+
+struct dress {
+    struct differ *differ;
+    struct graph *a, *b;
+    struct map infos[2]; /* ValueInfoProto by name */
+    struct tally name, order, storage, spelling, shape, doc, metadata;
+};
+
+static void list_infos(struct dress *dress, int side, const struct graph *graph)
+{
+    Onnx__ValueInfoProto *const *infos =
+        graph->proto ? graph->proto->value_info : graph->function->value_info;
+    size_t count = graph->proto ? graph->proto->n_value_info : graph->function->n_value_info;
+    for (size_t i = 0; i < count; i++)
+        if (infos[i]->name && infos[i]->name[0])
+            map_put(dress->differ->arena, &dress->infos[side], infos[i]->name, infos[i]);
+}
+
+static const char *storage_text(const struct value *value)
+{
+    const Onnx__TensorProto *proto = value->tensor->proto;
+    bool is_node = !value->is_initializer;
+    if (!proto)
+        return "Constant node, plain attribute";
+    if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
+        return is_node ? "Constant node, external data" : "initializer, external data";
+    if (proto->has_raw_data)
+        return is_node ? "Constant node, raw_data" : "initializer, raw_data";
+    return is_node ? "Constant node, typed data" : "initializer, typed data";
+}
+
+static void dress_values(struct dress *dress, const struct value *x, const struct value *y,
+                         const char *what)
+{
+    struct arena *arena = dress->differ->arena;
+    compare_text(&dress->name, DIFF_name, dress->a, what, "", x->name, y->name);
+    const Onnx__ValueInfoProto *a = map_get(&dress->infos[0], x->name);
+    const Onnx__ValueInfoProto *b = map_get(&dress->infos[1], y->name);
+    if (!a && !b)
+        return;
+    compare_text(&dress->shape, DIFF_shape, dress->a, arena_format(arena, "value '%s'", x->name),
+                 "", a ? diff_type_text(arena, a->type) : NULL,
+                 b ? diff_type_text(arena, b->type) : NULL);
+    compare_text(&dress->doc, DIFF_doc, dress->a, arena_format(arena, "value '%s'", x->name), "",
+                 a ? a->doc_string : NULL, b ? b->doc_string : NULL);
+}
+
+static void dress_constants(struct dress *dress, const struct value *x, const struct value *y)
+{
+    struct arena *arena = dress->differ->arena;
+    compare_text(&dress->name, DIFF_name, dress->a, "constant", "", x->name, y->name);
+    compare_text(&dress->storage, DIFF_storage, dress->a,
+                 arena_format(arena, "constant '%s'", x->name), "", storage_text(x),
+                 storage_text(y));
+    if (x->tensor->proto && y->tensor->proto)
+        compare_text(&dress->doc, DIFF_doc, dress->a, arena_format(arena, "constant '%s'", x->name),
+                     "", x->tensor->proto->doc_string, y->tensor->proto->doc_string);
+}
+
+static void dress_spelling(struct dress *dress, const struct node *a, const struct node *b,
+                           bool swapped)
+{
+    struct arena *arena = dress->differ->arena;
+    for (size_t i = 0; i < a->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = a->proto->attribute[i];
+        bool there = false;
+        for (size_t k = 0; k < b->proto->n_attribute && !there; k++)
+            there = strcmp(text_or_empty(attribute->name),
+                           text_or_empty(b->proto->attribute[k]->name)) == 0;
+        if (there || !attribute_is_default(a, attribute))
+            continue;
+        const char *text = diff_attribute_text(arena, attribute);
+        compare_text(&dress->spelling, DIFF_spelling, dress->a,
+                     diff_node_text(arena, swapped ? b : a), attribute->name, swapped ? NULL : text,
+                     swapped ? text : NULL);
+    }
+}
+
+static void dress_node(struct dress *dress, const struct node *a)
+{
+    struct arena *arena = dress->differ->arena;
+    const struct node *b = a->partner;
+    const char *subject = diff_node_text(arena, a);
+    compare_text(&dress->name, DIFF_name, dress->a,
+                 arena_format(arena, "node of type %s", text_or_empty(a->proto->op_type)), "",
+                 a->proto->name, b->proto->name);
+    compare_text(&dress->doc, DIFF_doc, dress->a, subject, "", a->proto->doc_string,
+                 b->proto->doc_string);
+    compare_properties(&dress->metadata, dress->a, subject, a->proto->metadata_props,
+                       a->proto->n_metadata_props, b->proto->metadata_props,
+                       b->proto->n_metadata_props);
+    dress_spelling(dress, a, b, false);
+    dress_spelling(dress, b, a, true);
+    for (size_t i = 0; i < a->output_count && i < b->output_count; i++)
+        if (a->outputs[i] && b->outputs[i] && !a->outputs[i]->is_output)
+            dress_values(dress, a->outputs[i], b->outputs[i], "value");
+    for (size_t i = 0; i < a->input_count; i++) {
+        const struct value *x = a->inputs[i], *y = node_input(b, match_operand(a, b, i));
+        if (x && y && value_is_stored(x) && value_is_stored(y) && x->graph == dress->a)
+            dress_constants(dress, x, y);
+        if (x && y && match_operand(a, b, i) != i && i == 0)
+            compare_text(&dress->order, DIFF_order, dress->a, subject, "operands", x->name,
+                         node_input(b, i)->name);
+    }
+}
+
+/* Nodes of the second graph that come before one whose partner they follow in the first. */
+static void dress_order(struct dress *dress)
+{
+    struct arena *arena = dress->differ->arena;
+    const struct node *last = NULL;
+    for (size_t i = 0; i < dress->b->node_count; i++) {
+        const struct node *node = dress->b->nodes[i];
+        if (!node->partner)
+            continue;
+        if (last && node->partner->position < last->partner->position)
+            compare_text(&dress->order, DIFF_order, dress->a, diff_node_text(arena, node->partner),
+                         "place", arena_format(arena, "%zu", node->partner->position),
+                         arena_format(arena, "%zu", node->position));
+        last = node;
+    }
+}
+
+/* Initializers that nobody reads. */
+static void dress_unused(struct dress *dress)
+{
+    struct differ *differ = dress->differ;
+    struct graph *graphs[2] = {dress->a, dress->b};
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < graphs[side]->initializers.count; i++) {
+            const struct value *value = graphs[side]->initializers.items[i];
+            const struct value *twin = map_get(&graphs[1 - side]->values, value->name);
+            if (value->uses || value->is_output || value->is_input || !value->tensor ||
+                (twin && !twin->uses && twin->number == value->number))
+                continue;
+            const char *text = diff_constant_text(differ->arena, value->tensor, false);
+            struct diff_change change = {
+                .kind = DIFF_dead,
+                .graph = graphs[side],
+                .subject =
+                    arena_format(differ->arena, "constant '%s' that nothing reads", value->name),
+                .what = "",
+                .old_text = side ? NULL : text,
+                .new_text = side ? text : NULL,
+                .left_tensor = side ? NULL : value->tensor,
+                .right_tensor = side ? value->tensor : NULL};
+            diff_add(differ, &change);
+        }
+}
+
+void diff_graph_dress(struct differ *differ, struct graph *a, struct graph *b)
+{
+    struct dress dress = {.differ = differ, .a = a, .b = b};
+    list_infos(&dress, 0, a);
+    list_infos(&dress, 1, b);
+    for (size_t i = 0; i < a->order.count; i++)
+        if (a->order.items[i]->partner)
+            dress_node(&dress, a->order.items[i]);
+    dress_order(&dress);
+    dress_unused(&dress);
+    if (a->proto && b->proto) {
+        compare_text(&dress.metadata, DIFF_metadata, a, "graph", "name", a->proto->name,
+                     b->proto->name);
+        compare_text(&dress.doc, DIFF_doc, a, "graph", "", a->proto->doc_string,
+                     b->proto->doc_string);
+        compare_properties(&dress.metadata, a, "graph", a->proto->metadata_props,
+                           a->proto->n_metadata_props, b->proto->metadata_props,
+                           b->proto->n_metadata_props);
+    } else if (a->function && b->function) {
+        compare_text(&dress.doc, DIFF_doc, a, "function", "", a->function->doc_string,
+                     b->function->doc_string);
+    }
+    close_tally(differ, &dress.name);
+    close_tally(differ, &dress.order);
+    close_tally(differ, &dress.storage);
+    close_tally(differ, &dress.spelling);
+    close_tally(differ, &dress.shape);
+    close_tally(differ, &dress.doc);
+    close_tally(differ, &dress.metadata);
+}
+
+/* ---- the model ---- */
+
+/* Each is a change of its own: there are few. */
+static void compare_field(struct differ *differ, enum diff_kind kind, const char *subject,
+                          const char *what, const char *old_text, const char *new_text)
+{
+    struct tally tally = {.count = 0};
+    compare_text(&tally, kind, NULL, subject, what, old_text, new_text);
+    close_tally(differ, &tally);
+}
+
+static const char *number_text(struct arena *arena, bool there, int64_t number)
+{
+    return there ? arena_format(arena, "%" PRId64, number) : NULL;
+}
+
+void diff_model_dress(struct differ *differ)
+{
+    struct arena *arena = differ->arena;
+    const Onnx__ModelProto *a = differ->models[0]->proto, *b = differ->models[1]->proto;
+    compare_field(differ, DIFF_ir_version, "IR version", "",
+                  number_text(arena, a->has_ir_version, a->ir_version),
+                  number_text(arena, b->has_ir_version, b->ir_version));
+    compare_field(differ, DIFF_metadata, "model", "producer_name", a->producer_name,
+                  b->producer_name);
+    compare_field(differ, DIFF_metadata, "model", "producer_version", a->producer_version,
+                  b->producer_version);
+    compare_field(differ, DIFF_metadata, "model", "domain", a->domain, b->domain);
+    compare_field(differ, DIFF_metadata, "model", "model_version",
+                  number_text(arena, a->has_model_version, a->model_version),
+                  number_text(arena, b->has_model_version, b->model_version));
+    compare_field(differ, DIFF_doc, "model", "", a->doc_string, b->doc_string);
+    for (size_t i = 0; i < a->n_metadata_props; i++) {
+        const char *key = text_or_empty(a->metadata_props[i]->key);
+        compare_field(differ, DIFF_metadata, "model", key,
+                      text_or_empty(a->metadata_props[i]->value),
+                      property(b->metadata_props, b->n_metadata_props, key));
+    }
+    for (size_t i = 0; i < b->n_metadata_props; i++) {
+        const char *key = text_or_empty(b->metadata_props[i]->key);
+        if (!property(a->metadata_props, a->n_metadata_props, key))
+            compare_field(differ, DIFF_metadata, "model", key, NULL,
+                          text_or_empty(b->metadata_props[i]->value));
+    }
+}

@@ -1,0 +1,137 @@
+/* info_range.c: the largest magnitude in each output channel of a weight. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "affine.h"
+#include "constant.h"
+#include "fused.h"
+#include "info.h"
+
+enum { PIECE = 1 << 16 }; /* numbers read at once */
+
+/* Where the output channel of an element stands in its number:
+ * ((group * outer + o) * width + channel) * inner + i. */
+struct layout_of {
+    int64_t outer, width, inner, channels;
+};
+
+/* Largest magnitudes so far, `channels` of them. */
+static void add_numbers(const struct layout_of *layout, int64_t first, int64_t count,
+                        const double *numbers, double *largest)
+{
+    for (int64_t i = 0; i < count; i++) {
+        int64_t place = (first + i) / layout->inner;
+        int64_t group = place / layout->width / layout->outer;
+        double *channel = &largest[group * layout->width + place % layout->width];
+        double magnitude = fabs(numbers[i]);
+        if (!(magnitude <= *channel)) /* NaN too */
+            *channel = magnitude;
+    }
+}
+
+/* A weight that is stored. False: not a shape its operator has. */
+static bool stored_layout(const struct node *node, const struct tensor *weight,
+                          struct layout_of *layout)
+{
+    const int64_t *dims = weight->dims;
+    int64_t groups = node_integer(node, "group", 1), after = 1;
+    int rank = weight->rank;
+    if (rank < 2 || weight->count == 0)
+        return false;
+    for (int i = 2; i < rank; i++)
+        after *= dims[i];
+    switch (node->op) {
+    case OP_Conv: *layout = (struct layout_of){1, dims[0], dims[1] * after, dims[0]}; return true;
+    case OP_ConvTranspose:
+        if (groups < 1 || dims[0] % groups)
+            return false;
+        *layout = (struct layout_of){dims[0] / groups, dims[1], after, groups * dims[1]};
+        return true;
+    case OP_Gemm:
+        if (node_integer(node, "transB", 0))
+            *layout = (struct layout_of){1, dims[0], dims[1], dims[0]};
+        else
+            *layout = (struct layout_of){dims[0], dims[1], 1, dims[1]};
+        return rank == 2;
+    default: /* MatMul */
+        *layout = (struct layout_of){dims[0], dims[1], 1, dims[1]};
+        return rank == 2;
+    }
+}
+
+/* A weight still to be computed: rows, one an output channel, but of ConvTranspose an input one. */
+static bool fused_layout(const struct node *node, const struct tensor *weight,
+                         struct layout_of *layout)
+{
+    int64_t rows = fused_channels(weight), length = affine_row_length(weight->form);
+    if (node->op != OP_ConvTranspose) {
+        *layout = (struct layout_of){1, rows, length, rows};
+        return rows > 0 && length > 0;
+    }
+    return stored_layout(node, weight, layout);
+}
+
+static bool read_fused(struct model *model, const struct tensor *weight,
+                       const struct layout_of *layout, double *largest)
+{
+    int64_t rows = fused_channels(weight), length = affine_row_length(weight->form);
+    int64_t most = PIECE / length + 1;
+    int64_t *channels = malloc((size_t)most * sizeof(*channels));
+    double *numbers = malloc((size_t)(most * length) * sizeof(*numbers));
+    bool good = channels && numbers;
+    for (int64_t row = 0; row < rows && good; row += most) {
+        int64_t count = rows - row < most ? rows - row : most;
+        for (int64_t i = 0; i < count; i++)
+            channels[i] = row + i;
+        good = !fused_read(model->arena, weight, channels, count, numbers);
+        if (good)
+            add_numbers(layout, row * length, count * length, numbers, largest);
+    }
+    free(channels);
+    free(numbers);
+    return good;
+}
+
+static bool read_stored(const struct tensor *weight, const struct layout_of *layout,
+                        double *largest)
+{
+    double *numbers = malloc(PIECE * sizeof(*numbers));
+    if (!numbers)
+        return false;
+    for (int64_t first = 0; first < weight->count; first += PIECE) {
+        int64_t count = weight->count - first < PIECE ? weight->count - first : PIECE;
+        tensor_read(weight, first, count, numbers);
+        add_numbers(layout, first, count, numbers, largest);
+    }
+    free(numbers);
+    return true;
+}
+
+bool info_range_of(struct model *model, const struct node *node, struct info_range *range)
+{
+    const struct tensor *weight;
+    struct layout_of layout;
+    bool has_weight = node->op == OP_Conv || node->op == OP_ConvTranspose || node->op == OP_Gemm ||
+                      node->op == OP_MatMul;
+    struct value *value = has_weight ? node_input(node, 1) : NULL;
+    if (!value || constant_of(value, &weight))
+        return false;
+    bool fused = weight->storage == STORAGE_FUSED;
+    if (!fused && !tensor_is_readable(weight))
+        return false;
+    if (!(fused ? fused_layout(node, weight, &layout) : stored_layout(node, weight, &layout)))
+        return false;
+    double *largest = calloc((size_t)layout.channels, sizeof(*largest));
+    bool good = largest && (fused ? read_fused(model, weight, &layout, largest)
+                                  : read_stored(weight, &layout, largest));
+    *range = (struct info_range){.node = node, .channels = layout.channels, .smallest = INFINITY};
+    for (int64_t c = 0; good && c < layout.channels; c++) {
+        range->smallest = fmin(range->smallest, largest[c]);
+        range->largest = fmax(range->largest, largest[c]);
+        if (isnan(largest[c]))
+            good = false; /* nothing to compare */
+    }
+    free(largest);
+    return good;
+}
