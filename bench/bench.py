@@ -6,7 +6,7 @@ of them; the first turn is not counted (it brings files and programs into memory
 the whole process, from start to exit. Peak memory is the kernel's count (ru_maxrss): pages of
 mapped files are in it.
 
-usage: bench.py [--model NAME,...] [--rounds N] [--work FOLDER] [--peers PYTHON] [--svg FOLDER]
+usage: bench.py [--model NAME|FILE.onnx,...] [--rounds N] [--work FOLDER] [--peers PYTHON] [--svg FOLDER]
 models:
   small     RepVGG, 20 MB               b3        RepVGG-B3, 492 MB: every weight changes
   external  8 GB in a data file, about 1 % of it changes
@@ -71,6 +71,12 @@ MODELS = {
 
 def made(a, name, arguments):
     """The folder of a model, made when it is not there yet, and its number of ops."""
+    if arguments.endswith(".onnx"):  # a model that is there already, its weights inside it
+        folder = a.folder / ("file-" + pathlib.Path(arguments).stem)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.onnx").unlink(missing_ok=True)
+        (folder / "model.onnx").symlink_to(pathlib.Path(arguments).resolve())
+        return folder, int(subprocess.run([sys.executable, HERE / "models.py", "ops", arguments], check=True, capture_output=True, text=True).stdout)
     folder = a.folder / ("model-" + arguments.replace("--", "").replace(" ", "-"))
     done = folder / "done"
     if not done.exists():
@@ -164,7 +170,8 @@ def run(a, title, arguments, peers=(), rounds=None):
 
 
 def table(result):
-    print(f"\n{result['title']}: {result['size'] / MB:.1f} MB, {result['ops']} ops   (models.py {result['model']})")
+    made_by = "" if result["model"].endswith(".onnx") else f"   (models.py {result['model']})"
+    print(f"\n{result['title']}: {result['size'] / MB:.1f} MB, {result['ops']} ops{made_by}")
     print(f"| {'program':<16} | {'wall s':>8} | {'range':>15} | {'of cp':>6} | {'peak MB':>8} | {'of model':>8} | {'ops after':>9} | {'MB after':>8} |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for r in result["rows"]:
@@ -256,8 +263,10 @@ def measure_all(a, peers):
         verdicts.append(f"{'met   ' if value <= limit else 'MISSED'}  {text}: {value:.3g}{unit}, at most {limit:g}{unit}")
 
     for name in a.model:
-        title, arguments = MODELS.get(name, ("", ""))
-        if name in ("small", "b3"):
+        title, arguments = MODELS.get(name, (pathlib.Path(name).name, name))
+        if name.endswith(".onnx"):
+            table(run(a, title, arguments, peers))
+        elif name in ("small", "b3"):
             r = results[name] = run(a, title, arguments, peers)
             table(r)
             ours = row(r)
@@ -352,9 +361,9 @@ def main():
     a = p.parse_args()
     if a.model == ["all"]:
         a.model = names
-    wrong = [m for m in a.model if m not in names]
+    wrong = [m for m in a.model if m not in names and not (m.endswith(".onnx") and os.path.exists(m))]
     if wrong:
-        p.error(f"no model {', '.join(wrong)}; there are {', '.join(names)}")
+        p.error(f"no model {', '.join(wrong)}; there are {', '.join(names)}, and files that end in .onnx")
     if a.rounds < 1:
         p.error("--rounds must be at least 1")
     if not os.access(a.tool, os.X_OK):

@@ -1,6 +1,7 @@
 /* api_view.c: the public functions that tell of one model. Errors land here. */
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "dump.h"
 #include "info.h"
@@ -58,6 +59,22 @@ static void check_dump_options(struct run *run, const struct onnx_fuse_dump_opti
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "options without a function that takes the text");
 }
 
+/* The model without the files beside it. */
+static void load_alone(struct run *run)
+{
+    struct model *model = &run->model;
+    model->arena = &run->arena;
+    model->path = !run->input                    ? "model in memory"
+                  : strcmp(run->input, "-") == 0 ? "standard input"
+                                                 : run->input;
+    if (run->input)
+        mapping_open(&run->landing, run->input, &model->bytes);
+    else
+        model->bytes =
+            (struct mapping){.data = run->memory, .size = run->memory_size, .descriptor = -1};
+    model_load(model);
+}
+
 /* Everything below may land here. The view lives on the heap, so no local is clobbered. */
 static void dump_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_dump_options *options)
 {
@@ -66,7 +83,10 @@ static void dump_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_dum
         run_options(run, NULL);
         check_dump_options(run, options);
         run->options.external_folder = options->external_folder;
-        run_load(run);
+        if (options->keep_external)
+            load_alone(run);
+        else
+            run_load(run);
         dump_model(&run->model, options, &view->scratch, &view->dump);
     }
 }

@@ -21,6 +21,7 @@ static const char usage[] =
     "text\n"
     "                       cannot be read back, and its first line says so\n"
     "      --no-metadata    leave out the comments that are doc strings and metadata\n"
+    "      --keep-external  say where external data lies instead of reading it\n"
     "      --strict         exit with 1 when the text does not hold all of the model\n"
     "  -h, --help           print this text\n"
     "\n"
@@ -29,11 +30,12 @@ static const char usage[] =
     "\n"
     "Exit status: 0 done, 1 something is not held under --strict, 2 trouble.\n";
 
-enum { ELIDE = 256, NO_METADATA, STRICT };
+enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT };
 
 static const struct option long_options[] = {
     {"elide", required_argument, NULL, ELIDE},
     {"no-metadata", no_argument, NULL, NO_METADATA},
+    {"keep-external", no_argument, NULL, KEEP_EXTERNAL},
     {"strict", no_argument, NULL, STRICT},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -66,6 +68,7 @@ int command_dump(int count, char **arguments)
                 return trouble("--elide: '%s' is not a whole number from 0 on", optarg);
             break;
         case NO_METADATA: options.no_metadata = true; break;
+        case KEEP_EXTERNAL: options.keep_external = true; break;
         case STRICT: strict = true; break;
         case 'h': fputs(usage, stdout); return DONE;
         default: return trouble("%s", "try dump --help"); /* getopt has said what is wrong */

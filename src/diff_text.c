@@ -54,7 +54,7 @@ const char *diff_sentence(struct arena *arena, const struct diff_change *change)
         print_graph(&text, change);
         text_print(&text, ", ");
         print_boundary(&text, change->region);
-        return text.bytes;
+        return text_plain(arena, text.bytes);
     }
     print_graph(&text, change);
     text_print(&text, ": ");
@@ -75,7 +75,7 @@ const char *diff_sentence(struct arena *arena, const struct diff_change *change)
     }
     if (change->more)
         text_print(&text, " (and %zu more)", change->more);
-    return text.bytes;
+    return text_plain(arena, text.bytes);
 }
 
 struct paint {
@@ -89,11 +89,11 @@ static void print_nodes(struct text *text, const struct node_list *nodes, const 
         const struct node *node = nodes->items[i];
         const struct value *output = node_output(node, 0);
         const char *name = node->proto->name ? node->proto->name : "";
-        text_print(text, "%s  %s %s", colour, sign, type_of(node));
+        text_print(text, "%s  %s %s", colour, sign, text_plain(text->arena, type_of(node)));
         if (name[0])
-            text_print(text, " '%s'", name);
+            text_print(text, " '%s'", text_plain(text->arena, name));
         if (output)
-            text_print(text, " -> '%s'", output->name);
+            text_print(text, " -> '%s'", text_plain(text->arena, output->name));
         text_print(text, "%s\n", off);
     }
     if (nodes->count > NODES_MOST)
@@ -127,8 +127,8 @@ static void print_row(struct text *text, const char *name, double before, double
     bool same = before < 0 ? after < 0 : !(before < after || before > after);
     if (same)
         return;
-    text_print(text, "  %-24s %20s %20s\n", name, report_grouped(text->arena, before),
-               report_grouped(text->arena, after));
+    text_print(text, "  %-24s %20s %20s\n", text_plain(text->arena, name),
+               report_grouped(text->arena, before), report_grouped(text->arena, after));
 }
 
 static void print_summary(struct text *text, const struct diff_result *result)
@@ -158,8 +158,8 @@ const char *diff_text(struct arena *arena, const struct diff_result *result,
     text_append(&text, "", 0);
     if (!result->counted)
         return text.bytes;
-    text_print(&text, "%s--- %s%s\n%s+++ %s%s\n", paint->removed, left, paint->off, paint->added,
-               right, paint->off);
+    text_print(&text, "%s--- %s%s\n%s+++ %s%s\n", paint->removed, text_plain(arena, left),
+               paint->off, paint->added, text_plain(arena, right), paint->off);
     for (size_t i = 0; i < result->changes.count; i++)
         if (result->changes.items[i]->counts)
             print_change(&text, result->changes.items[i], paint);

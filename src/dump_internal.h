@@ -62,6 +62,23 @@ void dump_note_doc(struct dump *dump, const char *what, const char *doc_string);
 void dump_note_metadata(struct dump *dump, const char *what,
                         Onnx__StringStringEntryProto *const *pairs, size_t count);
 
+/* ---- dump.c ---- */
+
+/* is_body: an attribute, whose name has no quotes. */
+void dump_graph(struct dump *dump, const Onnx__GraphProto *graph, bool is_body);
+
+/* ---- dump_attribute.c ---- */
+
+/* NULL, or why an attribute cannot be written. */
+const char *dump_attribute_problem(struct dump *dump, const Onnx__AttributeProto *attribute);
+/* An attribute without a problem, after its name. */
+void dump_attribute(struct dump *dump, const Onnx__AttributeProto *attribute);
+/* Notes an attribute that is left out; of a sparse one what it holds. */
+void dump_note_attribute(struct dump *dump, const Onnx__AttributeProto *attribute,
+                         const char *problem);
+/* <a: int = 1, ...> of a node. */
+void dump_attributes(struct dump *dump, Onnx__AttributeProto *const *attributes, size_t count);
+
 /* ---- dump_value.c: tensors and numbers ---- */
 
 void dump_float(struct dump *dump, float value);
@@ -69,7 +86,7 @@ void dump_float(struct dump *dump, float value);
 const char *dump_tensor_problem(struct dump *dump, const Onnx__TensorProto *proto);
 /* float[2,3] */
 void dump_tensor_type(struct dump *dump, const Onnx__TensorProto *proto);
-/* {1, 2, ...}, or its hash. The tensor has no problem. Notes what the values lose. */
+/* {1, 2, ...}, or its hash, or where it lies when external data was not opened. The tensor has no problem. Notes what the values lose. */
 void dump_tensor_values(struct dump *dump, const Onnx__TensorProto *proto);
 /* One line of text for notes: type, number and hash of values and of indices. */
 const char *dump_sparse(struct dump *dump, const Onnx__SparseTensorProto *sparse);

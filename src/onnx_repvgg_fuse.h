@@ -170,9 +170,11 @@ struct onnx_fuse_dump_options {
     /* Takes the text, some 64 KiB at a time and in order. False ends the call with ONNX_FUSE_IO. */
     bool (*write)(void *closure, const char *bytes, size_t size);
     void *closure;
-    int64_t elide;    /* tensors of more elements are given by their hash; negative: none; -1 */
-    bool no_metadata; /* leave out doc strings and metadata that the syntax has no place for */
-    const char *external_folder; /* of a model in memory: where external data lies */
+    int64_t elide;      /* tensors of more elements are given by their hash; negative: none; -1 */
+    bool no_metadata;   /* leave out doc strings and metadata that the syntax has no place for */
+    bool keep_external; /* say where external data lies instead of reading it */
+    const char *external_folder; /* of a model in memory: where external data lies; NULL: as with
+                                    keep_external */
 };
 
 /* What became of a dump, or what is known of a model. Opaque; owned by the caller, freed by

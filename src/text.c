@@ -93,3 +93,22 @@ void text_json_number(struct text *text, double number)
 {
     text_print(text, isfinite(number) ? "%.17g" : "null", number);
 }
+
+const char *text_plain(struct arena *arena, const char *string)
+{
+    struct text text = {.arena = arena};
+    const char *s = string;
+    while (*s && (unsigned char)*s >= 0x20 && *s != 0x7f)
+        s++;
+    if (!*s)
+        return string;
+    for (s = string; *s; s++) {
+        if (*s == '\n' || *s == '\t')
+            text_print(&text, "\\%c", *s == '\n' ? 'n' : 't');
+        else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            text_print(&text, "\\x%02x", (unsigned char)*s);
+        else
+            text_append(&text, s, 1);
+    }
+    return text.bytes;
+}

@@ -304,10 +304,12 @@ static const char *type_of(const struct value *value)
 
 static void print_departure(struct text *text, const struct verify_departure *departure)
 {
-    text_print(text, "first departure: '%s' (%s, graph %s)", departure->right->name,
-               type_of(departure->right), departure->right->graph->name);
+    const char *graph = departure->right->graph->name;
+    text_print(text, "first departure: '%s' (%s, graph %s)",
+               text_plain(text->arena, departure->right->name),
+               text_plain(text->arena, type_of(departure->right)), text_plain(text->arena, graph));
     if (strcmp(departure->left->name, departure->right->name) != 0)
-        text_print(text, ", compared to '%s'", departure->left->name);
+        text_print(text, ", compared to '%s'", text_plain(text->arena, departure->left->name));
     text_print(text, " at %s: %.9g and %.9g", departure->at, departure->left_number,
                departure->right_number);
     if (departure->largest > 0)
@@ -321,9 +323,10 @@ const char *verify_text(struct arena *arena, const struct verify_result *result,
 {
     static const char *const verdicts[] = {"equal", "not equal", "cannot tell"};
     struct text text = {.arena = arena};
-    text_print(&text, "%s and %s: %s", left, right, verdicts[result->verdict]);
+    text_print(&text, "%s and %s: %s", text_plain(arena, left), text_plain(arena, right),
+               verdicts[result->verdict]);
     if (result->verdict != VERDICT_EQUAL)
-        text_print(&text, ": %s", result->reason);
+        text_print(&text, ": %s", text_plain(arena, result->reason));
     text_print(&text, "\n");
     if (result->departs)
         print_departure(&text, &result->departure);

@@ -33,6 +33,8 @@ void xxh64_add(struct xxh64 *hash, const void *data, size_t size)
 {
     const uint8_t *bytes = data;
     size_t held = hash->total % sizeof(hash->rest);
+    if (size == 0) /* then data may be NULL */
+        return;
     hash->total += size;
     if (held) {
         size_t part = sizeof(hash->rest) - held < size ? sizeof(hash->rest) - held : size;

@@ -179,14 +179,34 @@ def test_external_data_is_read(tmp_path):
     for options in ([], ["--elide", "16"]):
         assert run("dump", *options, str(tmp_path / "m.onnx")).stdout == run("dump", *options, str(BLOCK)).stdout
     (tmp_path / "w.bin").unlink()
+    kept = run("dump", "--keep-external", "--elide", "16", "--strict", str(tmp_path / "m.onnx"))
+    assert kept.returncode == 0 and b"not readable" not in kept.stdout
+    alone = onnx.load(tmp_path / "m.onnx", load_external_data=False)
+    again = parser.parse_model(kept.stdout.decode())
+    assert len(alone.graph.initializer) > 3 and all(t.data_location == TensorProto.EXTERNAL for t in alone.graph.initializer)
+    for a, b in zip(alone.graph.initializer, again.graph.initializer, strict=True):
+        a.ClearField("raw_data")
+        assert a == b
     result = run("dump", str(tmp_path / "m.onnx"))
     assert result.returncode == 2 and b"w.bin" in result.stderr and inline.returncode == 0
+
+
+@pytest.mark.parametrize("name", ["w", "", "a b"])
+def test_external_data_of_an_attribute(name):
+    t = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[2], data_location=TensorProto.EXTERNAL)
+    t.external_data.add(key="location", value="none.bin")
+    node = helper.make_node("Constant", [], ["y"], value=t)
+    data = onnx.ModelProto(ir_version=8, graph=helper.make_graph([node], "g", [], [])).SerializeToString()
+    text = dump(data, "--keep-external")
+    back = parser.parse_model(text).graph.node[0].attribute[0].t
+    assert back.name == (name if name != "a b" else "") and list(back.dims) == [2] and back.external_data[0].value == "none.bin"
+    assert ("# not held: the name" in text) == (name == "a b")
 
 
 def test_help_and_wrong_arguments():
     result = run("dump", "--help")
     assert result.returncode == 0 and result.stdout.startswith(b"usage: onnx-repvgg-fuse dump ")
-    for option in ("--elide", "--no-metadata", "--strict", "--help"):
+    for option in ("--elide", "--no-metadata", "--keep-external", "--strict", "--help"):
         assert option.encode() in result.stdout
     for arguments in ([], ["a", "b"], ["--elide", "x", str(BLOCK)], ["--elide", "-1", str(BLOCK)], ["--elide", "", str(BLOCK)],
                       ["--bogus", str(BLOCK)], ["--elide"]):

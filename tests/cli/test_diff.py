@@ -1,0 +1,875 @@
+"""onnx-repvgg-fuse diff: what is the same, each kind of change by itself, every format, exit codes, git."""
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import time
+
+import numpy as np
+import onnx
+import pytest
+from onnx import AttributeProto, TensorProto, helper, numpy_helper
+
+from tests.support.net import Net
+from tests.support.schema import validate
+from tests.support.tool import ROOT, TOOL, fuse, reordered
+
+SCHEMA = json.loads((ROOT / "docs" / "diff.schema.json").read_text())
+KINDS = list(SCHEMA["$defs"]["change"]["properties"]["kind"]["enum"])
+
+
+def run(*arguments, **keywords):
+    return subprocess.run([TOOL, "diff", *arguments], capture_output=True, text=True, timeout=60, **keywords)
+
+
+def diff(a, b, folder, *options):
+    """Exit code and parsed JSON of two models (or bytes, or paths)."""
+    paths = []
+    for name, model in (("a.onnx", a), ("b.onnx", b)):
+        if isinstance(model, (onnx.ModelProto, bytes)):
+            path = folder / name
+            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+            model = path
+        paths.append(model)
+    result = run("--format", "json", *options, *paths)
+    assert result.returncode in (0, 1), result.stderr
+    report = json.loads(result.stdout)
+    validate(report, SCHEMA)
+    assert report["different"] == (result.returncode == 1)
+    assert report["counted"] == sum(c["counts"] for c in report["changes"])
+    return result.returncode, report
+
+
+def counted(report):
+    return [c for c in report["changes"] if c["counts"]]
+
+
+def copy_of(model):
+    return onnx.ModelProto.FromString(model.SerializeToString())
+
+
+def network(storage="raw", opset=17):
+    """Two blocks, a gate and a head: Conv, BatchNormalization, Add, Relu, Mul, Concat, Gemm, Constant nodes."""
+    n = Net(seed=3, storage=storage, opset=opset)
+    x = n.input("x", ("N", 4, 11, 9))
+    y = n.relu(n.add(n.convbn(x, 4, 3), n.convbn(x, 4, 1), n.bn(x)))
+    y = n.relu(n.conv(y, 6, 3, bias=True, stride=2))
+    gate = n.node("Sigmoid", [n.conv(n.node("GlobalAveragePool", [y]), 6, 1, bias=True)])
+    y = n.node("Mul", [y, gate])
+    y = n.node("Concat", [y, n.relu(y)], axis=1)
+    n.output(n.gemm(n.node("Flatten", [n.node("GlobalAveragePool", [y])], axis=1), 5), gate)
+    return n.model()
+
+
+@pytest.fixture(scope="module")
+def model():
+    return network()
+
+
+# Twins
+
+
+def renamed(model):
+    """Every temporary, constant and node by another name."""
+    model = copy_of(model)
+    keep = {v.name for v in [*model.graph.input, *model.graph.output]}
+
+    def name(old):
+        return old if old in keep or not old else "other/" + old[::-1]
+
+    for t in model.graph.initializer:
+        t.name = name(t.name)
+    for k, n in enumerate(model.graph.node):
+        n.name = f"node {k}"
+        n.input[:] = map(name, n.input)
+        n.output[:] = map(name, n.output)
+    for v in model.graph.value_info:
+        v.name = name(v.name)
+    return model
+
+
+def constants_as_nodes(model):
+    model = copy_of(model)
+    nodes = [helper.make_node("Constant", [], [t.name], value=t) for t in model.graph.initializer]
+    del model.graph.initializer[:]
+    nodes += model.graph.node
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def typed(model):
+    model = copy_of(model)
+    for t in model.graph.initializer:
+        if t.data_type in (TensorProto.FLOAT, TensorProto.INT64):
+            t.CopyFrom(helper.make_tensor(t.name, t.data_type, t.dims, numpy_helper.to_array(t).ravel().tolist()))
+    return model
+
+
+def reserialised(model):
+    """Field order within messages is free: written back to front, it is the same message."""
+    parts = [onnx.GraphProto() for _ in range(5)]
+    parts[0].output.extend(model.graph.output)
+    parts[4].value_info.extend(model.graph.value_info)
+    parts[4].name = model.graph.name
+    parts[1].input.extend(model.graph.input)
+    parts[2].initializer.extend(reversed(model.graph.initializer))
+    parts[3].node.extend(model.graph.node)
+    shell = copy_of(model)
+    shell.ClearField("graph")
+    data = b"".join(p.SerializeToString() for p in parts)
+    size = len(data)
+    varint = b""
+    while size >= 0x80:
+        varint += bytes([size & 0x7F | 0x80])
+        size >>= 7
+    return b"\x3a" + varint + bytes([size]) + data + shell.SerializeToString()
+
+
+def noted(model):
+    model = copy_of(model)
+    model.doc_string, model.producer_name, model.producer_version = "words", "someone", "7"
+    model.graph.name, model.graph.doc_string = "another", "more words"
+    model.graph.node[0].doc_string = "x"
+    model.model_version, model.domain, model.ir_version = 12, "example.org", model.ir_version + 1
+    helper.set_model_props(model, {"date": "today"})
+    return model
+
+
+def spelled(model):
+    model = copy_of(model)
+    for n in model.graph.node:
+        have = {a.name for a in n.attribute}
+        extra = {"Conv": {"group": 1, "dilations": [1, 1], "auto_pad": "NOTSET"}, "Gemm": {"alpha": 1.0}}.get(n.op_type, {})
+        for k, v in extra.items():
+            if k not in have:
+                n.attribute.append(helper.make_attribute(k, v))
+    return model
+
+
+def attributes_reversed(model):
+    model = copy_of(model)
+    for n in model.graph.node:
+        kept = list(n.attribute)[::-1]
+        del n.attribute[:]
+        n.attribute.extend(kept)
+    return model
+
+
+def operands_swapped(model):
+    model = copy_of(model)
+    for n in model.graph.node:
+        if n.op_type in ("Add", "Mul"):
+            n.input[0], n.input[1] = n.input[1], n.input[0]
+    return model
+
+
+def without_shapes(model):
+    model = copy_of(model)
+    del model.graph.value_info[:]
+    return model
+
+
+def with_unused(model):
+    model = copy_of(model)
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(3, np.float32), "nobody reads me"))
+    model.graph.node.append(helper.make_node("Relu", ["x"], ["nobody reads me either"]))
+    return model
+
+
+def duplicated_weight(model):
+    """A constant that two nodes could share is stored twice."""
+    model = copy_of(model)
+    reader = next(n for n in model.graph.node if n.op_type == "Conv")
+    twin = copy_of(model).graph.initializer
+    tensor = next(t for t in twin if t.name == reader.input[1])
+    tensor.name = "a copy"
+    model.graph.initializer.append(tensor)
+    reader.input[1] = "a copy"
+    return model
+
+
+TWINS = {
+    renamed: {"name"}, reordered: {"order"}, constants_as_nodes: {"storage"}, typed: {"storage"}, reserialised: set(),
+    noted: {"doc", "metadata", "ir_version"}, spelled: {"spelling"}, attributes_reversed: set(), operands_swapped: {"order"},
+    without_shapes: {"shape"}, with_unused: {"dead"}, duplicated_weight: {"name", "dead"},
+}
+
+
+@pytest.mark.parametrize("twin", TWINS, ids=lambda f: f.__name__)
+def test_a_twin_is_the_same(twin, model, tmp_path):
+    other = twin(model)
+    assert (other if isinstance(other, bytes) else other.SerializeToString()) != model.SerializeToString()
+    for a, b in ((model, other), (other, model)):
+        code, report = diff(a, b, tmp_path)
+        assert code == 0, [c["text"] for c in counted(report)]
+        plain = run(tmp_path / "a.onnx", tmp_path / "b.onnx")
+        assert (plain.returncode, plain.stdout, plain.stderr) == (0, "", "")
+        code, report = diff(a, b, tmp_path, "--strict")
+        kinds = {c["kind"] for c in counted(report)}
+        # A Relu that is dead still has a place among the nodes, a renamed constant may be where its node was.
+        assert kinds - {"order"} == TWINS[twin] - {"order"}
+        assert kinds >= TWINS[twin]
+        assert code == (1 if kinds else 0)
+
+
+def test_a_twin_with_external_data(model, tmp_path):
+    folder = tmp_path / "apart"
+    folder.mkdir()
+    onnx.save_model(copy_of(model), folder / "external.onnx", save_as_external_data=True, location="w.data", size_threshold=0)
+    code, report = diff(model, folder / "external.onnx", tmp_path)
+    assert code == 0
+    code, report = diff(model, folder / "external.onnx", tmp_path, "--strict")
+    assert {c["kind"] for c in counted(report)} == {"storage"}
+    assert "external data" in counted(report)[0]["new"]
+
+
+def test_all_at_once(model, tmp_path):
+    other = typed(constants_as_nodes(noted(spelled(reordered(renamed(model), 4)))))
+    code, report = diff(model, other, tmp_path)
+    assert code == 0, [c["text"] for c in counted(report)]
+
+
+def test_the_same_file(model, tmp_path):
+    code, report = diff(model, model, tmp_path, "--strict")
+    assert code == 0 and report["changes"] == []
+    assert report["before"] == report["after"]
+
+
+# Single changes
+
+
+def node_of(model, op, at=0):
+    return [n for n in model.graph.node if n.op_type == op][at]
+
+
+def tensor_of(model, name):
+    return next(t for t in model.graph.initializer if t.name == name)
+
+
+def change_attribute(m):
+    a = next(a for a in node_of(m, "Conv").attribute if a.name == "pads")
+    a.ints[:] = [0, 2, 2, 0]
+
+
+def add_attribute(m):
+    node_of(m, "Conv").attribute.append(helper.make_attribute("dilations", [2, 2]))
+
+
+def drop_attribute(m):
+    node = node_of(m, "BatchNormalization")
+    node.attribute.remove(next(a for a in node.attribute if a.name == "epsilon"))
+
+
+def change_numbers(m):
+    t = tensor_of(m, node_of(m, "Conv").input[1])
+    array = numpy_helper.to_array(t).copy()
+    array[1, 2, 0, 1] += 0.25
+    array[3, 0, 2, 2] -= 0.5
+    t.CopyFrom(numpy_helper.from_array(array, t.name))
+
+
+def change_shape_of_weight(m):
+    t = tensor_of(m, node_of(m, "Gemm").input[1])
+    t.CopyFrom(numpy_helper.from_array(np.zeros((7, 12), np.float32), t.name))
+
+
+def change_type_of_weight(m):
+    t = tensor_of(m, node_of(m, "Gemm").input[2])
+    t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t).astype(np.float64), t.name))
+
+
+def drop_bias(m):
+    del node_of(m, "Conv", 2).input[2]
+
+
+def add_node(m):
+    node = node_of(m, "Gemm")
+    at = list(m.graph.node).index(node)
+    m.graph.node.insert(at, helper.make_node("Dropout", [node.input[0]], ["dropped"]))
+    node = node_of(m, "Gemm")
+    node.input[0] = "dropped"
+
+
+def remove_node(m):
+    node = node_of(m, "Sigmoid")
+    relu = node_of(m, "Relu", 2)
+    for n in m.graph.node:
+        n.input[:] = [relu.input[0] if i == relu.output[0] else i for i in n.input]
+    m.graph.node.remove(relu)
+    assert node
+
+
+def replace_node(m):
+    node_of(m, "Sigmoid").op_type = "HardSigmoid"
+
+
+def rewire(m):
+    """The third Relu reads what the first makes."""
+    concat = node_of(m, "Concat")
+    concat.input[1] = concat.input[0]
+    m.graph.node.remove(node_of(m, "Relu", 2))
+
+
+def swap_operands(m):
+    concat = node_of(m, "Concat")
+    concat.input[0], concat.input[1] = concat.input[1], concat.input[0]
+
+
+def rename_input(m):
+    for n in m.graph.node:
+        n.input[:] = ["image" if i == "x" else i for i in n.input]
+    m.graph.input[0].name = "image"
+
+
+def change_input_shape(m):
+    m.graph.input[0].type.tensor_type.shape.dim[2].dim_value = 13
+
+
+def change_input_type(m):
+    m.graph.input[0].type.tensor_type.elem_type = TensorProto.FLOAT16
+
+
+def add_input(m):
+    m.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1]))
+
+
+def rename_output(m):
+    old = m.graph.output[0].name
+    for n in m.graph.node:
+        n.output[:] = ["logits" if o == old else o for o in n.output]
+    m.graph.output[0].name = "logits"
+
+
+def change_output_shape(m):
+    m.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+
+
+def move_output(m):
+    """An output that is what another node makes."""
+    m.graph.output[1].name, old = node_of(m, "GlobalAveragePool").output[0], m.graph.output[1].name
+    assert old
+
+
+def remove_output(m):
+    del m.graph.output[1]
+
+
+def change_opset(m):
+    m.opset_import[0].version = 18
+
+
+def add_domain(m):
+    m.opset_import.append(helper.make_opsetid("example.org", 1))
+
+
+# What a change is reported as: kind, what, old, new; None stands for anything.
+SINGLE = {
+    change_attribute: [("attribute", "pads", "[1, 1, 1, 1]", "[0, 2, 2, 0]")],
+    add_attribute: [("attribute", "dilations", None, "[2, 2]")],
+    drop_attribute: [("attribute", "epsilon", "0.00100000005", None)],
+    change_numbers: [("weight", "values", "float [4, 4, 3, 3]", "float [4, 4, 3, 3]")],
+    change_shape_of_weight: [("weight", "shape", "float [5, 12]", "float [7, 12]")],
+    change_type_of_weight: [("weight", "type", "float", "double")],
+    drop_bias: [("weight", "input 2", "[", None)],
+    add_node: [("region", "", None, None)],
+    remove_node: [("region", "", None, None)],
+    replace_node: [("region", "", None, None)],
+    rewire: [("region", "", None, None)],
+    swap_operands: [("edge", "input 0", "'", "'"), ("edge", "input 1", "'", "'")],
+    rename_input: [("input", "name", "x", "image")],
+    change_input_shape: [("input", "shape", "float [N, 4, 11, 9]", "float [N, 4, 13, 9]")],
+    change_input_type: [("input", "type", "float [N, 4, 11, 9]", "float16 [N, 4, 11, 9]")],
+    add_input: [("input", "", None, "float [1]")],
+    rename_output: [("output", "name", "gemm_0.out", "logits")],
+    change_output_shape: [("output", "shape", "float [N, 5]", "float [batch, 5]")],
+    remove_output: [("output", "", "float [N, 6, 1, 1]", None)],
+    change_opset: [("opset", "", "17", "18")],
+    add_domain: [("opset", "", None, "1")],
+}
+
+
+@pytest.mark.parametrize("change", SINGLE, ids=lambda f: f.__name__)
+def test_a_single_change_is_reported_as_exactly_that(change, model, tmp_path):
+    other = copy_of(model)
+    change(other)
+    code, report = diff(model, other, tmp_path)
+    assert code == 1
+    found = counted(report)
+    wanted = SINGLE[change]
+    assert [c["kind"] for c in found] == [w[0] for w in wanted], [c["text"] for c in found]
+    for c, (_, what, old, new) in zip(found, wanted):
+        assert c["what"] == what
+        for text, part in ((c["old"], old), (c["new"], new)):
+            assert text is None if part is None else text.startswith(part), c
+    assert run("--ignore", ",".join({w[0] for w in wanted}), tmp_path / "a.onnx", tmp_path / "b.onnx").returncode == 0
+
+
+def test_regions_say_what_became_what(model, tmp_path):
+    for change, summary in ((add_node, "Dropout added"), (remove_node, "Relu removed"), (rewire, "Relu removed"),
+                            (replace_node, "Sigmoid became HardSigmoid")):
+        other = copy_of(model)
+        change(other)
+        _, report = diff(model, other, tmp_path)
+        assert [c["subject"] for c in counted(report)] == [summary]
+
+
+def test_a_moved_output(model, tmp_path):
+    """The output has another name, another shape, and comes from elsewhere; the gate is dead beyond that."""
+    other = copy_of(model)
+    move_output(other)
+    _, report = diff(model, other, tmp_path)
+    assert {(c["kind"], c["what"]) for c in counted(report)} >= {("output", "name"), ("edge", "")}
+
+
+def test_numbers_of_a_weight(model, tmp_path):
+    other = copy_of(model)
+    change_numbers(other)
+    _, report = diff(model, other, tmp_path)
+    (change,) = counted(report)
+    numbers = change["numbers"]
+    old = numpy_helper.to_array(tensor_of(model, node_of(model, "Conv").input[1]))
+    new = numpy_helper.to_array(tensor_of(other, node_of(other, "Conv").input[1]))
+    assert (numbers["count"], numbers["differing"]) == (old.size, 2)
+    assert numbers["largest"] == np.abs(old.astype(float) - new).max()
+    assert numbers["first"] == "[1, 2, 0, 1]"
+    assert (numbers["first_a"], numbers["first_b"]) == (float(old[1, 2, 0, 1]), float(new[1, 2, 0, 1]))
+    assert numbers["largest_relative"] == pytest.approx((np.abs(old.astype(float) - new) / np.abs(old)).max())
+    assert sum(numbers["bins"]) == 2 and numbers["bins"][0] == 1  # -0.5 is the lowest, +0.25 beyond the middle
+    assert change["a"]["name"] == node_of(model, "Conv").name
+
+
+def test_tolerances(model, tmp_path):
+    other = copy_of(model)
+    change_numbers(other)
+    assert diff(model, other, tmp_path, "--atol", "0.6")[0] == 0
+    assert diff(model, other, tmp_path, "--atol", "0.4")[0] == 1
+    assert diff(model, other, tmp_path, "--rtol", "1e6")[0] == 0
+    assert diff(model, other, tmp_path, "--rtol", "1e-6")[0] == 1
+
+
+def test_a_nan_is_a_difference_and_two_are_none(model, tmp_path):
+    def with_nan(m):
+        t = tensor_of(m, node_of(m, "Conv").input[1])
+        array = numpy_helper.to_array(t).copy()
+        array[0, 0, 0, 0] = np.nan
+        t.CopyFrom(numpy_helper.from_array(array, t.name))
+        return m
+
+    other = with_nan(copy_of(model))
+    code, report = diff(model, other, tmp_path)
+    assert code == 1 and counted(report)[0]["numbers"]["largest"] is None
+    assert diff(other, copy_of(other), tmp_path)[0] == 0
+
+
+def test_a_weight_that_many_read_is_one_change(tmp_path):
+    def build(scale):
+        n = Net(seed=1)
+        x = n.input("x", (1, 3, 5, 5))
+        w = n.const(n.kernel(3, 3, (3, 3)) * scale, "shared")
+        n.output(n.conv(n.relu(n.conv(x, 3, weight=w)), 3, weight=w))
+        return n.model()
+
+    _, report = diff(build(1), build(2), tmp_path)
+    assert [c["kind"] for c in counted(report)] == ["weight"]
+
+
+def test_a_fused_model(tmp_path):
+    n = Net(seed=2)
+    x = n.input("x", (1, 4, 9, 9))
+    n.output(n.relu(n.add(n.convbn(x, 4, 3), n.convbn(x, 4, 1), n.bn(x))))
+    model = n.model()
+    fused = fuse(model, tmp_path)
+    _, report = diff(model, fused.path, tmp_path)
+    (change,) = counted(report)
+    assert change["subject"] == "2 Conv + 3 BatchNormalization + 2 Add became Conv"
+    assert (change["region"]["a_inputs"], change["region"]["b_inputs"]) == (["x"], ["x"])
+    assert change["region"]["a_outputs"] == change["region"]["b_outputs"]
+    assert (report["before"]["ops"], report["after"]["ops"]) == (8, 2)
+    _, report = diff(renamed(model), fused.path, tmp_path)
+    assert [c["subject"] for c in counted(report)] == [change["subject"]]
+
+
+# Bodies and functions
+
+
+def branching(scale=1.0, extra=False):
+    n = Net(seed=4)
+    x = n.input("x", (1, 3, 7, 7))
+    c = n.input("c", (), dtype=np.bool_)
+    shape = n.types[x]
+    bodies = []
+    for k in range(2):
+        body = n.sub()
+        y = body.conv(x, 3, 3, weight=body.const(body.kernel(3, 3, (3, 3)) * (scale if k else 1), f"w{k}"))
+        body.output(body.relu(y) if extra and k else y)
+        bodies.append(body.graph(f"body{k}"))
+    n.output(n.node("If", [c], then_branch=bodies[0], else_branch=bodies[1], types=[shape]))
+    return n.model()
+
+
+def test_changes_inside_a_body(tmp_path):
+    assert diff(branching(), branching(), tmp_path)[0] == 0
+    _, report = diff(branching(), branching(2.0), tmp_path)
+    (change,) = counted(report)
+    assert change["kind"] == "weight" and change["graph"].endswith(".else_branch")
+    _, report = diff(branching(), branching(extra=True), tmp_path)
+    (change,) = counted(report)
+    assert change["subject"] == "Relu added" and change["graph"].endswith(".else_branch")
+
+
+def calling(scale=1.0, name="block", extra=False):
+    n = Net(seed=4)
+    x = n.input("x", (1, 3, 7, 7))
+
+    def build(body, v):
+        y = body.conv(v, 3, 3, weight=body.const(body.kernel(3, 3, (3, 3)) * scale, "w"))
+        return body.relu(y) if extra else y
+
+    n.function("local", name, {"v": n.types[x]}, build)
+    first = n.node(name, [x], domain="local", name="first", types=[n.types[x]])
+    n.output(n.node(name, [first], domain="local", name="second", types=[n.types[x]]))
+    return n.model()
+
+
+def test_changes_inside_a_function(tmp_path):
+    assert diff(calling(), calling(), tmp_path)[0] == 0
+    _, report = diff(calling(), calling(2.0), tmp_path)
+    (change,) = counted(report)
+    assert change["kind"] == "weight" and change["graph"] == "function block"
+    _, report = diff(calling(), calling(extra=True), tmp_path)
+    (change,) = counted(report)
+    assert change["subject"] == "Relu added" and change["graph"] == "function block"
+    _, report = diff(calling(), calling(name="other"), tmp_path)
+    assert [c["kind"] for c in counted(report)] == ["region", "function", "function"]
+
+
+def test_random_numbers_are_drawn_anew(tmp_path):
+    """x - x and draw - draw: the first is one value, the second two."""
+    def build(shared):
+        a = helper.make_node("RandomNormal", [], ["a"], shape=[2])
+        b = helper.make_node("RandomNormal", [], ["b"], shape=[2])
+        sub = helper.make_node("Sub", ["a", "a" if shared else "b"], ["y"])
+        graph = helper.make_graph([a, sub] if shared else [a, b, sub], "g", [],
+                                  [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+    assert diff(build(False), build(False), tmp_path)[0] == 0
+    assert diff(build(False), build(True), tmp_path)[0] == 1
+
+
+# Formats
+
+
+@pytest.fixture
+def pair(model, tmp_path, monkeypatch):
+    """a.onnx and b.onnx in the current folder: a changed attribute, a changed weight, a new node."""
+    other = copy_of(model)
+    change_attribute(other)
+    change_numbers(other)
+    add_node(other)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "b,1:%.onnx").write_bytes(other.SerializeToString())
+    return "a.onnx", "b,1:%.onnx"
+
+
+TEXT = """\
+--- a.onnx
++++ b,1:%.onnx
+region: Dropout added, from 'flatten_0.out' to 'dropped'
+  + Dropout -> 'dropped'
+attribute: Conv 'conv_1': pads [1, 1, 1, 1] -> [0, 2, 2, 0]
+weight: weight 'conv_0.weight', input 1 of Conv 'conv_1': values 2 of 144 numbers differ, by at most 0.5 (relative 2.73), \
+first at [1, 2, 0, 1]: NUMBER -> NUMBER
+
+                                         before                after
+  Dropout                                     0                    1
+  ops                                        20                   21
+"""
+
+
+def blank_numbers(text):
+    text = re.sub(r"(first at \[[^]]*\]): \S+ -> \S+", r"\1: NUMBER -> NUMBER", text)
+    return re.sub(r"relative [0-9.e+-]+", "relative 2.73", text)
+
+
+def test_text(pair):
+    result = run(*pair)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert blank_numbers(result.stdout) == TEXT
+
+
+def test_github(pair):
+    result = run("--format", "github", *pair)
+    assert result.returncode == 1
+    lines = blank_numbers(result.stdout).splitlines()
+    name = "b%2C1%3A%25.onnx"
+    assert lines[0] == f"::warning file={name},title=region::Dropout added, from 'flatten_0.out' to 'dropped'"
+    assert lines[1] == f"::warning file={name},title=attribute::Conv 'conv_1': pads [1, 1, 1, 1] -> [0, 2, 2, 0]"
+    assert lines[2].startswith(f"::warning file={name},title=weight::weight 'conv_0.weight', input 1 of Conv 'conv_1': values 2 of")
+    assert lines[3].startswith(f"::notice file={name},title=summary::3 changes from a.onnx: ops 20 -> 21")
+    assert len(lines) == 4
+
+
+def test_sarif(pair):
+    result = run("--format", "sarif", *pair)
+    assert result.returncode == 1
+    log = json.loads(result.stdout)
+    assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-2.1.0.json")
+    (one,) = log["runs"]
+    driver = one["tool"]["driver"]
+    rules = [r["id"] for r in driver["rules"]]
+    assert driver["name"] == "onnx-repvgg-fuse" and rules == KINDS
+    assert all(r["shortDescription"]["text"] for r in driver["rules"])
+    assert [r["ruleId"] for r in one["results"]] == ["region", "attribute", "weight"]
+    for r in one["results"]:
+        assert rules[r["ruleIndex"]] == r["ruleId"] and r["level"] == "warning" and r["message"]["text"]
+        (location,) = r["locations"]
+        assert location["physicalLocation"]["artifactLocation"]["uri"] == "b%2C1%3A%25.onnx"
+    assert one["results"][1]["locations"][0]["logicalLocations"][0]["fullyQualifiedName"] == "main/conv_1"
+
+
+def test_formats_of_the_same(model, tmp_path):
+    path = tmp_path / "a.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert run("--format", "github", path, path).stdout == ""
+    assert json.loads(run("--format", "sarif", path, path).stdout)["runs"][0]["results"] == []
+
+
+def test_odd_names(tmp_path):
+    """Names are any bytes: quotes, line breaks, what a terminal or a workflow command would act on."""
+    odd = "a\"b\\c\nd%0A::error::\u00e9\x1b[31m"
+
+    def build(kernel):
+        n = Net(seed=1)
+        x = n.input("x", (1, 1, 5, 5))
+        n.output(n.node("AveragePool", [x], name=odd, kernel_shape=[kernel, kernel]))
+        return n.model()
+
+    a, b = build(2), build(3)
+    del a.graph.output[0].type.tensor_type.shape.dim[:], b.graph.output[0].type.tensor_type.shape.dim[:]
+    _, report = diff(a, b, tmp_path)
+    assert counted(report)[0]["a"]["name"] == odd
+    github = run("--format", "github", tmp_path / "a.onnx", tmp_path / "b.onnx").stdout
+    assert all(line.startswith(("::warning ", "::notice ")) for line in github.split("\n") if line)
+    assert "\\nd%250A::error" in github
+    plain = run("--color", "never", tmp_path / "a.onnx", tmp_path / "b.onnx").stdout
+    assert "\x1b" not in plain and "\nd%0A" not in plain
+
+
+# Colour, options, exit codes
+
+
+def on_terminal(*arguments, **environment):
+    """What the tool writes to a terminal."""
+    leader, follower = pty.openpty()
+    env = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | environment
+    process = subprocess.Popen([TOOL, "diff", *arguments], stdout=follower, stderr=follower, env=env)
+    os.close(follower)
+    data, end = b"", time.monotonic() + 30
+    while time.monotonic() < end:
+        if select.select([leader], [], [], 0.1)[0]:
+            try:
+                piece = os.read(leader, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            data += piece
+        elif process.poll() is not None:
+            break
+    os.close(leader)
+    process.wait(timeout=10)
+    return data.decode()
+
+
+def test_colour(pair):
+    assert "\x1b[" in on_terminal(*pair)
+    assert "\x1b[" not in on_terminal(*pair, NO_COLOR="1")
+    assert "\x1b[" in on_terminal(*pair, NO_COLOR="")  # set and empty does not count: no-color.org
+    assert "\x1b[" not in run(*pair).stdout
+    assert "\x1b[" in run("--color", "always", *pair).stdout
+    assert "\x1b[" not in on_terminal("--color", "never", *pair)
+
+
+def test_quiet_and_exit_zero(pair):
+    assert (run("-q", *pair).returncode, run("-q", *pair).stdout) == (1, "")
+    result = run("--exit-zero", *pair)
+    assert result.returncode == 0 and "Dropout added" in result.stdout
+
+
+def test_standard_input(pair):
+    a, b = pair
+    with open(a, "rb") as f:
+        assert run("-", b, stdin=f).returncode == 1
+    with open(a, "rb") as f:
+        assert run(a, "-", stdin=f).returncode == 0
+    result = run("-", "-", stdin=subprocess.DEVNULL)
+    assert result.returncode == 2 and "both models are standard input" in result.stderr
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["a.onnx"], "two models are expected"),
+    ([], "two models are expected"),
+    (["a.onnx", "a.onnx", "a.onnx"], "more than two models"),
+    (["a.onnx", "missing.onnx"], "missing.onnx"),
+    (["missing.onnx", "a.onnx"], "missing.onnx"),
+    (["a.onnx", "text.onnx"], "text.onnx"),
+    (["a.onnx", "empty.onnx"], "empty.onnx"),
+    (["a.onnx", "."], "."),
+    (["--rtol", "x", "a.onnx", "a.onnx"], "--rtol"),
+    (["--atol", "-1", "a.onnx", "a.onnx"], "--atol"),
+    (["--rtol", "nan", "a.onnx", "a.onnx"], "--rtol"),
+    (["--format", "xml", "a.onnx", "a.onnx"], "--format"),
+    (["--color", "red", "a.onnx", "a.onnx"], "--color"),
+    (["--ignore", "nothing", "a.onnx", "a.onnx"], "there is no kind 'nothing'"),
+    (["--unknown", "a.onnx", "a.onnx"], "unknown"),
+])
+def test_trouble(arguments, message, pair, tmp_path):
+    (tmp_path / "text.onnx").write_text("this is no model")
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    result = run(*arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr and result.stderr.startswith("onnx-repvgg-fuse: ")
+
+
+def test_a_broken_pipe_is_trouble(pair):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([TOOL, "diff", *pair], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert result.returncode == 2 and "standard output" in result.stderr
+
+
+def test_help_names_every_option_and_kind():
+    text = run("--help").stdout
+    for option in ("--strict", "--rtol", "--atol", "--ignore", "--format", "--color", "--exit-zero", "--quiet", "--help"):
+        assert option in text
+    for kind in KINDS:
+        assert re.search(rf"\b{kind}\b", text)
+
+
+# Git
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
+def test_git(model, tmp_path):
+    """What docs/diff.md tells users to set up."""
+    env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "HOME": str(tmp_path),
+           "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
+           "GIT_COMMITTER_EMAIL": "a@example.org", "NO_COLOR": "1", "PATH": f"{os.path.dirname(TOOL)}:{os.environ['PATH']}"}
+
+    def git(*arguments):
+        return subprocess.run(["git", *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+
+    guide = (ROOT / "docs" / "diff.md").read_text()
+    settings = re.findall(r"^git config (\S+) (.+)$", guide, re.M)
+    assert len(settings) >= 3, "the settings are documented"
+    git("init", "-q")
+    (tmp_path / ".gitattributes").write_text("*.onnx diff=onnx\n")
+    assert "*.onnx diff=onnx" in guide
+    for key, value in settings:
+        done = git("config", key, value.strip().strip("'"))
+        assert done.returncode == 0, done.stderr
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    git("add", ".")
+    assert git("commit", "-qm", "one").returncode == 0
+    other = copy_of(model)
+    change_attribute(other)
+    path.write_bytes(other.SerializeToString())
+
+    shown = git("diff")
+    assert shown.returncode == 0, shown.stderr
+    assert "onnx-repvgg-fuse diff model.onnx" in shown.stdout
+    assert "attribute: Conv 'conv_1': pads [1, 1, 1, 1] -> [0, 2, 2, 0]" in shown.stdout
+    git("add", ".")
+    assert git("commit", "-qm", "two").returncode == 0
+    assert "pads [1, 1, 1, 1]" in git("show", "--ext-diff", "HEAD").stdout
+    git("mv", "model.onnx", "moved.onnx")
+    (tmp_path / "new.onnx").write_bytes(model.SerializeToString())
+    git("add", ".")
+    staged = git("diff", "--cached")
+    assert staged.returncode == 0, staged.stderr
+    assert "new.onnx is new" in staged.stdout
+    git("commit", "-qm", "three")
+
+    tool = git("difftool", "-y", "-t", "onnx", "HEAD~2", "HEAD~1", "--", "model.onnx")
+    assert "pads [1, 1, 1, 1] -> [0, 2, 2, 0]" in tool.stdout, tool.stderr
+
+
+# Size
+
+
+def chain(count, change=None):
+    """A hundred thousand nodes: Relu, Neg, Abs, Sigmoid in turn."""
+    ops = ["Relu", "Neg", "Abs", "Sigmoid"]
+    nodes = [helper.make_node(ops[k % 4], [f"v{k}"], [f"v{k + 1}"], name=f"n{k}") for k in range(count)]
+    if change is not None:
+        nodes[change].op_type = "Tanh"
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("v0", TensorProto.FLOAT, [1])],
+                              [helper.make_tensor_value_info(f"v{count}", TensorProto.FLOAT, [1])])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_a_hundred_thousand_nodes(tmp_path):
+    start = time.monotonic()
+    code, report = diff(chain(100_000), chain(100_000, 50_000), tmp_path)
+    assert code == 1 and [c["subject"] for c in counted(report)] == ["Relu became Tanh"]
+    assert time.monotonic() - start < 60  # building the models takes most of it
+    assert report["matched"] == 99_999
+
+
+def test_attributes_of_all_types(tmp_path):
+    """Operators of other domains: any attribute is compared."""
+    def build(**attributes):
+        node = helper.make_node("Custom", ["x"], ["y"], domain="example.org", **attributes)
+        graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+                                  [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("example.org", 1)],
+                                 ir_version=8)
+
+    tensor = numpy_helper.from_array(np.arange(6, dtype=np.float32).reshape(2, 3))
+    other = numpy_helper.from_array(np.arange(1, 7, dtype=np.float32).reshape(2, 3))
+    strings = helper.make_tensor("s", TensorProto.STRING, [2], [b"ab", b"c"])
+    moved = helper.make_tensor("s", TensorProto.STRING, [2], [b"a", b"bc"])
+    for one, two in ((1, 2), (1.5, 2.5), ("a", "b"), ([1, 2], [1, 3]), ([1.0], [2.0]), (["a", "b"], ["a", "c"]), (tensor, other),
+                     ([tensor], [other]), (strings, moved), (1, 1.0)):
+        assert diff(build(a=one), build(a=one), tmp_path)[0] == 0
+        _, report = diff(build(a=one), build(a=two), tmp_path)
+        assert [(c["kind"], c["what"]) for c in counted(report)] == [("attribute", "a")], (one, two)
+    kinds = {a.type for a in build(a=tensor).graph.node[0].attribute}
+    assert kinds == {AttributeProto.TENSOR}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_other_types_of_weights(dtype, tmp_path):
+    def build(storage, scale=1.0):
+        n = Net(seed=1, dtype=dtype, storage=storage, opset=22, ir=10)
+        n.output(n.conv(n.input("x", (1, 3, 5, 5)), 3, weight=n.const(n.kernel(3, 3, (3, 3)) * scale, "w")))
+        return n.model()
+
+    assert diff(build("raw"), build("typed"), tmp_path)[0] == 0
+    assert diff(build("raw"), build("constant"), tmp_path)[0] == 0
+    code, report = diff(build("raw"), build("typed", 2.0), tmp_path)
+    assert code == 1 and counted(report)[0]["numbers"]["differing"] == 81
+
+
+def test_packed_types(tmp_path):
+    """Four-bit numbers in raw_data and in int32_data are the same."""
+    def build(raw, first):
+        t = helper.make_tensor("w", TensorProto.INT4, [3], [first, -2, 3])
+        if raw:
+            packed = bytes(v & 0xFF for v in t.int32_data)
+            t.ClearField("int32_data")
+            t.raw_data = packed
+        node = helper.make_node("DequantizeLinear", ["w", "s"], ["y"])
+        scale = numpy_helper.from_array(np.float32(0.5), "s")
+        graph = helper.make_graph([node], "g", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [3])], [t, scale])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+
+    assert diff(build(False, 1), build(True, 1), tmp_path)[0] == 0
+    code, report = diff(build(False, 1), build(True, 2), tmp_path)
+    assert code == 1 and [(c["kind"], c["what"]) for c in counted(report)] == [("weight", "values")]

@@ -1,0 +1,429 @@
+"""onnx-repvgg-fuse verify: equal, not equal, cannot tell; what it names; options, JSON, exit codes."""
+import json
+import re
+import subprocess
+import time
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.cli.test_diff import (
+    attributes_reversed, branching, calling, chain, constants_as_nodes, copy_of, network, noted, operands_swapped, renamed,
+    reserialised, spelled, typed, with_unused, without_shapes)
+from tests.interop.test_corpus import COUNTS, refill
+from tests.interop.test_fold import table
+from tests.support.net import Net
+from tests.support.schema import validate
+from tests.support.tool import ROOT, TOOL, fuse, reordered
+
+SCHEMA = json.loads((ROOT / "docs" / "verify.schema.json").read_text())
+
+
+def run(*arguments, **keywords):
+    return subprocess.run([TOOL, "verify", *arguments], capture_output=True, text=True, timeout=300, **keywords)
+
+
+def verify(a, b, folder, *options):
+    paths = []
+    for name, model in (("a.onnx", a), ("b.onnx", b)):
+        if isinstance(model, (onnx.ModelProto, bytes)):
+            path = folder / name
+            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+            model = path
+        paths.append(model)
+    result = run("--format", "json", *options, *paths)
+    assert result.stderr == "", result.stderr
+    report = json.loads(result.stdout)
+    validate(report, SCHEMA)
+    assert ["equal", "different", "unknown"].index(report["verdict"]) == result.returncode
+    assert (report["reason"] == "") == (result.returncode == 0)
+    return result.returncode, report
+
+
+def block(n, x, cout=4):
+    return n.relu(n.add(n.convbn(x, cout, 3), n.convbn(x, cout, 1), n.bn(x)))
+
+
+def stack(dims=(1, 4, 9, 11), blocks=3, seed=7, **keywords):
+    n = Net(seed=seed, **keywords)
+    x = n.input("x", dims)
+    for _ in range(blocks):
+        x = block(n, x)
+    n.output(x)
+    return n.model()
+
+
+# Equal
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_corpus_is_equal_before_and_after(name, tmp_path):
+    result = fuse(refill(name), tmp_path)
+    start = time.monotonic()
+    code, report = verify(tmp_path / "model.onnx", result.path, tmp_path)
+    assert (code, report["departure"]) == (0, None)
+    assert report["largest_difference"] <= 1e-6
+    assert len(report["regions"]) == len(result.report["fusions"])
+    assert time.monotonic() - start < 100
+
+
+@table.parametrize()
+def test_every_fold_is_equal(case, tmp_path):
+    result = fuse(case.net().model(), tmp_path, external=case.external)
+    code, report = verify(tmp_path / "model.onnx", result.path, tmp_path)
+    assert code == 0, report["reason"]
+    code, report = verify(result.path, tmp_path / "model.onnx", tmp_path)
+    assert code == 0, report["reason"]
+
+
+@pytest.mark.parametrize("twin", [attributes_reversed, constants_as_nodes, noted, operands_swapped, renamed, reordered, reserialised,
+                                  spelled, typed, with_unused, without_shapes], ids=lambda f: f.__name__)
+def test_twins_are_equal_by_structure(twin, tmp_path):
+    model = network()
+    code, report = verify(model, twin(model), tmp_path)
+    assert code == 0 and report["regions"] == [] and report["equal_by_structure"] >= 18
+
+
+def test_names_of_temporaries_do_not_matter(tmp_path):
+    """Renamed and reordered on top of a fusion; and with names that belong to other values."""
+    model = stack()
+    fused = fuse(model, tmp_path).model
+    other = renamed(fused)
+    code, report = verify(model, other, tmp_path)
+    assert code == 0 and len(report["regions"]) == 3
+    # Every temporary of the fused model gets the name of another value of the original.
+    names = [o for n in model.graph.node for o in n.output if o not in {v.name for v in model.graph.output}]
+    lies = {}
+    for n in fused.graph.node:
+        for o in n.output:
+            if o not in {v.name for v in fused.graph.output}:
+                lies[o] = names[len(lies)]
+    for n in fused.graph.node:
+        n.input[:] = [lies.get(i, i) for i in n.input]
+        n.output[:] = [lies.get(o, o) for o in n.output]
+    del fused.graph.value_info[:]
+    assert verify(model, fused, tmp_path)[0] == 0
+
+
+def test_a_lie_in_the_names_is_found(tmp_path):
+    """The output has its name, and a weight that differs by a little in one place."""
+    model = stack()
+    fused = fuse(model, tmp_path).model
+    t = next(t for t in fused.graph.initializer if len(t.dims) == 4)
+    array = numpy_helper.to_array(t).copy()
+    array[2, 1, 0, 0] += 0.01
+    t.CopyFrom(numpy_helper.from_array(array, t.name))
+    code, report = verify(model, fused, tmp_path)
+    assert code == 1
+    assert report["departure"]["at"].startswith("[0, 2, ") or report["departure"]["at"].startswith("[1, 2, ")
+
+
+def test_other_ways_to_write_the_same(tmp_path):
+    """Not what this tool writes: Sum for Add, a bias as an Add, MatMul for Gemm, weights computed from constants."""
+    def plain():
+        n = Net(seed=1)
+        x = n.input("x", (2, 6))
+        w, b = n.normal((6, 5)), n.normal(5)
+        n.output(n.relu(n.node("Gemm", [x, n.const(w), n.const(b)])))
+        return n.model()
+
+    def other():
+        n = Net(seed=1)
+        x = n.input("x", (2, 6))
+        w, b = n.normal((6, 5)), n.normal(5)
+        w = n.node("Transpose", [n.const(w.T.copy())], perm=[1, 0])
+        n.output(n.relu(n.node("Sum", [n.const(b), n.node("MatMul", [x, w])])))
+        model = n.model()
+        for node in model.graph.node:
+            node.name += "?"
+        names = {n.graph.output[0].name for n in (plain(), model)}
+        assert len(names) == 1
+        return model
+
+    assert verify(plain(), other(), tmp_path)[0] == 0
+    assert verify(other(), plain(), tmp_path)[0] == 0
+
+
+def test_bodies_and_functions(tmp_path):
+    assert verify(branching(), branching(), tmp_path)[0] == 0
+    code, report = verify(branching(), branching(2.0), tmp_path)
+    assert code == 1 and report["departure"]["graph"].endswith(".else_branch")
+    assert verify(calling(), calling(), tmp_path)[0] == 0
+    code, report = verify(calling(), calling(2.0), tmp_path)
+    assert code == 1 and report["departure"]["graph"] == "function block"
+
+
+@pytest.mark.parametrize("dtype, rtol", [("float16", 1e-2), ("float64", 1e-12), ("float32", 1e-5)])
+def test_tolerance_by_type(dtype, rtol, tmp_path):
+    model = stack(dtype=dtype)
+    fused = fuse(model, tmp_path)
+    code, report = verify(model, fused.path, tmp_path)
+    assert code == 0 and report["tolerance"] == rtol and 0 < report["largest_difference"] <= rtol
+    assert verify(model, fused.path, tmp_path, "--rtol", str(report["largest_difference"] / 4))[0] == 1
+
+
+# Not equal
+
+
+def test_it_names_the_first_value_that_departs(tmp_path):
+    model = stack()
+    other = copy_of(model)
+    second = [n for n in other.graph.node if n.op_type == "Add"][2]
+    conv = [n for n in other.graph.node if n.op_type == "Conv"][2]
+    t = next(t for t in other.graph.initializer if t.name == conv.input[1])
+    t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t) * np.float32(1.5), t.name))
+    code, report = verify(model, other, tmp_path)
+    departure = report["departure"]
+    assert code == 1 and departure["b"] == departure["a"] == conv.output[0] and departure["op"] == "Conv"
+    assert departure["difference"] > 1e-3 * departure["largest"] > 0
+    assert departure["difference"] == pytest.approx(abs(departure["a_number"] - departure["b_number"]))
+    assert re.fullmatch(r"\[\d+(, \d+){3}\] of \[\d+(, \d+){3}\]", departure["at"])
+    text = run(tmp_path / "a.onnx", tmp_path / "b.onnx").stdout
+    assert "not equal: they compute different values" in text and f"first departure: '{conv.output[0]}' (Conv, graph main)" in text
+    assert second
+
+
+@pytest.mark.parametrize("change, reason", [
+    (lambda m: m.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1])), "only the second model has the input 'more'"),
+    (lambda m: m.graph.output.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 9, 11])),
+     "only the second model has the output 'x'"),
+    (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE), "the input 'x' has another element type"),
+])
+def test_another_interface_is_not_equal(change, reason, tmp_path):
+    model = stack()
+    other = copy_of(model)
+    change(other)
+    code, report = verify(model, other, tmp_path)
+    assert (code, report["reason"]) == (1, reason)
+
+
+def test_an_input_that_can_be_overridden_is_no_constant(tmp_path):
+    model = stack(blocks=1)
+    other = copy_of(model)
+    weight = next(n for n in model.graph.node if n.op_type == "Conv").input[1]
+    t = next(t for t in other.graph.initializer if t.name == weight)
+    other.graph.input.append(helper.make_tensor_value_info(weight, t.data_type, t.dims))
+    assert verify(other, other, tmp_path)[0] == 0
+    code, report = verify(model, other, tmp_path)
+    assert code == 1 and weight in report["reason"]
+    fused = fuse(other, tmp_path).path
+    assert verify(other, fused, tmp_path)[0] == 0
+
+
+def test_a_pad_of_another_value_departs_at_the_border(tmp_path):
+    def build(value):
+        n = Net(seed=2)
+        x = n.input("x", (1, 3, 8, 8))
+        n.output(n.conv(n.pad(x, [1, 1, 1, 1], value), 3, 3, pads=0))
+        return n.model()
+
+    assert verify(build(0.5), build(0.5), tmp_path)[0] == 0
+    code, report = verify(build(0.0), build(0.5), tmp_path)
+    assert code == 1
+    at = [int(v) for v in re.findall(r"\d+", report["departure"]["at"])]
+    row, column, height, width = *at[2:4], *at[6:8]
+    assert row in (0, height - 1) or column in (0, width - 1)
+
+
+def test_swapped_branches_of_if(tmp_path):
+    model = branching(2.0)
+    other = copy_of(model)
+    for a in other.graph.node[0].attribute:
+        a.name = {"then_branch": "else_branch", "else_branch": "then_branch"}[a.name]
+    assert verify(model, other, tmp_path)[0] == 1
+
+
+def test_versions_of_an_operator(tmp_path):
+    """Softmax of opset 12 takes all axes from 1 on for one, that of opset 13 the last."""
+    def build(opset, dims):
+        node = helper.make_node("Softmax", ["x"], ["y"], axis=1)
+        graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, dims)],
+                                  [helper.make_tensor_value_info("y", TensorProto.FLOAT, dims)])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+    assert verify(build(12, [2, 3]), build(13, [2, 3]), tmp_path)[0] == 0
+    assert verify(build(12, [2, 3, 4]), build(13, [2, 3, 4]), tmp_path)[0] == 1
+    assert verify(build(13, [2, 3, 4]), build(13, [2, 3, 4]), tmp_path)[0] == 0
+
+
+def test_random_numbers_are_drawn_anew(tmp_path):
+    def build(shared):
+        nodes = [helper.make_node("RandomNormal", [], [v], shape=[2]) for v in ("a" if shared else "ab")]
+        nodes.append(helper.make_node("Sub", ["a", "a" if shared else "b"], ["y"]))
+        graph = helper.make_graph(nodes, "g", [], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+    assert verify(build(False), build(False), tmp_path)[0] == 0
+    assert verify(build(True), build(False), tmp_path)[0] in (1, 2)
+
+
+# Cannot tell
+
+
+def unknown_after(change):
+    """A block, then an operator nobody evaluates."""
+    n = Net(seed=8)
+    x = n.input("x", (1, 4, 9, 9))
+    y = n.node("LRN", [block(n, x)], size=3, name="norm")
+    n.output(n.relu(y))
+    model = n.model()
+    if change:
+        t = next(t for t in model.graph.initializer if len(t.dims) == 4)
+        t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t) * np.float32(2), t.name))
+    return model
+
+
+def test_an_operator_that_is_not_evaluated(tmp_path):
+    model = unknown_after(False)
+    fused = fuse(model, tmp_path)
+    code, report = verify(model, fused.path, tmp_path)
+    assert code == 0 and len(report["regions"]) == 1  # alike on both sides: nobody needs to evaluate it
+    code, report = verify(model, unknown_after(True), tmp_path)
+    assert code == 2 and "LRN 'norm'" in report["reason"] and "is not evaluated" in report["reason"]
+    assert report["departure"]["op"] == "Conv"
+    text = run(tmp_path / "a.onnx", tmp_path / "b.onnx")
+    assert text.returncode == 2 and "cannot tell: LRN 'norm'" in text.stdout
+
+
+def test_an_operator_of_another_domain(tmp_path):
+    def build(op):
+        node = helper.make_node(op, ["x"], ["y"], domain="example.org")
+        graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])],
+                                  [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("example.org", 1)],
+                                 ir_version=8)
+
+    assert verify(build("One"), build("One"), tmp_path)[0] == 0
+    code, report = verify(build("One"), build("Two"), tmp_path)
+    assert code == 2 and "Two" in report["reason"]
+
+
+# Activations: evaluated between parts that differ, so right and wrong rewrites of them are told apart
+
+
+def activation(nodes, opset=17, constants=()):
+    graph = helper.make_graph([helper.make_node(op, i, o, **a) for op, i, o, a in nodes], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 4])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(np.float32(v), k) for k, v in constants])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+EQUAL = {
+    "swish": ([("Sigmoid", ["x"], ["s"], {}), ("Mul", ["x", "s"], ["y"], {})], [("Swish", ["x"], ["y"], {})], 24),
+    "hardswish": ([("HardSwish", ["x"], ["y"], {})],
+                  [("HardSigmoid", ["x"], ["s"], {"alpha": 1 / 6}), ("Mul", ["x", "s"], ["y"], {})], 17),
+    "mish": ([("Mish", ["x"], ["y"], {})],
+             [("Softplus", ["x"], ["p"], {}), ("Tanh", ["p"], ["t"], {}), ("Mul", ["x", "t"], ["y"], {})], 18),
+    "relu as clip": ([("Relu", ["x"], ["y"], {})], [("Clip", ["x", "zero"], ["y"], {})], 17),
+    "leaky": ([("LeakyRelu", ["x"], ["y"], {"alpha": 0.25})], [("PRelu", ["x", "quarter"], ["y"], {})], 17),
+    "gelu": ([("Gelu", ["x"], ["y"], {})],
+             [("Mul", ["x", "root"], ["r"], {}), ("Erf", ["r"], ["e"], {}), ("Add", ["e", "one"], ["f"], {}),
+              ("Mul", ["x", "f"], ["g"], {}), ("Mul", ["g", "half"], ["y"], {})], 20),
+    "softsign": ([("Softsign", ["x"], ["y"], {})],
+                 [("Abs", ["x"], ["a"], {}), ("Add", ["a", "one"], ["b"], {}), ("Div", ["x", "b"], ["y"], {})], 17),
+    "softmax": ([("Softmax", ["x"], ["y"], {"axis": -1})],
+                [("Exp", ["x"], ["e"], {}), ("ReduceSum", ["e", "last"], ["s"], {}), ("Div", ["e", "s"], ["y"], {})], 17),
+    "split": ([("Split", ["x"], ["p", "q"], {"axis": 1}), ("Concat", ["p", "q"], ["y"], {"axis": 1})],
+              [("Identity", ["x"], ["y"], {})], 17),
+}
+CONSTANTS = [("zero", 0), ("quarter", 0.25), ("root", 0.5 ** 0.5), ("one", 1), ("half", 0.5)]
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_activations(name, tmp_path):
+    one, two, opset = EQUAL[name]
+    models = [activation(nodes, opset, CONSTANTS) for nodes in (one, two)]
+    for m in models:
+        m.graph.initializer.append(numpy_helper.from_array(np.array([-1], np.int64), "last"))
+    assert verify(*models, tmp_path)[0] == 0
+    assert verify(models[1], models[0], tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("one, two", [
+    ([("Elu", ["x"], ["y"], {})], [("Selu", ["x"], ["y"], {})]),
+    ([("HardSwish", ["x"], ["y"], {})], [("Relu", ["x"], ["y"], {})]),
+    ([("Clip", ["x", "zero"], ["y"], {})], [("Clip", ["x", "zero", "one"], ["y"], {})]),
+    ([("Sigmoid", ["x"], ["y"], {})], [("HardSigmoid", ["x"], ["y"], {})]),
+    ([("Elu", ["x"], ["y"], {"alpha": 1.0})], [("Elu", ["x"], ["y"], {"alpha": 1.01})]),
+    ([("Softmax", ["x"], ["y"], {"axis": 0})], [("Softmax", ["x"], ["y"], {"axis": 1})]),
+], ids=lambda nodes: nodes[0][0])
+def test_activations_that_differ(one, two, tmp_path):
+    assert verify(activation(one, 17, CONSTANTS), activation(two, 17, CONSTANTS), tmp_path)[0] == 1
+
+
+def test_max_pool(tmp_path):
+    """Two 2x2 windows in a row see what one 3x3 window sees; a 2x2 window does not."""
+    def build(*kernels):
+        n = Net(seed=1)
+        x = n.input("x", (1, 2, 9, 9))
+        for k in kernels:
+            x = n.node("MaxPool", [x], kernel_shape=[k, k])
+        model_output = n.node("Identity", [x], name="end")
+        n.output(model_output)
+        return n.model()
+
+    assert verify(build(3), build(2, 2), tmp_path)[0] == 0
+    assert verify(build(3), build(3, 1), tmp_path)[0] == 0
+    assert verify(build(3), build(2), tmp_path)[0] == 1
+
+
+# Options, errors, size
+
+
+def test_text_and_quiet(tmp_path):
+    model = stack()
+    fused = fuse(model, tmp_path)
+    result = run(tmp_path / "model.onnx", fused.path)
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert lines[0] == f"{tmp_path / 'model.onnx'} and {fused.path}: equal"
+    assert re.fullmatch(r"3 values equal by structure, 3 by evaluation, largest relative difference \S+ of 1e-05", lines[1])
+    assert run("-q", tmp_path / "model.onnx", fused.path).stdout == ""
+
+
+def test_it_is_repeatable(tmp_path):
+    model = stack()
+    fused = fuse(model, tmp_path)
+    first = run("--format", "json", tmp_path / "model.onnx", fused.path).stdout
+    assert run("--format", "json", tmp_path / "model.onnx", fused.path).stdout == first
+    other = run("--format", "json", "--seed", "5", "--trials", "4", tmp_path / "model.onnx", fused.path)
+    assert other.returncode == 0 and other.stdout != first
+    assert all(r["trials"] == 4 for r in json.loads(other.stdout)["regions"])
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["a.onnx"], "two models are expected"),
+    (["a.onnx", "a.onnx", "a.onnx"], "more than two models"),
+    (["a.onnx", "missing.onnx"], "missing.onnx"),
+    (["text.onnx", "a.onnx"], "text.onnx"),
+    (["--rtol", "0", "a.onnx", "a.onnx"], "--rtol"),
+    (["--trials", "0", "a.onnx", "a.onnx"], "--trials"),
+    (["--seed", "-1", "a.onnx", "a.onnx"], "--seed"),
+    (["--format", "sarif", "a.onnx", "a.onnx"], "--format"),
+    (["--unknown", "a.onnx", "a.onnx"], "unknown"),
+    (["-", "-"], "both models are standard input"),
+])
+def test_trouble(arguments, message, tmp_path):
+    (tmp_path / "a.onnx").write_bytes(stack(blocks=1).SerializeToString())
+    (tmp_path / "text.onnx").write_text("this is no model")
+    result = run(*arguments, cwd=tmp_path, stdin=subprocess.DEVNULL)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr and result.stderr.startswith("onnx-repvgg-fuse: ")
+
+
+def test_help_names_every_option():
+    text = run("--help").stdout
+    for option in ("--rtol", "--trials", "--seed", "--format", "--quiet", "--help"):
+        assert option in text
+
+
+def test_a_hundred_thousand_nodes(tmp_path):
+    code, report = verify(chain(100_000), chain(100_000), tmp_path)
+    assert code == 0 and report["equal_by_structure"] == 100_000
+    start = time.monotonic()
+    code, report = verify(chain(100_000), chain(100_000, 50_000), tmp_path)
+    assert code in (1, 2) and report["departure"]["b"] == "v50001"
+    assert time.monotonic() - start < 60
