@@ -75,7 +75,7 @@ size_t wire_header(uint32_t number, uint64_t size, uint8_t out[16])
 static uint8_t *reserve(struct scan *scan, size_t size)
 {
     struct wire_skeleton *out = scan->out;
-    if (out->room - out->size < size) {
+    if (!out->bytes || out->room - out->size < size) {
         size_t room = out->room ? out->room * 2 : 1 << 16;
         while (room - out->size < size)
             room *= 2;

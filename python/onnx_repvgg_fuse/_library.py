@@ -74,7 +74,8 @@ class DumpOptions(ctypes.Structure):
         ("write", TakeText),
         ("closure", ctypes.c_void_p),
         ("elide", ctypes.c_int64),
-        ("no_comments", ctypes.c_bool),
+        ("no_metadata", ctypes.c_bool),
+        ("keep_external", ctypes.c_bool),
         ("external_folder", ctypes.c_char_p),
     ]
 

@@ -190,7 +190,7 @@ def dump(model: Any, *, elide: Optional[int] = None, comments: bool = True) -> s
     library.onnx_fuse_dump_options_init(ctypes.byref(options))
     options.write = TakeText(take)
     options.elide = -1 if elide is None else elide
-    options.no_comments = not comments
+    options.no_metadata = not comments
     try:
         _viewed(call, library.onnx_fuse_dump, library.onnx_fuse_dump_memory, model, options, handle)
         return b"".join(parts).decode(errors="replace")

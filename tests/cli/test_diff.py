@@ -588,7 +588,7 @@ first at [1, 2, 0, 1]: NUMBER -> NUMBER
 
                                          before                after
   Dropout                                     0                    1
-  ops                                        20                   21
+  ops                                        19                   20
 """
 
 
@@ -611,7 +611,7 @@ def test_github(pair):
     assert lines[0] == f"::warning file={name},title=region::Dropout added, from 'flatten_0.out' to 'dropped'"
     assert lines[1] == f"::warning file={name},title=attribute::Conv 'conv_1': pads [1, 1, 1, 1] -> [0, 2, 2, 0]"
     assert lines[2].startswith(f"::warning file={name},title=weight::weight 'conv_0.weight', input 1 of Conv 'conv_1': values 2 of")
-    assert lines[3].startswith(f"::notice file={name},title=summary::3 changes from a.onnx: ops 20 -> 21")
+    assert lines[3].startswith(f"::notice file={name},title=summary::3 changes from a.onnx: ops 19 -> 20")
     assert len(lines) == 4
 
 

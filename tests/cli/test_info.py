@@ -1,6 +1,5 @@
 """onnx-repvgg-fuse info: the lines, the JSON and its schema, ranges of weights, exit codes."""
 import json
-import re
 import subprocess
 
 import numpy as np
@@ -8,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.support.schema import validate
 from tests.support.tool import ROOT, TOOL, count_ops, fuse
 
 MODELS = sorted((ROOT / "models").glob("*.onnx"))
@@ -26,38 +26,6 @@ def info(path_or_model):
     report = json.loads(result.stdout)
     validate(report, SCHEMA)
     return report
-
-
-KINDS = {"object": dict, "array": list, "string": str, "number": (int, float), "integer": int, "boolean": bool, "null": type(None)}
-KEYWORDS = {"$schema", "title", "$defs", "$ref", "const", "enum", "type", "required", "properties", "additionalProperties", "items",
-            "minimum", "pattern"}
-
-
-def validate(value, schema, where="$"):
-    """The keywords of JSON Schema that the schema uses, and no others."""
-    assert set(schema) <= KEYWORDS, where
-    if "$ref" in schema:
-        schema = SCHEMA["$defs"][schema["$ref"].removeprefix("#/$defs/")]
-    if "const" in schema:
-        assert value == schema["const"], where
-    if "enum" in schema:
-        assert value in schema["enum"], where
-    kinds = schema.get("type", list(KINDS))
-    kinds = [kinds] if isinstance(kinds, str) else kinds
-    assert any(isinstance(value, KINDS[k]) and not (isinstance(value, bool) and k != "boolean") for k in kinds), f"{where}: {value!r}"
-    if "minimum" in schema and value is not None:
-        assert value >= schema["minimum"], where
-    if "pattern" in schema:
-        assert re.search(schema["pattern"], value), where
-    if isinstance(value, dict):
-        assert set(schema.get("required", [])) <= set(value), where
-        for k, v in value.items():
-            known = schema.get("properties", {})
-            assert k in known or "additionalProperties" in schema, f"{where}.{k} is not described"
-            validate(v, known.get(k) or schema["additionalProperties"], f"{where}.{k}")
-    if isinstance(value, list):
-        for i, v in enumerate(value):
-            validate(v, schema.get("items", {}), f"{where}[{i}]")
 
 
 def spread(array):
