@@ -35,7 +35,7 @@ static const char *fold_shape(struct node *node, int depth, struct tensor **resu
     int64_t *dims = NEW_ARRAY(arena, int64_t, count + 1);
     for (int64_t i = 0; i < count; i++) {
         dims[i] = input->dims[start + i];
-        if (dims[i] < 0)
+        if (dims[i] < 0 || input->disputed)
             return "a dimension is not known";
         if (!multiply_fits(size, dims[i], &size))
             return "a shape overflows";
@@ -66,7 +66,7 @@ static const char *fold_shape_gather(struct node *node, int depth, struct tensor
         !tensor_read_integers(where, &at))
         return "a shape is not known";
     at = at < 0 ? at + input->rank : at;
-    if (at < 0 || at >= input->rank || input->dims[at] < 0)
+    if (at < 0 || at >= input->rank || input->dims[at] < 0 || input->disputed)
         return "a dimension is not known";
     int64_t *dim = NEW(node->graph->model->arena, int64_t);
     *dim = input->dims[at];

@@ -42,6 +42,7 @@ struct value {
     int32_t type;
     int rank;
     int64_t *dims;
+    bool disputed; /* runtimes disagree on its spatial sizes, whatever the file declares */
 
     int folded_state; /* constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     struct tensor *folded;

@@ -110,7 +110,7 @@ static const struct trace_entry *find_source(const struct trace *trace_, const s
 
 const int64_t *lift_source_extent(const struct value *source, int axes)
 {
-    return axes > 0 && source->rank == axes + 2 ? source->dims + 2 : NULL;
+    return axes > 0 && source->rank == axes + 2 && !source->disputed ? source->dims + 2 : NULL;
 }
 
 static void trace_join(struct arena *arena, const struct step *step, enum layout layout, int depth,

@@ -18,7 +18,7 @@ const char *lift_average_pool(struct node *node, struct step *step)
     step->input = node_input(node, 0);
     if (!step->input)
         return "its input is missing";
-    const int64_t *extent = step->input->rank == (int)axes + 2 ? step->input->dims + 2 : NULL;
+    const int64_t *extent = lift_source_extent(step->input, (int)axes);
     const char *reason = shape_window(node, (int)axes, NULL, extent, window);
     if (reason)
         return reason;
@@ -240,8 +240,8 @@ const char *lift_slice(struct node *node, struct step *step)
         if (step_count && steps[i] != 1)
             return "Slice has a step other than 1";
         int64_t axis = axes[i];
-        reason =
-            crop(starts[i], stops[i], input->dims[axis], &begin[axis], &end[axis], &step->sized);
+        int64_t extent = input->disputed ? -1 : input->dims[axis];
+        reason = crop(starts[i], stops[i], extent, &begin[axis], &end[axis], &step->sized);
         if (reason)
             return reason;
         if (axis < 2 && (begin[axis] || end[axis]))

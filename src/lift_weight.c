@@ -98,9 +98,8 @@ const char *lift_conv(struct node *node, struct step *step)
     step->input = node_input(node, 0);
     if (!step->input)
         return "its input is missing";
-    bool known = step->input->rank == weight->rank;
-    reason =
-        shape_window(node, axes, weight->dims + 2, known ? step->input->dims + 2 : NULL, window);
+    const int64_t *extent = lift_source_extent(step->input, axes);
+    reason = shape_window(node, axes, weight->dims + 2, extent, window);
     if (reason)
         return reason;
     for (int i = 0; i < axes; i++) {

@@ -242,6 +242,33 @@ static void infer_same_rank(struct node *node)
     learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
+/* With ceil_mode, ONNX before opset 22 and ONNX Runtime count a last window that begins beyond the
+ * image differently, and so does everything that follows from its size. */
+static bool makes_dispute(const struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    struct window window[MAX_RANK];
+    size_t axes;
+    node_integers(node, "kernel_shape", &axes);
+    for (size_t k = 0; k < node->input_count; k++)
+        if (node->inputs[k] && node->inputs[k]->disputed)
+            return true;
+    if (!node_integer(node, "ceil_mode", 0))
+        return false;
+    if (!input || axes > MAX_RANK - 2 || input->rank != (int)axes + 2 ||
+        shape_window(node, (int)axes, NULL, input->dims + 2, window))
+        return true;
+    for (size_t i = 0; i < axes; i++) {
+        struct window w = window[i];
+        int64_t extent = input->dims[i + 2];
+        int64_t room = extent + w.pad_begin + w.pad_end - (w.kernel - 1) * w.dilation - 1;
+        if (extent < 0 || extent > ABSURD || room < 0 ||
+            (room + w.stride - 1) / w.stride * w.stride >= extent + w.pad_begin)
+            return true;
+    }
+    return false;
+}
+
 static void infer_node(struct node *node)
 {
     const struct value *input = node_input(node, 0);
@@ -304,6 +331,10 @@ void shape_infer(struct model *model)
                 if (node->op == OP_BatchNormalization)
                     infer_reader(node);
                 infer_node(node);
+                bool disputed = makes_dispute(node);
+                for (size_t k = 0; k < node->output_count; k++)
+                    if (node->outputs[k])
+                        node->outputs[k]->disputed = disputed;
             }
         }
     /* What could not be folded before its shape was known gets another chance. */

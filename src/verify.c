@@ -153,6 +153,8 @@ static void measure(struct verify *verify, struct graph *graph, struct value *le
 {
     struct gap gap;
     double tolerance;
+    if (!verify->blocker && (!left || !right))
+        verify->blocker = "an output of the graph is made by nothing";
     if (!left || !right || verify_measure(verify, graph, left, right, &gap, &tolerance))
         *unknown = true;
     else if (!gap.same_shape || gap.ratio > tolerance)

@@ -102,6 +102,13 @@ def same_padding_of_unknown_size_strided(n, auto):
     n.output(n.add(n.conv(x, 7, 3, stride=2, auto_pad=auto), n.conv(x, 7, 1, stride=2, auto_pad=auto)))
 
 
+@refused(reason=r"auto_pad|SAME|size|extent|known", versions=[(10, 5), (13, 7), (19, 9)])
+def same_padding_after_a_disputed_size(n):
+    """ceil_mode before opset 22: onnx infers a size that ONNX Runtime does not compute."""
+    x = n.avgpool(n.input("x", (2, 5, 9, 10)), 1, 2, 0, ceil_mode=1)
+    n.output(n.bn(n.conv(x, 7, 2, stride=2, auto_pad="SAME_LOWER")))
+
+
 # BatchNormalization that is not a constant scale and shift
 
 
