@@ -23,6 +23,10 @@ class Call:
         self.error: Optional[BaseException] = None
         self.status = 0
         self.callback = Progress(self.tell)
+        self._state = threading.Lock()  # of the two below
+        self._entered = False
+        self._abandoned = False
+        self._done = threading.Event()
 
     def tell(self, closure: object, step: bytes, fraction: float) -> bool:
         # An exception must not pass through C: it is kept, and the run stopped.
@@ -40,25 +44,43 @@ class Call:
         """Calls the function and waits for it.
 
         Python handles Ctrl-C in the main thread and only between two steps of Python. So the main
-        thread does not enter the library: it waits for a thread that does, and stops it.
+        thread does not enter the library: it waits for a thread that does, and stops it. The
+        arguments' memory belongs to the caller, so this returns or raises only when C is out.
         """
         if threading.current_thread() is not threading.main_thread():
             self.status = function(*arguments)
             return
-        thread = threading.Thread(target=self._enter, args=(function, arguments), name="onnx-repvgg-fuse")
         try:
-            thread.start()
-            thread.join()
+            threading.Thread(target=self._enter, args=(function, arguments), name="onnx-repvgg-fuse", daemon=True).start()
+            self._done.wait()
         finally:
-            self.stop = True
-            if thread.ident is not None:
-                thread.join()
+            self._leave()
 
     def _enter(self, function: Callable[..., int], arguments: tuple[object, ...]) -> None:
+        with self._state:
+            if self._abandoned:
+                return
+            self._entered = True
         try:
             self.status = function(*arguments)
         except BaseException as error:
             self.error = error
+        finally:
+            self._done.set()
+
+    def _leave(self) -> None:
+        """Waits until C is out, whatever comes between: Ctrl-C may be pressed more than once."""
+        self.stop = True
+        while True:
+            try:
+                with self._state:
+                    self._abandoned = True
+                    entered = self._entered
+                if entered:
+                    self._done.wait()
+                return
+            except KeyboardInterrupt:
+                continue
 
     def check(self, text: Callable[[], Optional[bytes]]) -> None:
         """Raises what the call ended with. text: gives the library's message."""

@@ -14,8 +14,6 @@ from typing import Any, Optional
 DISTRIBUTION = "onnx-repvgg-fuse"
 
 Progress = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double)
-
-
 TakeText = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -127,11 +125,11 @@ def command_path() -> pathlib.Path:
     return pathlib.Path(found)
 
 
-def _bind(library: ctypes.CDLL) -> None:
-    """Types of results and arguments, as the header declares them."""
+def _functions() -> dict[str, tuple[Any, list[Any]]]:
+    """Functions of the header, less their prefix: types of result and arguments."""
     pointer, text, size, status = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int
     handle, to = ctypes.c_void_p, ctypes.POINTER
-    functions: dict[str, tuple[Any, list[Any]]] = {
+    return {
         "options_init": (None, [to(Options)]),
         "file": (status, [text, text, to(Options), to(handle)]),
         "memory": (status, [pointer, size, to(pointer), to(size), to(Options), to(handle)]),
@@ -163,23 +161,18 @@ def _bind(library: ctypes.CDLL) -> None:
         "pass_purpose": (text, [size]),
         "version": (text, []),
     }
-    for name, (result, arguments) in functions.items():
-        function = getattr(library, "onnx_fuse_" + name, None)
-        if function is None:  # INTERIM
-            continue
-        function.restype, function.argtypes = result, arguments
 
 
 def _load() -> ctypes.CDLL:
     path = library_path()
     library = ctypes.CDLL(os.fspath(path))
-    _bind(library)
-    for initialise, kind in ((getattr(library, "onnx_fuse_options_init", None), Options),
-                             (getattr(library, "onnx_fuse_diff_options_init", None), DiffOptions),
-                             (getattr(library, "onnx_fuse_verify_options_init", None), VerifyOptions),
-                             (getattr(library, "onnx_fuse_dump_options_init", None), DumpOptions)):
-        if initialise is None:  # INTERIM
-            continue
+    for name, (result, arguments) in _functions().items():
+        function = getattr(library, "onnx_fuse_" + name)
+        function.restype, function.argtypes = result, arguments
+    for initialise, kind in ((library.onnx_fuse_options_init, Options),
+                             (library.onnx_fuse_diff_options_init, DiffOptions),
+                             (library.onnx_fuse_verify_options_init, VerifyOptions),
+                             (library.onnx_fuse_dump_options_init, DumpOptions)):
         # The library fills in all that it knows: of a larger struct, more than ours has room for.
         room = ctypes.create_string_buffer(1024)
         initialise(ctypes.cast(room, ctypes.POINTER(kind)))

@@ -169,12 +169,12 @@ def info(model: Any) -> Info:
         library.onnx_fuse_view_free(handle)
 
 
-def dump(model: Any, *, elide: Optional[int] = None, comments: bool = True) -> str:
+def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True) -> str:
     """A model in ONNX's text syntax, one node a line; the same text for the same model.
 
     model: a path, bytes, onnx.ModelProto or onnx_ir.Model. elide: tensors of more elements are given
-    by type, shape and hash; None: none, and onnx.parser.parse_model reads the text back. comments:
-    what the syntax has no place for stands in comments.
+    by type, shape and hash; None: none, and onnx.parser.parse_model reads the text back.
+    metadata: doc strings and metadata, which the syntax has no place for, stand in comments.
     Raises ModelError, FileError, OptionError, OutOfMemory.
     """
     if elide is not None and elide < 0:
@@ -190,7 +190,7 @@ def dump(model: Any, *, elide: Optional[int] = None, comments: bool = True) -> s
     library.onnx_fuse_dump_options_init(ctypes.byref(options))
     options.write = TakeText(take)
     options.elide = -1 if elide is None else elide
-    options.no_metadata = not comments
+    options.no_metadata = not metadata
     try:
         _viewed(call, library.onnx_fuse_dump, library.onnx_fuse_dump_memory, model, options, handle)
         return b"".join(parts).decode(errors="replace")
