@@ -354,8 +354,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         int64_t channels = region_channels(tree->root->outputs[0], tree->layout);
         lowering.terms = terms;
         lowering.term_count = group->count;
-        if (tree->shift)
-            lowering.shift = affine_bias(arena, tree->shift, lowering.form->outputs);
+        lowering.shift = tree->shift;
         lowering.spared = group->count - 1;
         lowering.spared_multiply_adds =
             (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);

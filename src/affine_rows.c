@@ -58,6 +58,18 @@ static size_t whole_term(const struct affine *form)
     return k;
 }
 
+VECTORISED static void scale_numbers(double *numbers, int64_t count, double factor)
+{
+    for (int64_t i = 0; i < count; i++)
+        numbers[i] *= factor;
+}
+
+VECTORISED static void add_numbers(double *to, const double *from, int64_t count, double factor)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] += factor * from[i];
+}
+
 static bool join_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
                       int64_t first, int64_t count, double *out)
 {
@@ -67,8 +79,8 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
     if (start < form->term_count) {
         if (!affine_rows(form->terms[start].form, dense, width, first, count, out))
             return false;
-        for (int64_t i = 0; form->terms[start].factor != 1 && i < count * length; i++)
-            out[i] *= form->terms[start].factor;
+        if (form->terms[start].factor != 1)
+            scale_numbers(out, count * length, form->terms[start].factor);
     } else {
         memset(out, 0, (size_t)(count * length) * sizeof(double));
     }
@@ -92,8 +104,7 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
             double *to = out + r * length + shift * taps;
             const double *from = rows + r * term_length;
             if (same_taps) {
-                for (int64_t i = 0; i < term_length; i++)
-                    to[i] += factor * from[i];
+                add_numbers(to, from, term_length, factor);
                 continue;
             }
             for (int64_t i = 0; i < channels; i++)
@@ -109,9 +120,9 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
 }
 
 /* One row of the outer form over the rows of the inner one it reads. */
-static void compose_row(const struct affine *form, const double *outer_row,
-                        const double *inner_rows, int64_t middles, const int64_t *place,
-                        const int64_t *shifts, double *to)
+VECTORISED static void compose_row(const struct affine *form, const double *outer_row,
+                                   const double *inner_rows, int64_t middles, const int64_t *place,
+                                   const int64_t *shifts, double *to)
 {
     int64_t taps = affine_taps(form);
     int64_t outer_taps = affine_taps(form->outer), inner_taps = affine_taps(form->inner);
@@ -153,8 +164,8 @@ static bool compose_rows(const struct affine *form, const struct affine_dense *d
             return false;
         for (int64_t r = 0; r < count; r++) {
             double scale = outer->scale ? outer->scale[first + r] : outer->factor;
-            for (int64_t i = 0; scale != 1 && i < numbers; i++)
-                out[r * numbers + i] *= scale;
+            if (scale != 1)
+                scale_numbers(out + r * numbers, numbers, scale);
         }
         return true;
     }

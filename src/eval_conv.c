@@ -254,21 +254,8 @@ static int64_t *place_taps(struct evaluation *e, const struct window *window, in
     return places;
 }
 
-/* What each position reads of `width` planes, its numbers side by side, so that a position of the
- * output is one dot product. */
-static void gather_patches(const int64_t *places, int64_t plane, int64_t taps, int64_t width,
-                           int64_t image_plane, const double *from, double *patches)
-{
-    for (int64_t p = 0; p < plane; p++)
-        for (int64_t i = 0; i < width; i++)
-            for (int64_t t = 0; t < taps; t++) {
-                int64_t place = places[p * taps + t];
-                *patches++ = place < 0 ? 0 : from[i * image_plane + place];
-            }
-}
-
 /* Several sums side by side: one after another would wait for each addition. */
-static double dot(const double *a, const double *b, int64_t count)
+static inline double dot(const double *a, const double *b, int64_t count)
 {
     enum { SUMS = 8 };
     double sums[SUMS] = {0}, rest = 0;
@@ -281,6 +268,30 @@ static double dot(const double *a, const double *b, int64_t count)
     for (int k = 0; k < SUMS; k++)
         rest += sums[k];
     return rest;
+}
+
+/* Image with the channels of a position side by side, so that a tap is one dot product. */
+static double *channels_last(struct evaluation *e, const struct array *image, int64_t image_plane)
+{
+    int64_t channels = image->dims[1];
+    double *turned = NEW_ARRAY(e->arena, double, image->count);
+    for (int64_t batch = 0; batch < image->dims[0]; batch++)
+        for (int64_t i = 0; i < channels; i++)
+            for (int64_t p = 0; p < image_plane; p++)
+                turned[(batch * image_plane + p) * channels + i] =
+                    image->reals[(batch * channels + i) * image_plane + p];
+    return turned;
+}
+
+/* One output plane of one image. row: `taps` pieces of `width` numbers; image: channels last, from
+ * the row's first channel on. */
+VECTORISED static void convolve(const double *row, int64_t taps, int64_t width, const double *image,
+                                int64_t channels, const int64_t *places, int64_t plane, double *to)
+{
+    for (int64_t p = 0; p < plane; p++, places += taps)
+        for (int64_t t = 0; t < taps; t++)
+            if (places[t] >= 0)
+                to[p] += dot(row + t * width, image + places[t] * channels, width);
 }
 
 const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *group_of)
@@ -316,20 +327,18 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
     reason = fill_bias(e, out, plane);
     if (reason)
         return reason;
-    int64_t numbers = width * window.taps, gathered = -1;
+    int64_t taps = window.taps, numbers = width * taps;
     int64_t *places = place_taps(e, &window, image_plane);
-    double *patches = NEW_ARRAY(e->arena, double, plane *numbers);
-    for (int64_t batch = 0; batch < dims[0]; batch++) {
-        for (int64_t row = 0; row < rows; row++) {
-            int64_t group = group_of ? group_of[row] : row / (rows / groups);
-            const double *from = image->reals + (batch * channels + group * width) * image_plane;
-            double *to = out->reals + (batch * rows + row) * plane;
-            if (gathered != batch * groups + group)
-                gather_patches(places, plane, window.taps, width, image_plane, from, patches);
-            gathered = batch * groups + group;
-            for (int64_t i = 0; i < plane; i++)
-                to[i] += dot(weight->reals + row * numbers, patches + i * numbers, numbers);
-        }
+    const double *turned = channels_last(e, image, image_plane);
+    double *row = NEW_ARRAY(e->arena, double, numbers);
+    for (int64_t r = 0; r < rows; r++) {
+        int64_t group = group_of ? group_of[r] : r / (rows / groups);
+        for (int64_t i = 0; i < width; i++)
+            for (int64_t t = 0; t < taps; t++)
+                row[t * width + i] = weight->reals[r * numbers + i * taps + t];
+        for (int64_t batch = 0; batch < dims[0]; batch++)
+            convolve(row, taps, width, turned + batch * image_plane * channels + group * width,
+                     channels, places, plane, out->reals + (batch * rows + r) * plane);
     }
     return NULL;
 }

@@ -17,6 +17,8 @@ const char *fused_read(struct arena *arena, const struct tensor *tensor, const i
     const struct affine *form = tensor->form;
     int64_t length = affine_row_length(form);
     const char *reason = NULL;
+    void *bytes = NEW_ARRAY(arena, double, length);
+    const struct tensor rounded = {.type = tensor->type, .storage = STORAGE_BYTES, .data = bytes};
     struct affine_dense *dense = NULL;
     if (!affine_prepare(form, &dense))
         reason = "out of memory";
@@ -24,14 +26,12 @@ const char *fused_read(struct arena *arena, const struct tensor *tensor, const i
         double *row = out + k * length;
         if (!affine_rows(form, dense, form->outputs, channels[k], 1, row))
             reason = "out of memory";
-        for (int64_t i = 0; i < length && !reason; i++) {
-            double exact = row[i];
-            row[i] = tensor_rounded(tensor->type, exact);
-            if (!isfinite(row[i]))
-                reason =
-                    arena_format(arena, "the fused weight is %g in channel %lld, not finite in %s",
-                                 exact, (long long)channels[k], type_name(tensor->type));
-        }
+        int64_t bad = reason ? -1 : tensor_round(tensor->type, row, length, bytes);
+        if (bad >= 0)
+            reason = arena_format(arena, "the fused weight is %g in channel %lld, not finite in %s",
+                                  row[bad], (long long)channels[k], type_name(tensor->type));
+        if (!reason)
+            tensor_read(&rounded, 0, length, row);
     }
     affine_release(&dense);
     return reason;

@@ -130,7 +130,8 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
                               .difference = -1};
     fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
     fusion->parameters_before = l->region->parameters;
-    add_shift(arena, fusion, l->shift, 1);
+    if (l->shift)
+        add_shift(arena, fusion, affine_bias(arena, l->shift, form->outputs), 1);
     for (size_t k = 0; k < l->term_count; k++)
         add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
     if (l->target && l->target->is_new)

@@ -179,7 +179,8 @@ double tensor_rounded(int32_t type, double value)
     return bits_to_double(type, bytes);
 }
 
-int64_t tensor_round(int32_t type, const double *values, int64_t count, void *out)
+VECTORISED static int64_t round_numbers(int32_t type, const double *values, int64_t count,
+                                        void *out)
 {
     unsigned char *bytes = out;
     /* Set once an exponent is all ones: infinity or NaN. A sum of flags keeps the loops vectors. */
@@ -221,6 +222,11 @@ int64_t tensor_round(int32_t type, const double *values, int64_t count, void *ou
     return -1;
 }
 
+int64_t tensor_round(int32_t type, const double *values, int64_t count, void *out)
+{
+    return round_numbers(type, values, count, out);
+}
+
 /* ---- reading ---- */
 
 static int64_t bytes_to_integer(int32_t type, const uint8_t *at)
@@ -247,7 +253,8 @@ bool tensor_is_readable(const struct tensor *tensor)
     return tensor->storage != STORAGE_OPAQUE && tensor->storage != STORAGE_FUSED;
 }
 
-void tensor_read(const struct tensor *tensor, int64_t first, int64_t count, double *out)
+VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, int64_t count,
+                                    double *out)
 {
     const uint8_t *bytes = tensor->data;
     switch (tensor->storage) {
@@ -307,6 +314,11 @@ void tensor_read(const struct tensor *tensor, int64_t first, int64_t count, doub
             out[i] =
                 (double)bytes_to_integer(tensor->type, bytes + (size_t)i * type_size(tensor->type));
     }
+}
+
+void tensor_read(const struct tensor *tensor, int64_t first, int64_t count, double *out)
+{
+    read_numbers(tensor, first, count, out);
 }
 
 bool tensor_read_integers(const struct tensor *tensor, int64_t *out)

@@ -590,6 +590,15 @@ def leaves_of_two_sources(n):
     n.output(n.add(n.convbn(x, 6, 3), n.convbn(z, 6, 3), n.bn(x), n.convbn(z, 6, 1)))
 
 
+@case({"Conv": 1, "Tanh": 1, "Sub": 1}, channels=[1, 6])
+def constants_beside_a_branch_that_stays(n, channels):
+    """Neither the identity nor the scalars say how many channels there are."""
+    x = n.input("x", (2, channels, 9, 7))
+    scaled = n.binary("Mul", n.const(np.full((), 0.47)), x)
+    shifted = n.binary("Add", n.const(np.full((1, 1, 1, 1), 1.36)), x)
+    n.output(n.add(shifted, n.binary("Sub", scaled, n.node("Tanh", [x]))))
+
+
 @case({"Conv": 1, "Sigmoid": 1, "Add": 1})
 def non_linear_leaf_stays(n):
     x = n.input("x", X)
