@@ -21,7 +21,7 @@ struct onnx_fuse_comparison {
     struct arena arena;
     struct arena scratch[VERIFY_ARENAS];
     struct side sides[2];
-    bool is_diff;
+    bool is_diff, follow_symlinks, no_map;
     enum onnx_fuse_verdict verdict;
     struct diff_options diff_options;
     struct diff_result diff;
@@ -98,13 +98,21 @@ static void load(struct onnx_fuse_comparison *comparison)
             arena_copy(arena, side->path); /* the caller's may be gone by the time of a format */
         side->model.arena = arena;
         side->model.path = strcmp(side->path, "-") == 0 ? "standard input" : side->path;
-        mapping_open(&comparison->landing, side->path, &side->model.bytes);
+        mapping_open(&comparison->landing, side->path, comparison->no_map, &side->model.bytes);
         folder_open(arena, side->path, &side->folder);
+        side->folder.follow_links = comparison->follow_symlinks;
+        side->folder.read_files = comparison->no_map;
         side->has_folder = true;
         side->model.folder = &side->folder;
         model_load(&side->model);
         shape_infer(&side->model);
     }
+}
+
+static void check_files(const struct onnx_fuse_comparison *comparison)
+{
+    for (int i = 0; i < 2; i++)
+        model_check_files(&comparison->sides[i].model);
 }
 
 /* A caller built against an older header knows a shorter struct, never one that ends before
@@ -133,7 +141,10 @@ static void run_diff(struct onnx_fuse_comparison *comparison,
     struct onnx_fuse_diff_options options;
     onnx_fuse_diff_options_init(&options);
     if (given)
-        take_options(comparison, &options, sizeof(options), given, sizeof(options));
+        take_options(comparison, &options, sizeof(options), given,
+                     offsetof(struct onnx_fuse_diff_options, follow_symlinks));
+    comparison->follow_symlinks = options.follow_symlinks;
+    comparison->no_map = options.no_map;
     check_number(comparison, "rtol", options.rtol);
     check_number(comparison, "atol", options.atol);
     comparison->diff_options = (struct diff_options){.rtol = options.rtol,
@@ -146,6 +157,7 @@ static void run_diff(struct onnx_fuse_comparison *comparison,
     load(comparison);
     diff_models(&comparison->arena, &comparison->sides[0].model, &comparison->sides[1].model,
                 &comparison->diff_options, &comparison->diff);
+    check_files(comparison);
     comparison->verdict = comparison->diff.counted ? ONNX_FUSE_DIFFERENT : ONNX_FUSE_SAME;
 }
 
@@ -155,7 +167,10 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
     struct onnx_fuse_verify_options options;
     onnx_fuse_verify_options_init(&options);
     if (given)
-        take_options(comparison, &options, sizeof(options), given, sizeof(options));
+        take_options(comparison, &options, sizeof(options), given,
+                     offsetof(struct onnx_fuse_verify_options, follow_symlinks));
+    comparison->follow_symlinks = options.follow_symlinks;
+    comparison->no_map = options.no_map;
     check_number(comparison, "rtol", options.rtol);
     if (options.trials < 1 || options.trials > 1000)
         fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "trials is %d, expected 1 to 1000",
@@ -168,6 +183,7 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
     load(comparison);
     verify_models(&comparison->arena, comparison->scratch, &comparison->sides[0].model,
                   &comparison->sides[1].model, &comparison->verify_options, &comparison->verify);
+    check_files(comparison);
     comparison->verdict = (enum onnx_fuse_verdict)comparison->verify.verdict;
 }
 

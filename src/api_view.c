@@ -51,7 +51,9 @@ void onnx_fuse_dump_options_init(struct onnx_fuse_dump_options *options)
 
 static void check_dump_options(struct run *run, const struct onnx_fuse_dump_options *options)
 {
-    if (!options || options->struct_size != sizeof(*options))
+    if (!options ||
+        options->struct_size < offsetof(struct onnx_fuse_dump_options, follow_symlinks) ||
+        options->struct_size > sizeof(*options))
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
              "options of %zu bytes, expected %zu: call onnx_fuse_dump_options_init first",
              options ? options->struct_size : 0, sizeof(*options));
@@ -68,7 +70,7 @@ static void load_alone(struct run *run)
                   : strcmp(run->input, "-") == 0 ? "standard input"
                                                  : run->input;
     if (run->input)
-        mapping_open(&run->landing, run->input, &model->bytes);
+        mapping_open(&run->landing, run->input, run->options.no_map, &model->bytes);
     else
         model->bytes =
             (struct mapping){.data = run->memory, .size = run->memory_size, .descriptor = -1};
@@ -82,12 +84,18 @@ static void dump_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_dum
     if (setjmp(run->landing.jump) == 0) {
         run_options(run, NULL);
         check_dump_options(run, options);
-        run->options.external_folder = options->external_folder;
-        if (options->keep_external)
+        struct onnx_fuse_dump_options own; /* a caller of an older header knows a shorter one */
+        onnx_fuse_dump_options_init(&own);
+        memcpy(&own, options, options->struct_size);
+        run->options.external_folder = own.external_folder;
+        run->options.follow_symlinks = own.follow_symlinks;
+        run->options.no_map = own.no_map;
+        if (own.keep_external)
             load_alone(run);
         else
             run_load(run);
-        dump_model(&run->model, options, &view->scratch, &view->dump);
+        dump_model(&run->model, &own, &view->scratch, &view->dump);
+        model_check_files(&run->model);
     }
 }
 

@@ -212,6 +212,15 @@ static bool graph_is_dirty(const struct graph *graph)
     return false;
 }
 
+/* The place of the next field of a kind among those that were unpacked. The file may have changed
+ * since then. */
+static size_t next_of(const struct emitter *emitter, size_t *next, size_t count)
+{
+    if (*next >= count)
+        wire_changed(emitter->arena->landing);
+    return (*next)++;
+}
+
 /* Gives a piece its place in the data file and says so in fields of a TensorProto. */
 static void add_external(struct emitter *emitter, struct pieces *to, struct piece piece)
 {
@@ -253,7 +262,7 @@ static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t num
     struct pieces content = {0};
     struct wire_field inner;
     const uint8_t *at = field->content, *end = at + field->size;
-    while (wire_next(&at, end, &inner))
+    while (wire_next(emitter->arena->landing, &at, end, &inner))
         if (inner.number != TENSOR_EXTERNAL_DATA && inner.number != TENSOR_DATA_LOCATION &&
             inner.number != TENSOR_RAW_DATA)
             add_span(emitter, &content, inner.start, inner.end);
@@ -305,21 +314,24 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
     struct pieces content = {0};
     struct wire_field inner;
     const uint8_t *at = field->content, *end = at + field->size;
-    size_t first = *body;
     struct cursor single = {0};
-    if (attribute->g)
-        cursor_open(emitter, node->bodies[first], &single);
-    size_t next = first + (attribute->g != NULL);
-    while (wire_next(&at, end, &inner)) {
+    struct graph *of_single = NULL;
+    if (attribute->g) {
+        of_single = node->bodies[next_of(emitter, body, node->body_count)];
+        cursor_open(emitter, of_single, &single);
+    }
+    while (wire_next(emitter->arena->landing, &at, end, &inner)) {
         struct pieces inside = {0};
         if (inner.content &&
             (inner.number == ATTRIBUTE_GRAPH || inner.number == ATTRIBUTE_GRAPHS)) {
             struct cursor own;
             bool is_single = inner.number == ATTRIBUTE_GRAPH;
-            struct graph *graph = node->bodies[is_single ? first : next];
+            struct graph *graph = of_single;
             if (!is_single) {
+                graph = node->bodies[next_of(emitter, body, node->body_count)];
                 cursor_open(emitter, graph, &own);
-                next++;
+            } else if (!graph) {
+                wire_changed(emitter->arena->landing);
             }
             emit_graph(emitter, graph, is_single ? &single : &own, inner.content,
                        inner.content + inner.size, &inside);
@@ -332,7 +344,6 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
             add_span(emitter, &content, inner.start, inner.end);
         }
     }
-    *body = next;
     add_field(emitter, to, NODE_ATTRIBUTE, &content);
 }
 
@@ -347,9 +358,10 @@ static void emit_node(struct emitter *emitter, const struct node *node, uint32_t
         add_span(emitter, to, field->start, field->end);
         return;
     }
-    while (wire_next(&at, end, &inner))
+    while (wire_next(emitter->arena->landing, &at, end, &inner))
         if (inner.content && inner.number == NODE_ATTRIBUTE)
-            emit_attribute(emitter, node, attribute++, &body, &inner, &content);
+            emit_attribute(emitter, node, next_of(emitter, &attribute, node->proto->n_attribute),
+                           &body, &inner, &content);
         else
             add_span(emitter, &content, inner.start, inner.end);
     add_field(emitter, to, number, &content);
@@ -428,7 +440,7 @@ static void emit_initializer(struct emitter *emitter, const struct graph *graph,
 static void emit_nodes_at(struct emitter *emitter, const struct graph *graph, struct cursor *cursor,
                           uint32_t number, const struct wire_field *field, struct pieces *to)
 {
-    size_t index = cursor->node++;
+    size_t index = next_of(emitter, &cursor->node, graph->node_count);
     while (cursor->next_made < cursor->made_count &&
            cursor->made[cursor->next_made]->position <= index)
         emit_made(emitter, cursor->made[cursor->next_made++], number, to);
@@ -445,24 +457,25 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
         add_span(emitter, to, at, end);
         return;
     }
-    while (wire_next(&at, end, &field)) {
+    while (wire_next(emitter->arena->landing, &at, end, &field)) {
         if (field.content && field.number == GRAPH_NODE) {
             emit_nodes_at(emitter, graph, cursor, GRAPH_NODE, &field, to);
         } else if (field.content && field.number == GRAPH_INITIALIZER) {
-            emit_initializer(emitter, graph, cursor->initializer++, &field, to);
+            emit_initializer(emitter, graph,
+                             next_of(emitter, &cursor->initializer, proto->n_initializer), &field,
+                             to);
             if (cursor->initializer == proto->n_initializer) {
                 emit_new_initializers(emitter, graph, to);
                 cursor->wrote_initializers = true;
             }
         } else if (field.content && field.number == GRAPH_SPARSE_INITIALIZER) {
-            const Onnx__TensorProto *values = proto->sparse_initializer[cursor->sparse++]->values;
+            size_t index = next_of(emitter, &cursor->sparse, proto->n_sparse_initializer);
+            const Onnx__TensorProto *values = proto->sparse_initializer[index]->values;
             if (!values || !is_removed(graph, values->name))
                 add_span(emitter, to, field.start, field.end);
         } else if (field.content && field.number == GRAPH_INPUT) {
-            const struct value *value =
-                map_get(&graph->values,
-                        proto->input[cursor->input]->name ? proto->input[cursor->input]->name : "");
-            cursor->input++;
+            const char *name = proto->input[next_of(emitter, &cursor->input, proto->n_input)]->name;
+            const struct value *value = map_get(&graph->values, name ? name : "");
             if (!value || !value->removed)
                 add_span(emitter, to, field.start, field.end);
             if (cursor->input == proto->n_input) {
@@ -470,7 +483,8 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
                 cursor->wrote_inputs = true;
             }
         } else if (field.content && field.number == GRAPH_VALUE_INFO) {
-            if (!is_removed(graph, proto->value_info[cursor->value_info++]->name))
+            size_t index = next_of(emitter, &cursor->value_info, proto->n_value_info);
+            if (!is_removed(graph, proto->value_info[index]->name))
                 add_span(emitter, to, field.start, field.end);
         } else {
             add_span(emitter, to, field.start, field.end);
@@ -489,11 +503,12 @@ static void emit_function(struct emitter *emitter, struct graph *graph, const ui
     struct cursor cursor;
     struct wire_field field;
     cursor_open(emitter, graph, &cursor);
-    while (wire_next(&at, end, &field)) {
+    while (wire_next(emitter->arena->landing, &at, end, &field)) {
         if (field.content && field.number == FUNCTION_NODE) {
             emit_nodes_at(emitter, graph, &cursor, FUNCTION_NODE, &field, to);
         } else if (field.content && field.number == FUNCTION_VALUE_INFO) {
-            if (!is_removed(graph, graph->function->value_info[cursor.value_info++]->name))
+            size_t index = next_of(emitter, &cursor.value_info, graph->function->n_value_info);
+            if (!is_removed(graph, graph->function->value_info[index]->name))
                 add_span(emitter, to, field.start, field.end);
         } else {
             add_span(emitter, to, field.start, field.end);
@@ -503,9 +518,11 @@ static void emit_function(struct emitter *emitter, struct graph *graph, const ui
 
 static struct graph *next_function(struct emitter *emitter)
 {
-    while (!emitter->model->graphs.items[emitter->function]->function)
-        emitter->function++;
-    return emitter->model->graphs.items[emitter->function++];
+    size_t index;
+    do
+        index = next_of(emitter, &emitter->function, emitter->model->graphs.count);
+    while (!emitter->model->graphs.items[index]->function);
+    return emitter->model->graphs.items[index];
 }
 
 void emit_model(struct model *model, const struct emit_placement *placement, struct pieces *pieces,
@@ -519,7 +536,7 @@ void emit_model(struct model *model, const struct emit_placement *placement, str
     const uint8_t *at = model->bytes.data, *end = at + model->bytes.size;
     *pieces = *data = (struct pieces){0};
     cursor_open(&emitter, main, &cursor);
-    while (wire_next(&at, end, &field)) {
+    while (wire_next(emitter.arena->landing, &at, end, &field)) {
         struct pieces content = {0};
         if (field.content && field.number == MODEL_GRAPH) {
             if (!graph_is_dirty(main) && !moves_anything(&emitter)) {

@@ -1,90 +1,151 @@
-/* file.c: the only file that talks to the file system. */
-#define _GNU_SOURCE /* copy_file_range, O_PATH */
+/* file.c: what is read: the model, and external data below its folder. */
+#define _GNU_SOURCE /* O_PATH, syscall */
 #include "file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#if defined(__has_include)
+#if __has_include(<linux/openat2.h>)
+#include <linux/openat2.h>
+#endif
+#endif
 
 static bool is_dash(const char *path)
 {
     return strcmp(path, "-") == 0;
 }
 
+/* A signal may interrupt the opening of a pipe. */
+static int open_again(int folder, const char *path, int flags)
+{
+    int descriptor;
+    do
+        descriptor = openat(folder, path, flags);
+    while (descriptor < 0 && errno == EINTR);
+    return descriptor;
+}
+
 /* ---- input ---- */
 
-static void read_all(struct landing *landing, const char *path, int descriptor,
-                     struct mapping *mapping)
+static struct file_mark mark_of(const struct stat *status)
 {
-    size_t room = 1 << 20;
+    return (struct file_mark){.is_file = S_ISREG(status->st_mode),
+                              .device = (uint64_t)status->st_dev,
+                              .inode = (uint64_t)status->st_ino,
+                              .size = (uint64_t)status->st_size,
+                              .seconds = (int64_t)status->st_mtim.tv_sec,
+                              .nanoseconds = (int64_t)status->st_mtim.tv_nsec};
+}
+
+static bool same_mark(const struct file_mark *a, const struct file_mark *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
+}
+
+/* One read, waiting where a pipe that does not block has nothing yet. */
+static ssize_t read_some(int descriptor, void *bytes, size_t size)
+{
+    for (;;) {
+        ssize_t got = read(descriptor, bytes, size);
+        if (got >= 0 || (errno != EINTR && errno != EAGAIN))
+            return got;
+        struct pollfd wait = {.fd = descriptor, .events = POLLIN};
+        if (errno == EAGAIN && poll(&wait, 1, -1) < 0 && errno != EINTR)
+            return -1;
+    }
+}
+
+/* Reads to the end, or until it is more than any message may have. `hint` is what a file has.
+ * Returns 0 or errno; ENOMEM with the number of bytes that there was room for in mapping->size. */
+static int read_all(int descriptor, size_t hint, size_t most, struct mapping *mapping)
+{
+    size_t room = hint + 1 > 1 << 20 ? hint + 1 : 1 << 20;
     unsigned char *bytes = malloc(room);
     size_t size = 0;
-    while (bytes) {
+    int reason = bytes ? 0 : ENOMEM;
+    while (!reason && size <= most) {
         if (size == room) {
-            room *= 2;
-            unsigned char *grown = realloc(bytes, room);
+            unsigned char *grown = room > SIZE_MAX / 2 ? NULL : realloc(bytes, room * 2);
             if (!grown) {
-                free(bytes);
-                bytes = NULL;
+                reason = ENOMEM;
                 break;
             }
             bytes = grown;
+            room *= 2;
         }
-        ssize_t got = read(descriptor, bytes + size, room - size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            int reason = errno;
-            free(bytes);
-            fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, strerror(reason));
-        }
+        ssize_t got = read_some(descriptor, bytes + size, room - size);
         if (got == 0)
             break;
-        size += (size_t)got;
+        if (got < 0)
+            reason = errno;
+        else
+            size += (size_t)got;
     }
-    if (!bytes)
-        fail(landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory after %zu bytes", path, size);
+    mapping->size = size;
+    if (reason) {
+        free(bytes);
+        return reason;
+    }
     mapping->owned = bytes;
     mapping->data = bytes;
-    mapping->size = size;
+    return 0;
 }
 
-void mapping_open(struct landing *landing, const char *path, struct mapping *mapping)
+/* Maps a regular file, or reads it. Returns 0 or errno. */
+static int take_file(struct mapping *mapping, int descriptor, const struct stat *status, bool read)
 {
-    *mapping = (struct mapping){.descriptor = -1};
-    if (is_dash(path)) {
-        read_all(landing, "standard input", STDIN_FILENO, mapping);
-        return;
-    }
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (descriptor < 0)
-        fail(landing, ONNX_FUSE_IO, "%s: cannot open: %s", path, strerror(errno));
-    mapping->descriptor = descriptor;
-    struct stat status;
-    if (fstat(descriptor, &status) != 0)
-        fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, strerror(errno));
-    if (S_ISDIR(status.st_mode))
-        fail(landing, ONNX_FUSE_IO, "%s: is a folder, expected an ONNX file", path);
-    if (!S_ISREG(status.st_mode)) {
-        read_all(landing, path, descriptor, mapping);
-        return;
-    }
-    mapping->size = (size_t)status.st_size;
+    mapping->size = (size_t)status->st_size;
+    mapping->mark = mark_of(status);
+    if (status->st_size < 0 || (uint64_t)status->st_size > SIZE_MAX / 2)
+        return EFBIG;
     if (mapping->size == 0)
-        return;
+        return 0;
+    if (read)
+        return read_all(descriptor, mapping->size, SIZE_MAX / 2, mapping);
     void *address = mmap(NULL, mapping->size, PROT_READ, MAP_PRIVATE, descriptor, 0);
     if (address == MAP_FAILED)
-        fail(landing, ONNX_FUSE_IO, "%s: cannot map %zu bytes: %s", path, mapping->size,
-             strerror(errno));
+        return errno;
     mapping->address = address;
     mapping->data = address;
+    return 0;
+}
+
+void mapping_open(struct landing *landing, const char *path, bool read, struct mapping *mapping)
+{
+    *mapping = (struct mapping){.descriptor = -1};
+    const char *name = is_dash(path) ? "standard input" : path;
+    int descriptor = STDIN_FILENO, reason;
+    struct stat status = {0};
+    if (!is_dash(path)) {
+        descriptor = open_again(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (descriptor < 0)
+            fail(landing, ONNX_FUSE_IO, "%s: cannot open: %s", path, strerror(errno));
+        mapping->descriptor = descriptor;
+        if (fstat(descriptor, &status) != 0)
+            fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, strerror(errno));
+        if (S_ISDIR(status.st_mode))
+            fail(landing, ONNX_FUSE_IO, "%s: is a folder, expected an ONNX file", path);
+    }
+    if (S_ISREG(status.st_mode))
+        reason = take_file(mapping, descriptor, &status, read);
+    else
+        reason = read_all(descriptor, 0, INT32_MAX, mapping);
+    if (reason == ENOMEM)
+        fail(landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory after %zu bytes", name,
+             mapping->size);
+    if (reason)
+        fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", name, strerror(reason));
 }
 
 void mapping_close(struct mapping *mapping)
@@ -108,10 +169,35 @@ void mapping_done(const struct mapping *mapping, const uint8_t *data, size_t siz
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
+static noreturn void changed(struct landing *landing, const char *path,
+                             const struct file_mark *before, const struct file_mark *now)
+{
+    if (before->size != now->size)
+        fail(landing, ONNX_FUSE_IO,
+             "%s: changed while it was being read, from %llu bytes to %llu: run again when nothing "
+             "writes to it",
+             path, (unsigned long long)before->size, (unsigned long long)now->size);
+    fail(landing, ONNX_FUSE_IO,
+         "%s: was written to while it was being read: run again when nothing writes to it", path);
+}
+
+void mapping_check(struct landing *landing, const char *path, const struct mapping *mapping)
+{
+    struct stat status;
+    if (!mapping->mark.is_file || mapping->descriptor < 0)
+        return;
+    if (fstat(mapping->descriptor, &status) != 0)
+        fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, strerror(errno));
+    struct file_mark now = mark_of(&status);
+    if (!same_mark(&mapping->mark, &now))
+        changed(landing, path, &mapping->mark, &now);
+    if (mapping->owned && mapping->size != now.size) /* read, and a moment was between */
+        changed(landing, path, &(struct file_mark){.size = mapping->size}, &now);
+}
+
 /* ---- external data ---- */
 
-/* The folder part of a path, "." when it has none. */
-static char *folder_of(struct arena *arena, const char *path)
+char *folder_of(struct arena *arena, const char *path)
 {
     const char *slash = is_dash(path) ? NULL : strrchr(path, '/');
     if (!slash)
@@ -124,7 +210,7 @@ static char *folder_of(struct arena *arena, const char *path)
 void folder_open(struct arena *arena, const char *model, struct folder *folder)
 {
     *folder = (struct folder){.path = folder_of(arena, model), .descriptor = -1};
-    folder->descriptor = open(folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    folder->descriptor = open_again(AT_FDCWD, folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder->descriptor < 0)
         fail(arena->landing, ONNX_FUSE_IO, "%s: cannot open its folder: %s", model,
              strerror(errno));
@@ -155,48 +241,100 @@ void folder_close(struct folder *folder)
     folder->descriptor = -1;
 }
 
+static const char is_outside[] = "it has '..', and data outside the model's folder is never read";
+static const char is_link[] =
+    "it leads through a symbolic link or a file, and links are not followed; where they are those "
+    "of a cache you trust, say --follow-symlinks (in the library: follow_symlinks)";
+
+/* The names in a location are none that could lead out, links aside. */
+static const char *check_location(const char *location)
+{
+    const char *at = location;
+    if (location[0] == '/')
+        return "the path is absolute, and data outside the model's folder is never read";
+    for (;;) {
+        size_t length = strcspn(at, "/");
+        if (length > NAME_MAX)
+            return "a name in it is too long";
+        if (length == 2 && at[0] == '.' && at[1] == '.')
+            return is_outside;
+        if (!at[length])
+            return length == 0 ? "it names no file" : NULL;
+        at += length + 1;
+    }
+}
+
+/* A FIFO that nobody writes to would otherwise be waited for. */
+enum { READ_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
+
 /* Opens one component after another, none through a link, so what is opened is what was checked. */
-static int open_below(int folder, const char *location, const char **reason)
+static int walk(int folder, const char *location, const char **reason)
 {
     int descriptor = folder;
     const char *at = location;
-    *reason = NULL;
     for (;;) {
-        const char *slash = strchr(at, '/');
-        size_t length = slash ? (size_t)(slash - at) : strlen(at);
+        size_t length = strcspn(at, "/");
+        bool last = !at[length];
         char name[NAME_MAX + 1];
-        if (length > NAME_MAX)
-            *reason = "a name in it is too long";
-        else if (length == 2 && at[0] == '.' && at[1] == '.')
-            *reason = "it has '..', and data outside the model's folder is never read";
-        int next = -1;
-        if (!*reason) {
-            memcpy(name, at, length);
-            name[length] = 0;
-            bool last = !slash;
-            if (last && length == 0)
-                *reason = "it names no file";
-            else if (length == 0)
-                next = openat(descriptor, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-            else
-                next = openat(descriptor, name,
-                              last ? O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY
+        memcpy(name, at, length);
+        name[length] = 0;
+        int next = open_again(descriptor, length ? name : ".",
+                              last ? READ_FLAGS | O_NOFOLLOW
                                    : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (!*reason && next < 0)
-                *reason =
-                    errno == ELOOP || (errno == ENOTDIR && !last)
-                        ? "it leads through a symbolic link or a file, and links are not followed"
-                        : strerror(errno);
-        }
+        if (next < 0)
+            *reason = errno == ELOOP || (errno == ENOTDIR && !last) ? is_link : strerror(errno);
         if (descriptor != folder)
             close(descriptor);
-        if (*reason)
-            return -1;
+        if (next < 0 || last)
+            return next;
         descriptor = next;
-        if (!slash)
-            return descriptor;
-        at = slash + 1;
+        at += length + 1;
     }
+}
+
+/* Opens a location of which check_location has nothing to say. -1: *reason says why. */
+static int open_below(const struct folder *folder, const char *location, const char **reason)
+{
+    if (folder->follow_links) {
+        int descriptor = open_again(folder->descriptor, location, READ_FLAGS);
+        if (descriptor < 0)
+            *reason = strerror(errno);
+        return descriptor;
+    }
+#if defined(SYS_openat2) && defined(RESOLVE_BENEATH)
+    struct open_how how = {.flags = READ_FLAGS | O_NOFOLLOW,
+                           .resolve =
+                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+    for (int tries = 0; tries < 16; tries++) {
+        int descriptor = (int)syscall(SYS_openat2, folder->descriptor, location, &how, sizeof(how));
+        if (descriptor >= 0)
+            return descriptor;
+        if (errno == ELOOP || errno == EXDEV || errno == ENOTDIR) {
+            *reason = is_link;
+            return -1;
+        }
+        if (errno == ENOENT || errno == EACCES) {
+            *reason = strerror(errno);
+            return -1;
+        }
+        if (errno != EINTR && errno != EAGAIN)
+            break; /* a kernel or a container that does not have it */
+    }
+#endif
+    return walk(folder->descriptor, location, reason);
+}
+
+/* What is open is a plain file of its own name. */
+static const char *check_opened(const struct stat *status)
+{
+    if (!S_ISREG(status->st_mode))
+        return "it is not a regular file";
+    /* As onnx from 1.21 on: a second name may be that of a file elsewhere that nobody meant to
+     * give away. */
+    if (status->st_nlink > 1)
+        return "it has several hard links, so it may be a file from elsewhere: give the model a "
+               "copy of it";
+    return NULL;
 }
 
 enum { KEPT_DESCRIPTORS = 128 };
@@ -209,195 +347,60 @@ const char *folder_map(struct arena *arena, struct folder *folder, const char *l
             *result = file;
             return NULL;
         }
-    if (location[0] == '/')
-        return "the path is absolute, and data outside the model's folder is never read";
+    const char *reason = check_location(location);
+    if (reason)
+        return reason;
     struct external_file *file = NEW(arena, struct external_file);
     file->location = location;
     file->mapping.descriptor = -1;
-    const char *reason;
-    int descriptor = open_below(folder->descriptor, location, &reason);
+    int descriptor = open_below(folder, location, &reason);
     if (descriptor < 0)
         return reason;
     struct stat status;
-    void *address = NULL;
+    int failed = 0;
     if (fstat(descriptor, &status) != 0)
-        reason = strerror(errno);
-    else if (!S_ISREG(status.st_mode))
-        reason = "it is not a regular file";
-    else if (status.st_size > 0) {
-        address = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-        if (address == MAP_FAILED)
-            reason = strerror(errno);
-    }
+        failed = errno;
+    else if (!(reason = check_opened(&status)))
+        failed = take_file(&file->mapping, descriptor, &status, folder->read_files);
+    if (failed)
+        reason = strerror(failed);
     if (reason) {
         close(descriptor);
         return reason;
     }
     /* A mapping needs no descriptor; copies in the kernel do, but a process may not have many. */
-    if (folder->kept == KEPT_DESCRIPTORS) {
+    if (folder->kept == KEPT_DESCRIPTORS)
         close(descriptor);
-        descriptor = -1;
-    } else {
+    else {
         folder->kept++;
+        file->mapping.descriptor = descriptor;
     }
-    file->mapping = (struct mapping){.data = address,
-                                     .size = (size_t)status.st_size,
-                                     .address = address,
-                                     .descriptor = descriptor};
     file->next = folder->files;
     folder->files = file;
     *result = file;
     return NULL;
 }
 
-/* ---- output ---- */
-
-char *output_beside(struct arena *arena, const char *path, const char *name)
+void folder_check(struct landing *landing, const struct folder *folder)
 {
-    return arena_format(arena, "%s/%s", folder_of(arena, path), name);
-}
-
-bool output_exists(struct arena *arena, const char *path, const char *name)
-{
-    struct stat status;
-    return lstat(output_beside(arena, path, name), &status) == 0;
-}
-
-bool output_is_file(const char *path)
-{
-    struct stat status;
-    return !is_dash(path) && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
-}
-
-/* Opens a file of a name that nobody has, beside the target: mkstemp would give it permissions that
- * only the process-wide umask could tell how to widen. NULL: errno says why. */
-static char *make_temporary(struct arena *arena, const char *target, int *descriptor)
-{
-    for (unsigned tries = 0; tries < 1000; tries++) {
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        unsigned long mark = (unsigned long)now.tv_nsec * 1000 + tries;
-        char *path = arena_format(arena, "%s.%lx-%lx.tmp", target, (unsigned long)getpid(), mark);
-        *descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (*descriptor >= 0)
-            return path;
-        if (errno != EEXIST)
-            return NULL;
-    }
-    return NULL;
-}
-
-void output_open(struct arena *arena, struct output *output, const char *path)
-{
-    *output = (struct output){.landing = arena->landing, .path = path, .descriptor = -1};
-    if (is_dash(path)) {
-        output->path = "standard output";
-        output->descriptor = STDOUT_FILENO;
-        return;
-    }
-    struct stat status;
-    bool exists = stat(path, &status) == 0;
-    if (exists && S_ISDIR(status.st_mode))
-        fail(output->landing, ONNX_FUSE_IO, "%s: is a folder, expected a file name", path);
-    if (exists && !S_ISREG(status.st_mode)) {
-        output->descriptor = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
-        if (output->descriptor < 0)
-            fail(output->landing, ONNX_FUSE_IO, "%s: cannot open for writing: %s", path,
-                 strerror(errno));
-        return;
-    }
-    char resolved[PATH_MAX];
-    output->target = arena_copy(arena, exists && realpath(path, resolved) ? resolved : path);
-    output->temporary = make_temporary(arena, output->target, &output->descriptor);
-    if (!output->temporary)
-        fail(output->landing, ONNX_FUSE_IO, "%s: cannot make a temporary file beside it: %s", path,
-             strerror(errno));
-    /* A new file has what the umask leaves of 0666; one that is replaced keeps what it had. */
-    if (exists && fchmod(output->descriptor, status.st_mode & 07777) != 0)
-        fail(output->landing, ONNX_FUSE_IO, "%s: cannot set its permissions: %s", path,
-             strerror(errno));
-}
-
-static noreturn void write_failed(struct output *output)
-{
-    fail(output->landing, ONNX_FUSE_IO, "%s: cannot write: %s", output->path, strerror(errno));
-}
-
-bool output_is_seekable(const struct output *output)
-{
-    return output->temporary != NULL;
-}
-
-void output_size(struct output *output, uint64_t size)
-{
-    if (output->temporary && ftruncate(output->descriptor, (off_t)size) != 0)
-        write_failed(output);
-}
-
-int output_put(struct output *output, uint64_t offset, const void *data, size_t size)
-{
-    const unsigned char *at = data;
-    while (size) {
-        size_t some = size < SSIZE_MAX ? size : SSIZE_MAX;
-        ssize_t done = output->temporary ? pwrite(output->descriptor, at, some, (off_t)offset)
-                                         : write(output->descriptor, at, some);
-        if (done < 0 && errno == EINTR)
+    for (const struct external_file *file = folder->files; file; file = file->next) {
+        char path[512];
+        snprintf(path, sizeof(path), "%s/%s", folder->path, file->location);
+        mapping_check(landing, path, &file->mapping);
+        if (file->mapping.descriptor >= 0)
             continue;
-        if (done < 0)
-            return errno;
-        at += done;
-        offset += (uint64_t)done;
-        size -= (size_t)done;
+        const char *reason = NULL;
+        struct stat status;
+        int descriptor = open_below(folder, file->location, &reason);
+        bool good = descriptor >= 0 && fstat(descriptor, &status) == 0;
+        if (descriptor >= 0 && !good)
+            reason = strerror(errno);
+        if (descriptor >= 0)
+            close(descriptor);
+        if (!good)
+            fail(landing, ONNX_FUSE_IO, "%s: changed while it was being read: %s", path, reason);
+        struct file_mark now = mark_of(&status);
+        if (!same_mark(&file->mapping.mark, &now))
+            changed(landing, path, &file->mapping.mark, &now);
     }
-    return 0;
-}
-
-int output_copy(struct output *output, uint64_t offset, const struct mapping *from,
-                const uint8_t *data, size_t size)
-{
-    if (output->temporary && from->address && from->descriptor >= 0 && size >= 64 * 1024) {
-        off_t in = (off_t)(data - from->data), out = (off_t)offset;
-        while (size) {
-            ssize_t done =
-                copy_file_range(from->descriptor, &in, output->descriptor, &out, size, 0);
-            if (done < 0 && errno == EINTR)
-                continue;
-            if (done <= 0)
-                break; /* not on this file system: write the rest */
-            data += done;
-            size -= (size_t)done;
-            offset += (uint64_t)done;
-        }
-    }
-    return output_put(output, offset, data, size);
-}
-
-void output_commit(struct output *output)
-{
-    if (!output->temporary) {
-        if (output->descriptor != STDOUT_FILENO && close(output->descriptor) != 0) {
-            output->descriptor = -1;
-            write_failed(output);
-        }
-        output->descriptor = -1;
-        return;
-    }
-    int descriptor = output->descriptor;
-    output->descriptor = -1;
-    if (close(descriptor) != 0)
-        write_failed(output);
-    if (rename(output->temporary, output->target) != 0)
-        fail(output->landing, ONNX_FUSE_IO, "%s: cannot rename the finished file: %s", output->path,
-             strerror(errno));
-    output->temporary = NULL;
-}
-
-void output_abandon(struct output *output)
-{
-    if (output->descriptor >= 0 && output->descriptor != STDOUT_FILENO)
-        close(output->descriptor);
-    output->descriptor = -1;
-    if (output->temporary)
-        unlink(output->temporary);
-    output->temporary = NULL;
 }

@@ -24,6 +24,8 @@ static void restore(const struct wire_skeleton *skeleton, ProtobufCBinaryData *b
     if (bytes->len != WIRE_PLACEHOLDER)
         return;
     memcpy(&number, bytes->data, sizeof(number));
+    if (number >= skeleton->payload_count) /* only where the file changed under the scan */
+        return;
     /* protobuf-c wants a pointer to bytes it may own; nothing here writes through it. */
     bytes->data = (uint8_t *)(uintptr_t)skeleton->payloads[number].data;
     bytes->len = skeleton->payloads[number].size;
@@ -166,6 +168,13 @@ void model_give_back(const struct model *model)
     for (const struct external_file *file = model->folder ? model->folder->files : NULL; file;
          file = file->next)
         mapping_done(&file->mapping, file->mapping.data, file->mapping.size);
+}
+
+void model_check_files(const struct model *model)
+{
+    mapping_check(model->arena->landing, model->path, &model->bytes);
+    if (model->folder)
+        folder_check(model->arena->landing, model->folder);
 }
 
 void model_load(struct model *model)

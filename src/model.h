@@ -35,4 +35,7 @@ struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto)
  * this process's memory. */
 void model_give_back(const struct model *model);
 
+/* Lands with IO when a file of the model has changed since it was opened. */
+void model_check_files(const struct model *model);
+
 #endif

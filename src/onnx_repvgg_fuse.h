@@ -27,7 +27,7 @@ extern "C" {
 enum onnx_fuse_status {
     ONNX_FUSE_OK = 0,
     ONNX_FUSE_OUT_OF_MEMORY = 1,
-    ONNX_FUSE_IO = 2,            /* open, read, write, sync or rename failed */
+    ONNX_FUSE_IO = 2, /* open, read, write, sync or rename failed, or a file changed meanwhile */
     ONNX_FUSE_NOT_ONNX = 3,      /* not the protobuf encoding of a ModelProto */
     ONNX_FUSE_INVALID_MODEL = 4, /* decodes, but breaks a rule of ONNX this tool relies on */
     ONNX_FUSE_LIMIT = 5,         /* larger or deeper than a stated limit */
@@ -46,14 +46,25 @@ struct onnx_fuse_options {
     int jobs;                /* threads that compute weights; 0: one per core */
     const char *external_folder; /* memory to memory: where external data lies; NULL: such tensors
                                     are left alone and never fused */
-    /* Called from the thread of the call, many times; NULL: never. False ends the run with
-     * ONNX_FUSE_CANCELLED. */
+    /* Called from the thread of the call, many times, the last time with "finishing" before the
+     * output appears; NULL: never. False ends the run with ONNX_FUSE_CANCELLED. */
     bool (*progress)(void *closure, const char *step, double fraction);
     void *closure;
     /* Where weights go. NULL or "auto": as in the input, and to a new file beside the output where
      * external data would be out of reach from there or the model would pass 2 GiB. "inline": all
      * into the model. Anything else: the name of a new file in the output's folder. */
     const char *external_data;
+    /* Follow symbolic links to external data, wherever they lead: for caches that are made of links
+     * (Hugging Face hub). By default none is followed, so that a model cannot name a file outside
+     * its folder. A model that is itself a link is always read; its data lies beside the link. */
+    bool follow_symlinks;
+    /* Do not wait for the disk. By default the output and its folder are synced (fsync) before the
+     * call returns, so that it outlasts a power failure. */
+    bool no_sync;
+    /* Read files instead of mapping them. A mapped file that someone shortens during the call raises
+     * SIGBUS in the thread that reads it, which a library cannot catch without a say over the whole
+     * process; a file that is read gives ONNX_FUSE_IO. It takes as much memory as the files have. */
+    bool no_map;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */
@@ -63,11 +74,14 @@ struct onnx_fuse_report;
 ONNX_FUSE_API void onnx_fuse_options_init(struct onnx_fuse_options *options);
 
 /* Reads the model at `input`, fuses it, writes it to `output` (a temporary file in the same
- * folder, renamed at the end; the two paths may be the same). "-" is standard input or output.
+ * folder, renamed at the end; the two paths may be the same). "-" is standard input or output; so
+ * are /dev/stdout and /dev/fd/N as outputs. A file that takes the place of another keeps its
+ * permissions; a link is followed, and stays.
  * options: NULL for the defaults. report: if not NULL, receives a report that the caller frees;
  * it is set on failure too and then holds only the error.
  * Returns ONNX_FUSE_OK, or a status whose text is onnx_fuse_report_error(). On failure `output`
- * is what it was before the call. */
+ * is what it was before the call, with one exception that the text tells of: the output is whole
+ * and in its place, but its folder could not be synced. */
 ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output,
                                                    const struct onnx_fuse_options *options,
                                                    struct onnx_fuse_report **report);
@@ -122,6 +136,7 @@ struct onnx_fuse_diff_options {
     bool colour;               /* escape codes of a terminal in the text */
     bool (*progress)(void *closure, const char *step, double fraction); /* as for fusing */
     void *closure;
+    bool follow_symlinks, no_map; /* as for fusing */
 };
 
 struct onnx_fuse_verify_options {
@@ -131,6 +146,7 @@ struct onnx_fuse_verify_options {
     uint64_t seed;
     bool (*progress)(void *closure, const char *step, double fraction);
     void *closure;
+    bool follow_symlinks, no_map; /* as for fusing */
 };
 
 /* What a comparison found. Opaque; owned by the caller, freed by onnx_fuse_comparison_free. */
@@ -173,8 +189,9 @@ struct onnx_fuse_dump_options {
     int64_t elide;      /* tensors of more elements are given by their hash; negative: none; -1 */
     bool no_metadata;   /* leave out doc strings and metadata that the syntax has no place for */
     bool keep_external; /* say where external data lies instead of reading it */
-    const char *external_folder; /* of a model in memory: where external data lies; NULL: as with
+    const char *external_folder;  /* of a model in memory: where external data lies; NULL: as with
                                     keep_external */
+    bool follow_symlinks, no_map; /* as for fusing */
 };
 
 /* What became of a dump, or what is known of a model. Opaque; owned by the caller, freed by

@@ -15,8 +15,8 @@
 
 void run_init(struct run *run)
 {
-    run->output.descriptor = -1;
-    run->data_output.descriptor = -1;
+    run->output.descriptor = run->output.folder = -1;
+    run->data_output.descriptor = run->data_output.folder = -1;
     run->folder.descriptor = -1;
     run->model.bytes.descriptor = -1;
     arena_init(&run->arena, &run->landing);
@@ -105,7 +105,7 @@ void run_load(struct run *run)
     model->arena = &run->arena;
     if (run->input) {
         model->path = strcmp(run->input, "-") == 0 ? "standard input" : run->input;
-        mapping_open(&run->landing, run->input, &model->bytes);
+        mapping_open(&run->landing, run->input, run->options.no_map, &model->bytes);
         folder_open(&run->arena, run->input, &run->folder);
         run->has_folder = true;
     } else {
@@ -120,6 +120,8 @@ void run_load(struct run *run)
         }
     }
     model->folder = run->has_folder ? &run->folder : NULL;
+    run->folder.follow_links = run->options.follow_symlinks;
+    run->folder.read_files = run->options.no_map;
     progress(run, "reading", 0);
     model_load(model);
     shape_infer(model);
@@ -353,6 +355,8 @@ static bool write_out(struct run *run)
                 &run->summary.after);
     if (!run->output_path || run->options.dry_run)
         return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
+    run->output.no_sync = run->data_output.no_sync = run->options.no_sync;
+    run->data_output.fresh = true;
     if (location) {
         output_open(&run->arena, &run->data_output,
                     output_beside(&run->arena, run->output_path, location));
@@ -361,6 +365,29 @@ static bool write_out(struct run *run)
     }
     output_open(&run->arena, &run->output, run->output_path);
     return write_pieces_to(run, &pieces, &run->output);
+}
+
+/* The output takes its place. False: another run has taken the name of the data file meanwhile. */
+static bool appear(struct run *run)
+{
+    if (!run->output_path || run->options.dry_run)
+        return true;
+    /* The data first: a model never stands without it. */
+    if (run->data_output.name) {
+        if (!output_commit(&run->data_output)) {
+            if (names_file(run->options.external_data))
+                fail(&run->landing, ONNX_FUSE_IO,
+                     "external data '%s' has come to exist beside the output: name another file or "
+                     "remove it",
+                     run->options.external_data);
+            return false;
+        }
+        output_settle(&run->data_output);
+    }
+    output_commit(&run->output);
+    output_keep(&run->data_output);
+    output_settle(&run->output);
+    return true;
 }
 
 /* A model with more bad rewrites than this comes out without any. */
@@ -376,8 +403,12 @@ void run_fuse(struct run *run)
     for (int attempt = 0;; attempt++) {
         make_plan(run);
         bool good = run->options.no_check || check_all(run);
-        if (good && write_out(run))
-            break;
+        if (good && write_out(run)) {
+            model_check_files(&run->model);
+            progress(run, "finishing", 1);
+            if (appear(run))
+                break;
+        }
         output_abandon(&run->output);
         output_abandon(&run->data_output);
         if (attempt == ATTEMPTS)
@@ -390,10 +421,4 @@ void run_fuse(struct run *run)
     run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
     run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
     run->summary.seconds = now() - start;
-    if (!run->output_path || run->options.dry_run)
-        return;
-    /* The data first: a model never stands without it. */
-    if (run->data_output.temporary)
-        output_commit(&run->data_output);
-    output_commit(&run->output);
 }

@@ -4,6 +4,7 @@
 
 #include "model.h"
 #include "onnx_repvgg_fuse.h"
+#include "output.h"
 #include "plan.h"
 #include "report.h"
 

@@ -238,6 +238,19 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
     copy(scan, content, size);
 }
 
+/* A number is written anew from what was checked: another process may write to the file between two
+ * looks at it, and protobuf-c must never see a tag that was not checked. */
+static void copy_scalar(struct scan *scan, uint64_t tag, uint64_t value, const uint8_t *content,
+                        size_t size)
+{
+    uint8_t bytes[16];
+    copy(scan, bytes, write_varint(bytes, tag));
+    if ((tag & 7) == VARINT)
+        copy(scan, bytes, write_varint(bytes, value));
+    else
+        copy(scan, content, size);
+}
+
 static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
                          const uint8_t *at, const uint8_t *end, int depth)
 {
@@ -281,7 +294,7 @@ static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *de
         if (type == DELIMITED)
             scan_delimited(scan, descriptor, field, content, (size_t)value, depth);
         else
-            copy(scan, start, (size_t)(at - start));
+            copy_scalar(scan, tag, value, content, (size_t)(at - content));
     }
 }
 
@@ -296,26 +309,49 @@ void wire_scan(struct arena *arena, const char *path, const uint8_t *data, size_
     skeleton->payload_count = scan.payloads.count;
 }
 
-bool wire_next(const uint8_t **at, const uint8_t *end, struct wire_field *field)
+noreturn void wire_changed(struct landing *landing)
+{
+    fail(landing, ONNX_FUSE_IO,
+         "the model changed while it was being read: run again when nothing writes to it");
+}
+
+bool wire_next(struct landing *landing, const uint8_t **at, const uint8_t *end,
+               struct wire_field *field)
 {
     uint64_t tag = 0, value = 0;
     if (*at >= end)
         return false;
     *field = (struct wire_field){.start = *at};
-    read_varint(at, end, &tag);
+    if (!read_tag(at, end, &tag))
+        wire_changed(landing);
     field->number = (uint32_t)(tag >> 3);
     switch (tag & 7) {
-    case VARINT: read_varint(at, end, &value); break;
+    case VARINT:
+        if (!read_varint(at, end, &value))
+            wire_changed(landing);
+        break;
     case DELIMITED:
-        read_varint(at, end, &value);
+        if (!read_varint(at, end, &value) || value > (uint64_t)(end - *at))
+            wire_changed(landing);
         field->content = *at;
         field->size = (size_t)value;
         *at += value;
         break;
-    case GROUP_START:
-        *at = skip_group(NULL, NULL, *at, end, tag >> 3); /* scanned before: cannot be bad */
+    case GROUP_START: {
+        static const ProtobufCMessageDescriptor any = {.short_name = "a message"};
+        struct arena arena = {.landing = landing};
+        struct scan scan = {.arena = &arena, .path = "model", .base = field->start};
+        *at = skip_group(&scan, &any, *at, end, tag >> 3);
         break;
-    default: *at += (tag & 7) == FIXED64 ? 8 : 4;
+    }
+    case FIXED64:
+    case FIXED32:
+        value = (tag & 7) == FIXED64 ? 8 : 4;
+        if (value > (uint64_t)(end - *at))
+            wire_changed(landing);
+        *at += value;
+        break;
+    default: wire_changed(landing);
     }
     field->end = *at;
     return true;

@@ -36,7 +36,7 @@ struct wire_skeleton {
 void wire_scan(struct arena *arena, const char *path, const uint8_t *data, size_t size,
                const ProtobufCMessageDescriptor *descriptor, struct wire_skeleton *skeleton);
 
-/* One field of a message that was scanned before, so nothing is checked again. */
+/* One field of a message that was scanned before. It is checked again: the file may have changed. */
 struct wire_field {
     uint32_t number;
     const uint8_t *start;   /* of the tag */
@@ -44,8 +44,11 @@ struct wire_field {
     size_t size;            /* of the content */
     const uint8_t *end;
 };
-/* Moves *at past one field; false at `end`. */
-bool wire_next(const uint8_t **at, const uint8_t *end, struct wire_field *field);
+/* Moves *at past one field; false at `end`. Lands with IO when it is not what was scanned. */
+bool wire_next(struct landing *landing, const uint8_t **at, const uint8_t *end,
+               struct wire_field *field);
+/* Lands with IO: there are not the fields that were scanned. */
+noreturn void wire_changed(struct landing *landing);
 
 /* Writes a tag and length of a length-delimited field into 16 bytes at most; returns their number. */
 size_t wire_header(uint32_t number, uint64_t size, uint8_t out[16]);

@@ -382,6 +382,8 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
     if (error == ENOMEM)
         fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
              "%s: out of memory while computing weights", model->path);
+    if (error) /* where a file became shorter, that is the reason */
+        model_check_files(model);
     if (error)
         fail(model->arena->landing, ONNX_FUSE_IO, "%s: cannot write: %s",
              sink->output ? sink->output->path : "memory", strerror(error));

@@ -3,6 +3,7 @@
 #define WRITE_H
 
 #include "emit.h"
+#include "output.h"
 
 /* Where the bytes go. */
 struct sink {

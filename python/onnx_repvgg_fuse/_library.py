@@ -33,6 +33,9 @@ class Options(ctypes.Structure):
         ("progress", Progress),
         ("closure", ctypes.c_void_p),
         ("external_data", ctypes.c_char_p),
+        ("follow_symlinks", ctypes.c_bool),
+        ("no_sync", ctypes.c_bool),
+        ("no_map", ctypes.c_bool),
     ]
 
 
@@ -48,6 +51,8 @@ class DiffOptions(ctypes.Structure):
         ("colour", ctypes.c_bool),
         ("progress", Progress),
         ("closure", ctypes.c_void_p),
+        ("follow_symlinks", ctypes.c_bool),
+        ("no_map", ctypes.c_bool),
     ]
 
 
@@ -61,6 +66,8 @@ class VerifyOptions(ctypes.Structure):
         ("seed", ctypes.c_uint64),
         ("progress", Progress),
         ("closure", ctypes.c_void_p),
+        ("follow_symlinks", ctypes.c_bool),
+        ("no_map", ctypes.c_bool),
     ]
 
 
@@ -75,6 +82,8 @@ class DumpOptions(ctypes.Structure):
         ("no_metadata", ctypes.c_bool),
         ("keep_external", ctypes.c_bool),
         ("external_folder", ctypes.c_char_p),
+        ("follow_symlinks", ctypes.c_bool),
+        ("no_map", ctypes.c_bool),
     ]
 
 
