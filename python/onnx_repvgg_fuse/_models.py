@@ -1,51 +1,36 @@
 """The kinds of models that functions take, and the way of each to bytes and back."""
 from __future__ import annotations
 
+import mmap
 import os
 import sys
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
-from ._errors import ModelError, OptionError
+from ._arguments import AnyPath, described
+from ._errors import FileError, ModelError
 
 KINDS = "a path, bytes, onnx.ModelProto or onnx_ir.Model"
 TWO_GIB = ("protobuf holds at most 2 GiB: write it with onnx.save(model, path, save_as_external_data=True) "
            "and give the path")
 
 
-def kind_of(model: object) -> str:
+def kind_of(model: object, what: str = "model") -> str:
     """"path", "bytes", "proto" or "ir". TypeError names what else it is.
 
     onnx and onnx_ir are looked up, not imported: who has such a model has imported them.
     """
     if isinstance(model, (str, os.PathLike)):
         return "path"
-    if isinstance(model, (bytes, bytearray, memoryview)):
+    if isinstance(model, memoryview) and not model.c_contiguous:
+        raise TypeError(f"{what} is a memoryview with gaps, expected contiguous bytes")
+    if isinstance(model, (bytes, bytearray, memoryview, mmap.mmap)):
         return "bytes"
     onnx, ir = sys.modules.get("onnx"), sys.modules.get("onnx_ir")
     if onnx is not None and isinstance(model, onnx.ModelProto):
         return "proto"
     if ir is not None and isinstance(model, ir.Model):
         return "ir"
-    raise TypeError(f"model is {described(model)}, expected {KINDS}")
-
-
-def described(thing: object) -> str:
-    """A type as a reader knows it: "a list", "a torch.nn.modules.module.Module"."""
-    if thing is None:
-        return "None"
-    kind = type(thing)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def path_bytes(path: Union[str, os.PathLike[Any]], what: str) -> bytes:
-    """A path for the C library. "-" is a file of that name, not a stream."""
-    encoded = os.fsencode(path)
-    if not encoded:
-        raise OptionError(f"{what}: the path is empty")
-    if b"\0" in encoded:
-        raise OptionError(f"{what}: the path {os.fspath(path)!r} holds a NUL")
-    return b"./-" if encoded == b"-" else encoded
+    raise TypeError(f"{what} is {described(model)}, expected {KINDS}")
 
 
 def proto_bytes(proto: Any) -> bytes:
@@ -67,37 +52,34 @@ def proto_from(data: bytes, like: Any) -> Any:
     return proto
 
 
-def external_tensors(model: Any) -> list[Any]:
-    """The tensors of an onnx_ir.Model that lie in files, each once."""
+def external_folder_of(model: Any) -> Optional[str]:
+    """Where an onnx_ir.Model keeps its external data. ModelError when that is more than one folder."""
     import onnx_ir
 
-    found: dict[int, Any] = {}
+    folders = set()
     for graph in model.graphs():
         for value in graph.initializers.values():
-            tensor = value.const_value
-            if isinstance(tensor, onnx_ir.ExternalTensor):
-                found[id(tensor)] = tensor
+            if isinstance(value.const_value, onnx_ir.ExternalTensor):
+                folders.add(os.path.abspath(value.const_value.base_dir))
         for node in graph:
             for attribute in node.attributes.values():
                 if attribute.type == onnx_ir.AttributeType.TENSOR and isinstance(attribute.value, onnx_ir.ExternalTensor):
-                    found[id(attribute.value)] = attribute.value
-    return list(found.values())
-
-
-def external_folder_of(model: Any) -> Optional[str]:
-    """Where an onnx_ir.Model keeps its external data. ModelError when that is more than one folder."""
-    folders = {os.path.abspath(tensor.base_dir) for tensor in external_tensors(model)}
+                    folders.add(os.path.abspath(attribute.value.base_dir))
     if len(folders) > 1:
         raise ModelError(f"the external data of the onnx_ir.Model lies in several folders: {', '.join(sorted(folders))}; "
                          "load it with onnx_ir.external_data.load_to_model first")
     return folders.pop() if folders else None
 
 
-def ir_bytes(model: Any) -> bytes:
-    """An onnx_ir.Model's encoding."""
+def ir_proto(model: Any) -> Any:
+    """A new ModelProto of an onnx_ir.Model."""
     import onnx_ir
 
-    return proto_bytes(onnx_ir.to_proto(model))
+    try:
+        return onnx_ir.to_proto(model)
+    except Exception as error:
+        raise ModelError(f"the onnx_ir.Model cannot be serialised ({error}); protobuf holds at most 2 GiB: write it "
+                         "with onnx_ir.save(model, path, external_data=\"weights.data\") and give the path") from error
 
 
 def ir_from(data: bytes, folder: Optional[str]) -> Any:
@@ -112,11 +94,47 @@ def ir_from(data: bytes, folder: Optional[str]) -> Any:
     return model
 
 
-def to_bytes(model: Any) -> bytes:
-    """Any kind but a path, as bytes."""
+def as_buffer(model: Any) -> Any:
+    """Any kind but a path, as an object that lends its bytes; external data stays where it is."""
     kind = kind_of(model)
+    if kind == "bytes":
+        return model
+    return proto_bytes(model if kind == "proto" else ir_proto(model))
+
+
+def folder_of(model: Any, given: Optional[AnyPath]) -> Optional[str]:
+    """Where the external data of a model in memory lies, as far as that is known."""
+    if given is not None:
+        return os.fspath(given)
+    return external_folder_of(model) if kind_of(model) == "ir" else None
+
+
+def hint_of_external(said: str, given: Optional[AnyPath]) -> str:
+    """What to do, where an error is about external data of a model in memory."""
+    return "; give external_folder, or the model's path" if given is None and "xternal data" in said else ""
+
+
+def in_one_piece(model: Any, given: Optional[AnyPath], what: str) -> Any:
+    """As as_buffer, with external data brought into the model where its folder is known.
+
+    onnx is needed for that only.
+    """
+    folder = folder_of(model, given)
+    if folder is None:
+        return as_buffer(model)
+    import onnx
+
+    kind = kind_of(model)
+    proto = ir_proto(model) if kind == "ir" else onnx.ModelProto()
     if kind == "proto":
-        return proto_bytes(model)
-    if kind == "ir":
-        return ir_bytes(model)
-    return bytes(model)
+        proto.CopyFrom(model)
+    elif kind == "bytes":
+        try:
+            proto.ParseFromString(bytes(model))
+        except Exception:
+            return model  # the library says better what is wrong with it, and where
+    try:
+        onnx.external_data_helper.load_external_data_for_model(proto, folder)
+    except Exception as error:
+        raise FileError(f"{what}: its external data cannot be read from '{folder}': {error}") from error
+    return proto_bytes(proto)

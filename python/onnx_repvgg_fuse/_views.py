@@ -3,18 +3,21 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import html
 import json
 import os
 import pathlib
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Iterator, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Iterable, Iterator, Literal, Optional, Sequence, Union, overload
 
-from . import _models
-from ._call import Call
+from . import _arguments, _models
+from ._arguments import AnyPath, Names
+from ._call import Call, ProgressFunction
 from ._errors import OptionError
-from ._library import Borrowed, DiffOptions, DumpOptions, Options, TakeText, VerifyOptions, library
-from .testing import Comparison, compare
+from ._fuse import _rewrite_options
+from ._library import Borrowed, DiffOptions, DumpOptions, TakeText, VerifyOptions, library
+from .testing import Comparison, Inputs, compare
 
 __all__ = ["Diff", "Info", "Verdict", "diff", "dump", "info", "verify"]
 
@@ -22,7 +25,9 @@ __all__ = ["Diff", "Info", "Verdict", "diff", "dump", "info", "verify"]
 @dataclass(frozen=True)
 class _Text:
     text: str = field(repr=False)
+    """Lines to read, what `print` gives."""
     json: str = field(repr=False)
+    """The same for programs; its schema is in docs/."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON, parsed."""
@@ -32,19 +37,38 @@ class _Text:
     def __str__(self) -> str:
         return self.text.rstrip("\n")
 
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
 
 @dataclass(frozen=True)
 class Diff(_Text):
-    """What changed. `print` it for lines to read; `github` and `sarif` are the texts for CI."""
+    """What changed: true where something did. `print` it for lines to read.
+
+    `github` and `sarif` are the texts for CI: workflow commands, and SARIF 2.1.0.
+    """
 
     same: bool
     github: str = field(repr=False)
     sarif: str = field(repr=False)
 
+    @property
+    def changes(self) -> list[dict[str, Any]]:
+        """The changes one by one, those that do not count too: "kind", "counts", "text" and more,
+        see docs/diff.schema.json."""
+        listed: list[dict[str, Any]] = self.as_dict()["changes"]
+        return listed
+
+    def __bool__(self) -> bool:
+        return not self.same
+
+    def __str__(self) -> str:
+        return super().__str__() or "no change"
+
 
 @dataclass(frozen=True)
 class Verdict(_Text):
-    """Whether two models compute the same: True where they do.
+    """Whether two models compute the same: true where they do.
 
     `equivalent` is True, False, or None where that cannot be told: an operator that is not evaluated.
     """
@@ -54,75 +78,138 @@ class Verdict(_Text):
     def __bool__(self) -> bool:
         return self.equivalent is True
 
+    @property
+    def largest_difference(self) -> Optional[float]:
+        """Of what was evaluated, relative to the largest element; None where that is not a number."""
+        found = self.as_dict()
+        number: Optional[float] = found["largest_difference"]
+        apart = found["departure"] or {}
+        if number is not None and apart.get("difference") and apart.get("largest"):
+            number = max(number, apart["difference"] / apart["largest"])
+        return number
+
 
 @dataclass(frozen=True)
 class Info(_Text):
-    """What is in a model, and what fusing would make of it. `print` it for lines to read."""
+    """What is in a model, and what fusing would make of it. `print` it for lines to read;
+    `as_dict()` is described by docs/info.schema.json."""
 
 
 @contextlib.contextmanager
-def _as_path(model: Any, name: str) -> Iterator[bytes]:
+def _as_path(model: Any, name: str, folder: Optional[AnyPath]) -> Iterator[bytes]:
     """The path of a model; one in memory is written to a temporary folder for the time."""
-    kind = _models.kind_of(model)
-    if kind == "path":
-        yield _models.path_bytes(model, name)
+    if _models.kind_of(model, name) == "path":
+        yield _arguments.path(model, name)
         return
-    with tempfile.TemporaryDirectory(prefix="onnx-repvgg-fuse-") as folder:
-        path = pathlib.Path(folder) / f"{name}.onnx"
-        path.write_bytes(model if kind == "bytes" else _models.to_bytes(model))
+    data = _models.in_one_piece(model, folder, name)
+    with tempfile.TemporaryDirectory(prefix="onnx-repvgg-fuse-") as temporary:
+        path = pathlib.Path(temporary) / f"{name}.onnx"
+        with open(path, "wb", buffering=0) as file:
+            rest = memoryview(data).cast("B")
+            while rest:
+                rest = rest[file.write(rest):]
+            rest.release()
+        del data, rest
         yield os.fsencode(path)
 
 
-def _compared(call: Call, function: Callable[..., int], a: Any, b: Any, options: Any,
+def _compared(call: Call, function: Callable[..., int], models: tuple[Any, Any], folder: Optional[AnyPath], options: Any,
               formats: Sequence[str]) -> tuple[int, list[str]]:
     """The verdict of the library and the texts asked for."""
+    for name, model in zip("ab", models):
+        _models.kind_of(model, name)
+    if folder is not None:
+        _arguments.path(folder, "external_folder")
     handle = ctypes.c_void_p()
     options.progress = call.callback
-    try:
-        with _as_path(a, "a") as first, _as_path(b, "b") as second:
-            call.run(function, first, second, ctypes.byref(options), ctypes.byref(handle))
-            call.check(lambda: library.onnx_fuse_comparison_error(handle) if handle else None)
+    with _as_path(models[0], "a", folder) as a, _as_path(models[1], "b", folder) as b:
+        temporary = [(os.fsdecode(path), name) for path, model, name in ((a, models[0], "a"), (b, models[1], "b"))
+                     if _models.kind_of(model) != "path"]
+
+        def told(text: bytes) -> str:
+            """A text without the names of temporary files."""
+            said = text.decode(errors="replace")
+            for path, name in temporary:
+                said = said.replace(path, f"model {name}").replace(os.path.dirname(path), "(in memory)")
+            return said
+
+        def error() -> Optional[bytes]:
+            if not handle:
+                return None
+            said = told(library.onnx_fuse_comparison_error(handle))
+            return (said + (_models.hint_of_external(said, folder) if temporary else "")).encode()
+
+        try:
+            call.run(function, a, b, ctypes.byref(options), ctypes.byref(handle))
+            call.check(error)
             texts = [library.onnx_fuse_comparison_format(handle, name.encode()) for name in formats]
-        if None in texts:
-            raise MemoryError("out of memory while reporting")
-        return library.onnx_fuse_comparison_verdict(handle), [text.decode(errors="replace") for text in texts]
-    finally:
-        library.onnx_fuse_comparison_free(handle)
+            if None in texts:
+                raise MemoryError("out of memory while reporting")
+            return library.onnx_fuse_comparison_verdict(handle), [told(text) for text in texts]
+        finally:
+            library.onnx_fuse_comparison_free(handle)
 
 
-def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Iterable[str] = (), strict: bool = False) -> Diff:
+def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = (), strict: bool = False,
+         external_folder: Optional[AnyPath] = None, progress: Optional[ProgressFunction] = None) -> Diff:
     """What changed from model `a` to model `b`.
 
-    a, b: each a path, bytes, onnx.ModelProto or onnx_ir.Model. Nodes are matched by what they compute,
-    so renamed values and other orders are no change. rtol, atol: numbers of weights are the same when
-    |a - b| <= atol + rtol * |a|. ignore: kinds of change not to count. strict: count names, order, doc
-    strings and metadata as well.
-    Raises ModelError, FileError, OptionError, OutOfMemory; a change is no error.
+    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model. Nodes are matched by what they
+      compute, so renamed values and other orders are no change.
+    - `rtol`, `atol`: numbers of weights are the same when |a - b| <= atol + rtol * |a|.
+    - `ignore`: kinds of change not to count, one or several; docs/diff.md lists them.
+    - `strict`: count names, order, doc strings and metadata as well.
+    - `external_folder`: where external data of models in memory lies.
+    - `progress`: as for `fuse`.
+
+    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled; a change is no error.
     """
     options = DiffOptions()
     library.onnx_fuse_diff_options_init(ctypes.byref(options))
-    options.rtol, options.atol, options.strict = rtol, atol, bool(strict)
-    kinds = [ignore] if isinstance(ignore, str) else list(ignore)
-    options.ignore = (ctypes.c_char_p * (len(kinds) + 1))(*(kind.encode() for kind in kinds), None)
-    verdict, texts = _compared(Call(), library.onnx_fuse_diff, a, b, options, ("text", "json", "github", "sarif"))
-    text, parsed, github, sarif = texts
+    options.rtol, options.atol = _arguments.real(rtol, "rtol"), _arguments.real(atol, "atol")
+    options.strict = bool(strict)
+    options.ignore = _arguments.names(ignore, "ignore", "names of kinds of change")
+    _arguments.function(progress, "progress")
+    verdict, (text, parsed, github, sarif) = _compared(
+        Call(progress), library.onnx_fuse_diff, (a, b), external_folder, options, ("text", "json", "github", "sarif"))
     return Diff(text=text, json=parsed, same=verdict == 0, github=github, sarif=sarif)
 
 
+@overload
+def verify(a: Any, b: Any, *, runtime: None = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
+           external_folder: Optional[AnyPath] = None, progress: Optional[ProgressFunction] = None) -> Verdict: ...
+@overload
+def verify(a: Any, b: Any, *, runtime: Literal["onnxruntime"], rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
+           inputs: Union[Inputs, Iterable[Inputs], None] = None,
+           external_folder: Optional[AnyPath] = None) -> Comparison: ...
 def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
-           inputs: Union[Mapping[str, Any], Iterable[Mapping[str, Any]], None] = None) -> Union[Verdict, Comparison]:
+           inputs: Union[Inputs, Iterable[Inputs], None] = None, external_folder: Optional[AnyPath] = None,
+           progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
     """Whether two models compute the same. The result is true where they do, and `print` says more.
 
-    a, b: each a path, bytes, onnx.ModelProto or onnx_ir.Model; inputs and outputs are paired by name.
-    runtime: None decides by structure and by evaluating what differs with the library's own evaluator,
-    and gives a `Verdict`; "onnxruntime" runs both whole models and gives a `testing.Comparison`
-    (needs numpy and onnxruntime). rtol: largest difference relative to the largest element; None: by
-    type. trials: random inputs, of each part that differs or of the whole. seed: of those inputs.
-    inputs: for a runtime: what to run on instead, see `testing.compare`.
-    Raises ModelError, FileError, OptionError, OutOfMemory; a difference is no error.
+    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model; inputs and outputs are paired by
+      name.
+    - `runtime`: None decides by structure and by evaluating what differs with the library's own
+      evaluator, and gives a `Verdict`; "onnxruntime" runs both whole models and gives a
+      `onnx_repvgg_fuse.testing.Comparison` (needs numpy and onnxruntime).
+    - `rtol`: largest difference relative to the largest element; None: by type.
+    - `trials`: how many random inputs, of each part that differs or of the whole; `seed`: of those.
+    - `inputs`: for a runtime: what to run on instead, see `onnx_repvgg_fuse.testing.compare`.
+    - `external_folder`: where external data of models in memory lies.
+    - `progress`: as for `fuse`; not for a runtime.
+
+    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled; a difference is no
+    error.
     """
+    if rtol is not None:
+        rtol = _arguments.real(rtol, "rtol")
+    trials = _arguments.whole(trials, "trials", 1, 1000)
+    seed = _arguments.whole(seed, "seed", 0, 2**64 - 1)
+    _arguments.function(progress, "progress")
     if runtime == "onnxruntime":
-        return compare(a, b, inputs, rtol=rtol, runs=trials, seed=seed)
+        if progress is not None:
+            raise OptionError("progress is for runtime=None: ONNX Runtime tells none")
+        return compare(a, b, inputs, rtol=rtol, runs=trials, seed=seed, external_folder=external_folder)
     if runtime is not None:
         raise OptionError(f"runtime is {runtime!r}, expected None or 'onnxruntime'")
     if inputs is not None:
@@ -132,59 +219,75 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
     if rtol is not None:
         options.rtol = rtol
     options.trials, options.seed = trials, seed
-    verdict, (text, parsed) = _compared(Call(), library.onnx_fuse_verify, a, b, options, ("text", "json"))
+    verdict, (text, parsed) = _compared(Call(progress), library.onnx_fuse_verify, (a, b), external_folder, options,
+                                        ("text", "json"))
     return Verdict(text=text, json=parsed, equivalent={0: True, 1: False}.get(verdict))
 
 
-def _viewed(call: Call, by_path: Callable[..., int], by_memory: Callable[..., int], model: Any, options: Any,
-            handle: ctypes.c_void_p) -> None:
+def _viewed(call: Call, by_path: Callable[..., int], by_memory: Callable[..., int], model: Any,
+            folder: Optional[AnyPath], options: Any, handle: ctypes.c_void_p) -> None:
     """Calls one of the two functions, by the kind of model; raises its error."""
-    kind = _models.kind_of(model)
-    if kind == "path":
-        call.run(by_path, _models.path_bytes(model, "model"), ctypes.byref(options), ctypes.byref(handle))
+    if folder is not None:
+        _arguments.path(folder, "external_folder")
+    if _models.kind_of(model) == "path":
+        if folder is not None:
+            raise OptionError("external_folder is for models in memory; of a file it is the file's own folder")
+        call.run(by_path, _arguments.path(model, "model"), ctypes.byref(options), ctypes.byref(handle))
     else:
-        if kind == "ir":
-            folder = _models.external_folder_of(model)
-            options.external_folder = None if folder is None else os.fsencode(folder)
-        with Borrowed(model if kind == "bytes" else _models.to_bytes(model)) as borrowed:
+        folder = _models.folder_of(model, folder)
+        options.external_folder = None if folder is None else _arguments.path(folder, "external_folder")
+        with Borrowed(_models.as_buffer(model)) as borrowed:
             call.run(by_memory, borrowed.address, borrowed.size, ctypes.byref(options), ctypes.byref(handle))
     call.check(lambda: library.onnx_fuse_view_error(handle) if handle else None)
 
 
-def info(model: Any) -> Info:
+def info(model: Any, *, only: Optional[Names] = None, skip: Optional[Names] = None, max_growth: float = 1,
+         tolerance: Optional[float] = None, check: bool = True, external_folder: Optional[AnyPath] = None,
+         progress: Optional[ProgressFunction] = None) -> Info:
     """What is in a model, and what fusing would make of it: ops by type, inputs, outputs, parameters,
     multiply-adds, regions, and how far apart the channels of their weights lie before and after.
 
-    model: a path, bytes, onnx.ModelProto or onnx_ir.Model.
-    Raises ModelError, FileError, OutOfMemory.
+    - `model`: a path, bytes, onnx.ModelProto or onnx_ir.Model.
+    - the others: as for `fuse`.
+
+    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled.
     """
-    call, options, handle = Call(), Options(), ctypes.c_void_p()
-    library.onnx_fuse_options_init(ctypes.byref(options))
+    _arguments.function(progress, "progress")
+    call, handle = Call(progress), ctypes.c_void_p()
+    options = _rewrite_options(only, skip, max_growth, tolerance, check, 0)
     options.progress = call.callback
     try:
-        _viewed(call, library.onnx_fuse_info, library.onnx_fuse_info_memory, model, options, handle)
+        _viewed(call, library.onnx_fuse_info, library.onnx_fuse_info_memory, model, external_folder, options, handle)
         return Info(text=library.onnx_fuse_view_text(handle).decode(errors="replace"),
                     json=library.onnx_fuse_view_json(handle).decode(errors="replace"))
     finally:
         library.onnx_fuse_view_free(handle)
 
 
-def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True) -> str:
+def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True,
+         external_folder: Optional[AnyPath] = None) -> str:
     """A model in ONNX's text syntax, one node a line; the same text for the same model.
 
-    model: a path, bytes, onnx.ModelProto or onnx_ir.Model. elide: tensors of more elements are given
-    by type, shape and hash; None: none, and onnx.parser.parse_model reads the text back.
-    metadata: doc strings and metadata, which the syntax has no place for, stand in comments.
-    Raises ModelError, FileError, OptionError, OutOfMemory.
+    - `model`: a path, bytes, onnx.ModelProto or onnx_ir.Model.
+    - `elide`: tensors of more elements are given by type, shape and hash; None: none, and
+      onnx.parser.parse_model reads the text back.
+    - `metadata`: doc strings and metadata, which the syntax has no place for, stand in comments.
+    - `external_folder`: where external data of a model in memory lies; None: the text says where, an
+      onnx_ir.Model knows its folder.
+
+    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory.
     """
-    if elide is not None and elide < 0:
-        raise OptionError(f"elide is {elide}, expected 0 or more")
+    if elide is not None:
+        elide = _arguments.whole(elide, "elide", 0, 2**63 - 1)
     call, options, handle = Call(), DumpOptions(), ctypes.c_void_p()
     parts: list[bytes] = []
 
     def take(closure: object, address: int, size: int) -> bool:
         if not call.stop:
-            parts.append(ctypes.string_at(address, size))
+            try:
+                parts.append(ctypes.string_at(address, size))
+            except BaseException as error:  # must not pass through C
+                call.error, call.stop = error, True
         return not call.stop
 
     library.onnx_fuse_dump_options_init(ctypes.byref(options))
@@ -192,7 +295,7 @@ def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True) -> s
     options.elide = -1 if elide is None else elide
     options.no_metadata = not metadata
     try:
-        _viewed(call, library.onnx_fuse_dump, library.onnx_fuse_dump_memory, model, options, handle)
+        _viewed(call, library.onnx_fuse_dump, library.onnx_fuse_dump_memory, model, external_folder, options, handle)
         return b"".join(parts).decode(errors="replace")
     finally:
         library.onnx_fuse_view_free(handle)

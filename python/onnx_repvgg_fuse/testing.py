@@ -4,18 +4,24 @@ Needs `pip install onnx-repvgg-fuse[ort]` (numpy and onnxruntime).
 """
 from __future__ import annotations
 
+import html
 import os
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Iterable, Mapping, Optional, Sequence, Union
 
-from . import _models
-from ._errors import ModelError, OnnxFuseError, OptionError
+from . import _arguments, _models
+from ._arguments import AnyPath
+from ._errors import FileError, ModelError, OptionError
 
 if TYPE_CHECKING:
     import numpy as np
 
-    Inputs = Mapping[str, np.ndarray[Any, Any]]
+    Array = np.ndarray[Any, Any]
+else:
+    Array = Any
+
+Inputs = Mapping[str, Array]
 
 __all__ = ["Comparison", "OutputDifference", "assert_equivalent", "compare", "generate_inputs"]
 
@@ -51,14 +57,18 @@ class OutputDifference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models side by side. True where all outputs agree; `print` it for a line per output."""
+    """Two models side by side. True where all outputs agree; `print` it for a line per output.
+
+    `interface`: how inputs and outputs differ, a line each; then nothing was run.
+    """
 
     outputs: tuple[OutputDifference, ...]
     runs: int
+    interface: tuple[str, ...] = ()
 
     @property
     def equivalent(self) -> bool:
-        return all(output.equivalent for output in self.outputs)
+        return not self.interface and all(output.equivalent for output in self.outputs)
 
     def __bool__(self) -> bool:
         return self.equivalent
@@ -68,12 +78,15 @@ class Comparison:
         return max((output.difference for output in self.outputs), default=0.0)
 
     def __str__(self) -> str:
-        lines = []
+        lines = [f"DIFFERENT: {line}" for line in self.interface]
         for output in self.outputs:
             mark = "same" if output.equivalent else "DIFFERENT"
             said = output.reason or f"difference {output.difference:.2g}, tolerance {output.tolerance:.2g}"
             lines.append(f"{mark}: output '{output.name}': {said}")
-        return "\n".join([*lines, f"{self.runs} runs"])
+        return "\n".join([*lines, f"{self.runs} run{'' if self.runs == 1 else 's'}"])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
 def _needed() -> tuple[Any, Any]:
@@ -85,20 +98,21 @@ def _needed() -> tuple[Any, Any]:
     return numpy, onnxruntime
 
 
-def _session(model: Any, providers: Sequence[Any]) -> Any:
+def _session(model: Any, providers: Sequence[Any], what: str, folder: Optional[AnyPath]) -> Any:
+    is_path = _models.kind_of(model, what) == "path"
     _, onnxruntime = _needed()
     options = onnxruntime.SessionOptions()
     # The models are compared, not what ONNX Runtime makes of them.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
-    is_path = _models.kind_of(model) == "path"
+    loaded: Any = os.fsdecode(model) if is_path else bytes(_models.in_one_piece(model, folder, what))
     try:
-        return onnxruntime.InferenceSession(os.fspath(model) if is_path else _models.to_bytes(model), options,
-                                            providers=list(providers))
-    except OnnxFuseError:
-        raise
-    except Exception as error:
-        raise ModelError(f"ONNX Runtime does not load the model: {error}") from error
+        return onnxruntime.InferenceSession(loaded, options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        if is_path and not os.path.exists(loaded):
+            raise FileError(f"{loaded}: cannot open: No such file or directory") from error
+        hint = "" if is_path else _models.hint_of_external(str(error), folder)
+        raise ModelError(f"ONNX Runtime does not load {what}: {error}{hint}") from error
 
 
 def _shape(declared: Sequence[Union[int, str, None]], dims: Mapping[str, int], size: int) -> list[int]:
@@ -127,15 +141,18 @@ def _random(argument: Any, shape: Sequence[int], seed: int) -> Any:
 
 
 def generate_inputs(model: Any, *, seed: int = 0, dims: Optional[Mapping[str, int]] = None,
-                    size: int = SIZES[0]) -> dict[str, Any]:
+                    size: int = SIZES[0], external_folder: Optional[AnyPath] = None) -> dict[str, Any]:
     """Random inputs by name, numpy arrays of the shapes and types the model declares.
 
-    model: a path, bytes, onnx.ModelProto or onnx_ir.Model. dims: sizes of named axes, as
-    {"height": 224}. size: of other open axes; an open first axis is 2.
+    - `model`: a path, bytes, onnx.ModelProto or onnx_ir.Model.
+    - `dims`: sizes of named axes, as {"height": 224}; `size`: of other open axes. An open first axis
+      is 2.
+    - `external_folder`: where external data of a model in memory lies.
+
     Floats are standard normal, integers and booleans 0 or 1. The same seed gives the same numbers.
     Raises OptionError for inputs that are no tensors of numbers.
     """
-    session = _session(model, ["CPUExecutionProvider"])
+    session = _session(model, ["CPUExecutionProvider"], "model", external_folder)
     return _generate(session, seed, dims or {}, size)
 
 
@@ -161,6 +178,11 @@ def _size_that_runs(session: Any, dims: Mapping[str, int]) -> int:
 def _difference(a: Any, b: Any) -> tuple[float, float, str]:
     """(largest difference, tolerance by type, why they cannot be compared)"""
     numpy, _ = _needed()
+    if isinstance(a, list) and isinstance(b, list):  # a sequence
+        if len(a) != len(b):
+            return 0.0, 0.0, f"sequence of {len(a)} became one of {len(b)}"
+        parts = [_difference(x, y) for x, y in zip(a, b)]
+        return max(parts, key=lambda part: (bool(part[2]), part[0]), default=(0.0, 0.0, ""))
     a, b = numpy.asarray(a), numpy.asarray(b)
     if a.dtype != b.dtype:
         return 0.0, 0.0, f"type {a.dtype} became {b.dtype}"
@@ -180,44 +202,78 @@ def _difference(a: Any, b: Any) -> tuple[float, float, str]:
     return (0.0 if apart == 0 else apart / largest if largest > 0 else float("inf")), tolerance, ""
 
 
+def _interface(first: Any, second: Any) -> tuple[str, ...]:
+    """How the inputs and outputs of two sessions differ; their order does not matter."""
+    lines = []
+    for what, x, y in (("input", first.get_inputs(), second.get_inputs()),
+                       ("output", first.get_outputs(), second.get_outputs())):
+        a, b = {v.name: v.type for v in x}, {v.name: v.type for v in y}
+        lines += [f"{what} '{name}' is in the first model only" for name in a if name not in b]
+        lines += [f"{what} '{name}' is in the second model only" for name in b if name not in a]
+        lines += [f"{what} '{name}': {a[name]} became {b[name]}" for name in a if name in b and a[name] != b[name]]
+    return tuple(lines)
+
+
+def _given(inputs: Union[Inputs, Iterable[Inputs]], session: Any) -> list[dict[str, Any]]:
+    """Inputs as a list of mappings that name every input of the session."""
+    kinds = "a mapping of names to numpy arrays, or several"
+    try:
+        listed: list[Any] = [inputs] if isinstance(inputs, Mapping) else list(inputs)
+    except TypeError:
+        raise TypeError(f"inputs is {_arguments.described(inputs)}, expected {kinds}") from None
+    if not listed:
+        raise OptionError("inputs is empty")
+    names = [argument.name for argument in session.get_inputs()]
+    for one in listed:
+        if not isinstance(one, Mapping):
+            raise TypeError(f"inputs holds {_arguments.described(one)}, expected {kinds}")
+        if set(one) != set(names):
+            raise OptionError(f"inputs has {sorted(one)}, expected {sorted(names)}")
+    return [dict(one) for one in listed]
+
+
 def compare(a: Any, b: Any, inputs: Union[Inputs, Iterable[Inputs], None] = None, *, rtol: Optional[float] = None,
             runs: int = 2, seed: int = 0, dims: Optional[Mapping[str, int]] = None,
-            providers: Sequence[Any] = ("CPUExecutionProvider",)) -> Comparison:
+            providers: Sequence[Any] = ("CPUExecutionProvider",),
+            external_folder: Optional[AnyPath] = None) -> Comparison:
     """Runs both models on the same inputs under ONNX Runtime, its graph optimisations off.
 
-    a, b: each a path, bytes, onnx.ModelProto or onnx_ir.Model. inputs: one mapping of names to numpy
-    arrays, or several; None: `runs` random ones from `seed` on, see `generate_inputs`. rtol: largest difference
-    relative to the largest magnitude of the output; None: by its type (1e-4 for float). Integers and
-    booleans must be equal.
-    Raises ModelError when ONNX Runtime does not load or run a model, OptionError for bad options;
-    a difference is no error, it is in the Comparison.
+    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model; inputs and outputs are paired by
+      name.
+    - `inputs`: one mapping of names to numpy arrays, or several; None: `runs` random ones from `seed`
+      on, see `generate_inputs`.
+    - `rtol`: largest difference relative to the largest magnitude of the output; None: by its type
+      (1e-4 for float). Integers and booleans must be equal.
+    - `dims`: sizes of named axes of random inputs.
+    - `providers`: execution providers of ONNX Runtime.
+    - `external_folder`: where external data of models in memory lies.
+
+    Raises ModelError when ONNX Runtime does not load or run a model, OptionError and TypeError for bad
+    arguments; a difference is no error, it is in the Comparison.
     """
-    if rtol is not None and not rtol >= 0:
+    if rtol is not None and not _arguments.real(rtol, "rtol") >= 0:
         raise OptionError(f"rtol is {rtol}, expected a number that is not negative")
-    if runs < 1:
-        raise OptionError(f"runs is {runs}, expected 1 or more")
-    first, second = _session(a, providers), _session(b, providers)
-    for what, x, y in (("inputs", first.get_inputs(), second.get_inputs()),
-                       ("outputs", first.get_outputs(), second.get_outputs())):
-        names, others = [v.name for v in x], [v.name for v in y]
-        if names != others:
-            raise ModelError(f"the {what} differ: {names} became {others}")
+    _arguments.whole(runs, "runs", 1, 10**6)
+    _arguments.whole(seed, "seed", 0, 2**64 - 1)
+    for name, model in (("a", a), ("b", b)):
+        _models.kind_of(model, name)
+    first, second = _session(a, providers, "a", external_folder), _session(b, providers, "b", external_folder)
+    interface = _interface(first, second)
+    if interface:
+        return Comparison((), 0, interface)
 
     sizes: Mapping[str, int] = dims or {}
-    given: list[Any] = []
     if inputs is None:
         size = _size_that_runs(first, sizes)
         given = [_generate(first, seed + run, sizes, size) for run in range(runs)]
     else:
-        given = [inputs] if isinstance(inputs, Mapping) else list(inputs)
-        if not given:
-            raise OptionError("inputs is empty")
+        given = _given(inputs, first)
 
     names = [output.name for output in first.get_outputs()]
     worst: dict[str, OutputDifference] = {}
     for one in given:
         try:
-            results = zip(names, first.run(None, dict(one)), second.run(None, dict(one)))
+            results = zip(names, first.run(names, one), second.run(names, one))
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise ModelError(f"ONNX Runtime does not run the model: {error}") from error
         for name, x, y in results:
@@ -233,7 +289,8 @@ def compare(a: Any, b: Any, inputs: Union[Inputs, Iterable[Inputs], None] = None
 
 def assert_equivalent(a: Any, b: Any, inputs: Union[Inputs, Iterable[Inputs], None] = None, *,
                       rtol: Optional[float] = None, **options: Any) -> None:
-    """Raises AssertionError, a line per output, when the two models do not compute the same.
+    """Raises AssertionError, a line per output, when the two models do not compute the same under
+    ONNX Runtime.
 
     The arguments are those of `compare`, and so are the errors for models that do not run.
     """

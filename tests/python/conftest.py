@@ -64,3 +64,11 @@ def unfusible():
 
 def ops(model):
     return sorted(node.op_type for node in (model if isinstance(model, onnx.ModelProto) else onnx.load(model)).graph.node)
+
+
+def save_external(model, folder):
+    path = folder / "external.onnx"
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)  # onnx.save_model moves the weights out of the model itself
+    onnx.save_model(copy, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return path

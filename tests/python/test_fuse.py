@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 import onnx_repvgg_fuse
 from onnx_repvgg_fuse import _library, fuse
-from tests.python.conftest import make_block, ops
+from tests.python.conftest import make_block, ops, save_external
 
 
 @pytest.fixture
@@ -92,12 +92,6 @@ def test_ir(block):
     fused = onnx_ir.to_proto(result.model)
     assert {t.name: numpy_helper.to_array(t).tobytes() for t in fused.graph.initializer} == {
         t.name: numpy_helper.to_array(t).tobytes() for t in fuse(block).model.graph.initializer}
-
-
-def save_external(model, folder):
-    path = folder / "external.onnx"
-    onnx.save_model(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    return path
 
 
 def test_ir_with_external_data(block, tmp_path, monkeypatch):

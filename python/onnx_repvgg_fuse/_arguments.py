@@ -1,0 +1,72 @@
+"""Arguments of the public functions: TypeError for other kinds, OptionError for what is out of range."""
+from __future__ import annotations
+
+import ctypes
+import numbers
+import operator
+import os
+from typing import Any, Callable, Iterable, Optional, Union
+
+from ._errors import OptionError
+
+Names = Union[str, Iterable[str]]
+AnyPath = Union[str, "os.PathLike[str]"]
+
+
+def described(thing: object) -> str:
+    """A type as a reader knows it: "a list", "a torch.nn.modules.module.Module"."""
+    if thing is None:
+        return "None"
+    kind = type(thing)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def real(value: object, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{what} is {described(value)}, expected a number")
+    return float(value)
+
+
+def whole(value: object, what: str, least: int, most: int) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} is {described(value)}, expected a whole number") from None
+    if not least <= number <= most:
+        raise OptionError(f"{what} is {number}, expected {least} to {most}")
+    return number
+
+
+def names(value: Optional[Names], what: str, kinds: str) -> Any:
+    """A NULL-terminated array of C strings, or NULL. kinds: what the names are, for the error."""
+    if value is None:
+        return None
+    try:
+        listed = [value] if isinstance(value, str) else list(value)
+    except TypeError:
+        raise TypeError(f"{what} is {described(value)}, expected {kinds}") from None
+    for name in listed:
+        if not isinstance(name, str):
+            raise TypeError(f"{what} holds {described(name)}, expected {kinds}")
+    encoded = [name.encode(errors="surrogateescape") for name in listed]
+    return (ctypes.c_char_p * (len(encoded) + 1))(*encoded, None)
+
+
+def function(value: Optional[Callable[..., Any]], what: str) -> None:
+    if value is not None and not callable(value):
+        raise TypeError(f"{what} is {described(value)}, expected a function")
+
+
+def path(value: object, what: str) -> bytes:
+    """A path for the C library. "-" is a file of that name, not a stream."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{what} is {described(value)}, expected a path")
+    encoded = os.fsencode(value)
+    if not encoded:
+        raise OptionError(f"{what}: the path is empty")
+    if b"\0" in encoded:
+        raise OptionError(f"{what}: the path {os.fspath(value)!r} holds a NUL")
+    return b"./-" if encoded == b"-" else encoded

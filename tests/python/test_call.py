@@ -1,0 +1,119 @@
+"""Threads, the GIL, Ctrl-C."""
+import concurrent.futures
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import onnx_repvgg_fuse
+from onnx_repvgg_fuse import fuse
+from tests.python.conftest import make_block
+
+
+def test_eight_threads_give_the_bytes_of_one_after_another(model_path):
+    """Different models side by side, several times over: every model of the repository among them."""
+    models = [path.read_bytes() for path in sorted(model_path.parent.glob("*.onnx"))]
+    models += [make_block(channels=8, seed=seed, blocks=3).SerializeToString() for seed in range(16 - len(models))]
+    expected = [fuse(model).model for model in models]
+    start = threading.Barrier(8)
+
+    def work(index):
+        if index < 8:
+            start.wait()
+        return fuse(models[index % len(models)]).model
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for index, got in enumerate(pool.map(work, range(3 * len(models)))):
+            assert got == expected[index % len(models)]
+
+
+test_eight_threads_give_the_bytes_of_one_after_another = pytest.mark.parametrize(
+    "model_path", ["repvgg_small.onnx"], indirect=True)(test_eight_threads_give_the_bytes_of_one_after_another)
+
+
+def test_the_gil_is_let_go():
+    """While C works, which it does not let end, another thread counts."""
+    model = make_block(channels=16, blocks=4).SerializeToString()
+    counted, inside, done = [0], threading.Event(), threading.Event()
+
+    def count():
+        inside.wait()
+        while not done.is_set():
+            counted[0] += 1
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    try:
+        fuse(model, progress=lambda step, fraction: inside.set())
+    finally:
+        inside.set()
+        done.set()
+        counter.join()
+    assert counted[0] > 0
+
+
+def test_progress_can_stop(block, tmp_path):
+    path, out = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    path.write_bytes(block.SerializeToString())
+    with pytest.raises(onnx_repvgg_fuse.Cancelled):
+        fuse(path, out, progress=lambda step, fraction: False)
+    with pytest.raises(onnx_repvgg_fuse.Cancelled):
+        fuse(path, out, progress=lambda step, fraction: step != "writing")
+    assert os.listdir(tmp_path) == ["in.onnx"]
+
+
+def test_an_exception_of_progress_comes_through(block):
+    def fail(step, fraction):
+        raise LookupError(step)
+
+    with pytest.raises(LookupError, match="reading"):
+        fuse(block, progress=fail)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, pytest.raises(LookupError):
+        pool.submit(fuse, block, progress=fail).result()
+
+
+INTERRUPTED = """
+import sys, threading, time
+import onnx_repvgg_fuse
+
+def told(step, fraction):
+    # A run that would take an hour.
+    if step == "writing" or step == {step!r}:
+        print("inside", flush=True)
+        time.sleep(0.01)
+try:
+    while True:
+        {call}
+except KeyboardInterrupt:
+    print("stopped", threading.active_count(), flush=True)
+"""
+
+
+@pytest.mark.parametrize("presses", [1, 3])
+@pytest.mark.parametrize("step, call", [
+    ("checking", "onnx_repvgg_fuse.fuse(sys.argv[1], sys.argv[2], progress=told)"),
+    ("writing", "onnx_repvgg_fuse.fuse(sys.argv[1], sys.argv[2], progress=told)"),
+    ("checking", "onnx_repvgg_fuse.fuse(open(sys.argv[1], 'rb').read(), progress=told)")])
+def test_ctrl_c(step, call, presses, small, tmp_path):
+    out = tmp_path / "out.onnx"
+    out.write_bytes(b"kept")
+    run = subprocess.Popen([sys.executable, "-c", INTERRUPTED.format(step=step, call=call), str(small), str(out)],
+                           stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)})
+    try:
+        assert run.stdout.readline() == "inside\n"
+        for _ in range(presses):
+            run.send_signal(signal.SIGINT)
+            time.sleep(0.002)
+        began = time.monotonic()
+        rest, _ = run.communicate(timeout=20)
+    finally:
+        run.kill()
+    if presses == 1:
+        assert rest.splitlines()[-1] == "stopped 1" and run.returncode == 0
+    assert time.monotonic() - began < 5
+    assert os.listdir(tmp_path) == ["out.onnx"]
+    assert out.read_bytes() == b"kept" or b"Conv" in out.read_bytes()  # whole: an earlier round had ended
