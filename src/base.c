@@ -17,7 +17,45 @@ noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const 
     longjmp(landing->jump, 1);
 }
 
-enum { ARENA_ALIGNMENT = 16, ARENA_BLOCK = 64 * 1024, ARENA_LARGE = 8 << 20 };
+enum { ARENA_ALIGNMENT = 16, ARENA_LARGE = 8 << 20 };
+
+/* Tests of failing allocations set it to 0: then each is one of the system's. */
+#ifndef ARENA_BLOCK
+#define ARENA_BLOCK (64 * 1024)
+#endif
+
+/* Under AddressSanitizer what no allocation owns is out of bounds, and between two lies a gap. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_GUARDED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define ARENA_GUARDED 1
+#endif
+#ifdef ARENA_GUARDED
+#include <sanitizer/asan_interface.h>
+enum { ARENA_GAP = 16 };
+static void fence(const void *bytes, size_t size)
+{
+    ASAN_POISON_MEMORY_REGION(bytes, size);
+}
+static void admit(const void *bytes, size_t size)
+{
+    ASAN_UNPOISON_MEMORY_REGION(bytes, size);
+}
+#else
+enum { ARENA_GAP = 0 };
+static inline void fence(const void *bytes, size_t size)
+{
+    (void)bytes;
+    (void)size;
+}
+static inline void admit(const void *bytes, size_t size)
+{
+    (void)bytes;
+    (void)size;
+}
+#endif
 
 struct arena_block {
     struct arena_block *next;
@@ -36,6 +74,7 @@ void arena_free(struct arena *arena)
     struct arena_block *block = arena->blocks;
     while (block) {
         struct arena_block *next = block->next;
+        admit(block->bytes, block->room);
         if (block->mapped)
             munmap(block, sizeof(*block) + block->room);
         else
@@ -49,7 +88,9 @@ void arena_free(struct arena *arena)
 void arena_reset(struct arena *arena)
 {
     for (struct arena_block *block = arena->blocks; block; block = block->next) {
+        admit(block->bytes, block->used);
         memset(block->bytes, 0, block->used);
+        fence(block->bytes, block->used);
         block->used = 0;
     }
 }
@@ -73,6 +114,7 @@ static struct arena_block *new_block(size_t room)
     }
     block->room = room;
     block->mapped = mapped;
+    fence(block->bytes, room);
     return block;
 }
 
@@ -80,7 +122,8 @@ void *arena_try_alloc(struct arena *arena, size_t size)
 {
     if (size > SIZE_MAX / 2)
         return NULL;
-    size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT;
+    size_t asked = size;
+    size = (size + ARENA_ALIGNMENT - 1) / ARENA_ALIGNMENT * ARENA_ALIGNMENT + ARENA_GAP;
     struct arena_block *block = arena->blocks;
     /* Blocks behind the first have room again after a reset. */
     for (int tries = 0; tries < 16 && block && block->room - block->used < size; tries++)
@@ -88,7 +131,7 @@ void *arena_try_alloc(struct arena *arena, size_t size)
     if (!block || block->room - block->used < size) {
         /* Blocks grow with the arena: a large model asks the system a few dozen times. */
         size_t room = arena->allocated / 8;
-        room = room < ARENA_BLOCK ? ARENA_BLOCK : room;
+        room = ARENA_BLOCK == 0 ? 0 : room < ARENA_BLOCK ? ARENA_BLOCK : room;
         bool large = size > room / 4;
         if (large)
             room = size;
@@ -107,6 +150,7 @@ void *arena_try_alloc(struct arena *arena, size_t size)
     }
     void *memory = block->bytes + block->used;
     block->used += size;
+    admit(memory, asked);
     return memory;
 }
 

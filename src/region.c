@@ -132,10 +132,11 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
     if (count_freed)
         for (size_t i = 0; i < free_standing; i++)
             count(region, region->nodes.items[i]);
-    struct node **walked = region->nodes.items + free_standing;
     size_t walked_count = region->nodes.count - free_standing;
-    if (walked_count)
-        qsort(walked, walked_count, sizeof(*walked), by_depth);
+    if (!walked_count)
+        return;
+    struct node **walked = region->nodes.items + free_standing;
+    qsort(walked, walked_count, sizeof(*walked), by_depth);
     for (size_t i = 0; i < walked_count; i++) {
         bool needed = false;
         for (size_t k = 0; k < walked[i]->output_count; k++)

@@ -1,0 +1,34 @@
+/* fuzz_diff.c: two models compared by diff, in every format. A model is the same as itself. */
+#include "target.h"
+
+#include "diff.h"
+
+static void differ(struct loaded *loaded, bool strict, bool same)
+{
+    struct diff_options options = {.strict = strict};
+    struct diff_result result = {0};
+    if (setjmp(loaded->landing.jump) != 0) {
+        PROMISE(loaded->landing.status != ONNX_FUSE_OUT_OF_MEMORY, "%s", loaded->landing.message);
+        return;
+    }
+    diff_models(&loaded->arena, &loaded->models[0], &loaded->models[1], &options, &result);
+    static const char *const formats[] = {"text", "json", "github", "sarif"};
+    for (size_t i = 0; i < COUNT_OF(formats); i++)
+        PROMISE(diff_format(&loaded->arena, &result, &options, formats[i], "a", "b"), "%s",
+                formats[i]);
+    PROMISE(!same || result.counted == 0, "a model differs from itself: %s",
+            diff_text(&loaded->arena, &result, &options, "a", "b"));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct pair pair = target_pair(data, size);
+    struct loaded loaded;
+    heap_begin(0);
+    if (target_load(&loaded, pair.data, pair.size, 2))
+        differ(&loaded, size & 1, pair.data[0] == pair.data[1]);
+    heap_end();
+    target_memory("diff", pair.size[0] + pair.size[1]);
+    target_close(&loaded);
+    return 0;
+}

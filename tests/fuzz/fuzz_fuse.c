@@ -1,0 +1,109 @@
+/* fuzz_fuse.c: fusing, held against what it promises: the output loads, is as well-formed as the
+ * input, computes the same, and fusing it again changes no status. */
+#include "target.h"
+
+#include <string.h>
+
+#include "verify.h"
+
+/* Names that a graph reads and nobody in reach makes, names made twice, and readers that stand
+ * before what they read. */
+static size_t faults_of(const struct model *model)
+{
+    size_t faults = 0;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->node_count; i++) {
+            const struct node *node = graph->nodes[i];
+            for (size_t k = 0; k < node->input_count; k++) {
+                const struct value *value = node->inputs[k];
+                if (value && value->graph == graph && !value->producer && !value->is_input &&
+                    !value->is_initializer)
+                    faults++;
+                if (value && value->graph == graph && value->producer &&
+                    value->producer->position >= node->position)
+                    faults++;
+            }
+        }
+    }
+    return faults;
+}
+
+static void compare(struct loaded *loaded, struct arena *scratch)
+{
+    struct verify_options options = {.trials = 2, .rtol = 1e-3};
+    struct verify_result result = {0};
+    if (setjmp(loaded->landing.jump) != 0) {
+        PROMISE(false, "verify failed: %s", loaded->landing.message);
+        return;
+    }
+    size_t before = faults_of(&loaded->models[0]), after = faults_of(&loaded->models[1]);
+    PROMISE(after <= before, "%zu faults of structure became %zu", before, after);
+    verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options,
+                  &result);
+    PROMISE(result.verdict != VERDICT_DIFFERENT, "%s",
+            verify_text(&loaded->arena, &result, "input", "output"));
+}
+
+static void hold(const uint8_t *data, size_t size, const uint8_t *fused, size_t fused_size)
+{
+    struct loaded loaded;
+    struct arena scratch[VERIFY_ARENAS];
+    const uint8_t *const both[] = {data, fused};
+    const size_t sizes[] = {size, fused_size};
+    bool good = target_load(&loaded, both, sizes, 2);
+    PROMISE(good, "the output does not load: %s", loaded.landing.message);
+    for (int i = 0; i < VERIFY_ARENAS; i++)
+        arena_init(&scratch[i], &loaded.landing);
+    compare(&loaded, scratch);
+    for (int i = 0; i < VERIFY_ARENAS; i++)
+        arena_free(&scratch[i]);
+    target_close(&loaded);
+}
+
+static enum onnx_fuse_status fuse(const uint8_t *data, size_t size, bool bold, void **result,
+                                  size_t *result_size, bool *changed)
+{
+    struct onnx_fuse_options options;
+    struct onnx_fuse_report *report = NULL;
+    onnx_fuse_options_init(&options);
+    options.jobs = 1;
+    options.max_growth = bold ? 4 : 1;
+    heap_begin(0);
+    enum onnx_fuse_status status =
+        onnx_fuse_memory(data, size, result, result_size, &options, &report);
+    PROMISE(report, "no report");
+    const char *error = onnx_fuse_report_error(report);
+    PROMISE((status == ONNX_FUSE_OK) == (error[0] == 0), "status %d, error '%s'", (int)status,
+            error);
+    PROMISE(status != ONNX_FUSE_OUT_OF_MEMORY, "%s", error);
+    *changed = onnx_fuse_report_changed(report);
+    onnx_fuse_report_json(report);
+    onnx_fuse_report_explanation(report);
+    onnx_fuse_report_table(report);
+    heap_end();
+    target_memory("fuse", size);
+    onnx_fuse_report_free(report);
+    return status;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    void *fused = NULL, *again = NULL;
+    size_t fused_size = 0, again_size = 0;
+    bool changed, changed_again;
+    bool bold = size && data[size - 1] & 1;
+    if (fuse(data, size, bold, &fused, &fused_size, &changed) == ONNX_FUSE_OK) {
+        PROMISE(changed || (fused_size == size && memcmp(fused, data, size) == 0),
+                "nothing changed, but the bytes did");
+        if (changed)
+            hold(data, size, fused, fused_size);
+        if (changed)
+            PROMISE(fuse(fused, fused_size, bold, &again, &again_size, &changed_again) ==
+                        ONNX_FUSE_OK,
+                    "the output cannot be fused again");
+    }
+    free(fused);
+    free(again);
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* fuzz_load.c: loading, and all that info tells. */
+#include "target.h"
+
+#include <string.h>
+
+#include "onnx_repvgg_fuse.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct loaded loaded;
+    heap_begin(0);
+    bool good = target_load(&loaded, &data, &size, 1);
+    heap_end();
+    target_memory("load", size);
+    PROMISE(good || loaded.landing.message[0], "an error without a text");
+    PROMISE(loaded.landing.status != ONNX_FUSE_OUT_OF_MEMORY, "%s", loaded.landing.message);
+    target_close(&loaded);
+    if (!good)
+        return 0;
+    struct onnx_fuse_options options;
+    struct onnx_fuse_view *view = NULL;
+    onnx_fuse_options_init(&options);
+    options.jobs = 1;
+    heap_begin(0);
+    enum onnx_fuse_status status = onnx_fuse_info_memory(data, size, &options, &view);
+    heap_end();
+    target_memory("info", size);
+    PROMISE(view && status != ONNX_FUSE_OUT_OF_MEMORY, "%s",
+            view ? onnx_fuse_view_error(view) : "no view");
+    PROMISE((status == ONNX_FUSE_OK) == (strlen(onnx_fuse_view_error(view)) == 0), "status %d",
+            (int)status);
+    onnx_fuse_view_free(view);
+    return 0;
+}

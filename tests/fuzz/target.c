@@ -1,0 +1,48 @@
+/* target.c: models from memory, one or two in an input. */
+#include "target.h"
+
+#include <string.h>
+
+#include "shape.h"
+
+enum { PAIR_HEADER = 8 };
+
+bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t *size,
+                 size_t count)
+{
+    memset(loaded, 0, sizeof(*loaded));
+    arena_init(&loaded->arena, &loaded->landing);
+    if (setjmp(loaded->landing.jump) != 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        struct model *model = &loaded->models[i];
+        model->arena = &loaded->arena;
+        model->path = i ? "second" : "first";
+        model->bytes = (struct mapping){.data = data[i], .size = size[i], .descriptor = -1};
+        model_load(model);
+        shape_infer(model);
+    }
+    return true;
+}
+
+void target_close(struct loaded *loaded)
+{
+    for (size_t i = 0; i < COUNT_OF(loaded->models); i++)
+        free(loaded->models[i].skeleton.bytes);
+    arena_free(&loaded->arena);
+}
+
+struct pair target_pair(const uint8_t *data, size_t size)
+{
+    struct pair pair = {{data, data}, {size, size}};
+    if (size < PAIR_HEADER || memcmp(data, "PAIR", 4) != 0)
+        return pair;
+    size_t first = (size_t)data[4] | (size_t)data[5] << 8 | (size_t)data[6] << 16;
+    size_t rest = size - PAIR_HEADER;
+    first = first < rest ? first : rest;
+    pair.data[0] = data + PAIR_HEADER;
+    pair.size[0] = first;
+    pair.data[1] = data + PAIR_HEADER + first;
+    pair.size[1] = rest - first;
+    return pair;
+}

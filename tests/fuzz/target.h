@@ -1,0 +1,57 @@
+/* target.h: what the fuzz targets share. A broken promise ends the program by a signal. */
+#ifndef TARGET_H
+#define TARGET_H
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "heap.h"
+#include "model.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
+                                 uint8_t *out, size_t room, unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
+
+#define PROMISE(condition, ...)                                                                    \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "broken promise at %s:%d: %s: ", __FILE__, __LINE__, #condition);      \
+            fprintf(stderr, __VA_ARGS__);                                                          \
+            fputc('\n', stderr);                                                                   \
+            abort();                                                                               \
+        }                                                                                          \
+    } while (0)
+
+/* What docs/security.md states: memory is bounded by the size of what is read. */
+static inline void target_memory(const char *what, size_t size)
+{
+    size_t most = 16 * size + ((size_t)64 << 20);
+    PROMISE(heap_peak() <= most, "%s: %zu bytes in use for %zu bytes of input", what, heap_peak(),
+            size);
+}
+
+/* Models loaded from memory, until target_close. */
+struct loaded {
+    struct landing landing;
+    struct arena arena;
+    struct model models[2];
+};
+
+/* False: one of them does not load (landing.message says why). No file is opened. */
+bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t *size,
+                 size_t count);
+void target_close(struct loaded *loaded);
+
+/* Two models in one input: 'P' 'A' 'I' 'R', the size of the first in four bytes, the first, the
+ * second. Without that, the input is both. */
+struct pair {
+    const uint8_t *data[2];
+    size_t size[2];
+};
+struct pair target_pair(const uint8_t *data, size_t size);
+
+#endif
