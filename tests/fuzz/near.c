@@ -162,7 +162,7 @@ static size_t pack(const Onnx__ModelProto *model, uint8_t *out, size_t room)
 static void change(struct near *near)
 {
     size_t changes = 1 + near_below(near, near_chance(near, 20) ? 8 : 2);
-    for (size_t i = 0; i < changes; i++) {
+    for (size_t i = 0; i < changes && near->model->graph; i++) {
         near_index(near);
         if (near_chance(near, 65))
             near_graph(near);
@@ -180,7 +180,7 @@ size_t near_draw(uint8_t *data, size_t room, uint64_t seed)
     if (setjmp(landing.jump) == 0) {
         struct near near = {.arena = &arena, .state = seed};
         near_begin(&near);
-        for (size_t i = 2 + near_below(&near, 10); i; i--) {
+        for (size_t i = 2 + near_below(&near, 10); i && near.model->graph; i--) {
             near_index(&near);
             near_graph(&near);
         }

@@ -173,7 +173,8 @@ static void set_scalar(struct near *near, ProtobufCType type, void *at)
         if (near_chance(near, 40) || !size)
             size = near_chance(near, 50) ? size + near_below(near, 17) : near_below(near, size + 1);
         uint8_t *data = arena_alloc(near->arena, size + 1, 1);
-        memcpy(data, bytes->data, size < bytes->len ? size : bytes->len);
+        if (bytes->len)
+            memcpy(data, bytes->data, size < bytes->len ? size : bytes->len);
         if (size && near_chance(near, 70))
             data[near_below(near, size)] = (uint8_t)near_bits(near);
         *bytes = (ProtobufCBinaryData){size, data};

@@ -77,8 +77,10 @@ static Tensor *new_tensor(struct near *near, int type, size_t rank, const int64_
     float *floats = NEW_ARRAY(near->arena, float, count + 1);
     int64_t *longs = NEW_ARRAY(near->arena, int64_t, count + 1);
     for (size_t i = 0; i < count; i++) {
-        floats[i] = (float)values[i];
-        longs[i] = (int64_t)values[i];
+        if (type == FLOAT)
+            floats[i] = (float)values[i];
+        else
+            longs[i] = (int64_t)values[i];
     }
     bool is_raw = near_chance(near, 60);
     if (is_raw) {
@@ -490,8 +492,9 @@ static void change_tensor(struct near *near)
             if (count < 5000 && tensor->has_raw_data) {
                 uint8_t *data = arena_alloc(near->arena, count * 8 + 1, 1);
                 size_t size = count * (tensor->data_type == FLOAT ? 4 : 8);
-                memcpy(data, tensor->raw_data.data,
-                       size < tensor->raw_data.len ? size : tensor->raw_data.len);
+                if (tensor->raw_data.len)
+                    memcpy(data, tensor->raw_data.data,
+                           size < tensor->raw_data.len ? size : tensor->raw_data.len);
                 tensor->raw_data = (ProtobufCBinaryData){size, data};
             }
         }
