@@ -1,6 +1,7 @@
 /* api.c: the public functions, and the one place where errors land. */
 #include <stdlib.h>
 
+#include "html.h"
 #include "passes.h"
 #include "run.h"
 
@@ -10,7 +11,7 @@
 /* A report is the run it tells of, its files closed. The texts are made when someone asks. */
 struct onnx_fuse_report {
     struct run run;
-    const char *json, *explanation, *table;
+    const char *json, *explanation, *table, *html;
 };
 
 /* Everything below run_fuse may land here. The report lives on the heap, so no local is clobbered. */
@@ -152,6 +153,11 @@ const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report)
 const char *onnx_fuse_report_table(const struct onnx_fuse_report *report)
 {
     return text_of(report, &((struct onnx_fuse_report *)(uintptr_t)report)->table, report_table);
+}
+
+const char *onnx_fuse_report_html(const struct onnx_fuse_report *report)
+{
+    return text_of(report, &((struct onnx_fuse_report *)(uintptr_t)report)->html, html_fuse);
 }
 
 const char *onnx_fuse_pass_name(size_t index)

@@ -22,7 +22,8 @@ static const char usage[] =
     "      --rtol R        let numbers of weights differ by R times the first model's (default 0)\n"
     "      --atol A        and by A (default 0)\n"
     "      --ignore KIND   do not report a kind of change (may be repeated; commas separate)\n"
-    "      --format F      text (default), json, github (workflow annotations) or sarif\n"
+    "      --format F      text (default), json, github (workflow annotations),\n"
+    "                      sarif, or html (a page for a browser)\n"
     "      --color WHEN    auto (default: on a terminal, unless NO_COLOR is set), always, never\n"
     "      --exit-zero     exit with 0 when the models differ, too\n"
     "  -q, --quiet         print errors only\n"
@@ -91,7 +92,7 @@ static bool is_one_of(const char *text, const char *const *names)
 /* Returns -1 to go on, or the exit status. */
 static int parse_option(struct call *call, int option)
 {
-    static const char *const formats[] = {"text", "json", "github", "sarif", NULL};
+    static const char *const formats[] = {"text", "json", "github", "sarif", "html", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
     switch (option) {
     case STRICT: call->options.strict = true; return -1;
@@ -106,7 +107,7 @@ static int parse_option(struct call *call, int option)
     case IGNORE: return add_names(call, optarg) ? -1 : trouble("%s", "out of memory");
     case FORMAT:
         if (!is_one_of(optarg, formats))
-            return trouble("--format: '%s' is none of text, json, github, sarif", optarg);
+            return trouble("--format: '%s' is none of text, json, github, sarif, html", optarg);
         call->format = optarg;
         return -1;
     case COLOR:

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "diff_internal.h"
+#include "html.h"
 #include "text.h"
 
 static const struct {
@@ -468,5 +469,7 @@ const char *diff_format(struct arena *arena, const struct diff_result *result,
         return diff_github(arena, result, left, right);
     if (strcmp(format, "sarif") == 0)
         return diff_sarif(arena, result, left, right);
+    if (strcmp(format, "html") == 0)
+        return html_diff(arena, result, options, left, right);
     return NULL;
 }

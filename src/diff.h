@@ -111,7 +111,7 @@ void diff_ignore(struct arena *arena, struct diff_options *options, const char *
 void diff_models(struct arena *arena, struct model *a, struct model *b,
                  const struct diff_options *options, struct diff_result *result);
 
-/* The result as "text", "json", "github" or "sarif"; NULL: no such format. */
+/* The result as "text", "json", "github", "sarif" or "html"; NULL: no such format. */
 const char *diff_format(struct arena *arena, const struct diff_result *result,
                         const struct diff_options *options, const char *format, const char *left,
                         const char *right);

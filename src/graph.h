@@ -77,6 +77,8 @@ struct node {
     double density;        /* region.c: output positions per output position of the root */
     uint32_t number;       /* number.c: what it computes, in a comparison of two models */
     struct node *partner;  /* match.c: the node of the other model it is taken for */
+    /* html_fuse.c: its attributes as text, kept when the file is closed; else NULL */
+    const char *const *says;
 };
 
 struct node_list {

@@ -30,6 +30,7 @@ static const char usage[] =
     "  -o, --output OUT     where to write\n"
     "      --explain        list every fusion and refusal, with the reason\n"
     "      --json FILE      write the same as JSON (- is standard output)\n"
+    "      --report FILE    write the same as an HTML page with pictures (- is standard output)\n"
     "      --only PASS      run this pass only (may be repeated; commas separate)\n"
     "      --skip PASS      leave this pass out (may be repeated; commas separate)\n"
     "      --list-passes    list the passes in the order they run\n"
@@ -104,6 +105,7 @@ static int list_passes(void)
 enum {
     EXPLAIN = 256,
     JSON,
+    REPORT,
     ONLY,
     SKIP,
     LIST_PASSES,
@@ -122,6 +124,7 @@ static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
     {"explain", no_argument, NULL, EXPLAIN},
     {"json", required_argument, NULL, JSON},
+    {"report", required_argument, NULL, REPORT},
     {"only", required_argument, NULL, ONLY},
     {"skip", required_argument, NULL, SKIP},
     {"list-passes", no_argument, NULL, LIST_PASSES},
@@ -147,6 +150,7 @@ static int parse_option(struct command *command, int option)
     case 'o': command->output = optarg; return -1;
     case EXPLAIN: command->explain = true; return -1;
     case JSON: command->json = optarg; return -1;
+    case REPORT: command->options.html_report = optarg; return -1;
     case ONLY:
     case SKIP: {
         bool only = option == ONLY;
@@ -187,6 +191,22 @@ static int parse_option(struct command *command, int option)
     }
 }
 
+static bool is_dash(const char *path)
+{
+    return path && strcmp(path, "-") == 0;
+}
+
+/* Standard output takes one thing, and no two reports go to one file. */
+static int check_report(const struct command *command)
+{
+    const char *report = command->options.html_report;
+    if (is_dash(report) && is_dash(command->output) && !command->options.dry_run)
+        return trouble("%s", "--report and OUT cannot both be standard output");
+    if (report && command->json && strcmp(report, command->json) == 0)
+        return trouble("--report and --json cannot both be '%s'", report);
+    return -1;
+}
+
 static int parse_arguments(struct command *command, int count, char **arguments)
 {
     int option, status;
@@ -199,8 +219,9 @@ static int parse_arguments(struct command *command, int count, char **arguments)
         command->input_count = left;
         if (left < 1)
             return trouble("--batch %s: IN is missing: expected models or folders", command->batch);
-        if (command->output || command->json || command->explain)
-            return trouble("--batch %s goes with neither -o, --json nor --explain", command->batch);
+        if (command->output || command->json || command->explain || command->options.html_report)
+            return trouble("--batch %s goes with neither -o, --json, --report nor --explain",
+                           command->batch);
         return -1;
     }
     if (left >= 1)
@@ -218,7 +239,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
     if (command->json && command->output && strcmp(command->json, "-") == 0 &&
         strcmp(command->output, "-") == 0 && !command->options.dry_run)
         return trouble("%s", "--json and OUT cannot both be standard output");
-    return -1;
+    return check_report(command);
 }
 
 /* ---- progress ---- */
@@ -300,7 +321,7 @@ static int run(const struct command *command)
             close_stream(json);
     } else {
         /* The model may be on standard output; then everything else goes to standard error. */
-        bool taken = strcmp(output, "-") == 0 && !options.dry_run;
+        bool taken = (strcmp(output, "-") == 0 && !options.dry_run) || is_dash(options.html_report);
         FILE *talk = taken || json == stdout ? stderr : stdout;
         size_t warnings = onnx_fuse_report_warnings(report);
         if (json)

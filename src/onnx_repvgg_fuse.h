@@ -65,6 +65,10 @@ struct onnx_fuse_options {
      * SIGBUS in the thread that reads it, which a library cannot catch without a say over the whole
      * process; a file that is read gives ONNX_FUSE_IO. It takes as much memory as the files have. */
     bool no_map;
+    /* Where the report goes as an HTML page, also under dry_run; NULL: nowhere. It is written beside
+     * its place before the output appears, and renamed after it: a path that cannot be written fails
+     * the run and leaves the output as it was. "-" is standard output. */
+    const char *html_report;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */
@@ -117,6 +121,9 @@ ONNX_FUSE_API double onnx_fuse_report_seconds(const struct onnx_fuse_report *rep
 ONNX_FUSE_API const char *onnx_fuse_report_json(const struct onnx_fuse_report *report);
 ONNX_FUSE_API const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report);
 ONNX_FUSE_API const char *onnx_fuse_report_table(const struct onnx_fuse_report *report);
+/* The report as one HTML page that needs nothing else: every fused block drawn before and after,
+ * refusals by reason, the table (docs/html.md). The same run gives the same bytes. Borrowed. */
+ONNX_FUSE_API const char *onnx_fuse_report_html(const struct onnx_fuse_report *report);
 
 /* ---- comparing two models ---- */
 
@@ -173,7 +180,8 @@ ONNX_FUSE_API enum onnx_fuse_verdict
 onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison);
 /* The error of a failed comparison, "" after a good one. Borrowed. */
 ONNX_FUSE_API const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *comparison);
-/* The result as "text" or "json"; of a diff also as "github" or "sarif". Made when it is asked for
+/* The result as "text" or "json"; of a diff also as "github", "sarif" or "html" (a page that needs
+ * nothing else, docs/html.md). Made when it is asked for
  * the first time, so no two threads may ask at once. Borrowed from the comparison. NULL: there is no
  * such format, or no memory. */
 ONNX_FUSE_API const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,

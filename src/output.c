@@ -59,6 +59,25 @@ bool output_is_file(const char *path)
     return descriptor_of(path) < 0 && (stat(path, &status) != 0 || S_ISREG(status.st_mode));
 }
 
+static bool is_one(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool output_is_same(const struct output *a, const struct output *b)
+{
+    struct stat x, y;
+    return a->name && b->name && strcmp(a->name, b->name) == 0 && fstat(a->folder, &x) == 0 &&
+           fstat(b->folder, &y) == 0 && is_one(&x, &y);
+}
+
+bool output_replaces(const struct output *output, const char *path)
+{
+    struct stat x, y;
+    return output->name && fstatat(output->folder, output->name, &x, 0) == 0 &&
+           stat(path, &y) == 0 && is_one(&x, &y);
+}
+
 /* ---- temporary files ---- */
 
 /* Names that are tried, and looked through for what a killed run has left. As many runs can write

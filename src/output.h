@@ -34,6 +34,11 @@ bool output_exists(struct arena *arena, const char *path, const char *name);
  * beside them. */
 bool output_is_file(const char *path);
 
+/* Both are files, of one name in one folder. */
+bool output_is_same(const struct output *a, const struct output *b);
+/* It is to take the place of the file at `path`. */
+bool output_replaces(const struct output *output, const char *path);
+
 /* Opens an output; *output must be zero but for no_sync and fresh. A link is followed to the file
  * it leads to; a link to nothing is refused. Removes temporary files of this output whose makers
  * are gone. Lands with IO. */

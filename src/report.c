@@ -92,7 +92,7 @@ bool fusion_is_live(const struct fusion *fusion)
            (fusion->node ? !fusion->node->removed : !fusion->target->removed);
 }
 
-static double largest_difference(const struct plan *plan)
+double report_largest_difference(const struct plan *plan)
 {
     double largest = -1;
     for (size_t i = 0; i < plan->fusions.count; i++)
@@ -238,7 +238,7 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
     report_json_census(&text, "before", &summary->before);
     text_print(&text, ",\n");
     report_json_census(&text, "after", &summary->after);
-    double largest = largest_difference(plan);
+    double largest = report_largest_difference(plan);
     text_print(&text, ",\n  \"largest_difference\": ");
     json_number(&text, largest, largest >= 0);
     text_print(&text, ",\n  \"seconds\": %.6f\n}\n", summary->seconds);
@@ -346,11 +346,10 @@ static void row(struct text *text, const char *label, double before, double afte
                report_grouped(text->arena, after));
 }
 
-const char *report_table(const struct plan *plan, const struct summary *summary)
+void report_table_rows(struct text *text, const struct plan *plan, const struct summary *summary)
 {
-    struct text text = {.arena = plan->model->arena};
     const struct census *before = &summary->before, *after = &summary->after;
-    text_print(&text, "%-20s %15s    %15s\n", "", "before", "after");
+    text_print(text, "%-20s %15s    %15s\n", "", "before", "after");
     /* Merge of two sorted lists; a row only where the numbers differ. */
     size_t a = 0, b = 0, same = 0;
     while (a < before->type_count || b < after->type_count) {
@@ -363,19 +362,25 @@ const char *report_table(const struct plan *plan, const struct summary *summary)
         a += order <= 0;
         b += order >= 0;
         if (count_of(before, type) != count_of(after, type))
-            row(&text, type, (double)count_of(before, type), (double)count_of(after, type));
+            row(text, type, (double)count_of(before, type), (double)count_of(after, type));
         else
             same += count_of(before, type);
     }
     if (same)
-        row(&text, "other ops", (double)same, (double)same);
-    row(&text, "ops", (double)before->ops, (double)after->ops);
-    row(&text, "parameters", before->parameters, after->parameters);
-    row(&text, "multiply-adds", before->multiply_adds, after->multiply_adds);
-    row(&text, "bytes", (double)before->bytes, (double)after->bytes);
-    double largest = largest_difference(plan);
+        row(text, "other ops", (double)same, (double)same);
+    row(text, "ops", (double)before->ops, (double)after->ops);
+    row(text, "parameters", before->parameters, after->parameters);
+    row(text, "multiply-adds", before->multiply_adds, after->multiply_adds);
+    row(text, "bytes", (double)before->bytes, (double)after->bytes);
+    double largest = report_largest_difference(plan);
     if (largest >= 0)
-        text_print(&text, "largest relative difference of the self-check: %.2g\n", largest);
+        text_print(text, "largest relative difference of the self-check: %.2g\n", largest);
+}
+
+const char *report_table(const struct plan *plan, const struct summary *summary)
+{
+    struct text text = {.arena = plan->model->arena};
+    report_table_rows(&text, plan, summary);
     text_print(&text, "time: %.3f s\n", summary->seconds);
     return text.bytes;
 }

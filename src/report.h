@@ -45,6 +45,10 @@ void report_json_fusion(struct text *text, const struct plan *plan, const struct
 void report_json_census(struct text *text, const char *name, const struct census *census);
 /* "3 Conv, 3 BatchNormalization, 2 Add", in the file's order */
 void report_ops(struct text *text, const struct plan *plan, const struct fusion *fusion);
+/* The table without the time. */
+void report_table_rows(struct text *text, const struct plan *plan, const struct summary *summary);
+/* Of the rewrites in force; negative: none was checked. */
+double report_largest_difference(const struct plan *plan);
 /* 12345678 as "12 345 678"; negative: "unknown" */
 const char *report_grouped(struct arena *arena, double number);
 

@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "run.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "emit.h"
+#include "html.h"
 #include "passes.h"
 #include "shape.h"
 #include "write.h"
@@ -17,6 +19,7 @@ void run_init(struct run *run)
 {
     run->output.descriptor = run->output.folder = -1;
     run->data_output.descriptor = run->data_output.folder = -1;
+    run->page.descriptor = run->page.folder = -1;
     run->folder.descriptor = -1;
     run->model.bytes.descriptor = -1;
     arena_init(&run->arena, &run->landing);
@@ -26,6 +29,7 @@ void run_close(struct run *run)
 {
     output_abandon(&run->output);
     output_abandon(&run->data_output);
+    output_abandon(&run->page);
     free(run->model.skeleton.bytes);
     run->model.skeleton.bytes = NULL;
     if (run->input)
@@ -394,9 +398,56 @@ static bool appear(struct run *run)
 enum { ATTEMPTS = 64 };
 static const char *const no_passes[] = {NULL};
 
+/* ---- the page ---- */
+
+/* A page never takes the place of the model it tells of. */
+static void open_page(struct run *run)
+{
+    if (!run->options.html_report)
+        return;
+    if (!run->options.html_report[0])
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "the report's file name is empty");
+    run->page.no_sync = run->options.no_sync;
+    output_open(&run->arena, &run->page, run->options.html_report);
+    if (run->input && output_replaces(&run->page, run->input))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT,
+             "%s: is the model itself, expected another file for the report",
+             run->options.html_report);
+}
+
+/* To a file before the model appears, so that a full disk is known by then; to a stream, which takes
+ * nothing back, after it. */
+static void write_page(struct run *run, bool appeared)
+{
+    if (!run->options.html_report || (run->page.name != NULL) == appeared)
+        return;
+    if (output_is_same(&run->page, &run->output) || output_is_same(&run->page, &run->data_output))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT,
+             "%s: the model goes there, expected another file for the report",
+             run->options.html_report);
+    const char *page = html_fuse(&run->plan, &run->summary);
+    output_size(&run->page, strlen(page));
+    int error = output_put(&run->page, 0, page, strlen(page));
+    if (error)
+        fail(&run->landing, ONNX_FUSE_IO, "%s: cannot write the report: %s",
+             run->options.html_report, strerror(error));
+}
+
+/* What the report says of the plan as it stands now. */
+static void summarise(struct run *run)
+{
+    run->plan.warnings.items = run->warnings.items;
+    run->plan.warnings.count = run->warnings.count;
+    run->summary.changed = run->moved || is_changed(&run->model);
+    run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
+    run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
+    html_keep(&run->plan);
+}
+
 void run_fuse(struct run *run)
 {
     double start = now();
+    open_page(run);
     run_load(run);
     census_take(&run->model, run->model.bytes.size + external_bytes(&run->model),
                 &run->summary.before);
@@ -406,6 +457,8 @@ void run_fuse(struct run *run)
         if (good && write_out(run)) {
             model_check_files(&run->model);
             progress(run, "finishing", 1);
+            summarise(run);
+            write_page(run, false);
             if (appear(run))
                 break;
         }
@@ -415,10 +468,10 @@ void run_fuse(struct run *run)
             run->options.only = no_passes;
         reload(&run->model);
     }
-    run->plan.warnings.items = run->warnings.items;
-    run->plan.warnings.count = run->warnings.count;
-    run->summary.changed = run->moved || is_changed(&run->model);
-    run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
-    run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
     run->summary.seconds = now() - start;
+    write_page(run, true);
+    if (run->options.html_report) {
+        output_commit(&run->page);
+        output_settle(&run->page);
+    }
 }

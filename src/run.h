@@ -19,6 +19,7 @@ struct run {
     struct folder folder;
     bool has_folder;
     struct output output, data_output; /* the model and its new data file */
+    struct output page;                /* the report as HTML */
     bool moved;                        /* bytes that no rewrite touched go elsewhere */
     uint8_t *result;                   /* malloc, to memory */
     size_t result_size;
