@@ -415,11 +415,11 @@ static void open_page(struct run *run)
              run->options.html_report);
 }
 
-/* To a file before the model appears, so that a full disk is known by then; to a stream, which takes
- * nothing back, after it. */
-static void write_page(struct run *run, bool appeared)
+/* Before the model appears, so that a full disk is known by then. A stream takes nothing back and is
+ * written to once, however often the output's name is taken. */
+static void write_page(struct run *run, bool again)
 {
-    if (!run->options.html_report || (run->page.name != NULL) == appeared)
+    if (!run->options.html_report || (again && !run->page.name))
         return;
     if (output_is_same(&run->page, &run->output) || output_is_same(&run->page, &run->data_output))
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
@@ -447,6 +447,7 @@ static void summarise(struct run *run)
 void run_fuse(struct run *run)
 {
     double start = now();
+    int attempts_to_appear = 0;
     open_page(run);
     run_load(run);
     census_take(&run->model, run->model.bytes.size + external_bytes(&run->model),
@@ -458,7 +459,7 @@ void run_fuse(struct run *run)
             model_check_files(&run->model);
             progress(run, "finishing", 1);
             summarise(run);
-            write_page(run, false);
+            write_page(run, attempts_to_appear++ > 0);
             if (appear(run))
                 break;
         }
@@ -469,7 +470,6 @@ void run_fuse(struct run *run)
         reload(&run->model);
     }
     run->summary.seconds = now() - start;
-    write_page(run, true);
     if (run->options.html_report) {
         output_commit(&run->page);
         output_settle(&run->page);

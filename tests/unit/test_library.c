@@ -86,7 +86,6 @@ static void test_model(const char *path)
     struct blob written = load(out);
     expect(status == ONNX_FUSE_OK && same(written, fused), "%s: the same bytes by file", name);
     onnx_fuse_report_free(report);
-    unlink(options.html_report);
     free(written.data);
     unlink(out);
 
@@ -153,6 +152,7 @@ static void test_page(const char *path)
     expect(status == ONNX_FUSE_OK && written.size == strlen(page) &&
                memcmp(written.data, page, written.size) == 0,
            "the page that is written is the page that is returned");
+    unlink(options.html_report);
     free(written.data);
     free(model.data);
     onnx_fuse_report_free(report);
