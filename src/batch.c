@@ -13,6 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "guard.h"
+#include "sandbox.h"
+
 struct job {
     char *input, *output;
     char *line; /* what to print; NULL: there was no memory for it */
@@ -122,13 +125,79 @@ static bool make_folders(char *path)
     return true;
 }
 
+/* A model that is a link lies elsewhere, and so may what is there of a result. */
+static void allow_links(const struct sandbox *sandbox, const struct job *job)
+{
+    struct stat status;
+    if (lstat(job->input, &status) == 0 && S_ISLNK(status.st_mode))
+        sandbox_allow_model(sandbox, job->input);
+    if (lstat(job->output, &status) == 0 && S_ISLNK(status.st_mode))
+        sandbox_allow_output(sandbox, job->output);
+}
+
+static void confine_batch(const struct batch *batch, const char *output, char *const *inputs,
+                          int count)
+{
+    struct sandbox sandbox;
+    struct stat status;
+    /* The folder must be there to be named; what is wrong with it, each model says. */
+    char *folder = join_path(output, "");
+    if (folder && !batch->options->dry_run)
+        make_folders(folder);
+    free(folder);
+    sandbox_open(&sandbox);
+    for (int i = 0; i < count; i++) {
+        bool is_folder = stat(inputs[i], &status) == 0 && S_ISDIR(status.st_mode);
+        char *inside = is_folder ? join_path(inputs[i], "") : NULL;
+        sandbox_allow_model(&sandbox, inside ? inside : inputs[i]);
+        free(inside);
+    }
+    for (size_t i = 0; i < batch->count; i++)
+        allow_links(&sandbox, &batch->jobs[i]);
+    if (!batch->options->dry_run)
+        sandbox_allow_folder(&sandbox, output);
+    if (batch->options->follow_symlinks)
+        sandbox_allow_reading(&sandbox);
+    sandbox_close(&sandbox);
+}
+
+/* Called by the library; closure: how many faults there were when the model's turn came. */
+static bool go_on(void *closure, const char *step, double fraction)
+{
+    (void)step;
+    (void)fraction;
+    return guard_faults() == *(const unsigned *)closure;
+}
+
+/* A page that could not be read is one of this model or of another that is in work. It is tried again
+ * to tell. */
+static enum onnx_fuse_status fuse_again(const struct job *job, struct onnx_fuse_options *options,
+                                        struct onnx_fuse_report **report)
+{
+    enum { TRIES = 3 };
+    enum onnx_fuse_status status = ONNX_FUSE_OK;
+    for (int i = 0; i < TRIES; i++) {
+        unsigned before = guard_faults();
+        options->progress = go_on;
+        options->closure = &before;
+        onnx_fuse_report_free(*report);
+        status = onnx_fuse_file(job->input, job->output, options, report);
+        if (status == ONNX_FUSE_OK || guard_faults() == before)
+            break;
+    }
+    return status;
+}
+
 static char *describe(const struct job *job, enum onnx_fuse_status status,
                       const struct onnx_fuse_report *report)
 {
     char text[2048];
     if (status != ONNX_FUSE_OK)
-        snprintf(text, sizeof(text), "%s",
-                 report ? onnx_fuse_report_error(report) : "out of memory");
+        snprintf(text, sizeof(text), "%s%s%s", status == ONNX_FUSE_CANCELLED ? job->input : "",
+                 status == ONNX_FUSE_CANCELLED ? ": " : "",
+                 status == ONNX_FUSE_CANCELLED ? guard_message
+                 : report                      ? onnx_fuse_report_error(report)
+                                               : "out of memory");
     else
         snprintf(text, sizeof(text), "%s: %zu -> %zu ops, %.3f s%s", job->input,
                  onnx_fuse_report_ops(report, false), onnx_fuse_report_ops(report, true),
@@ -143,7 +212,6 @@ static void fuse_one(struct batch *batch, struct job *job)
     struct onnx_fuse_report *report = NULL;
     char *line;
     options.jobs = 1; /* the models are what is spread over the cores */
-    options.progress = NULL;
     char text[1024];
     if (job->failed) { /* already refused */
         snprintf(text, sizeof(text), "%s: another model goes to %s as well", job->input,
@@ -155,7 +223,7 @@ static void fuse_one(struct batch *batch, struct job *job)
         line = strdup(text);
         job->failed = true;
     } else {
-        enum onnx_fuse_status status = onnx_fuse_file(job->input, job->output, &options, &report);
+        enum onnx_fuse_status status = fuse_again(job, &options, &report);
         job->failed = status != ONNX_FUSE_OK;
         job->warned = !job->failed && onnx_fuse_report_warnings(report) > 0;
         line = describe(job, status, report);
@@ -246,7 +314,7 @@ static int run_jobs(struct batch *batch, bool strict, bool quiet)
 }
 
 int batch_run(const char *output, char *const *inputs, int count,
-              const struct onnx_fuse_options *options, bool strict, bool quiet)
+              const struct onnx_fuse_options *options, bool strict, bool quiet, bool confined)
 {
     struct batch batch = {.options = options};
     int status = 2;
@@ -255,6 +323,8 @@ int batch_run(const char *output, char *const *inputs, int count,
     for (int i = 0; i < count; i++)
         add_input(&batch, inputs[i], output);
     refuse_doubles(&batch);
+    if (confined)
+        confine_batch(&batch, output, inputs, count);
     if (batch.out_of_memory)
         fprintf(stderr, "onnx-repvgg-fuse: out of memory\n");
     else if (batch.count == 0)

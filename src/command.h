@@ -6,6 +6,8 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
+#include <stdbool.h>
+
 /* Name, and what --help says of it. */
 #define COMMANDS(ROW)                                                                              \
     ROW(diff, "tell what changed from one model to another")                                       \
@@ -17,11 +19,19 @@
 COMMANDS(COMMAND_DECLARE)
 #undef COMMAND_DECLARE
 
+/* Before a byte of a model is read, for a command that only reads: models it reads, NULL-terminated,
+ * and whether links to external data may lead anywhere. */
+void confine(const char *const *models, bool follow_symlinks);
+
 /* Exit statuses. diff and verify call 1 different. */
 enum { DONE = 0, WARNED = 1, TROUBLE = 2 };
 
 /* Prints "onnx-repvgg-fuse: " and the message on standard error. `format` has one %s, for `detail`.
  * Returns TROUBLE. */
 int trouble(const char *format, const char *detail);
+
+/* The status, or TROUBLE and a message when a part of a file could not be read meanwhile. To be asked
+ * before anything is printed of what was read. */
+int doubt(int status);
 
 #endif

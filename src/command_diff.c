@@ -26,6 +26,9 @@ static const char usage[] =
     "                      sarif, or html (a page for a browser)\n"
     "      --color WHEN    auto (default: on a terminal, unless NO_COLOR is set), always, never\n"
     "      --exit-zero     exit with 0 when the models differ, too\n"
+    "      --follow-symlinks\n"
+    "                      follow symbolic links to external data\n"
+    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
     "  -q, --quiet         print errors only\n"
     "  -h, --help          print this text\n"
     "\n"
@@ -36,7 +39,7 @@ static const char usage[] =
     "\n"
     "Exit status: 0 the same, 1 different, 2 trouble.\n";
 
-enum { STRICT = 256, RTOL, ATOL, IGNORE, FORMAT, COLOR, EXIT_ZERO };
+enum { STRICT = 256, RTOL, ATOL, IGNORE, FORMAT, COLOR, EXIT_ZERO, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"strict", no_argument, NULL, STRICT},
@@ -47,6 +50,8 @@ static const struct option long_options[] = {
     {"color", required_argument, NULL, COLOR},
     {"colour", required_argument, NULL, COLOR},
     {"exit-zero", no_argument, NULL, EXIT_ZERO},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -57,7 +62,7 @@ struct call {
     const char **ignore;
     size_t ignore_count;
     const char *format, *color;
-    bool quiet, exit_zero;
+    bool quiet, exit_zero, no_sandbox;
 };
 
 static bool parse_number(const char *text, double *number)
@@ -116,6 +121,8 @@ static int parse_option(struct call *call, int option)
         call->color = optarg;
         return -1;
     case EXIT_ZERO: call->exit_zero = true; return -1;
+    case FOLLOW_SYMLINKS: call->options.follow_symlinks = true; return -1;
+    case NO_SANDBOX: call->no_sandbox = true; return -1;
     case 'q': call->quiet = true; return -1;
     case 'h': fputs(usage, stdout); return fflush(stdout) ? TROUBLE : DONE;
     default: return trouble("%s", "try diff --help"); /* getopt has said what is wrong */
@@ -135,16 +142,21 @@ static int compare(struct call *call, const char *a, const char *b)
     struct onnx_fuse_comparison *comparison = NULL;
     call->options.ignore = call->ignore;
     call->options.colour = wants_color(call);
+    if (!call->no_sandbox)
+        confine((const char *[]){a, b, NULL}, call->options.follow_symlinks);
     enum onnx_fuse_status failed = onnx_fuse_diff(a, b, &call->options, &comparison);
     int status;
     if (failed) {
-        status =
-            trouble("%s", comparison ? onnx_fuse_comparison_error(comparison) : "out of memory");
+        status = doubt(DONE) ? TROUBLE
+                             : trouble("%s", comparison ? onnx_fuse_comparison_error(comparison)
+                                                        : "out of memory");
     } else {
         const char *text = call->quiet ? "" : onnx_fuse_comparison_format(comparison, call->format);
         status = (int)onnx_fuse_comparison_verdict(comparison);
         if (!text)
             status = trouble("%s", "out of memory");
+        else if (doubt(DONE) != DONE)
+            status = TROUBLE;
         else if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
             status = trouble("%s", "cannot write to standard output");
     }

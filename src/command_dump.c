@@ -23,6 +23,9 @@ static const char usage[] =
     "      --no-metadata    leave out the comments that are doc strings and metadata\n"
     "      --keep-external  say where external data lies instead of reading it\n"
     "      --strict         exit with 1 when the text does not hold all of the model\n"
+    "      --follow-symlinks\n"
+    "                      follow symbolic links to external data\n"
+    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
     "  -h, --help           print this text\n"
     "\n"
     "For git diff: git config diff.onnx.textconv 'onnx-repvgg-fuse dump --elide 16 --no-metadata'\n"
@@ -30,13 +33,15 @@ static const char usage[] =
     "\n"
     "Exit status: 0 done, 1 something is not held under --strict, 2 trouble.\n";
 
-enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT };
+enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"elide", required_argument, NULL, ELIDE},
     {"no-metadata", no_argument, NULL, NO_METADATA},
     {"keep-external", no_argument, NULL, KEEP_EXTERNAL},
     {"strict", no_argument, NULL, STRICT},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
@@ -58,7 +63,7 @@ static bool parse_count(const char *text, int64_t *count)
 int command_dump(int count, char **arguments)
 {
     struct onnx_fuse_dump_options options;
-    bool strict = false;
+    bool strict = false, confined = true;
     int option;
     onnx_fuse_dump_options_init(&options);
     while ((option = getopt_long(count, arguments, "h", long_options, NULL)) != -1)
@@ -70,6 +75,8 @@ int command_dump(int count, char **arguments)
         case NO_METADATA: options.no_metadata = true; break;
         case KEEP_EXTERNAL: options.keep_external = true; break;
         case STRICT: strict = true; break;
+        case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
+        case NO_SANDBOX: confined = false; break;
         case 'h': fputs(usage, stdout); return DONE;
         default: return trouble("%s", "try dump --help"); /* getopt has said what is wrong */
         }
@@ -80,13 +87,18 @@ int command_dump(int count, char **arguments)
     options.closure = stdout;
     struct onnx_fuse_view *view = NULL;
     int result = DONE;
+    if (confined)
+        confine((const char *[]){arguments[optind], NULL}, options.follow_symlinks);
     enum onnx_fuse_status status = onnx_fuse_dump(arguments[optind], &options, &view);
     if (status == ONNX_FUSE_IO && ferror(stdout))
         result = trouble("%s", "cannot write to standard output");
     else if (status != ONNX_FUSE_OK)
-        result = trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
+        result = doubt(DONE) ? TROUBLE
+                             : trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
     else if (fflush(stdout) != 0)
         result = trouble("%s", "cannot write to standard output");
+    else if (doubt(DONE) != DONE)
+        result = TROUBLE;
     else if (strict && onnx_fuse_view_not_held(view))
         result = WARNED;
     onnx_fuse_view_free(view);

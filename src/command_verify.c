@@ -25,18 +25,23 @@ static const char usage[] =
     "      --trials N      random inputs for each part that differs (default 2)\n"
     "      --seed N        of the random inputs (default 0)\n"
     "      --format F      text (default) or json\n"
+    "      --follow-symlinks\n"
+    "                      follow symbolic links to external data\n"
+    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
     "  -q, --quiet         print errors only\n"
     "  -h, --help          print this text\n"
     "\n"
     "Exit status: 0 equal, 1 not equal, 2 cannot tell, or trouble.\n";
 
-enum { RTOL = 256, TRIALS, SEED, FORMAT };
+enum { RTOL = 256, TRIALS, SEED, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"rtol", required_argument, NULL, RTOL},
     {"trials", required_argument, NULL, TRIALS},
     {"seed", required_argument, NULL, SEED},
     {"format", required_argument, NULL, FORMAT},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
     {"quiet", no_argument, NULL, 'q'},
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
@@ -57,6 +62,8 @@ static int report(struct onnx_fuse_comparison *comparison, const char *format, b
     const char *text = quiet ? "" : onnx_fuse_comparison_format(comparison, format);
     if (!text)
         return trouble("%s", "out of memory");
+    if (doubt(DONE) != DONE)
+        return TROUBLE;
     if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
         return trouble("%s", "cannot write to standard output");
     return status;
@@ -67,7 +74,7 @@ int command_verify(int count, char **arguments)
     struct onnx_fuse_verify_options options;
     struct onnx_fuse_comparison *comparison = NULL;
     const char *format = "text";
-    bool quiet = false;
+    bool quiet = false, confined = true;
     double number;
     int option;
     onnx_fuse_verify_options_init(&options);
@@ -94,6 +101,8 @@ int command_verify(int count, char **arguments)
                 return trouble("--format: '%s' is neither text nor json", optarg);
             format = optarg;
             break;
+        case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
+        case NO_SANDBOX: confined = false; break;
         case 'q': quiet = true; break;
         case 'h': fputs(usage, stdout); return fflush(stdout) ? TROUBLE : DONE;
         default: return trouble("%s", "try verify --help"); /* getopt has said what is wrong */
@@ -101,9 +110,15 @@ int command_verify(int count, char **arguments)
     if (count - optind != 2)
         return trouble("%s", count - optind < 2 ? "verify: two models are expected: A and B"
                                                 : "verify: more than two models are given");
+    if (confined)
+        confine((const char *[]){arguments[optind], arguments[optind + 1], NULL},
+                options.follow_symlinks);
+    enum onnx_fuse_status failed =
+        onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison);
     int status;
-    if (onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison) !=
-        ONNX_FUSE_OK)
+    if (doubt(DONE) != DONE)
+        status = TROUBLE;
+    else if (failed)
         status =
             trouble("%s", comparison ? onnx_fuse_comparison_error(comparison) : "out of memory");
     else

@@ -13,7 +13,9 @@
 
 #include "batch.h"
 #include "command.h"
+#include "guard.h"
 #include "onnx_repvgg_fuse.h"
+#include "sandbox.h"
 
 #define COMMAND_LINE(name, purpose) "  " #name "\t" purpose "\n"
 
@@ -42,6 +44,10 @@ static const char usage[] =
     "      --dry-run        do everything but write\n"
     "      --external-data WHERE\n"
     "                       where weights go: auto (default), inline, or a file name beside OUT\n"
+    "      --follow-symlinks\n"
+    "                       follow symbolic links to external data (caches made of links)\n"
+    "      --no-sync        do not wait until the disk has the result\n"
+    "      --no-sandbox     do not give away what is not needed: network, programs, other files\n"
     "      --jobs N         threads that compute weights (default: one per core)\n"
     "  -q, --quiet          print errors only\n"
     "      --version        print the version\n"
@@ -56,7 +62,7 @@ struct command {
     const char *input, *output, *json, *batch; /* batch: the folder results go to */
     char *const *inputs;                       /* of a batch */
     int input_count;
-    bool explain, strict, quiet;
+    bool explain, strict, quiet, no_sandbox;
     const char **only, **skip;
     size_t only_count, skip_count;
     struct onnx_fuse_options options;
@@ -68,6 +74,22 @@ int trouble(const char *format, const char *detail)
     fprintf(stderr, format, detail);
     fprintf(stderr, "\n");
     return TROUBLE;
+}
+
+int doubt(int status)
+{
+    return guard_faults() ? trouble("%s", guard_message) : status;
+}
+
+void confine(const char *const *models, bool follow_symlinks)
+{
+    struct sandbox sandbox;
+    sandbox_open(&sandbox);
+    for (; *models; models++)
+        sandbox_allow_model(&sandbox, *models);
+    if (follow_symlinks)
+        sandbox_allow_reading(&sandbox);
+    sandbox_close(&sandbox);
 }
 
 /* ---- arguments ---- */
@@ -116,6 +138,9 @@ enum {
     BATCH,
     DRY_RUN,
     EXTERNAL_DATA,
+    FOLLOW_SYMLINKS,
+    NO_SYNC,
+    NO_SANDBOX,
     JOBS,
     VERSION
 };
@@ -135,6 +160,9 @@ static const struct option long_options[] = {
     {"batch", required_argument, NULL, BATCH},
     {"dry-run", no_argument, NULL, DRY_RUN},
     {"external-data", required_argument, NULL, EXTERNAL_DATA},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sync", no_argument, NULL, NO_SYNC},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
     {"jobs", required_argument, NULL, JOBS},
     {"quiet", no_argument, NULL, 'q'},
     {"version", no_argument, NULL, VERSION},
@@ -178,6 +206,9 @@ static int parse_option(struct command *command, int option)
     case DRY_RUN: command->options.dry_run = true; return -1;
     case BATCH: command->batch = optarg; return -1;
     case EXTERNAL_DATA: command->options.external_data = optarg; return -1;
+    case FOLLOW_SYMLINKS: command->options.follow_symlinks = true; return -1;
+    case NO_SYNC: command->options.no_sync = true; return -1;
+    case NO_SANDBOX: command->no_sandbox = true; return -1;
     case JOBS:
         if (!parse_number(optarg, &number) || number < 1 || number > 1024 ||
             number != floor(number))
@@ -246,7 +277,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
 
 struct progress {
     struct timespec start, last;
-    bool shown;
+    bool wanted, shown;
 };
 
 static double seconds_since(const struct timespec *from)
@@ -256,11 +287,14 @@ static double seconds_since(const struct timespec *from)
     return (double)(time.tv_sec - from->tv_sec) + (double)(time.tv_nsec - from->tv_nsec) * 1e-9;
 }
 
-/* Silent for the first second, then a line that overwrites itself. */
+/* Silent for the first second, then a line that overwrites itself. Ends the run when a part of a
+ * file could not be read. */
 static bool show_progress(void *closure, const char *step, double fraction)
 {
     struct progress *progress = closure;
-    if (seconds_since(&progress->start) < 1 ||
+    if (guard_faults())
+        return false;
+    if (!progress->wanted || seconds_since(&progress->start) < 1 ||
         (progress->shown && seconds_since(&progress->last) < 0.1))
         return true;
     fprintf(stderr, "\r%-10s %3.0f %%", step, 100 * fraction);
@@ -278,12 +312,75 @@ static void clear_progress(const struct progress *progress)
 
 /* ---- reports ---- */
 
-/* Opened before the run, so that a bad path is known before OUT changes. */
-static FILE *open_json(const struct command *command)
+static bool is_same_file(int descriptor, const char *path)
 {
-    if (!command->json)
+    struct stat a, b;
+    return fstat(descriptor, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino && S_ISREG(a.st_mode);
+}
+
+/* Opened before the run, so that a bad path is known before OUT changes; emptied after it, so that a
+ * run that fails leaves the report that was there. NULL: the reason was printed. */
+static FILE *open_json(const struct command *command, const char *output, bool *is_new)
+{
+    *is_new = false;
+    if (strcmp(command->json, "-") == 0)
+        return stdout;
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
+    int descriptor = open(command->json, flags | O_EXCL, 0666);
+    *is_new = descriptor >= 0;
+    if (descriptor < 0 && errno == EEXIST)
+        descriptor = open(command->json, flags, 0666);
+    if (descriptor >= 0 &&
+        (is_same_file(descriptor, command->input) || is_same_file(descriptor, output))) {
+        if (*is_new)
+            unlink(command->json);
+        close(descriptor);
+        trouble("%s: is a model of this run: the report needs a file of its own", command->json);
         return NULL;
-    return strcmp(command->json, "-") == 0 ? stdout : fopen(command->json, "w");
+    }
+    FILE *json = descriptor < 0 ? NULL : fdopen(descriptor, "w");
+    if (!json) {
+        fprintf(stderr, "onnx-repvgg-fuse: %s: cannot write the report: %s\n", command->json,
+                strerror(errno));
+        if (descriptor >= 0)
+            close(descriptor);
+    }
+    return json;
+}
+
+/* What was in the file goes. A pipe or a device has nothing to empty. */
+static bool empty_json(FILE *json)
+{
+    struct stat status;
+    return json == stdout || (fstat(fileno(json), &status) == 0 &&
+                              (!S_ISREG(status.st_mode) || ftruncate(fileno(json), 0) == 0));
+}
+
+static void drop_json(const struct command *command, FILE *json, bool is_new)
+{
+    if (is_new)
+        unlink(command->json);
+    if (json != stdout)
+        fclose(json);
+}
+
+/* ---- sandbox ---- */
+
+static void confine_run(const struct command *command)
+{
+    struct sandbox sandbox;
+    if (command->no_sandbox)
+        return;
+    sandbox_open(&sandbox);
+    sandbox_allow_model(&sandbox, command->input);
+    if (command->output && !command->options.dry_run)
+        sandbox_allow_output(&sandbox, command->output);
+    if (command->json)
+        sandbox_allow_output(&sandbox, command->json); /* it goes when the run fails */
+    if (command->options.follow_symlinks)
+        sandbox_allow_reading(&sandbox);
+    sandbox_close(&sandbox);
 }
 
 static bool close_stream(FILE *stream)
@@ -299,32 +396,33 @@ static int run(const struct command *command)
     struct onnx_fuse_options options = command->options;
     options.only = command->only;
     options.skip = command->skip;
-    if (!command->quiet && isatty(STDERR_FILENO)) {
-        clock_gettime(CLOCK_MONOTONIC, &progress.start);
-        options.progress = show_progress;
-        options.closure = &progress;
-    }
-    FILE *json = open_json(command);
-    if (command->json && !json) {
-        fprintf(stderr, "onnx-repvgg-fuse: %s: cannot write the report: %s\n", command->json,
-                strerror(errno));
-        return TROUBLE;
-    }
+    clock_gettime(CLOCK_MONOTONIC, &progress.start);
+    progress.wanted = !command->quiet && isatty(STDERR_FILENO);
+    options.progress = show_progress;
+    options.closure = &progress;
     /* A dry run without OUT is planned as if it went in place. */
     const char *output = command->output ? command->output : command->input;
+    FILE *json = NULL;
+    bool is_new = false;
+    if (command->json && !(json = open_json(command, output, &is_new)))
+        return TROUBLE;
+    confine_run(command);
     enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
     clear_progress(&progress);
     int result = DONE;
     if (status != ONNX_FUSE_OK) {
-        result = trouble("%s", report ? onnx_fuse_report_error(report) : "out of memory");
+        result = trouble("%s", guard_faults() ? guard_message
+                               : report       ? onnx_fuse_report_error(report)
+                                              : "out of memory");
         if (json)
-            close_stream(json);
+            drop_json(command, json, is_new);
     } else {
         /* The model may be on standard output; then everything else goes to standard error. */
         bool taken = (strcmp(output, "-") == 0 && !options.dry_run) || is_dash(options.html_report);
         FILE *talk = taken || json == stdout ? stderr : stdout;
         size_t warnings = onnx_fuse_report_warnings(report);
-        if (json)
+        bool good = !json || empty_json(json);
+        if (json && good)
             fputs(onnx_fuse_report_json(report), json);
         if (command->explain)
             fputs(onnx_fuse_report_explanation(report), talk);
@@ -337,8 +435,9 @@ static int run(const struct command *command)
             fputs(onnx_fuse_report_table(report), talk);
         if (command->strict && warnings)
             result = WARNED;
-        if ((json && !close_stream(json)) || fflush(talk) != 0)
-            result = trouble("%s: cannot write the report",
+        if ((json && !close_stream(json)) || fflush(talk) != 0 || !good)
+            result = trouble(options.dry_run ? "%s: cannot write the report"
+                                             : "%s: cannot write the report; the model is written",
                              command->json ? command->json : "standard output");
     }
     onnx_fuse_report_free(report);
@@ -369,6 +468,7 @@ int main(int count, char **arguments)
     static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
     if (count > 0)
         arguments[0] = name;
+    guard_install();
     const struct subcommand *subcommand = count > 1 ? find_subcommand(arguments[1]) : NULL;
     if (subcommand) {
         arguments[1] = name;
@@ -380,7 +480,7 @@ int main(int count, char **arguments)
         command.options.only = command.only;
         command.options.skip = command.skip;
         status = batch_run(command.batch, command.inputs, command.input_count, &command.options,
-                           command.strict, command.quiet);
+                           command.strict, command.quiet, !command.no_sandbox);
     } else if (status < 0) {
         status = run(&command);
     }
