@@ -27,6 +27,8 @@ void run_init(struct run *run)
 
 void run_close(struct run *run)
 {
+    selfcheck_free(run->check);
+    run->check = NULL;
     output_abandon(&run->output);
     output_abandon(&run->data_output);
     output_abandon(&run->page);
@@ -169,21 +171,31 @@ static void ban(struct run *run, const struct fusion *fusion, const char *reason
     LIST_PUSH(arena, &run->warnings, warning);
 }
 
-static bool check_all(struct run *run)
+static void begin_check(struct run *run)
 {
-    bool good = true;
     size_t count = 0;
     struct fusion **live = NEW_ARRAY(&run->arena, struct fusion *, run->plan.fusions.count + 1);
     for (size_t i = 0; i < run->plan.fusions.count; i++)
         if (run->plan.fusions.items[i]->node && fusion_is_live(run->plan.fusions.items[i]))
             live[count++] = run->plan.fusions.items[i];
-    selfcheck(run, live, count);
-    for (size_t i = 0; i < count; i++) {
-        double difference = live[i]->difference;
-        if (!live[i]->failure)
+    run->check = selfcheck_begin(run, live, count);
+}
+
+/* False: a rewrite failed. */
+static bool end_check(struct run *run)
+{
+    bool good = true;
+    if (!run->check)
+        return true;
+    selfcheck_end(run->check);
+    selfcheck_free(run->check);
+    run->check = NULL;
+    for (size_t i = 0; i < run->plan.fusions.count; i++) {
+        const struct fusion *fusion = run->plan.fusions.items[i];
+        if (!fusion->node || !fusion_is_live(fusion) || !fusion->failure)
             continue;
         /* A NaN in the file is not the rewrite's fault, but nothing can be checked with it. */
-        ban(run, live[i], live[i]->failure, difference >= 0 && isfinite(difference));
+        ban(run, fusion, fusion->failure, fusion->difference >= 0 && isfinite(fusion->difference));
         good = false;
     }
     return good;
@@ -313,27 +325,33 @@ static const char *plan_bytes(struct run *run, struct pieces *pieces, struct pie
     return data->list.count ? placement.location : NULL;
 }
 
+/* Writes, and takes the self-check along while there is one. Rewrites that fail it say nothing about
+ * the numbers of the others: those are judged next time. */
+static bool write_to(struct run *run, const struct pieces *pieces, const struct sink *sink)
+{
+    struct write_result result = {0};
+    struct write_company company = {selfcheck_next, run->check};
+    write_pieces(&run->model, pieces, sink, run->options.jobs, run->options.progress,
+                 run->options.closure, run->check ? &company : NULL, &result);
+    return end_check(run) && ban_failures(run, &result);
+}
+
 static bool write_pieces_to(struct run *run, const struct pieces *pieces, struct output *output)
 {
     struct sink sink = {.output = output};
-    struct write_result result = {0};
     output_size(output, pieces->size);
     /* A pipe takes nothing back: everything is computed once before the first byte is sent. */
     if (!output_is_seekable(output)) {
         struct sink nowhere = {0};
-        write_pieces(&run->model, pieces, &nowhere, run->options.jobs, NULL, NULL, &result);
-        if (result.failures.count)
-            return ban_failures(run, &result);
+        if (!write_to(run, pieces, &nowhere))
+            return false;
     }
-    write_pieces(&run->model, pieces, &sink, run->options.jobs, run->options.progress,
-                 run->options.closure, &result);
-    return ban_failures(run, &result);
+    return write_to(run, pieces, &sink);
 }
 
 static bool write_to_memory(struct run *run, const struct pieces *pieces)
 {
     struct sink sink = {0};
-    struct write_result result = {0};
     free(run->result);
     run->result = NULL;
     if (!run->options.dry_run) {
@@ -344,16 +362,24 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
         run->result_size = pieces->size;
         sink.memory = run->result;
     }
-    write_pieces(&run->model, pieces, &sink, run->options.jobs, run->options.progress,
-                 run->options.closure, &result);
-    return ban_failures(run, &result);
+    return write_to(run, pieces, &sink);
 }
 
-/* Writes the plan. False: a weight is not finite, what was written is of no use. */
+/* Checks and writes the plan. False: a rewrite does not hold or a weight is not finite; what was
+ * written is of no use. */
 static bool write_out(struct run *run)
 {
     struct pieces pieces, data;
     const char *location = plan_bytes(run, &pieces, &data);
+    if (!run->options.no_check)
+        begin_check(run);
+    /* A large output is written while the checks go on: most often they find nothing. */
+    if (run->check &&
+        (run->options.jobs == 1 || !write_takes_company(location ? &data : &pieces))) {
+        selfcheck_run(run->check);
+        if (!end_check(run))
+            return false;
+    }
     census_take(&run->model,
                 pieces.size + data.size + (run->moved ? 0 : external_bytes(&run->model)),
                 &run->summary.after);
@@ -454,8 +480,7 @@ void run_fuse(struct run *run)
                 &run->summary.before);
     for (int attempt = 0;; attempt++) {
         make_plan(run);
-        bool good = run->options.no_check || check_all(run);
-        if (good && write_out(run)) {
+        if (write_out(run)) {
             model_check_files(&run->model);
             progress(run, "finishing", 1);
             summarise(run);

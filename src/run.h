@@ -24,7 +24,8 @@ struct run {
     uint8_t *result;                   /* malloc, to memory */
     size_t result_size;
     struct plan plan;
-    struct map bans; /* kept while the plan is made again */
+    struct selfcheck *check; /* of the plan, until it is done; or NULL */
+    struct map bans;         /* kept while the plan is made again */
     LIST(struct refusal *) warnings;
     struct summary summary;
 };
@@ -40,8 +41,19 @@ void run_fuse(struct run *run);
 /* Closes and unmaps everything, removes an unfinished output. The arena stays: a report reads it. */
 void run_close(struct run *run);
 
-/* Evaluates rewrites on a few inputs each, on all cores, and notes the difference in them and, where
- * one does not hold or cannot be told, the reason in fusion->failure. Lands with OUT_OF_MEMORY. */
-void selfcheck(struct run *run, struct fusion **fusions, size_t count);
+/* The self-check of a plan: evaluates rewrites on a few inputs each and notes the difference in them
+ * and, where one does not hold or cannot be told, the reason in fusion->failure. */
+struct selfcheck;
+
+/* fusions: `count` of them, live until selfcheck_end. The result is freed by selfcheck_free. */
+struct selfcheck *selfcheck_begin(struct run *run, struct fusion **fusions, size_t count);
+/* Checks one more, on behalf of thread 0 .. jobs - 1; thread 0 is the caller's and reports
+ * progress. False: none is left. The closure is the struct selfcheck. */
+bool selfcheck_next(void *closure, int thread);
+/* Checks all that are left, on all cores. */
+void selfcheck_run(struct selfcheck *check);
+/* Once no thread works on it any more. Lands with OUT_OF_MEMORY or CANCELLED. */
+void selfcheck_end(struct selfcheck *check);
+void selfcheck_free(struct selfcheck *check); /* NULL is fine */
 
 #endif

@@ -1,7 +1,8 @@
 /* selfcheck.c: each rewrite against the ops it replaces, before it is kept.
  *
  * Checks do not depend on each other. Threads take the next one; each has an arena and a landing of
- * its own, and writes only to the rewrite it checks. Nothing they read changes meanwhile. */
+ * its own, and writes only to the rewrite it checks. Nothing they read changes meanwhile, so the
+ * output may be written at the same time: see write.h. */
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -52,21 +53,21 @@ static int trial_shape(const struct fusion *fusion, int trial, int64_t *dims)
     return rank;
 }
 
-struct checker {
+struct worker {
+    struct selfcheck *checker;
+    struct landing landing;
+    struct arena arena;   /* of one check */
+    struct arena reasons; /* what the checks said */
+};
+
+struct selfcheck {
     struct run *run;
     struct fusion **fusions;
     size_t count;
     atomic_size_t next;
-    bool stopped; /* by the caller; set by its thread */
-};
-
-struct worker {
-    struct checker *checker;
-    struct landing landing;
-    struct arena arena;   /* of one check */
-    struct arena reasons; /* what the checks said */
-    pthread_t thread;
-    bool started;
+    bool stopped;           /* by the caller; set by its thread */
+    struct worker *workers; /* jobs of them, one per thread */
+    int jobs;
 };
 
 /* Evaluates one rewrite on a few inputs, notes the difference, and returns NULL when it holds. */
@@ -119,7 +120,7 @@ enum { LARGE = 1 << 20 };
 
 static bool check_next(struct worker *worker)
 {
-    struct checker *checker = worker->checker;
+    struct selfcheck *checker = worker->checker;
     size_t index = atomic_fetch_add(&checker->next, 1);
     if (index >= checker->count)
         return false;
@@ -130,61 +131,96 @@ static bool check_next(struct worker *worker)
     return true;
 }
 
-static void *work(void *closure)
+static void report_progress(struct selfcheck *checker)
 {
-    struct worker *worker = closure;
-    if (setjmp(worker->landing.jump) == 0)
-        while (check_next(worker))
-            ;
-    return NULL;
+    const struct onnx_fuse_options *options = &checker->run->options;
+    double done = fmin((double)atomic_load(&checker->next), (double)checker->count);
+    if (options->progress &&
+        !options->progress(options->closure, "checking", done / (double)checker->count)) {
+        checker->stopped = true;
+        atomic_store(&checker->next, checker->count);
+    }
 }
 
-/* The calling thread works too, and is the one that reports progress. */
-static void work_and_report(struct worker *worker)
+bool selfcheck_next(void *closure, int thread)
 {
-    struct checker *checker = worker->checker;
-    const struct onnx_fuse_options *options = &checker->run->options;
-    if (setjmp(worker->landing.jump) != 0)
-        return;
-    while (check_next(worker)) {
-        double done = fmin((double)atomic_load(&checker->next), (double)checker->count);
-        if (options->progress &&
-            !options->progress(options->closure, "checking", done / (double)checker->count)) {
-            checker->stopped = true;
-            atomic_store(&checker->next, checker->count);
-        }
-    }
+    struct selfcheck *checker = closure;
+    struct worker *worker = &checker->workers[thread];
+    if (worker->landing.status != ONNX_FUSE_OK || setjmp(worker->landing.jump) != 0)
+        return false;
+    bool more = check_next(worker);
+    if (more && thread == 0)
+        report_progress(checker);
+    return more;
 }
 
 enum { MOST_THREADS = 64, FEW = 4 };
 
-void selfcheck(struct run *run, struct fusion **fusions, size_t count)
+struct selfcheck *selfcheck_begin(struct run *run, struct fusion **fusions, size_t count)
 {
-    struct checker checker = {.run = run, .fusions = fusions, .count = count};
+    struct selfcheck *checker = NEW(&run->arena, struct selfcheck);
     int jobs = run->options.jobs < MOST_THREADS ? run->options.jobs : MOST_THREADS;
-    jobs = count < FEW ? 1 : jobs; /* starting a thread costs more than it saves */
-    struct worker *workers = NEW_ARRAY(&run->arena, struct worker, jobs);
+    checker->run = run;
+    checker->fusions = fusions;
+    checker->count = count;
+    checker->workers = NEW_ARRAY(&run->arena, struct worker, jobs);
+    checker->jobs = jobs;
     for (int i = 0; i < jobs; i++) {
-        struct worker *worker = &workers[i];
-        worker->checker = &checker;
+        struct worker *worker = &checker->workers[i];
+        worker->checker = checker;
         arena_init(&worker->arena, &worker->landing);
         arena_init(&worker->reasons, &worker->landing);
-        worker->started = i > 0 && pthread_create(&worker->thread, NULL, work, worker) == 0;
     }
-    work_and_report(&workers[0]);
-    bool good = true;
+    return checker;
+}
+
+void selfcheck_free(struct selfcheck *checker)
+{
+    for (int i = 0; checker && i < checker->jobs; i++) {
+        arena_free(&checker->workers[i].arena);
+        arena_free(&checker->workers[i].reasons);
+    }
+}
+
+struct thread {
+    struct selfcheck *checker;
+    int number;
+    pthread_t id;
+    bool started;
+};
+
+static void *work(void *closure)
+{
+    struct thread *thread = closure;
+    while (selfcheck_next(thread->checker, thread->number))
+        ;
+    return NULL;
+}
+
+void selfcheck_run(struct selfcheck *checker)
+{
+    struct thread threads[MOST_THREADS];
+    int jobs = checker->count < FEW ? 1 : checker->jobs; /* a thread must be worth its start */
     for (int i = 0; i < jobs; i++) {
-        if (workers[i].started)
-            pthread_join(workers[i].thread, NULL);
-        good = good && workers[i].landing.status == ONNX_FUSE_OK;
-        arena_free(&workers[i].arena);
+        threads[i] = (struct thread){.checker = checker, .number = i};
+        threads[i].started = i > 0 && pthread_create(&threads[i].id, NULL, work, &threads[i]) == 0;
     }
-    for (size_t i = 0; good && i < count; i++)
-        if (fusions[i]->failure)
-            fusions[i]->failure = arena_copy(&run->arena, fusions[i]->failure);
+    work(&threads[0]);
     for (int i = 0; i < jobs; i++)
-        arena_free(&workers[i].reasons);
-    if (checker.stopped)
+        if (threads[i].started)
+            pthread_join(threads[i].id, NULL);
+}
+
+void selfcheck_end(struct selfcheck *checker)
+{
+    struct run *run = checker->run;
+    bool good = true;
+    for (int i = 0; i < checker->jobs; i++)
+        good = good && checker->workers[i].landing.status == ONNX_FUSE_OK;
+    for (size_t i = 0; good && i < checker->count; i++)
+        if (checker->fusions[i]->failure)
+            checker->fusions[i]->failure = arena_copy(&run->arena, checker->fusions[i]->failure);
+    if (checker->stopped)
         fail(&run->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", run->model.path);
     if (!good)
         fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory in the self-check",

@@ -14,12 +14,12 @@
 #include "affine.h"
 
 enum {
-    COPY_BLOCK = 8 << 20,      /* bytes copied at once */
-    COMPUTE_BLOCK = 256 << 10, /* numbers written at once: fewer calls, less waiting for the file */
-    COMPUTE_PART = 12 << 10,   /* numbers computed at once: in double they fit a core's own cache */
-    BATCH_BLOCK = 256 << 10,   /* bytes of a run of small pieces */
-    SMALL = 32 << 10,          /* bytes of a piece that is worth no block of its own */
-    KEEP_PAGES = 32 << 20      /* bytes of input touched before its pages are given back */
+    COPY_BLOCK = 8 << 20,     /* bytes copied at once */
+    COMPUTE_BLOCK = 96 << 10, /* numbers written at once: fewer calls, less waiting for the file */
+    COMPUTE_PART = 12 << 10,  /* numbers computed at once: in double they fit a core's own cache */
+    BATCH_BLOCK = 256 << 10,  /* bytes of a run of small pieces */
+    SMALL = 32 << 10,         /* bytes of a piece that is worth no block of its own */
+    KEEP_PAGES = 32 << 20     /* bytes of input touched before its pages are given back */
 };
 
 struct block {
@@ -42,6 +42,7 @@ struct preparation {
 struct writer {
     struct model *model;
     const struct sink *sink;
+    const struct write_company *company; /* or NULL */
     LIST(struct block) blocks;
     atomic_size_t next;
     atomic_ullong done;    /* bytes */
@@ -51,6 +52,16 @@ struct writer {
     struct write_failure *failures;
     size_t failure_count;
     uint64_t total;
+};
+
+/* A thread and the block of output it fills, used again: fresh memory costs a page fault for every
+ * few kilobytes. */
+struct worker {
+    struct writer *writer;
+    int number; /* 0: the caller's thread */
+    pthread_t thread;
+    uint8_t *out;
+    size_t room;
 };
 
 /* ---- output ---- */
@@ -249,14 +260,18 @@ static uint64_t block_offset(const struct block *block)
     return piece->offset + block->first * unit;
 }
 
-static void compute(struct writer *writer, const struct block *block)
+static void compute(struct worker *worker, const struct block *block)
 {
-    uint8_t *out = malloc(block->size + 1);
-    if (out && fill_block(writer, block, out))
-        put(writer, block_offset(block), out, block->size);
+    struct writer *writer = worker->writer;
+    if (worker->room < block->size) {
+        free(worker->out);
+        worker->out = malloc(block->size);
+        worker->room = worker->out ? block->size : 0;
+    }
+    if ((worker->out || !block->size) && fill_block(writer, block, worker->out))
+        put(writer, block_offset(block), worker->out, block->size);
     else
         note_error(writer, ENOMEM);
-    free(out);
 }
 
 /* The mapping's pages stay in the system's cache; only this process lets go of them. */
@@ -268,8 +283,9 @@ static void give_back(struct writer *writer, uint64_t bytes)
     model_give_back(writer->model);
 }
 
-static bool work_one(struct writer *writer)
+static bool work_one(struct worker *worker)
 {
+    struct writer *writer = worker->writer;
     size_t index = atomic_fetch_add(&writer->next, 1);
     if (index >= writer->blocks.count)
         return false;
@@ -278,7 +294,7 @@ static bool work_one(struct writer *writer)
         if (block->piece_count == 1 && !block->pieces->tensor)
             copy(writer, block);
         else
-            compute(writer, block);
+            compute(worker, block);
     }
     if (block->preparation)
         finish(block->preparation);
@@ -287,10 +303,23 @@ static bool work_one(struct writer *writer)
     return true;
 }
 
+static void keep_company(struct worker *worker)
+{
+    const struct write_company *company = worker->writer->company;
+    while (company && !atomic_load(&worker->writer->error) &&
+           company->next(company->closure, worker->number))
+        ;
+}
+
 static void *work(void *closure)
 {
-    while (work_one(closure))
+    struct worker *worker = closure;
+    if (worker->number % 2)
+        keep_company(worker);
+    while (work_one(worker))
         ;
+    keep_company(worker);
+    free(worker->out);
     return NULL;
 }
 
@@ -353,28 +382,37 @@ static void fill_queue(struct writer *writer, const struct pieces *pieces)
 
 enum { MOST_THREADS = 64 };
 
+bool write_takes_company(const struct pieces *pieces)
+{
+    return pieces->size >= COPY_BLOCK;
+}
+
 void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
                   int jobs, bool (*progress)(void *closure, const char *step, double fraction),
-                  void *closure, struct write_result *result)
+                  void *closure, const struct write_company *company, struct write_result *result)
 {
-    struct writer writer = {.model = model, .sink = sink};
-    pthread_t threads[MOST_THREADS];
-    int started = 0;
+    struct writer writer = {.model = model, .sink = sink, .company = company};
+    struct worker workers[MOST_THREADS] = {{.writer = &writer}};
+    int started = 1;
     fill_queue(&writer, pieces);
     pthread_mutex_init(&writer.mutex, NULL);
     if (sink->output && !output_is_seekable(sink->output))
         jobs = 1;
-    if (writer.total < COPY_BLOCK)
+    if (!write_takes_company(pieces))
         jobs = 1; /* starting a thread costs more than it saves */
-    while (started < jobs - 1 && started < MOST_THREADS &&
-           pthread_create(&threads[started], NULL, work, &writer) == 0)
-        started++;
-    while (work_one(&writer))
+    for (; started < jobs && started < MOST_THREADS; started++) {
+        workers[started] = (struct worker){.writer = &writer, .number = started};
+        if (pthread_create(&workers[started].thread, NULL, work, &workers[started]))
+            break;
+    }
+    while (work_one(&workers[0]))
         if (progress && !progress(closure, "writing",
                                   (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
             note_error(&writer, ECANCELED); /* the blocks that are left are passed over */
-    for (int i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+    keep_company(&workers[0]);
+    free(workers[0].out);
+    for (int i = 1; i < started; i++)
+        pthread_join(workers[i].thread, NULL);
     pthread_mutex_destroy(&writer.mutex);
     int error = atomic_load(&writer.error);
     if (error == ECANCELED)

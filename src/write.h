@@ -22,10 +22,20 @@ struct write_result {
     LIST(struct write_failure) failures; /* one per tensor; not empty: the output is of no use */
 };
 
-/* Writes every piece. jobs: threads, at least 1; the bytes do not depend on it. progress may be
- * NULL. Lands with IO, OUT_OF_MEMORY or CANCELLED. */
+/* Other work that the same threads do: every second one begins with it, the others turn to it last.
+ * A file takes writes from one thread at a time, so computing beside it costs no time. */
+struct write_company {
+    bool (*next)(void *closure, int thread); /* false: nothing is left. thread 0 is the caller's */
+    void *closure;
+};
+
+/* True when there is enough to write for more than one thread. */
+bool write_takes_company(const struct pieces *pieces);
+
+/* Writes every piece. jobs: threads, at least 1; the bytes do not depend on it. progress and company
+ * may be NULL; company is worked off when this returns. Lands with IO, OUT_OF_MEMORY or CANCELLED. */
 void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
                   int jobs, bool (*progress)(void *closure, const char *step, double fraction),
-                  void *closure, struct write_result *result);
+                  void *closure, const struct write_company *company, struct write_result *result);
 
 #endif

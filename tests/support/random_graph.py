@@ -327,14 +327,17 @@ class Drawer:
         size = self.n.shape(x)[2:]
         k = [min(d, self.int(1, 3)) for d in size]
         attrs = {"ceil_mode": self.int(0, 1)} if self.n.opset >= 10 else {}
+        strides = [self.int(1, 2) for _ in k]
         pads = [self.int(0, a // 2) for a in k] * 2
         if attrs.get("ceil_mode"):
             pads = [0] * len(pads)  # ONNX Runtime's own shapes disagree where a window starts in the padding
+            if any((d - a) % s and -(-(d - a) // s) * s >= d for d, a, s in zip(size, k, strides)):
+                raise Impossible  # and onnx's with them where one starts behind the end
         if self.chance(0.7):
             attrs["count_include_pad"] = self.int(0, 1)
         elif any(pads) or self.n.opset < 10:
             pads = [0] * len(pads)
-        y = self.n.node("AveragePool", [x], kernel_shape=k, strides=[self.int(1, 2) for _ in k], pads=pads, **attrs)
+        y = self.n.node("AveragePool", [x], kernel_shape=k, strides=strides, pads=pads, **attrs)
         return self.dressing(y)
 
     def transposed(self):
