@@ -1,4 +1,4 @@
-/* api.c: the public functions, and the one place where errors land. */
+/* api.c: the public functions that fuse and tell of it. Their errors land here. */
 #include <stdlib.h>
 
 #include "html.h"

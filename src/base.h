@@ -3,10 +3,11 @@
  * Memory. Everything that belongs to one run lives in its arena and is freed by one call.
  * Nobody frees a single allocation; what is large and short-lived gets an arena of its own.
  *
- * Errors. A hard error (bad file, no memory, failed write) goes to the landing of the run by
- * longjmp, so the code between reads without error plumbing. The one landing is in api.c; it
- * frees the arena, closes what is open and hands the error to the caller. A declined rewrite
- * is no error: those functions return the reason as text, NULL meaning success. */
+ * Errors. A hard error (bad file, no memory, failed write) goes by longjmp to the landing of the
+ * call, so the code between reads without error plumbing. Public functions set it, in api*.c, and
+ * there what is open is closed and the caller gets the error; a thread of the self-check has one of
+ * its own in selfcheck.c. A declined rewrite is no error: those functions return the reason as
+ * text, NULL meaning success. */
 #ifndef BASE_H
 #define BASE_H
 

@@ -70,6 +70,7 @@ static bool stream_open(struct stream *stream, const struct tensor *tensor)
         stream->kind = tensor->type == TYPE(DOUBLE) ? FROM_BYTES : FROM_ROUNDING;
         return true;
     case STORAGE_LONGS:
+    case STORAGE_ULONGS:
         stream->kind = size == sizeof(int64_t) ? FROM_BYTES : FROM_LONGS;
         return true;
     case STORAGE_WORDS: stream->kind = FROM_WORDS; return true;

@@ -43,7 +43,7 @@ struct onnx_fuse_options {
     double tolerance;        /* of the self-check, relative to the largest output; 0: by type */
     bool no_check;           /* keep rewrites without evaluating them */
     bool dry_run;            /* plan, check and report, write nothing */
-    int jobs;                /* threads that compute weights; 0: one per core */
+    int jobs;                /* threads that check and compute weights; 0: one per core */
     const char *external_folder; /* memory to memory: where external data lies; NULL: such tensors
                                     are left alone and never fused */
     /* Called from the thread of the call, many times, the last time with "finishing" before the

@@ -272,6 +272,10 @@ VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, 
         for (int64_t i = 0; i < count; i++)
             out[i] = (double)((const int64_t *)tensor->data)[first + i];
         return;
+    case STORAGE_ULONGS:
+        for (int64_t i = 0; i < count; i++)
+            out[i] = (double)((const uint64_t *)tensor->data)[first + i];
+        return;
     case STORAGE_WORDS: {
         const int32_t *words = (const int32_t *)tensor->data + first;
         for (int64_t i = 0; i < count; i++)
@@ -309,6 +313,13 @@ VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, 
         if (count)
             memcpy(out, bytes, (size_t)count * sizeof(double));
         return;
+    case TYPE(UINT64):
+        for (int64_t i = 0; i < count; i++) {
+            uint64_t number;
+            memcpy(&number, bytes + 8 * i, sizeof(number));
+            out[i] = (double)number;
+        }
+        return;
     default:
         for (int64_t i = 0; i < count; i++)
             out[i] =
@@ -327,13 +338,15 @@ bool tensor_read_integers(const struct tensor *tensor, int64_t *out)
         return false;
     size_t size = type_size(tensor->type);
     for (int64_t i = 0; i < tensor->count; i++) {
-        if (tensor->storage == STORAGE_LONGS)
+        if (tensor->storage == STORAGE_LONGS || tensor->storage == STORAGE_ULONGS)
             out[i] = ((const int64_t *)tensor->data)[i];
         else if (tensor->storage == STORAGE_WORDS)
             out[i] = ((const int32_t *)tensor->data)[i];
         else
             out[i] =
                 bytes_to_integer(tensor->type, (const uint8_t *)tensor->data + (size_t)i * size);
+        if (out[i] < 0 && tensor->type == TYPE(UINT64)) /* 2^63 or more */
+            return false;
     }
     return true;
 }
@@ -461,7 +474,7 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
         if (proto->n_uint64_data != count)
             return broken(arena, tensor, "uint64_data", proto->n_uint64_data, count);
         tensor->data = proto->uint64_data;
-        tensor->storage = STORAGE_LONGS;
+        tensor->storage = STORAGE_ULONGS;
     }
     return NULL;
 }

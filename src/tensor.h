@@ -17,6 +17,7 @@ enum tensor_storage {
     STORAGE_DOUBLES, /* double: double_data, and results of constant folding */
     STORAGE_WORDS,   /* int32: int32_data, which also holds float16 and bfloat16 as bits */
     STORAGE_LONGS,   /* int64: int64_data, value_ints, and results of constant folding */
+    STORAGE_ULONGS,  /* uint64: uint64_data, which also holds uint32 */
     STORAGE_FUSED,   /* computed when written: the kernel of an affine form */
     STORAGE_OPAQUE   /* present, but nothing here reads it: strings, packed 4-bit types, ... */
 };
@@ -62,7 +63,8 @@ bool tensor_is_readable(const struct tensor *tensor);
 /* Elements [first, first + count) as double. Integers and bools convert; the storage must be
  * readable and not STORAGE_FUSED. */
 void tensor_read(const struct tensor *tensor, int64_t first, int64_t count, double *out);
-/* All elements as int64; false when the type is not an integer or bool type. */
+/* All elements as int64; false when the type is not an integer or bool type, or when a uint64 is
+ * 2^63 or more. */
 bool tensor_read_integers(const struct tensor *tensor, int64_t *out);
 
 /* Rounds doubles to `type` (once, to nearest even) and writes them little-endian. Returns the

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "eval_internal.h"
 #include "file.h"
 #include "unit.h"
 
@@ -231,6 +232,36 @@ static void test_integers(struct unit *unit)
     expect(!tensor_read_integers(&real, &(int64_t){0}), "a float is no integer");
 }
 
+/* From 2^63 on a uint64 is no int64: as a real it is itself, as an integer it is refused. */
+static void test_unsigned(struct unit *unit)
+{
+    static const uint64_t numbers[] = {3, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX};
+    static const double reals[] = {3, 0x1p63, 0x1p63, 0x1p64};
+    const enum tensor_storage storages[] = {STORAGE_BYTES, STORAGE_ULONGS};
+    for (size_t i = 0; i < COUNT_OF(storages); i++) {
+        struct tensor tensor = {.type = TYPE(UINT64), .storage = storages[i], .data = numbers};
+        double out[COUNT_OF(numbers)];
+        int64_t integers[COUNT_OF(numbers)] = {0};
+        bool same = true;
+        tensor_read(&tensor, 0, COUNT_OF(numbers), out);
+        for (size_t k = 0; k < COUNT_OF(numbers); k++)
+            same = same && out[k] == reals[k];
+        expect(same, "uint64, storage %d: large numbers are not negative", (int)storages[i]);
+        tensor.count = 2;
+        expect(tensor_read_integers(&tensor, integers) && integers[1] == INT64_MAX,
+               "uint64, storage %d: integers below 2^63", (int)storages[i]);
+        tensor.count = 3;
+        expect(!tensor_read_integers(&tensor, integers), "uint64, storage %d: 2^63 is refused",
+               (int)storages[i]);
+        struct array *array;
+        struct pool pool = {.arena = &unit->arena};
+        const char *reason = array_load(&unit->arena, &pool, &tensor, &array);
+        expect(reason && strstr(reason, "uint64"),
+               "uint64, storage %d: 2^63 is nothing to evaluate: %s", (int)storages[i],
+               reason ? reason : "evaluated");
+    }
+}
+
 static void test_storages(struct unit *unit)
 {
     const float floats[] = {1, 2, 3};
@@ -308,7 +339,8 @@ static void test_protos(struct unit *unit)
         {TYPE(FLOAT16), 1, {3}, NULL, STORAGE_BYTES, .has_raw = true, .raw = 6},
         {TYPE(FLOAT16), 1, {3}, "raw_data holds 12", .has_raw = true, .raw = 12},
         {TYPE(BFLOAT16), 1, {3}, "int32_data holds 0", .words = 0},
-        {TYPE(UINT32), 1, {3}, NULL, STORAGE_LONGS, .unsigned_longs = 3},
+        {TYPE(UINT32), 1, {3}, NULL, STORAGE_ULONGS, .unsigned_longs = 3},
+        {TYPE(UINT64), 1, {3}, NULL, STORAGE_ULONGS, .unsigned_longs = 3},
         {TYPE(UINT64), 1, {3}, "uint64_data holds 1", .unsigned_longs = 1},
         {TYPE(INT4), 1, {3}, NULL, STORAGE_OPAQUE, .has_raw = true, .raw = 2},
         {TYPE(INT4), 1, {3}, "raw_data holds 3, its dims ask for 2", .has_raw = true, .raw = 3},
@@ -379,6 +411,7 @@ int main(void)
     unit_run("float", test_floats);
     unit_run("not finite", test_not_finite);
     unit_run("integers", test_integers);
+    unit_run("unsigned", test_unsigned);
     unit_run("storage", test_storages);
     unit_run("from a file", test_protos);
     return unit_finish();

@@ -1,0 +1,241 @@
+/* sum_tree.c: trees of sums, flattened, and built anew of what is left. */
+#include "sum_tree.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "edit.h"
+
+static bool is_sum(const struct node *node)
+{
+    switch (node->op) {
+    case OP_Add:
+    case OP_Sub:
+    case OP_Sum:
+    case OP_Mean: return true;
+    default: return false;
+    }
+}
+
+bool is_sum_node(struct node *node)
+{
+    return is_sum(node) && node->outputs[0];
+}
+
+/* ---- flattening ---- */
+
+/* A constant added on the way: kept as one diagonal form, factor 1. */
+static bool add_shift(struct tree *tree, const struct affine *constant, double factor)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct affine_term terms[2] = {{constant, factor}, {tree->shift, 1}};
+    struct affine *sum;
+    bool used = false;
+    if (affine_join(arena, terms, tree->shift ? 2 : 1, NULL, &sum, &used))
+        return false;
+    tree->shift = sum;
+    return true;
+}
+
+/* The step only adds a constant, whose form is x + c. */
+static bool is_shift(const struct step *step)
+{
+    return step->input && step->form->kind == AFFINE_DIAGONAL && affine_is_pointwise(step->form) &&
+           step->parameters > 0;
+}
+
+static bool adds_constant(struct node *node, enum layout layout)
+{
+    const struct step *step = lift_node(node, layout);
+    return (node->op == OP_Add || node->op == OP_Sub) && !step->reason && is_shift(step);
+}
+
+bool has_sum_behind(struct node *node, enum layout layout)
+{
+    for (;;) {
+        node = value_only_reader(node->outputs[0]) &&
+                       value_only_reader(node->outputs[0])->graph == node->graph
+                   ? value_only_reader(node->outputs[0])
+                   : NULL;
+        if (!node || !is_sum_node(node) || lift_node(node, layout)->reason)
+            return false;
+        if (lift_node(node, layout)->term_count)
+            return true;
+        if (!adds_constant(node, layout))
+            return false;
+    }
+}
+
+void sum_flatten(struct tree *tree)
+{
+    struct arena *arena = tree->plan->model->arena;
+    LIST(struct leaf) stack = {0};
+    LIST_PUSH(arena, &stack, ((struct leaf){.value = tree->root->outputs[0], .factor = 1}));
+    while (stack.count) {
+        struct leaf at = stack.items[--stack.count];
+        if (!at.value) {
+            tree->branches.items[at.closes].end = tree->leaves.count;
+            continue;
+        }
+        struct node *node = at.value->producer;
+        bool inner = node && node->graph == tree->graph && is_sum_node(node) &&
+                     (node == tree->root || value_only_reader(at.value));
+        const struct step *step = inner ? lift_node(node, tree->layout) : NULL;
+        if (step && !step->reason && step->term_count) {
+            struct branch branch = {node, at.factor, tree->leaves.count, 0};
+            LIST_PUSH(arena, &tree->nodes, node);
+            LIST_PUSH(arena, &stack, ((struct leaf){.closes = tree->branches.count}));
+            LIST_PUSH(arena, &tree->branches, branch);
+            for (size_t k = step->term_count; k-- > 0;)
+                LIST_PUSH(arena, &stack,
+                          ((struct leaf){.value = step->terms[k].value,
+                                         .factor = at.factor * step->terms[k].factor}));
+            continue;
+        }
+        /* Through a constant that is added between two sums, x + c or c - x. */
+        if (step && node != tree->root && adds_constant(node, tree->layout)) {
+            double sign = step->form->scale ? step->form->scale[0] : step->form->factor;
+            struct affine *only = NEW(arena, struct affine);
+            *only = *step->form;
+            only->scale = NULL;
+            only->factor = 0;
+            if (add_shift(tree, only, at.factor)) {
+                LIST_PUSH(arena, &tree->nodes, node);
+                LIST_PUSH(arena, &stack,
+                          ((struct leaf){.value = step->input, .factor = at.factor * sign}));
+                continue;
+            }
+        }
+        at.trace = lift_trace(at.value, tree->layout);
+        tree->whole_factors = tree->whole_factors && fabs(at.factor) == 1;
+        LIST_PUSH(arena, &tree->leaves, at);
+    }
+}
+
+/* ---- parts of it ---- */
+
+const struct trace_entry *entry_of(const struct leaf *leaf, const struct value *source)
+{
+    for (size_t i = 0; i < leaf->trace->count; i++)
+        if (leaf->trace->entries[i].source == source)
+            return &leaf->trace->entries[i];
+    return NULL;
+}
+
+const struct branch *branch_of(const struct tree *tree, const struct group *group)
+{
+    size_t first = SIZE_MAX, last = 0;
+    for (size_t i = 0; i < group->count; i++) {
+        first = group->members[i] < first ? group->members[i] : first;
+        last = group->members[i] > last ? group->members[i] : last;
+    }
+    bool whole = group->count == tree->leaves.count;
+    if (last - first + 1 != group->count || (tree->shift && !whole))
+        return NULL;
+    for (size_t i = 0; i < tree->branches.count; i++) {
+        const struct branch *branch = &tree->branches.items[i];
+        if (branch->first == first && branch->end == last + 1 && branch->factor == 1)
+            return branch;
+    }
+    return NULL;
+}
+
+struct node **nodes_of(const struct tree *tree, const struct branch *branch, size_t *count)
+{
+    *count = tree->nodes.count;
+    if (branch == &tree->branches.items[0])
+        return tree->nodes.items;
+    struct node **nodes = NEW_ARRAY(tree->plan->model->arena, struct node *, tree->branches.count);
+    *count = 0;
+    for (size_t i = 0; i < tree->branches.count; i++) {
+        const struct branch *other = &tree->branches.items[i];
+        if (other >= branch && other->first >= branch->first && other->end <= branch->end)
+            nodes[(*count)++] = other->node;
+    }
+    return nodes;
+}
+
+struct value *const *others_of(const struct tree *tree, const struct group *group, size_t *count)
+{
+    struct arena *arena = tree->plan->model->arena;
+    bool *member = NEW_ARRAY(arena, bool, tree->leaves.count);
+    struct value **others = NEW_ARRAY(arena, struct value *, tree->leaves.count);
+    for (size_t i = 0; i < group->count; i++)
+        member[group->members[i]] = true;
+    *count = 0;
+    for (size_t i = 0; i < tree->leaves.count; i++)
+        if (!member[i] && !tree->leaves.items[i].taken)
+            others[(*count)++] = tree->leaves.items[i].value;
+    return others;
+}
+
+/* ---- what is left of it ---- */
+
+void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_count)
+{
+    struct arena *arena = tree->plan->model->arena;
+    LIST(struct made) parts = {0};
+    struct node *root = tree->root;
+    struct value *output = root->outputs[0];
+    for (size_t i = 0; i < group_count; i++)
+        LIST_PUSH(arena, &parts, groups[i]);
+    for (size_t i = 0; i < tree->leaves.count; i++)
+        if (!tree->leaves.items[i].taken)
+            LIST_PUSH(arena, &parts,
+                      ((struct made){tree->leaves.items[i].value, tree->leaves.items[i].factor}));
+    const char *name = root->proto->name ? root->proto->name : "";
+    struct value *sum = parts.items[0].value;
+    for (size_t i = 1; i < parts.count; i++) {
+        bool last = i + 1 == parts.count;
+        struct value *pair[2] = {sum, parts.items[i].value};
+        struct value *next =
+            last ? output : edit_value(tree->graph, arena_format(arena, "%s.sum", output->name));
+        if (!last) {
+            next->type = output->type;
+            next->rank = output->rank;
+            next->dims = output->dims;
+        }
+        edit_node(tree->graph, root, parts.items[i].factor < 0 ? "Sub" : "Add", last ? name : "",
+                  last ? root : NULL, pair, 2, next, NULL, 0);
+        sum = next;
+    }
+    for (size_t i = 0; i < tree->nodes.count; i++)
+        if (!tree->nodes.items[i]->removed)
+            edit_remove(tree->nodes.items[i]);
+    lift_forget(tree->plan->model);
+}
+
+/* What there is to say of one leaf that did not fold, or NULL. */
+static const char *explain_leaf(const struct tree *tree, const struct leaf *leaf)
+{
+    struct arena *arena = tree->plan->model->arena;
+    const struct trace *trace = leaf->trace;
+    const char *name = leaf->value->name;
+    if (trace->reason && trace->node)
+        return arena_format(arena, "branch '%s' at %s: %s", name,
+                            trace->node->proto->op_type ? trace->node->proto->op_type : "",
+                            trace->reason);
+    if (trace->count > 1 && leaf->value->is_output)
+        return arena_format(arena, "branch '%s' is a graph output and stays", name);
+    if (trace->count > 1 && value_use_count(leaf->value) > 1)
+        return arena_format(arena, "branch '%s' is read by other ops as well and stays", name);
+    if (!tree->reason)
+        return arena_format(arena, "branch '%s' comes from '%s'", name,
+                            trace->entries[trace->count - 1].source->name);
+    return NULL;
+}
+
+const char *sum_explain(const struct tree *tree)
+{
+    struct arena *arena = tree->plan->model->arena;
+    const char *text = tree->reason ? tree->reason : "no two branches are affine of one source";
+    size_t shown = 0;
+    for (size_t i = 0; i < tree->leaves.count && shown < 6; i++) {
+        const struct leaf *leaf = &tree->leaves.items[i];
+        const char *clause = leaf->taken ? NULL : explain_leaf(tree, leaf);
+        if (clause)
+            text = arena_format(arena, "%s; %s", text, clause);
+        shown += clause != NULL;
+    }
+    return text;
+}

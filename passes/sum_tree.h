@@ -1,0 +1,75 @@
+/* sum_tree.h: what join_branches looks at: a tree of Add, Sub, Sum and Mean, flattened to its leaves. */
+#ifndef SUM_TREE_H
+#define SUM_TREE_H
+
+#include "lift_internal.h"
+#include "passes.h"
+
+struct leaf {
+    struct value *value;
+    double factor;
+    const struct trace *trace;
+    bool taken;
+    size_t closes; /* on the stack, without a value: the branch that ends here */
+};
+
+/* A sum of the tree and the leaves below it. */
+struct branch {
+    struct node *node;
+    double factor; /* of its value in the root's */
+    size_t first, end;
+};
+
+struct tree {
+    struct plan *plan;
+    struct graph *graph;
+    enum layout layout;
+    struct node *root;
+    LIST(struct node *) nodes;    /* the root and the sums below it */
+    LIST(struct branch) branches; /* the same, each before those below it */
+    LIST(struct leaf) leaves;
+    const struct affine *shift; /* sum of the constants met on the way, to be added once; or NULL */
+    bool torn;                  /* the tree must be built anew */
+    bool whole_factors;         /* every factor is 1 or -1: a smaller tree can be built */
+    const char *reason;         /* the first thing that spoke against folding */
+};
+
+/* Leaves that may become one op. */
+struct group {
+    size_t *members; /* indexes of leaves */
+    size_t count;
+    struct value *source;
+};
+
+/* What stands in the tree for leaves that were taken: value times factor. */
+struct made {
+    struct value *value;
+    double factor;
+};
+
+/* Fills nodes, branches, leaves, shift and whole_factors of a tree of which the rest is set. */
+void sum_flatten(struct tree *tree);
+
+bool is_sum_node(struct node *node);
+/* True when a sum further down would take this one in. */
+bool has_sum_behind(struct node *node, enum layout layout);
+
+/* How a leaf depends on `source`, or NULL. */
+const struct trace_entry *entry_of(const struct leaf *leaf, const struct value *source);
+
+/* The sum that has just these leaves below it and nothing else, or NULL. Its value then keeps its
+ * name, and the sums above it their bytes. */
+const struct branch *branch_of(const struct tree *tree, const struct group *group);
+/* The sums of a branch, those that add constants included where it is the whole tree. */
+struct node **nodes_of(const struct tree *tree, const struct branch *branch, size_t *count);
+/* Values of the leaves that stay: one of them may be a member's value, or lie on the way to it. */
+struct value *const *others_of(const struct tree *tree, const struct group *group, size_t *count);
+
+/* What is left of the tree: sums of the new ops and of the leaves that did not fold. Where every new
+ * op took over a branch, the sums above them are as good as they were. */
+void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_count);
+
+/* Why the leaves did not fold, one clause a leaf. */
+const char *sum_explain(const struct tree *tree);
+
+#endif
