@@ -727,8 +727,12 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
         qsort(key.items + at, inputs, sizeof(*key.items), by_number);
     add_bodies(numbering, &key, node, level);
     struct number_entry *entry = intern(numbering, &key);
-    node->number = entry->number;
-    if (node_draws(node))
+    /* A node that draws is the same draw when it is numbered again. */
+    const struct number_entry *before = numbering->entries.items[node->number];
+    bool again = node->number && before->key[0] == KIND_DRAW && before->key[1] == entry->number;
+    if (!node_draws(node))
+        node->number = entry->number;
+    else if (!again)
         node->number = intern_words(numbering, KIND_DRAW, entry->number,
                                     entry->draws[side_of(numbering, node->graph)]++);
     for (size_t i = 0; i < node->output_count; i++)

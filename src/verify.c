@@ -109,16 +109,18 @@ static struct value *hint_for(struct graph *a, const struct graph *b, const stru
     return hint && hint->producer ? hint : NULL;
 }
 
-static void verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node,
+/* True when a value is not what the first model has under its name. */
+static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node,
                         uint32_t level, int depth)
 {
+    bool departed = false;
     number_node(&verify->numbering, node, level);
     bool equal = true;
     for (size_t i = 0; i < node->output_count; i++)
         equal = equal && (!node->outputs[i] || verify_left(verify, node->outputs[i]->number, a));
     if (!equal && (node->body_count || node_function(&verify->numbering, node))) {
         prove_bodies(verify, a, node, level, depth);
-        return;
+        return false;
     }
     for (size_t i = 0; i < node->output_count; i++) {
         struct value *value = node->outputs[i];
@@ -127,8 +129,9 @@ static void verify_node(struct verify *verify, struct graph *a, struct graph *b,
         if (verify_left(verify, value->number, a))
             verify->result->by_structure++;
         else if (node->op != OP_Constant)
-            verify_prove(verify, a, value, hint_for(a, b, value));
+            departed = !verify_prove(verify, a, value, hint_for(a, b, value)) || departed;
     }
+    return departed && verify->departed;
 }
 
 /* Values of the first model's graph become known as equal to whatever has their number. */
@@ -147,50 +150,77 @@ static void add_graph(struct verify *verify, struct graph *graph)
     }
 }
 
-/* Body outputs that are not equal: is it known that they differ? */
-static void measure(struct verify *verify, struct graph *graph, struct value *left,
-                    struct value *right, bool *differs, bool *unknown)
+/* The value of the first model that an output should be equal to: by name in the main graph, else
+ * by position. */
+static struct value *output_pair(struct graph *a, const struct graph *b, size_t index)
 {
-    struct gap gap;
-    double tolerance;
-    if (!verify->blocker && (!left || !right))
-        verify->blocker = "an output of the graph is made by nothing";
-    if (!left || !right || verify_measure(verify, graph, left, right, &gap, &tolerance))
-        *unknown = true;
-    else if (!gap.same_shape || gap.ratio > tolerance)
-        *differs = true;
-    else
-        *unknown = true; /* it agreed this time, but nobody found out why */
+    const struct value *right = graph_output(b, index);
+    if (b->owner || b->function)
+        return index < graph_output_count(a) ? graph_output(a, index) : NULL;
+    return right ? map_get(&a->values, right->name) : NULL;
 }
 
-/* Pairs of outputs: by name in the main graph, else by position. */
-static bool compare_outputs(struct verify *verify, struct graph *a, struct graph *b)
+/* True when outputs are known to differ. Sets *unknown when some are not known to be equal. */
+static bool outputs_differ(struct verify *verify, struct graph *a, const struct graph *b,
+                           int trials, bool *unknown)
 {
-    bool differs = false, unknown = false, by_position = b->owner || b->function;
-    if (graph_output_count(a) != graph_output_count(b))
-        return false;
+    bool differ = false;
     for (size_t i = 0; i < graph_output_count(b); i++) {
-        struct value *right = graph_output(b, i), *left = NULL;
-        if (by_position)
-            left = i < graph_output_count(a) ? graph_output(a, i) : NULL;
-        else if (right)
-            left = map_get(&a->values, right->name);
+        struct value *right = graph_output(b, i), *left = output_pair(a, b, i);
+        struct gap gap;
+        double tolerance;
         if (left && right && left->number == right->number)
             continue;
-        measure(verify, a, left, right, &differs, &unknown);
+        if (!verify->blocker && (!left || !right))
+            verify->blocker = "an output of the graph is made by nothing";
+        if (left && right && !verify_measure(verify, a, left, right, trials, &gap, &tolerance) &&
+            (!gap.same_shape || gap.ratio > tolerance))
+            differ = true;
+        else
+            *unknown = true; /* if it agreed this time, nobody found out why */
     }
-    verify->differs = verify->differs || differs;
-    return !differs && !unknown;
+    return differ;
+}
+
+/* Something departs, halfway: if outputs do too, there is no need to look at every value between. */
+static bool settled(struct verify *verify, struct graph *a, struct graph *b, size_t next,
+                    uint32_t level)
+{
+    const char *blocker = verify->blocker;
+    bool unknown;
+    for (size_t i = next; i < b->order.count; i++)
+        number_node(&verify->numbering, b->order.items[i], level);
+    bool differ = outputs_differ(verify, a, b, 1, &unknown);
+    verify->blocker = blocker;
+    return differ;
+}
+
+static bool compare_outputs(struct verify *verify, struct graph *a, struct graph *b)
+{
+    bool unknown = false;
+    if (graph_output_count(a) != graph_output_count(b))
+        return false;
+    bool differ = outputs_differ(verify, a, b, VERIFY_MEASURES, &unknown);
+    verify->differs = verify->differs || differ;
+    return !differ && !unknown;
 }
 
 static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level,
                          int depth)
 {
     add_graph(verify, a);
+    size_t departures = 0, settle = 1;
     if (level)
         number_start(&verify->numbering, b, level);
     for (size_t i = 0; i < b->order.count; i++) {
-        verify_node(verify, a, b, b->order.items[i], level, depth);
+        if (verify_node(verify, a, b, b->order.items[i], level, depth) && ++departures == settle) {
+            settle *= 4;
+            if (graph_output_count(a) == graph_output_count(b) &&
+                settled(verify, a, b, i + 1, level)) {
+                verify->differs = true;
+                return false;
+            }
+        }
         if (!level)
             progress(verify, (double)(i + 1) / (double)b->order.count);
     }
@@ -275,8 +305,8 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
     *result = (struct verify_result){.verdict = VERDICT_EQUAL, .reason = ""};
     numbering_init(&verify.numbering, arena, a, b, true, true);
-    bench_init(&verify.bench, arena, &scratch[1]);
-    bench_init(&verify.check, arena, &scratch[2]);
+    joint_init(&verify.searching, arena, &scratch[1]);
+    joint_init(&verify.checking, arena, &scratch[2]);
     verify.search = 1;
     if (!same_interface(&verify, graphs))
         return;
@@ -290,7 +320,10 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
         result->reason = "they compute different values";
     } else {
         result->verdict = VERDICT_UNKNOWN;
-        result->reason = verify.blocker ? verify.blocker : "no equal value was found";
+        result->reason = verify.blocker ? verify.blocker
+                         : result->departs
+                             ? "outputs agree on random inputs, but values before them depart"
+                             : "no equal value was found";
     }
     model_give_back(a);
     model_give_back(b);
@@ -312,9 +345,10 @@ static void print_departure(struct text *text, const struct verify_departure *de
                text_plain(text->arena, type_of(departure->right)), text_plain(text->arena, graph));
     if (strcmp(departure->left->name, departure->right->name) != 0)
         text_print(text, ", compared to '%s'", text_plain(text->arena, departure->left->name));
-    text_print(text, " at %s: %.9g and %.9g", departure->at, departure->left_number,
-               departure->right_number);
-    if (departure->largest > 0)
+    text_print(text, departure->same_shape ? " at %s" : ": %s", departure->at);
+    if (departure->same_shape)
+        text_print(text, ": %.9g and %.9g", departure->left_number, departure->right_number);
+    if (departure->same_shape && departure->largest > 0)
         text_print(text, ", off by %.3g, %.3g of the largest", departure->difference,
                    departure->difference / departure->largest);
     text_print(text, "\n");

@@ -17,16 +17,17 @@ enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_UNKNOWN = 2 };
 struct verify_region {
     const struct value *left, *right;
     size_t left_ops, right_ops; /* nodes evaluated on each side */
-    double difference;          /* relative (bench.h, gap.ratio), the worst of all trials */
+    double difference;          /* relative (joint_eval.h, gap.ratio), the worst of all trials */
     int trials;
 };
 
 /* Two values that should be equal and are not. */
 struct verify_departure {
     const struct value *left, *right;
-    double difference, largest; /* absolute */
+    bool same_shape;
+    double difference, largest; /* absolute; NaN, as the next two, where the shapes differ */
     double left_number, right_number;
-    const char *at; /* "[0, 3, 1, 2] of [1, 8, 5, 6]" */
+    const char *at; /* "[0, 3, 1, 2] of [1, 8, 5, 6]", or "shapes [1, 8] and [1, 7]" */
 };
 
 struct verify_result {

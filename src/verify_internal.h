@@ -2,7 +2,7 @@
 #ifndef VERIFY_INTERNAL_H
 #define VERIFY_INTERNAL_H
 
-#include "bench.h"
+#include "joint_eval.h"
 #include "verify.h"
 
 /* Values of the first model that hold one number, in the order they were numbered. */
@@ -29,18 +29,20 @@ struct verify {
     uint32_t walk;      /* stamp of `walked` */
     double visits;      /* nodes walked in all cones so far */
 
-    struct bench bench; /* where the first model is searched */
+    struct joint_eval searching; /* where the first model is searched */
     struct {
         struct value **items;
         size_t count, room;
-    } found;             /* values of the first model whose readers are searched */
-    size_t searched;     /* of `found`: done */
-    size_t budget;       /* nodes the search may still evaluate */
-    uint32_t search;     /* stamp of `queued` */
-    int failures;        /* values in a row for which nothing was found */
-    struct bench check;  /* where pairs are tried again */
-    bool differs;        /* outputs that should be equal are not */
-    const char *blocker; /* why the first value that could not be evaluated could not */
+    } found;                    /* values of the first model whose readers are searched */
+    size_t searched;            /* of `found`: done */
+    size_t budget;              /* nodes the search may still evaluate */
+    uint32_t search;            /* stamp of `queued` */
+    int failures;               /* values in a row for which nothing was found */
+    struct joint_eval checking; /* where pairs are tried again */
+    bool departed;              /* the last value's hint holds other numbers */
+    bool unresolved;            /* a value departed from its hint and nothing else is equal to it */
+    bool differs;               /* outputs that should be equal are not */
+    const char *blocker;        /* why the first value that could not be evaluated could not */
 };
 
 /* What lies between a value of the second model and the values before it that are equal. */
@@ -56,6 +58,28 @@ struct cone {
     int64_t span; /* input extent that reaches every tap, per axis */
 };
 
+enum {
+    VERIFY_MEASURES = 3, /* random inputs that outputs are compared on */
+    CONE_MOST = 4000,    /* nodes between a value and its sources */
+    CONE_SIZES = 3 /* sizes of inputs to try until the operators accept one: small, larger, as the
+                         models declare it */
+};
+
+/* The nodes between `root` and its sources: values that graph `left` has as well, constants and
+ * inputs. Returns NULL, or the reason why not. */
+const char *cone_collect(struct verify *verify, const struct graph *left, struct value *root,
+                         struct cone *cone);
+/* A cone with as few sources as can be: random numbers for each of several would contradict one
+ * another where one is made of the other, and their shapes might not agree. */
+const char *cone_collect_few(struct verify *verify, const struct graph *left, struct value *root,
+                             struct cone *cone);
+/* Random numbers for sources that have none yet, in sizes that depend on `size` and `trial`. */
+const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
+                      const struct graph *left, int size, int trial);
+
+/* Notes on a number, whether or not there are any yet. They move when new numbers come. */
+struct mark *verify_mark(struct verify *verify, uint32_t number);
+
 /* The value of the first model that holds a number and can be seen from the graph, or NULL. */
 struct value *verify_left(const struct verify *verify, uint32_t number, const struct graph *graph);
 void verify_add_left(struct verify *verify, struct value *value);
@@ -67,9 +91,10 @@ double verify_tolerance(const struct verify *verify, int32_t type);
 bool verify_prove(struct verify *verify, struct graph *left, struct value *right,
                   struct value *hint);
 
-/* Evaluates two values that should be equal. Returns NULL, the gap and the tolerance, or the reason
+/* Evaluates two values that should be equal, on random inputs until they differ or `trials` have
+ * been. Returns NULL, the gap and the tolerance, or the reason
  * why it cannot. */
 const char *verify_measure(struct verify *verify, struct graph *graph, struct value *left,
-                           struct value *right, struct gap *gap, double *tolerance);
+                           struct value *right, int trials, struct gap *gap, double *tolerance);
 
 #endif

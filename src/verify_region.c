@@ -6,365 +6,18 @@
 #include "verify_internal.h"
 
 enum {
-    CONE_MOST = 4000,   /* nodes between a value and its sources */
     SEARCH_MOST = 400,  /* nodes of the first model that a search evaluates */
     HINT_MOST = 4000,   /* nodes of the first model that lead to a hint */
-    OPENINGS_MOST = 16, /* sources computed from what is before them */
-    SIZES = 3,          /* input sizes tried until the operators accept one */
     FAILURES_MOST = 40, /* values without a match before the search is given up */
-    MEASURES = 3,       /* random inputs that outputs are compared on */
-    SPAN_MOST = 160,
-    SMALL = 20000 /* elements of sources */
+    TRIALS_DOUBTED = 6, /* random inputs a pair must pass behind values that depart */
+    SMALL = 20000       /* elements of sources */
 };
 /* Multiply-adds of all evaluations together: minutes. */
 #define PRODUCTS_MOST 4e11
-/* Nodes walked in all cones together: seconds. */
-#define VISITS_MOST 2e7
+/* Multiply-adds of one comparison at the declared size: seconds. */
+#define PRODUCTS_ONCE 4e9
 /* Scratch memory beyond which the search starts afresh. */
 #define SCRATCH_MOST ((size_t)1 << 30)
-
-/* ---- cones ---- */
-
-static bool is_constant(struct value *value)
-{
-    const struct tensor *tensor;
-    return !constant_of(value, &tensor);
-}
-
-static void note_type(struct cone *cone, int32_t type)
-{
-    if (type_is_float(type) && (!cone->type || type_rounding(type) > type_rounding(cone->type)))
-        cone->type = type;
-}
-
-static bool is_opened(const struct cone *cone, uint32_t number)
-{
-    for (size_t i = 0; i < cone->opened.count; i++)
-        if (cone->opened.items[i] == number)
-            return true;
-    return false;
-}
-
-static bool hides(enum op op)
-{
-    switch (op) {
-    case OP_Clip:
-    case OP_Ceil:
-    case OP_Floor:
-    case OP_HardSigmoid:
-    case OP_HardSwish:
-    case OP_MaxPool:
-    case OP_Relu:
-    case OP_Sigmoid:
-    case OP_Softmax:
-    case OP_Tanh: return true;
-    default: return false;
-    }
-}
-
-static void note_layout(struct cone *cone, const struct node *node)
-{
-    switch (node->op) {
-    case OP_AveragePool:
-    case OP_BatchNormalization:
-    case OP_Conv:
-    case OP_ConvTranspose:
-    case OP_GlobalAveragePool:
-    case OP_MaxPool: cone->layout = LAYOUT_IMAGE; break;
-    case OP_Gemm:
-    case OP_MatMul:
-        if (cone->layout == LAYOUT_NONE)
-            cone->layout = LAYOUT_ROWS;
-        break;
-    default: break;
-    }
-}
-
-/* Extent of a window's kernel and its stride, the largest of all axes. */
-static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
-{
-    size_t kernels, strides, dilations;
-    const int64_t *kernel = node_integers(node, "kernel_shape", &kernels);
-    const int64_t *step = node_integers(node, "strides", &strides);
-    const int64_t *dilation = node_integers(node, "dilations", &dilations);
-    const struct value *weight = node_input(node, 1);
-    *extent = *stride = 1;
-    switch (node->op) {
-    case OP_Conv:
-    case OP_ConvTranspose:
-        if (!kernel && weight && weight->rank > 2) {
-            kernel = weight->dims + 2;
-            kernels = (size_t)weight->rank - 2;
-        }
-        break;
-    case OP_AveragePool:
-    case OP_MaxPool: break;
-    default: return;
-    }
-    for (size_t i = 0; kernel && i < kernels; i++) {
-        int64_t gap = dilation && i < dilations ? dilation[i] : 1;
-        int64_t reach;
-        if (kernel[i] > 0 && kernel[i] < SPAN_MOST && gap > 0 && gap < SPAN_MOST &&
-            (reach = (kernel[i] - 1) * gap + 1) > *extent)
-            *extent = reach;
-    }
-    for (size_t i = 0; step && i < strides; i++)
-        if (step[i] > *stride && step[i] < SPAN_MOST)
-            *stride = step[i];
-}
-
-/* Room for notes on every number there is. */
-static struct mark *mark_of(struct verify *verify, uint32_t number)
-{
-    if (number >= verify->room) {
-        size_t room = verify->room ? verify->room : 1024;
-        while (room <= number)
-            room *= 2;
-        struct mark *marks = NEW_ARRAY(verify->arena, struct mark, room);
-        struct same **left = NEW_ARRAY(verify->arena, struct same *, room);
-        if (verify->room) {
-            memcpy(marks, verify->marks, verify->room * sizeof(*marks));
-            memcpy(left, verify->left, verify->room * sizeof(*left));
-        }
-        verify->marks = marks;
-        verify->left = left;
-        verify->room = room;
-    }
-    return &verify->marks[number];
-}
-
-void verify_add_left(struct verify *verify, struct value *value)
-{
-    struct same *same = NEW(verify->arena, struct same);
-    mark_of(verify, value->number);
-    same->value = value;
-    same->next = verify->left[value->number];
-    verify->left[value->number] = same;
-}
-
-/* Bodies see the values of the graphs around them. */
-static bool is_visible(const struct value *value, const struct graph *graph)
-{
-    while (graph && graph != value->graph)
-        graph = graph->parent;
-    return graph != NULL;
-}
-
-struct value *verify_left(const struct verify *verify, uint32_t number, const struct graph *graph)
-{
-    if (number >= verify->room)
-        return NULL;
-    for (const struct same *same = verify->left[number]; same; same = same->next)
-        if (is_visible(same->value, graph))
-            return same->value;
-    return NULL;
-}
-
-struct step {
-    struct value *value;
-    size_t next;         /* input to look at */
-    int64_t span, scale; /* the largest of the inputs seen so far */
-};
-
-static void widen(struct step *reader, const struct mark *input)
-{
-    if (input->span > reader->span)
-        reader->span = input->span;
-    if (input->scale > reader->scale)
-        reader->scale = input->scale;
-}
-
-/* True when the walk ends at a value: it is a source. */
-static bool is_source(const struct verify *verify, const struct cone *cone,
-                      const struct graph *left, const struct value *value)
-{
-    if (!value->producer)
-        return true;
-    return !cone->opens_all && verify_left(verify, value->number, left) &&
-           !is_opened(cone, value->number);
-}
-
-static const char *enter(struct verify *verify, struct cone *cone, const struct node *node)
-{
-    if (cone->nodes.count == CONE_MOST || verify->visits > VISITS_MOST)
-        return "it depends on too many nodes that differ";
-    verify->visits++;
-    LIST_PUSH(cone->arena, &cone->nodes, node);
-    cone->saturates = cone->saturates || hides(node->op);
-    note_layout(cone, node);
-    return NULL;
-}
-
-/* The nodes between `root` and its sources, depth first with a stack of its own. */
-static const char *collect(struct verify *verify, const struct graph *left, struct value *root,
-                           struct cone *cone)
-{
-    LIST(struct step) stack = {NULL, 0, 0};
-    struct step first = {root, 0, 1, 1};
-    LIST_PUSH(cone->arena, &stack, first);
-    verify->walk++;
-    cone->span = 1;
-    while (stack.count) {
-        struct step *step = &stack.items[stack.count - 1];
-        struct step *reader = stack.count > 1 ? step - 1 : NULL;
-        struct mark *mark = mark_of(verify, step->value->number);
-        const struct tensor *tensor;
-        const struct node *node = step->value->producer;
-        if (step->next == 0) {
-            bool known = mark->walked == verify->walk;
-            if (!known && !constant_of(step->value, &tensor)) {
-                note_type(cone, tensor->type);
-                mark->walked = verify->walk;
-                mark->span = mark->scale = 1;
-                known = true;
-            } else if (!known && (stack.count > 1 || !node) &&
-                       is_source(verify, cone, left, step->value)) {
-                note_type(cone, step->value->type);
-                LIST_PUSH(cone->arena, &cone->sources, step->value);
-                mark->walked = verify->walk;
-                mark->span = mark->scale = 1;
-                known = true;
-            }
-            if (known) {
-                if (reader)
-                    widen(reader, mark);
-                stack.count--;
-                continue;
-            }
-            const char *reason = enter(verify, cone, node);
-            if (reason)
-                return reason;
-        }
-        if (step->next < node->input_count) {
-            struct step inner = {node->inputs[step->next++], 0, 1, 1};
-            if (inner.value)
-                LIST_PUSH(cone->arena, &stack, inner);
-            continue;
-        }
-        int64_t extent, stride;
-        window_of(node, &extent, &stride);
-        mark->walked = verify->walk;
-        mark->span = step->span + (extent - 1) * step->scale;
-        mark->scale = step->scale * stride;
-        mark->span = mark->span > SPAN_MOST ? SPAN_MOST : mark->span;
-        mark->scale = mark->scale > SPAN_MOST ? SPAN_MOST : mark->scale;
-        int64_t wanted = mark->span + mark->scale;
-        if (wanted > cone->span)
-            cone->span = wanted > SPAN_MOST ? SPAN_MOST : wanted;
-        if (reader)
-            widen(reader, mark);
-        stack.count--;
-    }
-    return NULL;
-}
-
-/* The shape of a source. size 0, 1: small, larger; last: as the models declare it. */
-static const char *source_shape(struct verify *verify, const struct cone *cone,
-                                const struct graph *left_graph, const struct value *source,
-                                int size, int trial, int *rank, int64_t *dims)
-{
-    const struct value *left = verify_left(verify, source->number, left_graph);
-    const struct value *told = source->rank >= 0 || !left ? source : left;
-    int64_t base = cone->span < 3 ? 3 : cone->span;
-    base = size == 1 ? 2 * base + 1 : base;
-    *rank = told->rank;
-    if (*rank < 0 && cone->layout == LAYOUT_ROWS)
-        *rank = 2;
-    if (*rank < 0 && cone->layout == LAYOUT_IMAGE)
-        for (size_t i = 0; i < cone->nodes.count; i++) {
-            const struct value *weight = node_input(cone->nodes.items[i], 1);
-            if (cone->nodes.items[i]->op == OP_Conv && weight && weight->rank > 2)
-                *rank = weight->rank;
-        }
-    if (*rank < 0 || *rank > EVAL_RANK)
-        return arena_format(verify->arena, "the rank of '%s' is not known", source->name);
-    for (int i = 0; i < *rank; i++) {
-        int64_t known = told->rank == *rank ? told->dims[i] : -1;
-        if (known < 0 && left && left->rank == *rank)
-            known = left->dims[i];
-        bool channel = cone->layout == LAYOUT_IMAGE  ? i == 1
-                       : cone->layout == LAYOUT_ROWS ? i == *rank - 1
-                                                     : false;
-        bool free = cone->layout != LAYOUT_NONE && !channel && known != 1 && size < SIZES - 1;
-        if (known >= 0 && !free) {
-            dims[i] = known;
-        } else if (channel) {
-            return arena_format(verify->arena, "the channels of '%s' are not known", source->name);
-        } else if (i == 0 && cone->layout != LAYOUT_ROWS) {
-            dims[i] = 1 + trial % 2;
-        } else if (cone->layout == LAYOUT_ROWS) {
-            dims[i] = 2 + i + trial;
-        } else {
-            dims[i] = base + (i + trial) % 3;
-        }
-        if (i == 0 && known == 1 && cone->layout == LAYOUT_IMAGE && size < SIZES - 1)
-            dims[i] = 1 + trial % 2; /* the batch is nobody's business */
-    }
-    return NULL;
-}
-
-/* Replaces the source that is computed last by what it is computed from. */
-static bool open_last(struct cone *cone)
-{
-    struct value *last = NULL;
-    for (size_t i = 0; i < cone->sources.count; i++) {
-        struct value *source = cone->sources.items[i];
-        if (source->producer && source->producer->op != OP_UNKNOWN &&
-            !source->producer->body_count &&
-            (!last || source->producer->depth > last->producer->depth))
-            last = source;
-    }
-    if (!last)
-        return false;
-    LIST_PUSH(cone->arena, &cone->opened, last->number);
-    return true;
-}
-
-/* A cone with as few sources as can be: random numbers for each of several would contradict one
- * another where one is made of the other, and their shapes might not agree. */
-static const char *collect_few(struct verify *verify, const struct graph *left, struct value *root,
-                               struct cone *cone)
-{
-    const char *reason = collect(verify, left, root, cone);
-    struct cone best = *cone;
-    for (int i = 0; !reason && cone->sources.count > 1 && i < OPENINGS_MOST; i++) {
-        if (!open_last(cone))
-            break;
-        struct cone next = {.arena = cone->arena};
-        next.opened.items = cone->opened.items;
-        next.opened.count = cone->opened.count;
-        next.opened.room = cone->opened.room;
-        if (collect(verify, left, root, &next))
-            break;
-        *cone = next;
-        if (next.sources.count < best.sources.count)
-            best = next;
-    }
-    if (!reason)
-        *cone = best;
-    return reason;
-}
-
-static const char *draw_sources(struct verify *verify, struct bench *bench, const struct cone *cone,
-                                const struct graph *left, int size, int trial)
-{
-    static const double amplitudes[] = {1, 8, 0.25};
-    for (size_t i = 0; i < cone->sources.count; i++) {
-        const struct value *source = cone->sources.items[i];
-        int64_t dims[EVAL_RANK];
-        int rank = 0;
-        if (bench_array(bench, source))
-            continue;
-        const char *reason = source_shape(verify, cone, left, source, size, trial, &rank, dims);
-        if (!reason)
-            reason = bench_draw(bench, source, rank, dims,
-                                verify->options->seed + (uint64_t)trial * 7919,
-                                amplitudes[trial % (int)COUNT_OF(amplitudes)]);
-        if (reason)
-            return reason;
-    }
-    return NULL;
-}
 
 double verify_tolerance(const struct verify *verify, int32_t type)
 {
@@ -378,6 +31,13 @@ double verify_tolerance(const struct verify *verify, int32_t type)
     }
 }
 
+/* What a pair must keep to be taken for equal. Behind values that depart, where random numbers may
+ * hide more than they show, it has to be clear. */
+static double tolerance_to_accept(const struct verify *verify, int32_t type)
+{
+    return verify_tolerance(verify, type) / (verify->unresolved ? 4 : 1);
+}
+
 static bool within(const struct gap *gap, double tolerance)
 {
     return gap->same_shape && gap->ratio <= tolerance;
@@ -387,7 +47,7 @@ static bool within(const struct gap *gap, double tolerance)
 
 static void search_reset(struct verify *verify)
 {
-    bench_reset(&verify->bench);
+    joint_reset(&verify->searching);
     verify->found.count = 0;
     verify->searched = 0;
     verify->budget = SEARCH_MOST;
@@ -397,7 +57,7 @@ static void search_reset(struct verify *verify)
 /* Puts all values of the first model that hold a number in line. */
 static void enqueue(struct verify *verify, uint32_t number)
 {
-    struct mark *mark = mark_of(verify, number);
+    struct mark *mark = verify_mark(verify, number);
     if (mark->queued == verify->search)
         return;
     mark->queued = verify->search;
@@ -405,12 +65,18 @@ static void enqueue(struct verify *verify, uint32_t number)
         LIST_PUSH(verify->arena, &verify->found, same->value);
 }
 
+static bool is_constant(struct value *value)
+{
+    const struct tensor *tensor;
+    return !constant_of(value, &tensor);
+}
+
 static bool is_ready(const struct verify *verify, const struct node *node)
 {
     if (node->op == OP_UNKNOWN || node->body_count)
         return false;
     for (size_t i = 0; i < node->input_count; i++)
-        if (node->inputs[i] && !bench_array(&verify->bench, node->inputs[i]) &&
+        if (node->inputs[i] && !joint_array(&verify->searching, node->inputs[i]) &&
             !is_constant(node->inputs[i]))
             return false;
     return true;
@@ -426,26 +92,26 @@ static bool search_step(struct verify *verify, const struct graph *graph)
         const struct node *node = use->inner;
         struct value *output = node_output(node, 0);
         if (node->graph != graph || !output ||
-            mark_of(verify, output->number)->queued == verify->search)
+            verify_mark(verify, output->number)->queued == verify->search)
             continue;
-        if (!bench_array(&verify->bench, output)) {
+        if (!joint_array(&verify->searching, output)) {
             if (!is_ready(verify, node))
                 continue;
             verify->budget--;
-            if (bench_evaluate(&verify->bench, output, 1))
+            if (joint_evaluate(&verify->searching, output, 1))
                 continue;
         }
         for (size_t i = 0; i < node->output_count; i++)
-            if (node->outputs[i] && bench_array(&verify->bench, node->outputs[i]))
+            if (node->outputs[i] && joint_array(&verify->searching, node->outputs[i]))
                 enqueue(verify, node->outputs[i]->number);
     }
     return true;
 }
 
-static void note_blocker(struct verify *verify, const struct bench *bench,
+static void note_blocker(struct verify *verify, const struct joint_eval *joint,
                          const struct value *value, const char *reason)
 {
-    const struct node *bad = bench->bad;
+    const struct node *bad = joint->bad;
     if (verify->blocker)
         return;
     verify->blocker = bad ? arena_format(verify->arena, "%s '%s', which makes '%s': %s",
@@ -457,24 +123,24 @@ static void note_blocker(struct verify *verify, const struct bench *bench,
 
 /* One evaluation of a pair on fresh numbers, at the first size from `size` on that the operators
  * accept. `left` may be NULL: then `right` alone. */
-static const char *evaluate_pair(struct verify *verify, struct bench *bench,
+static const char *evaluate_pair(struct verify *verify, struct joint_eval *joint,
                                  const struct cone *cone, const struct graph *graph,
                                  struct value *left, struct value *right, int trial, int size)
 {
     const char *reason = NULL;
-    for (; size < SIZES; size++) {
-        bench_reset(bench);
-        reason = draw_sources(verify, bench, cone, graph, size, trial);
+    for (; size < CONE_SIZES; size++) {
+        joint_reset(joint);
+        reason = cone_draw(verify, joint, cone, graph, size, trial);
         if (!reason)
-            reason = bench_evaluate(bench, right, CONE_MOST + 1);
+            reason = joint_evaluate(joint, right, CONE_MOST + 1);
         if (!reason && left)
-            reason = bench_evaluate(bench, left, HINT_MOST);
+            reason = joint_evaluate(joint, left, HINT_MOST);
         if (!reason)
             return NULL;
-        if (bench->bad && (bench->bad->op == OP_UNKNOWN || bench->bad->body_count))
+        if (joint->bad && (joint->bad->op == OP_UNKNOWN || joint->bad->body_count))
             break;
     }
-    /* The reason lies in the bench's memory, which is emptied before anyone reads it. */
+    /* The reason lies in the joint's memory, which is emptied before anyone reads it. */
     return arena_copy(verify->arena, reason);
 }
 
@@ -485,11 +151,11 @@ static size_t count_left(struct verify *verify, const struct cone *cone, const s
     size_t count = 0;
     verify->walk++;
     for (size_t i = 0; i < cone->sources.count; i++)
-        mark_of(verify, cone->sources.items[i]->number)->walked = verify->walk;
+        verify_mark(verify, cone->sources.items[i]->number)->walked = verify->walk;
     LIST_PUSH(cone->arena, &stack, left);
     while (stack.count && count < HINT_MOST) {
         const struct value *value = stack.items[--stack.count];
-        struct mark *mark = mark_of(verify, value->number);
+        struct mark *mark = verify_mark(verify, value->number);
         const struct node *node = value->producer;
         if (mark->walked == verify->walk || !node || node->op == OP_Constant)
             continue;
@@ -502,32 +168,69 @@ static size_t count_left(struct verify *verify, const struct cone *cone, const s
     return count;
 }
 
-/* A pair that agreed in `bench`: more trials, each on other numbers and another size. */
+/* Elements of all sources: as the models declare them, or -1, and as they were drawn last. */
+static double count_sources(const struct cone *cone, const struct joint_eval *joint)
+{
+    double total = 0;
+    for (size_t i = 0; i < cone->sources.count; i++) {
+        const struct value *source = cone->sources.items[i];
+        const struct array *array = joint ? joint_array(joint, source) : NULL;
+        int64_t count = array ? array->count : 0;
+        if (!joint && (source->rank < 0 ||
+                       !count_elements(source->dims, (size_t)source->rank, &count) || count < 0))
+            return -1;
+        total += (double)count;
+    }
+    return total;
+}
+
+/* Compares a pair on one random input. What departs on some size of images, but not on the only one
+ * that the models take, does not depart. */
+static const char *measure_once(struct verify *verify, const struct cone *cone,
+                                const struct graph *graph, struct value *left, struct value *right,
+                                int trial, struct gap *gap)
+{
+    struct joint_eval *joint = &verify->checking;
+    double tolerance = verify_tolerance(verify, cone->type), products = joint->products;
+    const char *reason = evaluate_pair(verify, joint, cone, graph, left, right, trial, 0);
+    if (reason)
+        return reason;
+    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right));
+    double drawn = count_sources(cone, joint), declared = count_sources(cone, NULL);
+    products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
+    if (within(gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE ||
+        evaluate_pair(verify, joint, cone, graph, left, right, trial, CONE_SIZES - 1))
+        return NULL;
+    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right));
+    return NULL;
+}
+
+/* A pair that agreed in `joint`: more trials, each on other numbers and another size. */
 static bool confirm(struct verify *verify, const struct cone *cone, const struct graph *graph,
                     struct value *left, struct value *right, const struct gap *first)
 {
-    double tolerance = verify_tolerance(verify, cone->type);
+    double tolerance = tolerance_to_accept(verify, cone->type);
     int trials = verify->options->trials;
     if (cone->saturates && trials < 3)
         trials = 3;
+    if (verify->unresolved && trials < TRIALS_DOUBTED)
+        trials = TRIALS_DOUBTED;
     struct verify_region *region = NEW(verify->arena, struct verify_region);
     *region = (struct verify_region){.left = left, .right = right, .trials = 1};
     region->difference = first->ratio;
     region->right_ops = cone->nodes.count;
     region->left_ops = count_left(verify, cone, left);
     for (int trial = 1; trial < trials && cone->sources.count; trial++) {
-        if (evaluate_pair(verify, &verify->check, cone, graph, left, right, trial, 0))
-            return false;
-        struct gap gap =
-            bench_compare(bench_array(&verify->check, left), bench_array(&verify->check, right));
-        if (!within(&gap, tolerance))
+        struct gap gap;
+        if (measure_once(verify, cone, graph, left, right, trial, &gap) || !within(&gap, tolerance))
             return false;
         region->difference = fmax(region->difference, gap.ratio);
         region->trials++;
     }
     LIST_PUSH(verify->arena, &verify->result->regions, region);
     verify->result->largest = fmax(verify->result->largest, region->difference);
-    verify->result->tolerance = fmax(verify->result->tolerance, tolerance);
+    verify->result->tolerance =
+        fmax(verify->result->tolerance, verify_tolerance(verify, cone->type));
     return true;
 }
 
@@ -544,20 +247,21 @@ static const char *place_of(struct arena *arena, const struct array *array, int6
 
 /* Keeps the first departure. */
 static void depart(struct verify *verify, const struct value *left, const struct value *right,
-                   const struct gap *gap, const struct bench *bench)
+                   const struct gap *gap, const struct joint_eval *joint)
 {
     struct verify_departure *departure = &verify->result->departure;
-    const struct array *a = bench_array(bench, left), *b = bench_array(bench, right);
+    const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
     if (verify->result->departs)
         return;
     verify->result->departs = true;
     *departure = (struct verify_departure){.left = left, .right = right};
-    departure->difference = gap->difference;
-    departure->largest = gap->largest;
-    departure->left_number = gap->left;
-    departure->right_number = gap->right;
+    departure->same_shape = gap->same_shape;
+    departure->difference = gap->same_shape ? gap->difference : (double)NAN;
+    departure->largest = gap->same_shape ? gap->largest : (double)NAN;
+    departure->left_number = gap->same_shape ? gap->left : (double)NAN;
+    departure->right_number = gap->same_shape ? gap->right : (double)NAN;
     departure->at = gap->same_shape ? place_of(verify->arena, a, gap->at)
-                                    : arena_format(verify->arena, "shape %s and %s",
+                                    : arena_format(verify->arena, "shapes %s and %s",
                                                    array_shape(verify->arena, a),
                                                    array_shape(verify->arena, b));
 }
@@ -566,14 +270,16 @@ static void depart(struct verify *verify, const struct value *left, const struct
 static bool try_left(struct verify *verify, const struct cone *cone, const struct graph *graph,
                      struct value *left, struct value *right, bool hinted)
 {
-    const struct array *a = bench_array(&verify->bench, left);
-    const struct array *b = bench_array(&verify->bench, right);
+    const struct array *a = joint_array(&verify->searching, left);
+    const struct array *b = joint_array(&verify->searching, right);
     if (!a || !b || (!hinted && (a->rank != b->rank || a->count != b->count)))
         return false;
-    struct gap gap = bench_compare(a, b);
-    bool agrees = within(&gap, verify_tolerance(verify, cone->type));
-    if (!agrees && hinted)
-        depart(verify, left, right, &gap, &verify->bench);
+    struct gap gap = joint_compare(a, b);
+    bool agrees = within(&gap, tolerance_to_accept(verify, cone->type));
+    if (hinted && !within(&gap, verify_tolerance(verify, cone->type))) {
+        depart(verify, left, right, &gap, &verify->searching);
+        verify->departed = true;
+    }
     /* Numbers that are all alike agree with much that is not equal. */
     if (!agrees || (gap.constant && a->count > 1 && !hinted))
         return false;
@@ -616,55 +322,63 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
                   struct value *hint)
 {
     struct cone cone = {.arena = verify->cones};
-    struct bench *bench = &verify->bench;
+    struct joint_eval *joint = &verify->searching;
     arena_reset(verify->cones);
+    verify->departed = false;
     if (verify->failures > FAILURES_MOST && !hint)
         return false;
-    if (bench->products + verify->check.products > PRODUCTS_MOST) {
-        note_blocker(verify, bench, right, "more multiply-adds than will be evaluated");
+    if (joint->products + verify->checking.products > PRODUCTS_MOST) {
+        note_blocker(verify, joint, right, "more multiply-adds than will be evaluated");
         return false;
     }
-    if (bench->scratch->allocated > SCRATCH_MOST)
+    if (joint->scratch->allocated > SCRATCH_MOST)
         search_reset(verify);
-    bench->bad = NULL;
-    const char *reason = collect_few(verify, graph, right, &cone);
+    joint->bad = NULL;
+    const char *reason = cone_collect_few(verify, graph, right, &cone);
     if (!reason) {
-        /* First among what is there; afresh when the sizes do not agree. */
-        reason = draw_sources(verify, bench, &cone, graph, 0, 0);
+        /* First among what is there; afresh when the sizes do not agree. An output has the last
+         * word, so it is given sizes that the whole way to it fits. */
+        if (right->is_output)
+            search_reset(verify);
+        reason = cone_draw(verify, joint, &cone, graph, 0, 0);
         if (!reason)
-            reason = bench_evaluate(bench, right, CONE_MOST + 1);
+            reason = joint_evaluate(joint, right, CONE_MOST + 1);
         if (reason) {
             search_reset(verify);
-            reason = evaluate_pair(verify, bench, &cone, graph, NULL, right, 0, 0);
+            reason = evaluate_pair(verify, joint, &cone, graph, NULL, right, 0, 0);
         }
     }
     if (reason) {
-        note_blocker(verify, bench, right, reason);
+        note_blocker(verify, joint, right, reason);
         search_reset(verify);
         verify->failures++;
         return false;
     }
     bool found = false;
     if (hint) {
-        bool there = bench_array(bench, hint) || !bench_evaluate(bench, hint, HINT_MOST);
+        bool there = joint_array(joint, hint) || !joint_evaluate(joint, hint, HINT_MOST);
         if (!there) { /* perhaps it holds for one size only */
             search_reset(verify);
-            there = !evaluate_pair(verify, bench, &cone, graph, hint, right, 0, 1);
+            there = !evaluate_pair(verify, joint, &cone, graph, hint, right, 0, 1);
         }
         found = there && try_left(verify, &cone, graph, hint, right, true);
     }
     /* Where the small size finds nothing, the declared one may. */
-    for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < SIZES;
-         size += SIZES - 1) {
+    bool brief = verify->departed && verify->failures > 1 && !right->is_output;
+    int sizes = brief ? 1 : CONE_SIZES;
+    for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < sizes;
+         size += CONE_SIZES - 1) {
         if (size) {
             search_reset(verify);
             if (!is_small(&cone) ||
-                evaluate_pair(verify, bench, &cone, graph, NULL, right, 0, size))
+                evaluate_pair(verify, joint, &cone, graph, NULL, right, 0, size))
                 continue;
         }
-        found = bench_array(bench, right) && search(verify, &cone, graph, right);
+        found = joint_array(joint, right) && search(verify, &cone, graph, right);
     }
     verify->failures = found ? 0 : verify->failures + 1;
+    if (!found && verify->departed)
+        verify->unresolved = true;
     if (found) {
         search_reset(verify);
         if (verify->result->departure.right == right)
@@ -674,35 +388,33 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
 }
 
 const char *verify_measure(struct verify *verify, struct graph *graph, struct value *left,
-                           struct value *right, struct gap *gap, double *tolerance)
+                           struct value *right, int trials, struct gap *gap, double *tolerance)
 {
     const char *reason = NULL;
     for (int attempt = 0; attempt < 2; attempt++) {
         struct cone cone = {.arena = verify->cones, .opens_all = attempt == 1};
         arena_reset(verify->cones);
-        verify->check.bad = NULL;
-        reason = attempt ? collect(verify, graph, right, &cone)
-                         : collect_few(verify, graph, right, &cone);
+        verify->checking.bad = NULL;
+        reason = attempt ? cone_collect(verify, graph, right, &cone)
+                         : cone_collect_few(verify, graph, right, &cone);
         if (reason)
             continue;
         /* Where the first random numbers hide a difference, others may show it. */
         *tolerance = verify_tolerance(verify, cone.type);
         bool measured = false, agrees = true;
-        for (int trial = 0; agrees && trial < MEASURES; trial++) {
-            reason = evaluate_pair(verify, &verify->check, &cone, graph, left, right, trial, 0);
+        for (int trial = 0; agrees && trial < trials; trial++) {
+            reason = measure_once(verify, &cone, graph, left, right, trial, gap);
             if (reason)
                 break;
-            *gap = bench_compare(bench_array(&verify->check, left),
-                                 bench_array(&verify->check, right));
             measured = true;
             agrees = within(gap, *tolerance);
         }
         if (!measured)
             continue;
         if (!agrees)
-            depart(verify, left, right, gap, &verify->check);
+            depart(verify, left, right, gap, &verify->checking);
         return NULL;
     }
-    note_blocker(verify, &verify->check, right, reason);
+    note_blocker(verify, &verify->checking, right, reason);
     return reason;
 }

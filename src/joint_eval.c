@@ -1,5 +1,5 @@
-/* bench.c: evaluates values of two models on shared arrays. */
-#include "bench.h"
+/* joint_eval.c: evaluates values of two models on shared arrays. */
+#include "joint_eval.h"
 
 #include <math.h>
 #include <string.h>
@@ -9,41 +9,41 @@
 enum { ELEMENTS_MOST = 1 << 26 }; /* of one value: half a GiB */
 enum { LARGE = 1 << 16 };         /* elements of a constant that is loaded again for each reader */
 
-void bench_init(struct bench *bench, struct arena *keeper, struct arena *scratch)
+void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch)
 {
-    *bench = (struct bench){
+    *joint = (struct joint_eval){
         .keeper = keeper, .scratch = scratch, .pool = {.arena = scratch, .recycles = true}};
 }
 
-void bench_reset(struct bench *bench)
+void joint_reset(struct joint_eval *joint)
 {
-    for (size_t i = 0; i < bench->filled.count; i++)
-        bench->arrays[bench->filled.items[i]] = NULL;
-    bench->filled.count = 0;
-    bench->pool = (struct pool){.arena = bench->scratch, .recycles = true};
-    arena_reset(bench->scratch);
+    for (size_t i = 0; i < joint->filled.count; i++)
+        joint->arrays[joint->filled.items[i]] = NULL;
+    joint->filled.count = 0;
+    joint->pool = (struct pool){.arena = joint->scratch, .recycles = true};
+    arena_reset(joint->scratch);
 }
 
-static void put(struct bench *bench, uint32_t number, struct array *array)
+static void put(struct joint_eval *joint, uint32_t number, struct array *array)
 {
-    if (number >= bench->room) {
-        size_t room = bench->room ? bench->room : 1024;
+    if (number >= joint->room) {
+        size_t room = joint->room ? joint->room : 1024;
         while (room <= number)
             room *= 2;
-        struct array **grown = NEW_ARRAY(bench->keeper, struct array *, room);
-        if (bench->room)
-            memcpy(grown, bench->arrays, bench->room * sizeof(*grown));
-        bench->arrays = grown;
-        bench->room = room;
+        struct array **grown = NEW_ARRAY(joint->keeper, struct array *, room);
+        if (joint->room)
+            memcpy(grown, joint->arrays, joint->room * sizeof(*grown));
+        joint->arrays = grown;
+        joint->room = room;
     }
-    if (!bench->arrays[number])
-        LIST_PUSH(bench->keeper, &bench->filled, number);
-    bench->arrays[number] = array;
+    if (!joint->arrays[number])
+        LIST_PUSH(joint->keeper, &joint->filled, number);
+    joint->arrays[number] = array;
 }
 
-struct array *bench_array(const struct bench *bench, const struct value *value)
+struct array *joint_array(const struct joint_eval *joint, const struct value *value)
 {
-    return value->number && value->number < bench->room ? bench->arrays[value->number] : NULL;
+    return value->number && value->number < joint->room ? joint->arrays[value->number] : NULL;
 }
 
 /* Random numbers: splitmix64. */
@@ -55,15 +55,15 @@ static uint64_t random_bits(uint64_t *state)
     return z ^ z >> 31;
 }
 
-const char *bench_draw(struct bench *bench, const struct value *value, int rank,
+const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
                        const int64_t *dims, uint64_t seed, double amplitude)
 {
-    if (bench_array(bench, value))
+    if (joint_array(joint, value))
         return NULL;
     int32_t type = value->type ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     struct array *array;
     const char *reason =
-        array_make(bench->scratch, &bench->pool, ELEMENTS_MOST, type, rank, dims, &array);
+        array_make(joint->scratch, &joint->pool, ELEMENTS_MOST, type, rank, dims, &array);
     if (reason)
         return reason;
     uint64_t state = seed + value->number * UINT64_C(0x5851f42d4c957f2d);
@@ -74,19 +74,19 @@ const char *bench_draw(struct bench *bench, const struct value *value, int rank,
         else
             array->integers[i] = (int64_t)(bits >> 63);
     }
-    put(bench, value->number, array);
+    put(joint, value->number, array);
     return NULL;
 }
 
 /* ---- evaluation ---- */
 
-static const char *load_constant(struct bench *bench, const struct value *value,
+static const char *load_constant(struct joint_eval *joint, const struct value *value,
                                  const struct tensor *tensor)
 {
     struct array *array;
-    const char *reason = array_load(bench->scratch, &bench->pool, tensor, &array);
+    const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
     if (!reason)
-        put(bench, value->number, array);
+        put(joint, value->number, array);
     return reason;
 }
 
@@ -112,35 +112,35 @@ static double products_of(const struct node *node, struct array *const *inputs,
     }
 }
 
-static const char *evaluate_node(struct bench *bench, const struct node *node)
+static const char *evaluate_node(struct joint_eval *joint, const struct node *node)
 {
-    struct arena *arena = bench->scratch;
+    struct arena *arena = joint->scratch;
     struct array **inputs = NEW_ARRAY(arena, struct array *, node->input_count);
     for (size_t i = 0; i < node->input_count; i++)
-        inputs[i] = node->inputs[i] ? bench_array(bench, node->inputs[i]) : NULL;
+        inputs[i] = node->inputs[i] ? joint_array(joint, node->inputs[i]) : NULL;
     struct evaluation e = {.arena = arena,
-                           .pool = &bench->pool,
+                           .pool = &joint->pool,
                            .node = node,
                            .inputs = inputs,
                            .limit = ELEMENTS_MOST};
     const char *reason = eval_arrays(&e);
     if (reason) {
-        bench->bad = node;
+        joint->bad = node;
         return reason;
     }
     for (size_t i = 0; i < node->output_count && i < COUNT_OF(e.outputs); i++)
         if (node->outputs[i] && e.outputs[i])
-            put(bench, node->outputs[i]->number, e.outputs[i]);
+            put(joint, node->outputs[i]->number, e.outputs[i]);
     if (e.outputs[0])
-        bench->products += products_of(node, inputs, e.outputs[0]);
+        joint->products += products_of(node, inputs, e.outputs[0]);
     /* All weights of a model at once, in double, would be twice the model. */
     for (size_t i = 0; i < node->input_count; i++) {
         const struct tensor *tensor;
         if (!inputs[i] || inputs[i]->count < LARGE || constant_of(node->inputs[i], &tensor) ||
-            !bench_array(bench, node->inputs[i]))
+            !joint_array(joint, node->inputs[i]))
             continue;
-        bench->arrays[node->inputs[i]->number] = NULL;
-        pool_return(&bench->pool, inputs[i]);
+        joint->arrays[node->inputs[i]->number] = NULL;
+        pool_return(&joint->pool, inputs[i]);
     }
     return NULL;
 }
@@ -151,25 +151,25 @@ struct frame {
 };
 
 /* Depth first with a stack of its own. A value is left once its node has been evaluated. */
-const char *bench_evaluate(struct bench *bench, struct value *value, size_t limit)
+const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t limit)
 {
-    struct arena *arena = bench->scratch;
+    struct arena *arena = joint->scratch;
     LIST(struct frame) stack = {NULL, 0, 0};
     struct frame first = {value, 0};
-    bench->bad = NULL;
-    if (bench_array(bench, value))
+    joint->bad = NULL;
+    if (joint_array(joint, value))
         return NULL;
     LIST_PUSH(arena, &stack, first);
     while (stack.count) {
         struct frame *frame = &stack.items[stack.count - 1];
         const struct tensor *tensor;
         struct node *node = frame->value->producer;
-        if (bench_array(bench, frame->value)) {
+        if (joint_array(joint, frame->value)) {
             stack.count--;
             continue;
         }
         if (frame->next == 0 && !constant_of(frame->value, &tensor) && tensor_is_readable(tensor)) {
-            const char *reason = load_constant(bench, frame->value, tensor);
+            const char *reason = load_constant(joint, frame->value, tensor);
             if (reason)
                 return reason;
             continue;
@@ -179,22 +179,22 @@ const char *bench_evaluate(struct bench *bench, struct value *value, size_t limi
         if (frame->next == 0 && limit-- == 0)
             return "it depends on too many nodes";
         if (node->op == OP_UNKNOWN || node->body_count) {
-            bench->bad = node;
+            joint->bad = node;
             return arena_format(arena, "operator %s is not evaluated",
                                 node->proto->op_type ? node->proto->op_type : "");
         }
         if (frame->next < node->input_count) {
             struct value *input = node->inputs[frame->next++];
             struct frame inner = {input, 0};
-            if (input && !bench_array(bench, input))
+            if (input && !joint_array(joint, input))
                 LIST_PUSH(arena, &stack, inner);
             continue;
         }
-        const char *reason = evaluate_node(bench, node);
+        const char *reason = evaluate_node(joint, node);
         if (reason)
             return reason;
-        if (!bench_array(bench, frame->value)) {
-            bench->bad = node;
+        if (!joint_array(joint, frame->value)) {
+            joint->bad = node;
             return "an output is not evaluated";
         }
     }
@@ -243,7 +243,7 @@ static void compare_channel(const struct array *left, const struct array *right,
         }
 }
 
-struct gap bench_compare(const struct array *left, const struct array *right)
+struct gap joint_compare(const struct array *left, const struct array *right)
 {
     struct gap gap = {.same_shape = left->rank == right->rank, .constant = true};
     for (int i = 0; gap.same_shape && i < left->rank; i++)

@@ -1,17 +1,17 @@
-/* bench.h: where two models are evaluated side by side, piece by piece.
+/* joint_eval.h: where two models are evaluated side by side, piece by piece.
  *
  * Arrays are kept by number (number.h), so what both models compute alike is evaluated once. Some
  * values, the sources, are given random numbers; all else is computed from them and from constants
  * by the reference evaluator. */
-#ifndef BENCH_H
-#define BENCH_H
+#ifndef JOINT_EVAL_H
+#define JOINT_EVAL_H
 
 #include "eval_internal.h"
 #include "number.h"
 
-struct bench {
+struct joint_eval {
     struct arena *keeper;  /* of the run: the index */
-    struct arena *scratch; /* of the arrays: emptied by bench_reset */
+    struct arena *scratch; /* of the arrays: emptied by joint_reset */
     struct pool pool;
     struct array **arrays; /* by number */
     size_t room;
@@ -23,20 +23,20 @@ struct bench {
     const struct node *bad; /* the node the last evaluation stopped at, or NULL */
 };
 
-void bench_init(struct bench *bench, struct arena *keeper, struct arena *scratch);
-void bench_reset(struct bench *bench);
+void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch);
+void joint_reset(struct joint_eval *joint);
 
-struct array *bench_array(const struct bench *bench, const struct value *value);
+struct array *joint_array(const struct joint_eval *joint, const struct value *value);
 
 /* Gives a source random numbers in [-amplitude, amplitude), or small integers. A value that has an
  * array keeps it. Returns the reason why not. */
-const char *bench_draw(struct bench *bench, const struct value *value, int rank,
+const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
                        const int64_t *dims, uint64_t seed, double amplitude);
 
 /* Computes a value. At most `limit` nodes that have no arrays yet are walked. Returns NULL, or the
- * reason why not: an operator nobody evaluates (bench->bad), an input that is no source, shapes
+ * reason why not: an operator nobody evaluates (joint->bad), an input that is no source, shapes
  * that do not agree. */
-const char *bench_evaluate(struct bench *bench, struct value *value, size_t limit);
+const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t limit);
 
 /* How two arrays differ. */
 struct gap {
@@ -49,6 +49,6 @@ struct gap {
     int64_t at;   /* element with the largest difference */
     double left, right;
 };
-struct gap bench_compare(const struct array *left, const struct array *right);
+struct gap joint_compare(const struct array *left, const struct array *right);
 
 #endif

@@ -1,0 +1,371 @@
+/* verify_cone.c: what lies between a value of the second model and the values before it that are
+ * equal, and random numbers for those. */
+#include <string.h>
+
+#include "constant.h"
+#include "verify_internal.h"
+
+enum {
+    OPENINGS_MOST = 16, /* sources computed from what is before them */
+    SPAN_ROW = 48,      /* extent of windows in a row that is worth reaching */
+    SPAN_MOST = 160
+};
+/* Nodes walked in all cones together: seconds. */
+#define VISITS_MOST 2e7
+
+static void note_type(struct cone *cone, int32_t type)
+{
+    if (type_is_float(type) && (!cone->type || type_rounding(type) > type_rounding(cone->type)))
+        cone->type = type;
+}
+
+static bool is_opened(const struct cone *cone, uint32_t number)
+{
+    for (size_t i = 0; i < cone->opened.count; i++)
+        if (cone->opened.items[i] == number)
+            return true;
+    return false;
+}
+
+static bool hides(enum op op)
+{
+    switch (op) {
+    case OP_Clip:
+    case OP_Ceil:
+    case OP_Floor:
+    case OP_HardSigmoid:
+    case OP_HardSwish:
+    case OP_MaxPool:
+    case OP_Relu:
+    case OP_Sigmoid:
+    case OP_Softmax:
+    case OP_Tanh: return true;
+    default: return false;
+    }
+}
+
+static void note_layout(struct cone *cone, const struct node *node)
+{
+    switch (node->op) {
+    case OP_AveragePool:
+    case OP_BatchNormalization:
+    case OP_Conv:
+    case OP_ConvTranspose:
+    case OP_GlobalAveragePool:
+    case OP_MaxPool: cone->layout = LAYOUT_IMAGE; break;
+    case OP_Gemm:
+    case OP_MatMul:
+        if (cone->layout == LAYOUT_NONE)
+            cone->layout = LAYOUT_ROWS;
+        break;
+    default: break;
+    }
+}
+
+/* Extent of a window's kernel and its stride, the largest of all axes. */
+static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
+{
+    size_t kernels, strides, dilations;
+    const int64_t *kernel = node_integers(node, "kernel_shape", &kernels);
+    const int64_t *step = node_integers(node, "strides", &strides);
+    const int64_t *dilation = node_integers(node, "dilations", &dilations);
+    const struct value *weight = node_input(node, 1);
+    *extent = *stride = 1;
+    switch (node->op) {
+    case OP_Conv:
+    case OP_ConvTranspose:
+        if (!kernel && weight && weight->rank > 2) {
+            kernel = weight->dims + 2;
+            kernels = (size_t)weight->rank - 2;
+        }
+        break;
+    case OP_AveragePool:
+    case OP_MaxPool: break;
+    default: return;
+    }
+    for (size_t i = 0; kernel && i < kernels; i++) {
+        int64_t gap = dilation && i < dilations ? dilation[i] : 1;
+        int64_t reach;
+        if (kernel[i] > 0 && kernel[i] < SPAN_MOST && gap > 0 && gap < SPAN_MOST &&
+            (reach = (kernel[i] - 1) * gap + 1) > *extent)
+            *extent = reach;
+    }
+    for (size_t i = 0; step && i < strides; i++)
+        if (step[i] > *stride && step[i] < SPAN_MOST)
+            *stride = step[i];
+}
+
+struct mark *verify_mark(struct verify *verify, uint32_t number)
+{
+    if (number >= verify->room) {
+        size_t room = verify->room ? verify->room : 1024;
+        while (room <= number)
+            room *= 2;
+        struct mark *marks = NEW_ARRAY(verify->arena, struct mark, room);
+        struct same **left = NEW_ARRAY(verify->arena, struct same *, room);
+        if (verify->room) {
+            memcpy(marks, verify->marks, verify->room * sizeof(*marks));
+            memcpy(left, verify->left, verify->room * sizeof(*left));
+        }
+        verify->marks = marks;
+        verify->left = left;
+        verify->room = room;
+    }
+    return &verify->marks[number];
+}
+
+void verify_add_left(struct verify *verify, struct value *value)
+{
+    struct same *same = NEW(verify->arena, struct same);
+    verify_mark(verify, value->number);
+    same->value = value;
+    same->next = verify->left[value->number];
+    verify->left[value->number] = same;
+}
+
+/* Bodies see the values of the graphs around them. */
+static bool is_visible(const struct value *value, const struct graph *graph)
+{
+    while (graph && graph != value->graph)
+        graph = graph->parent;
+    return graph != NULL;
+}
+
+struct value *verify_left(const struct verify *verify, uint32_t number, const struct graph *graph)
+{
+    if (number >= verify->room)
+        return NULL;
+    for (const struct same *same = verify->left[number]; same; same = same->next)
+        if (is_visible(same->value, graph))
+            return same->value;
+    return NULL;
+}
+
+struct step {
+    struct value *value;
+    size_t next;         /* input to look at */
+    int64_t span, scale; /* the largest of the inputs seen so far */
+};
+
+static void widen(struct step *reader, const struct mark *input)
+{
+    if (input->span > reader->span)
+        reader->span = input->span;
+    if (input->scale > reader->scale)
+        reader->scale = input->scale;
+}
+
+/* True when the walk ends at a value: it is a source. */
+static bool is_source(const struct verify *verify, const struct cone *cone,
+                      const struct graph *left, const struct value *value)
+{
+    if (!value->producer)
+        return true;
+    return !cone->opens_all && verify_left(verify, value->number, left) &&
+           !is_opened(cone, value->number);
+}
+
+static const char *enter(struct verify *verify, struct cone *cone, const struct node *node)
+{
+    if (cone->nodes.count == CONE_MOST || verify->visits > VISITS_MOST)
+        return "it depends on too many nodes that differ";
+    verify->visits++;
+    LIST_PUSH(cone->arena, &cone->nodes, node);
+    cone->saturates = cone->saturates || hides(node->op);
+    note_layout(cone, node);
+    return NULL;
+}
+
+/* Depth first with a stack of its own. */
+const char *cone_collect(struct verify *verify, const struct graph *left, struct value *root,
+                         struct cone *cone)
+{
+    LIST(struct step) stack = {NULL, 0, 0};
+    struct step first = {root, 0, 1, 1};
+    LIST_PUSH(cone->arena, &stack, first);
+    verify->walk++;
+    cone->span = 1;
+    while (stack.count) {
+        struct step *step = &stack.items[stack.count - 1];
+        struct step *reader = stack.count > 1 ? step - 1 : NULL;
+        struct mark *mark = verify_mark(verify, step->value->number);
+        const struct tensor *tensor;
+        const struct node *node = step->value->producer;
+        if (step->next == 0) {
+            bool known = mark->walked == verify->walk;
+            if (!known && !constant_of(step->value, &tensor)) {
+                note_type(cone, tensor->type);
+                mark->walked = verify->walk;
+                mark->span = mark->scale = 1;
+                known = true;
+            } else if (!known && (stack.count > 1 || !node) &&
+                       is_source(verify, cone, left, step->value)) {
+                note_type(cone, step->value->type);
+                LIST_PUSH(cone->arena, &cone->sources, step->value);
+                mark->walked = verify->walk;
+                mark->span = mark->scale = 1;
+                known = true;
+            }
+            if (known) {
+                if (reader)
+                    widen(reader, mark);
+                stack.count--;
+                continue;
+            }
+            const char *reason = enter(verify, cone, node);
+            if (reason)
+                return reason;
+        }
+        if (step->next < node->input_count) {
+            struct step inner = {node->inputs[step->next++], 0, 1, 1};
+            if (inner.value)
+                LIST_PUSH(cone->arena, &stack, inner);
+            continue;
+        }
+        int64_t extent, stride;
+        window_of(node, &extent, &stride);
+        mark->walked = verify->walk;
+        /* Every tap of one window, and of windows in a row as long as they may be one window in the
+         * other model. */
+        mark->span = step->span + (extent - 1) * step->scale;
+        if (mark->span > SPAN_ROW)
+            mark->span = extent * step->scale > step->span ? extent * step->scale : step->span;
+        mark->scale = step->scale * stride;
+        mark->span = mark->span > SPAN_MOST ? SPAN_MOST : mark->span;
+        mark->scale = mark->scale > SPAN_MOST ? SPAN_MOST : mark->scale;
+        int64_t wanted = mark->span + mark->scale;
+        if (wanted > cone->span)
+            cone->span = wanted > SPAN_MOST ? SPAN_MOST : wanted;
+        if (reader)
+            widen(reader, mark);
+        stack.count--;
+    }
+    return NULL;
+}
+
+/* The shape of a source. size 0, 1: small, larger; last: as the models declare it. */
+static const char *source_shape(struct verify *verify, const struct cone *cone,
+                                const struct graph *left_graph, const struct value *source,
+                                int size, int trial, int *rank, int64_t *dims)
+{
+    const struct value *left = verify_left(verify, source->number, left_graph);
+    const struct value *told = source->rank >= 0 || !left ? source : left;
+    int64_t base = cone->span < 3 ? 3 : cone->span;
+    base = size == 1 ? 2 * base + 1 : base;
+    *rank = told->rank;
+    if (*rank < 0 && cone->layout == LAYOUT_ROWS)
+        *rank = 2;
+    if (*rank < 0 && cone->layout == LAYOUT_IMAGE)
+        for (size_t i = 0; i < cone->nodes.count; i++) {
+            const struct value *weight = node_input(cone->nodes.items[i], 1);
+            if (cone->nodes.items[i]->op == OP_Conv && weight && weight->rank > 2)
+                *rank = weight->rank;
+        }
+    if (*rank < 0 || *rank > EVAL_RANK)
+        return arena_format(verify->arena, "the rank of '%s' is not known", source->name);
+    for (int i = 0; i < *rank; i++) {
+        int64_t known = told->rank == *rank ? told->dims[i] : -1;
+        if (known < 0 && left && left->rank == *rank)
+            known = left->dims[i];
+        bool channel = cone->layout == LAYOUT_IMAGE  ? i == 1
+                       : cone->layout == LAYOUT_ROWS ? i == *rank - 1
+                                                     : false;
+        bool free = cone->layout != LAYOUT_NONE && !channel && known != 1 && size < CONE_SIZES - 1;
+        if (known >= 0 && !free) {
+            dims[i] = known;
+        } else if (channel) {
+            return arena_format(verify->arena, "the channels of '%s' are not known", source->name);
+        } else if (i == 0 && cone->layout != LAYOUT_ROWS) {
+            dims[i] = 1 + trial % 2;
+        } else if (cone->layout == LAYOUT_ROWS) {
+            dims[i] = 2 + i + trial;
+        } else {
+            dims[i] = base + (i + trial) % 3;
+        }
+        if (i == 0 && known == 1 && cone->layout == LAYOUT_IMAGE && size < CONE_SIZES - 1)
+            dims[i] = 1 + trial % 2; /* the batch is nobody's business */
+    }
+    return NULL;
+}
+
+/* Replaces the source that is computed last by what it is computed from. */
+static bool open_last(struct cone *cone)
+{
+    struct value *last = NULL;
+    for (size_t i = 0; i < cone->sources.count; i++) {
+        struct value *source = cone->sources.items[i];
+        if (source->producer && source->producer->op != OP_UNKNOWN &&
+            !source->producer->body_count &&
+            (!last || source->producer->depth > last->producer->depth))
+            last = source;
+    }
+    if (!last)
+        return false;
+    LIST_PUSH(cone->arena, &cone->opened, last->number);
+    return true;
+}
+
+const char *cone_collect_few(struct verify *verify, const struct graph *left, struct value *root,
+                             struct cone *cone)
+{
+    const char *reason = cone_collect(verify, left, root, cone);
+    struct cone best = *cone;
+    for (int i = 0; !reason && cone->sources.count > 1 && i < OPENINGS_MOST; i++) {
+        if (!open_last(cone))
+            break;
+        struct cone next = {.arena = cone->arena};
+        next.opened.items = cone->opened.items;
+        next.opened.count = cone->opened.count;
+        next.opened.room = cone->opened.room;
+        if (cone_collect(verify, left, root, &next))
+            break;
+        *cone = next;
+        if (next.sources.count < best.sources.count)
+            best = next;
+    }
+    if (!reason)
+        *cone = best;
+    return reason;
+}
+
+/* True when images are declared smaller than what the taps reach: there is no sense in others. */
+static bool is_narrow(const struct cone *cone)
+{
+    bool narrow = false;
+    if (cone->layout != LAYOUT_IMAGE)
+        return false;
+    for (size_t i = 0; i < cone->sources.count; i++) {
+        const struct value *source = cone->sources.items[i];
+        if (source->rank < 0)
+            return false;
+        for (int k = 0; k < source->rank; k++) {
+            if (source->dims[k] < 0)
+                return false;
+            narrow = narrow || (k > 1 && source->dims[k] > 1 && source->dims[k] < cone->span);
+        }
+    }
+    return narrow;
+}
+
+const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
+                      const struct graph *left, int size, int trial)
+{
+    static const double amplitudes[] = {1, 8, 0.25};
+    if (is_narrow(cone))
+        size = CONE_SIZES - 1;
+    for (size_t i = 0; i < cone->sources.count; i++) {
+        const struct value *source = cone->sources.items[i];
+        int64_t dims[EVAL_RANK];
+        int rank = 0;
+        if (joint_array(joint, source))
+            continue;
+        const char *reason = source_shape(verify, cone, left, source, size, trial, &rank, dims);
+        if (!reason)
+            reason = joint_draw(joint, source, rank, dims,
+                                verify->options->seed + (uint64_t)trial * 7919,
+                                amplitudes[trial % (int)COUNT_OF(amplitudes)]);
+        if (reason)
+            return reason;
+    }
+    return NULL;
+}
