@@ -803,9 +803,9 @@ def test_git(model, tmp_path):
 # Size
 
 
-def chain(count, change=None):
+def chain(count, change=None, last="Sigmoid"):
     """A hundred thousand nodes: Relu, Neg, Abs, Sigmoid in turn."""
-    ops = ["Relu", "Neg", "Abs", "Sigmoid"]
+    ops = ["Relu", "Neg", "Abs", last]
     nodes = [helper.make_node(ops[k % 4], [f"v{k}"], [f"v{k + 1}"], name=f"n{k}") for k in range(count)]
     if change is not None:
         nodes[change].op_type = "Tanh"
