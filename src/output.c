@@ -86,7 +86,8 @@ enum { TEMPORARIES = 8 };
 
 static void temporary_name(const struct output *output, unsigned number, char name[NAME_MAX + 1])
 {
-    snprintf(name, NAME_MAX + 1, "%.200s.onnx-repvgg-fuse-%u.tmp", output->name, number);
+    snprintf(name, NAME_MAX + 1, "%.200s.onnx-repvgg-fuse-%u.tmp",
+             output->family ? output->family : output->name, number);
 }
 
 /* Removes the file of this name if nobody holds its lock. */
@@ -157,11 +158,15 @@ static int open_named(struct output *output, mode_t mode)
             return -1;
         /* Where there are no locks, nobody sweeps. Where another run swept before the lock was
          * taken, the file has lost its name. */
-        bool taken = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-        if (!taken && fstat(descriptor, &status) == 0 && status.st_nlink > 0) {
+        if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+            close(descriptor); /* the sweeper removes it */
+            continue;
+        }
+        if (fstat(descriptor, &status) == 0 && status.st_nlink > 0) {
             memcpy(output->temporary, name, sizeof(name));
             return descriptor;
         }
+        unlinkat(output->folder, name, 0);
         close(descriptor);
     }
     errno = EEXIST;
@@ -193,6 +198,8 @@ static int keep_permissions(const struct output *output, const char *target, con
     ssize_t size = own.st_gid == old->st_gid
                        ? getxattr(target, "system.posix_acl_access", list, sizeof(list))
                        : 0;
+    if (size < 0 && errno != ENODATA && errno != ENOTSUP)
+        return errno;
     if (size > 0 &&
         fsetxattr(output->descriptor, "system.posix_acl_access", list, (size_t)size, 0) != 0)
         return errno;
@@ -235,13 +242,16 @@ void output_open(struct arena *arena, struct output *output, const char *path)
                               .folder = -1,
                               .descriptor = -1,
                               .fresh = output->fresh,
-                              .no_sync = output->no_sync};
+                              .no_sync = output->no_sync,
+                              .family = output->family};
     if (descriptor_of(path) >= 0) {
         open_stream(output, descriptor_of(path));
         return;
     }
     struct stat status;
     bool exists = stat(path, &status) == 0;
+    if (!exists && errno != ENOENT) /* what is there and cannot be seen must not be replaced */
+        failed(output, "cannot tell what it is");
     if (exists && S_ISDIR(status.st_mode))
         fail(output->landing, ONNX_FUSE_IO, "%s: is a folder, expected a file name", path);
     if (exists && !S_ISREG(status.st_mode)) {
@@ -456,6 +466,8 @@ void output_settle(struct output *output)
     AGAIN(result, fsync(output->folder));
     if (result != 0 && errno == EBADF) /* a folder that may be written to but not read */
         AGAIN(result, syncfs(output->descriptor));
+    if (sync_result(result) != 0 && output->appeared)
+        failed(output, "cannot sync its folder");
     if (sync_result(result) != 0)
         failed(output, "is written, but whether it outlasts a power failure is not known: cannot "
                        "sync its folder");

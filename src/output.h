@@ -25,6 +25,7 @@ struct output {
     bool exists;   /* there was a file at `name` when it was opened */
     bool appeared; /* fresh, committed, not yet kept */
     bool no_sync;
+    const char *family; /* temporary files are named after it, not after the output; NULL: not so */
 };
 
 /* The path of a file `name` in the folder of `path`, and whether there is anything of that name. */
@@ -39,7 +40,7 @@ bool output_is_same(const struct output *a, const struct output *b);
 /* It is to take the place of the file at `path`. */
 bool output_replaces(const struct output *output, const char *path);
 
-/* Opens an output; *output must be zero but for no_sync and fresh. A link is followed to the file
+/* Opens an output; *output must be zero but for no_sync, fresh and family. A link is followed to the file
  * it leads to; a link to nothing is refused. Removes temporary files of this output whose makers
  * are gone. Lands with IO. */
 void output_open(struct arena *arena, struct output *output, const char *path);
@@ -55,7 +56,8 @@ int output_copy(struct output *output, uint64_t offset, const struct mapping *fr
 /* Syncs the file and gives it its name. False: it is fresh, and meanwhile another file has the
  * name. Lands with IO; then nothing has changed at the path. */
 bool output_commit(struct output *output);
-/* Syncs the folder. Lands with IO; the file is whole and in its place all the same. */
+/* Syncs the folder. Lands with IO; the file is whole and in its place all the same, unless it is
+ * fresh and not kept. */
 void output_settle(struct output *output);
 /* A fresh output that was committed stays, whatever happens now. */
 void output_keep(struct output *output);

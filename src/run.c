@@ -232,13 +232,18 @@ static bool ban_failures(struct run *run, const struct write_result *result)
 
 /* ---- where the weights go ---- */
 
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 /* A name for the data file that no file has yet: data that an older model may need is never written
  * over, so a failure at any moment leaves that model whole. */
 static const char *free_data_name(struct run *run)
 {
     struct arena *arena = &run->arena;
-    const char *slash = strrchr(run->output_path, '/');
-    const char *base = slash ? slash + 1 : run->output_path;
+    const char *base = base_name(run->output_path);
     const char *name = arena_format(arena, "%s.data", base);
     for (unsigned number = 1; output_exists(arena, run->output_path, name); number++)
         name = arena_format(arena, "%s.%u.data", base, number);
@@ -387,6 +392,7 @@ static bool write_out(struct run *run)
         return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
     run->output.no_sync = run->data_output.no_sync = run->options.no_sync;
     run->data_output.fresh = true;
+    run->data_output.family = base_name(run->output_path);
     if (location) {
         output_open(&run->arena, &run->data_output,
                     output_beside(&run->arena, run->output_path, location));

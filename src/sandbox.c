@@ -102,7 +102,10 @@ static void allow(const struct sandbox *sandbox, const char *path, unsigned long
     struct stat status;
     if (sandbox->ruleset < 0)
         return;
-    int descriptor = open(path, O_PATH | O_CLOEXEC);
+    int descriptor;
+    do
+        descriptor = open(path, O_PATH | O_CLOEXEC);
+    while (descriptor < 0 && errno == EINTR);
     if (descriptor < 0)
         return;
     if (fstat(descriptor, &status) == 0 && !S_ISDIR(status.st_mode))
