@@ -19,7 +19,7 @@ def find():
 
 
 class Browser:
-    def __init__(self, folder, timeout=60):
+    def __init__(self, folder, timeout=180):
         self.timeout = timeout
         self.buffer = b""
         self.events = []
