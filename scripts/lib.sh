@@ -23,6 +23,17 @@ find_python() {
     done
 }
 
+# Prints a browser that tests/browser can drive, or nothing. $CHROMIUM names another.
+find_browser() {
+    local browser
+    for browser in ${CHROMIUM:+"$CHROMIUM"} chromium chromium-browser google-chrome google-chrome-stable; do
+        if runs "$browser" --version; then
+            command -v "$browser"
+            return
+        fi
+    done
+}
+
 # Debian packages of the tools named in "$@" that this machine lacks.
 missing_packages() {
     local tool
@@ -33,6 +44,7 @@ missing_packages() {
         ninja) runs ninja --version || echo ninja-build ;;
         pkg-config) runs pkg-config --version || echo pkg-config ;;
         protoc-c) runs protoc-c --version || echo protobuf-c-compiler ;;
+        browser) [ -n "$(find_browser)" ] || echo chromium ;;
         protobuf-c) runs pkg-config --exists 'libprotobuf-c >= 1.3' || echo libprotobuf-c-dev ;;
         clang-format) runs clang-format --version || echo clang-format ;;
         python) [ -n "$(find_python)" ] || echo python3-venv ;;

@@ -205,6 +205,15 @@ function pathOf(points) {
   return rest.length > 1 ? path : path + 'L' + at(rest[0]);
 }
 
+// A line that passes a row of boxes goes straight down beside them: the library knows its middle only.
+function turnsOf(points, nodes) {
+  return points.flatMap((point, i) => {
+    const height = i === 0 || i === points.length - 1 ? 0
+      : Math.max(0, ...nodes.filter((node) => Math.abs(node.y - point.y) < 1).map((node) => node.height));
+    return height ? [{x: point.x, y: point.y - height / 2 - 6}, {x: point.x, y: point.y + height / 2 + 6}] : [point];
+  });
+}
+
 // side: 'gone' or 'new' colours what changed; null colours by kind of op.
 function draw(picture, title, side, others) {
   const S = data.strings;
@@ -231,11 +240,16 @@ function draw(picture, title, side, others) {
   });
   dagre.layout(graph);
 
-  const {width, height} = graph.graph();
+  // The library's extent is that of the boxes; a line may turn outside of it.
+  const nodes = boxes.map((entry, i) => graph.node(String(i)));
+  const ways = picture.lines.map(([from, to], i) => turnsOf(graph.edge(String(from), String(to), String(i)).points, nodes));
+  const turns = ways.flat().map((point) => point.x);
+  const left = Math.floor(Math.min(4, ...turns) - 4);
+  const width = Math.max(graph.graph().width, Math.ceil(Math.max(0, ...turns) + 4)) - left, height = graph.graph().height;
   const id = 'p' + ++ids;
   const describe = boxes.filter(({box}) => box.op !== undefined).slice(0, 40).map(({box}) => shorten(S[box.op])).join(', ');
   const svg = s('svg', {
-    class: 'picture', width: Math.ceil(width), height: Math.ceil(height), viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}`,
+    class: 'picture', width: Math.ceil(width), height: Math.ceil(height), viewBox: `${left} 0 ${Math.ceil(width)} ${Math.ceil(height)}`,
     role: 'img', 'aria-labelledby': `${id}-title ${id}-desc`,
   },
   s('title', {id: id + '-title'}, title),
@@ -245,7 +259,7 @@ function draw(picture, title, side, others) {
   svg.style.setProperty('--natural', Math.ceil(width) + 'px'); // how far it may shrink: page.css
   picture.lines.forEach(([from, to, name, shape], i) => {
     const edge = graph.edge(String(from), String(to), String(i));
-    svg.append(s('path', {class: 'edge', d: pathOf(edge.points), 'marker-end': `url(#${id}-arrow)`},
+    svg.append(s('path', {class: 'edge', d: pathOf(ways[i]), 'marker-end': `url(#${id}-arrow)`},
       s('title', {}, S[name] + ' ' + S[shape])));
     if (labels[i])
       svg.append(s('text', {class: 'edge-text', x: edge.x, y: edge.y + 4, 'text-anchor': 'middle'}, labels[i]));

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import time
 
+# As scripts/lib.sh has them: scripts/test installs one and names it in $CHROMIUM, so the suite is never skipped there.
 PROGRAMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 
 

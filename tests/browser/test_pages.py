@@ -19,8 +19,6 @@ from tests.support.page import Page
 from tests.support.tool import ROOT, TOOL
 
 if not chromium.find():
-    if os.environ.get("CI"):
-        raise RuntimeError("no Chromium: scripts/test installs it")
     pytest.skip("no Chromium; scripts/test installs it", allow_module_level=True)
 
 # Every picture with the boxes of its parts, in pixels of the page.
@@ -34,10 +32,12 @@ MEASURE = """
       texts: [...g.querySelectorAll('text')].map((t) => ({area: box(t), text: t.textContent})),
     })),
     labels: [...svg.querySelectorAll('text.edge-text')].map((t) => ({area: box(t), text: t.textContent})),
+    reach: [...svg.querySelectorAll('path.edge')].map(box),
     edges: [...svg.querySelectorAll('path.edge')].map((p) => {
       const matrix = p.getScreenCTM();
       const at = (length) => { const q = p.getPointAtLength(length).matrixTransform(matrix); return [q.x, q.y]; };
-      return [at(0), at(p.getTotalLength())];
+      const length = p.getTotalLength();
+      return Array.from({length: 41}, (_, i) => at(length * i / 40));
     }),
     described: [svg.getAttribute('role'), ...svg.getAttribute('aria-labelledby').split(' ').map((id) => document.getElementById(id).textContent)],
   };
@@ -132,11 +132,16 @@ def check_pictures(browser, page):
             assert inside(label["area"], picture["area"])
             for other in [*picture["boxes"], *picture["labels"][:i]]:
                 assert apart(label["area"], other["area"]), (label, other)
+        assert all(inside(area, picture["area"], 1.5) for area in picture["reach"])
         # A line begins and ends at the edges of the boxes it joins.
-        for (start, end), (a, b, *_) in zip(picture["edges"], expected["lines"]):
-            for point, index in ((start, a), (end, b)):
+        for points, (a, b, *_) in zip(picture["edges"], expected["lines"]):
+            for point, index in ((points[0], a), (points[-1], b)):
                 box = picture["boxes"][index]["area"]
                 assert inside([*point, *point], box, 3), (point, box)
+            # On its way it meets no box.
+            for box in picture["boxes"]:
+                met = [p for p in points[2:-2] if inside([*p, *p], box["area"], -1)]
+                assert not met, (met, box, picture["boxes"][a]["name"], picture["boxes"][b]["name"])
     return drawn
 
 
