@@ -3,7 +3,9 @@
 
 Programs run in turn, each in a process of its own, so that a busy moment of the machine meets all
 of them; the first turn is not counted (it brings files and programs into memory). Times are of
-the whole process, from start to exit. Peak memory is the kernel's count (ru_maxrss): pages of
+the whole process, from start to exit. onnx-repvgg-fuse waits for the disk unless it is told
+--no-sync; cp and the peers do not. So there are two pairs: with --no-sync beside cp, and as it is
+beside cp and sync. Peak memory is the kernel's count (ru_maxrss): pages of
 mapped files are in it.
 
 usage: bench.py [--model NAME|FILE.onnx,...] [--rounds N] [--work FOLDER] [--peers PYTHON] [--svg FOLDER]
@@ -69,6 +71,9 @@ MODELS = {
 }
 
 
+OURS, OURS_SYNC = "fuse --no-sync", "fuse"
+
+
 def made(a, name, arguments):
     """The folder of a model, made when it is not there yet, and its number of ops."""
     if arguments.endswith(".onnx"):  # a model that is there already, its weights inside it
@@ -123,9 +128,12 @@ def measure(command, folder, timeout):
 def subjects(a, folder, out, peers):
     model, target = folder / "model.onnx", out / "model.onnx"
     files = [f for f in folder.iterdir() if f.name != "done"]
-    commands = {"cp": ["cp", "--reflink=never", *files, out], "onnx-repvgg-fuse": [a.tool, "--quiet", *a.option, model, target]}
+    commands = {"cp": ["cp", "--reflink=never", *files, out], OURS: [a.tool, "--quiet", "--no-sync", *a.option, model, target]}
     if a.no_check:
-        commands["fuse, no check"] = [a.tool, "--quiet", "--no-check", *a.option, model, target]
+        commands["the same, no check"] = [a.tool, "--quiet", "--no-sync", "--no-check", *a.option, model, target]
+    if a.sync:
+        commands["cp and sync"] = ["sh", "-c", 'cp --reflink=never -- "$@" "$0" && exec sync "$0"/*', out, *files]
+        commands[OURS_SYNC] = [a.tool, "--quiet", *a.option, model, target]
     for p in peers:
         commands[p] = [a.peers, *PEERS[p], model, target]
     return commands
@@ -163,6 +171,7 @@ def run(a, title, arguments, peers=(), rounds=None):
         row = {"name": kind, "seconds": statistics.median(seconds), "range": [seconds[0], seconds[-1]],
                # Run by run against the copy just before it, then the median.
                "ratio": statistics.median(r[0] / c[0] for r, c in zip(runs[kind], runs["cp"])),
+               "runs": [r[0] for r in runs[kind]],
                "peak": max(r[1] for r in runs[kind]), "bytes": runs[kind][-1][2], "ops": after.get(kind)}
         rows.append(row)
     unmade(a, folder)
@@ -182,8 +191,14 @@ def table(result):
               f"| {r['peak'] / result['size']:>8.2f} | {r['ops'] if r['ops'] is not None else '':>9} | {r['bytes'] / MB:>8.1f} |", flush=True)
 
 
-def row(result, name="onnx-repvgg-fuse"):
+def row(result, name=OURS):
     return next((r for r in result["rows"] if r["name"] == name and "failed" not in r), None)
+
+
+def synced(result):
+    """Our time of the copy's, both with the wait for the disk; None when it was not measured."""
+    ours, copy = row(result, OURS_SYNC), row(result, "cp and sync")
+    return statistics.median(a / b for a, b in zip(ours["runs"], copy["runs"])) if ours and copy else None
 
 
 def same_for_jobs(a, title, arguments):
@@ -272,9 +287,13 @@ def measure_all(a, peers):
             ours = row(r)
             if ours and name == "b3":
                 target("492 MB, every weight changes: wall time of cp", ours["ratio"], 2, "x")
+                if synced(r):
+                    target("492 MB, both with sync: wall time of cp and sync", synced(r), 2, "x")
                 target("492 MB: peak memory of the model", ours["peak"] / r["size"], 0.25, "x")
             elif ours:
                 target("20 MB: whole process", ours["seconds"] * 1000, 50, " ms")
+                if row(r, OURS_SYNC):
+                    target("20 MB: whole process, with sync", row(r, OURS_SYNC)["seconds"] * 1000, 50, " ms")
                 others = [x["seconds"] for x in r["rows"] if x["name"] in PEERS and "failed" not in x]
                 if others:
                     target("20 MB: our time of the fastest peer's", ours["seconds"] / min(others), 1 / 20, "x")
@@ -286,6 +305,8 @@ def measure_all(a, peers):
             table(r)
             if row(r):
                 target(f"{a.external_bytes} external, 1 % changes: wall time of cp", row(r)["ratio"], 1.2, "x")
+                if synced(r):
+                    target(f"{a.external_bytes} external, both with sync: wall time of cp and sync", synced(r), 1.2, "x")
                 target(f"{a.external_bytes} external: peak memory", row(r)["peak"] / MB, 300, " MB")
         elif name == "inline3g":
             good = refused(a, title, arguments)
@@ -333,7 +354,7 @@ def pictures(folder, results, curves):
         panels.append(("Time over the number of nodes", "nodes", "seconds", nodes))
     if len(curves.get("bytes", ())) > 1:
         c = curves["bytes"]
-        panels.append(("Time over the size of the weights", "MB", "seconds", {"onnx-repvgg-fuse": [(p["n"], p["seconds"]) for p in c],
+        panels.append(("Time over the size of the weights", "MB", "seconds", {OURS: [(p["n"], p["seconds"]) for p in c],
                                                                             "cp": [(p["n"], p["cp"]) for p in c]}))
     if panels:
         (folder / "bench-growth.svg").write_text(chart.curves(panels, "Growth: whole process, median"))
@@ -347,6 +368,7 @@ def main():
     p.add_argument("--tool", default=os.environ.get("ONNX_REPVGG_FUSE", str(ROOT / "build" / "onnx-repvgg-fuse")))
     p.add_argument("--option", action="append", default=[], help="one more option for onnx-repvgg-fuse, as --option=--jobs=1")
     p.add_argument("--no-check", action="store_true", help="measure it without its self-check too")
+    p.add_argument("--sync", action="store_true", help="measure it and cp with the wait for the disk too")
     p.add_argument("--peers", default=sys.executable, metavar="PYTHON", help="the Python whose packages are the peers (default: this one)")
     p.add_argument("--no-peers", action="store_true")
     p.add_argument("--peer-bytes", type=bytes_of, default="1G", help="leave peers out on larger models: they take several times the memory")

@@ -194,6 +194,18 @@ char *arena_format(struct arena *arena, const char *format, ...)
     return text;
 }
 
+void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size,
+                   size_t *room)
+{
+    if (*room - count >= more)
+        return items;
+    *room = count + more;
+    void *grown = arena_alloc(arena, *room, size);
+    if (count)
+        memcpy(grown, items, count * size);
+    return grown;
+}
+
 void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room)
 {
     *room = *room ? *room * 2 : 4;
@@ -203,11 +215,20 @@ void *list_grow(struct arena *arena, void *items, size_t count, size_t size, siz
     return grown;
 }
 
+/* Eight bytes a step: names are looked up more often than anything else happens. */
 static size_t map_hash(const char *key)
 {
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (; *key; key++)
-        hash = (hash ^ (unsigned char)*key) * 1099511628211u;
+    const uint64_t odd = 0x9e3779b97f4a7c15u;
+    size_t length = strlen(key);
+    uint64_t hash = length * odd, word;
+    for (; length >= sizeof(word); key += sizeof(word), length -= sizeof(word)) {
+        memcpy(&word, key, sizeof(word));
+        hash = (hash ^ word) * odd;
+        hash ^= hash >> 32;
+    }
+    word = 0;
+    memcpy(&word, key, length);
+    hash = (hash ^ word) * odd;
     return (size_t)(hash ^ hash >> 29);
 }
 

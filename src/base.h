@@ -85,7 +85,13 @@ char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
                                       sizeof(*(list)->items), &(list)->room);                      \
         (list)->items[(list)->count++] = (item);                                                   \
     } while (0)
+/* Room for `more` items at once, where their number is known. */
+#define LIST_RESERVE(arena, list, more)                                                            \
+    ((list)->items = list_reserve((arena), (list)->items, (list)->count, (more),                   \
+                                  sizeof(*(list)->items), &(list)->room))
 void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room);
+void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size,
+                   size_t *room);
 
 /* Strings to pointers, open addressing. Keys are borrowed. */
 struct map {

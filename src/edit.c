@@ -8,7 +8,7 @@
 const char *edit_name(struct model *model, const char *wanted)
 {
     const char *name = wanted;
-    for (unsigned number = 1; map_get(&model->names, name); number++)
+    for (unsigned number = 1; graph_has_name(model, name); number++)
         name = arena_format(model->arena, "%s_%u", wanted, number);
     return name;
 }
@@ -29,8 +29,7 @@ struct value *edit_value(struct graph *graph, const char *wanted)
     value->graph = graph;
     value->rank = -1;
     value->is_new = true;
-    map_put(arena, &graph->values, value->name, value);
-    map_put(arena, &graph->model->names, value->name, value);
+    graph_name(graph, value);
     return value;
 }
 

@@ -75,6 +75,8 @@ static void add_span(struct emitter *emitter, struct pieces *to, const uint8_t *
 
 static void add_pieces(struct emitter *emitter, struct pieces *to, const struct pieces *from)
 {
+    if (!to->list.count || from->list.count > to->list.count)
+        LIST_RESERVE(emitter->arena, &to->list, from->list.count);
     for (size_t i = 0; i < from->list.count; i++) {
         const struct piece *piece = &from->list.items[i];
         if (piece->tensor) {

@@ -7,14 +7,26 @@
 
 /* ---- values ---- */
 
+void graph_name(struct graph *graph, struct value *value)
+{
+    struct model *model = graph->model;
+    map_put(model->arena, &graph->values, value->name, value);
+    if (graph != model->graphs.items[0])
+        map_put(model->arena, &model->inner_names, value->name, value);
+}
+
+bool graph_has_name(const struct model *model, const char *name)
+{
+    return map_get(&model->graphs.items[0]->values, name) || map_get(&model->inner_names, name);
+}
+
 static struct value *value_new(struct graph *graph, const char *name)
 {
     struct value *value = NEW(graph->model->arena, struct value);
     value->name = name;
     value->graph = graph;
     value->rank = -1;
-    map_put(graph->model->arena, &graph->values, name, value);
-    map_put(graph->model->arena, &graph->model->names, name, value);
+    graph_name(graph, value);
     return value;
 }
 
@@ -407,8 +419,9 @@ static void build_contents(struct graph *graph)
     Onnx__NodeProto *const *nodes = graph->proto ? graph->proto->node : graph->function->node;
     graph->node_count = graph->proto ? graph->proto->n_node : graph->function->n_node;
     graph->nodes = NEW_ARRAY(arena, struct node *, graph->node_count + 1);
-    map_reserve(arena, &graph->values, graph->node_count);
-    map_reserve(arena, &graph->model->names, graph->node_count);
+    /* Most nodes make one value. A table that grows leaves its old ones behind. */
+    map_reserve(arena, &graph->values,
+                graph->node_count + (graph->proto ? graph->proto->n_initializer : 0));
     map_reserve(arena, &graph->model->node_names, graph->node_count);
     build_inputs(graph);
     if (graph->proto) {

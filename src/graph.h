@@ -108,6 +108,11 @@ struct graph {
  * INVALID_MODEL on a cycle or on a value produced twice. Cost is near-linear in nodes. */
 void graph_build(struct model *model);
 
+/* Enters a value under its name. */
+void graph_name(struct graph *graph, struct value *value);
+/* True when some graph of the model has a value of this name. */
+bool graph_has_name(const struct model *model, const char *name);
+
 /* The value a name refers to in this scope or one around it, or NULL. */
 struct value *graph_find(const struct graph *graph, const char *name);
 

@@ -137,7 +137,7 @@ void run_load(struct run *run)
 static void reload(struct model *model)
 {
     model->graphs.count = 0;
-    model->names = model->node_names = (struct map){0};
+    model->inner_names = model->node_names = (struct map){0};
     graph_build(model);
     shape_infer(model);
 }

@@ -75,7 +75,7 @@ def test_bench_measures_and_counts(tmp_path):
     assert run.returncode in (0, 1), run.stderr  # 1: slower than its target, as with sanitizers
     r = json.loads(out.read_text())
     rows = {x["name"]: x for x in r["results"]["nested"]["rows"]}
-    assert rows["cp"]["ops"] == 6 * 8 + 3 and rows["onnx-repvgg-fuse"]["ops"] < rows["cp"]["ops"] / 2
+    assert rows["cp"]["ops"] == 6 * 8 + 3 and rows["fuse --no-sync"]["ops"] < rows["cp"]["ops"] / 2
     assert [p["n"] for p in r["curves"]["bytes"]] == [10, 40]
     assert len(r["verdicts"]) == 3
     svg = (tmp_path / "bench-growth.svg").read_text()
