@@ -123,6 +123,11 @@ static void dress_constants(struct dress *dress, const struct value *x, const st
     if (x->tensor->proto && y->tensor->proto)
         compare_text(&dress->doc, DIFF_doc, dress->a, arena_format(arena, "constant '%s'", x->name),
                      "", x->tensor->proto->doc_string, y->tensor->proto->doc_string);
+    if (x->tensor->proto && y->tensor->proto)
+        compare_properties(&dress->metadata, dress->a,
+                           arena_format(arena, "constant '%s'", x->name),
+                           x->tensor->proto->metadata_props, x->tensor->proto->n_metadata_props,
+                           y->tensor->proto->metadata_props, y->tensor->proto->n_metadata_props);
 }
 
 static void dress_spelling(struct dress *dress, const struct node *a, const struct node *b,
@@ -189,6 +194,51 @@ static void dress_order(struct dress *dress)
     }
 }
 
+/* Initializers of the second graph that come before one they follow in the first. By name: other
+ * names are told anyway. */
+static void dress_initializer_order(struct dress *dress)
+{
+    struct arena *arena = dress->differ->arena;
+    const Onnx__GraphProto *a = dress->a->proto, *b = dress->b->proto;
+    struct map places = {.count = 0};
+    for (size_t i = 0; i < a->n_initializer; i++)
+        map_put(arena, &places, text_or_empty(a->initializer[i]->name), &a->initializer[i]);
+    size_t last = 0;
+    for (size_t i = 0; i < b->n_initializer; i++) {
+        const char *name = text_or_empty(b->initializer[i]->name);
+        Onnx__TensorProto **found = map_get(&places, name);
+        if (!found)
+            continue;
+        size_t place = (size_t)(found - a->initializer);
+        if (place < last)
+            compare_text(&dress->order, DIFF_order, dress->a,
+                         arena_format(arena, "initializer '%s'", name), "place",
+                         arena_format(arena, "%zu", place), arena_format(arena, "%zu", i));
+        last = place;
+    }
+}
+
+/* Notes on inputs or outputs of the same name. */
+static void dress_interface(struct dress *dress, const char *word, Onnx__ValueInfoProto *const *a,
+                            size_t a_count, Onnx__ValueInfoProto *const *b, size_t b_count)
+{
+    struct arena *arena = dress->differ->arena;
+    struct map others = {.count = 0};
+    for (size_t i = 0; i < b_count; i++)
+        map_put(arena, &others, text_or_empty(b[i]->name), b[i]);
+    for (size_t i = 0; i < a_count; i++) {
+        const char *name = text_or_empty(a[i]->name);
+        const Onnx__ValueInfoProto *other = map_get(&others, name);
+        if (!other)
+            continue;
+        const char *subject = arena_format(arena, "%s '%s'", word, name);
+        compare_text(&dress->doc, DIFF_doc, dress->a, subject, "", a[i]->doc_string,
+                     other->doc_string);
+        compare_properties(&dress->metadata, dress->a, subject, a[i]->metadata_props,
+                           a[i]->n_metadata_props, other->metadata_props, other->n_metadata_props);
+    }
+}
+
 /* Initializers that nobody reads. */
 static void dress_unused(struct dress *dress)
 {
@@ -231,6 +281,11 @@ void diff_graph_dress(struct differ *differ, struct graph *a, struct graph *b)
                      b->proto->name);
         compare_text(&dress.doc, DIFF_doc, a, "graph", "", a->proto->doc_string,
                      b->proto->doc_string);
+        dress_initializer_order(&dress);
+        dress_interface(&dress, "input", a->proto->input, a->proto->n_input, b->proto->input,
+                        b->proto->n_input);
+        dress_interface(&dress, "output", a->proto->output, a->proto->n_output, b->proto->output,
+                        b->proto->n_output);
         compare_properties(&dress.metadata, a, "graph", a->proto->metadata_props,
                            a->proto->n_metadata_props, b->proto->metadata_props,
                            b->proto->n_metadata_props);

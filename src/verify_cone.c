@@ -177,8 +177,8 @@ static const char *enter(struct verify *verify, struct cone *cone, const struct 
 }
 
 /* Depth first with a stack of its own. */
-const char *cone_collect(struct verify *verify, const struct graph *left, struct value *root,
-                         struct cone *cone)
+static const char *collect(struct verify *verify, const struct graph *left, struct value *root,
+                           struct cone *cone)
 {
     LIST(struct step) stack = {NULL, 0, 0};
     struct step first = {root, 0, 1, 1};
@@ -243,6 +243,25 @@ const char *cone_collect(struct verify *verify, const struct graph *left, struct
     return NULL;
 }
 
+/* The channels of a source whose shape is not known, by the weight of an operator that reads it. */
+static int64_t channels_read(const struct cone *cone, const struct value *source)
+{
+    for (size_t i = 0; i < cone->nodes.count; i++) {
+        const struct node *node = cone->nodes.items[i];
+        const struct value *weight = node_input(node, 1);
+        if (!weight || weight->rank < 2 || node->inputs[0] != source)
+            continue;
+        switch (node->op) {
+        case OP_Conv: return weight->dims[1] * node_integer(node, "group", 1);
+        case OP_ConvTranspose: return weight->dims[0];
+        case OP_MatMul: return weight->dims[weight->rank - 2];
+        case OP_Gemm: return weight->dims[node_integer(node, "transB", 0) != 0];
+        default: break;
+        }
+    }
+    return -1;
+}
+
 /* The shape of a source. size 0, 1: small, larger; last: as the models declare it. */
 static const char *source_shape(struct verify *verify, const struct cone *cone,
                                 const struct graph *left_graph, const struct value *source,
@@ -270,6 +289,8 @@ static const char *source_shape(struct verify *verify, const struct cone *cone,
         bool channel = cone->layout == LAYOUT_IMAGE  ? i == 1
                        : cone->layout == LAYOUT_ROWS ? i == *rank - 1
                                                      : false;
+        if (channel && known < 0)
+            known = channels_read(cone, source);
         bool free = cone->layout != LAYOUT_NONE && !channel && known != 1 && size < CONE_SIZES - 1;
         if (known >= 0 && !free) {
             dims[i] = known;
@@ -305,10 +326,10 @@ static bool open_last(struct cone *cone)
     return true;
 }
 
-const char *cone_collect_few(struct verify *verify, const struct graph *left, struct value *root,
-                             struct cone *cone)
+static const char *collect_few(struct verify *verify, const struct graph *left, struct value *root,
+                               struct cone *cone)
 {
-    const char *reason = cone_collect(verify, left, root, cone);
+    const char *reason = collect(verify, left, root, cone);
     struct cone best = *cone;
     for (int i = 0; !reason && cone->sources.count > 1 && i < OPENINGS_MOST; i++) {
         if (!open_last(cone))
@@ -317,7 +338,7 @@ const char *cone_collect_few(struct verify *verify, const struct graph *left, st
         next.opened.items = cone->opened.items;
         next.opened.count = cone->opened.count;
         next.opened.room = cone->opened.room;
-        if (cone_collect(verify, left, root, &next))
+        if (collect(verify, left, root, &next))
             break;
         *cone = next;
         if (next.sources.count < best.sources.count)
@@ -326,6 +347,14 @@ const char *cone_collect_few(struct verify *verify, const struct graph *left, st
     if (!reason)
         *cone = best;
     return reason;
+}
+
+const char *cone_make(struct verify *verify, const struct graph *left, struct value *root,
+                      int attempt, struct cone *cone)
+{
+    arena_reset(verify->cones);
+    *cone = (struct cone){.arena = verify->cones, .opens_all = attempt == 2};
+    return attempt == 0 ? collect_few(verify, left, root, cone) : collect(verify, left, root, cone);
 }
 
 /* True when images are declared smaller than what the taps reach: there is no sense in others. */

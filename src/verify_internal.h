@@ -66,13 +66,14 @@ enum {
 };
 
 /* The nodes between `root` and its sources: values that graph `left` has as well, constants and
- * inputs. Returns NULL, or the reason why not. */
-const char *cone_collect(struct verify *verify, const struct graph *left, struct value *root,
-                         struct cone *cone);
-/* A cone with as few sources as can be: random numbers for each of several would contradict one
- * another where one is made of the other, and their shapes might not agree. */
-const char *cone_collect_few(struct verify *verify, const struct graph *left, struct value *root,
-                             struct cone *cone);
+ * inputs. Returns NULL, or the reason why not. Attempt 0 has as few sources as can be: random
+ * numbers for each of several would contradict one another where one is made of the other, and
+ * their shapes might not agree. Attempt 1 ends at the first equal values: what is before them may
+ * be an operator nobody evaluates. Attempt 2 ends at the graph's inputs only: what is between may
+ * have no known shape. The cone before is forgotten. */
+enum { CONE_ATTEMPTS = 3 };
+const char *cone_make(struct verify *verify, const struct graph *left, struct value *root,
+                      int attempt, struct cone *cone);
 /* Random numbers for sources that have none yet, in sizes that depend on `size` and `trial`. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, int size, int trial);

@@ -318,12 +318,33 @@ static bool is_small(const struct cone *cone)
     return total <= SMALL;
 }
 
+/* Evaluates `right` where the first model will be searched. Returns the reason why it cannot. */
+static const char *start_search(struct verify *verify, struct graph *graph, struct value *right,
+                                int attempt, struct cone *cone)
+{
+    struct joint_eval *joint = &verify->searching;
+    joint->bad = NULL;
+    const char *reason = cone_make(verify, graph, right, attempt, cone);
+    if (reason)
+        return reason;
+    /* First among what is there; afresh when the sizes do not agree. An output has the last word,
+     * so it is given sizes that the whole way to it fits. */
+    if (right->is_output || attempt)
+        search_reset(verify);
+    reason = cone_draw(verify, joint, cone, graph, 0, 0);
+    if (!reason)
+        reason = joint_evaluate(joint, right, CONE_MOST + 1);
+    if (!reason)
+        return NULL;
+    search_reset(verify);
+    return evaluate_pair(verify, joint, cone, graph, NULL, right, 0, 0);
+}
+
 bool verify_prove(struct verify *verify, struct graph *graph, struct value *right,
                   struct value *hint)
 {
-    struct cone cone = {.arena = verify->cones};
+    struct cone cone;
     struct joint_eval *joint = &verify->searching;
-    arena_reset(verify->cones);
     verify->departed = false;
     if (verify->failures > FAILURES_MOST && !hint)
         return false;
@@ -333,23 +354,17 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
     }
     if (joint->scratch->allocated > SCRATCH_MOST)
         search_reset(verify);
-    joint->bad = NULL;
-    const char *reason = cone_collect_few(verify, graph, right, &cone);
-    if (!reason) {
-        /* First among what is there; afresh when the sizes do not agree. An output has the last
-         * word, so it is given sizes that the whole way to it fits. */
-        if (right->is_output)
-            search_reset(verify);
-        reason = cone_draw(verify, joint, &cone, graph, 0, 0);
+    const char *reason = NULL, *blocker = verify->blocker;
+    for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
+        reason = start_search(verify, graph, right, attempt, &cone);
         if (!reason)
-            reason = joint_evaluate(joint, right, CONE_MOST + 1);
-        if (reason) {
-            search_reset(verify);
-            reason = evaluate_pair(verify, joint, &cone, graph, NULL, right, 0, 0);
-        }
+            break;
+        if (attempt == 0)
+            note_blocker(verify, joint, right, reason);
     }
+    if (!reason)
+        verify->blocker = blocker;
     if (reason) {
-        note_blocker(verify, joint, right, reason);
         search_reset(verify);
         verify->failures++;
         return false;
@@ -391,12 +406,10 @@ const char *verify_measure(struct verify *verify, struct graph *graph, struct va
                            struct value *right, int trials, struct gap *gap, double *tolerance)
 {
     const char *reason = NULL;
-    for (int attempt = 0; attempt < 2; attempt++) {
-        struct cone cone = {.arena = verify->cones, .opens_all = attempt == 1};
-        arena_reset(verify->cones);
+    for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
+        struct cone cone;
         verify->checking.bad = NULL;
-        reason = attempt ? cone_collect(verify, graph, right, &cone)
-                         : cone_collect_few(verify, graph, right, &cone);
+        reason = cone_make(verify, graph, right, attempt, &cone);
         if (reason)
             continue;
         /* Where the first random numbers hide a difference, others may show it. */

@@ -392,6 +392,10 @@ SINGLE = {
 }
 
 
+# What such a change brings with it, seen with --strict.
+FOLLOWS = {drop_bias: {"dead"}}
+
+
 @pytest.mark.parametrize("change", SINGLE, ids=lambda f: f.__name__)
 def test_a_single_change_is_reported_as_exactly_that(change, model, tmp_path):
     other = copy_of(model)
@@ -405,7 +409,152 @@ def test_a_single_change_is_reported_as_exactly_that(change, model, tmp_path):
         assert c["what"] == what
         for text, part in ((c["old"], old), (c["new"], new)):
             assert text is None if part is None else text.startswith(part), c
+    _, report = diff(model, other, tmp_path, "--strict")
+    assert {c["kind"] for c in report["changes"]} == {w[0] for w in wanted} | FOLLOWS.get(change, set())
     assert run("--ignore", ",".join({w[0] for w in wanted}), tmp_path / "a.onnx", tmp_path / "b.onnx").returncode == 0
+
+
+def test_no_kind_is_without_a_single_change():
+    singles = {w[0] for wanted in SINGLE.values() for w in wanted} | set(DRESS.values()) | {"function"}
+    assert singles == set(KINDS)
+
+
+def set_doc_of_model(m):
+    m.doc_string = "of the model"
+
+
+def set_doc_of_graph(m):
+    m.graph.doc_string = "of the graph"
+
+
+def set_doc_of_node(m):
+    node_of(m, "Conv").doc_string = "traced at model.py:12"
+
+
+def set_doc_of_input(m):
+    m.graph.input[0].doc_string = "RGB"
+
+
+def set_doc_of_weight(m):
+    m.graph.initializer[0].doc_string = "trained"
+
+
+def set_metadata(m):
+    m.metadata_props.add(key="version", value="3")
+
+
+def set_metadata_of_node(m):
+    node_of(m, "Conv").metadata_props.add(key="layer", value="3")
+
+
+def set_metadata_of_input(m):
+    m.graph.input[0].metadata_props.add(key="layout", value="NCHW")
+
+
+def set_metadata_of_weight(m):
+    m.graph.initializer[0].metadata_props.add(key="step", value="9")
+
+
+def set_producer(m):
+    m.producer_name = "someone"
+
+
+def set_model_version(m):
+    m.model_version = 7
+
+
+def name_graph(m):
+    m.graph.name = "another"
+
+
+def set_ir(m):
+    m.ir_version += 1
+
+
+def rename_node(m):
+    node_of(m, "Conv").name = "another"
+
+
+def rename_temporary(m):
+    old = node_of(m, "Sigmoid").input[0]
+    for n in m.graph.node:
+        n.input[:] = ["another" if i == old else i for i in n.input]
+        n.output[:] = ["another" if o == old else o for o in n.output]
+    for v in m.graph.value_info:
+        v.name = "another" if v.name == old else v.name
+
+
+def rename_weight(m):
+    old = node_of(m, "Gemm").input[1]
+    tensor_of(m, old).name = "another"
+    node_of(m, "Gemm").input[1] = "another"
+
+
+def reorder_nodes(m):
+    """A node goes before the one before it, which it does not read."""
+    nodes = list(m.graph.node)
+    k = next(k for k in range(1, len(nodes)) if not set(nodes[k - 1].output) & set(nodes[k].input))
+    nodes[k - 1], nodes[k] = nodes[k], nodes[k - 1]
+    del m.graph.node[:]
+    m.graph.node.extend(nodes)
+
+
+def reorder_weights(m):
+    tensors = list(m.graph.initializer)
+    del m.graph.initializer[:]
+    m.graph.initializer.extend(tensors[1:] + tensors[:1])
+
+
+def store_in_typed_field(m):
+    t = tensor_of(m, node_of(m, "Conv").input[1])
+    numbers = numpy_helper.to_array(t).ravel()
+    t.ClearField("raw_data")
+    t.float_data.extend(numbers)
+
+
+def spell_default(m):
+    node_of(m, "Conv").attribute.append(helper.make_attribute("auto_pad", "NOTSET"))
+
+
+def note_shape(m):
+    m.graph.value_info.append(helper.make_tensor_value_info(node_of(m, "Sigmoid").input[0], TensorProto.FLOAT, ["N", 6, 1, "?"]))
+
+
+def add_dead_node(m):
+    m.graph.node.append(helper.make_node("Relu", ["x"], ["unread"]))
+
+
+def add_dead_weight(m):
+    m.graph.initializer.append(numpy_helper.from_array(np.ones(3, np.float32), "unread"))
+
+
+# What changes nothing that is computed: reported as this kind and no other, counted with --strict only.
+DRESS = {
+    **dict.fromkeys([set_doc_of_model, set_doc_of_graph, set_doc_of_node, set_doc_of_input, set_doc_of_weight], "doc"),
+    **dict.fromkeys([set_metadata, set_metadata_of_node, set_metadata_of_input, set_metadata_of_weight, set_producer, set_model_version, name_graph], "metadata"),
+    **dict.fromkeys([rename_node, rename_temporary, rename_weight], "name"),
+    **dict.fromkeys([reorder_nodes, reorder_weights], "order"),
+    **dict.fromkeys([add_dead_node, add_dead_weight], "dead"),
+    set_ir: "ir_version",
+    store_in_typed_field: "storage",
+    spell_default: "spelling",
+    note_shape: "shape",
+}
+
+
+@pytest.mark.parametrize("change", DRESS, ids=lambda f: f.__name__)
+def test_what_changes_nothing_is_one_kind_and_counts_when_asked(change, model, tmp_path):
+    other = copy_of(model)
+    change(other)
+    assert other != model
+    code, report = diff(model, other, tmp_path)
+    assert (code, counted(report)) == (0, [])
+    code, report = diff(model, other, tmp_path, "--strict")
+    assert code == 1 and [c["kind"] for c in report["changes"]] == [DRESS[change]], [c["text"] for c in report["changes"]]
+    code, report = diff(model, other, tmp_path, "--strict", "--ignore", DRESS[change])
+    assert (code, report["changes"]) == (0, [])
+    code, report = diff(other, model, tmp_path, "--strict")
+    assert [c["kind"] for c in report["changes"]] == [DRESS[change]], "the other way round"
 
 
 def test_regions_say_what_became_what(model, tmp_path):
