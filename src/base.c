@@ -17,12 +17,18 @@ noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const 
     longjmp(landing->jump, 1);
 }
 
-enum { ARENA_ALIGNMENT = 16, ARENA_LARGE = 8 << 20 };
+void landing_bound(struct landing *landing, const char *path, size_t input)
+{
+    landing->path = path;
+    landing->input = input;
+    if (__builtin_mul_overflow(input, (size_t)LIMIT_FACTOR, &landing->most) ||
+        __builtin_add_overflow(landing->most, (size_t)LIMIT_BASE, &landing->most))
+        landing->most = 0;
+}
 
-/* Tests of failing allocations set it to 0: then each is one of the system's. */
-#ifndef ARENA_BLOCK
-#define ARENA_BLOCK (64 * 1024)
-#endif
+/* ---- arenas ---- */
+
+enum { ARENA_ALIGNMENT = 16, ARENA_BLOCK = 64 * 1024, ARENA_LARGE = 8 << 20 };
 
 /* Under AddressSanitizer what no allocation owns is out of bounds, and between two lies a gap. */
 #if defined(__has_feature)
@@ -75,6 +81,7 @@ void arena_free(struct arena *arena)
     while (block) {
         struct arena_block *next = block->next;
         admit(block->bytes, block->room);
+        atomic_fetch_sub(&arena->landing->bytes, sizeof(*block) + block->room);
         if (block->mapped)
             munmap(block, sizeof(*block) + block->room);
         else
@@ -97,11 +104,15 @@ void arena_reset(struct arena *arena)
 
 /* A large block asks for large pages: a model of a million nodes is filled in with hundreds of page
  * faults instead of hundreds of thousands. */
-static struct arena_block *new_block(size_t room)
+static struct arena_block *new_block(struct landing *landing, size_t room)
 {
     struct arena_block *block;
     size_t size = sizeof(*block) + room;
     bool mapped = room >= ARENA_LARGE;
+    size_t before = atomic_load(&landing->bytes);
+    landing->is_over = landing->most && (before > landing->most || size > landing->most - before);
+    if (landing->is_over)
+        return NULL;
     if (mapped) {
         block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (block == MAP_FAILED)
@@ -114,6 +125,7 @@ static struct arena_block *new_block(size_t room)
     }
     block->room = room;
     block->mapped = mapped;
+    atomic_fetch_add(&landing->bytes, size);
     fence(block->bytes, room);
     return block;
 }
@@ -131,11 +143,15 @@ void *arena_try_alloc(struct arena *arena, size_t size)
     if (!block || block->room - block->used < size) {
         /* Blocks grow with the arena: a large model asks the system a few dozen times. */
         size_t room = arena->allocated / 8;
-        room = ARENA_BLOCK == 0 ? 0 : room < ARENA_BLOCK ? ARENA_BLOCK : room;
+        #ifdef ARENA_APART /* tests of failing allocations: each is one of the system's */
+        room = 0;
+#else
+        room = room < ARENA_BLOCK ? ARENA_BLOCK : room;
+#endif
         bool large = size > room / 4;
         if (large)
             room = size;
-        block = new_block(room);
+        block = new_block(arena->landing, room);
         if (!block)
             return NULL;
         arena->allocated += room;
@@ -154,12 +170,22 @@ void *arena_try_alloc(struct arena *arena, size_t size)
     return memory;
 }
 
+noreturn void fail_over(struct landing *landing)
+{
+    fail(landing, ONNX_FUSE_LIMIT,
+         "%s: takes more than %zu MiB of memory, the limit for %zu bytes of input; such a model is "
+         "refused",
+         landing->path, landing->most >> 20, landing->input);
+}
+
 void *arena_alloc(struct arena *arena, size_t count, size_t size)
 {
     size_t bytes;
     void *memory = NULL;
     if (!__builtin_mul_overflow(count, size, &bytes))
         memory = arena_try_alloc(arena, bytes);
+    if (!memory && arena->landing->is_over)
+        fail_over(arena->landing);
     if (!memory)
         fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
              "out of memory: %zu times %zu bytes asked for", count, size);

@@ -13,6 +13,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,12 +37,25 @@ struct landing {
     jmp_buf jump;
     enum onnx_fuse_status status;
     char message[1024];
+    /* What all arenas of the landing may hold together; 0: no bound. Set by landing_bound. */
+    size_t most, input;
+    const char *path;    /* of the input, for the message */
+    atomic_size_t bytes; /* that they hold */
+    bool is_over;        /* the last allocation that failed would have passed `most` */
 };
+
+/* Memory is bounded by the size of what is read: numbers that a small file states have no bound of
+ * their own (what evaluation may cost: eval.h). */
+enum { LIMIT_BASE = 64 << 20, LIMIT_FACTOR = 128 };
+void landing_bound(struct landing *landing, const char *path, size_t input);
 
 /* Ends the run: never returns. The message should name the file, the place in it, what was
  * found, what was expected, and what to do. */
 noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Ends the run where arena_try_alloc returned NULL and landing->is_over is set. */
+noreturn void fail_over(struct landing *landing);
 
 struct arena_block;
 
@@ -57,7 +71,7 @@ void arena_free(struct arena *arena);
 void arena_reset(struct arena *arena);
 
 /* count * size bytes, zeroed, aligned for any type. Lands with OUT_OF_MEMORY when the product
- * overflows or the system has none. */
+ * overflows or the system has none, with LIMIT when the landing's bound is reached. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);
 
 /* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */

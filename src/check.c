@@ -696,8 +696,9 @@ static void add_shift(const struct trial *trial, struct array *sum)
 const char *check_region(struct arena *arena, const struct check_case *check,
                          struct check_result *result)
 {
-    struct trial trial = {
-        .arena = arena, .pool = {.arena = arena, .recycles = true}, .check = check};
+    struct trial trial = {.arena = arena,
+                          .pool = {.arena = arena, .recycles = true, .effort = check->effort},
+                          .check = check};
     struct side file = {.trial = &trial, .is_file = true}, new = {.trial = &trial};
     struct array *expected = NULL, *found = NULL;
     const char *reason = make_input(&trial);

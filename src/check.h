@@ -6,7 +6,7 @@
 #ifndef CHECK_H
 #define CHECK_H
 
-#include "graph.h"
+#include "eval.h"
 
 struct check_term {
     const struct value *value; /* a value of the file */
@@ -26,6 +26,7 @@ struct check_case {
     int channel_axis; /* of source and target: 1, or the last axis for Gemm and MatMul */
     int64_t channels; /* of the target */
     uint64_t seed;
+    struct effort *effort; /* what it may cost; what it did cost is taken off. NULL: no bound */
 };
 
 struct check_result {

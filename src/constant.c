@@ -102,7 +102,8 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
         from_shape = from_shape || inputs[i]->from_shape;
     }
     struct tensor **outputs = NEW_ARRAY(arena, struct tensor *, node->output_count);
-    const char *reason = eval_node(arena, node, inputs, outputs, FOLD_LIMIT);
+    const char *reason =
+        eval_node(arena, node, inputs, outputs, FOLD_LIMIT, &node->graph->model->folding);
     if (reason)
         return reason;
     for (size_t i = 0; i < node->output_count; i++)

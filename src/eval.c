@@ -8,7 +8,41 @@
 #include <math.h>
 #include <string.h>
 
+enum { ELEMENT_COST = 4 }; /* an element of a result, in products of a long sum */
+
 /* Arrays */
+
+struct effort effort_for(size_t input)
+{
+    return (struct effort){.products = 1e9 + 1e4 * (double)input,
+                           .cells = (double)(4 << 20) + (double)input / 2};
+}
+
+bool pool_affords(struct pool *pool, double products, double cells)
+{
+    struct effort *effort = pool->effort;
+    if (!effort)
+        return true;
+    if (products > effort->products || cells > effort->cells)
+        return false;
+    effort->products -= products;
+    effort->cells -= cells;
+    return true;
+}
+
+static const char too_dear[] = "it costs more than is worth a model of this size";
+
+/* The buffers that a result takes, and the work of filling it in. */
+static bool affords_result(struct pool *pool, int64_t count)
+{
+    size_t level = 0, cells = count > 0 ? (size_t)count : 1;
+    while (((size_t)1 << level) < cells)
+        level++;
+    if (!pool->recycles)
+        return pool_affords(pool, ELEMENT_COST * (double)cells, (double)cells);
+    return pool_affords(pool, ELEMENT_COST * (double)cells,
+                        pool->free[level] ? 0 : (double)((size_t)1 << level));
+}
 
 void *pool_take(struct pool *pool, int64_t count)
 {
@@ -66,6 +100,8 @@ const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, in
     if ((*array)->count > limit)
         return arena_format(arena, "a result of %lld elements, more than the limit of %lld",
                             (long long)(*array)->count, (long long)limit);
+    if (!affords_result(pool, (*array)->count))
+        return too_dear;
     (*array)->cells = pool_take(pool, (*array)->count);
     (*array)->owned = true;
     return NULL;
@@ -85,6 +121,8 @@ const char *array_load(struct arena *arena, struct pool *pool, const struct tens
         (*array)->borrowed = tensor->data;
         return NULL;
     }
+    if (!affords_result(pool, tensor->count))
+        return too_dear;
     (*array)->cells = pool_take(pool, tensor->count);
     (*array)->owned = true;
     if (real)
@@ -478,10 +516,11 @@ const char *eval_arrays(struct evaluation *e)
 }
 
 const char *eval_node(struct arena *arena, const struct node *node,
-                      const struct tensor *const *inputs, struct tensor **outputs, int64_t limit)
+                      const struct tensor *const *inputs, struct tensor **outputs, int64_t limit,
+                      struct effort *effort)
 {
     struct array **arrays = NEW_ARRAY(arena, struct array *, node->input_count);
-    struct pool pool = {.arena = arena};
+    struct pool pool = {.arena = arena, .effort = effort};
     struct evaluation e = {
         .arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
     for (size_t i = 0; i < node->input_count; i++) {

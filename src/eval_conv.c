@@ -216,7 +216,7 @@ static const char *check_products(struct evaluation *e, int64_t a, int64_t b, in
     if (a == 0 || b == 0 || c == 0)
         return NULL;
     if (!multiply_fits(a, b, &product) || !multiply_fits(product, c, &product) ||
-        product > EVAL_PRODUCTS)
+        product > EVAL_PRODUCTS || !pool_affords(e->pool, (double)product, 0))
         return arena_format(e->arena, "%lld * %lld * %lld products are too many", (long long)a,
                             (long long)b, (long long)c);
     return NULL;
@@ -234,6 +234,13 @@ static const char *fill_bias(struct evaluation *e, struct array *out, int64_t pl
     for (int64_t i = 0; i < out->count; i++)
         out->reals[i] = bias->reals[i / plane % out->dims[1]];
     return NULL;
+}
+
+/* What place_taps takes, and `others` more cells. */
+static bool affords_places(struct evaluation *e, const struct window *window, int64_t others)
+{
+    double places = (double)volume(window->axes, window->positions) * (double)window->taps;
+    return pool_affords(e->pool, 4 * places, places + (double)others);
 }
 
 /* Where each position of a window reads a plane, tap by tap; -1: outside it. */
@@ -328,6 +335,8 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
     if (reason)
         return reason;
     int64_t taps = window.taps, numbers = width * taps;
+    if (!affords_places(e, &window, image_plane + image->count + numbers))
+        return "its windows cost more than is worth a model of this size";
     int64_t *places = place_taps(e, &window, image_plane);
     const double *turned = channels_last(e, image, image_plane);
     double *row = NEW_ARRAY(e->arena, double, numbers);
@@ -510,6 +519,8 @@ const char *eval_max_pool(struct evaluation *e)
         return reason;
     int64_t plane = volume(window.axes, window.positions);
     int64_t image_plane = volume(window.axes, window.strided);
+    if (!affords_places(e, &window, image_plane))
+        return "its windows cost more than is worth a model of this size";
     int64_t *places = place_taps(e, &window, image_plane);
     for (int64_t i = 0; i < out->count; i++) {
         const int64_t *taps = places + i % plane * window.taps;

@@ -37,11 +37,14 @@ struct array {
 struct pool {
     struct arena *arena;
     bool recycles;
+    struct effort *effort; /* NULL: nothing is counted */
     void *free[64]; /* by logarithm of the size; a free buffer begins with the next one's address */
 };
 
 void *pool_take(struct pool *pool, int64_t count); /* zeroed */
 void pool_return(struct pool *pool, struct array *array);
+/* False when it would be more than is left of the effort. Counts it otherwise. */
+bool pool_affords(struct pool *pool, double products, double cells);
 
 struct evaluation {
     struct arena *arena;

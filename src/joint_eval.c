@@ -9,10 +9,12 @@
 enum { ELEMENTS_MOST = 1 << 26 }; /* of one value: half a GiB */
 enum { LARGE = 1 << 16 };         /* elements of a constant that is loaded again for each reader */
 
-void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch)
+void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
+                struct effort effort)
 {
     *joint = (struct joint_eval){
-        .keeper = keeper, .scratch = scratch, .pool = {.arena = scratch, .recycles = true}};
+        .keeper = keeper, .scratch = scratch, .effort = effort, .cells = effort.cells};
+    joint->pool = (struct pool){.arena = scratch, .recycles = true, .effort = &joint->effort};
 }
 
 void joint_reset(struct joint_eval *joint)
@@ -20,8 +22,13 @@ void joint_reset(struct joint_eval *joint)
     for (size_t i = 0; i < joint->filled.count; i++)
         joint->arrays[joint->filled.items[i]] = NULL;
     joint->filled.count = 0;
-    joint->pool = (struct pool){.arena = joint->scratch, .recycles = true};
-    arena_reset(joint->scratch);
+    joint->pool =
+        (struct pool){.arena = joint->scratch, .recycles = true, .effort = &joint->effort};
+    joint->effort.cells = joint->cells;
+    if ((double)joint->scratch->allocated > 2 * EVAL_CELL * joint->cells)
+        arena_free(joint->scratch);
+    else
+        arena_reset(joint->scratch);
 }
 
 static void put(struct joint_eval *joint, uint32_t number, struct array *array)

@@ -13,6 +13,8 @@ struct joint_eval {
     struct arena *keeper;  /* of the run: the index */
     struct arena *scratch; /* of the arrays: emptied by joint_reset */
     struct pool pool;
+    struct effort effort;  /* what is left of it */
+    double cells;          /* of the effort, afresh after each reset */
     struct array **arrays; /* by number */
     size_t room;
     struct {
@@ -23,7 +25,8 @@ struct joint_eval {
     const struct node *bad; /* the node the last evaluation stopped at, or NULL */
 };
 
-void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch);
+void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
+                struct effort effort);
 void joint_reset(struct joint_eval *joint);
 
 struct array *joint_array(const struct joint_eval *joint, const struct value *value);

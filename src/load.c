@@ -188,6 +188,8 @@ void model_load(struct model *model)
              "%s: has %zu bytes, and a protobuf message ends at 2 GiB (2147483647 bytes): save the "
              "model with its weights as external data",
              model->path, model->bytes.size);
+    landing_bound(model->arena->landing, model->path,
+                  model->arena->landing->input + model->bytes.size);
     wire_scan(model->arena, model->path, model->bytes.data, model->bytes.size,
               &onnx__model_proto__descriptor, skeleton);
     ProtobufCAllocator allocator = {skeleton_alloc, skeleton_free, model->arena};
@@ -195,6 +197,8 @@ void model_load(struct model *model)
         onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes);
     free(skeleton->bytes);
     skeleton->bytes = NULL;
+    if (!proto && model->arena->landing->is_over)
+        fail_over(model->arena->landing);
     if (!proto)
         fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
              "%s: out of memory while decoding %zu bytes of structure", model->path,
@@ -208,4 +212,10 @@ void model_load(struct model *model)
     for (size_t i = 0; i < proto->n_functions; i++)
         restore_nodes(skeleton, proto->functions[i]->node, proto->functions[i]->n_node);
     graph_build(model);
+    size_t input = model->arena->landing->input;
+    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file;
+         file = file->next)
+        input += file->mapping.size;
+    landing_bound(model->arena->landing, model->path, input);
+    model->folding = effort_for(input);
 }

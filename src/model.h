@@ -3,6 +3,7 @@
 #define MODEL_H
 
 #include "base.h"
+#include "eval.h"
 #include "file.h"
 #include "graph.h"
 #include "wire.h"
@@ -22,6 +23,7 @@ struct model {
     const struct node *last_attributed; /* edit.c: the node made last that has attributes */
     uint32_t stamp;                     /* lift.c */
     bool has_external;
+    struct effort folding; /* what is left of it */
 };
 
 /* Reads a model: scans the wire format, unpacks the skeleton, points tensors into `bytes`, builds

@@ -484,6 +484,7 @@ void run_fuse(struct run *run)
     run_load(run);
     census_take(&run->model, run->model.bytes.size + external_bytes(&run->model),
                 &run->summary.before);
+    run->checking = effort_for(run->landing.input);
     for (int attempt = 0;; attempt++) {
         make_plan(run);
         if (write_out(run)) {

@@ -25,6 +25,7 @@ struct run {
     size_t result_size;
     struct plan plan;
     struct selfcheck *check; /* of the plan, until it is done; or NULL */
+    struct effort checking;  /* what is left of it for the self-check */
     struct map bans;         /* kept while the plan is made again */
     LIST(struct refusal *) warnings;
     struct summary summary;

@@ -64,6 +64,9 @@ struct selfcheck {
     struct run *run;
     struct fusion **fusions;
     size_t count;
+    struct effort share; /* of one check: the same whatever the others cost */
+    double *spent;       /* products, by check */
+    int at_once;         /* threads that may check side by side */
     atomic_size_t next;
     bool stopped;           /* by the caller; set by its thread */
     struct worker *workers; /* jobs of them, one per thread */
@@ -71,7 +74,7 @@ struct selfcheck {
 };
 
 /* Evaluates one rewrite on a few inputs, notes the difference, and returns NULL when it holds. */
-static const char *check(struct worker *worker, struct fusion *fusion)
+static const char *check(struct worker *worker, struct fusion *fusion, struct effort *effort)
 {
     int64_t dims[AFFINE_AXES + 2];
     const char *reason = NULL;
@@ -87,7 +90,9 @@ static const char *check(struct worker *worker, struct fusion *fusion)
                                  .rank = trial_shape(fusion, trial, dims),
                                  .dims = dims,
                                  .channels = fusion->outputs,
-                                 .seed = (uint64_t)trial + 1};
+                                 .seed = (uint64_t)trial + 1,
+                                 .effort = effort};
+        effort->cells = worker->checker->share.cells;
         one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
         reason = check_region(&worker->arena, &one, &result);
         if (reason) {
@@ -117,6 +122,8 @@ static const char *check(struct worker *worker, struct fusion *fusion)
 
 /* Pages of the input that one check may read before they are given back. */
 enum { LARGE = 1 << 20 };
+/* An arena that one check needed so much of is not kept for the next. */
+enum { LARGE_ARENA = 8 << 20 };
 
 static bool check_next(struct worker *worker)
 {
@@ -125,7 +132,11 @@ static bool check_next(struct worker *worker)
     if (index >= checker->count)
         return false;
     struct fusion *fusion = checker->fusions[index];
-    fusion->failure = check(worker, fusion);
+    struct effort left = checker->share;
+    fusion->failure = check(worker, fusion, &left);
+    checker->spent[index] = checker->share.products - left.products;
+    if (worker->arena.allocated > LARGE_ARENA)
+        arena_free(&worker->arena);
     if (fusion->parameters_before > LARGE)
         model_give_back(&checker->run->model);
     return true;
@@ -146,7 +157,7 @@ bool selfcheck_next(void *closure, int thread)
 {
     struct selfcheck *checker = closure;
     struct worker *worker = &checker->workers[thread];
-    if (worker->landing.status != ONNX_FUSE_OK || setjmp(worker->landing.jump) != 0)
+    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK || setjmp(worker->landing.jump) != 0)
         return false;
     bool more = check_next(worker);
     if (more && thread == 0)
@@ -165,9 +176,18 @@ struct selfcheck *selfcheck_begin(struct run *run, struct fusion **fusions, size
     checker->count = count;
     checker->workers = NEW_ARRAY(&run->arena, struct worker, jobs);
     checker->jobs = jobs;
+    checker->share = run->checking;
+    checker->share.products /= count ? (double)count : 1;
+    checker->spent = NEW_ARRAY(&run->arena, double, count + 1);
+    /* All that are at work at once stay below half of the run's bound. */
+    double each = checker->share.cells * sizeof(double), most = (double)run->landing.most / 2;
+    checker->at_once = jobs;
+    while (checker->at_once > 1 && checker->at_once * each > most)
+        checker->at_once--;
     for (int i = 0; i < jobs; i++) {
         struct worker *worker = &checker->workers[i];
         worker->checker = checker;
+        landing_bound(&worker->landing, run->model.path, run->landing.input);
         arena_init(&worker->arena, &worker->landing);
         arena_init(&worker->reasons, &worker->landing);
     }
@@ -215,8 +235,14 @@ void selfcheck_end(struct selfcheck *checker)
 {
     struct run *run = checker->run;
     bool good = true;
-    for (int i = 0; i < checker->jobs; i++)
-        good = good && checker->workers[i].landing.status == ONNX_FUSE_OK;
+    for (int i = 0; i < checker->jobs; i++) {
+        const struct landing *landing = &checker->workers[i].landing;
+        good = good && landing->status == ONNX_FUSE_OK;
+        if (landing->status == ONNX_FUSE_LIMIT)
+            fail(&run->landing, ONNX_FUSE_LIMIT, "%s", landing->message);
+    }
+    for (size_t i = 0; i < checker->count; i++)
+        run->checking.products -= checker->spent[i];
     for (size_t i = 0; good && i < checker->count; i++)
         if (checker->fusions[i]->failure)
             checker->fusions[i]->failure = arena_copy(&run->arena, checker->fusions[i]->failure);

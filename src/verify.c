@@ -305,8 +305,10 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
     *result = (struct verify_result){.verdict = VERDICT_EQUAL, .reason = ""};
     numbering_init(&verify.numbering, arena, a, b, true, true);
-    joint_init(&verify.searching, arena, &scratch[1]);
-    joint_init(&verify.checking, arena, &scratch[2]);
+    struct effort effort = effort_for(arena->landing->input);
+    effort.cells /= 2;
+    joint_init(&verify.searching, arena, &scratch[1], effort);
+    joint_init(&verify.checking, arena, &scratch[2], effort);
     verify.search = 1;
     if (!same_interface(&verify, graphs))
         return;

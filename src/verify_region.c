@@ -16,8 +16,6 @@ enum {
 #define PRODUCTS_MOST 4e11
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
-/* Scratch memory beyond which the search starts afresh. */
-#define SCRATCH_MOST ((size_t)1 << 30)
 
 double verify_tolerance(const struct verify *verify, int32_t type)
 {
@@ -352,7 +350,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         note_blocker(verify, joint, right, "more multiply-adds than will be evaluated");
         return false;
     }
-    if (joint->scratch->allocated > SCRATCH_MOST)
+    if (joint->effort.cells < joint->cells / 2)
         search_reset(verify);
     const char *reason = NULL, *blocker = verify->blocker;
     for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {

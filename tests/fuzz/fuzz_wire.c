@@ -14,11 +14,11 @@ static void drop(void *arena, void *memory)
     (void)memory;
 }
 
-static void walk(const uint8_t *data, size_t size)
+static void walk(struct landing *landing, const uint8_t *data, size_t size)
 {
     struct wire_field field;
     const uint8_t *at = data, *before = data;
-    while (wire_next(&at, data + size, &field)) {
+    while (wire_next(landing, &at, data + size, &field)) {
         PROMISE(field.start == before && field.end > field.start && field.end <= data + size,
                 "field %u", field.number);
         before = at;
@@ -34,7 +34,7 @@ static void scan(const uint8_t *data, size_t size, struct arena *arena,
     ProtobufCAllocator allocator = {take, drop, arena};
     PROMISE(onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes),
             "%zu bytes of skeleton", skeleton->size);
-    walk(data, size);
+    walk(arena->landing, data, size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

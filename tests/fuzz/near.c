@@ -137,7 +137,7 @@ static void drop(void *arena, void *memory)
 /* protobuf-c recurses: what nests too deep, or is damaged, is not unpacked. */
 static Onnx__ModelProto *unpack(struct arena *arena, const uint8_t *data, size_t size)
 {
-    struct landing *outer = arena->landing, landing;
+    struct landing *outer = arena->landing, landing = {.status = ONNX_FUSE_OK};
     struct wire_skeleton skeleton = {0};
     volatile bool good = false;
     arena->landing = &landing;
@@ -173,7 +173,7 @@ static void change(struct near *near)
 
 size_t near_draw(uint8_t *data, size_t room, uint64_t seed)
 {
-    struct landing landing;
+    struct landing landing = {.status = ONNX_FUSE_OK};
     struct arena arena;
     size_t size = 0;
     arena_init(&arena, &landing);
@@ -192,7 +192,7 @@ size_t near_draw(uint8_t *data, size_t room, uint64_t seed)
 
 size_t near_mutate(uint8_t *data, size_t size, size_t room, uint64_t seed)
 {
-    struct landing landing;
+    struct landing landing = {.status = ONNX_FUSE_OK};
     struct arena arena;
     volatile size_t mutated = 0;
     arena_init(&arena, &landing);
@@ -213,7 +213,7 @@ size_t near_mutate(uint8_t *data, size_t size, size_t room, uint64_t seed)
 size_t near_cross(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
                   size_t room, uint64_t seed)
 {
-    struct landing landing;
+    struct landing landing = {.status = ONNX_FUSE_OK};
     struct arena arena;
     volatile size_t crossed = 0;
     arena_init(&arena, &landing);

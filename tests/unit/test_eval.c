@@ -189,7 +189,7 @@ static void run_within(struct bench *bench, struct trial *trial, int64_t limit)
 {
     struct tensor *outputs[2] = {NULL, NULL};
     trial->node->input_count = trial->count;
-    trial->reason = eval_node(&bench->arena, trial->node, trial->inputs, outputs, limit);
+    trial->reason = eval_node(&bench->arena, trial->node, trial->inputs, outputs, limit, NULL);
     trial->output = outputs[0];
     trial->second = outputs[1];
 }
