@@ -155,18 +155,22 @@ struct node **nodes_of(const struct tree *tree, const struct branch *branch, siz
     return nodes;
 }
 
-struct value *const *others_of(const struct tree *tree, const struct group *group, size_t *count)
+struct value *const *others_of(struct tree *tree, const struct group *group, size_t *count)
 {
     struct arena *arena = tree->plan->model->arena;
-    bool *member = NEW_ARRAY(arena, bool, tree->leaves.count);
-    struct value **others = NEW_ARRAY(arena, struct value *, tree->leaves.count);
+    if (!tree->member) {
+        tree->member = NEW_ARRAY(arena, bool, tree->leaves.count);
+        tree->others = NEW_ARRAY(arena, struct value *, tree->leaves.count);
+    }
     for (size_t i = 0; i < group->count; i++)
-        member[group->members[i]] = true;
+        tree->member[group->members[i]] = true;
     *count = 0;
     for (size_t i = 0; i < tree->leaves.count; i++)
-        if (!member[i] && !tree->leaves.items[i].taken)
-            others[(*count)++] = tree->leaves.items[i].value;
-    return others;
+        if (!tree->member[i] && !tree->leaves.items[i].taken)
+            tree->others[(*count)++] = tree->leaves.items[i].value;
+    for (size_t i = 0; i < group->count; i++)
+        tree->member[group->members[i]] = false;
+    return tree->others;
 }
 
 /* ---- what is left of it ---- */

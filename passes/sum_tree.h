@@ -32,6 +32,8 @@ struct tree {
     bool torn;                  /* the tree must be built anew */
     bool whole_factors;         /* every factor is 1 or -1: a smaller tree can be built */
     const char *reason;         /* the first thing that spoke against folding */
+    bool *member;               /* room for others_of, which is asked again and again */
+    struct value **others;
 };
 
 /* Leaves that may become one op. */
@@ -62,8 +64,9 @@ const struct trace_entry *entry_of(const struct leaf *leaf, const struct value *
 const struct branch *branch_of(const struct tree *tree, const struct group *group);
 /* The sums of a branch, those that add constants included where it is the whole tree. */
 struct node **nodes_of(const struct tree *tree, const struct branch *branch, size_t *count);
-/* Values of the leaves that stay: one of them may be a member's value, or lie on the way to it. */
-struct value *const *others_of(const struct tree *tree, const struct group *group, size_t *count);
+/* Values of the leaves that stay: one of them may be a member's value, or lie on the way to it.
+ * Valid until the next call. */
+struct value *const *others_of(struct tree *tree, const struct group *group, size_t *count);
 
 /* What is left of the tree: sums of the new ops and of the leaves that did not fold. Where every new
  * op took over a branch, the sums above them are as good as they were. */

@@ -26,6 +26,16 @@ void landing_bound(struct landing *landing, const char *path, size_t input)
         landing->most = 0;
 }
 
+bool landing_is_half(const struct landing *landing)
+{
+    return landing->most && atomic_load(&landing->bytes) > landing->most / 2;
+}
+
+bool landing_is_short(const struct landing *landing)
+{
+    return landing->most && atomic_load(&landing->bytes) / 3 > landing->most / 4;
+}
+
 /* ---- arenas ---- */
 
 enum { ARENA_ALIGNMENT = 16, ARENA_BLOCK = 64 * 1024, ARENA_LARGE = 8 << 20 };
@@ -143,7 +153,7 @@ void *arena_try_alloc(struct arena *arena, size_t size)
     if (!block || block->room - block->used < size) {
         /* Blocks grow with the arena: a large model asks the system a few dozen times. */
         size_t room = arena->allocated / 8;
-        #ifdef ARENA_APART /* tests of failing allocations: each is one of the system's */
+#ifdef ARENA_APART /* tests of failing allocations: each is one of the system's */
         room = 0;
 #else
         room = room < ARENA_BLOCK ? ARENA_BLOCK : room;

@@ -48,6 +48,9 @@ struct landing {
  * their own (what evaluation may cost: eval.h). */
 enum { LIMIT_BASE = 64 << 20, LIMIT_FACTOR = 128 };
 void landing_bound(struct landing *landing, const char *path, size_t input);
+/* True when a half of the bound is taken, or three quarters: time to do without what is dear. */
+bool landing_is_half(const struct landing *landing);
+bool landing_is_short(const struct landing *landing);
 
 /* Ends the run: never returns. The message should name the file, the place in it, what was
  * found, what was expected, and what to do. */

@@ -169,8 +169,12 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         out->truncated = depth == TRACE_DEPTH;
         return out;
     }
-    const struct step *step = lift_node(node, layout);
     out->node = node;
+    if (landing_is_short(model->arena->landing)) {
+        out->reason = "following it further takes more memory than is worth a model of this size";
+        return out;
+    }
+    const struct step *step = lift_node(node, layout);
     if (step->reason) {
         out->reason = step->reason;
         return out;

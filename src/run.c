@@ -497,7 +497,8 @@ void run_fuse(struct run *run)
         }
         output_abandon(&run->output);
         output_abandon(&run->data_output);
-        if (attempt == ATTEMPTS)
+        /* What an attempt took stays taken. */
+        if (attempt == ATTEMPTS || landing_is_half(&run->landing))
             run->options.only = no_passes;
         reload(&run->model);
     }
