@@ -378,6 +378,8 @@ static void confine_run(const struct command *command)
         sandbox_allow_output(&sandbox, command->output);
     if (command->json)
         sandbox_allow_output(&sandbox, command->json); /* it goes when the run fails */
+    if (command->options.html_report)
+        sandbox_allow_output(&sandbox, command->options.html_report);
     if (command->options.follow_symlinks)
         sandbox_allow_reading(&sandbox);
     sandbox_close(&sandbox);
