@@ -6,9 +6,9 @@
 
 `fuse` takes a path, bytes, an onnx.ModelProto or an onnx_ir.Model and gives the same kind back.
 `diff` tells what changed between two models, `verify` whether they compute the same, `info` what is in
-one, `dump` prints one. `testing.assert_equivalent` compares under ONNX Runtime, `ir.FusePass` is a
-pass of onnx_ir. onnx, onnx_ir and onnxruntime are optional: nothing is imported
-before it is needed.
+one, `dump` prints one. `onnx_repvgg_fuse.testing.assert_equivalent` compares under ONNX Runtime,
+`onnx_repvgg_fuse.ir.FusePass` is a pass of onnx_ir. onnx, onnx_ir and onnxruntime are optional:
+nothing is imported before it is needed.
 """
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from ._report import Counts, Fusion, Op, Refusal, Report
 from ._views import Diff, Info, Verdict, diff, dump, info, verify
 
 __all__ = [
-    "Cancelled", "Counts", "Diff", "FileError", "Fusion", "Info", "ModelError", "OnnxFuseError", "Op", "OptionError",
-    "OutOfMemory", "Refusal", "Report", "Result", "Verdict", "diff", "dump", "fuse", "info", "passes", "verify",
+    "fuse", "diff", "verify", "info", "dump", "passes",
+    "Result", "Report", "Fusion", "Refusal", "Op", "Counts", "Diff", "Verdict", "Info",
+    "OnnxFuseError", "ModelError", "FileError", "OptionError", "OutOfMemory", "Cancelled",
 ]
 
 __version__: str = _c.onnx_fuse_version().decode()

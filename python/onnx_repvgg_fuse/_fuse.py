@@ -107,21 +107,25 @@ def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[b
 def fuse(model: Path, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         dry_run: bool = False, progress: Optional[ProgressFunction] = None) -> Result[Path]: ...
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         progress: Optional[ProgressFunction] = None) -> Result[Path]: ...
 @overload
 def fuse(model: Union[bytearray, memoryview, mmap.mmap], output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         dry_run: bool = False, progress: Optional[ProgressFunction] = None) -> Result[bytes]: ...
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         progress: Optional[ProgressFunction] = None) -> Result[bytes]: ...
 @overload
 def fuse(model: Model, output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         dry_run: bool = False, progress: Optional[ProgressFunction] = None) -> Result[Model]: ...
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         progress: Optional[ProgressFunction] = None) -> Result[Model]: ...
 def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         dry_run: bool = False, progress: Optional[ProgressFunction] = None) -> Result[Any]:
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         progress: Optional[ProgressFunction] = None) -> Result[Any]:
     """Fuse parallel linear branches (RepVGG and its descendants) and the BatchNormalization and
     constant arithmetic around them, exactly. The input is never changed.
 
@@ -143,6 +147,9 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
     - `external_folder`: where the external data of a model in memory lies; tensors there that are
       fused come back inline. None: such tensors are left alone and never fused; an onnx_ir.Model
       knows its folder.
+    - `follow_symlinks`: follow links to external data wherever they lead, for caches that are made of
+      links (Hugging Face hub).
+    - `sync`: for a path only: wait until the disk has the output (fsync).
     - `dry_run`: plan, check and report only; `Result.model` is then the input itself.
     - `progress`: called as progress(step, fraction), fraction from 0 to 1, from the thread that works;
       returning False stops the run with `Cancelled`, an exception stops it and is raised here.
@@ -179,6 +186,8 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
 
     options = _rewrite_options(only, skip, max_growth, tolerance, check, jobs)
     options.dry_run = bool(dry_run)
+    options.follow_symlinks = bool(follow_symlinks)
+    options.no_sync = not sync
     options.external_data = os.fsencode(external_data)
     call = Call(progress)
     options.progress = call.callback

@@ -151,7 +151,8 @@ def _compared(call: Call, function: Callable[..., int], models: tuple[Any, Any],
 
 
 def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = (), strict: bool = False,
-         external_folder: Optional[AnyPath] = None, progress: Optional[ProgressFunction] = None) -> Diff:
+         external_folder: Optional[AnyPath] = None,
+         follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Diff:
     """What changed from model `a` to model `b`.
 
     - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model. Nodes are matched by what they
@@ -160,6 +161,7 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
     - `ignore`: kinds of change not to count, one or several; docs/diff.md lists them.
     - `strict`: count names, order, doc strings and metadata as well.
     - `external_folder`: where external data of models in memory lies.
+    - `follow_symlinks`: follow links to external data wherever they lead.
     - `progress`: as for `fuse`.
 
     Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled; a change is no error.
@@ -168,6 +170,7 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
     library.onnx_fuse_diff_options_init(ctypes.byref(options))
     options.rtol, options.atol = _arguments.real(rtol, "rtol"), _arguments.real(atol, "atol")
     options.strict = bool(strict)
+    options.follow_symlinks = bool(follow_symlinks)
     options.ignore = _arguments.names(ignore, "ignore", "names of kinds of change")
     _arguments.function(progress, "progress")
     verdict, (text, parsed, github, sarif) = _compared(
@@ -177,14 +180,15 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
 
 @overload
 def verify(a: Any, b: Any, *, runtime: None = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
-           external_folder: Optional[AnyPath] = None, progress: Optional[ProgressFunction] = None) -> Verdict: ...
+           external_folder: Optional[AnyPath] = None,
+         follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Verdict: ...
 @overload
 def verify(a: Any, b: Any, *, runtime: Literal["onnxruntime"], rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
            inputs: Union[Inputs, Iterable[Inputs], None] = None,
            external_folder: Optional[AnyPath] = None) -> Comparison: ...
 def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
            inputs: Union[Inputs, Iterable[Inputs], None] = None, external_folder: Optional[AnyPath] = None,
-           progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
+           follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
     """Whether two models compute the same. The result is true where they do, and `print` says more.
 
     - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model; inputs and outputs are paired by
@@ -196,6 +200,7 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
     - `trials`: how many random inputs, of each part that differs or of the whole; `seed`: of those.
     - `inputs`: for a runtime: what to run on instead, see `onnx_repvgg_fuse.testing.compare`.
     - `external_folder`: where external data of models in memory lies.
+    - `follow_symlinks`: follow links to external data wherever they lead.
     - `progress`: as for `fuse`; not for a runtime.
 
     Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled; a difference is no
@@ -219,6 +224,7 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
     if rtol is not None:
         options.rtol = rtol
     options.trials, options.seed = trials, seed
+    options.follow_symlinks = bool(follow_symlinks)
     verdict, (text, parsed) = _compared(Call(progress), library.onnx_fuse_verify, (a, b), external_folder, options,
                                         ("text", "json"))
     return Verdict(text=text, json=parsed, equivalent={0: True, 1: False}.get(verdict))
@@ -243,7 +249,7 @@ def _viewed(call: Call, by_path: Callable[..., int], by_memory: Callable[..., in
 
 def info(model: Any, *, only: Optional[Names] = None, skip: Optional[Names] = None, max_growth: float = 1,
          tolerance: Optional[float] = None, check: bool = True, external_folder: Optional[AnyPath] = None,
-         progress: Optional[ProgressFunction] = None) -> Info:
+         follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Info:
     """What is in a model, and what fusing would make of it: ops by type, inputs, outputs, parameters,
     multiply-adds, regions, and how far apart the channels of their weights lie before and after.
 
@@ -255,6 +261,7 @@ def info(model: Any, *, only: Optional[Names] = None, skip: Optional[Names] = No
     _arguments.function(progress, "progress")
     call, handle = Call(progress), ctypes.c_void_p()
     options = _rewrite_options(only, skip, max_growth, tolerance, check, 0)
+    options.follow_symlinks = bool(follow_symlinks)
     options.progress = call.callback
     try:
         _viewed(call, library.onnx_fuse_info, library.onnx_fuse_info_memory, model, external_folder, options, handle)
@@ -265,7 +272,7 @@ def info(model: Any, *, only: Optional[Names] = None, skip: Optional[Names] = No
 
 
 def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True,
-         external_folder: Optional[AnyPath] = None) -> str:
+         external_folder: Optional[AnyPath] = None, follow_symlinks: bool = False) -> str:
     """A model in ONNX's text syntax, one node a line; the same text for the same model.
 
     - `model`: a path, bytes, onnx.ModelProto or onnx_ir.Model.
@@ -274,6 +281,7 @@ def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True,
     - `metadata`: doc strings and metadata, which the syntax has no place for, stand in comments.
     - `external_folder`: where external data of a model in memory lies; None: the text says where, an
       onnx_ir.Model knows its folder.
+    - `follow_symlinks`: follow links to external data wherever they lead.
 
     Raises TypeError, ModelError, FileError, OptionError, OutOfMemory.
     """
@@ -294,6 +302,7 @@ def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True,
     options.write = TakeText(take)
     options.elide = -1 if elide is None else elide
     options.no_metadata = not metadata
+    options.follow_symlinks = bool(follow_symlinks)
     try:
         _viewed(call, library.onnx_fuse_dump, library.onnx_fuse_dump_memory, model, external_folder, options, handle)
         return b"".join(parts).decode(errors="replace")

@@ -52,6 +52,7 @@ class OutputDifference:
 
     @property
     def equivalent(self) -> bool:
+        """Whether it is within the tolerance."""
         return not self.reason and self.difference <= self.tolerance
 
 
@@ -68,6 +69,7 @@ class Comparison:
 
     @property
     def equivalent(self) -> bool:
+        """Whether all outputs are."""
         return not self.interface and all(output.equivalent for output in self.outputs)
 
     def __bool__(self) -> bool:
@@ -75,6 +77,7 @@ class Comparison:
 
     @property
     def largest_difference(self) -> float:
+        """Of all outputs, each relative to its largest magnitude."""
         return max((output.difference for output in self.outputs), default=0.0)
 
     def __str__(self) -> str:
