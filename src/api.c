@@ -73,7 +73,7 @@ enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **re
         *result = own->run.result;
         *result_size = *result ? own->run.result_size : 0;
     } else {
-        free(own->run.result);
+        run_forget_result(&own->run);
     }
     if (report)
         *report = own;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const char *format, ...)
 {
@@ -80,6 +81,17 @@ struct arena_block {
     _Alignas(ARENA_ALIGNMENT) unsigned char bytes[];
 };
 
+void memory_is_large(void *bytes, size_t size)
+{
+    /* Whole pages only: what lies around belongs to others. Where there are no large ones, small
+     * ones do. */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)bytes + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)bytes + size) / page * page;
+    if (size >= ARENA_LARGE && from < to)
+        madvise((void *)from, to - from, MADV_HUGEPAGE);
+}
+
 void arena_init(struct arena *arena, struct landing *landing)
 {
     *arena = (struct arena){.landing = landing};
@@ -127,7 +139,7 @@ static struct arena_block *new_block(struct landing *landing, size_t room)
         block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (block == MAP_FAILED)
             return NULL;
-        madvise(block, size, MADV_HUGEPAGE); /* where there are none, small ones do */
+        memory_is_large(block, size);
     } else {
         block = calloc(1, size);
         if (!block)

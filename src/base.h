@@ -73,6 +73,10 @@ void arena_free(struct arena *arena);
 /* Empties it but keeps its memory, for a caller that will fill it again. */
 void arena_reset(struct arena *arena);
 
+/* Says that all of this memory will be used: the system may take large pages for it, which come many
+ * times faster. Little is done for little. */
+void memory_is_large(void *bytes, size_t size);
+
 /* count * size bytes, zeroed, aligned for any type. Lands with OUT_OF_MEMORY when the product
  * overflows or the system has none, with LIMIT when the landing's bound is reached. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);

@@ -69,6 +69,11 @@ struct onnx_fuse_options {
      * its place before the output appears, and renamed after it: a path that cannot be written fails
      * the run and leaves the output as it was. "-" is standard output. */
     const char *html_report;
+    /* Memory to memory: gives the room for the result, for callers whose language owns it. Called
+     * from the thread of the call; again with another size when the plan had to change, and then,
+     * or when the run fails, the earlier room is forgotten. NULL: malloc. Room of NULL ends the run
+     * with ONNX_FUSE_OUT_OF_MEMORY. */
+    void *(*allocate)(void *closure, size_t size);
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */
@@ -90,9 +95,9 @@ ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_file(const char *input, const char
                                                    const struct onnx_fuse_options *options,
                                                    struct onnx_fuse_report **report);
 
-/* The same from memory to memory. `model` is borrowed for the call and only read. *result is
- * allocated with malloc and belongs to the caller (free or onnx_fuse_free); its size is *result_size. Under
- * dry_run *result is NULL. */
+/* The same from memory to memory. `model` is borrowed for the call and only read. *result is what
+ * options->allocate gave, else allocated with malloc, and belongs to the caller (free or
+ * onnx_fuse_free); its size is *result_size. Under dry_run *result is NULL. */
 ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result,
                                                      size_t *result_size,
                                                      const struct onnx_fuse_options *options,

@@ -354,17 +354,26 @@ static bool write_pieces_to(struct run *run, const struct pieces *pieces, struct
     return write_to(run, pieces, &sink);
 }
 
+void run_forget_result(struct run *run)
+{
+    if (!run->options.allocate)
+        free(run->result);
+    run->result = NULL;
+}
+
 static bool write_to_memory(struct run *run, const struct pieces *pieces)
 {
     struct sink sink = {0};
-    free(run->result);
-    run->result = NULL;
+    run_forget_result(run);
     if (!run->options.dry_run) {
-        run->result = malloc(pieces->size ? pieces->size : 1);
+        size_t size = pieces->size ? pieces->size : 1;
+        run->result = run->options.allocate ? run->options.allocate(run->options.closure, size)
+                                            : malloc(size);
         if (!run->result)
             fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu bytes for the result",
                  (unsigned long long)pieces->size);
         run->result_size = pieces->size;
+        memory_is_large(run->result, size);
         sink.memory = run->result;
     }
     return write_to(run, pieces, &sink);

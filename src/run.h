@@ -21,7 +21,7 @@ struct run {
     struct output output, data_output; /* the model and its new data file */
     struct output page;                /* the report as HTML */
     bool moved;                        /* bytes that no rewrite touched go elsewhere */
-    uint8_t *result;                   /* malloc, to memory */
+    uint8_t *result;                   /* options.allocate or malloc, to memory */
     size_t result_size;
     struct plan plan;
     struct selfcheck *check; /* of the plan, until it is done; or NULL */
@@ -39,6 +39,8 @@ void run_options(struct run *run, const struct onnx_fuse_options *options);
 void run_load(struct run *run);
 /* The whole of it: load, plan, check, write, rename. */
 void run_fuse(struct run *run);
+/* Frees a result that the caller will not get; one in room of the caller's is the caller's. */
+void run_forget_result(struct run *run);
 /* Closes and unmaps everything, removes an unfinished output. The arena stays: a report reads it. */
 void run_close(struct run *run);
 

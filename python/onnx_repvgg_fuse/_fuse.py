@@ -12,8 +12,8 @@ from . import _arguments, _models
 from ._arguments import AnyPath, Names, described
 from ._call import Call, ProgressFunction
 from ._errors import OptionError
-from ._library import Borrowed, Options, library
-from ._report import Report
+from ._library import Borrowed, Options, Room, library
+from ._report import Handle, Report
 
 __all__ = ["Result", "fuse", "passes"]
 
@@ -70,37 +70,34 @@ def _rewrite_options(only: Optional[Names], skip: Optional[Names], max_growth: f
     return options
 
 
-def _report_of(call: Call, handle: ctypes.c_void_p) -> Report:
+def _report_of(call: Call, handle: Handle) -> Report:
     """The report, or the error as an exception."""
-    call.check(lambda: library.onnx_fuse_report_error(handle) if handle else None)
-    texts = [function(handle).decode(errors="replace") for function in
-             (library.onnx_fuse_report_json, library.onnx_fuse_report_table, library.onnx_fuse_report_explanation)]
-    return Report._read(*texts)
+    call.check(lambda: library.onnx_fuse_report_error(handle.value) if handle.value else None)
+    return Report._read(handle)
 
 
 def _fuse_file(call: Call, options: Options, source: bytes, target: bytes) -> Report:
-    handle = ctypes.c_void_p()
-    try:
-        call.run(library.onnx_fuse_file, source, target, ctypes.byref(options), ctypes.byref(handle))
-        return _report_of(call, handle)
-    finally:
-        library.onnx_fuse_report_free(handle)
+    handle = Handle()
+    call.run(library.onnx_fuse_file, source, target, ctypes.byref(options), ctypes.byref(handle.value))
+    return _report_of(call, handle)
 
 
 def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[bytes], Report]:
     """The result's bytes, None when they are those of `data`, and the report."""
-    handle, result, size = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_size_t()
+    handle, room, result, size = Handle(), Room(), ctypes.c_void_p(), ctypes.c_size_t()
+    if room.available:
+        options.allocate = room.allocate
     try:
-        # The report reads the model when its texts are made: they are, before the buffer is let go.
         with Borrowed(data) as borrowed:
             call.run(library.onnx_fuse_memory, borrowed.address, borrowed.size, ctypes.byref(result),
-                     ctypes.byref(size), ctypes.byref(options), ctypes.byref(handle))
+                     ctypes.byref(size), ctypes.byref(options), ctypes.byref(handle.value))
             report = _report_of(call, handle)
-        copied = ctypes.string_at(result, size.value) if result and report.changed else None
-        return copied, report
+        if not report.changed:
+            return None, report
+        return room.made if room.available else ctypes.string_at(result, size.value), report
     finally:
-        library.onnx_fuse_free(result)
-        library.onnx_fuse_report_free(handle)
+        if not room.available:
+            library.onnx_fuse_free(result)
 
 
 @overload

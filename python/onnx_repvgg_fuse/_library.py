@@ -14,6 +14,7 @@ from typing import Any, Optional
 DISTRIBUTION = "onnx-repvgg-fuse"
 
 Progress = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_double)
+Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 TakeText = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -36,6 +37,8 @@ class Options(ctypes.Structure):
         ("follow_symlinks", ctypes.c_bool),
         ("no_sync", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
+        ("html_report", ctypes.c_char_p),
+        ("allocate", Allocate),
     ]
 
 
@@ -148,6 +151,7 @@ def _functions() -> dict[str, tuple[Any, list[Any]]]:
         "report_json": (text, [handle]),
         "report_explanation": (text, [handle]),
         "report_table": (text, [handle]),
+        "report_html": (text, [handle]),
         "diff_options_init": (None, [to(DiffOptions)]),
         "verify_options_init": (None, [to(VerifyOptions)]),
         "diff": (status, [text, text, to(DiffOptions), to(handle)]),
@@ -243,3 +247,28 @@ class Borrowed:
         if self._view is not None:
             ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self._view))
             self._view = None
+
+
+class Room:
+    """A bytes object of the size that C asks for, filled by C in place: the result is not copied.
+
+    `allocate` goes into the options. Where the interpreter has no C API (PyPy), `available` is
+    False, and C allocates itself.
+    """
+
+    available = hasattr(ctypes, "pythonapi")
+
+    def __init__(self) -> None:
+        self.made: Optional[bytes] = None
+        self.allocate = Allocate(self._allocate)
+
+    def _allocate(self, closure: object, size: int) -> Optional[int]:
+        # Nobody else has seen the object yet, so C may write it.
+        try:
+            make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t)
+            address = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)
+            self.made = make(("PyBytes_FromStringAndSize", ctypes.pythonapi))(None, size)
+            found: int = address(("PyBytes_AsString", ctypes.pythonapi))(self.made)
+            return found
+        except MemoryError:
+            return None

@@ -1,10 +1,14 @@
 """What one run did, as plain frozen dataclasses read from the C library's JSON report."""
 from __future__ import annotations
 
+import ctypes
 import html
 import json
+import threading
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence
+
+from ._library import library
 
 __all__ = ["Counts", "Fusion", "Op", "Refusal", "Report"]
 
@@ -22,7 +26,7 @@ class Fusion:
     """One rewrite: what was replaced by what.
 
     Costs are per position of the output. `difference` is the largest of the self-check, relative
-    to the largest output, over `channels_checked` output channels; 0 of 0 when it was not run.
+    to the largest output, over `channels_checked` output channels; None of 0 when it was not run.
     """
 
     pass_name: str
@@ -36,7 +40,7 @@ class Fusion:
     multiply_adds_after: int
     parameters_before: int
     parameters_after: int
-    difference: float
+    difference: Optional[float]
     channels_checked: int
 
 
@@ -87,12 +91,39 @@ def _counts(raw: Mapping[str, Any]) -> Counts:
     return Counts(**{name: raw[name] for name in names})
 
 
+class Handle:
+    """A report of the C library, freed with this object. Its page takes a moment, so it is made when
+    it is asked for; it needs nothing of the model's bytes."""
+
+    def __init__(self, page: Optional[str] = None) -> None:
+        self.value = ctypes.c_void_p()
+        self._page = page
+        self._lock = threading.Lock()
+        self._free = library.onnx_fuse_report_free  # modules may be gone before this is
+
+    def page(self) -> str:
+        with self._lock:
+            if self._page is None:
+                self._page = library.onnx_fuse_report_html(self.value).decode(errors="replace")
+            return self._page
+
+    def __del__(self) -> None:
+        self._free(self.value)
+
+    def __reduce__(self) -> tuple[type[Handle], tuple[str]]:
+        return Handle, (self.page(),)
+
+    def __deepcopy__(self, memo: object) -> Handle:
+        return self
+
+
 @dataclass(frozen=True)
 class Report:
     """What one run did: `print` it for the before and after table.
 
     `fusions` are the rewrites, `refusals` the places left alone and why, `warnings` the rewrites
     dropped because their self-check missed the tolerance. `before` and `after` count the model.
+    `largest_difference` is that of the self-check, None when nothing was checked.
     `table` and `explanation` are the texts of the command and of its --explain.
     """
 
@@ -102,16 +133,20 @@ class Report:
     warnings: tuple[Refusal, ...]
     before: Counts
     after: Counts
-    largest_difference: float
+    largest_difference: Optional[float]
     seconds: float
     version: str
     table: str = field(repr=False)
     explanation: str = field(repr=False)
     json: str = field(repr=False)
     """The report as the C library writes it; `docs/report.md` describes the schema."""
+    _handle: Handle = field(repr=False, compare=False)
 
     @classmethod
-    def _read(cls, text: str, table: str, explanation: str) -> Report:
+    def _read(cls, handle: Handle) -> Report:
+        text, table, explanation = (
+            make(handle.value).decode(errors="replace") for make in
+            (library.onnx_fuse_report_json, library.onnx_fuse_report_table, library.onnx_fuse_report_explanation))
         raw = json.loads(text)
         return cls(
             changed=raw["changed"],
@@ -126,7 +161,13 @@ class Report:
             table=table,
             explanation=explanation,
             json=text,
+            _handle=handle,
         )
+
+    def html(self) -> str:
+        """The report as one HTML page that needs nothing else: every fused block drawn before and
+        after, refusals by reason, the table."""
+        return self._handle.page()
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON report, parsed."""
@@ -144,6 +185,10 @@ def _number(value: Optional[int]) -> str:
     return "unknown" if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def _small(value: Optional[float]) -> str:
+    return "not checked" if value is None else f"{value:.2g}"
+
+
 def _row(cells: tuple[str, ...], tag: str = "td") -> str:
     return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
@@ -156,7 +201,7 @@ def _details(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _page(report: Report) -> str:
-    """For notebooks: the table, and lists of fusions and refusals that open on a click."""
+    """For notebooks: the table, lists of fusions and refusals that open on a click, the pictures."""
     before, after = report.before, report.after
     rows = []
     for op in sorted(set(before.by_type) | set(after.by_type)):
@@ -165,14 +210,17 @@ def _page(report: Report) -> str:
             rows.append((op, _number(was), _number(now)))
     for name in ("ops", "parameters", "multiply_adds", "bytes"):
         rows.append((name.replace("_", "-"), _number(getattr(before, name)), _number(getattr(after, name))))
-    fusions = [(f.output, f.pass_name, " + ".join(op.op for op in f.replaced), " + ".join(f.new), f"{f.difference:.2g}")
+    fusions = [(f.output, f.pass_name, " + ".join(op.op for op in f.replaced), " + ".join(f.new), _small(f.difference))
                for f in report.fusions]
+    # The page is a document of its own: its style and script stay apart from the notebook's.
+    pictures = (f'<iframe srcdoc="{html.escape(report.html())}" width="100%" height="600" style="border: 0"></iframe>'
+                if report.fusions else "")
     return (
         "<div><table>" + _row(("", "before", "after"), "th") + "".join(_row(row) for row in rows) + "</table>"
-        f"<p>largest relative difference of the self-check: {report.largest_difference:.2g}; "
+        f"<p>largest relative difference of the self-check: {_small(report.largest_difference)}; "
         f"{report.seconds:.3f} s</p>"
         + _details("fusions", ("output", "pass", "replaced", "new", "difference"), fusions)
         + _details("refusals", ("output", "op", "reason"), [(r.output, r.op, r.reason) for r in report.refusals])
         + _details("warnings", ("output", "reason"), [(w.output, w.reason) for w in report.warnings])
-        + "</div>"
+        + pictures + "</div>"
     )

@@ -45,12 +45,15 @@ class _Text:
 class Diff(_Text):
     """What changed: true where something did. `print` it for lines to read.
 
-    `github` and `sarif` are the texts for CI: workflow commands, and SARIF 2.1.0.
+    `github` and `sarif` are the texts for CI: workflow commands, and SARIF 2.1.0. `html` is a page
+    with the changed places drawn side by side, that needs nothing else. The texts also come as
+    `text`, `json` and `as_dict()`.
     """
 
     same: bool
     github: str = field(repr=False)
     sarif: str = field(repr=False)
+    html: str = field(repr=False)
 
     @property
     def changes(self) -> list[dict[str, Any]]:
@@ -64,6 +67,10 @@ class Diff(_Text):
 
     def __str__(self) -> str:
         return super().__str__() or "no change"
+
+    def _repr_html_(self) -> str:
+        page = f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="600" style="border: 0"></iframe>'
+        return super()._repr_html_() + ("" if self.same else page)
 
 
 @dataclass(frozen=True)
@@ -173,9 +180,10 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
     options.follow_symlinks = bool(follow_symlinks)
     options.ignore = _arguments.names(ignore, "ignore", "names of kinds of change")
     _arguments.function(progress, "progress")
-    verdict, (text, parsed, github, sarif) = _compared(
-        Call(progress), library.onnx_fuse_diff, (a, b), external_folder, options, ("text", "json", "github", "sarif"))
-    return Diff(text=text, json=parsed, same=verdict == 0, github=github, sarif=sarif)
+    verdict, texts = _compared(Call(progress), library.onnx_fuse_diff, (a, b), external_folder, options,
+                               ("text", "json", "github", "sarif", "html"))
+    text, parsed, github, sarif, page = texts
+    return Diff(text=text, json=parsed, same=verdict == 0, github=github, sarif=sarif, html=page)
 
 
 @overload

@@ -1,9 +1,14 @@
 """fuse(): every kind of model, options, the report, errors."""
+import copy
 import ctypes
+import gc
+import html
 import json
 import mmap
 import os
 import pickle
+import re
+import resource
 import subprocess
 import sys
 
@@ -73,6 +78,21 @@ def test_a_buffer_is_not_copied(small):
     with _library.Borrowed(data) as borrowed:
         assert ctypes.string_at(borrowed.address, 16) == data[:16]
         assert borrowed.address == ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p).value
+
+
+def test_the_result_is_not_copied(small, monkeypatch):
+    monkeypatch.setattr(ctypes, "string_at", None)
+    data = small.read_bytes()
+    first, second = fuse(data).model, fuse(data).model
+    assert first == second and first is not second and type(first) is bytes
+    assert hash(first) == hash(bytes(bytearray(second)))
+
+
+def test_where_bytes_have_no_c_api(small, monkeypatch):
+    """PyPy."""
+    expected = fuse(small.read_bytes()).model
+    monkeypatch.setattr(_library.Room, "available", False)
+    assert fuse(small.read_bytes()).model == expected
 
 
 def test_a_buffer_is_let_go(small):
@@ -200,7 +220,7 @@ def test_dry_run(small, folder):
 def test_no_check(block):
     checked, unchecked = fuse(block).report.fusions[0], fuse(block, check=False).report.fusions[0]
     assert checked.channels_checked == 4
-    assert unchecked.channels_checked == 0
+    assert unchecked.channels_checked == 0 and unchecked.difference is None
 
 
 def test_jobs_do_not_matter(small):
@@ -216,7 +236,7 @@ def test_tolerance_drops_rewrites(small):
 def test_progress(small):
     told = []
     fuse(small.read_bytes(), progress=lambda step, fraction: told.append((step, fraction)))
-    assert {step for step, _ in told} >= {"reading", "planning", "checking"}
+    assert {step for step, _ in told} >= {"reading", "planning", "writing"} and told[-1][0] == "finishing"
     assert all(0 <= fraction <= 1 for _, fraction in told)
 
 
@@ -262,6 +282,30 @@ def test_notebook(block):
     page = fuse(block)._repr_html_()
     assert "&lt;sum&gt;&amp;" in page and "<sum>" not in page
     assert "BatchNormalization" in page and "join_branches" in page
+    frame = re.search(r'<iframe srcdoc="([^"]*)"', page).group(1)
+    assert html.unescape(frame) == fuse(block).report.html()
+    assert "<iframe" not in fuse(block, only=[])._repr_html_()
+    assert "not checked" in fuse(block, check=False)._repr_html_()
+
+
+def test_html(small, folder):
+    """The page outlives the model's bytes, and is that of the command's library call."""
+    report = fuse(small, folder / "out.onnx").report
+    in_memory = fuse(bytearray(small.read_bytes())).report
+    gc.collect()
+    assert report.html().replace(str(small), "model in memory") == in_memory.html()
+    assert report.html().startswith("<!") and report.html().rstrip().endswith("</html>")
+    assert copy.deepcopy(report).html() == pickle.loads(pickle.dumps(report)).html() == report.html()
+
+
+def test_reports_are_freed(block):
+    data = block.SerializeToString()
+    for _ in range(50):
+        fuse(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(2000):
+        fuse(data, jobs=1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KiB; an arena has 64 and more
 
 
 # Errors
