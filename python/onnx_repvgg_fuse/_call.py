@@ -1,6 +1,7 @@
 """A call of the C library that Ctrl-C can stop."""
 from __future__ import annotations
 
+import signal
 import threading
 from typing import Callable, Optional
 
@@ -8,6 +9,10 @@ from ._errors import BY_STATUS, OnnxFuseError
 from ._library import Progress
 
 ProgressFunction = Callable[[str, float], Optional[bool]]
+
+
+def _ignore(number: int, frame: object) -> None:
+    """A handler of signals."""
 
 
 class Call:
@@ -70,17 +75,22 @@ class Call:
 
     def _leave(self) -> None:
         """Waits until C is out, whatever comes between: Ctrl-C may be pressed more than once."""
+        if self._done.is_set():
+            return
         self.stop = True
-        while True:
-            try:
-                with self._state:
-                    self._abandoned = True
-                    entered = self._entered
-                if entered:
-                    self._done.wait()
-                return
-            except KeyboardInterrupt:
-                continue
+        # One exception is on its way already. Another would let go of memory that C still reads.
+        handler = signal.getsignal(signal.SIGINT)
+        if handler is not None:  # else it is not Python's to change
+            signal.signal(signal.SIGINT, _ignore)
+        try:
+            with self._state:
+                self._abandoned = True
+                entered = self._entered
+            if entered:
+                self._done.wait()
+        finally:
+            if handler is not None:
+                signal.signal(signal.SIGINT, handler)
 
     def check(self, text: Callable[[], Optional[bytes]]) -> None:
         """Raises what the call ended with. text: gives the library's message."""
