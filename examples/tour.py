@@ -62,7 +62,7 @@ def main(arguments=None):
 
     # 5. Picture. In a notebook, `result` as the last line of a cell shows the same.
     picture = options.folder / "report.html"
-    picture.write_text(f"<!doctype html><meta charset=utf-8><title>{result.model.name}</title>{result._repr_html_()}\n")
+    picture.write_text(result.report.html())
     print(f"picture: {picture}")
     return result
 
