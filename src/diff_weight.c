@@ -54,11 +54,22 @@ static bool is_within(const struct diff_options *options, double a, double diffe
     return difference <= options->atol + options->rtol * fabs(a);
 }
 
-static void fill_bins(const struct tensor *x, const struct tensor *y, struct diff_numbers *numbers)
+/* Pages of large constants count as memory until they are given back. */
+static void let_go(const struct differ *differ, int64_t first)
+{
+    if (first == 0 || first % (PIECE * INT64_C(1024)) != 0)
+        return;
+    model_give_back(differ->models[0]);
+    model_give_back(differ->models[1]);
+}
+
+static void fill_bins(const struct differ *differ, const struct tensor *x, const struct tensor *y,
+                      struct diff_numbers *numbers)
 {
     double left[PIECE], right[PIECE];
     for (int64_t first = 0; first < x->count; first += PIECE) {
         int64_t count = x->count - first < PIECE ? x->count - first : PIECE;
+        let_go(differ, first);
         tensor_read(x, first, count, left);
         tensor_read(y, first, count, right);
         for (int64_t i = 0; i < count; i++) {
@@ -81,6 +92,7 @@ static struct diff_numbers *compare(struct differ *differ, const struct tensor *
     numbers->count = x->count;
     for (int64_t first = 0; first < x->count; first += PIECE) {
         int64_t count = x->count - first < PIECE ? x->count - first : PIECE;
+        let_go(differ, first);
         tensor_read(x, first, count, left);
         tensor_read(y, first, count, right);
         for (int64_t i = 0; i < count; i++) {
@@ -101,7 +113,7 @@ static struct diff_numbers *compare(struct differ *differ, const struct tensor *
     if (!beyond)
         return NULL;
     if (isfinite(numbers->largest))
-        fill_bins(x, y, numbers);
+        fill_bins(differ, x, y, numbers);
     return numbers;
 }
 

@@ -13,15 +13,19 @@ struct digest {
     uint64_t low, high;
 };
 
+/* Told of bytes as they are read, a megabyte or so at a time: pages of a mapped file count as memory
+ * until someone gives them back. */
+struct touch {
+    void (*read)(void *closure, uint64_t bytes);
+    void *closure;
+};
+
 /* Reads every element once. False when nobody can say what the tensor holds: its data lies outside
  * the model and was not opened, or is part of a segment. */
-bool tensor_digest(const struct tensor *tensor, struct digest *digest);
+bool tensor_digest(const struct tensor *tensor, struct digest *digest, const struct touch *touch);
 
 /* True when both hold the same elements. Reads both until they differ. */
-bool tensor_same(const struct tensor *a, const struct tensor *b);
-
-/* Bytes a digest would read, for those who count what they touch. */
-uint64_t tensor_bytes(const struct tensor *tensor);
+bool tensor_same(const struct tensor *a, const struct tensor *b, const struct touch *touch);
 
 /* Of bytes that are no tensor: strings, keys. */
 uint64_t hash_bytes(uint64_t seed, const void *data, size_t size);

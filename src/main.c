@@ -426,7 +426,7 @@ static int run(const struct command *command)
         bool good = !json || empty_json(json);
         if (json && good)
             fputs(onnx_fuse_report_json(report), json);
-        if (command->explain)
+        if (command->explain && !command->quiet)
             fputs(onnx_fuse_report_explanation(report), talk);
         else if (warnings && !command->quiet)
             fprintf(stderr,

@@ -42,7 +42,7 @@ struct number_function {
 enum { CALLS_DEEP = 200 };
 
 /* Pages that were read and need not stay count as memory all the same: let go of them now and then. */
-#define TOUCH_LIMIT (UINT64_C(64) << 20)
+#define TOUCH_LIMIT (UINT64_C(32) << 20)
 
 /* ---- keys ---- */
 
@@ -198,9 +198,10 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
 
 /* ---- constants ---- */
 
-static void note_touch(struct numbering *numbering, const struct tensor *tensor)
+static void note_touch(void *closure, uint64_t bytes)
 {
-    numbering->touched += tensor_bytes(tensor);
+    struct numbering *numbering = closure;
+    numbering->touched += bytes;
     if (numbering->touched < TOUCH_LIMIT)
         return;
     numbering->touched = 0;
@@ -211,9 +212,9 @@ static void note_touch(struct numbering *numbering, const struct tensor *tensor)
 uint32_t number_tensor(struct numbering *numbering, const struct tensor *tensor)
 {
     struct digest digest;
-    if (!tensor_digest(tensor, &digest))
+    struct touch touch = {note_touch, numbering};
+    if (!tensor_digest(tensor, &digest, &touch))
         return number_unique(numbering); /* nobody can say what it holds */
-    note_touch(numbering, tensor);
     /* Two contents of one digest take different turns. */
     for (uint64_t turn = 0;; turn++) {
         uint64_t words[] = {KIND_TENSOR, digest.low, digest.high, turn};
@@ -221,7 +222,7 @@ uint32_t number_tensor(struct numbering *numbering, const struct tensor *tensor)
         struct number_entry *entry = intern(numbering, &key);
         if (!entry->tensor)
             entry->tensor = tensor;
-        if (entry->tensor == tensor || tensor_same(entry->tensor, tensor))
+        if (entry->tensor == tensor || tensor_same(entry->tensor, tensor, &touch))
             return entry->number;
     }
 }

@@ -72,7 +72,7 @@ static const char *frozen(const struct model *model)
 void plan_run(struct plan *plan)
 {
     bool any = false;
-    plan->pass = passes[0].name;
+    plan->pass = PLAN_WHOLE_MODEL;
     const char *reason = frozen(plan->model);
     if (reason) {
         plan_refuse(plan, NULL, NULL, reason);

@@ -57,6 +57,9 @@ struct plan {
 
 /* Runs the passes to a fixpoint over a loaded model. */
 void plan_run(struct plan *plan);
+/* Stands for the pass in a refusal that holds for all of them. */
+#define PLAN_WHOLE_MODEL "model"
+
 /* Lists a declined rewrite. */
 void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,
                  const char *reason);

@@ -267,15 +267,57 @@ void report_ops(struct text *text, const struct plan *plan, const struct fusion 
                    entries.items[i]->type);
 }
 
-static void print_refusal(struct text *text, const char *word, const struct refusal *refusal)
+/* One line; `alike` more have the same pass, graph, operator and reason. */
+static void print_refusal(struct text *text, const char *word, const struct refusal *refusal,
+                          size_t alike)
 {
+    if (!refusal->node && strcmp(refusal->pass, PLAN_WHOLE_MODEL) == 0) {
+        text_print(text, "%s the whole model: %s\n", word, refusal->reason);
+        return;
+    }
     text_print(text, "%s %s", word, refusal->pass);
     if (strcmp(refusal->graph->name, "main") != 0)
         text_print(text, " in %s", refusal->graph->name);
     if (refusal->node)
         text_print(text, ": %s '%s' -> '%s'", type_of(refusal->node), name_of(refusal->node),
                    refusal->output ? refusal->output->name : "");
+    if (alike)
+        text_print(text, " and %zu more %s", alike,
+                   refusal->node ? type_of(refusal->node) : "places");
     text_print(text, ": %s\n", refusal->reason);
+}
+
+/* Refusals of one pass, graph and operator for one reason. */
+struct alike {
+    size_t count;
+    bool told;
+};
+
+/* A detector has a hundred activations that are no linear op: one line says it. Two are named. */
+static void print_refusals(struct text *text, const char *word, struct refusal *const *refusals,
+                           size_t count)
+{
+    enum { NAMED_MOST = 2 };
+    struct map groups = {.count = 0};
+    struct alike **of = NEW_ARRAY(text->arena, struct alike *, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct refusal *refusal = refusals[i];
+        const char *key =
+            arena_format(text->arena, "%s\n%s\n%s\n%s", refusal->pass, refusal->graph->name,
+                         refusal->node ? type_of(refusal->node) : "", refusal->reason);
+        of[i] = map_get(&groups, key);
+        if (!of[i]) {
+            of[i] = NEW(text->arena, struct alike);
+            map_put(text->arena, &groups, key, of[i]);
+        }
+        of[i]->count++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool groups_up = of[i]->count > NAMED_MOST;
+        if (!groups_up || !of[i]->told)
+            print_refusal(text, word, refusals[i], groups_up ? of[i]->count - 1 : 0);
+        of[i]->told = true;
+    }
 }
 
 const char *report_explanation(const struct plan *plan, const struct summary *summary)
@@ -307,10 +349,8 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
                        fusion->difference, fusion->channels_checked, fusion->outputs);
         text_print(&text, "\n");
     }
-    for (size_t i = 0; i < plan->refusals.count; i++)
-        print_refusal(&text, "refused", plan->refusals.items[i]);
-    for (size_t i = 0; i < plan->warnings.count; i++)
-        print_refusal(&text, "warning", plan->warnings.items[i]);
+    print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
+    print_refusals(&text, "warning", plan->warnings.items, plan->warnings.count);
     (void)summary;
     return text.bytes;
 }

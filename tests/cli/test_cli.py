@@ -13,6 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.support.net import Net
 from tests.support.tool import ROOT, TOOL, count_ops
 
 PASSES = ["fold_constants", "join_branches", "fold_after", "fold_before", "compose_chains", "remove_dead"]
@@ -501,6 +502,36 @@ def test_explain(folder):
     assert "join_branches" in out
     assert "/bn/BatchNormalization" in out or "/bn/BatchNormalization_output_0" in out
     assert "Conv" in out and "Add" in out
+
+
+def test_quiet_is_stronger_than_explain(folder):
+    r = good(run("--explain", "--quiet", folder / "in.onnx", folder / "out.onnx"))
+    assert (r.stdout, r.stderr) == (b"", b"")
+
+
+def test_explain_tells_equal_reasons_once(tmp_path):
+    n = Net(seed=3)
+    x = n.input("x", (1, 4, 9, 7))
+    for _ in range(5):
+        x = n.conv(x, 4, 3)
+        x = n.node("Mul", [x, n.node("Sigmoid", [x])])
+    n.output(n.add(n.convbn(x, 4, 3), n.convbn(x, 4, 1)))
+    (tmp_path / "in.onnx").write_bytes(n.model().SerializeToString())
+    r = good(run("--explain", "--json", tmp_path / "report.json", tmp_path / "in.onnx", tmp_path / "out.onnx"))
+    listed = json.loads((tmp_path / "report.json").read_text())["refusals"]
+    assert len(listed) >= 5
+    lines = [line for line in r.stdout.decode().splitlines() if line.startswith("refused")]
+    assert len(lines) < len(listed)
+    assert sum(int(m[1]) + 1 if (m := re.search(r" and (\d+) more ", line)) else 1 for line in lines) == len(listed)
+
+
+def test_a_reason_for_the_whole_model_is_no_pass_of_its_own(tmp_path):
+    model = onnx.load(ROOT / "models" / "acnet_block.onnx")
+    model.training_info.add()
+    (tmp_path / "in.onnx").write_bytes(model.SerializeToString())
+    r = good(run("--explain", "--json", tmp_path / "report.json", tmp_path / "in.onnx", tmp_path / "out.onnx"))
+    assert "refused the whole model: the model has training_info" in r.stdout.decode()
+    assert [x["pass"] for x in json.loads((tmp_path / "report.json").read_text())["refusals"]] == ["model"]
 
 
 def test_explain_names_refusals_and_reasons(tmp_path):
