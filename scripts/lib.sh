@@ -47,6 +47,9 @@ missing_packages() {
         browser) [ -n "$(find_browser)" ] || echo chromium ;;
         protobuf-c) runs pkg-config --exists 'libprotobuf-c >= 1.3' || echo libprotobuf-c-dev ;;
         clang-format) runs clang-format --version || echo clang-format ;;
+        clang-tidy) runs clang-tidy --version || echo clang-tidy ;;
+        cppcheck) runs cppcheck --version || echo cppcheck ;;
+        binutils) runs readelf --version || echo binutils ;;
         python) [ -n "$(find_python)" ] || echo python3-venv ;;
         esac
     done

@@ -282,7 +282,7 @@ static void print_lines(struct batch *batch, bool quiet)
             fprintf(stderr, "onnx-repvgg-fuse: %s\n", line);
         else if (!quiet)
             printf("%s\n", line);
-        fflush(stdout);
+        (void)fflush(stdout); /* asked once, at the end */
     }
 }
 

@@ -37,7 +37,7 @@ static size_t lay_out(char *out, bool negative, const char *digits, int count, i
             *at++ = '.';
     }
     for (int i = 0; i < count || i <= exponent; i++) {
-        *at++ = i < count ? digits[i] : '0';
+        *at++ = (char)(i < count ? digits[i] : '0');
         if (i == exponent && i + 1 < count)
             *at++ = '.';
     }
@@ -71,6 +71,7 @@ static size_t by_library(char *out, double value, int least, int most, bool sing
         for (; *at != 'e'; at++) /* whatever the locale has for a point is skipped */
             if (*at >= '0' && *at <= '9')
                 digits[found++] = *at;
+        /* NOLINTNEXTLINE(cert-err34-c): printf wrote it */
         return lay_out(out, signbit(value), digits, found, atoi(at + 1));
     }
 }

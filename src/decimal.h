@@ -8,7 +8,7 @@
 enum { DECIMAL_ROOM = 32 };
 
 /* Both return the length; the text is not terminated. -0 is "-0.0", a whole number has no point. */
-size_t decimal_float(char out[DECIMAL_ROOM], float value);
+size_t decimal_float(char out[DECIMAL_ROOM], float single);
 size_t decimal_double(char out[DECIMAL_ROOM], double value);
 
 #endif

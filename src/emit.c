@@ -125,7 +125,8 @@ static void pack_append(ProtobufCBuffer *buffer, size_t size, const uint8_t *dat
         packer->to->size += size;
         return;
     }
-    memcpy(packer->bytes + packer->used, data, size);
+    if (size)
+        memcpy(packer->bytes + packer->used, data, size);
     add_bytes(packer->emitter, packer->to, packer->bytes + packer->used, size, NULL);
     packer->used += size;
 }

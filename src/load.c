@@ -134,7 +134,7 @@ static struct external *external_open(struct model *model, const Onnx__TensorPro
     if (offset > size || (length != UINT64_MAX && length > size - offset))
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
              "%s: tensor '%s': external data ends at byte %llu of '%s', which has %llu",
-             model->path, name, (unsigned long long)(offset + (length != UINT64_MAX ? length : 0)),
+             model->path, name, (unsigned long long)offset + (length != UINT64_MAX ? length : 0),
              location, (unsigned long long)size);
     external->offset = offset;
     external->size = length != UINT64_MAX ? length : size - offset;

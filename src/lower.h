@@ -18,18 +18,18 @@ struct lowering {
     const struct node *at;       /* whose position the new ops take */
     size_t spared;               /* further ops that go without being in the region */
     double spared_multiply_adds; /* and what they cost */
-    bool probe;                  /* only asks: nothing is made, *fusion is not set */
+    bool probe;                  /* only asks: nothing is made, *result is not set */
 };
 
 /* Decides and, when nothing speaks against it, makes the rewrite. Nothing changes before every
- * condition holds. Returns NULL and the fusion, or the reason why not. */
-const char *lower(struct plan *plan, const struct lowering *lowering, struct fusion **fusion);
+ * condition holds. Returns NULL and the fusion in *result, or the reason why not. */
+const char *lower(struct plan *plan, const struct lowering *lowering, struct fusion **result);
 
 /* ConvTranspose with its output channels scaled and shifted and its input channels scaled.
  * before: `inputs` numbers or NULL. after: a diagonal form. */
 const char *lower_conv_transpose(struct plan *plan, struct region *region, struct node *node,
                                  struct value *source, const double *before,
                                  const struct affine *after, struct value *target,
-                                 struct fusion **fusion);
+                                 struct fusion **result);
 
 #endif

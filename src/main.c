@@ -298,7 +298,7 @@ static bool show_progress(void *closure, const char *step, double fraction)
         (progress->shown && seconds_since(&progress->last) < 0.1))
         return true;
     fprintf(stderr, "\r%-10s %3.0f %%", step, 100 * fraction);
-    fflush(stderr);
+    (void)fflush(stderr);
     progress->shown = true;
     clock_gettime(CLOCK_MONOTONIC, &progress->last);
     return true;
@@ -362,7 +362,7 @@ static void drop_json(const struct command *command, FILE *json, bool is_new)
     if (is_new)
         unlink(command->json);
     if (json != stdout)
-        fclose(json);
+        (void)fclose(json); /* what was in it is not wanted */
 }
 
 /* ---- sandbox ---- */

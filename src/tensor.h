@@ -51,11 +51,11 @@ const char *type_name(int32_t type);
 /* Largest relative rounding error of one conversion: 2^-24 for float, 2^-11 for float16, ... */
 double type_rounding(int32_t type);
 
-/* Reads a TensorProto. `data` overrides where external bytes lie. Returns NULL and sets *tensor,
+/* Reads a TensorProto. `data` overrides where external bytes lie. Returns NULL and sets *result,
  * or returns the reason why the tensor is broken: data that does not fit the dims, dims that
  * overflow. Tensors of types nobody here computes with become STORAGE_OPAQUE. */
 const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto,
-                              const struct external *external, struct tensor **tensor);
+                              const struct external *external, struct tensor **result);
 
 /* True when tensor_read works. */
 bool tensor_is_readable(const struct tensor *tensor);
