@@ -8,10 +8,11 @@
 
 /* ---- what the run does not know yet ---- */
 
-static void add_range(struct run *run, const struct node *node, info_ranges *ranges)
+static void add_range(struct run *run, struct info *info, const struct node *node,
+                      info_ranges *ranges)
 {
     struct info_range range;
-    if (info_range_of(&run->model, node, &range))
+    if (info_range_of(&run->model, node, &info->rooms, &range))
         LIST_PUSH(&run->arena, ranges, range);
 }
 
@@ -28,9 +29,9 @@ void info_collect(struct run *run, struct info *info)
         struct info_region region = {.fusion = fusion};
         const struct node **replaced = fusion_replaced(&run->plan, fusion);
         for (size_t k = 0; k < fusion->replaced.count; k++)
-            add_range(run, replaced[k], &region.before);
+            add_range(run, info, replaced[k], &region.before);
         for (size_t k = 0; k < fusion->made.count; k++)
-            add_range(run, fusion->made.items[k], &region.after);
+            add_range(run, info, fusion->made.items[k], &region.after);
         LIST_PUSH(&run->arena, &info->regions, region);
         model_give_back(&run->model);
     }

@@ -20,7 +20,17 @@ struct info_region {
     info_ranges before, after; /* weights of what is replaced and of what is made */
 };
 
+/* Arrays of the run's arena that serve one weight after another. */
+struct info_room {
+    void *numbers;
+    int64_t count;
+};
+struct info_rooms {
+    struct info_room numbers, channels, largest;
+};
+
 struct info {
+    struct info_rooms rooms;
     LIST(struct info_region) regions; /* rewrites in force, in the order they were made */
     uint64_t external_bytes;          /* of the files beside the model that it names */
 };
@@ -34,6 +44,7 @@ const char *info_json(const struct run *run, const struct info *info);
 
 /* info_range.c: the weight of a Conv, ConvTranspose, Gemm or MatMul. False: the node has none that
  * can be read. */
-bool info_range_of(struct model *model, const struct node *node, struct info_range *range);
+bool info_range_of(struct model *model, const struct node *node, struct info_rooms *rooms,
+                   struct info_range *range);
 
 #endif

@@ -1,6 +1,5 @@
 /* info_range.c: the largest magnitude in each output channel of a weight. */
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "affine.h"
@@ -72,14 +71,24 @@ static bool fused_layout(const struct node *node, const struct tensor *weight,
     return stored_layout(node, weight, layout);
 }
 
+/* Room for numbers, kept from weight to weight: what reads them may land, so it is the arena's. */
+static void *room_for(struct arena *arena, struct info_room *room, int64_t count)
+{
+    if (room->count < count) {
+        room->numbers = NEW_ARRAY(arena, double, count);
+        room->count = count;
+    }
+    return room->numbers;
+}
+
 static bool read_fused(struct model *model, const struct tensor *weight,
-                       const struct layout_of *layout, double *largest)
+                       const struct layout_of *layout, struct info_rooms *rooms, double *largest)
 {
     int64_t rows = fused_channels(weight), length = affine_row_length(weight->form);
     int64_t most = PIECE / length + 1;
-    int64_t *channels = malloc((size_t)most * sizeof(*channels));
-    double *numbers = malloc((size_t)(most * length) * sizeof(*numbers));
-    bool good = channels && numbers;
+    int64_t *channels = room_for(model->arena, &rooms->channels, most);
+    double *numbers = room_for(model->arena, &rooms->numbers, most * length);
+    bool good = true;
     for (int64_t row = 0; row < rows && good; row += most) {
         int64_t count = rows - row < most ? rows - row : most;
         for (int64_t i = 0; i < count; i++)
@@ -88,27 +97,22 @@ static bool read_fused(struct model *model, const struct tensor *weight,
         if (good)
             add_numbers(layout, row * length, count * length, numbers, largest);
     }
-    free(channels);
-    free(numbers);
     return good;
 }
 
-static bool read_stored(const struct tensor *weight, const struct layout_of *layout,
-                        double *largest)
+static void read_stored(struct model *model, const struct tensor *weight,
+                        const struct layout_of *layout, struct info_rooms *rooms, double *largest)
 {
-    double *numbers = malloc(PIECE * sizeof(*numbers));
-    if (!numbers)
-        return false;
+    double *numbers = room_for(model->arena, &rooms->numbers, PIECE);
     for (int64_t first = 0; first < weight->count; first += PIECE) {
         int64_t count = weight->count - first < PIECE ? weight->count - first : PIECE;
         tensor_read(weight, first, count, numbers);
         add_numbers(layout, first, count, numbers, largest);
     }
-    free(numbers);
-    return true;
 }
 
-bool info_range_of(struct model *model, const struct node *node, struct info_range *range)
+bool info_range_of(struct model *model, const struct node *node, struct info_rooms *rooms,
+                   struct info_range *range)
 {
     const struct tensor *weight;
     struct layout_of layout;
@@ -122,9 +126,13 @@ bool info_range_of(struct model *model, const struct node *node, struct info_ran
         return false;
     if (!(fused ? fused_layout(node, weight, &layout) : stored_layout(node, weight, &layout)))
         return false;
-    double *largest = calloc((size_t)layout.channels, sizeof(*largest));
-    bool good = largest && (fused ? read_fused(model, weight, &layout, largest)
-                                  : read_stored(weight, &layout, largest));
+    double *largest = room_for(model->arena, &rooms->largest, layout.channels);
+    memset(largest, 0, (size_t)layout.channels * sizeof(*largest));
+    bool good = true;
+    if (fused)
+        good = read_fused(model, weight, &layout, rooms, largest);
+    else
+        read_stored(model, weight, &layout, rooms, largest);
     *range = (struct info_range){.node = node, .channels = layout.channels, .smallest = INFINITY};
     for (int64_t c = 0; good && c < layout.channels; c++) {
         range->smallest = fmin(range->smallest, largest[c]);
@@ -132,6 +140,5 @@ bool info_range_of(struct model *model, const struct node *node, struct info_ran
         if (isnan(largest[c]))
             good = false; /* nothing to compare */
     }
-    free(largest);
     return good;
 }

@@ -138,15 +138,16 @@ static void drop(void *arena, void *memory)
 static Onnx__ModelProto *unpack(struct arena *arena, const uint8_t *data, size_t size)
 {
     struct landing *outer = arena->landing, landing = {.status = ONNX_FUSE_OK};
-    struct wire_skeleton skeleton = {0};
+    /* Not on the stack: it is read after a jump. */
+    struct wire_skeleton *skeleton = NEW(arena, struct wire_skeleton);
     volatile bool good = false;
     arena->landing = &landing;
     if (setjmp(landing.jump) == 0) {
-        wire_scan(arena, "", data, size, &onnx__model_proto__descriptor, &skeleton);
+        wire_scan(arena, "", data, size, &onnx__model_proto__descriptor, skeleton);
         good = true;
     }
     arena->landing = outer;
-    free(skeleton.bytes);
+    free(skeleton->bytes);
     ProtobufCAllocator allocator = {take, drop, arena};
     return good ? onnx__model_proto__unpack(&allocator, size, data) : NULL;
 }
