@@ -16,7 +16,8 @@
 enum {
     HTML_NODES = 40,      /* nodes drawn on one side of a picture */
     HTML_GROUPS = 60,     /* pictures on a page, equal ones counted once */
-    HTML_BLOCKS = 600,    /* blocks, equal or not, of which the page holds a picture */
+    HTML_TITLES = 400,    /* further ones that are only named */
+    HTML_BLOCKS = 600,    /* blocks, equal or not, that are listed and can be drawn */
     HTML_PLACES = 60,     /* places listed for one reason */
     HTML_REASONS = 100,   /* reasons */
     HTML_PLOTS = 60,      /* plots of weights */

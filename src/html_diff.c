@@ -49,23 +49,13 @@ static void json_subject(struct page *page, const struct block *block)
     text_print(&page->json, ",\n\"after\":");
     picture_json(page, block->after);
     text_print(&page->json, "}");
-    page->pictures++;
 }
 
-static void json_groups(struct page *page, const struct block_groups *groups)
+static void json_title(struct page *page, const void *closure, const struct block *block)
 {
-    for (size_t i = 0; i < groups->list.count; i++) {
-        const struct block_group *group = groups->list.items[i];
-        const struct subject *subject = group->members.items[0]->subject;
-        text_print(&page->json, "%s{\"title\":", i ? ",\n" : "\n");
-        page_json(page, subject->title);
-        text_print(&page->json, ",\"members\":[");
-        for (size_t k = 0; k < group->members.count; k++) {
-            text_print(&page->json, "%s", k ? ",\n" : "\n");
-            json_subject(page, group->members.items[k]);
-        }
-        text_print(&page->json, "]}");
-    }
+    (void)closure;
+    text_print(&page->json, "\"title\":");
+    page_json(page, ((const struct subject *)block->subject)->title);
 }
 
 static void json_regions(struct page *page, const struct diff_result *result)
@@ -82,9 +72,7 @@ static void json_regions(struct page *page, const struct diff_result *result)
         block_add(arena, &groups, change->subject, picture_of(arena, &change->region->left),
                   picture_of(arena, &change->region->right), subject);
     }
-    text_print(&page->json, ",\n\"regions\":[");
-    json_groups(page, &groups);
-    text_print(&page->json, "]");
+    block_json(page, "regions", &groups, json_title, json_subject, NULL);
 }
 
 /* ---- pairs of nodes that differ ---- */
@@ -133,9 +121,7 @@ static void json_nodes(struct page *page, const struct diff_result *result)
         block_add(arena, &groups, subject->title, picture_of_node(arena, subject->left),
                   picture_of_node(arena, subject->right), subject);
     }
-    text_print(&page->json, ",\n\"nodes\":[");
-    json_groups(page, &groups);
-    text_print(&page->json, "]");
+    block_json(page, "nodes", &groups, json_title, json_subject, NULL);
 }
 
 /* ---- weights ---- */
@@ -275,10 +261,8 @@ const char *html_diff(struct arena *arena, const struct diff_result *result,
     page_json(&page, left);
     text_print(&page.json, ",\"b\":");
     page_json(&page, right);
-    text_print(&page.json,
-               ",\"different\":%s,\"counted\":%zu,\"matched\":%zu,\"drawn\":%d,\"pictures\":%d",
-               result->counted ? "true" : "false", result->counted, result->matched, HTML_GROUPS,
-               HTML_BLOCKS);
+    text_print(&page.json, ",\"different\":%s,\"counted\":%zu,\"matched\":%zu,\"drawn\":%d",
+               result->counted ? "true" : "false", result->counted, result->matched, HTML_GROUPS);
     json_kinds(&page, result);
     text_print(&page.json, ",\n");
     report_json_census(&page.json, "before", &result->before);

@@ -78,43 +78,36 @@ static void json_block(struct page *page, const struct block *block)
     text_print(&page->json, ",\n\"after\":");
     picture_json(page, block->after);
     text_print(&page->json, "}");
-    page->pictures++;
 }
 
-static void json_group(struct page *page, const struct plan *plan, const struct block_group *group)
+static void json_title(struct page *page, const void *closure, const struct block *block)
 {
-    const struct fusion *fusion = group->members.items[0]->subject;
+    const struct plan *plan = closure;
+    const struct fusion *fusion = block->subject;
     struct text title = {.arena = page->arena};
     report_ops(&title, plan, fusion);
     text_print(&title, " \u2192 %s", fusion->node ? "" : "a stored constant");
     for (size_t i = 0; i < fusion->made.count; i++)
         text_print(&title, "%s%s", i ? ", " : "",
                    text_or_empty(fusion->made.items[i]->proto->op_type));
-    text_print(&page->json, "{\"pass\":\"%s\",\"title\":", fusion->pass);
+    text_print(&page->json, "\"pass\":\"%s\",\"title\":", fusion->pass);
     page_json(page, title.bytes);
-    text_print(&page->json, ",\"members\":[");
-    for (size_t i = 0; i < group->members.count; i++) {
-        text_print(&page->json, "%s", i ? ",\n" : "\n");
-        json_block(page, group->members.items[i]);
-    }
-    text_print(&page->json, "]}");
 }
 
 static void json_blocks(struct page *page, const struct plan *plan)
 {
     struct block_groups groups = {.list = {NULL, 0, 0}};
+    size_t count = 0;
     for (size_t i = 0; i < plan->fusions.count; i++) {
         const struct fusion *fusion = plan->fusions.items[i];
-        if (fusion_is_live(fusion))
-            block_add(page->arena, &groups, fusion->pass, picture_before(plan, fusion),
-                      picture_after(plan, fusion), fusion);
+        if (!fusion_is_live(fusion))
+            continue;
+        block_add(page->arena, &groups, fusion->pass, picture_before(plan, fusion),
+                  picture_after(plan, fusion), fusion);
+        count++;
     }
-    text_print(&page->json, ",\n\"blocks\":[");
-    for (size_t i = 0; i < groups.list.count; i++) {
-        text_print(&page->json, "%s", i ? ",\n" : "\n");
-        json_group(page, plan, groups.list.items[i]);
-    }
-    text_print(&page->json, "]");
+    text_print(&page->json, ",\n\"fused\":%zu", count);
+    block_json(page, "blocks", &groups, json_title, json_block, plan);
 }
 
 /* ---- reasons ---- */
@@ -209,8 +202,8 @@ const char *html_fuse(const struct plan *plan, const struct summary *summary)
     page_json(&page, summary->input);
     text_print(&page.json, ",\"output\":");
     page_json(&page, summary->output);
-    text_print(&page.json, ",\"changed\":%s,\"drawn\":%d,\"pictures\":%d",
-               summary->changed ? "true" : "false", HTML_GROUPS, HTML_BLOCKS);
+    text_print(&page.json, ",\"changed\":%s,\"drawn\":%d", summary->changed ? "true" : "false",
+               HTML_GROUPS);
     json_number(&page, "largest_difference", largest, largest >= 0);
     text_print(&page.json, ",\n");
     report_json_census(&page.json, "before", &summary->before);

@@ -12,7 +12,7 @@ struct page {
     struct text json;
     struct map seen;
     LIST(const char *) strings;
-    size_t pictures; /* of blocks, so far */
+    size_t blocks; /* listed so far */
 };
 
 /* The index of a string, cut at HTML_STRING bytes. NULL is "". */
@@ -65,7 +65,7 @@ struct picture *picture_make(struct arena *arena, const struct node *const *node
                              const struct picture_wish *wish);
 /* A picture of one constant. */
 struct picture *picture_stored(struct arena *arena, const struct value *value);
-/* {"boxes": ...}, or null when there is none or the page holds enough of them. */
+/* {"boxes": ...}, or null when there is none. */
 void picture_json(struct page *page, const struct picture *picture);
 
 /* What the attributes of a node say, one a line, defaults left out; NULL-terminated. */
@@ -91,6 +91,12 @@ struct block_groups {
     struct map by_key;
     LIST(struct block_group *) list; /* in the order of their first members */
 };
+
+/* "name": {"count": ..., "groups": [...]}. Of each group the title, how many blocks it has, and as
+ * many of them as the page takes; json_block writes one. */
+void block_json(struct page *page, const char *name, const struct block_groups *groups,
+                void (*json_title)(struct page *, const void *closure, const struct block *),
+                void (*json_block)(struct page *, const struct block *), const void *closure);
 
 void block_add(struct arena *arena, struct block_groups *groups, const char *kind,
                struct picture *before, struct picture *after, const void *subject);

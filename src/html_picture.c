@@ -307,7 +307,7 @@ static void json_box(struct page *page, const struct picture_box *box)
 
 void picture_json(struct page *page, const struct picture *picture)
 {
-    if (!picture || page->pictures >= HTML_BLOCKS) {
+    if (!picture) {
         text_print(&page->json, "null");
         return;
     }
@@ -344,4 +344,27 @@ void block_add(struct arena *arena, struct block_groups *groups, const char *kin
     struct block *block = NEW(arena, struct block);
     *block = (struct block){before, after, subject};
     LIST_PUSH(arena, &group->members, block);
+}
+
+void block_json(struct page *page, const char *name, const struct block_groups *groups,
+                void (*json_title)(struct page *, const void *closure, const struct block *),
+                void (*json_block)(struct page *, const struct block *), const void *closure)
+{
+    text_print(&page->json, ",\n\"%s\":{\"count\":%zu,\"groups\":[", name, groups->list.count);
+    for (size_t i = 0; i < groups->list.count && i < HTML_GROUPS + HTML_TITLES; i++) {
+        const struct block_group *group = groups->list.items[i];
+        text_print(&page->json, "%s{\"count\":%zu,", i ? ",\n" : "\n", group->members.count);
+        json_title(page, closure, group->members.items[0]);
+        text_print(&page->json, ",\"members\":[");
+        /* One for the picture, whatever the page holds already. */
+        for (size_t k = 0;
+             k < group->members.count && i < HTML_GROUPS && (k == 0 || page->blocks < HTML_BLOCKS);
+             k++) {
+            text_print(&page->json, "%s", k ? ",\n" : "\n");
+            json_block(page, group->members.items[k]);
+            page->blocks++;
+        }
+        text_print(&page->json, "]}");
+    }
+    text_print(&page->json, "]}");
 }

@@ -294,14 +294,10 @@ function groupSection(group, heads, rowOf, options) {
   function show(index) {
     const member = group.members[index];
     const title = (word) => `${group.title}, ${word}` + (member.output ? `, makes ${member.output}` : '');
-    if (!member.before && !member.after) {
-      holder.replaceChildren(h('p', {class: 'soft'}, 'This page holds no picture of this one: there are too many.'));
-    } else {
-      const old = options.compare ? saysOf(member.before) : null, now = options.compare ? saysOf(member.after) : null;
-      holder.replaceChildren(
-        figure(member.before, 'before', 'Nothing stood here.', title('before'), options.before, now),
-        figure(member.after, 'after', 'Nothing is left of it.', title('after'), options.after, old));
-    }
+    const old = options.compare ? saysOf(member.before) : null, now = options.compare ? saysOf(member.after) : null;
+    holder.replaceChildren(
+      figure(member.before, 'before', 'Nothing stood here.', title('before'), options.before, now),
+      figure(member.after, 'after', 'Nothing is left of it.', title('after'), options.after, old));
     buttons.forEach((button, i) => button.setAttribute('aria-pressed', String(i === index)));
   }
   const many = group.members.length > 1;
@@ -319,22 +315,26 @@ function groupSection(group, heads, rowOf, options) {
     return h('tr', {}, ...cells(many ? [...heads, {text: ''}] : heads, values));
   });
   const section = h('section', {class: 'block'},
-    h('h3', {}, group.title, many ? h('span', {class: 'times'}, `${TIMES} ${whole(group.members.length)} of this shape`) : null),
+    h('h3', {}, group.title, group.count > 1 ? h('span', {class: 'times'}, `${TIMES} ${whole(group.count)} of this shape`) : null),
     options.note ? options.note(group) : null, holder);
+  const left = group.count - group.members.length;
   const list = table(many ? 'These blocks' : 'This block', many ? [...heads, {text: 'picture'}] : heads, rows);
   section.append(group.members.length > 8
-    ? h('details', {}, h('summary', {}, `All ${whole(group.members.length)}, with their numbers`), list) : list);
+    ? h('details', {}, h('summary', {}, `${left ? 'The first' : 'All'} ${whole(group.members.length)}, with their numbers`), list) : list,
+  left ? h('p', {class: 'soft'}, `${whole(left)} more are not listed: there are too many.`) : '');
   page.append(section);
   show(0);
 }
 
 function groups(list, heads, rowOf, options) {
-  list.slice(0, data.drawn).forEach((group) => groupSection(group, heads, rowOf, options));
-  if (list.length > data.drawn)
+  list.groups.filter((group) => group.members.length).forEach((group) => groupSection(group, heads, rowOf, options));
+  const rest = list.groups.filter((group) => !group.members.length), unnamed = list.count - list.groups.length;
+  if (rest.length)
     page.append(
-      h('p', {}, `${whole(list.length - data.drawn)} more kinds are not drawn; the page stops at ${whole(data.drawn)}:`),
-      h('ul', {class: 'texts'}, ...list.slice(data.drawn, data.drawn + 400).map((group) =>
-        h('li', {}, group.title, group.members.length > 1 ? ` ${TIMES} ${whole(group.members.length)}` : ''))));
+      h('p', {}, `${whole(list.count - data.drawn)} more kinds are not drawn; the page stops at ${whole(data.drawn)}:`),
+      h('ul', {class: 'texts'},
+        ...rest.map((group) => h('li', {}, group.title, group.count > 1 ? ` ${TIMES} ${whole(group.count)}` : '')),
+        unnamed ? h('li', {}, `and ${whole(unnamed)} more`) : ''));
 }
 
 // ---- plots ----
@@ -407,7 +407,7 @@ function sections(links) {
 }
 
 function fusePage() {
-  const blocks = data.blocks.reduce((sum, group) => sum + group.members.length, 0);
+  const blocks = data.fused;
   page.append(h('header', {},
     h('h1', {}, 'Fused: ', named(data.input || 'model in memory')),
     data.output ? h('p', {class: 'soft'}, 'to ', named(data.output)) : null,
@@ -461,8 +461,8 @@ function diffPage() {
       fact(change(data.before.multiply_adds, data.after.multiply_adds) || (data.before.multiply_adds === null ? 'unknown' : '0 %'), 'multiply-adds'))));
   const links = [['table', 'Table']];
   const sectionOf = (count, id, text) => count && links.push([id, text]);
-  sectionOf(data.regions.length, 'regions', 'Regions');
-  sectionOf(data.nodes.length, 'nodes', 'Changed ops');
+  sectionOf(data.regions.count, 'regions', 'Regions');
+  sectionOf(data.nodes.count, 'nodes', 'Changed ops');
   sectionOf(data.weights.length, 'weights', 'Weights');
   sectionOf(data.others.length, 'others', 'Other changes');
   sectionOf(data.uncounted.length, 'uncounted', 'Not counted');
@@ -471,12 +471,12 @@ function diffPage() {
   if (data.kinds.length)
     page.append(h('p', {}), table('Changes by kind', [{text: 'kind'}, {text: 'changes', number: true}, {text: 'what it is'}],
       data.kinds.map(([kind, count, purpose]) => h('tr', {}, h('th', {scope: 'row'}, kind), h('td', {class: 'number'}, whole(count)), h('td', {}, purpose)))));
-  if (data.regions.length) {
+  if (data.regions.count) {
     page.append(h('h2', {id: 'regions'}, 'Regions'), h('p', {class: 'soft'},
       'Ops without a partner in the other model, and what stands in their place. Dashed: what is around them in both.'));
     groups(data.regions, heads, rowOf, {before: 'gone', after: 'new'});
   }
-  if (data.nodes.length) {
+  if (data.nodes.count) {
     page.append(h('h2', {id: 'nodes'}, 'Changed ops'), h('p', {class: 'soft'},
       'Ops that are in both models and differ. What differs is underlined.'));
     groups(data.nodes, heads, rowOf, {before: 'gone', after: 'new', compare: true});

@@ -218,7 +218,7 @@ def test_every_model(name, browser, look, tmp_path):
 
 def test_every_member_of_a_group(browser, look, tmp_path):
     page = look(fuse(ROOT / "models" / "repvgg_small.onnx", tmp_path))
-    group = page.data["blocks"][1]
+    group = page.groups[1]
     section = "document.querySelectorAll('section.block')[1]"
     browser.evaluate(f"{section}.querySelector('details').open = true")
     for index in (16, 3):
@@ -257,7 +257,7 @@ def test_a_diff_of_forms(browser, look, tmp_path):
     fuse(small, tmp_path)
     page = look(diff(small, tmp_path / "fused.onnx"), width=1280, dark=True)
     drawn = check_pictures(browser, page)
-    assert len(drawn) == 2 * len(page.data["regions"]) > 2
+    assert len(drawn) == 2 * len(page.groups) > 2
 
 
 def test_the_same(browser, look):

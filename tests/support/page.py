@@ -66,5 +66,9 @@ class Page:
 
     def pictures(self):
         """Of every group the picture that is drawn first: (before, after)."""
-        groups = self.data["blocks"] if self.data["kind"] == "fuse" else self.data["regions"] + self.data["nodes"]
-        return [(g["members"][0]["before"], g["members"][0]["after"]) for g in groups[:self.data["drawn"]]]
+        return [(g["members"][0]["before"], g["members"][0]["after"]) for g in self.groups if g["members"]]
+
+    @property
+    def groups(self):
+        kinds = ["blocks"] if self.data["kind"] == "fuse" else ["regions", "nodes"]
+        return [g for kind in kinds for g in self.data[kind]["groups"]]
