@@ -50,6 +50,7 @@ missing_packages() {
         clang-tidy) runs clang-tidy --version || echo clang-tidy ;;
         cppcheck) runs cppcheck --version || echo cppcheck ;;
         binutils) runs readelf --version || echo binutils ;;
+        git) runs git --version || echo git ;;
         python) [ -n "$(find_python)" ] || echo python3-venv ;;
         esac
     done

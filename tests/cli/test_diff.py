@@ -904,8 +904,9 @@ def test_help_names_every_option_and_kind():
 
 
 @pytest.mark.skipif(not shutil.which("git"), reason="git is not installed")
-def test_git(model, tmp_path):
-    """What docs/diff.md tells users to set up."""
+@pytest.mark.parametrize("page", ["diff.md", "git.md"])
+def test_git(page, model, tmp_path):
+    """What the pages tell users to set up."""
     env = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "HOME": str(tmp_path),
            "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_COMMITTER_NAME": "a",
            "GIT_COMMITTER_EMAIL": "a@example.org", "NO_COLOR": "1", "PATH": f"{os.path.dirname(TOOL)}:{os.environ['PATH']}"}
@@ -913,7 +914,7 @@ def test_git(model, tmp_path):
     def git(*arguments):
         return subprocess.run(["git", *arguments], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
 
-    guide = (ROOT / "docs" / "diff.md").read_text()
+    guide = (ROOT / "docs" / page).read_text()
     settings = re.findall(r"^git config (\S+) (.+)$", guide, re.M)
     assert len(settings) >= 3, "the settings are documented"
     git("init", "-q")
@@ -937,6 +938,8 @@ def test_git(model, tmp_path):
     git("add", ".")
     assert git("commit", "-qm", "two").returncode == 0
     assert "pads [1, 1, 1, 1]" in git("show", "--ext-diff", "HEAD").stdout
+    if "diff.onnx.textconv" in dict(settings):
+        assert "pads: ints = [0,2,2,0]" in git("show", "HEAD").stdout.replace(", ", ",")
     git("mv", "model.onnx", "moved.onnx")
     (tmp_path / "new.onnx").write_bytes(model.SerializeToString())
     git("add", ".")
