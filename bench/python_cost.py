@@ -56,9 +56,10 @@ def repvgg(mib, channels=256):
 
 
 def seconds(call):
-    start = time.perf_counter()
+    """(wall clock, CPU time of all threads)"""
+    wall, cpu = time.perf_counter(), time.process_time()
     kept = call()
-    took = time.perf_counter() - start
+    took = time.perf_counter() - wall, time.process_time() - cpu
     del kept
     return took
 
@@ -86,14 +87,18 @@ def main():
                 took = seconds(call)
                 if run:  # the first warms up
                     times[name].append(took)
-    medians = {name: statistics.median(took) for name, took in times.items()}
-    print(f"{len(data) / 2**20:.1f} MiB, median of {options.runs} runs")
-    for name, median in medians.items():
-        print(f"{name:26} {1e3 * median:7.1f} ms")
-    allowed = medians["serialisation"] + 2 * medians["file to file"]
-    cost = medians["ModelProto to ModelProto"]
-    print(f"{'allowed':26} {1e3 * allowed:7.1f} ms: {'holds' if cost <= allowed else 'DOES NOT HOLD'}, {cost / allowed:.0%} of it")
-    return cost > allowed
+    print(f"{len(data) / 2**20:.1f} MiB, median of {options.runs} runs: time, CPU time of all threads")
+    holds = []
+    medians = {name: [statistics.median(part) for part in zip(*took)] for name, took in times.items()}
+    for name, (wall, cpu) in medians.items():
+        print(f"{name:26} {1e3 * wall:7.1f} ms {1e3 * cpu:7.1f} ms")
+    for which, what in enumerate(("time", "CPU time")):
+        allowed = medians["serialisation"][which] + 2 * medians["file to file"][which]
+        cost = medians["ModelProto to ModelProto"][which]
+        holds.append(cost <= allowed)
+        print(f"{what}: allowed {1e3 * allowed:.1f} ms: {'holds' if cost <= allowed else 'DOES NOT HOLD'}, {cost / allowed:.0%} of it")
+    # On a busy machine the clock says how busy it is.
+    return not all(holds)
 
 
 if __name__ == "__main__":

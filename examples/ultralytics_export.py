@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""ultralytics' own export, then fuse: its exporter fuses the branches it knows, this the rest.
+"""ultralytics' own export, then fuse: its exporter joins the branches that it knows, this the rest.
 
-usage: ultralytics_export.py [--from FILE] [WEIGHTS [OUT]]
+usage: ultralytics_export.py [--from FILE] [--as-trained] [WEIGHTS [OUT]]
 
-WEIGHTS: what YOLO() takes (default: yolov9t.yaml, untrained). Without --from, needs ultralytics.
+WEIGHTS: what YOLO() takes (default: yolov9t.yaml, untrained). Of YOLOv9 the exporter has joined all
+branches before, and nothing is left to fuse; --as-trained exports the network without that step.
+Without --from, needs ultralytics.
 """
 import argparse
 import pathlib
@@ -18,13 +20,25 @@ def export(weights):
     return pathlib.Path(YOLO(weights).export(format="onnx", imgsz=320, simplify=False))
 
 
+def export_as_trained(weights):
+    import torch
+    from ultralytics import YOLO
+
+    model = YOLO(weights).model.eval()
+    model.model[-1].export, model.model[-1].format = True, "onnx"  # the head gives one tensor
+    path = pathlib.Path(weights).with_suffix(".train.onnx").name
+    torch.onnx.export(model, (torch.rand(1, 3, 320, 320),), path, dynamo=False, input_names=["images"], output_names=["output0"])
+    return pathlib.Path(path)
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description="export a model of ultralytics, fuse it, check it")
     parser.add_argument("--from", dest="exported", metavar="FILE", type=pathlib.Path)
+    parser.add_argument("--as-trained", action="store_true")
     parser.add_argument("weights", nargs="?", default="yolov9t.yaml")
     parser.add_argument("out", nargs="?", type=pathlib.Path, default=pathlib.Path("yolo.fused.onnx"))
     options = parser.parse_args(arguments)
-    model = options.exported or export(options.weights)
+    model = options.exported or (export_as_trained if options.as_trained else export)(options.weights)
     result = onnx_repvgg_fuse.fuse(model, options.out)
     testing.assert_equivalent(model, result.model, runs=1)
     print(result.report)

@@ -202,6 +202,9 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
         return Result(model, report)
     if kind == "bytes":
         return Result(bytes(model) if fused is None else fused, report)
+    if fused is not None:
+        data = fused  # the serialised model is let go before the result takes its room
+    del fused
     if kind == "proto":
-        return Result(_models.proto_from(data if fused is None else fused, model), report)
-    return Result(_models.ir_from(data if fused is None else fused, folder), report)
+        return Result(_models.proto_from(data, model), report)
+    return Result(_models.ir_from(data, folder), report)

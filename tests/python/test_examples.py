@@ -70,7 +70,9 @@ def test_ultralytics_from_exported(tmp_path):
 def test_ultralytics(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = example("ultralytics_export", "ultralytics").main(["yolov9t.yaml", str(tmp_path / "out.onnx")])
-    assert result.model.exists()
+    trained = example("ultralytics_export", "ultralytics").main(["--as-trained", "yolov9t.yaml", str(tmp_path / "trained.onnx")])
+    assert trained.report.before.by_type["Conv"] > trained.report.after.by_type["Conv"]
+    assert trained.report.after.by_type["Conv"] == result.report.after.by_type["Conv"] == 186
 
 
 def test_quantise(small, tmp_path, capsys):
