@@ -23,6 +23,7 @@ enum {
     HTML_PLOTS = 60,      /* plots of weights */
     HTML_LINES = 400,     /* other changes, of those that count and of those that do not */
     HTML_STRING = 300,    /* bytes of one string */
+    HTML_LISTED = 2000,   /* changes in the text for readers without scripts */
     HTML_LISTING = 100000 /* bytes of the text for readers without scripts */
 };
 

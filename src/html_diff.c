@@ -273,7 +273,14 @@ const char *html_diff(struct arena *arena, const struct diff_result *result,
     json_weights(&page, result);
     json_others(&page, result, "others", true);
     json_others(&page, result, "uncounted", false);
-    const char *listing = diff_text(arena, result, &plain, left, right);
+    /* No more changes than the listing has room for. */
+    struct diff_result first = *result;
+    if (first.changes.count > HTML_LISTED)
+        first.changes.count = HTML_LISTED;
+    const char *listing = diff_text(arena, &first, &plain, left, right);
+    if (first.changes.count < result->changes.count && listing[0])
+        listing = arena_format(arena, "%s\n%zu more changes are left out\n", listing,
+                               result->changes.count - first.changes.count);
     return page_finish(&page, arena_format(arena, "onnx-repvgg-fuse diff: %s, %s", left, right),
                        listing[0] ? listing : "The models are the same.\n");
 }

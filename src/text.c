@@ -8,7 +8,7 @@
 void text_append(struct text *text, const char *bytes, size_t size)
 {
     if (text->room - text->size <= size) {
-        size_t room = text->room ? text->room * 2 : 4096;
+        size_t room = text->room ? text->room * 2 : 256;
         while (room - text->size <= size)
             room *= 2;
         char *grown = arena_alloc(text->arena, room, 1);
