@@ -18,7 +18,8 @@
 
 struct job {
     char *input, *output;
-    char *line; /* what to print; NULL: there was no memory for it */
+    char *line;   /* what to print; NULL: there was no memory for it */
+    int unlisted; /* not a model but a folder that could not be searched: errno */
     bool failed, warned, is_done;
 };
 
@@ -45,7 +46,8 @@ static char *join_path(const char *folder, const char *name)
     return path;
 }
 
-static void add_job(struct batch *batch, const char *input, const char *folder, const char *name)
+static void add_job(struct batch *batch, const char *input, const char *folder, const char *name,
+                    int unlisted)
 {
     if (batch->count == batch->room) {
         size_t room = batch->room ? batch->room * 2 : 64;
@@ -57,7 +59,8 @@ static void add_job(struct batch *batch, const char *input, const char *folder, 
         batch->jobs = grown;
         batch->room = room;
     }
-    struct job job = {.input = strdup(input), .output = join_path(folder, name)};
+    struct job job = {
+        .input = strdup(input), .output = join_path(folder, name), .unlisted = unlisted};
     batch->out_of_memory = batch->out_of_memory || !job.input || !job.output;
     batch->jobs[batch->count++] = job;
 }
@@ -78,19 +81,26 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 static void search(struct batch *batch, const char *folder, const char *output, int depth)
 {
     struct dirent **entries;
+    errno = ELOOP;
     int count = depth < DEEPEST ? scandir(folder, &entries, NULL, by_name) : -1;
+    if (count < 0)
+        add_job(batch, folder, output, "", errno);
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
         char *path = join_path(folder, name), *below = join_path(output, name);
-        struct stat status;
+        struct stat status = {0};
         if (!path || !below)
             batch->out_of_memory = true;
-        else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || lstat(path, &status) != 0)
+        else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             ;
-        else if (S_ISDIR(status.st_mode))
+        else if (lstat(path, &status) != 0 && !is_model(name)) {
+            if (errno != ENOENT) /* it may be a folder */
+                add_job(batch, path, output, name, errno);
+        } else if (S_ISDIR(status.st_mode))
             search(batch, path, below, depth + 1);
-        else if (is_model(name) && stat(path, &status) == 0 && S_ISREG(status.st_mode))
-            add_job(batch, path, output, name);
+        /* What cannot be looked at says so when its turn comes. */
+        else if (is_model(name) && (stat(path, &status) != 0 || S_ISREG(status.st_mode)))
+            add_job(batch, path, output, name, 0);
         free(path);
         free(below);
         free(entries[i]);
@@ -106,7 +116,7 @@ static void add_input(struct batch *batch, const char *input, const char *output
     if (stat(input, &status) == 0 && S_ISDIR(status.st_mode))
         search(batch, input, output, 0);
     else /* what cannot be read says so when its turn comes */
-        add_job(batch, input, output, slash ? slash + 1 : input);
+        add_job(batch, input, output, slash ? slash + 1 : input, 0);
 }
 
 /* ---- fusing ---- */
@@ -213,7 +223,12 @@ static void fuse_one(struct batch *batch, struct job *job)
     char *line;
     options.jobs = 1; /* the models are what is spread over the cores */
     char text[1024];
-    if (job->failed) { /* already refused */
+    if (job->unlisted) {
+        snprintf(text, sizeof(text), "%s: cannot search the folder: %s", job->input,
+                 strerror(job->unlisted));
+        line = strdup(text);
+        job->failed = true;
+    } else if (job->failed) { /* already refused */
         snprintf(text, sizeof(text), "%s: another model goes to %s as well", job->input,
                  job->output);
         line = strdup(text);

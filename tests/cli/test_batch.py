@@ -62,3 +62,14 @@ def test_nothing_to_do(tmp_path):
     assert result.returncode == 2 and "no model" in result.stderr
     assert batch("--batch", tmp_path / "out").returncode == 2
     assert batch("--batch", tmp_path / "out", "--json", "x", MODELS).returncode == 2
+
+
+def test_a_folder_that_cannot_be_searched_is_trouble(tmp_path):
+    """65 folders inside each other; what is in the last one would otherwise be left out in silence."""
+    deep = tmp_path / "in" / "/".join(["d"] * 64)
+    deep.mkdir(parents=True)
+    shutil.copy(MODELS / "acnet_block.onnx", tmp_path / "in" / "a.onnx")
+    shutil.copy(MODELS / "acnet_block.onnx", deep / "b.onnx")
+    result = batch("--batch", tmp_path / "out", tmp_path / "in")
+    assert result.returncode == 2 and "cannot search the folder" in result.stderr
+    assert os.listdir(tmp_path / "out") == ["a.onnx"]

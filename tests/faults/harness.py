@@ -97,6 +97,7 @@ class Scene:
         assert result.stderr == "" or "--batch" in self.arguments
         after = state(folder)
         self.new = {name: after[name] for name in self.outputs}
+        self.stdout = result.stdout
         assert set(after) == set(self.before) | set(self.outputs)
 
     def run(self, folder, shim, call, at, kind, file=None):
@@ -106,7 +107,8 @@ class Scene:
                        "FAULT_FD": str(write), "FAULT_ALWAYS": self.always, "FAULT_FILE": str(opened if file else -1)}
         environment["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
         try:
-            result = subprocess.run([TOOL, *self.options, *self.arguments], cwd=folder, env=environment, capture_output=True,
+            given = (folder / "in" / "m.onnx").read_bytes() if "-" in self.arguments else b""
+            result = subprocess.run([TOOL, *self.options, *self.arguments], cwd=folder, env=environment, capture_output=True, input=given,
                                     pass_fds=[write] + ([opened] if file else []), timeout=int(os.environ.get("FAULT_TIMEOUT", "60")))
         finally:
             os.close(write)
@@ -127,6 +129,7 @@ class Scene:
         written = result.returncode == 0 or "is written" in result.stderr
         if result.returncode == 0:
             assert result.stderr == "", message
+            assert result.stdout == self.stdout, message
         else:
             lines = result.stderr.splitlines(keepends=True)
             assert lines and all(LINE.fullmatch(line) for line in lines), message
@@ -166,6 +169,7 @@ def fuse_scenes():
         Scene("external data, with names and walks", ["in/m.onnx", "out/o.onnx"], data, external=True, old=["out/o.onnx"],
               always="nameless,openat2,copy_file_range,landlock,renameat2"),
         Scene("replace, with names", ["in/m.onnx", "out/o.onnx"], ["out/o.onnx"], old=["out/o.onnx"], always="nameless"),
+        Scene("streams", ["-", "-"], []),
         Scene("batch", ["--batch", "out", "-q", "in"], ["out/m.onnx", "out/n.onnx"], old=["out/n.onnx"]),
     ]
     return scenes
