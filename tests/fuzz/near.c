@@ -176,7 +176,7 @@ size_t near_draw(uint8_t *data, size_t room, uint64_t seed)
 {
     struct landing landing = {.status = ONNX_FUSE_OK};
     struct arena arena;
-    size_t size = 0;
+    volatile size_t size = 0;
     arena_init(&arena, &landing);
     if (setjmp(landing.jump) == 0) {
         struct near near = {.arena = &arena, .state = seed};

@@ -1,0 +1,31 @@
+"""What fuzzing and the search for dear files (growth.py) found: an answer within the limits, no signal."""
+import os
+import pathlib
+import resource
+import subprocess
+
+import pytest
+
+from tests.support.tool import TOOL
+
+FILES = sorted((pathlib.Path(__file__).resolve().parents[1] / "fuzz" / "regressions").iterdir())
+SANITIZED = "build-test" in str(TOOL)
+
+
+def bounded():
+    resource.setrlimit(resource.RLIMIT_CPU, (40 if SANITIZED else 4,) * 2)
+
+
+@pytest.mark.parametrize("command", ["fuse", "info", "dump", "diff", "verify"])
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_found_once(path, command, tmp_path):
+    given = {"fuse": [path, tmp_path / "out.onnx"], "diff": ["diff", path, path], "verify": ["verify", path, path]}.get(command, [command, path])
+    p = subprocess.Popen([str(TOOL), *map(str, given)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, preexec_fn=bounded)
+    error = p.stderr.read().decode()
+    p.stderr.close()
+    _, status, usage = os.wait4(p.pid, 0)
+    p.returncode = os.waitstatus_to_exitcode(status)
+    assert p.returncode in (0, 2), (p.returncode, error)
+    assert (p.returncode == 0) == (error == ""), error
+    if not SANITIZED:
+        assert usage.ru_maxrss * 1024 < 16 * 2 * path.stat().st_size + (64 << 20) + (8 << 20)  # 8 MB: the program itself
