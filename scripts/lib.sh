@@ -46,6 +46,7 @@ missing_packages() {
         protoc-c) runs protoc-c --version || echo protobuf-c-compiler ;;
         browser) [ -n "$(find_browser)" ] || echo chromium ;;
         protobuf-c) runs pkg-config --exists 'libprotobuf-c >= 1.3' || echo libprotobuf-c-dev ;;
+        clang) runs clang --version && [ -n "$(find "$(clang -print-resource-dir)" -name 'libclang_rt.fuzzer*' 2>/dev/null)" ] || echo clang libclang-rt-14-dev ;;
         clang-format) runs clang-format --version || echo clang-format ;;
         clang-tidy) runs clang-tidy --version || echo clang-tidy ;;
         cppcheck) runs cppcheck --version || echo cppcheck ;;
