@@ -5,9 +5,6 @@
 #include "passes.h"
 #include "run.h"
 
-#define TEXT_OF(number) #number
-#define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
-
 /* A report is the run it tells of, its files closed. The texts are made when someone asks. */
 struct onnx_fuse_report {
     struct run run;
@@ -168,9 +165,4 @@ const char *onnx_fuse_pass_name(size_t index)
 const char *onnx_fuse_pass_purpose(size_t index)
 {
     return index < pass_count ? passes[index].purpose : NULL;
-}
-
-const char *onnx_fuse_version(void)
-{
-    return VERSION_TEXT(ONNX_FUSE_VERSION_MAJOR, ONNX_FUSE_VERSION_MINOR, ONNX_FUSE_VERSION_PATCH);
 }
