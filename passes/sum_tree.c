@@ -34,6 +34,7 @@ static bool add_shift(struct tree *tree, const struct affine *constant, double f
     if (affine_join(arena, terms, tree->shift ? 2 : 1, NULL, &sum, &used))
         return false;
     tree->shift = sum;
+    tree->shifts = true;
     return true;
 }
 
@@ -130,7 +131,7 @@ const struct branch *branch_of(const struct tree *tree, const struct group *grou
         last = group->members[i] > last ? group->members[i] : last;
     }
     bool whole = group->count == tree->leaves.count;
-    if (last - first + 1 != group->count || (tree->shift && !whole))
+    if (last - first + 1 != group->count || (tree->shifts && !whole))
         return NULL;
     for (size_t i = 0; i < tree->branches.count; i++) {
         const struct branch *branch = &tree->branches.items[i];

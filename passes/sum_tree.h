@@ -29,10 +29,11 @@ struct tree {
     LIST(struct branch) branches; /* the same, each before those below it */
     LIST(struct leaf) leaves;
     const struct affine *shift; /* sum of the constants met on the way, to be added once; or NULL */
-    bool torn;                  /* the tree must be built anew */
-    bool whole_factors;         /* every factor is 1 or -1: a smaller tree can be built */
-    const char *reason;         /* the first thing that spoke against folding */
-    bool *member;               /* room for others_of, which is asked again and again */
+    bool shifts; /* there were constants: a sum below the root may be worth more than its leaves */
+    bool torn;   /* the tree must be built anew */
+    bool whole_factors; /* every factor is 1 or -1: a smaller tree can be built */
+    const char *reason; /* the first thing that spoke against folding */
+    bool *member;       /* room for others_of, which is asked again and again */
     struct value **others;
 };
 
