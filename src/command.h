@@ -30,6 +30,9 @@ enum { DONE = 0, WARNED = 1, TROUBLE = 2 };
  * Returns TROUBLE. */
 int trouble(const char *format, const char *detail);
 
+/* False when the text is not one finite number and nothing else. */
+bool parse_number(const char *text, double *number);
+
 /* The status, or TROUBLE and a message when a part of a file could not be read meanwhile. To be asked
  * before anything is printed of what was read. */
 int doubt(int status);

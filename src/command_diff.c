@@ -1,8 +1,6 @@
 /* command_diff.c: onnx-repvgg-fuse diff A B, also called by git with seven arguments. */
 #define _POSIX_C_SOURCE 200809L
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,14 +63,6 @@ struct call {
     bool quiet, exit_zero, no_sandbox;
 };
 
-static bool parse_number(const char *text, double *number)
-{
-    char *end;
-    errno = 0;
-    *number = strtod(text, &end);
-    return end != text && *end == 0 && errno == 0 && isfinite(*number) && *number >= 0;
-}
-
 /* Adds the names of a comma list. False: out of memory. */
 static bool add_names(struct call *call, char *list)
 {
@@ -102,11 +92,11 @@ static int parse_option(struct call *call, int option)
     switch (option) {
     case STRICT: call->options.strict = true; return -1;
     case RTOL:
-        if (!parse_number(optarg, &call->options.rtol))
+        if (!parse_number(optarg, &call->options.rtol) || call->options.rtol < 0)
             return trouble("--rtol: '%s' is not a number that is 0 or more", optarg);
         return -1;
     case ATOL:
-        if (!parse_number(optarg, &call->options.atol))
+        if (!parse_number(optarg, &call->options.atol) || call->options.atol < 0)
             return trouble("--atol: '%s' is not a number that is 0 or more", optarg);
         return -1;
     case IGNORE: return add_names(call, optarg) ? -1 : trouble("%s", "out of memory");

@@ -1,6 +1,5 @@
 /* command_verify.c: onnx-repvgg-fuse verify A B. */
 #define _POSIX_C_SOURCE 200809L
-#include <errno.h>
 #include <getopt.h>
 #include <math.h>
 #include <stdio.h>
@@ -46,14 +45,6 @@ static const struct option long_options[] = {
     {"help", no_argument, NULL, 'h'},
     {NULL, 0, NULL, 0},
 };
-
-static bool parse_number(const char *text, double *number)
-{
-    char *end;
-    errno = 0;
-    *number = strtod(text, &end);
-    return end != text && *end == 0 && errno == 0 && isfinite(*number);
-}
 
 /* Prints the result. Nothing but the models' difference may look like success. */
 static int report(struct onnx_fuse_comparison *comparison, const char *format, bool quiet)

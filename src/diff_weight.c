@@ -63,15 +63,23 @@ static void let_go(const struct differ *differ, int64_t first)
     model_give_back(differ->models[1]);
 }
 
+/* The numbers of both from `first` on, PIECE at most. Returns how many. */
+static int64_t read_piece(const struct differ *differ, const struct tensor *x,
+                          const struct tensor *y, int64_t first, double *left, double *right)
+{
+    int64_t count = x->count - first < PIECE ? x->count - first : PIECE;
+    let_go(differ, first);
+    tensor_read(x, first, count, left);
+    tensor_read(y, first, count, right);
+    return count;
+}
+
 static void fill_bins(const struct differ *differ, const struct tensor *x, const struct tensor *y,
                       struct diff_numbers *numbers)
 {
     double left[PIECE], right[PIECE];
     for (int64_t first = 0; first < x->count; first += PIECE) {
-        int64_t count = x->count - first < PIECE ? x->count - first : PIECE;
-        let_go(differ, first);
-        tensor_read(x, first, count, left);
-        tensor_read(y, first, count, right);
+        int64_t count = read_piece(differ, x, y, first, left, right);
         for (int64_t i = 0; i < count; i++) {
             double ratio = (right[i] - left[i]) / numbers->largest;
             if (!(ratio >= -1 && ratio <= 1) || difference_of(left[i], right[i]) <= 0)
@@ -91,10 +99,7 @@ static struct diff_numbers *compare(struct differ *differ, const struct tensor *
     bool beyond = false;
     numbers->count = x->count;
     for (int64_t first = 0; first < x->count; first += PIECE) {
-        int64_t count = x->count - first < PIECE ? x->count - first : PIECE;
-        let_go(differ, first);
-        tensor_read(x, first, count, left);
-        tensor_read(y, first, count, right);
+        int64_t count = read_piece(differ, x, y, first, left, right);
         for (int64_t i = 0; i < count; i++) {
             double difference = difference_of(left[i], right[i]);
             if (!(difference > 0))

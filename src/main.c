@@ -68,6 +68,14 @@ struct command {
     struct onnx_fuse_options options;
 };
 
+bool parse_number(const char *text, double *number)
+{
+    char *end;
+    errno = 0;
+    *number = strtod(text, &end);
+    return end != text && *end == 0 && errno == 0 && isfinite(*number);
+}
+
 int trouble(const char *format, const char *detail)
 {
     fprintf(stderr, "onnx-repvgg-fuse: ");
@@ -106,14 +114,6 @@ static bool add_names(const char ***names, size_t *count, char *list)
         grown[*count] = NULL;
     }
     return true;
-}
-
-static bool parse_number(const char *text, double *number)
-{
-    char *end;
-    errno = 0;
-    *number = strtod(text, &end);
-    return end != text && *end == 0 && errno == 0 && isfinite(*number);
 }
 
 static int list_passes(void)

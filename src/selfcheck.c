@@ -221,7 +221,7 @@ static void *work(void *closure)
 void selfcheck_run(struct selfcheck *checker)
 {
     struct thread threads[MOST_THREADS];
-    int jobs = checker->count < FEW ? 1 : checker->jobs; /* a thread must be worth its start */
+    int jobs = checker->count < FEW ? 1 : checker->at_once; /* a thread must be worth its start */
     for (int i = 0; i < jobs; i++) {
         threads[i] = (struct thread){.checker = checker, .number = i};
         threads[i].started = i > 0 && pthread_create(&threads[i].id, NULL, work, &threads[i]) == 0;

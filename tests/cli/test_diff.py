@@ -15,7 +15,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from tests.support.net import Net
 from tests.support.schema import validate
-from tests.support.tool import ROOT, TOOL, fuse, reordered
+from tests.support.tool import ROOT, TOOL, fuse, paths_of, reordered
 
 SCHEMA = json.loads((ROOT / "docs" / "diff.schema.json").read_text())
 KINDS = list(SCHEMA["$defs"]["change"]["properties"]["kind"]["enum"])
@@ -27,14 +27,7 @@ def run(*arguments, **keywords):
 
 def diff(a, b, folder, *options):
     """Exit code and parsed JSON of two models (or bytes, or paths)."""
-    paths = []
-    for name, model in (("a.onnx", a), ("b.onnx", b)):
-        if isinstance(model, (onnx.ModelProto, bytes)):
-            path = folder / name
-            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-            model = path
-        paths.append(model)
-    result = run("--format", "json", *options, *paths)
+    result = run("--format", "json", *options, *paths_of(folder, a, b))
     assert result.returncode in (0, 1), result.stderr
     report = json.loads(result.stdout)
     validate(report, SCHEMA)

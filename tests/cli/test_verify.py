@@ -16,7 +16,7 @@ from tests.interop.test_corpus import COUNTS, refill
 from tests.interop.test_fold import table
 from tests.support.net import Net
 from tests.support.schema import validate
-from tests.support.tool import ROOT, TOOL, fuse, reordered
+from tests.support.tool import ROOT, TOOL, fuse, paths_of, reordered
 
 SCHEMA = json.loads((ROOT / "docs" / "verify.schema.json").read_text())
 
@@ -26,14 +26,7 @@ def run(*arguments, **keywords):
 
 
 def verify(a, b, folder, *options):
-    paths = []
-    for name, model in (("a.onnx", a), ("b.onnx", b)):
-        if isinstance(model, (onnx.ModelProto, bytes)):
-            path = folder / name
-            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-            model = path
-        paths.append(model)
-    result = run("--format", "json", *options, *paths)
+    result = run("--format", "json", *options, *paths_of(folder, a, b))
     assert result.stderr == "", result.stderr
     report = json.loads(result.stdout)
     validate(report, SCHEMA)

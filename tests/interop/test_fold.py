@@ -599,6 +599,14 @@ def constants_beside_a_branch_that_stays(n, channels):
     n.output(n.add(shifted, n.binary("Sub", scaled, n.node("Tanh", [x]))))
 
 
+@case({"Conv": 2, "Add": 1})
+def constant_below_a_sum_of_two_sources(n):
+    """The first Conv takes the constant along, so the inner sum's name is not the second one's."""
+    x, z = n.input("x", X), n.input("z", X)
+    inner = n.add(n.binary("Add", n.conv(x, 6, 3), n.per_channel(x)), n.conv(x, 6, 1))
+    n.output(n.add(n.add(n.conv(z, 6, 3), n.conv(z, 6, 1), z), inner))
+
+
 @case({"Conv": 1, "Sigmoid": 1, "Add": 1})
 def non_linear_leaf_stays(n):
     x = n.input("x", X)

@@ -298,3 +298,15 @@ def reordered(model, seed=0):
     del copy.graph.node[:]
     copy.graph.node.extend(nodes[k] for k in order)
     return copy
+
+
+def paths_of(folder, a, b):
+    """Two models as paths: messages and bytes are written to a.onnx and b.onnx."""
+    paths = []
+    for name, model in (("a.onnx", a), ("b.onnx", b)):
+        if isinstance(model, (onnx.ModelProto, bytes)):
+            path = folder / name
+            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+            model = path
+        paths.append(model)
+    return paths
