@@ -39,7 +39,7 @@ const char *lift_average_pool(struct node *node, struct step *step)
             if (!extent || extent[i] < 1)
                 return "AveragePool rounds its output size up (ceil_mode), and its input size is "
                        "not known";
-            if ((extent[i] - 1 + axis[i].end) % w.stride)
+            if (((extent[i] - 1) % w.stride + axis[i].end) % w.stride)
                 return "AveragePool's last window hangs over the end (ceil_mode)";
             step->sized = true;
         }

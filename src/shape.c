@@ -42,6 +42,8 @@ const char *shape_window(const struct node *node, int axes, const int64_t *kerne
             if (w.stride > 1) {
                 if (!extent || extent[i] < 1)
                     return "auto_pad SAME with a stride needs an input size that is not known";
+                if (extent[i] > ABSURD)
+                    return "auto_pad SAME with a stride: the input size is absurdly large";
                 int64_t out = (extent[i] + w.stride - 1) / w.stride;
                 total = (out - 1) * w.stride + span - extent[i];
                 w.used_extent = true;
@@ -156,9 +158,11 @@ static void infer_window(struct node *node)
                              window)) {
         for (int i = 2; i < rank; i++) {
             struct window w = window[i - 2];
+            if (input->dims[i] < 0 || input->dims[i] > ABSURD)
+                continue;
             int64_t room =
                 input->dims[i] + w.pad_begin + w.pad_end - (w.kernel - 1) * w.dilation - 1;
-            if (input->dims[i] >= 0 && input->dims[i] < ABSURD && room >= 0)
+            if (room >= 0)
                 dims[i] = room / w.stride + 1;
         }
     }
@@ -261,9 +265,10 @@ static bool makes_dispute(const struct node *node)
     for (size_t i = 0; i < axes; i++) {
         struct window w = window[i];
         int64_t extent = input->dims[i + 2];
+        if (extent < 0 || extent > ABSURD)
+            return true;
         int64_t room = extent + w.pad_begin + w.pad_end - (w.kernel - 1) * w.dilation - 1;
-        if (extent < 0 || extent > ABSURD || room < 0 ||
-            (room + w.stride - 1) / w.stride * w.stride >= extent + w.pad_begin)
+        if (room < 0 || (room + w.stride - 1) / w.stride * w.stride >= extent + w.pad_begin)
             return true;
     }
     return false;

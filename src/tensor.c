@@ -265,8 +265,7 @@ VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, 
         return;
     }
     case STORAGE_DOUBLES:
-        if (count)
-            memcpy(out, (const double *)tensor->data + first, (size_t)count * sizeof(double));
+        memcpy(out, (const double *)tensor->data + first, (size_t)count * sizeof(double));
         return;
     case STORAGE_LONGS:
         for (int64_t i = 0; i < count; i++)
@@ -309,10 +308,7 @@ VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, 
             out[i] = bfloat_to_double(half);
         }
         return;
-    case TYPE(DOUBLE):
-        if (count)
-            memcpy(out, bytes, (size_t)count * sizeof(double));
-        return;
+    case TYPE(DOUBLE): memcpy(out, bytes, (size_t)count * sizeof(double)); return;
     case TYPE(UINT64):
         for (int64_t i = 0; i < count; i++) {
             uint64_t number;
@@ -329,7 +325,8 @@ VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, 
 
 void tensor_read(const struct tensor *tensor, int64_t first, int64_t count, double *out)
 {
-    read_numbers(tensor, first, count, out);
+    if (count) /* an empty tensor may have no data at all, and NULL + 0 is not defined */
+        read_numbers(tensor, first, count, out);
 }
 
 bool tensor_read_integers(const struct tensor *tensor, int64_t *out)

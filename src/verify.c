@@ -240,8 +240,20 @@ static void refuse(struct verify *verify, const char *format, const char *name)
     verify->result->reason = arena_format(verify->arena, format, name);
 }
 
+/* By name: a value is there only when a node makes or reads it. */
+static struct map output_names(struct arena *arena, const struct graph *graph)
+{
+    struct map names = {0};
+    for (size_t i = 0; i < graph->proto->n_output; i++)
+        if (graph->proto->output[i]->name)
+            map_put(arena, &names, graph->proto->output[i]->name, graph->proto->output[i]);
+    return names;
+}
+
 static bool same_interface(struct verify *verify, struct graph *graphs[2])
 {
+    const struct map outputs[2] = {output_names(verify->arena, graphs[0]),
+                                   output_names(verify->arena, graphs[1])};
     for (int side = 0; side < 2; side++) {
         struct graph *own = graphs[side], *other = graphs[1 - side];
         for (size_t i = 0; i < graph_input_count(own); i++) {
@@ -261,14 +273,13 @@ static bool same_interface(struct verify *verify, struct graph *graphs[2])
                 return false;
             }
         }
-        for (size_t i = 0; i < graph_output_count(own); i++) {
-            const struct value *value = graph_output(own, i);
-            const struct value *twin = value ? map_get(&other->values, value->name) : NULL;
-            if (value && (!twin || !twin->is_output)) {
+        for (size_t i = 0; i < own->proto->n_output; i++) {
+            const char *name = own->proto->output[i]->name;
+            if (name && !map_get(&outputs[1 - side], name)) {
                 refuse(verify,
                        side ? "only the second model has the output '%s'"
                             : "only the first model has the output '%s'",
-                       value->name);
+                       name);
                 return false;
             }
         }

@@ -24,11 +24,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct pair pair = target_pair(data, size);
     struct loaded loaded;
-    heap_begin(0);
+    target_begin();
     if (target_load(&loaded, pair.data, pair.size, 2))
         differ(&loaded, size & 1, pair.data[0] == pair.data[1]);
-    heap_end();
-    target_memory("diff", pair.size[0] + pair.size[1]);
+    target_end("diff", pair.size[0] + pair.size[1]);
     target_close(&loaded);
     return 0;
 }

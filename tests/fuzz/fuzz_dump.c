@@ -28,10 +28,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     options.elide = size & 1 ? 4 : -1;
     options.no_metadata = size & 2;
     options.keep_external = size & 4;
-    heap_begin(0);
+    target_begin();
     enum onnx_fuse_status status = onnx_fuse_dump_memory(data, size, &options, &view);
-    heap_end();
-    target_memory("dump", size);
+    target_end("dump", size);
     PROMISE(view && status != ONNX_FUSE_OUT_OF_MEMORY, "%s",
             view ? onnx_fuse_view_error(view) : "no view");
     PROMISE(status == ONNX_FUSE_OK || onnx_fuse_view_error(view)[0], "an error without a text");

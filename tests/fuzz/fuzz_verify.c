@@ -24,14 +24,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct pair pair = target_pair(data, size);
     struct loaded loaded;
     struct arena scratch[VERIFY_ARENAS];
-    heap_begin(0);
+    target_begin();
     bool good = target_load(&loaded, pair.data, pair.size, 2);
     for (int i = 0; i < VERIFY_ARENAS; i++)
         arena_init(&scratch[i], &loaded.landing);
     if (good)
         verify(&loaded, scratch, pair.data[0] == pair.data[1]);
-    heap_end();
-    target_memory("verify", pair.size[0] + pair.size[1]);
+    target_end("verify", pair.size[0] + pair.size[1]);
     for (int i = 0; i < VERIFY_ARENAS; i++)
         arena_free(&scratch[i]);
     target_close(&loaded);

@@ -43,10 +43,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wire_skeleton skeleton = {0};
     struct arena arena;
     arena_init(&arena, &landing);
-    heap_begin(0);
+    target_begin();
     scan(data, size, &arena, &skeleton);
-    heap_end();
-    target_memory("wire_scan", size);
+    target_end("wire_scan", size);
     PROMISE(landing.status != ONNX_FUSE_OUT_OF_MEMORY, "%s", landing.message);
     free(skeleton.bytes);
     arena_free(&arena);

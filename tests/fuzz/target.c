@@ -1,11 +1,42 @@
 /* target.c: models from memory, one or two in an input. */
+#define _POSIX_C_SOURCE 200809L
 #include "target.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "shape.h"
 
-enum { PAIR_HEADER = 8 };
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+
+enum { PAIR_HEADER = 8, SECONDS_MOST = __has_feature(address_sanitizer) ? 20 : 2 };
+
+static double begun;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+void target_begin(void)
+{
+    begun = now();
+    heap_begin(0);
+}
+
+void target_end(const char *what, size_t size)
+{
+    size_t most = 16 * size + ((size_t)64 << 20);
+    heap_end();
+    double seconds = now() - begun;
+    PROMISE(heap_peak() <= most, "%s: %zu bytes in use for %zu bytes of input", what, heap_peak(),
+            size);
+    PROMISE(seconds <= SECONDS_MOST, "%s: %.2f s for %zu bytes of input", what, seconds, size);
+}
 
 bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t *size,
                  size_t count)
