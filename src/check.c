@@ -388,6 +388,7 @@ static bool computes_sample(struct trial *trial, const struct item *item)
     const struct check_case *check = trial->check;
     int rank = 0;
     const int64_t *dims = NULL;
+    int64_t channels;
     bool is_known = input_dims(item, 1, &rank, &dims);
     switch (node->op) {
     case OP_Add:
@@ -410,7 +411,8 @@ static bool computes_sample(struct trial *trial, const struct item *item)
                dims[0] == check->channels;
     case OP_ConvTranspose:
         return check->channel_axis == 1 && is_known && rank == check->rank &&
-               dims[1] * node_integer(node, "group", 1) == check->channels;
+               multiply_fits(dims[1], node_integer(node, "group", 1), &channels) &&
+               channels == check->channels;
     case OP_Gemm:
         return check->rank == 2 && check->channel_axis == 1 && is_known && rank == 2 &&
                dims[node_integer(node, "transB", 0) ? 0 : 1] == check->channels;

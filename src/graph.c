@@ -230,6 +230,15 @@ static struct tensor *constant_tensor(struct model *model, const struct node *no
     return NULL;
 }
 
+/* No operator that is known has a body. */
+static bool has_graphs(const Onnx__NodeProto *proto)
+{
+    for (size_t i = 0; i < proto->n_attribute; i++)
+        if (proto->attribute[i]->g || proto->attribute[i]->n_graphs)
+            return true;
+    return false;
+}
+
 static void build_node(struct graph *graph, size_t position, const Onnx__NodeProto *proto)
 {
     struct arena *arena = graph->model->arena;
@@ -239,7 +248,7 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
     const char *domain = proto->domain ? proto->domain : "";
     node->opset = !domain[0] || strcmp(domain, "ai.onnx") == 0 ? graph->opset : 0;
     node->op = operator_find(domain, proto->op_type, node->opset);
-    if (node_has_references(node) || is_named(proto->overload))
+    if (node_has_references(node) || has_graphs(proto) || is_named(proto->overload))
         node->op = OP_UNKNOWN;
     node->input_count = proto->n_input;
     node->inputs = NEW_ARRAY(arena, struct value *, proto->n_input + 1);

@@ -252,7 +252,12 @@ static int64_t channels_read(const struct cone *cone, const struct value *source
         if (!weight || weight->rank < 2 || node->inputs[0] != source)
             continue;
         switch (node->op) {
-        case OP_Conv: return weight->dims[1] * node_integer(node, "group", 1);
+        case OP_Conv: {
+            int64_t channels;
+            return multiply_fits(weight->dims[1], node_integer(node, "group", 1), &channels)
+                       ? channels
+                       : -1;
+        }
         case OP_ConvTranspose: return weight->dims[0];
         case OP_MatMul: return weight->dims[weight->rank - 2];
         case OP_Gemm: return weight->dims[node_integer(node, "transB", 0) != 0];

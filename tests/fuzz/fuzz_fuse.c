@@ -6,14 +6,15 @@
 
 #include "verify.h"
 
-/* Values that a graph reads and nobody in reach makes, and values that a reader stands before. How many
- * read such a value is of no concern: a fused node may read what is behind an Identity. */
-static size_t faults_of(struct arena *arena, const struct model *model)
+/* Names that are read and nobody in reach makes, and those with a reader before their maker. How many
+ * read one, and in how many graphs, is of no concern: a fused node may read what is behind an
+ * Identity, and a body what the dead code around it no longer reads. */
+static size_t faults_of(struct arena *arena, const struct model *model, bool tell)
 {
+    struct map seen = {0};
     size_t faults = 0;
     for (size_t g = 0; g < model->graphs.count; g++) {
         const struct graph *graph = model->graphs.items[g];
-        struct map seen = {0};
         for (size_t i = 0; i < graph->node_count; i++) {
             const struct node *node = graph->nodes[i];
             for (size_t k = 0; k < node->input_count; k++) {
@@ -24,6 +25,9 @@ static size_t faults_of(struct arena *arena, const struct model *model)
                 if (made && (!value->producer || value->producer->position < node->position))
                     continue;
                 map_put(arena, &seen, value->name, value);
+                if (tell)
+                    fprintf(stderr, "%s: '%s' %s\n", model->path, value->name,
+                            made ? "is read too early" : "is made by nothing");
                 faults++;
             }
         }
@@ -39,8 +43,10 @@ static void compare(struct loaded *loaded, struct arena *scratch)
         PROMISE(false, "verify failed: %s", loaded->landing.message);
         return;
     }
-    size_t before = faults_of(&loaded->arena, &loaded->models[0]);
-    size_t after = faults_of(&loaded->arena, &loaded->models[1]);
+    size_t before = faults_of(&loaded->arena, &loaded->models[0], false);
+    size_t after = faults_of(&loaded->arena, &loaded->models[1], false);
+    for (int i = 0; after > before && i < 2; i++)
+        faults_of(&loaded->arena, &loaded->models[i], true);
     PROMISE(after <= before, "%zu faults of structure became %zu", before, after);
     verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options,
                   &result);

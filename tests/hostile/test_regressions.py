@@ -8,7 +8,9 @@ import pytest
 
 from tests.support.tool import TOOL
 
-FILES = sorted((pathlib.Path(__file__).resolve().parents[1] / "fuzz" / "regressions").iterdir())
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "fuzz" / "regressions"
+FILES = sorted(FOLDER.glob("*.onnx"))
+PAIRS = sorted(FOLDER.glob("*.pair"))  # tests/fuzz/target.h: PAIR, the size of the first, the first, the second
 SANITIZED = "build-test" in str(TOOL)
 
 
@@ -38,3 +40,15 @@ def test_found_once(path, command, tmp_path):
         assert (p.returncode == 0) == (error == ""), error
     if not SANITIZED:
         assert usage.ru_maxrss * 1024 < 16 * 2 * path.stat().st_size + (64 << 20) + (8 << 20)  # 8 MB: the program itself
+
+
+@pytest.mark.parametrize("command", ["diff", "verify"])
+@pytest.mark.parametrize("path", PAIRS, ids=lambda p: p.stem)
+def test_pair_found_once(path, command, tmp_path):
+    data = path.read_bytes()
+    assert data[:4] == b"PAIR"
+    end = 8 + int.from_bytes(data[4:8], "little")
+    (tmp_path / "a.onnx").write_bytes(data[8:end])
+    (tmp_path / "b.onnx").write_bytes(data[end:])
+    p = subprocess.run([str(TOOL), command, tmp_path / "a.onnx", tmp_path / "b.onnx"], capture_output=True, text=True, preexec_fn=bounded)
+    assert p.returncode in (0, 1, 2), p.stderr
