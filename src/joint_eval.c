@@ -271,6 +271,8 @@ struct gap joint_compare(const struct array *left, const struct array *right)
     for (int64_t channel = 0; channel < channels; channel++) {
         double difference, largest;
         compare_channel(left, right, channel, channels, inner, &gap, &difference, &largest);
+        if (difference > 0)
+            gap.alone = fmax(gap.alone, largest > 0 ? difference / largest : (double)INFINITY);
         largest = fmax(largest, gap.largest / 10);
         if (difference > 0)
             gap.ratio = fmax(gap.ratio, largest > 0 ? difference / largest : (double)INFINITY);

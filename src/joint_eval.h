@@ -49,6 +49,7 @@ struct gap {
     double largest;    /* absolute, of both */
     double ratio; /* largest difference relative to the largest element of its channel (axis 1),
                           or to a tenth of the largest of all where the channel has less */
+    double alone; /* the same, whatever the largest of all: 1 where a channel is not alike at all */
     int64_t at;   /* element with the largest difference */
     double left, right;
 };

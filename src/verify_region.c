@@ -16,6 +16,8 @@ enum {
 #define PRODUCTS_MOST 4e11
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
+/* Of struct gap's `alone`, in a match that was searched for: far above any rounding. */
+#define ALONE_MOST 0.1
 
 double verify_tolerance(const struct verify *verify, int32_t type)
 {
@@ -278,8 +280,9 @@ static bool try_left(struct verify *verify, const struct cone *cone, const struc
         depart(verify, left, right, &gap, &verify->searching);
         verify->departed = true;
     }
-    /* Numbers that are all alike agree with much that is not equal. */
-    if (!agrees || (gap.constant && a->count > 1 && !hinted))
+    /* Numbers that are all alike agree with much that is not equal; so do channels beside one that
+     * is larger by far. */
+    if (!agrees || (!hinted && ((gap.constant && a->count > 1) || gap.alone > ALONE_MOST)))
         return false;
     if (!confirm(verify, cone, graph, left, right, &gap))
         return false;
