@@ -181,17 +181,20 @@ static bool go_on(void *closure, const char *step, double fraction)
 
 /* A page that could not be read is one of this model or of another that is in work. It is tried again
  * to tell. */
-static enum onnx_fuse_status fuse_again(const struct job *job, struct onnx_fuse_options *options,
+static enum onnx_fuse_status fuse_again(const struct job *job,
+                                        const struct onnx_fuse_options *given,
                                         struct onnx_fuse_report **report)
 {
     enum { TRIES = 3 };
     enum onnx_fuse_status status = ONNX_FUSE_OK;
+    struct onnx_fuse_options options = *given;
+    unsigned before;
+    options.progress = go_on;
+    options.closure = &before;
     for (int i = 0; i < TRIES; i++) {
-        unsigned before = guard_faults();
-        options->progress = go_on;
-        options->closure = &before;
+        before = guard_faults();
         onnx_fuse_report_free(*report);
-        status = onnx_fuse_file(job->input, job->output, options, report);
+        status = onnx_fuse_file(job->input, job->output, &options, report);
         if (status == ONNX_FUSE_OK || guard_faults() == before)
             break;
     }

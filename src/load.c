@@ -131,11 +131,16 @@ static struct external *external_open(struct model *model, const Onnx__TensorPro
              "%s: tensor '%s': cannot read external data '%s' in folder '%s': %s", model->path,
              name, location, model->folder->path, reason);
     uint64_t size = external->file->mapping.size;
-    if (offset > size || (length != UINT64_MAX && length > size - offset))
+    if (offset > size)
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
-             "%s: tensor '%s': external data ends at byte %llu of '%s', which has %llu",
-             model->path, name, (unsigned long long)offset + (length != UINT64_MAX ? length : 0),
-             location, (unsigned long long)size);
+             "%s: tensor '%s': external data starts at byte %llu of '%s', which has %llu",
+             model->path, name, (unsigned long long)offset, location, (unsigned long long)size);
+    if (length != UINT64_MAX && length > size - offset)
+        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
+             "%s: tensor '%s': external data has %llu bytes from byte %llu of '%s' on, which has "
+             "%llu",
+             model->path, name, (unsigned long long)length, (unsigned long long)offset, location,
+             (unsigned long long)size);
     external->offset = offset;
     external->size = length != UINT64_MAX ? length : size - offset;
     external->data = external->file->mapping.data ? external->file->mapping.data + offset : NULL;

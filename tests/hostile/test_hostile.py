@@ -277,6 +277,15 @@ def test_external_offset_or_length(outside, offset, length):
     outside.refused(external("w.bin", offset, length), "w3")
 
 
+@pytest.mark.parametrize("offset, length, said", [
+    (145, 0, "starts at byte 145 of"), (2**64 - 1, 144, "starts at byte 18446744073709551615 of"), (0, 145, "has 145 bytes from byte 0 of"),
+    (140, 2**64 - 100, "has 18446744073709551516 bytes from byte 140 of"),
+], ids=str)
+def test_external_beyond_the_end_is_said_as_it_stands(outside, offset, length, said):
+    """Also where the two have no sum."""
+    outside.refused(external("w.bin", offset, length), said, "which has 144")
+
+
 # Graphs
 
 
