@@ -272,9 +272,12 @@ static void test_threads(struct unit *unit)
     }
     const struct sink nowhere = {0};
     expect(run(unit, &bench, &nowhere, 2, false, &result) == ONNX_FUSE_OK, "written to nowhere");
-    expect(run(unit, &bench, &sink, 1, true, &result) == ONNX_FUSE_CANCELLED &&
-               run(unit, &bench, &sink, 4, true, &result) == ONNX_FUSE_CANCELLED,
+    expect(run(unit, &bench, &sink, 1, true, &result) == ONNX_FUSE_CANCELLED,
            "stopped by the caller: %s", unit->landing.message);
+    /* The others may be done before the caller is asked. */
+    enum onnx_fuse_status status = run(unit, &bench, &sink, 4, true, &result);
+    expect(status == ONNX_FUSE_CANCELLED || (status == ONNX_FUSE_OK && is_right(&bench)),
+           "stopped by the caller, or done: status %d", (int)status);
 }
 
 static void test_memory(struct unit *unit)
