@@ -82,7 +82,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
     struct node *node = value->producer;
     struct arena *arena = node->graph->model->arena;
     bool from_shape = false;
-    if (node->op == OP_UNKNOWN || node->body_count)
+    if (node->op == OP_UNKNOWN)
         return "it is computed by an operator that is not folded";
     if (node->op == OP_Shape || node->op == OP_Size)
         return fold_shape(node, depth, result);

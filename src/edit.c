@@ -247,14 +247,11 @@ void edit_store(struct value *value, struct tensor *tensor)
     mark_changed(graph);
 }
 
+/* What goes holds no graph: an operator that does is none that is known, and those stay. */
 void edit_remove(struct node *node)
 {
     node->removed = true;
     mark_changed(node->graph);
-    for (size_t i = 0; i < node->body_count; i++)
-        for (size_t k = 0; k < node->bodies[i]->node_count; k++)
-            if (!node->bodies[i]->nodes[k]->removed)
-                edit_remove(node->bodies[i]->nodes[k]);
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] && node->outputs[i]->producer == node)
             node->outputs[i]->removed = true;

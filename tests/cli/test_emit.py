@@ -173,13 +173,15 @@ def test_computed_weight_is_stored(ir, tmp_path):
     assert_equal_under_ort(before, after)
 
 
-def test_dead_op_goes_with_what_it_holds(tmp_path):
-    """Also with a graph that no Relu has."""
-    nodes, tensors = block("x", "inner", "b")
-    nodes = [helper.make_node("Relu", ["x"], ["idle"], body=helper.make_graph(nodes, "body", [], [value("inner")], tensors)),
-             helper.make_node("Dropout", ["x"], ["", "mask"]), helper.make_node("Relu", ["x"], ["y"])]
-    after = run(model(nodes), tmp_path)
-    assert list(after.graph.node) == nodes[-1:]
+def test_dead_ops_go(tmp_path):
+    """Beside a rewrite. Also one of whose outputs only the second has a name; not one that holds a graph, which no Relu does."""
+    held = helper.make_graph([helper.make_node("Abs", ["x"], ["inner"])], "body", [], [value("inner")])
+    nodes = [helper.make_node("Relu", ["x"], ["idle"], body=held), helper.make_node("Dropout", ["x"], ["", "mask"]),
+             helper.make_node("Neg", ["x"], ["n"]), helper.make_node("Abs", ["n"], ["m"])]
+    folds, tensors = block("x", "y", "a")
+    after = run(model(nodes + folds, tensors), tmp_path)
+    assert after.graph.node[0] == nodes[0]
+    assert [n.op_type for n in after.graph.node[1:]] == ["Conv"]
 
 
 def test_names_that_are_taken(tmp_path):
