@@ -60,7 +60,7 @@ void compose_chains(struct plan *plan)
         size_t count;
         struct graph *graph = plan->model->graphs.items[g];
         struct node **nodes = pass_candidates(plan, graph, is_root, true, &count);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
             struct node *node = nodes[i];
             bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
             enum layout layout = matrix ? LAYOUT_MATRIX : LAYOUT_CONV;

@@ -92,7 +92,7 @@ void fold_constants(struct plan *plan)
         size_t count;
         struct graph *graph = plan->model->graphs.items[g];
         struct node **nodes = pass_candidates(plan, graph, reads_weights, false, &count);
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
             for (size_t k = 0; k < nodes[i]->input_count; k++) {
                 struct value *value = nodes[i]->inputs[k];
                 const struct tensor *tensor;

@@ -327,7 +327,7 @@ void join_branches(struct plan *plan)
         size_t count;
         struct graph *graph = plan->model->graphs.items[g];
         struct node **nodes = pass_candidates(plan, graph, is_sum_node, false, &count);
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
             const enum layout layouts[] = {LAYOUT_CONV, LAYOUT_MATRIX};
             for (size_t k = 0; k < COUNT_OF(layouts); k++) {
                 if (nodes[i]->removed ||

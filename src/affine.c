@@ -9,6 +9,8 @@
 #define LIMIT (INT64_C(1) << 28)
 /* A kernel of more numbers is refused: 2^31 doubles are 16 GiB. */
 #define LIMIT_WEIGHTS (INT64_C(1) << 31)
+/* Numbers held while one form is computed, beyond one for each byte of input: 16 MiB of them. */
+#define NUMBERS_BASE 0x1p21
 
 static const struct affine_axis trivial = {.stride = 1, .step = 1, .taps = 1};
 
@@ -236,6 +238,31 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
         outer->border[where], (long long)where, bias ? bias[where] : 0.0);
 }
 
+bool affine_is_held(const struct landing *landing, double numbers)
+{
+    return numbers <= NUMBERS_BASE + (double)landing->input;
+}
+
+/* What the rows of a composition take while they are computed: affine_rows.c. Two thin kernels may
+ * have a product as large as the square of what the file holds. */
+static const char *compare_room(struct arena *arena, const struct affine *outer,
+                                const struct affine *inner)
+{
+    double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
+    double middles = outer->groups ? (double)(outer->inputs / outer->groups) : 1;
+    double numbers =
+        outer_taps * inner_taps + middles * outer_taps + middles * (double)affine_row_length(inner);
+    if (!affine_is_diagonal(outer) && !affine_is_diagonal(inner))
+        numbers += (double)affine_weights(inner);
+    if (affine_is_held(arena->landing, numbers))
+        return NULL;
+    return arena_format(
+        arena,
+        "limit: composing two kernels would take %.0f numbers on the way, more than "
+        "is worth a model of this size",
+        numbers);
+}
+
 const char *affine_compose(struct arena *arena, const struct affine *outer,
                            const struct affine *inner, struct affine **result)
 {
@@ -273,6 +300,9 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
         }
         axis[i] = compose_axis(o, in);
     }
+    const char *large = compare_room(arena, outer, inner);
+    if (large)
+        return large;
     if (outside || outer->border) {
         const char *reason = compare_border(arena, outer, inner);
         if (reason)

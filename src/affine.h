@@ -118,6 +118,10 @@ const char *affine_widen(struct arena *arena, const struct affine *form, int64_t
 const char *affine_lowerable(struct arena *arena, const struct affine *form,
                              struct affine **result);
 
+/* True when so many numbers (in double) may be held at once to compute one form of a model of this
+ * size: 2 Mi, and one for each byte of input. */
+bool affine_is_held(const struct landing *landing, double numbers);
+
 /* ---- numbers ---- */
 
 /* Inner kernels of compositions, all rows of them: every outer row needs them again. */

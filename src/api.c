@@ -12,14 +12,21 @@ struct onnx_fuse_report {
 };
 
 /* Everything below run_fuse may land here. The report lives on the heap, so no local is clobbered. */
-static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_options *options)
+static void run_once(struct run *run, const struct onnx_fuse_options *options)
 {
-    struct run *run = &report->run;
-    run_init(run);
     if (setjmp(run->landing.jump) == 0) {
         run_options(run, options);
         run_fuse(run);
     }
+}
+
+static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_options *options)
+{
+    struct run *run = &report->run;
+    run_init(run);
+    run_once(run, options);
+    if (run_again(run))
+        run_once(run, options);
     run_close(run);
 }
 
@@ -129,6 +136,8 @@ static const char *text_of(const struct onnx_fuse_report *report, const char **k
     struct run *run = (struct run *)(uintptr_t)&report->run;
     if (run->landing.status != ONNX_FUSE_OK)
         return "";
+    if (!*kept)
+        landing_extend(&run->landing);
     if (!*kept && setjmp(run->landing.jump) == 0)
         *kept = make(&run->plan, &run->summary);
     run->landing.status = ONNX_FUSE_OK; /* the run itself went well */

@@ -151,6 +151,8 @@ static enum onnx_fuse_status info(struct onnx_fuse_view *view,
     if (!view)
         return ONNX_FUSE_OUT_OF_MEMORY;
     info_guarded(view, options);
+    if (run_again(&view->run))
+        info_guarded(view, options);
     return finish(view, wanted);
 }
 

@@ -22,24 +22,33 @@ void landing_bound(struct landing *landing, const char *path, size_t input)
 {
     landing->path = path;
     landing->input = input;
-    if (__builtin_mul_overflow(input, (size_t)LIMIT_FACTOR, &landing->most) ||
-        __builtin_add_overflow(landing->most, (size_t)LIMIT_BASE, &landing->most))
+    size_t small = input < LIMIT_LARGE ? input : LIMIT_LARGE;
+    if (__builtin_mul_overflow(input - small, (size_t)LIMIT_FACTOR_LARGE, &landing->most) ||
+        __builtin_add_overflow(landing->most, LIMIT_BASE + small * LIMIT_FACTOR, &landing->most))
         landing->most = 0;
 }
 
-bool landing_is_half(const struct landing *landing)
+size_t landing_left(const struct landing *landing)
 {
-    return landing->most && atomic_load(&landing->bytes) > landing->most / 2;
+    size_t bytes = atomic_load(&landing->bytes);
+    return !landing->most ? SIZE_MAX : landing->most > bytes ? landing->most - bytes : 0;
 }
 
-bool landing_is_short(const struct landing *landing)
+void landing_extend(struct landing *landing)
 {
-    return landing->most && atomic_load(&landing->bytes) / 3 > landing->most / 4;
+    size_t bytes = atomic_load(&landing->bytes);
+    if (landing->most && __builtin_add_overflow(landing->most, bytes, &landing->most))
+        landing->most = 0;
+}
+
+bool landing_has_taken(const struct landing *landing, unsigned parts)
+{
+    return landing->most && atomic_load(&landing->bytes) / parts > landing->most / 12;
 }
 
 /* ---- arenas ---- */
 
-enum { ARENA_ALIGNMENT = 16, ARENA_BLOCK = 64 * 1024, ARENA_LARGE = 8 << 20 };
+enum { ARENA_ALIGNMENT = 8, ARENA_BLOCK = 64 * 1024, ARENA_LARGE = 8 << 20 };
 
 /* Under AddressSanitizer what no allocation owns is out of bounds, and between two lies a gap. */
 #if defined(__has_feature)
@@ -78,6 +87,7 @@ struct arena_block {
     struct arena_block *next;
     size_t used, room;
     bool mapped; /* by mmap, not calloc */
+    bool large;  /* made for one allocation */
     _Alignas(ARENA_ALIGNMENT) unsigned char bytes[];
 };
 
@@ -97,17 +107,37 @@ void arena_init(struct arena *arena, struct landing *landing)
     *arena = (struct arena){.landing = landing};
 }
 
+static void free_block(struct arena *arena, struct arena_block *block)
+{
+    admit(block->bytes, block->room);
+    atomic_fetch_sub(&arena->landing->bytes, sizeof(*block) + block->room);
+    if (block->mapped)
+        munmap(block, sizeof(*block) + block->room);
+    else
+        free(block);
+}
+
+void arena_give_back(struct arena *arena, const void *memory)
+{
+    for (struct arena_block **at = &arena->blocks; memory && *at; at = &(*at)->next) {
+        struct arena_block *block = *at;
+        if (block->bytes != memory)
+            continue;
+        if (block->large) {
+            *at = block->next;
+            arena->allocated -= block->room;
+            free_block(arena, block);
+        }
+        return;
+    }
+}
+
 void arena_free(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;
     while (block) {
         struct arena_block *next = block->next;
-        admit(block->bytes, block->room);
-        atomic_fetch_sub(&arena->landing->bytes, sizeof(*block) + block->room);
-        if (block->mapped)
-            munmap(block, sizeof(*block) + block->room);
-        else
-            free(block);
+        free_block(arena, block);
         block = next;
     }
     arena->blocks = NULL;
@@ -121,6 +151,7 @@ void arena_reset(struct arena *arena)
         memset(block->bytes, 0, block->used);
         fence(block->bytes, block->used);
         block->used = 0;
+        block->large = false;
     }
 }
 
@@ -174,9 +205,12 @@ void *arena_try_alloc(struct arena *arena, size_t size)
         if (large)
             room = size;
         block = new_block(arena->landing, room);
+        if (!block && room > size && room > ARENA_BLOCK) /* where little is left, ask for little */
+            block = new_block(arena->landing, room = size > ARENA_BLOCK ? size : ARENA_BLOCK);
         if (!block)
             return NULL;
         arena->allocated += room;
+        block->large = large && block->room == size;
         if (large && arena->blocks) {
             /* A large piece gets its own block behind the open one, whose rest stays in use. */
             block->next = arena->blocks->next;
@@ -311,6 +345,7 @@ void map_reserve(struct arena *arena, struct map *map, size_t count)
         if (entry->key)
             grown.entries[at] = *entry;
     }
+    arena_give_back(arena, map->entries);
     *map = grown;
 }
 

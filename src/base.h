@@ -45,12 +45,17 @@ struct landing {
 };
 
 /* Memory is bounded by the size of what is read: numbers that a small file states have no bound of
- * their own (what evaluation may cost: eval.h). */
-enum { LIMIT_BASE = 64 << 20, LIMIT_FACTOR = 128 };
+ * their own (what evaluation may cost: eval.h). The process as a whole stays below 64 MiB and 16 times
+ * the input: arenas get 52 MiB and 14 times, the rest is for the program, the pages of the input and
+ * the blocks of the writer. Beyond LIMIT_LARGE each byte counts for more: no small file gets there. */
+enum { LIMIT_BASE = 52 << 20, LIMIT_FACTOR = 14, LIMIT_LARGE = 4 << 20, LIMIT_FACTOR_LARGE = 48 };
 void landing_bound(struct landing *landing, const char *path, size_t input);
-/* True when a half of the bound is taken, or three quarters: time to do without what is dear. */
-bool landing_is_half(const struct landing *landing);
-bool landing_is_short(const struct landing *landing);
+/* What is left of it. SIZE_MAX: there is no bound. */
+size_t landing_left(const struct landing *landing);
+/* A text that somebody asks for may take as much again. */
+void landing_extend(struct landing *landing);
+/* True when so many of 12 parts of the bound are taken: time to do without what is dear. */
+bool landing_has_taken(const struct landing *landing, unsigned parts);
 
 /* Ends the run: never returns. The message should name the file, the place in it, what was
  * found, what was expected, and what to do. */
@@ -77,12 +82,15 @@ void arena_reset(struct arena *arena);
  * times faster. Little is done for little. */
 void memory_is_large(void *bytes, size_t size);
 
-/* count * size bytes, zeroed, aligned for any type. Lands with OUT_OF_MEMORY when the product
+/* count * size bytes, zeroed, aligned to 8. Lands with OUT_OF_MEMORY when the product
  * overflows or the system has none, with LIMIT when the landing's bound is reached. */
 void *arena_alloc(struct arena *arena, size_t count, size_t size);
 
 /* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */
 void *arena_try_alloc(struct arena *arena, size_t size);
+
+/* Frees one allocation where it is large enough to have memory of its own; others stay. */
+void arena_give_back(struct arena *arena, const void *memory);
 
 char *arena_copy(struct arena *arena, const char *text);
 char *arena_format(struct arena *arena, const char *format, ...)

@@ -188,8 +188,8 @@ static void dress_order(struct dress *dress)
             continue;
         if (last && node->partner->position < last->partner->position)
             compare_text(&dress->order, DIFF_order, dress->a, diff_node_text(arena, node->partner),
-                         "place", arena_format(arena, "%zu", node->partner->position),
-                         arena_format(arena, "%zu", node->position));
+                         "place", arena_format(arena, "%u", node->partner->position),
+                         arena_format(arena, "%u", node->position));
         last = node;
     }
 }

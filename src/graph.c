@@ -244,16 +244,16 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
     struct arena *arena = graph->model->arena;
     struct node *node = NEW(arena, struct node);
     graph->nodes[position] = node;
-    *node = (struct node){.proto = proto, .graph = graph, .position = position};
+    *node = (struct node){.proto = proto, .graph = graph, .position = (uint32_t)position};
     const char *domain = proto->domain ? proto->domain : "";
     node->opset = !domain[0] || strcmp(domain, "ai.onnx") == 0 ? graph->opset : 0;
     node->op = operator_find(domain, proto->op_type, node->opset);
     if (node_has_references(node) || has_graphs(proto) || is_named(proto->overload))
         node->op = OP_UNKNOWN;
-    node->input_count = proto->n_input;
+    node->input_count = (uint32_t)proto->n_input;
     node->inputs = NEW_ARRAY(arena, struct value *, proto->n_input + 1);
-    node->output_count = proto->n_output;
-    node->outputs = NEW_ARRAY(arena, struct value *, proto->n_output + 1);
+    node->output_count = (uint32_t)proto->n_output;
+    node->outputs = NEW_ARRAY(arena, struct value *, proto->n_output + !proto->n_output);
     for (size_t i = 0; i < proto->n_output; i++) {
         const char *name = proto->output[i];
         if (!is_named(name))
@@ -330,30 +330,49 @@ static void build_bodies(struct node *node)
     }
 }
 
+static bool is_sorted(const struct graph *graph)
+{
+    for (size_t i = 0; i < graph->node_count; i++)
+        for (size_t k = 0; k < graph->nodes[i]->output_count; k++) {
+            const struct value *value = graph->nodes[i]->outputs[k];
+            for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
+                if (use->reader->graph == graph && use->reader->position <= i)
+                    return false;
+        }
+    return true;
+}
+
+/* For each node how many of its inputs are made by other nodes, each use counted. */
+static uint32_t *count_waiting(struct graph *graph)
+{
+    uint32_t *waiting = NEW_ARRAY(graph->model->arena, uint32_t, graph->node_count + 1);
+    for (size_t i = 0; i < graph->node_count; i++)
+        for (size_t k = 0; k < graph->nodes[i]->output_count; k++) {
+            const struct value *value = graph->nodes[i]->outputs[k];
+            for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
+                if (use->reader->graph == graph)
+                    waiting[use->reader->position]++;
+        }
+    return waiting;
+}
+
 /* Topological order. A file that is in order already, as ONNX asks, keeps its order. */
 static void build_order(struct graph *graph)
 {
     struct arena *arena = graph->model->arena;
     size_t count = graph->node_count;
-    size_t *waiting = NEW_ARRAY(arena, size_t, count + 1);
-    bool sorted = true;
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < graph->nodes[i]->output_count; k++) {
-            const struct value *value = graph->nodes[i]->outputs[k];
-            for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
-                if (use->reader->graph == graph) {
-                    waiting[use->reader->position]++;
-                    sorted = sorted && use->reader->position > i;
-                }
-        }
+    bool sorted = is_sorted(graph);
+    uint32_t *waiting = sorted ? NULL : count_waiting(graph);
     size_t next = 0;
-    if (sorted)
-        for (size_t i = 0; i < count; i++)
-            LIST_PUSH(arena, &graph->order, graph->nodes[i]);
-    else
+    if (sorted) {
+        graph->order.items = graph->nodes; /* neither changes any more */
+        graph->order.count = graph->order.room = count;
+    } else {
+        LIST_RESERVE(arena, &graph->order, count);
         for (size_t i = 0; i < count; i++)
             if (!waiting[i])
                 LIST_PUSH(arena, &graph->order, graph->nodes[i]);
+    }
     for (; next < graph->order.count; next++) {
         struct node *node = graph->order.items[next];
         for (size_t k = 0; k < node->output_count; k++) {

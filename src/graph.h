@@ -36,19 +36,19 @@ struct value {
     bool is_annotated;     /* named by a quantization_annotation */
     bool is_new;           /* made by a rewrite: not in the file */
     bool removed;          /* by edit.c: nothing mentions it any more */
+    bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
+    uint8_t folded_state;  /* constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */
 
     /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. */
     int32_t type;
     int rank;
     int64_t *dims;
-    bool disputed; /* runtimes disagree on its spatial sizes, whatever the file declares */
 
-    int folded_state; /* constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     struct tensor *folded;
     struct trace *traces[2];  /* lift.c: memo, one per layout */
     uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
-    size_t tally;             /* join_branches.c: index while it counts */
+    uint32_t tally;           /* join_branches.c: index while it counts */
     uint32_t tally_stamp;
     uint32_t kept_stamp; /* region.c: the walk for which it is needed anyway */
     uint32_t number;     /* number.c: what it holds, in a comparison of two models */
@@ -57,24 +57,23 @@ struct value {
 struct node {
     const Onnx__NodeProto *proto;
     struct graph *graph;
-    enum op op;            /* OP_UNKNOWN: left alone */
-    int64_t opset;         /* of the operator's domain; 0 when not imported */
-    struct value **inputs; /* NULL where an optional input is left out */
-    size_t input_count;
+    struct value **inputs;  /* NULL where an optional input is left out */
     struct value **outputs; /* NULL where an optional output is left out */
-    size_t output_count;
-    size_t position; /* index in the file; a new node stands where its last replaced op stood */
-    size_t depth;    /* longest path from the graph's inputs, in nodes: independent of file order */
+    struct graph **bodies;  /* one per subgraph attribute, in attribute order */
+    /* Counts: a message has less than 2^31 of anything, and there are many nodes. */
+    uint32_t input_count, output_count, body_count;
+    uint32_t position; /* index in the file; a new node stands where its last replaced op stood */
+    uint32_t depth; /* longest path from the graph's inputs, in nodes: independent of file order */
+    uint32_t sequence; /* new nodes: in the order they were made */
+    enum op op;        /* OP_UNKNOWN: left alone */
     bool removed;
     bool is_new;
     bool emitted;          /* emit.c */
-    size_t sequence;       /* new nodes: in the order they were made */
-    struct graph **bodies; /* one per subgraph attribute, in attribute order */
-    size_t body_count;
-    struct step *steps[2]; /* lift.c: memo, one per layout */
-    uint32_t mark;         /* region.c: which walk saw this node last */
     bool doomed;           /* region.c: replaced, should the rewrite be made */
+    int64_t opset;         /* of the operator's domain; 0 when not imported */
+    struct step *steps[2]; /* lift.c: memo, one per layout */
     double density;        /* region.c: output positions per output position of the root */
+    uint32_t mark;         /* region.c: which walk saw this node last */
     uint32_t number;       /* number.c: what it computes, in a comparison of two models */
     struct node *partner;  /* match.c: the node of the other model it is taken for */
     /* html_fuse.c: its attributes as text, kept when the file is closed; else NULL */

@@ -337,7 +337,8 @@ const char *info_text(const struct run *run, const struct info *info)
     text_print(text, "\n%zu regions would be fused, %zu were refused", info->regions.count,
                run->plan.refusals.count);
     if (run->warnings.count)
-        text_print(text, ", %zu were dropped by their self-check", run->warnings.count);
+        text_print(text, ", %zu warnings: dropped by their self-check or for want of memory",
+                   run->warnings.count);
     text_print(text, "%s\n", run->plan.refusals.count ? " (--explain --dry-run says why)" : "");
     return out.bytes;
 }

@@ -170,7 +170,7 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         return out;
     }
     out->node = node;
-    if (landing_is_short(model->arena->landing)) {
+    if (landing_has_taken(model->arena->landing, 9)) {
         out->reason = "following it further takes more memory than is worth a model of this size";
         return out;
     }

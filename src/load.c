@@ -10,10 +10,10 @@ static void *skeleton_alloc(void *arena, size_t size)
     return arena_try_alloc(arena, size);
 }
 
+/* Only what is large comes back: the tables of a message of many fields, once it is unpacked. */
 static void skeleton_free(void *arena, void *memory)
 {
-    (void)arena; /* the arena is freed as a whole */
-    (void)memory;
+    arena_give_back(arena, memory);
 }
 
 /* ---- payloads ---- */

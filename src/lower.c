@@ -81,6 +81,27 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
                         after);
 }
 
+/* Bytes of new weights beyond 8 for each byte of input: a weight that many ops share becomes one for
+ * each, and --max-growth lets weights grow. */
+#define STORED_BASE 0x1p25
+
+static const char *bound(const struct plan *plan, double weights, int32_t type)
+{
+    const struct landing *landing = plan->model->arena->landing;
+    double bytes = weights * (double)type_size(type);
+    if (!affine_is_held(landing, weights))
+        return arena_format(plan->model->arena,
+                            "limit: a weight of %.0f numbers is more than is made for a model of "
+                            "%zu bytes",
+                            weights, landing->input);
+    if (plan->stored + bytes > STORED_BASE + 8 * (double)landing->input)
+        return arena_format(plan->model->arena,
+                            "limit: the new weights together would take more than %.0f MiB, the "
+                            "most for a model of %zu bytes",
+                            (STORED_BASE + 8 * (double)landing->input) / 0x1p20, landing->input);
+    return NULL;
+}
+
 /* ---- making ---- */
 
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region);
@@ -158,6 +179,7 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
         if (!earlier || earlier->superseded)
             continue;
         earlier->superseded = true;
+        plan->stored -= earlier->parameters_after * (double)type_size(earlier->type);
         if (earlier->replaced.count > largest) {
             largest = earlier->replaced.count;
             fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
@@ -317,6 +339,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (!reason)
         reason = gate(plan, "parameters", region->parameters, weights);
     if (!reason)
+        reason = bound(plan, weights, type);
+    if (!reason)
         reason = decide_bias(arena, form, type, &bias);
     if (reason)
         return reason;
@@ -352,6 +376,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     fusion->node = node;
     fusion->multiply_adds_after = weights;
     fusion->parameters_after = weights;
+    plan->stored += weights * (double)type_size(type);
     target->fusion = fusion;
     if (product)
         product->outputs[0]->fusion = fusion;
@@ -473,6 +498,9 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     }
     if (region->replaced < 2)
         return "no op would be saved";
+    reason = bound(plan, (double)weight->count, weight->type);
+    if (reason)
+        return reason;
     region->parameters += (double)weight->count;
     region->multiply_adds += (double)weight->count;
     struct transpose_reader *reader = NEW(arena, struct transpose_reader);
@@ -506,6 +534,7 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     LIST_PUSH(arena, &fusion->made, (const struct node *)made);
     fusion->node = made;
     fusion->multiply_adds_after = fusion->parameters_after = (double)weight->count;
+    plan->stored += (double)weight->count * (double)type_size(weight->type);
     target->fusion = fusion;
     lift_forget(plan->model);
     *result = fusion;

@@ -423,15 +423,16 @@ static int run(const struct command *command)
         bool taken = (strcmp(output, "-") == 0 && !options.dry_run) || is_dash(options.html_report);
         FILE *talk = taken || json == stdout ? stderr : stdout;
         size_t warnings = onnx_fuse_report_warnings(report);
-        bool good = !json || empty_json(json);
+        const char *text = json ? onnx_fuse_report_json(report) : "";
+        bool good = !json || (text[0] && empty_json(json));
         if (json && good)
-            fputs(onnx_fuse_report_json(report), json);
+            fputs(text, json);
         if (command->explain && !command->quiet)
             fputs(onnx_fuse_report_explanation(report), talk);
         else if (warnings && !command->quiet)
             fprintf(stderr,
-                    "onnx-repvgg-fuse: %s: %zu rewrites were dropped by their self-check; "
-                    "--explain lists them\n",
+                    "onnx-repvgg-fuse: %s: %zu warnings: rewrites were dropped by their self-check "
+                    "or for want of memory; --explain lists them\n",
                     command->input, warnings);
         if (!command->quiet && (command->explain || isatty(fileno(talk))))
             fputs(onnx_fuse_report_table(report), talk);

@@ -24,12 +24,17 @@ enum kind {
     KIND_FUNCTION
 };
 
+/* There is one for each node and each value, so they are small: most keys have no word of more than
+ * 32 bits. */
 struct number_entry {
     uint64_t hash;
     uint32_t number, words;
-    uint32_t draws[2]; /* KIND_NODE of a random operator: how many each model has so far */
-    const uint64_t *key;
-    const struct tensor *tensor; /* KIND_TENSOR */
+    union {
+        uint32_t draws[2]; /* KIND_NODE of a random operator: how many each model has so far */
+        const struct tensor *tensor; /* KIND_TENSOR */
+    };
+    bool is_wide;   /* each word takes two places, the low one first */
+    uint32_t key[]; /* `words` of them */
 };
 
 struct number_function {
@@ -86,8 +91,41 @@ static void grow(struct numbering *numbering)
             at = (at + 1) & (room - 1);
         slots[at] = entry;
     }
+    arena_give_back(numbering->arena, numbering->slots);
     numbering->slots = slots;
     numbering->room = room;
+}
+
+static uint64_t entry_word(const struct number_entry *entry, size_t index)
+{
+    if (!entry->is_wide)
+        return entry->key[index];
+    return entry->key[2 * index] | (uint64_t)entry->key[2 * index + 1] << 32;
+}
+
+static bool entry_has(const struct number_entry *entry, const struct key *key)
+{
+    if (entry->words != key->count)
+        return false;
+    for (size_t i = 0; i < key->count; i++)
+        if (entry_word(entry, i) != key->items[i])
+            return false;
+    return true;
+}
+
+static struct number_entry *entry_new(struct numbering *numbering, const struct key *key)
+{
+    bool wide = false;
+    for (size_t i = 0; i < key->count; i++)
+        wide = wide || key->items[i] > UINT32_MAX;
+    size_t places = wide ? 2 * key->count : key->count;
+    struct number_entry *entry = arena_alloc(
+        numbering->arena, 1, offsetof(struct number_entry, key) + places * sizeof(*entry->key));
+    entry->is_wide = wide;
+    entry->words = (uint32_t)key->count;
+    for (size_t i = 0; i < places; i++)
+        entry->key[i] = (uint32_t)(wide ? key->items[i / 2] >> (i % 2 ? 32 : 0) : key->items[i]);
+    return entry;
 }
 
 /* The key's words are copied only when it is new. */
@@ -99,18 +137,16 @@ static struct number_entry *intern(struct numbering *numbering, const struct key
     size_t at = hash & (numbering->room - 1);
     for (; numbering->slots[at]; at = (at + 1) & (numbering->room - 1)) {
         struct number_entry *entry = numbering->slots[at];
-        if (entry->hash == hash && entry->words == key->count &&
-            memcmp(entry->key, key->items, key->count * sizeof(*key->items)) == 0)
+        if (entry->hash == hash && entry_has(entry, key))
             return entry;
     }
-    struct number_entry *entry = NEW(numbering->arena, struct number_entry);
-    uint64_t *words = NEW_ARRAY(numbering->arena, uint64_t, key->count);
-    memcpy(words, key->items, key->count * sizeof(*words));
+    struct number_entry *entry = entry_new(numbering, key);
     entry->hash = hash;
-    entry->words = (uint32_t)key->count;
-    entry->key = words;
     entry->number = (uint32_t)numbering->entries.count;
+    struct number_entry **before = numbering->entries.items;
     LIST_PUSH(numbering->arena, &numbering->entries, entry);
+    if (numbering->entries.items != before)
+        arena_give_back(numbering->arena, before);
     numbering->slots[at] = entry;
     return entry;
 }
@@ -730,7 +766,8 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
     struct number_entry *entry = intern(numbering, &key);
     /* A node that draws is the same draw when it is numbered again. */
     const struct number_entry *before = numbering->entries.items[node->number];
-    bool again = node->number && before->key[0] == KIND_DRAW && before->key[1] == entry->number;
+    bool again = node->number && before->words > 1 && entry_word(before, 0) == KIND_DRAW &&
+                 entry_word(before, 1) == entry->number;
     if (!node_draws(node))
         node->number = entry->number;
     else if (!again)

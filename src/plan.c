@@ -69,6 +69,14 @@ static const char *frozen(const struct model *model)
     return NULL;
 }
 
+bool plan_is_full(struct plan *plan)
+{
+    const struct landing *landing = plan->model->arena->landing;
+    /* Who asks what would be done wants to be told as well. */
+    plan->full = plan->full || landing_has_taken(landing, plan->options->dry_run ? 9 : 10);
+    return plan->full;
+}
+
 void plan_run(struct plan *plan)
 {
     bool any = false;
@@ -84,13 +92,14 @@ void plan_run(struct plan *plan)
             bool cleans = passes[i].run == remove_dead;
             bool asked =
                 cleans && plan->options->only && is_named_in(plan->options->only, passes[i].name);
-            if (!is_enabled(plan, &passes[i]) || (cleans && !any && !asked))
+            if (!is_enabled(plan, &passes[i]) || (cleans && !any && !asked) ||
+                (!cleans && plan_is_full(plan)))
                 continue;
             plan->pass = passes[i].name;
             passes[i].run(plan);
             any = any || plan->changed;
         }
-        if (!plan->changed)
+        if (!plan->changed || plan->full)
             return;
     }
 }

@@ -53,10 +53,15 @@ struct plan {
     const char *pass;                /* the one that is running */
     uint32_t stamp;                  /* region.c */
     bool changed;                    /* by the pass that is running */
+    bool full;                       /* plan_is_full; set from the start: no rewrites at all */
+    double stored;                   /* bytes of new weights in force */
 };
 
 /* Runs the passes to a fixpoint over a loaded model. */
 void plan_run(struct plan *plan);
+/* True when so much memory is taken that no more rewrites are made: those in force have yet to be
+ * checked and written. */
+bool plan_is_full(struct plan *plan);
 /* Stands for the pass in a refusal that holds for all of them. */
 #define PLAN_WHOLE_MODEL "model"
 

@@ -40,6 +40,29 @@ void run_close(struct run *run)
         folder_close(&run->folder);
 }
 
+bool run_again(struct run *run)
+{
+    if (run->landing.status != ONNX_FUSE_LIMIT || !run->plan.model || run->is_second ||
+        run->is_written)
+        return false;
+    struct run again = {.options = run->options,
+                        .input = run->input,
+                        .output_path = run->output_path,
+                        .memory = run->memory,
+                        .memory_size = run->memory_size,
+                        .is_short = true,
+                        .is_second = true};
+    struct mapping bytes = run->model.bytes;
+    run->model.bytes = (struct mapping){.descriptor = -1};
+    run_close(run);
+    run_forget_result(run);
+    arena_free(&run->arena);
+    *run = again;
+    run_init(run);
+    run->model.bytes = bytes;
+    return true;
+}
+
 /* ---- options ---- */
 
 static bool pass_exists(const char *name)
@@ -111,7 +134,8 @@ void run_load(struct run *run)
     model->arena = &run->arena;
     if (run->input) {
         model->path = strcmp(run->input, "-") == 0 ? "standard input" : run->input;
-        mapping_open(&run->landing, run->input, run->options.no_map, &model->bytes);
+        if (!run->is_second) /* else it is open since the first time */
+            mapping_open(&run->landing, run->input, run->options.no_map, &model->bytes);
         folder_open(&run->arena, run->input, &run->folder);
         run->has_folder = true;
     } else {
@@ -144,9 +168,25 @@ static void reload(struct model *model)
 
 static void make_plan(struct run *run)
 {
-    run->plan = (struct plan){.model = &run->model, .options = &run->options, .bans = run->bans};
+    run->plan = (struct plan){
+        .model = &run->model, .options = &run->options, .bans = run->bans, .full = run->is_short};
     progress(run, "planning", 0);
     plan_run(&run->plan);
+}
+
+/* Said once, and as a warning: what is written is right, and less than what could be. */
+static void warn_of_memory(struct run *run)
+{
+    if (!run->plan.full)
+        return;
+    struct refusal *warning = NEW(&run->arena, struct refusal);
+    *warning = (struct refusal){
+        PLAN_WHOLE_MODEL, run->model.graphs.items[0], NULL, NULL,
+        arena_format(&run->arena,
+                     "memory limit: written without the remaining rewrites, since they take more "
+                     "than the %zu MiB allowed for %zu bytes of input",
+                     run->landing.most >> 20, run->landing.input)};
+    LIST_PUSH(&run->arena, &run->warnings, warning);
 }
 
 static bool is_changed(const struct model *model)
@@ -477,6 +517,7 @@ static void write_page(struct run *run, bool again)
 /* What the report says of the plan as it stands now. */
 static void summarise(struct run *run)
 {
+    warn_of_memory(run);
     run->plan.warnings.items = run->warnings.items;
     run->plan.warnings.count = run->warnings.count;
     run->summary.changed = run->moved || is_changed(&run->model);
@@ -497,6 +538,7 @@ void run_fuse(struct run *run)
     for (int attempt = 0;; attempt++) {
         make_plan(run);
         if (write_out(run)) {
+            run->is_written = !run->options.dry_run;
             model_check_files(&run->model);
             progress(run, "finishing", 1);
             summarise(run);
@@ -507,8 +549,9 @@ void run_fuse(struct run *run)
         output_abandon(&run->output);
         output_abandon(&run->data_output);
         /* What an attempt took stays taken. */
-        if (attempt == ATTEMPTS || landing_is_half(&run->landing))
+        if (attempt == ATTEMPTS)
             run->options.only = no_passes;
+        run->is_short = run->is_short || landing_has_taken(&run->landing, 6);
         reload(&run->model);
     }
     run->summary.seconds = now() - start;

@@ -27,6 +27,9 @@ struct run {
     struct selfcheck *check; /* of the plan, until it is done; or NULL */
     struct effort checking;  /* what is left of it for the self-check */
     struct map bans;         /* kept while the plan is made again */
+    bool is_short;           /* of memory: this time without any rewrite */
+    bool is_second;          /* run_again */
+    bool is_written;         /* to a stream, perhaps, which takes nothing back */
     LIST(struct refusal *) warnings;
     struct summary summary;
 };
@@ -39,6 +42,9 @@ void run_options(struct run *run, const struct onnx_fuse_options *options);
 void run_load(struct run *run);
 /* The whole of it: load, plan, check, write, rename. */
 void run_fuse(struct run *run);
+/* After it landed: makes it ready to be run once more, without rewrites, with all memory given back.
+ * False where that would be of no use: it did not land for memory, or has been tried. */
+bool run_again(struct run *run);
 /* Frees a result that the caller will not get; one in room of the caller's is the caller's. */
 void run_forget_result(struct run *run);
 /* Closes and unmaps everything, removes an unfinished output. The arena stays: a report reads it. */

@@ -180,15 +180,21 @@ struct selfcheck *selfcheck_begin(struct run *run, struct fusion **fusions, size
     checker->share = run->checking;
     checker->share.products /= count ? (double)count : 1;
     checker->spent = NEW_ARRAY(&run->arena, double, count + 1);
-    /* All that are at work at once stay below half of the run's bound. */
-    double each = checker->share.cells * sizeof(double), most = (double)run->landing.most / 2;
+    /* What is left to the run is theirs, together. What one may take does not depend on how many
+     * there are, or the result would. */
+    double left = (double)landing_left(&run->landing);
+    if (checker->share.cells * sizeof(double) > left / 2)
+        checker->share.cells = left / 2 / sizeof(double);
     checker->at_once = jobs;
-    while (checker->at_once > 1 && checker->at_once * each > most)
+    while (checker->at_once > 1 &&
+           checker->at_once * checker->share.cells * sizeof(double) > left / 2)
         checker->at_once--;
     for (int i = 0; i < jobs; i++) {
         struct worker *worker = &checker->workers[i];
         worker->checker = checker;
         landing_bound(&worker->landing, run->model.path, run->landing.input);
+        if (run->landing.most) /* 1, not 0, which would be no bound */
+            worker->landing.most = landing_left(&run->landing) / (size_t)checker->at_once + 1;
         arena_init(&worker->arena, &worker->landing);
         arena_init(&worker->reasons, &worker->landing);
     }

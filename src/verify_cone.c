@@ -106,6 +106,8 @@ struct mark *verify_mark(struct verify *verify, uint32_t number)
         if (verify->room) {
             memcpy(marks, verify->marks, verify->room * sizeof(*marks));
             memcpy(left, verify->left, verify->room * sizeof(*left));
+            arena_give_back(verify->arena, verify->marks);
+            arena_give_back(verify->arena, verify->left);
         }
         verify->marks = marks;
         verify->left = left;
@@ -227,12 +229,11 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
         mark->walked = verify->walk;
         /* Every tap of one window, and of windows in a row as long as they may be one window in the
          * other model. */
-        mark->span = step->span + (extent - 1) * step->scale;
-        if (mark->span > SPAN_ROW)
-            mark->span = extent * step->scale > step->span ? extent * step->scale : step->span;
-        mark->scale = step->scale * stride;
-        mark->span = mark->span > SPAN_MOST ? SPAN_MOST : mark->span;
-        mark->scale = mark->scale > SPAN_MOST ? SPAN_MOST : mark->scale;
+        int64_t span = step->span + (extent - 1) * step->scale, scale = step->scale * stride;
+        if (span > SPAN_ROW)
+            span = extent * step->scale > step->span ? extent * step->scale : step->span;
+        mark->span = (int32_t)(span > SPAN_MOST ? SPAN_MOST : span);
+        mark->scale = (int32_t)(scale > SPAN_MOST ? SPAN_MOST : scale);
         int64_t wanted = mark->span + mark->scale;
         if (wanted > cone->span)
             cone->span = wanted > SPAN_MOST ? SPAN_MOST : wanted;

@@ -14,7 +14,7 @@ struct same {
 /* Notes on a number, each valid while its stamp is the current one. */
 struct mark {
     uint32_t walked, queued; /* stamps: by collect, by the search */
-    int64_t span, scale;     /* input extent that reaches every tap on the way, and its stride */
+    int32_t span, scale;     /* input extent that reaches every tap on the way, and its stride */
 };
 
 struct verify {
