@@ -50,7 +50,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
 {
     struct arena *arena = plan->model->arena;
     struct value *value = node->outputs[0], *source = node->inputs[0];
-    struct affine *after = affine_uniform(arena, 1, 0);
+    const struct affine *after = lift_identity(plan->model);
     const struct step *own = lift_node(node, layout);
     int32_t type = own->type;
     bool sized = own->sized;
@@ -79,7 +79,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
         region.replaced = folded + 1;
         return lower_conv_transpose(plan, &region, node, source, NULL, after, value, &fusion);
     }
-    struct affine *form;
+    const struct affine *form;
     reason = affine_compose(arena, after, own->form, &form);
     if (reason)
         return reason;

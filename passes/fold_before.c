@@ -38,7 +38,7 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
     struct arena *arena = plan->model->arena;
     struct value *source = lift_node(run[count - 1], layout)->input;
     const struct step *own = lift_node(node, layout);
-    struct affine *before = affine_uniform(arena, 1, 0), *form;
+    const struct affine *before = lift_identity(plan->model), *form;
     const char *reason = NULL;
     int32_t type = is_conv_transpose(node) ? 0 : own->type;
     bool sized = own->sized;
@@ -68,7 +68,7 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
             return "out of memory";
         region_walk(&region, &run[0]->outputs[0], 1, &node, 1, false);
         region.replaced += 1;
-        return lower_conv_transpose(plan, &region, node, source, scale, affine_uniform(arena, 1, 0),
+        return lower_conv_transpose(plan, &region, node, source, scale, lift_identity(plan->model),
                                     node->outputs[0], &fusion);
     }
     reason = affine_compose(arena, own->form, before, &form);

@@ -84,7 +84,7 @@ static const char *join_group(struct tree *tree, const struct group *group,
         *sized = *sized || entry->sized;
         axes = entry->form->axes > axes ? entry->form->axes : axes;
     }
-    struct affine *joined;
+    const struct affine *joined;
     const char *reason = affine_join(arena, terms, group->count,
                                      lift_source_extent(group->source, axes), &joined, sized);
     *form = joined;
@@ -95,7 +95,7 @@ static const char *join_group(struct tree *tree, const struct group *group,
 static const char *with_shift(struct tree *tree, const struct affine **form)
 {
     struct arena *arena = tree->plan->model->arena;
-    struct affine *shifted;
+    const struct affine *shifted;
     int64_t width = tree->shift ? tree->shift->outputs : 0;
     const char *reason = NULL;
     if (!tree->shift)
@@ -107,10 +107,7 @@ static const char *with_shift(struct tree *tree, const struct affine **form)
         const double *one = affine_bias(arena, tree->shift, 1);
         shifted = affine_uniform(arena, 1, one ? one[0] : 0);
     }
-    if (!reason)
-        reason = affine_compose(arena, shifted, *form, &shifted);
-    *form = shifted;
-    return reason;
+    return reason ? reason : affine_compose(arena, shifted, *form, form);
 }
 
 /* Makes one op of the group: under the name of the branch that it is, else a new value. With

@@ -29,7 +29,7 @@ static bool add_shift(struct tree *tree, const struct affine *constant, double f
 {
     struct arena *arena = tree->plan->model->arena;
     struct affine_term terms[2] = {{constant, factor}, {tree->shift, 1}};
-    struct affine *sum;
+    const struct affine *sum;
     bool used = false;
     if (affine_join(arena, terms, tree->shift ? 2 : 1, NULL, &sum, &used))
         return false;

@@ -63,6 +63,11 @@ bool affine_is_identity(const struct affine *form)
            form->factor == 1 && !form->offset && form->shift == 0 && !form->border;
 }
 
+static bool has_border(const struct affine *form)
+{
+    return form->kind == AFFINE_DIAGONAL && form->border;
+}
+
 static int64_t floor_divide(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
@@ -116,7 +121,7 @@ static const char *finish(struct arena *arena, struct affine *form, int axes,
 
 const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
                         int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
-                        const void *closure, const double *bias, struct affine **result)
+                        const void *closure, const double *bias, const struct affine **result)
 {
     if (groups < 1 || outputs < 1 || inputs < 1 || outputs % groups || inputs % groups)
         return arena_format(arena,
@@ -135,7 +140,7 @@ const char *affine_make(struct arena *arena, int axes, const struct affine_axis 
 }
 
 const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
-                               const double *shift, struct affine **result)
+                               const double *shift, const struct affine **result)
 {
     if (channels < 1)
         return "no channels";
@@ -155,15 +160,16 @@ struct affine *affine_uniform(struct arena *arena, double factor, double shift)
 }
 
 const char *affine_box(struct arena *arena, int axes, const struct affine_axis *axis, double factor,
-                       struct affine **result)
+                       const struct affine **result)
 {
-    *result = affine_uniform(arena, factor, 0);
-    return finish(arena, *result, axes, axis);
+    struct affine *form = affine_uniform(arena, factor, 0);
+    *result = form;
+    return finish(arena, form, axes, axis);
 }
 
 const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
                        int64_t channels, const double *border, double rounding,
-                       struct affine **result)
+                       const struct affine **result)
 {
     struct affine_axis axis[AFFINE_AXES];
     if (axes > AFFINE_AXES)
@@ -215,9 +221,9 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
     unify(outer->inputs, inner->outputs, 0, &channels);
     channels = channels ? channels : 1; /* of unknown width: all channels are alike */
     const double *bias = affine_bias(arena, inner, channels);
-    if (!outer->border && !bias)
+    if (!has_border(outer) && !bias)
         return NULL;
-    if (!outer->border)
+    if (!has_border(outer))
         return "border: the outer op pads with 0 where the inner one gives its bias, which is not "
                "0";
     double largest = 0, worst = 0;
@@ -264,10 +270,10 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
 }
 
 const char *affine_compose(struct arena *arena, const struct affine *outer,
-                           const struct affine *inner, struct affine **result)
+                           const struct affine *inner, const struct affine **result)
 {
     int64_t middle, axes;
-    if (inner->border)
+    if (has_border(inner))
         return "border: the padding holds values that its own input does not explain";
     if (!unify(outer->inputs, inner->outputs, 0, &middle))
         return arena_format(arena, "the outer op takes %lld channels, the inner one gives %lld",
@@ -275,13 +281,10 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
     if (!unify(outer->axes, inner->axes, -1, &axes))
         return arena_format(arena, "the outer op has %d spatial axes, the inner one %d",
                             outer->axes, inner->axes);
-    if (affine_is_identity(outer) || (affine_is_identity(inner) && !outer->border)) {
-        struct affine *same = NEW(arena, struct affine);
-        *same = affine_is_identity(outer) ? *inner : *outer;
-        same->axes = (int)axes;
-        if (!same->outputs) /* a width that only the identity knew */
-            same->outputs = same->inputs = same->groups = middle;
-        *result = same;
+    if (affine_is_identity(outer) || (affine_is_identity(inner) && !has_border(outer))) {
+        /* The identity may know a width that the other does not. */
+        *result =
+            affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
         return NULL;
     }
     struct affine_axis axis[AFFINE_AXES];
@@ -303,7 +306,7 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
     const char *large = compare_room(arena, outer, inner);
     if (large)
         return large;
-    if (outside || outer->border) {
+    if (outside || has_border(outer)) {
         const char *reason = compare_border(arena, outer, inner);
         if (reason)
             return reason;
@@ -361,13 +364,14 @@ static const char *join_axis(struct arena *arena, const struct affine_term *term
 }
 
 const char *affine_join(struct arena *arena, const struct affine_term *terms, size_t count,
-                        const int64_t *source_extent, struct affine **result, bool *used_extent)
+                        const int64_t *source_extent, const struct affine **result,
+                        bool *used_extent)
 {
     int64_t axes = -1, outputs = 0, inputs = 0, groups = 0;
     bool unknown = false;
     for (size_t k = 0; k < count; k++) {
         const struct affine *form = terms[k].form;
-        if (form->border)
+        if (has_border(form))
             return "border: the padding holds values that its own input does not explain";
         if (!unify(axes, form->axes, -1, &axes))
             return "the branches' numbers of spatial axes differ";
@@ -407,7 +411,7 @@ const char *affine_join(struct arena *arena, const struct affine_term *terms, si
 
 /* One term on another lattice or in wider groups. */
 static const char *restate(struct arena *arena, const struct affine *form, int64_t groups,
-                           const struct affine_axis *axis, struct affine **result)
+                           const struct affine_axis *axis, const struct affine **result)
 {
     struct affine *wider = NEW(arena, struct affine);
     struct affine_term *term = NEW(arena, struct affine_term);
@@ -423,7 +427,7 @@ static const char *restate(struct arena *arena, const struct affine *form, int64
 }
 
 const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
-                         struct affine **result)
+                         const struct affine **result)
 {
     if (groups < 1 || form->groups % groups)
         return arena_format(arena, "%lld groups do not widen to %lld", (long long)form->groups,
@@ -434,7 +438,8 @@ const char *affine_widen(struct arena *arena, const struct affine *form, int64_t
     return restate(arena, form, groups, axis, result);
 }
 
-const char *affine_lowerable(struct arena *arena, const struct affine *form, struct affine **result)
+const char *affine_lowerable(struct arena *arena, const struct affine *form,
+                             const struct affine **result)
 {
     struct affine_axis axis[AFFINE_AXES];
     bool same = true;
@@ -453,13 +458,22 @@ const char *affine_lowerable(struct arena *arena, const struct affine *form, str
         same = same && a.taps == affine_axis_of(form, i).taps;
         axis[i] = a;
     }
-    if (same) {
-        struct affine *copy = NEW(arena, struct affine);
-        *copy = *form;
-        *result = copy;
-        return NULL;
-    }
-    return restate(arena, form, form->groups, axis, result);
+    *result = form;
+    return same ? NULL : restate(arena, form, form->groups, axis, result);
+}
+
+const struct affine *affine_settle(struct arena *arena, const struct affine *form, int axes,
+                                   int64_t width)
+{
+    bool open = !form->outputs && width;
+    if (form->axes == axes && !open)
+        return form;
+    struct affine *settled = NEW(arena, struct affine);
+    *settled = *form;
+    settled->axes = axes;
+    if (open)
+        settled->outputs = settled->inputs = settled->groups = width;
+    return settled;
 }
 
 /* ---- equality ---- */
@@ -469,7 +483,7 @@ bool affine_equal(struct arena *arena, const struct affine *a, const struct affi
 {
     /* a - b is the zero map when they are equal; join refuses when the extents are not. */
     struct affine_term terms[2] = {{a, 1}, {b, -1}};
-    struct affine *difference, *one, *other;
+    const struct affine *difference, *one, *other;
     bool used = false;
     if (a->outputs != b->outputs || affine_join(arena, terms, 2, NULL, &difference, &used))
         return false;

@@ -42,23 +42,28 @@ struct affine {
     int axes;                        /* spatial axes; -1: any number, all trivial */
     const struct affine_axis *axis;  /* NULL: all trivial (one tap at 0, stride 1, end 0) */
     int64_t outputs, inputs, groups; /* all 0: a diagonal form of unknown width */
-    /* AFFINE_KERNEL: borrowed for the life of the form */
-    affine_reader *read;
-    const void *closure;
-    const double *offset; /* bias: `outputs` numbers, or NULL for 0 */
-    /* AFFINE_DIAGONAL: every tap of channel c is scale[c], or `factor` where scale is NULL */
-    double factor;
-    const double *scale;  /* borrowed; then the width is known */
-    double shift;         /* bias where `offset` is NULL */
-    const double *border; /* what lies in the padding, per channel, instead of 0; or NULL */
-    double border_rounding;
-    /* AFFINE_COMPOSE */
-    const struct affine *outer, *inner;
-    /* AFFINE_JOIN; one term is a change of lattice */
-    const struct affine_term *terms;
-    size_t term_count;
-    /* memo */
-    double *bias; /* affine_bias */
+    const double *offset;            /* KERNEL, DIAGONAL: bias, `outputs` numbers, or NULL for 0 */
+    union {                          /* a plan has a few of them for each op: they are kept small */
+        struct {                     /* AFFINE_KERNEL: borrowed for the life of the form */
+            affine_reader *read;
+            const void *closure;
+        };
+        struct {                  /* AFFINE_DIAGONAL */
+            const double *scale;  /* of every tap of channel c; borrowed; then the width is known */
+            double factor;        /* the same where scale is NULL */
+            double shift;         /* bias where `offset` is NULL */
+            const double *border; /* what lies in the padding, per channel, instead of 0; or NULL */
+            double border_rounding;
+        };
+        struct { /* AFFINE_COMPOSE */
+            const struct affine *outer, *inner;
+        };
+        struct { /* AFFINE_JOIN; one term is a change of lattice */
+            const struct affine_term *terms;
+            size_t term_count;
+        };
+    };
+    const double *bias; /* memo of affine_bias */
     int64_t bias_width;
 };
 
@@ -83,40 +88,45 @@ int64_t affine_extent(struct affine_axis axis, int64_t source_extent);
 /* A kernel [outputs, inputs / groups, taps...]. axis: `axes` of them, copied. bias: NULL for 0. */
 const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
                         int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
-                        const void *closure, const double *bias, struct affine **result);
+                        const void *closure, const double *bias, const struct affine **result);
 
 /* y = scale[c] * x + shift[c]; NULL means 1 or 0. Any number of axes. */
 const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
-                               const double *shift, struct affine **result);
+                               const double *shift, const struct affine **result);
 /* y = factor * x + shift, of any width. */
 struct affine *affine_uniform(struct arena *arena, double factor, double shift);
 /* Every tap of the lattice is `factor`: an average pool has factor 1 / taps. */
 const char *affine_box(struct arena *arena, int axes, const struct affine_axis *axis, double factor,
-                       struct affine **result);
+                       const struct affine **result);
 /* Moves the extent: begin and end are added (a negative one crops). border: per channel what the
  * new positions hold, NULL for 0; rounding: its relative precision. */
 const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
                        int64_t channels, const double *border, double rounding,
-                       struct affine **result);
+                       const struct affine **result);
 
-/* outer after inner. Exact, or refused: where the outer form reads outside the inner's extent it
- * finds its padding, and that must be what the inner form gives there. */
+/* outer after inner, which may be one of the two as it is. Exact, or refused: where the outer form
+ * reads outside the inner's extent it finds its padding, and that must be what the inner form gives
+ * there. */
 const char *affine_compose(struct arena *arena, const struct affine *outer,
-                           const struct affine *inner, struct affine **result);
+                           const struct affine *inner, const struct affine **result);
 
 /* Sum of factor * form. Strides must agree and so must extents: by equal `end`, or, where
  * source_extent (one per axis, -1 unknown; may be NULL) is known, by value. *used_extent is set
  * when the result holds for that source extent only. */
 const char *affine_join(struct arena *arena, const struct affine_term *terms, size_t count,
-                        const int64_t *source_extent, struct affine **result, bool *used_extent);
+                        const int64_t *source_extent, const struct affine **result,
+                        bool *used_extent);
 
 /* The same map with `groups` groups, a divisor of the form's. */
 const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
-                         struct affine **result);
+                         const struct affine **result);
 
-/* The same map as a convolution can state it: the padding on no axis is negative. */
+/* The same map as a convolution can state it: the padding on no axis is negative. It may be `form`. */
 const char *affine_lowerable(struct arena *arena, const struct affine *form,
-                             struct affine **result);
+                             const struct affine **result);
+/* The same form where what it left open is known: its number of axes, and its width. */
+const struct affine *affine_settle(struct arena *arena, const struct affine *form, int axes,
+                                   int64_t width);
 
 /* True when so many numbers (in double) may be held at once to compute one form of a model of this
  * size: 2 Mi, and one for each byte of input. */

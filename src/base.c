@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "ahead.h"
+
 noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const char *format, ...)
 {
     va_list arguments;
@@ -48,7 +50,13 @@ bool landing_has_taken(const struct landing *landing, unsigned parts)
 
 /* ---- arenas ---- */
 
-enum { ARENA_ALIGNMENT = 8, ARENA_BLOCK = 64 * 1024, ARENA_LARGE = 8 << 20 };
+enum {
+    ARENA_ALIGNMENT = 8,
+    ARENA_BLOCK = 64 * 1024,
+    ARENA_MOST = 32 << 20, /* blocks grow with the arena, from one to the other */
+    ARENA_LARGE = 2 << 20, /* from here on by mmap, in large pages */
+    ARENA_AHEAD = 8 << 20  /* from here on another thread may make the next one ready */
+};
 
 /* Under AddressSanitizer what no allocation owns is out of bounds, and between two lies a gap. */
 #if defined(__has_feature)
@@ -135,6 +143,7 @@ void arena_give_back(struct arena *arena, const void *memory)
 void arena_free(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;
+    arena_settle(arena);
     while (block) {
         struct arena_block *next = block->next;
         free_block(arena, block);
@@ -157,30 +166,92 @@ void arena_reset(struct arena *arena)
 
 /* A large block asks for large pages: a model of a million nodes is filled in with hundreds of page
  * faults instead of hundreds of thousands. */
-static struct arena_block *new_block(struct landing *landing, size_t room)
+static struct arena_block *map_block(size_t room)
 {
+    size_t size = sizeof(struct arena_block) + room;
+    struct arena_block *block =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED)
+        return NULL;
+    memory_is_large(block, size);
+    block->room = room;
+    block->mapped = true;
+    return block;
+}
+
+/* Of the next block that is for small pieces: it grows with the arena, by steps, so that the same
+ * is asked for again. */
+static size_t block_room(const struct arena *arena)
+{
+    size_t room = ARENA_BLOCK;
+#ifdef ARENA_APART /* tests of failing allocations: each is one of the system's */
+    return 0;
+#endif
+    while (room < ARENA_MOST && room <= arena->allocated / 16)
+        room *= 2;
+    return room;
+}
+
+static void stop_ahead(struct arena *arena)
+{
+    ahead_end(arena->ahead);
+    arena->ahead = NULL;
+    if (arena->spare)
+        munmap(arena->spare, sizeof(struct arena_block) + arena->spare->room);
+    arena->spare = NULL;
+}
+
+/* The next block is mapped, and its pages are made ready while this one is filled. */
+static void prepare_spare(struct arena *arena)
+{
+    size_t room = block_room(arena);
+    if (room < ARENA_AHEAD || (arena->spare && arena->spare->room == room))
+        return;
+    if (arena->spare) /* of another size: it must not go while the thread is at it */
+        stop_ahead(arena);
+    if (!arena->ahead)
+        arena->ahead = ahead_begin();
+    if (arena->ahead)
+        arena->spare = map_block(room);
+    if (arena->spare)
+        ahead_prepare(arena->ahead, arena->spare, sizeof(struct arena_block) + room);
+}
+
+/* A spare block counts from when it is taken, so that what fits does not depend on threads. */
+static struct arena_block *new_block(struct arena *arena, size_t room)
+{
+    struct landing *landing = arena->landing;
     struct arena_block *block;
     size_t size = sizeof(*block) + room;
-    bool mapped = room >= ARENA_LARGE;
     size_t before = atomic_load(&landing->bytes);
     landing->is_over = landing->most && (before > landing->most || size > landing->most - before);
     if (landing->is_over)
         return NULL;
-    if (mapped) {
-        block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (block == MAP_FAILED)
-            return NULL;
-        memory_is_large(block, size);
+    if (arena->spare && arena->spare->room == room) {
+        block = arena->spare;
+        arena->spare = NULL;
+    } else if (room >= ARENA_LARGE) {
+        block = map_block(room);
     } else {
         block = calloc(1, size);
-        if (!block)
-            return NULL;
     }
+    if (!block)
+        return NULL;
     block->room = room;
-    block->mapped = mapped;
     atomic_fetch_add(&landing->bytes, size);
     fence(block->bytes, room);
     return block;
+}
+
+void arena_run_ahead(struct arena *arena)
+{
+    arena->runs_ahead = true;
+}
+
+void arena_settle(struct arena *arena)
+{
+    stop_ahead(arena);
+    arena->runs_ahead = false;
 }
 
 void *arena_try_alloc(struct arena *arena, size_t size)
@@ -194,19 +265,13 @@ void *arena_try_alloc(struct arena *arena, size_t size)
     for (int tries = 0; tries < 16 && block && block->room - block->used < size; tries++)
         block = block->next;
     if (!block || block->room - block->used < size) {
-        /* Blocks grow with the arena: a large model asks the system a few dozen times. */
-        size_t room = arena->allocated / 8;
-#ifdef ARENA_APART /* tests of failing allocations: each is one of the system's */
-        room = 0;
-#else
-        room = room < ARENA_BLOCK ? ARENA_BLOCK : room;
-#endif
+        size_t room = block_room(arena);
         bool large = size > room / 4;
         if (large)
             room = size;
-        block = new_block(arena->landing, room);
+        block = new_block(arena, room);
         if (!block && room > size && room > ARENA_BLOCK) /* where little is left, ask for little */
-            block = new_block(arena->landing, room = size > ARENA_BLOCK ? size : ARENA_BLOCK);
+            block = new_block(arena, room = size > ARENA_BLOCK ? size : ARENA_BLOCK);
         if (!block)
             return NULL;
         arena->allocated += room;
@@ -218,6 +283,8 @@ void *arena_try_alloc(struct arena *arena, size_t size)
         } else {
             block->next = arena->blocks;
             arena->blocks = block;
+            if (arena->runs_ahead)
+                prepare_spare(arena);
         }
     }
     void *memory = block->bytes + block->used;
@@ -298,7 +365,7 @@ void *list_grow(struct arena *arena, void *items, size_t count, size_t size, siz
 }
 
 /* Eight bytes a step: names are looked up more often than anything else happens. */
-static size_t map_hash(const char *key)
+static uint64_t map_hash(const char *key)
 {
     const uint64_t odd = 0x9e3779b97f4a7c15u;
     size_t length = strlen(key);
@@ -311,15 +378,26 @@ static size_t map_hash(const char *key)
     word = 0;
     memcpy(&word, key, length);
     hash = (hash ^ word) * odd;
-    return (size_t)(hash ^ hash >> 29);
+    return hash ^ hash >> 29;
 }
 
-static struct map_entry *map_find(const struct map *map, const char *key, size_t hash)
+/* Where a search begins: the room is no power of two, so the upper bits choose. */
+static size_t map_start(const struct map *map, uint64_t hash)
 {
-    size_t at = hash & (map->room - 1);
+    return (size_t)((hash >> 32) * map->room >> 32);
+}
+
+static size_t map_next(const struct map *map, size_t at)
+{
+    return at + 1 == map->room ? 0 : at + 1;
+}
+
+static struct map_entry *map_find(const struct map *map, const char *key, uint64_t hash)
+{
+    size_t at = map_start(map, hash);
     while (map->entries[at].key &&
            (map->entries[at].hash != hash || strcmp(map->entries[at].key, key) != 0))
-        at = (at + 1) & (map->room - 1);
+        at = map_next(map, at);
     return &map->entries[at];
 }
 
@@ -330,33 +408,55 @@ void *map_get(const struct map *map, const char *key)
 
 void map_reserve(struct arena *arena, struct map *map, size_t count)
 {
-    size_t room = map->room ? map->room : 16;
-    while (room / 2 <= map->count + count) /* never more than half full */
-        room *= 2;
-    if (room == map->room)
+    size_t wanted = map->count + count;
+    if (wanted < map->room / 4 * 3) /* never more than three quarters full */
         return;
-    struct map grown = {.room = room, .count = map->count};
-    grown.entries = NEW_ARRAY(arena, struct map_entry, room);
+    /* Growing by half leaves less behind than doubling; it is seldom, as rooms are reserved. */
+    size_t room = wanted + wanted / 2 + 8, more = map->room + map->room / 2;
+    struct map grown = {.room = room > more ? room : more, .count = map->count};
+    if (grown.room >> 32)
+        fail(arena->landing, ONNX_FUSE_LIMIT, "%zu names are more than a map holds", wanted);
+    grown.entries = NEW_ARRAY(arena, struct map_entry, grown.room);
     for (size_t i = 0; i < map->room; i++) {
         const struct map_entry *entry = &map->entries[i];
-        size_t at = entry->hash & (room - 1);
-        while (entry->key && grown.entries[at].key)
-            at = (at + 1) & (room - 1);
-        if (entry->key)
-            grown.entries[at] = *entry;
+        if (!entry->key)
+            continue;
+        size_t at = map_start(&grown, entry->hash);
+        while (grown.entries[at].key)
+            at = map_next(&grown, at);
+        grown.entries[at] = *entry;
     }
     arena_give_back(arena, map->entries);
     *map = grown;
 }
 
-void map_put(struct arena *arena, struct map *map, const char *key, void *item)
+/* The place of a key, a new one with no item. */
+static struct map_entry *map_place(struct arena *arena, struct map *map, const char *key)
 {
     map_reserve(arena, map, 1);
-    size_t hash = map_hash(key);
+    uint64_t hash = map_hash(key);
     struct map_entry *entry = map_find(map, key, hash);
-    if (!entry->key)
+    if (!entry->key) {
         map->count++;
-    *entry = (struct map_entry){key, item, hash};
+        *entry = (struct map_entry){key, NULL, hash};
+    }
+    return entry;
+}
+
+void map_put(struct arena *arena, struct map *map, const char *key, void *item)
+{
+    struct map_entry *entry = map_place(arena, map, key);
+    entry->key = key;
+    entry->item = item;
+}
+
+void *map_add(struct arena *arena, struct map *map, const char *key, void *item)
+{
+    struct map_entry *entry = map_place(arena, map, key);
+    if (entry->item)
+        return entry->item;
+    entry->item = item;
+    return NULL;
 }
 
 bool count_elements(const int64_t *dims, size_t rank, int64_t *count)

@@ -71,10 +71,17 @@ struct arena {
     struct arena_block *blocks;
     struct landing *landing;
     size_t allocated; /* bytes asked of the system so far */
+    bool runs_ahead;
+    struct ahead *ahead;
+    struct arena_block *spare; /* the next large block, its pages made ready by `ahead` */
 };
 
 void arena_init(struct arena *arena, struct landing *landing);
 void arena_free(struct arena *arena);
+/* From here on a second thread gets a large arena's next pages ready, until arena_settle or
+ * arena_free. Nothing but time depends on it. */
+void arena_run_ahead(struct arena *arena);
+void arena_settle(struct arena *arena);
 /* Empties it but keeps its memory, for a caller that will fill it again. */
 void arena_reset(struct arena *arena);
 
@@ -130,10 +137,13 @@ struct map {
 struct map_entry {
     const char *key;
     void *item;
-    size_t hash; /* kept: growing does not read the keys again, and most misses compare only this */
+    uint64_t
+        hash; /* kept: growing does not read the keys again, and most misses compare only this */
 };
 void *map_get(const struct map *map, const char *key);
 void map_put(struct arena *arena, struct map *map, const char *key, void *item);
+/* The same unless the key is there: then what it has is returned and stays. NULL: it was put. */
+void *map_add(struct arena *arena, struct map *map, const char *key, void *item);
 /* Room for `count` more keys, so that a map of known size does not grow step by step. */
 void map_reserve(struct arena *arena, struct map *map, size_t count);
 

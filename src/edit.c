@@ -13,8 +13,27 @@ const char *edit_name(struct model *model, const char *wanted)
     return name;
 }
 
+/* Few models need the names of nodes: they are gathered when the first new one is asked for. */
+static void know_node_names(struct model *model)
+{
+    struct arena *arena = model->arena;
+    if (model->node_names.room)
+        return;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        size_t made = graph->new_nodes.count;
+        map_reserve(arena, &model->node_names, graph->node_count + made + 1);
+        for (size_t i = 0; i < graph->node_count + made; i++) {
+            const struct node *node = i < made ? graph->new_nodes.items[i] : graph->nodes[i - made];
+            if (node->proto->name && node->proto->name[0])
+                map_put(arena, &model->node_names, node->proto->name, model);
+        }
+    }
+}
+
 const char *edit_node_name(struct model *model, const char *wanted)
 {
+    know_node_names(model);
     const char *name = wanted;
     for (unsigned number = 1; map_get(&model->node_names, name); number++)
         name = arena_format(model->arena, "%s_%u", wanted, number);
@@ -49,6 +68,12 @@ static void mark_changed(struct graph *graph)
     graph->changed = true;
 }
 
+/* Names outlive the messages that mention them, and protobuf-c only reads what it packs. */
+static char *borrowed(const char *name)
+{
+    return (char *)(uintptr_t)name;
+}
+
 static Onnx__AttributeProto **make_attributes(struct arena *arena,
                                               const struct edit_attribute *attributes, size_t count)
 {
@@ -56,7 +81,7 @@ static Onnx__AttributeProto **make_attributes(struct arena *arena,
     for (size_t i = 0; i < count; i++) {
         Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
         onnx__attribute_proto__init(attribute);
-        attribute->name = arena_copy(arena, attributes[i].name);
+        attribute->name = borrowed(attributes[i].name);
         attribute->has_type = true;
         if (attributes[i].integers) {
             attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
@@ -97,7 +122,7 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     struct arena *arena = graph->model->arena;
     Onnx__NodeProto *proto = NEW(arena, Onnx__NodeProto);
     onnx__node_proto__init(proto);
-    proto->op_type = arena_copy(arena, operator_name);
+    proto->op_type = borrowed(operator_name);
     if (like) {
         proto->doc_string = like->proto->doc_string;
         proto->n_metadata_props = like->proto->n_metadata_props;
@@ -106,14 +131,15 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
         proto->device_configurations = like->proto->device_configurations;
     }
     if (node_name && node_name[0]) {
-        proto->name = arena_copy(arena, node_name);
-        map_put(arena, &graph->model->node_names, proto->name, proto);
+        proto->name = borrowed(node_name);
+        if (graph->model->node_names.room)
+            map_put(arena, &graph->model->node_names, node_name, graph->model);
     }
     proto->n_input = input_count;
     proto->input = NEW_ARRAY(arena, char *, input_count + 1);
     proto->n_output = 1;
     proto->output = NEW_ARRAY(arena, char *, 1);
-    proto->output[0] = arena_copy(arena, output->name);
+    proto->output[0] = borrowed(output->name);
     const struct node *last = graph->model->last_attributed;
     proto->n_attribute = attribute_count;
     proto->attribute = last && same_attributes(last->proto, attributes, attribute_count)
@@ -133,7 +159,7 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     node->inputs = NEW_ARRAY(arena, struct value *, input_count + 1);
     node->outputs = NEW_ARRAY(arena, struct value *, 1);
     for (size_t i = 0; i < input_count; i++) {
-        proto->input[i] = arena_copy(arena, inputs[i] ? inputs[i]->name : "");
+        proto->input[i] = borrowed(inputs[i] ? inputs[i]->name : "");
         node->inputs[i] = inputs[i];
         if (inputs[i])
             add_use(node, inputs[i]);
@@ -159,29 +185,17 @@ void edit_take_attributes(struct node *node, const struct node *from)
     proto->attribute = from->proto->attribute;
 }
 
-/* The message of a constant. Its numbers are found again by emit.c through `tensor`. */
-static Onnx__TensorProto *tensor_proto(struct arena *arena, struct tensor *tensor)
+void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message)
 {
-    Onnx__TensorProto *proto = NEW(arena, Onnx__TensorProto);
-    onnx__tensor_proto__init(proto);
-    proto->name = arena_copy(arena, tensor->name);
-    proto->has_data_type = true;
-    proto->data_type = tensor->type;
-    proto->n_dims = (size_t)tensor->rank;
-    proto->dims = NEW_ARRAY(arena, int64_t, tensor->rank + 1);
-    memcpy(proto->dims, tensor->dims, (size_t)tensor->rank * sizeof(int64_t));
-    proto->has_raw_data = true;
-    proto->raw_data.len = (size_t)tensor->count * type_size(tensor->type);
-    /* Stands for the numbers: protobuf-c hands it to emit.c unread, which computes them. */
-    proto->raw_data.data = (uint8_t *)tensor;
-    return proto;
-}
-
-static struct tensor *named(struct arena *arena, struct tensor *tensor, const char *name)
-{
-    tensor->name = name;
-    tensor->proto = tensor_proto(arena, tensor);
-    return tensor;
+    onnx__tensor_proto__init(message);
+    message->name = borrowed(tensor->name);
+    message->has_data_type = true;
+    message->data_type = tensor->type;
+    message->n_dims = (size_t)tensor->rank;
+    message->dims = (int64_t *)(uintptr_t)tensor->dims;
+    message->has_raw_data = true;
+    message->raw_data.len = tensor_bytes(tensor);
+    message->raw_data.data = (uint8_t *)(uintptr_t)tensor;
 }
 
 static struct node *constant_node(struct graph *graph, const struct node *at, struct value *value)
@@ -191,10 +205,11 @@ static struct node *constant_node(struct graph *graph, const struct node *at, st
     Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
     Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
     onnx__attribute_proto__init(attribute);
-    attribute->name = arena_format(arena, "value");
+    attribute->name = borrowed("value");
     attribute->has_type = true;
     attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
-    attribute->t = (Onnx__TensorProto *)(uintptr_t)value->tensor->proto;
+    attribute->t = NEW(arena, Onnx__TensorProto);
+    edit_tensor_message(value->tensor, attribute->t);
     proto->n_attribute = 1;
     proto->attribute = NEW_ARRAY(arena, Onnx__AttributeProto *, 1);
     proto->attribute[0] = attribute;
@@ -211,15 +226,15 @@ static void describe(struct value *value)
     const struct tensor *tensor = value->tensor;
     value->type = tensor->type;
     value->rank = tensor->rank;
-    value->dims = NEW_ARRAY(value->graph->model->arena, int64_t, tensor->rank + 1);
-    memcpy(value->dims, tensor->dims, (size_t)tensor->rank * sizeof(int64_t));
+    value_takes_dims(value, tensor);
 }
 
 struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
                             struct tensor *tensor)
 {
     struct value *value = edit_value(graph, wanted);
-    value->tensor = named(graph->model->arena, tensor, value->name);
+    value->tensor = tensor;
+    tensor->name = value->name;
     describe(value);
     if (!holds_initializers(graph)) {
         constant_node(graph, at, value);
@@ -235,7 +250,8 @@ void edit_store(struct value *value, struct tensor *tensor)
 {
     struct graph *graph = value->graph;
     struct node *producer = value->producer;
-    value->tensor = named(graph->model->arena, tensor, value->name);
+    value->tensor = tensor;
+    tensor->name = value->name;
     if (!holds_initializers(graph)) {
         constant_node(graph, producer, value);
         return;

@@ -21,6 +21,10 @@ struct value *edit_value(struct graph *graph, const char *wanted);
 struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
                             struct tensor *tensor);
 
+/* The message of a new constant, which borrows from it. Where its numbers go stands the tensor itself:
+ * protobuf-c hands it on unread, and emit.c puts what is computed in its place. */
+void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message);
+
 /* The computed constant `value` becomes a stored one of the same name; its producer is removed. */
 void edit_store(struct value *value, struct tensor *tensor);
 
@@ -33,7 +37,8 @@ struct edit_attribute {
 
 /* A new node that makes `output` in place of its present producer, if it has one, and stands at the
  * position of `at`. like: whose name, doc_string, metadata and device configuration it takes over,
- * or NULL. inputs: NULL entries are optional ones left out. Everything is borrowed for the call. */
+ * or NULL. inputs: NULL entries are optional ones left out. Names are borrowed for the life of the
+ * graph, arrays for the call. */
 struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
                        const char *node_name, const struct node *like, struct value *const *inputs,
                        size_t input_count, struct value *output,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edit.h"
 #include "wire.h"
 
 /* Field numbers of onnx.proto. */
@@ -24,8 +25,6 @@ enum {
     TENSOR_RAW_DATA = 9,
     TENSOR_EXTERNAL_DATA = 13,
     TENSOR_DATA_LOCATION = 14,
-    ENTRY_KEY = 1,
-    ENTRY_VALUE = 2,
 };
 
 #define MESSAGE_LIMIT ((uint64_t)INT32_MAX)
@@ -40,11 +39,16 @@ struct emitter {
     const struct emit_placement *placement;
     struct pieces *data; /* of the new data file */
     size_t function;     /* index of the next one */
+    uint8_t *room;       /* for new messages: one behind the other, they make one piece */
+    size_t left;
 };
+
+enum { ROOM = 16 * 1024 };
 
 /* Where a walk over a graph stands. Fields of one kind are numbered through. */
 struct cursor {
     size_t node, initializer, sparse, input, value_info;
+    size_t named;       /* initializers so far that have a value */
     struct node **made; /* new nodes by position */
     size_t made_count, next_made;
     bool wrote_initializers, wrote_inputs;
@@ -73,36 +77,55 @@ static void add_span(struct emitter *emitter, struct pieces *to, const uint8_t *
     add_bytes(emitter, to, from, (size_t)(end - from), &emitter->model->bytes);
 }
 
-static void add_pieces(struct emitter *emitter, struct pieces *to, const struct pieces *from)
+static uint8_t *take_room(struct emitter *emitter, size_t size)
 {
-    if (!to->list.count || from->list.count > to->list.count)
-        LIST_RESERVE(emitter->arena, &to->list, from->list.count);
-    for (size_t i = 0; i < from->list.count; i++) {
-        const struct piece *piece = &from->list.items[i];
-        if (piece->tensor) {
-            LIST_PUSH(emitter->arena, &to->list, *piece);
-            to->size += piece->size;
-        } else {
-            add_bytes(emitter, to, piece->data, piece->size, piece->mapping);
-        }
+    if (size > emitter->left) {
+        emitter->left = size > ROOM ? size : ROOM;
+        emitter->room = arena_alloc(emitter->arena, emitter->left, 1);
     }
+    uint8_t *bytes = emitter->room;
+    emitter->room += size;
+    emitter->left -= size;
+    return bytes;
+}
+
+static const uint8_t *make_header(struct emitter *emitter, uint32_t number, uint64_t size,
+                                  size_t *length)
+{
+    uint8_t header[16];
+    *length = wire_header(number, size, header);
+    return memcpy(take_room(emitter, *length), header, *length);
 }
 
 static void add_header(struct emitter *emitter, struct pieces *to, uint32_t number, uint64_t size)
 {
-    uint8_t header[16];
-    size_t length = wire_header(number, size, header);
-    uint8_t *copy = arena_alloc(emitter->arena, length, 1);
-    memcpy(copy, header, length);
-    add_bytes(emitter, to, copy, length, NULL);
+    size_t length;
+    const uint8_t *header = make_header(emitter, number, size, &length);
+    add_bytes(emitter, to, header, length, NULL);
 }
 
-/* A field whose content was made piece by piece. */
-static void add_field(struct emitter *emitter, struct pieces *to, uint32_t number,
-                      const struct pieces *content)
+/* A field whose content is made piece by piece. Its header stands in front and is known at the end. */
+struct open_field {
+    size_t header;
+    uint64_t before;
+};
+
+static struct open_field field_open(struct emitter *emitter, struct pieces *to)
 {
-    add_header(emitter, to, number, content->size);
-    add_pieces(emitter, to, content);
+    static const uint8_t nothing[1];
+    struct open_field field = {to->list.count, to->size};
+    LIST_PUSH(emitter->arena, &to->list, (struct piece){.data = nothing});
+    return field;
+}
+
+static void field_close(struct emitter *emitter, struct pieces *to, struct open_field field,
+                        uint32_t number)
+{
+    size_t length;
+    struct piece *piece = &to->list.items[field.header];
+    piece->data = make_header(emitter, number, to->size - field.before, &length);
+    piece->size = length;
+    to->size += length;
 }
 
 /* ---- new messages ---- */
@@ -136,9 +159,9 @@ static void add_packed(struct emitter *emitter, struct pieces *to, const Protobu
                        const struct tensor *tensor)
 {
     size_t size = protobuf_c_message_get_packed_size(message);
-    size_t numbers = tensor ? (size_t)tensor->count * type_size(tensor->type) : 0;
+    size_t numbers = tensor ? tensor_bytes(tensor) : 0;
     struct packer packer = {.base = {pack_append}, .emitter = emitter, .to = to, .tensor = tensor};
-    packer.bytes = arena_alloc(emitter->arena, size - numbers + 1, 1);
+    packer.bytes = take_room(emitter, size - numbers);
     protobuf_c_message_pack_to_buffer(message, &packer.base);
 }
 
@@ -237,13 +260,10 @@ static void add_external(struct emitter *emitter, struct pieces *to, struct piec
         {"offset", arena_format(emitter->arena, "%llu", (unsigned long long)piece.offset)},
         {"length", arena_format(emitter->arena, "%llu", (unsigned long long)piece.size)}};
     for (size_t i = 0; i < COUNT_OF(entries); i++) {
-        struct pieces entry = {0};
-        for (uint32_t part = 0; part < 2; part++) {
-            const char *text = entries[i][part];
-            add_header(emitter, &entry, part == 0 ? ENTRY_KEY : ENTRY_VALUE, strlen(text));
-            add_bytes(emitter, &entry, (const uint8_t *)text, strlen(text), NULL);
-        }
-        add_field(emitter, to, TENSOR_EXTERNAL_DATA, &entry);
+        Onnx__StringStringEntryProto entry = ONNX__STRING_STRING_ENTRY_PROTO__INIT;
+        entry.key = (char *)(uintptr_t)entries[i][0];
+        entry.value = (char *)(uintptr_t)entries[i][1];
+        add_message(emitter, to, TENSOR_EXTERNAL_DATA, &entry.base, NULL);
     }
     static const uint8_t external[] = {TENSOR_DATA_LOCATION << 3, 1};
     add_bytes(emitter, to, external, sizeof(external), NULL);
@@ -262,13 +282,13 @@ static bool tensor_moves(const struct emitter *emitter, const struct tensor *ten
 static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t number,
                         const struct wire_field *field, const struct tensor *tensor)
 {
-    struct pieces content = {0};
+    struct open_field moved = field_open(emitter, to);
     struct wire_field inner;
     const uint8_t *at = field->content, *end = at + field->size;
     while (wire_next(emitter->arena->landing, &at, end, &inner))
         if (inner.number != TENSOR_EXTERNAL_DATA && inner.number != TENSOR_DATA_LOCATION &&
             inner.number != TENSOR_RAW_DATA)
-            add_span(emitter, &content, inner.start, inner.end);
+            add_span(emitter, to, inner.start, inner.end);
     struct piece piece = {.data = tensor->proto->raw_data.data,
                           .size = tensor->proto->raw_data.len,
                           .mapping = &emitter->model->bytes};
@@ -277,12 +297,12 @@ static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t num
                                .size = tensor->external->size,
                                .mapping = &tensor->external->file->mapping};
     if (emitter->placement->location && piece.size >= EXTERNAL_LEAST) {
-        add_external(emitter, &content, piece);
+        add_external(emitter, to, piece);
     } else {
-        add_header(emitter, &content, TENSOR_RAW_DATA, piece.size);
-        add_bytes(emitter, &content, piece.data, piece.size, piece.mapping);
+        add_header(emitter, to, TENSOR_RAW_DATA, piece.size);
+        add_bytes(emitter, to, piece.data, piece.size, piece.mapping);
     }
-    add_field(emitter, to, number, &content);
+    field_close(emitter, to, moved, number);
 }
 
 static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor,
@@ -314,7 +334,7 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
                            size_t *body, const struct wire_field *field, struct pieces *to)
 {
     const Onnx__AttributeProto *attribute = node->proto->attribute[index];
-    struct pieces content = {0};
+    struct open_field whole = field_open(emitter, to);
     struct wire_field inner;
     const uint8_t *at = field->content, *end = at + field->size;
     struct cursor single = {0};
@@ -324,7 +344,6 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
         cursor_open(emitter, of_single, &single);
     }
     while (wire_next(emitter->arena->landing, &at, end, &inner)) {
-        struct pieces inside = {0};
         if (inner.content &&
             (inner.number == ATTRIBUTE_GRAPH || inner.number == ATTRIBUTE_GRAPHS)) {
             struct cursor own;
@@ -336,24 +355,24 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
             } else if (!graph) {
                 wire_changed(emitter->arena->landing);
             }
+            struct open_field body_field = field_open(emitter, to);
             emit_graph(emitter, graph, is_single ? &single : &own, inner.content,
-                       inner.content + inner.size, &inside);
-            add_field(emitter, &content, inner.number, &inside);
+                       inner.content + inner.size, to);
+            field_close(emitter, to, body_field, inner.number);
         } else if (inner.content && inner.number == ATTRIBUTE_TENSOR &&
                    attribute_moves(emitter, attribute)) {
-            move_tensor(emitter, &content, ATTRIBUTE_TENSOR, &inner,
+            move_tensor(emitter, to, ATTRIBUTE_TENSOR, &inner,
                         model_tensor(emitter->model, attribute->t));
         } else {
-            add_span(emitter, &content, inner.start, inner.end);
+            add_span(emitter, to, inner.start, inner.end);
         }
     }
-    add_field(emitter, to, NODE_ATTRIBUTE, &content);
+    field_close(emitter, to, whole, NODE_ATTRIBUTE);
 }
 
 static void emit_node(struct emitter *emitter, const struct node *node, uint32_t number,
                       const struct wire_field *field, struct pieces *to)
 {
-    struct pieces content = {0};
     struct wire_field inner;
     const uint8_t *at = field->content, *end = at + field->size;
     size_t attribute = 0, body = 0;
@@ -361,13 +380,14 @@ static void emit_node(struct emitter *emitter, const struct node *node, uint32_t
         add_span(emitter, to, field->start, field->end);
         return;
     }
+    struct open_field whole = field_open(emitter, to);
     while (wire_next(emitter->arena->landing, &at, end, &inner))
         if (inner.content && inner.number == NODE_ATTRIBUTE)
             emit_attribute(emitter, node, next_of(emitter, &attribute, node->proto->n_attribute),
-                           &body, &inner, &content);
+                           &body, &inner, to);
         else
-            add_span(emitter, &content, inner.start, inner.end);
-    add_field(emitter, to, number, &content);
+            add_span(emitter, to, inner.start, inner.end);
+    field_close(emitter, to, whole, number);
 }
 
 static void emit_made(struct emitter *emitter, struct node *node, uint32_t number,
@@ -387,17 +407,21 @@ static void emit_made(struct emitter *emitter, struct node *node, uint32_t numbe
     add_message(emitter, to, number, &node->proto->base, tensor);
 }
 
-/* A new weight whose bytes go to the data file. */
-static void add_external_initializer(struct emitter *emitter, struct pieces *to,
-                                     const struct value *value)
+static void add_new_initializer(struct emitter *emitter, struct pieces *to,
+                                const struct tensor *tensor)
 {
-    Onnx__TensorProto proto = *value->tensor->proto;
-    struct pieces content = {0};
+    Onnx__TensorProto proto;
+    edit_tensor_message(tensor, &proto);
     size_t size = proto.raw_data.len;
+    if (!emitter->placement->move_new || size < EXTERNAL_LEAST) {
+        add_message(emitter, to, GRAPH_INITIALIZER, &proto.base, tensor);
+        return;
+    }
+    struct open_field whole = field_open(emitter, to);
     proto.has_raw_data = false;
-    add_packed(emitter, &content, &proto.base, NULL);
-    add_external(emitter, &content, (struct piece){.tensor = value->tensor, .size = size});
-    add_field(emitter, to, GRAPH_INITIALIZER, &content);
+    add_packed(emitter, to, &proto.base, NULL);
+    add_external(emitter, to, (struct piece){.tensor = tensor, .size = size});
+    field_close(emitter, to, whole, GRAPH_INITIALIZER);
 }
 
 static void emit_new_initializers(struct emitter *emitter, const struct graph *graph,
@@ -405,12 +429,8 @@ static void emit_new_initializers(struct emitter *emitter, const struct graph *g
 {
     for (size_t i = 0; i < graph->new_initializers.count; i++) {
         const struct value *value = graph->new_initializers.items[i];
-        if (value->removed)
-            continue;
-        if (emitter->placement->move_new && value->tensor->proto->raw_data.len >= EXTERNAL_LEAST)
-            add_external_initializer(emitter, to, value);
-        else
-            add_message(emitter, to, GRAPH_INITIALIZER, &value->tensor->proto->base, value->tensor);
+        if (!value->removed)
+            add_new_initializer(emitter, to, value->tensor);
     }
 }
 
@@ -427,11 +447,13 @@ static bool is_removed(const struct graph *graph, const char *name)
     return value && value->removed;
 }
 
-static void emit_initializer(struct emitter *emitter, const struct graph *graph, size_t index,
-                             const struct wire_field *field, struct pieces *to)
+static void emit_initializer(struct emitter *emitter, const struct graph *graph,
+                             struct cursor *cursor, const struct wire_field *field,
+                             struct pieces *to)
 {
-    const Onnx__TensorProto *proto = graph->proto->initializer[index];
-    const struct value *value = proto->name ? map_get(&graph->values, proto->name) : NULL;
+    size_t index = next_of(emitter, &cursor->initializer, graph->proto->n_initializer);
+    const char *name = graph->proto->initializer[index]->name;
+    const struct value *value = name && name[0] ? graph->initializers.items[cursor->named++] : NULL;
     if (value && value->removed)
         return;
     if (value && value->tensor && tensor_moves(emitter, value->tensor))
@@ -464,9 +486,7 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
         if (field.content && field.number == GRAPH_NODE) {
             emit_nodes_at(emitter, graph, cursor, GRAPH_NODE, &field, to);
         } else if (field.content && field.number == GRAPH_INITIALIZER) {
-            emit_initializer(emitter, graph,
-                             next_of(emitter, &cursor->initializer, proto->n_initializer), &field,
-                             to);
+            emit_initializer(emitter, graph, cursor, &field, to);
             if (cursor->initializer == proto->n_initializer) {
                 emit_new_initializers(emitter, graph, to);
                 cursor->wrote_initializers = true;
@@ -528,6 +548,21 @@ static struct graph *next_function(struct emitter *emitter)
     return emitter->model->graphs.items[index];
 }
 
+/* Most of them: a new initializer is a message and its numbers, a new node a message, each between
+ * two spans. A list that grows leaves its old ones behind. */
+static size_t expected_pieces(const struct model *model)
+{
+    size_t count = 16;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->new_initializers.count; i++)
+            count += graph->new_initializers.items[i]->removed ? 0 : 2;
+        for (size_t i = 0; i < graph->new_nodes.count; i++)
+            count += graph->new_nodes.items[i]->removed ? 0 : 2;
+    }
+    return count + count / 8; /* and where room for messages ends */
+}
+
 void emit_model(struct model *model, const struct emit_placement *placement, struct pieces *pieces,
                 struct pieces *data)
 {
@@ -539,24 +574,25 @@ void emit_model(struct model *model, const struct emit_placement *placement, str
     const uint8_t *at = model->bytes.data, *end = at + model->bytes.size;
     *pieces = *data = (struct pieces){0};
     cursor_open(&emitter, main, &cursor);
+    LIST_RESERVE(emitter.arena, &pieces->list, expected_pieces(model));
     while (wire_next(emitter.arena->landing, &at, end, &field)) {
-        struct pieces content = {0};
         if (field.content && field.number == MODEL_GRAPH) {
             if (!graph_is_dirty(main) && !moves_anything(&emitter)) {
                 add_span(&emitter, pieces, field.start, field.end);
                 continue;
             }
-            emit_graph(&emitter, main, &cursor, field.content, field.content + field.size,
-                       &content);
-            add_field(&emitter, pieces, MODEL_GRAPH, &content);
+            struct open_field whole = field_open(&emitter, pieces);
+            emit_graph(&emitter, main, &cursor, field.content, field.content + field.size, pieces);
+            field_close(&emitter, pieces, whole, MODEL_GRAPH);
         } else if (field.content && field.number == MODEL_FUNCTIONS) {
             struct graph *function = next_function(&emitter);
             if (!graph_is_dirty(function) && !moves_anything(&emitter)) {
                 add_span(&emitter, pieces, field.start, field.end);
                 continue;
             }
-            emit_function(&emitter, function, field.content, field.content + field.size, &content);
-            add_field(&emitter, pieces, MODEL_FUNCTIONS, &content);
+            struct open_field whole = field_open(&emitter, pieces);
+            emit_function(&emitter, function, field.content, field.content + field.size, pieces);
+            field_close(&emitter, pieces, whole, MODEL_FUNCTIONS);
         } else {
             add_span(&emitter, pieces, field.start, field.end);
         }

@@ -20,13 +20,20 @@ bool graph_has_name(const struct model *model, const char *name)
     return map_get(&model->graphs.items[0]->values, name) || map_get(&model->inner_names, name);
 }
 
-static struct value *value_new(struct graph *graph, const char *name)
+/* The value of this name in this graph, made where there is none: *old tells. */
+static struct value *value_add(struct graph *graph, const char *name, bool *old)
 {
-    struct value *value = NEW(graph->model->arena, struct value);
+    struct model *model = graph->model;
+    struct value *value = NEW(model->arena, struct value);
+    struct value *there = map_add(model->arena, &graph->values, name, value);
+    *old = there != NULL;
+    if (there)
+        return there;
     value->name = name;
     value->graph = graph;
     value->rank = -1;
-    graph_name(graph, value);
+    if (graph != model->graphs.items[0])
+        map_put(model->arena, &model->inner_names, name, value);
     return value;
 }
 
@@ -168,32 +175,36 @@ static void build_inputs(struct graph *graph)
         const char *name = graph->proto ? graph->proto->input[i]->name : graph->function->input[i];
         if (!is_named(name))
             continue;
-        if (map_get(&graph->values, name))
+        bool old;
+        struct value *value = value_add(graph, name, &old);
+        if (old)
             twice(graph, name, "two inputs have this name");
-        struct value *value = value_new(graph, name);
         value->is_input = true;
         if (graph->proto)
             value_describe(value, graph->proto->input[i]->type);
     }
 }
 
+void value_takes_dims(struct value *value, const struct tensor *tensor)
+{
+    value->dims = (int64_t *)(uintptr_t)tensor->dims;
+}
+
 static void build_initializer(struct graph *graph, const char *name, struct tensor *tensor)
 {
     if (!is_named(name))
         return;
-    struct value *value = map_get(&graph->values, name);
-    if (value && value->is_initializer)
+    bool old;
+    struct value *value = value_add(graph, name, &old);
+    if (value->is_initializer)
         twice(graph, name, "two initializers have this name");
-    if (!value)
-        value = value_new(graph, name);
     value->is_initializer = true;
     value->tensor = tensor;
     LIST_PUSH(graph->model->arena, &graph->initializers, value);
     if (tensor && value->rank < 0) {
         value->type = tensor->type;
         value->rank = tensor->rank;
-        value->dims = NEW_ARRAY(graph->model->arena, int64_t, tensor->rank + 1);
-        memcpy(value->dims, tensor->dims, (size_t)tensor->rank * sizeof(int64_t));
+        value_takes_dims(value, tensor);
     }
 }
 
@@ -258,18 +269,16 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
         const char *name = proto->output[i];
         if (!is_named(name))
             continue;
-        const struct value *old = map_get(&graph->values, name);
+        bool old;
+        struct value *value = value_add(graph, name, &old);
         if (old)
             twice(graph, name,
-                  old->producer         ? "two nodes have this output"
-                  : old->is_initializer ? "a node and an initializer"
-                                        : "a node and an input");
-        node->outputs[i] = value_new(graph, name);
-        node->outputs[i]->producer = node;
-        node->outputs[i]->first_producer = node;
+                  value->producer         ? "two nodes have this output"
+                  : value->is_initializer ? "a node and an initializer"
+                                          : "a node and an input");
+        node->outputs[i] = value;
+        value->producer = value->first_producer = node;
     }
-    if (is_named(proto->name))
-        map_put(arena, &graph->model->node_names, proto->name, node);
     if (node->op == OP_Constant && node_output(node, 0))
         node->outputs[0]->tensor = constant_tensor(graph->model, node);
 }
@@ -441,6 +450,40 @@ static void build_descriptions(struct graph *graph)
     }
 }
 
+/* Most inputs are what the node before made, or the initializer after the one read last: looking there
+ * first spares most searches in a table that is too large for any cache. */
+struct guess {
+    struct value *made;
+    size_t initializer;
+};
+
+static struct value *find_read(struct graph *graph, const char *name, struct guess *guess)
+{
+    if (guess->made && strcmp(guess->made->name, name) == 0)
+        return guess->made;
+    size_t next = guess->initializer;
+    if (next < graph->initializers.count &&
+        strcmp(graph->initializers.items[next]->name, name) == 0) {
+        guess->initializer++;
+        return graph->initializers.items[next];
+    }
+    struct value *value = graph_find(graph, name);
+    bool old;
+    return value ? value : value_add(graph, name, &old); /* new: nobody makes it, left alone */
+}
+
+static void build_reads(struct graph *graph, struct node *node, struct guess *guess)
+{
+    for (size_t k = 0; k < node->input_count; k++) {
+        const char *name = node->proto->input[k];
+        if (!is_named(name))
+            continue;
+        node->inputs[k] = find_read(graph, name, guess);
+        add_use(graph, node->inputs[k], node);
+    }
+    guess->made = node_output(node, 0);
+}
+
 static void build_contents(struct graph *graph)
 {
     struct arena *arena = graph->model->arena;
@@ -450,7 +493,6 @@ static void build_contents(struct graph *graph)
     /* Most nodes make one value. A table that grows leaves its old ones behind. */
     map_reserve(arena, &graph->values,
                 graph->node_count + (graph->proto ? graph->proto->n_initializer : 0));
-    map_reserve(arena, &graph->model->node_names, graph->node_count);
     build_inputs(graph);
     if (graph->proto) {
         for (size_t i = 0; i < graph->proto->n_initializer; i++)
@@ -464,18 +506,10 @@ static void build_contents(struct graph *graph)
     }
     for (size_t i = 0; i < graph->node_count; i++)
         build_node(graph, i, nodes[i]);
+    struct guess guess = {0};
     for (size_t i = 0; i < graph->node_count; i++) {
         struct node *node = graph->nodes[i];
-        for (size_t k = 0; k < node->input_count; k++) {
-            const char *name = node->proto->input[k];
-            if (!is_named(name))
-                continue;
-            struct value *value = graph_find(graph, name);
-            if (!value)
-                value = value_new(graph, name); /* nobody makes it: left alone */
-            node->inputs[k] = value;
-            add_use(graph, value, node);
-        }
+        build_reads(graph, node, &guess);
         check_attribute_tensors(graph, node);
     }
     for (size_t i = 0; i < graph->node_count; i++)

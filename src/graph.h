@@ -99,8 +99,9 @@ struct graph {
     struct node_list order;     /* topological, of the file's nodes */
     struct node_list new_nodes; /* in the order they were made */
     LIST(struct value *) new_initializers;
-    LIST(struct value *) initializers; /* those of the file, removed ones too */
-    bool changed;                      /* this graph itself; bodies have their own flag */
+    /* Those of the file that have a name, in its order, sparse ones behind; removed ones too. */
+    LIST(struct value *) initializers;
+    bool changed; /* this graph itself; bodies have their own flag */
 };
 
 /* Builds the index of every graph of the model: model->graphs, outer before inner. Lands with
@@ -111,6 +112,9 @@ void graph_build(struct model *model);
 void graph_name(struct graph *graph, struct value *value);
 /* True when some graph of the model has a value of this name. */
 bool graph_has_name(const struct model *model, const char *name);
+
+/* A constant's shape is its tensor's own: known as a whole, so shape inference never writes to it. */
+void value_takes_dims(struct value *value, const struct tensor *tensor);
 
 /* The value a name refers to in this scope or one around it, or NULL. */
 struct value *graph_find(const struct graph *graph, const char *name);

@@ -4,7 +4,6 @@
 #include "lift_internal.h"
 #include "model.h"
 
-/* One identity for all that need one: forms are never changed. */
 const struct affine *lift_identity(struct model *model)
 {
     if (!model->identity)
@@ -86,7 +85,7 @@ static void push_entry(struct arena *arena, struct trace *trace_, struct trace_e
 static void trace_through(struct arena *arena, const struct step *step, struct value *source,
                           const struct affine *inner, int32_t type, bool sized, struct trace *out)
 {
-    struct affine *form;
+    const struct affine *form;
     int32_t merged;
     const char *reason = affine_compose(arena, step->form, inner, &form);
     if (!reason && !merge_types(step->type, type, &merged))
@@ -140,7 +139,7 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
                 axes = entry->form->axes > axes ? entry->form->axes : axes;
             }
         }
-        struct affine *joined;
+        const struct affine *joined;
         if (!reason)
             reason = affine_join(arena, terms, step->term_count, lift_source_extent(source, axes),
                                  &joined, &sized);

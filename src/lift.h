@@ -57,6 +57,8 @@ struct trace {
 
 /* Traces a value back to a bounded distance. Valid until the next lift_forget. */
 const struct trace *lift_trace(struct value *value, enum layout layout);
+/* x as it is: one form for all that need it. */
+const struct affine *lift_identity(struct model *model);
 /* Forgets all traces, because the graph changed. */
 void lift_forget(struct model *model);
 

@@ -134,7 +134,7 @@ const char *lift_border(struct node *node, struct step *step)
     struct value *updates = chain[0]->inputs[2];
     const struct tensor *tensor;
     int32_t type = constant_of(updates, &tensor) ? 0 : tensor->type;
-    struct affine *form;
+    const struct affine *form;
     reason = affine_pad(arena, rank - 2, begin + 2, end + 2, dims[1], border, type_rounding(type),
                         &form);
     chain[length] = node;

@@ -94,7 +94,7 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
         scale[c] = gamma[c] / sqrt(variance[c] + epsilon);
         shift[c] = beta[c] - mean[c] * scale[c];
     }
-    struct affine *form;
+    const struct affine *form;
     reason = affine_scale_shift(arena, channels, scale, shift, &form);
     step->form = form;
     /* From opset 15 on the parameters may be of another type than the data. */
@@ -134,7 +134,7 @@ static const char *lift_constant_operand(struct node *node, enum layout layout, 
         default: shift[c] = numbers[c];
         }
     }
-    struct affine *form;
+    const struct affine *form;
     if (channels) {
         reason = affine_scale_shift(arena, channels, scale, shift, &form);
     } else {

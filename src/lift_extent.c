@@ -46,7 +46,7 @@ const char *lift_average_pool(struct node *node, struct step *step)
         step->sized = step->sized || w.used_extent;
         taps *= (double)w.kernel;
     }
-    struct affine *form;
+    const struct affine *form;
     reason = affine_box(arena, (int)axes, axis, 1 / taps, &form);
     step->form = form;
     return reason;
@@ -161,7 +161,7 @@ const char *lift_pad(struct node *node, struct step *step)
     if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
         return "Pad changes the batch or the channels";
     step->input = node->inputs[0];
-    struct affine *form;
+    const struct affine *form;
     reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
     step->form = form;
     return reason;
@@ -250,7 +250,7 @@ const char *lift_slice(struct node *node, struct step *step)
         end[axis] = -end[axis];
     }
     step->input = input;
-    struct affine *form;
+    const struct affine *form;
     reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
     step->form = form;
     return reason;

@@ -119,7 +119,7 @@ const char *lift_conv(struct node *node, struct step *step)
     }
     struct kernel_reader *reader = NEW(arena, struct kernel_reader);
     *reader = (struct kernel_reader){weight, outputs, weight->count / outputs, false, 1};
-    struct affine *form;
+    const struct affine *form;
     reason =
         affine_make(arena, axes, axis, outputs, inputs, groups, read_kernel, reader, bias, &form);
     step->form = form;
@@ -163,7 +163,7 @@ const char *lift_matrix(struct node *node, struct step *step)
     struct kernel_reader *reader = NEW(arena, struct kernel_reader);
     *reader = (struct kernel_reader){weight, outputs, inputs, transposed,
                                      gemm ? node_float(node, "alpha", 1) : 1};
-    struct affine *form;
+    const struct affine *form;
     reason = affine_make(arena, 0, NULL, outputs, inputs, 1, read_kernel, reader, bias, &form);
     step->form = form;
     step->type = weight->type;

@@ -28,23 +28,19 @@ static const char *decide_type(struct arena *arena, const struct lowering *l, in
 
 /* Width and axes, where the form alone does not say. */
 static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
-                                struct affine **result)
+                                const struct affine **result)
 {
-    struct affine *form = *result;
+    const struct affine *form = *result;
     int64_t channels = region_channels(l->source, layout);
-    if (!form->outputs) {
-        if (channels < 1)
-            return "the number of channels is not known";
-        form->outputs = form->inputs = form->groups = channels;
-    }
+    if (!form->outputs && channels < 1)
+        return "the number of channels is not known";
+    if (form->axes < 0 && l->source->rank < 0)
+        return "the rank of the source is not known";
+    int axes = layout == LAYOUT_CONV ? l->source->rank - 2 : 0;
+    *result = form = affine_settle(arena, form, form->axes < 0 ? axes : form->axes, channels);
     if (channels >= 0 && channels != form->inputs)
         return arena_format(arena, "the source has %lld channels, the ops take %lld",
                             (long long)channels, (long long)form->inputs);
-    if (form->axes < 0) {
-        if (l->source->rank < 0)
-            return "the rank of the source is not known";
-        form->axes = layout == LAYOUT_CONV ? l->source->rank - 2 : 0;
-    }
     if (layout == LAYOUT_CONV && (form->axes < 1 || form->axes > AFFINE_AXES))
         return "the value has no spatial axis, or too many";
     if (l->source->rank >= 0 && layout == LAYOUT_CONV && l->source->rank != form->axes + 2)
@@ -316,7 +312,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     struct arena *arena = plan->model->arena;
     struct region *region = l->region;
     enum layout layout = region->layout;
-    struct affine *form;
+    const struct affine *form;
     double *bias;
     int32_t type;
     if (l->source->is_new)
@@ -438,7 +434,7 @@ static const char *transpose_rows(struct node *node, const struct tensor **weigh
         return "its weight has no spatial axis";
     struct tensor_rows *rows = NEW(arena, struct tensor_rows);
     *rows = (struct tensor_rows){*weight, (*weight)->count / (*weight)->dims[0]};
-    struct affine *form;
+    const struct affine *form;
     reason = affine_make(arena, 0, NULL, (*weight)->dims[0], rows->columns, 1, read_tensor_rows,
                          rows, NULL, &form);
     *result = form;
@@ -506,7 +502,7 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     struct transpose_reader *reader = NEW(arena, struct transpose_reader);
     *reader = (struct transpose_reader){
         kernel, inputs, outputs, groups, weight->count / inputs / weight->dims[1], before, scale};
-    struct affine *form;
+    const struct affine *form;
     reason = affine_make(arena, 0, NULL, inputs, affine_row_length(kernel), 1, read_transpose,
                          reader, NULL, &form);
     if (reason)

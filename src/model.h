@@ -18,7 +18,7 @@ struct model {
     int64_t ir_version;
     LIST(struct graph *) graphs; /* outer before inner; the main graph first, functions last */
     struct map inner_names; /* of values in all graphs but the main one: new names avoid them */
-    struct map node_names;  /* the same for nodes */
+    struct map node_names;  /* the same for nodes; edit.c, empty until it is needed */
     const struct affine *identity;      /* lift.c */
     const struct node *last_attributed; /* edit.c: the node made last that has attributes */
     uint32_t stamp;                     /* lift.c */

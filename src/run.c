@@ -38,6 +38,7 @@ void run_close(struct run *run)
         mapping_close(&run->model.bytes);
     if (run->has_folder)
         folder_close(&run->folder);
+    arena_settle(&run->arena);
 }
 
 bool run_again(struct run *run)
@@ -111,6 +112,8 @@ void run_options(struct run *run, const struct onnx_fuse_options *options)
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
         run->options.jobs = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
     }
+    if (run->options.jobs > 1)
+        arena_run_ahead(&run->arena);
 }
 
 /* ---- steps ---- */
@@ -349,7 +352,7 @@ static uint64_t new_bytes(const struct model *model)
         const struct graph *graph = model->graphs.items[g];
         for (size_t i = 0; i < graph->new_initializers.count; i++)
             if (!graph->new_initializers.items[i]->removed)
-                bytes += graph->new_initializers.items[i]->tensor->proto->raw_data.len;
+                bytes += tensor_bytes(graph->new_initializers.items[i]->tensor);
     }
     return bytes;
 }
@@ -424,19 +427,22 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
 static bool write_out(struct run *run)
 {
     struct pieces pieces, data;
-    const char *location = plan_bytes(run, &pieces, &data);
-    if (!run->options.no_check)
+    if (!run->options.no_check) {
         begin_check(run);
+        selfcheck_start(run->check);
+    }
+    const char *location = plan_bytes(run, &pieces, &data);
+    census_take(&run->model,
+                pieces.size + data.size + (run->moved ? 0 : external_bytes(&run->model)),
+                &run->summary.after);
     /* A large output is written while the checks go on: most often they find nothing. */
-    if (run->check &&
-        (run->options.jobs == 1 || !write_takes_company(location ? &data : &pieces))) {
+    if (run->check && run->options.jobs > 1 && write_takes_company(location ? &data : &pieces)) {
+        selfcheck_pause(run->check);
+    } else if (run->check) {
         selfcheck_run(run->check);
         if (!end_check(run))
             return false;
     }
-    census_take(&run->model,
-                pieces.size + data.size + (run->moved ? 0 : external_bytes(&run->model)),
-                &run->summary.after);
     if (!run->output_path || run->options.dry_run)
         return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
     run->output.no_sync = run->data_output.no_sync = run->options.no_sync;

@@ -61,6 +61,10 @@ struct selfcheck *selfcheck_begin(struct run *run, struct fusion **fusions, size
 bool selfcheck_next(void *closure, int thread);
 /* Checks all that are left, on all cores. */
 void selfcheck_run(struct selfcheck *check);
+/* Threads beside the caller begin to check, while it does other work that changes nothing they read:
+ * graphs, forms and tensors. They go on until selfcheck_pause, selfcheck_run or selfcheck_free. */
+void selfcheck_start(struct selfcheck *check);
+void selfcheck_pause(struct selfcheck *check);
 /* Once no thread works on it any more. Lands with OUT_OF_MEMORY or CANCELLED. */
 void selfcheck_end(struct selfcheck *check);
 void selfcheck_free(struct selfcheck *check); /* NULL is fine */

@@ -70,7 +70,17 @@ struct selfcheck {
     atomic_size_t next;
     bool stopped;           /* by the caller; set by its thread */
     struct worker *workers; /* jobs of them, one per thread */
+    struct thread
+        *threads; /* jobs of them: those that check beside the caller, which is the first */
     int jobs;
+    atomic_bool paused;
+};
+
+struct thread {
+    struct selfcheck *checker;
+    int number;
+    pthread_t id;
+    bool started;
 };
 
 /* Evaluates one rewrite on a few inputs, notes the difference, and returns NULL when it holds. */
@@ -176,6 +186,7 @@ struct selfcheck *selfcheck_begin(struct run *run, struct fusion **fusions, size
     checker->fusions = fusions;
     checker->count = count;
     checker->workers = NEW_ARRAY(&run->arena, struct worker, jobs);
+    checker->threads = NEW_ARRAY(&run->arena, struct thread, jobs);
     checker->jobs = jobs;
     checker->share = run->checking;
     checker->share.products /= count ? (double)count : 1;
@@ -201,41 +212,57 @@ struct selfcheck *selfcheck_begin(struct run *run, struct fusion **fusions, size
     return checker;
 }
 
-void selfcheck_free(struct selfcheck *checker)
-{
-    for (int i = 0; checker && i < checker->jobs; i++) {
-        arena_free(&checker->workers[i].arena);
-        arena_free(&checker->workers[i].reasons);
-    }
-}
-
-struct thread {
-    struct selfcheck *checker;
-    int number;
-    pthread_t id;
-    bool started;
-};
-
 static void *work(void *closure)
 {
     struct thread *thread = closure;
-    while (selfcheck_next(thread->checker, thread->number))
+    while (!atomic_load(&thread->checker->paused) &&
+           selfcheck_next(thread->checker, thread->number))
         ;
     return NULL;
 }
 
+void selfcheck_start(struct selfcheck *checker)
+{
+    /* A thread must be worth its start. */
+    for (int i = 1; checker->count >= FEW && i < checker->at_once; i++) {
+        struct thread *thread = &checker->threads[i];
+        thread->checker = checker;
+        thread->number = i;
+        thread->started = pthread_create(&thread->id, NULL, work, thread) == 0;
+    }
+}
+
+static void join(struct selfcheck *checker)
+{
+    for (int i = 1; i < checker->jobs; i++)
+        if (checker->threads[i].started)
+            pthread_join(checker->threads[i].id, NULL);
+    for (int i = 1; i < checker->jobs; i++)
+        checker->threads[i].started = false;
+}
+
+void selfcheck_pause(struct selfcheck *checker)
+{
+    atomic_store(&checker->paused, true);
+    join(checker);
+    atomic_store(&checker->paused, false);
+}
+
 void selfcheck_run(struct selfcheck *checker)
 {
-    struct thread threads[MOST_THREADS];
-    int jobs = checker->count < FEW ? 1 : checker->at_once; /* a thread must be worth its start */
-    for (int i = 0; i < jobs; i++) {
-        threads[i] = (struct thread){.checker = checker, .number = i};
-        threads[i].started = i > 0 && pthread_create(&threads[i].id, NULL, work, &threads[i]) == 0;
+    while (selfcheck_next(checker, 0))
+        ;
+    join(checker);
+}
+
+void selfcheck_free(struct selfcheck *checker)
+{
+    if (checker)
+        selfcheck_pause(checker);
+    for (int i = 0; checker && i < checker->jobs; i++) {
+        arena_free(&checker->workers[i].arena);
+        arena_free(&checker->workers[i].reasons);
     }
-    work(&threads[0]);
-    for (int i = 0; i < jobs; i++)
-        if (threads[i].started)
-            pthread_join(threads[i].id, NULL);
 }
 
 void selfcheck_end(struct selfcheck *checker)

@@ -57,6 +57,11 @@ double type_rounding(int32_t type);
 const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto,
                               const struct external *external, struct tensor **result);
 
+/* Bytes of its elements as raw_data has them, for types with whole bytes. */
+static inline size_t tensor_bytes(const struct tensor *tensor)
+{
+    return (size_t)tensor->count * type_size(tensor->type);
+}
 /* True when tensor_read works. */
 bool tensor_is_readable(const struct tensor *tensor);
 

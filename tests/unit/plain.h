@@ -171,7 +171,7 @@ static inline void read_rows(const void *closure, int64_t first, int64_t count, 
 
 /* `plain` is borrowed by the form. */
 static inline const char *make_plain(struct unit *unit, int axes, const struct plain *plain,
-                                     struct affine **form)
+                                     const struct affine **form)
 {
     return affine_make(&unit->arena, axes, plain->axis, plain->outputs, plain->inputs,
                        plain->groups, read_rows, plain, plain->bias, form);
@@ -198,10 +198,10 @@ static inline double *constants(struct unit *unit, int64_t count, double value)
 }
 
 /* A kernel without negative numbers, so that an error at the border cannot cancel. */
-static inline struct affine *draw_positive(struct unit *unit, int axes, int64_t inputs,
-                                           int64_t outputs, bool dense, struct plain *plain)
+static inline const struct affine *draw_positive(struct unit *unit, int axes, int64_t inputs,
+                                                 int64_t outputs, bool dense, struct plain *plain)
 {
-    struct affine *form;
+    const struct affine *form;
     int64_t count = outputs;
     *plain = (struct plain){.outputs = outputs, .inputs = inputs};
     plain->groups = draw_groups(unit, inputs, outputs);

@@ -7,7 +7,7 @@
 /* An expression: what a form is meant to be. */
 struct expression {
     enum { LEAF, COMPOSE, JOIN } kind;
-    struct affine *form;
+    const struct affine *form;
     struct plain plain;          /* LEAF */
     struct expression *parts[3]; /* COMPOSE: outer, inner; JOIN: the terms */
     double factors[3];
@@ -173,7 +173,7 @@ static struct expression *draw_expression(struct unit *unit, const struct want *
         made = draw_join(unit, want, depth);
     if (!made)
         made = draw_leaf(unit, want);
-    struct affine *form = made->form, *other = NULL;
+    const struct affine *form = made->form, *other = NULL;
     if (chance(unit, 10) && form->groups)
         must(unit, affine_widen(&unit->arena, form, draw_groups(unit, form->groups, form->groups),
                                 &other));
@@ -245,7 +245,7 @@ static void test_laws(struct unit *unit)
         struct want want = draw_want(unit);
         const struct expression *meant = draw_expression(unit, &want, want.axes > 1 ? 2 : 3);
         struct plain plain = plain_of(unit, meant->form, want.outputs);
-        struct affine *stated;
+        const struct affine *stated;
         must(unit, affine_lowerable(&unit->arena, meant->form, &stated));
         struct plain lowered = plain_of(unit, stated, want.outputs);
         unstated += !convolution_can_state(stated);
@@ -278,7 +278,7 @@ static void test_laws(struct unit *unit)
 static void test_widths(struct unit *unit)
 {
     const int64_t begin = 0, end = 1;
-    struct affine *pad, *form, *shift = affine_uniform(&unit->arena, -3, 2);
+    const struct affine *pad, *form, *shift = affine_uniform(&unit->arena, -3, 2);
     must(unit, affine_pad(&unit->arena, 1, &begin, &end, 0, NULL, 0, &pad));
     const char *reason = affine_compose(&unit->arena, pad, shift, &form);
     expect(reason && strstr(reason, "border"), "a shift of any width before padding: %s",

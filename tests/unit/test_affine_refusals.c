@@ -58,10 +58,10 @@ static struct plain naive_composition(struct unit *unit, const struct plain *out
 }
 
 /* Padding that holds values: what the inner form gives there, or one channel off by one. */
-static struct affine *draw_border(struct unit *unit, int axes, const struct plain *inner,
-                                  struct plain *plain)
+static const struct affine *draw_border(struct unit *unit, int axes, const struct plain *inner,
+                                        struct plain *plain)
 {
-    struct affine *form;
+    const struct affine *form;
     int64_t begin[AXES], end[AXES], width = inner->outputs;
     double *border = constants(unit, width, 0);
     for (int64_t c = 0; inner->bias && c < width; c++)
@@ -91,9 +91,10 @@ static void test_borders(struct unit *unit)
         int axes = chance(unit, 75) ? 1 : 2;
         int64_t middle = draw(unit, 1, 4);
         struct plain outer, inner;
-        struct affine *in = draw_positive(unit, axes, draw(unit, 1, 4), middle, false, &inner),
-                      *form = NULL;
-        struct affine *out =
+        const struct affine *in =
+                                draw_positive(unit, axes, draw(unit, 1, 4), middle, false, &inner),
+                            *form = NULL;
+        const struct affine *out =
             chance(unit, 30) ? draw_border(unit, axes, &inner, &outer)
                              : draw_positive(unit, axes, middle, draw(unit, 1, 4), true, &outer);
         const char *reason = affine_compose(&unit->arena, out, in, &form);
@@ -134,7 +135,7 @@ static void test_extents(struct unit *unit)
         int axes = (int)draw(unit, 1, 2);
         int64_t inputs = draw(unit, 1, 4), outputs = draw(unit, 1, 4);
         struct plain one, two;
-        struct affine *forms[2], *form;
+        const struct affine *forms[2], *form;
         struct image *x = draw_image(unit, axes, inputs, 5, 12);
         bool agree = true, equal = true, used = false, blind_used = false;
         draw_positive(unit, axes, inputs, outputs, false, &one);
@@ -182,7 +183,8 @@ static void test_equality(struct unit *unit)
         int axes = (int)draw(unit, 0, 3);
         int64_t inputs = draw(unit, 1, 6), outputs = draw(unit, 1, 6);
         struct plain plain;
-        struct affine *form = draw_positive(unit, axes, inputs, outputs, false, &plain), *other;
+        const struct affine *form = draw_positive(unit, axes, inputs, outputs, false, &plain),
+                            *other;
         struct plain changed = plain;
         double *weights = draw_numbers(unit, affine_weights(form), 1, false);
         double *bias = constants(unit, plain.outputs, 0);
@@ -226,7 +228,7 @@ static void no_rows(const void *closure, int64_t first, int64_t count, double *o
 }
 
 static const char *make(struct unit *unit, int axes, struct affine_axis axis, int64_t outputs,
-                        int64_t inputs, int64_t groups, struct affine **form)
+                        int64_t inputs, int64_t groups, const struct affine **form)
 {
     struct affine_axis all[AFFINE_AXES + 1];
     for (int i = 0; i < AFFINE_AXES + 1; i++)
@@ -243,7 +245,7 @@ static void refuses(const char *reason, const char *part, const char *what)
 
 static void test_refusals(struct unit *unit)
 {
-    struct affine *form, *a, *b;
+    const struct affine *form, *a, *b;
     const int64_t huge = INT64_MAX, one = 1;
     refuses(make(unit, 1, trivial, 4, 6, 4, &form), "groups", "inputs that do not divide");
     refuses(make(unit, 1, trivial, 6, 4, 4, &form), "groups", "outputs that do not divide");

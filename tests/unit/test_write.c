@@ -80,11 +80,11 @@ static const double *draw(struct unit *unit, int64_t count)
     return numbers;
 }
 
-static struct affine *matrix_form(struct unit *unit, int64_t rows, int64_t columns,
-                                  const double *numbers)
+static const struct affine *matrix_form(struct unit *unit, int64_t rows, int64_t columns,
+                                        const double *numbers)
 {
     struct matrix *matrix = NEW(&unit->arena, struct matrix);
-    struct affine *form;
+    const struct affine *form;
     *matrix = (struct matrix){rows, columns, numbers};
     const char *reason =
         affine_make(&unit->arena, 0, NULL, rows, columns, 1, read_matrix, matrix, NULL, &form);
@@ -93,7 +93,8 @@ static struct affine *matrix_form(struct unit *unit, int64_t rows, int64_t colum
     return form;
 }
 
-static const struct tensor *fused(struct unit *unit, struct affine *form, enum fused_part part)
+static const struct tensor *fused(struct unit *unit, const struct affine *form,
+                                  enum fused_part part)
 {
     int64_t *dims = NEW_ARRAY(&unit->arena, int64_t, 2);
     bool turned = part == FUSED_KERNEL_TRANSPOSED;
@@ -153,7 +154,7 @@ static void push_product(struct unit *unit, struct bench *bench, enum fused_part
     enum { ROWS = 300, MIDDLE = 3, COLUMNS = 400 };
     const double *a = draw(unit, ROWS * MIDDLE), *b = draw(unit, MIDDLE * COLUMNS);
     double *product = NEW_ARRAY(&unit->arena, double, ROWS *COLUMNS);
-    struct affine *form;
+    const struct affine *form;
     for (int64_t r = 0; r < ROWS; r++)
         for (int64_t k = 0; k < MIDDLE; k++)
             for (int64_t c = 0; c < COLUMNS; c++)
