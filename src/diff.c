@@ -81,6 +81,7 @@ const char *diff_attribute_text(struct arena *arena, const Onnx__AttributeProto 
 {
     struct text text = {.arena = arena};
     size_t count;
+    bool ints, floats;
     if (attribute->ref_attr_name && attribute->ref_attr_name[0])
         return arena_format(arena, "@%s", attribute->ref_attr_name);
     switch (attribute->type) {
@@ -95,18 +96,22 @@ const char *diff_attribute_text(struct arena *arena, const Onnx__AttributeProto 
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS:
-        count = attribute->n_ints + attribute->n_floats + attribute->n_strings;
+        /* A hostile file may fill several of them. The type tells which one counts. */
+        ints = attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+        floats = attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS;
+        count = ints ? attribute->n_ints : floats ? attribute->n_floats : attribute->n_strings;
         text_print(&text, "[");
         for (size_t i = 0; i < count && i < LIST_MOST; i++) {
             text_print(&text, "%s", i ? ", " : "");
-            if (attribute->n_ints)
+            if (ints)
                 text_print(&text, "%" PRId64, attribute->ints[i]);
-            else if (attribute->n_floats)
+            else if (floats)
                 text_print(&text, "%.9g", (double)attribute->floats[i]);
             else
                 text_print(&text, "\"%.*s\"",
                            (int)(attribute->strings[i].len < 64 ? attribute->strings[i].len : 64),
-                           (const char *)attribute->strings[i].data);
+                           attribute->strings[i].data ? (const char *)attribute->strings[i].data
+                                                      : "");
         }
         text_print(&text, count > LIST_MOST ? ", ... %zu in all]" : "]", count);
         return text.bytes;
@@ -292,35 +297,53 @@ static void compare_ports(struct differ *differ, bool inputs, const struct ports
 
 /* ---- operator sets, functions ---- */
 
-static const Onnx__OperatorSetIdProto *find_import(const Onnx__ModelProto *model,
-                                                   const char *domain)
+struct import {
+    const Onnx__OperatorSetIdProto *proto;
+    const char *domain;
+    const char *key; /* the domain, and how many of it stood before */
+};
+
+/* Nobody should import a domain twice. The first is compared with the first, and so on. */
+static struct import *list_imports(struct arena *arena, const Onnx__ModelProto *model,
+                                   struct map *by_key)
 {
+    struct import *imports = NEW_ARRAY(arena, struct import, model->n_opset_import + 1);
+    struct map counts = {0};
     for (size_t i = 0; i < model->n_opset_import; i++) {
-        const char *other = text_or_empty(model->opset_import[i]->domain);
-        if (strcmp(strcmp(other, "ai.onnx") == 0 ? "" : other, domain) == 0)
-            return model->opset_import[i];
+        const char *domain = text_or_empty(model->opset_import[i]->domain);
+        domain = strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+        size_t *count = map_get(&counts, domain);
+        if (!count) {
+            count = NEW(arena, size_t);
+            map_put(arena, &counts, domain, count);
+        }
+        const char *key = arena_format(arena, "%zu %s", (*count)++, domain);
+        imports[i] = (struct import){model->opset_import[i], domain, key};
+        map_put(arena, by_key, key, &imports[i]);
     }
-    return NULL;
+    return imports;
 }
 
 static void compare_opsets(struct differ *differ)
 {
     struct arena *arena = differ->arena;
     const Onnx__ModelProto *models[2] = {differ->models[0]->proto, differ->models[1]->proto};
+    struct map by_key[2] = {{0}, {0}};
+    const struct import *const imports[2] = {list_imports(arena, models[0], &by_key[0]),
+                                             list_imports(arena, models[1], &by_key[1])};
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < models[side]->n_opset_import; i++) {
-            const Onnx__OperatorSetIdProto *own = models[side]->opset_import[i];
-            const char *domain = text_or_empty(own->domain);
-            domain = strcmp(domain, "ai.onnx") == 0 ? "" : domain;
-            const Onnx__OperatorSetIdProto *other = find_import(models[1 - side], domain);
-            if (other && (side || other->version == own->version))
+            const struct import *own = &imports[side][i];
+            const struct import *other = map_get(&by_key[1 - side], own->key);
+            if (other && (side || other->proto->version == own->proto->version))
                 continue;
             struct diff_change change = {.kind = DIFF_opset, .what = ""};
-            change.subject = arena_format(arena, "operator set %s", domain[0] ? domain : "ai.onnx");
-            const char *text = arena_format(arena, "%" PRId64, own->version);
+            change.subject =
+                arena_format(arena, "operator set %s", own->domain[0] ? own->domain : "ai.onnx");
+            const char *text = arena_format(arena, "%" PRId64, own->proto->version);
             change.old_text = side ? NULL : text;
             change.new_text = side    ? text
-                              : other ? arena_format(arena, "%" PRId64, other->version)
+                              : other ? arena_format(arena, "%" PRId64, other->proto->version)
                                       : NULL;
             diff_add(differ, &change);
         }
