@@ -138,6 +138,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
     for (size_t i = 0; i < node->output_count && i < COUNT_OF(e.outputs); i++)
         if (node->outputs[i] && e.outputs[i])
             put(joint, node->outputs[i]->number, e.outputs[i]);
+    joint->steps += 1 + (e.outputs[0] ? (double)e.outputs[0]->count / 64 : 0);
     if (e.outputs[0])
         joint->products += products_of(node, inputs, e.outputs[0]);
     /* All weights of a model at once, in double, would be twice the model. */

@@ -321,6 +321,7 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     joint_init(&verify.searching, arena, &scratch[1], effort);
     joint_init(&verify.checking, arena, &scratch[2], effort);
     verify.search = 1;
+    verify.steps_most = 2e6 + (double)arena->landing->input;
     if (!same_interface(&verify, graphs))
         return;
     number_inputs(&verify, graphs);

@@ -11,7 +11,6 @@ enum {
     SPAN_MOST = 160
 };
 /* Nodes walked in all cones together: seconds. */
-#define VISITS_MOST 2e7
 
 static void note_type(struct cone *cone, int32_t type)
 {
@@ -95,6 +94,13 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
             *stride = step[i];
 }
 
+bool verify_is_spent(const struct verify *verify, double part)
+{
+    return verify->visits / 8 + verify->compared + verify->searching.steps +
+               verify->checking.steps >
+           part * verify->steps_most;
+}
+
 struct mark *verify_mark(struct verify *verify, uint32_t number)
 {
     if (number >= verify->room) {
@@ -169,7 +175,7 @@ static bool is_source(const struct verify *verify, const struct cone *cone,
 
 static const char *enter(struct verify *verify, struct cone *cone, const struct node *node)
 {
-    if (cone->nodes.count == CONE_MOST || verify->visits > VISITS_MOST)
+    if (cone->nodes.count == CONE_MOST || verify_is_spent(verify, 1))
         return "it depends on too many nodes that differ";
     verify->visits++;
     LIST_PUSH(cone->arena, &cone->nodes, node);

@@ -28,6 +28,8 @@ struct verify {
     size_t room;        /* of both */
     uint32_t walk;      /* stamp of `walked` */
     double visits;      /* nodes walked in all cones so far */
+    double compared;    /* pairs compared, and one for 64 elements */
+    double steps_most;  /* of all that: verify_is_spent */
 
     struct joint_eval searching; /* where the first model is searched */
     struct {
@@ -77,6 +79,10 @@ const char *cone_make(struct verify *verify, const struct graph *left, struct va
 /* Random numbers for sources that have none yet, in sizes that depend on `size` and `trial`. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, int size, int trial);
+
+/* True when `part` of the steps that two models of this size are worth have been taken: walking,
+ * evaluating, comparing. What depends on one another in many ways would take the square of it. */
+bool verify_is_spent(const struct verify *verify, double part);
 
 /* Notes on a number, whether or not there are any yet. They move when new numbers come. */
 struct mark *verify_mark(struct verify *verify, uint32_t number);

@@ -275,6 +275,7 @@ static bool try_left(struct verify *verify, const struct cone *cone, const struc
     if (!a || !b || (!hinted && (a->rank != b->rank || a->count != b->count)))
         return false;
     struct gap gap = joint_compare(a, b);
+    verify->compared += 1 + (double)a->count / 64;
     bool agrees = within(&gap, tolerance_to_accept(verify, cone->type));
     if (hinted && !within(&gap, verify_tolerance(verify, cone->type))) {
         depart(verify, left, right, &gap, &verify->searching);
@@ -349,6 +350,11 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
     verify->departed = false;
     if (verify->failures > FAILURES_MOST && !hint)
         return false;
+    /* The outputs have the last word: something is left for them. */
+    if (verify_is_spent(verify, 0.75)) {
+        note_blocker(verify, joint, right, "more steps than two models of this size are worth");
+        return false;
+    }
     if (joint->products + verify->checking.products > PRODUCTS_MOST) {
         note_blocker(verify, joint, right, "more multiply-adds than will be evaluated");
         return false;
