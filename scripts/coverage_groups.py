@@ -1,8 +1,13 @@
-"""Lines and branches of gcovr's JSON summary, a file a line, then by groups."""
+"""Lines and branches of gcovr's JSON summary, a file a line, then by groups. Fails when a group's branches are below the floor.
+
+usage: coverage_groups.py [--groups] [--floor PERCENT] SUMMARY
+"""
+import argparse
 import json
 import re
 import sys
 
+# The groups with a floor first.
 GROUPS = {
     "loader": r"src/(file|wire|load|graph|tensor|operator|shape|constant)\.c",
     "algebra": r"src/(affine\w*|lift\w*|lower|region)\.c",
@@ -10,20 +15,38 @@ GROUPS = {
     "passes": r"passes/\w+\.c",
     "everything": r".*",
 }
+HELD = list(GROUPS)[:3]
+
+
+def percent(kind, files):
+    total = sum(file[f"{kind}_total"] for file in files)
+    return 100 * sum(file[f"{kind}_covered"] for file in files) / total if total else 100
 
 
 def line(name, files):
     def part(kind):
         covered = sum(file[f"{kind}_covered"] for file in files)
         total = sum(file[f"{kind}_total"] for file in files)
-        return f"{covered:6}/{total:<6}{100 * covered / total if total else 100:6.1f} %"
+        return f"{covered:6}/{total:<6}{percent(kind, files):6.1f} %"
     print(f"{name:28} lines {part('line')}   branches {part('branch')}")
 
 
-with open(sys.argv[1], encoding="utf-8") as stream:
+parser = argparse.ArgumentParser()
+parser.add_argument("--groups", action="store_true", help="the groups only")
+parser.add_argument("--floor", type=float, default=0)
+parser.add_argument("summary")
+arguments = parser.parse_args()
+with open(arguments.summary, encoding="utf-8") as stream:
     files = json.load(stream)["files"]
-for file in files:
-    line(file["filename"], [file])
-print()
+if not arguments.groups:
+    for file in files:
+        line(file["filename"], [file])
+    print()
+low = []
 for group, pattern in GROUPS.items():
-    line(group, [file for file in files if re.fullmatch(pattern, file["filename"])])
+    members = [file for file in files if re.fullmatch(pattern, file["filename"])]
+    line(group, members)
+    if group in HELD and percent("branch", members) < arguments.floor:
+        low.append(group)
+if low:
+    sys.exit(f"branches below {arguments.floor:g} %: {', '.join(low)}")

@@ -50,6 +50,7 @@ missing_packages() {
         clang-format) runs clang-format --version || echo clang-format ;;
         clang-tidy) runs clang-tidy --version || echo clang-tidy ;;
         cppcheck) runs cppcheck --version || echo cppcheck ;;
+        valgrind) runs valgrind --version || echo valgrind ;;
         binutils) runs readelf --version || echo binutils ;;
         git) runs git --version || echo git ;;
         python) [ -n "$(find_python)" ] || echo python3-venv ;;

@@ -127,6 +127,23 @@ def test_external_data_of_attributes_and_bodies(where, folds, tmp_path):
         assert whole.graph == before.graph
 
 
+def test_numbers_in_fields_of_their_own_stay(tmp_path):
+    """Only raw bytes move to a data file, and only where there are enough of them."""
+    numbers = helper.make_tensor("typed", TensorProto.FLOAT, [2000], np.arange(2000.0).tolist())
+    integers = helper.make_tensor("integers", TensorProto.INT64, [600], range(600))
+    raw, small = weights("raw", [2000]), weights("small", [3])
+    nodes, tensors = block("x", "y", "a")
+    held = [numbers, integers, raw, small]
+    nodes += [helper.make_node("Identity", [t.name], [f"{t.name}.out"]) for t in held]
+    outputs = [value("y"), *[value(f"{t.name}.out", list(t.dims), t.data_type) for t in held]]
+    after = run(model(nodes, tensors + held, outputs=outputs), tmp_path, "--external-data", "w.bin")
+    found = {t.name: t for t in onnx.load(tmp_path / "model.fused.onnx", load_external_data=False).graph.initializer}
+    assert [n for n, t in found.items() if t.data_location == TensorProto.EXTERNAL] == ["raw"]
+    assert found["typed"] == numbers and found["integers"] == integers and found["small"] == small
+    np.testing.assert_array_equal(numpy_helper.to_array(next(t for t in after.graph.initializer if t.name == "raw"), str(tmp_path)),
+                                  numpy_helper.to_array(raw))
+
+
 def test_value_info_of_functions(tmp_path):
     nodes, _ = block("u", "v", "f", constants=True)
     function = helper.make_function("local", "F", ["u"], ["v"], nodes, [helper.make_opsetid("", 17)])
@@ -252,3 +269,39 @@ def test_matmul_of_unknown_rank(tmp_path):
     assert count_ops(after) == {"MatMul": 1}
     assert list(after.graph.initializer[0].dims) == [300, 500]
     np.testing.assert_allclose(numpy_helper.to_array(after.graph.initializer[0]), (a.astype(np.float64) @ b) * s, rtol=1e-5, atol=1e-5)
+
+
+# Fields of the numbers that nodes, initializers, inputs and the like have, but holding a number where those hold a message: no version of
+# ONNX says so, and a reader of protobuf takes them for fields it does not know.
+
+GRAPH_FIELDS = {"node": 1, "initializer": 5, "input": 11, "value_info": 13, "sparse_initializer": 15, "name of nothing": 99}
+
+
+def field(number, content=None):
+    """A varint 5, or a message."""
+    key = bytes([*_varint(number << 3 | (0 if content is None else 2))])
+    return key + b"\x05" if content is None else key + bytes([*_varint(len(content))]) + content
+
+
+def _varint(value):
+    while value > 127:
+        yield value & 127 | 128
+        value >>= 7
+    yield value
+
+
+@pytest.mark.parametrize("name", GRAPH_FIELDS)
+@pytest.mark.parametrize("first", [True, False])
+def test_fields_of_another_kind_stay(name, first, tmp_path):
+    nodes, tensors = block("x", "y", "a")
+    before = model(nodes, tensors)
+    graph, odd = before.graph.SerializeToString(), field(GRAPH_FIELDS[name])
+    before.ClearField("graph")
+    data = before.SerializeToString() + field(7, odd + graph if first else graph + odd)
+    result = fuse(data, tmp_path)
+    assert result.code == 0, result.stderr
+    assert count_ops(result.model) == {"Conv": 1}
+    plain = fuse(before.SerializeToString() + field(7, graph), tmp_path, stem="plain").data
+    start = len(before.SerializeToString())
+    assert len(result.data) == len(plain) + len(odd)
+    assert odd in result.data[start:start + 12] if first else result.data.endswith(odd)

@@ -268,6 +268,7 @@ case(SCATTER, **frame(pad="Relu (x)"))
 
 # What is lowered
 
+case("Conv is not a linear op that is known", "b = other.Conv (x, w)\nd = Mul (x, v)\ny = Add (b, d)")
 case("the data is int32, not a float type", "a = Neg (x)\ny = Add (a, x)", x="int32[2,4,9,9]", y="int32")
 case("mixed types: the weights are float, the data is double", "b = Conv (x, w)\ny = Mul (b, v)", x="double[2,4,9,9]", y="double")
 case("the source has 5 channels, the ops take 4", "b = Conv (x, w)\ny = Mul (b, v)", x="float[2,5,9,9]")
@@ -303,6 +304,7 @@ FOLDS = {
     "slice of opset 9 without axes": ("Conv", "a = Slice <starts = [0, 0, 1], ends = [2, 4, 8]> (x)" + TO_CONV, {"opset": 9}),
     "gemm with one number as C": ("Gemm", "b = Gemm <beta = 3.0> (x, m, c)\ny = Mul (b, s)", {"x": "float[2,4]", "data": ["float c = {0.5}"]}),
     "dropout that is off": ("Conv", "b = Conv (x, w)\na = Dropout (b, none, t)\ny = Mul (a, v)", {"data": ["bool t = {0}"]}),
+    "an op of the domain's other name": ("Conv", "b = ai.onnx.Conv (x, w)\ny = ai.onnx.Mul (b, v)", {}),
     "transposed convolution with a bias": ("ConvTranspose", "b = ConvTranspose (x, w, s)\ny = Add (b, v)", {}),
 }
 SLICES = {
