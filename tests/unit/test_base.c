@@ -1,0 +1,139 @@
+/* test_base.c: arenas, with and without a thread that runs ahead; limits; the map of names. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "unit.h"
+
+/* More than the blocks that are made ready ahead begin with, by pieces of many sizes. */
+enum { PIECES = 60000, LARGEST = 6000 };
+
+struct piece {
+    unsigned char *bytes;
+    size_t size;
+};
+
+/* Fills an arena, and returns what the landing counts for it. */
+static size_t fill(struct unit *unit, struct arena *arena, struct piece *pieces)
+{
+    bool zero = true, aligned = true;
+    for (size_t i = 0; i < PIECES; i++) {
+        size_t size = (size_t)unit_integer(&unit->state, 1, i % 5000 ? LARGEST : LARGEST * 2000);
+        unsigned char *bytes = arena_alloc(arena, size, 1);
+        aligned = aligned && (uintptr_t)bytes % 8 == 0;
+        zero = zero && bytes[0] == 0 && bytes[size / 2] == 0 && bytes[size - 1] == 0;
+        memset(bytes, (int)(i % 251), size);
+        pieces[i] = (struct piece){bytes, size};
+    }
+    expect(zero, "memory of an arena is zero");
+    expect(aligned, "memory of an arena is aligned to 8 bytes");
+    bool whole = true;
+    for (size_t i = 0; i < PIECES; i++)
+        whole = whole && pieces[i].bytes[0] == i % 251 &&
+                pieces[i].bytes[pieces[i].size - 1] == i % 251;
+    expect(whole, "no piece lies over another");
+    return atomic_load(&unit->landing.bytes);
+}
+
+static void test_ahead(struct unit *unit)
+{
+    struct piece *pieces = calloc(PIECES, sizeof(*pieces));
+    size_t counted[2];
+    expect(pieces != NULL, "room for the test");
+    for (int ahead = 0; pieces && ahead < 2; ahead++) {
+        struct arena arena;
+        arena_init(&arena, &unit->landing);
+        if (ahead)
+            arena_run_ahead(&arena);
+        unit->state = 7;
+        counted[ahead] = fill(unit, &arena, pieces);
+        expect((arena.ahead != NULL) == (ahead == 1), "a thread runs ahead where it may, run %d",
+               ahead);
+        if (ahead) {
+            arena_settle(&arena);
+            expect(!arena.ahead && !arena.spare, "after arena_settle nothing runs ahead");
+            expect(pieces[PIECES - 1].bytes[0] == (PIECES - 1) % 251, "what was allocated stays");
+        }
+        arena_free(&arena);
+        expect(atomic_load(&unit->landing.bytes) == 0, "a freed arena counts for nothing, run %d",
+               ahead);
+    }
+    expect(pieces && counted[0] == counted[1],
+           "what counts against a limit does not depend on threads");
+    free(pieces);
+}
+
+/* A limit holds to the byte whoever runs ahead, and says so. */
+static void test_limit(struct unit *unit)
+{
+    for (int ahead = 0; ahead < 2; ahead++) {
+        struct arena arena;
+        size_t got = 0;
+        arena_init(&arena, &unit->landing);
+        if (ahead)
+            arena_run_ahead(&arena);
+        unit->landing.most = 200 << 20;
+        while (arena_try_alloc(&arena, 100000))
+            got += 100000;
+        expect(unit->landing.is_over, "the limit is what stops it");
+        expect(got > 150 << 20 && atomic_load(&unit->landing.bytes) <= unit->landing.most,
+               "most of the limit can be used, and no more: %zu MB", got >> 20);
+        unit->landing.most = 0;
+        arena_free(&arena);
+    }
+}
+
+static void test_give_back(struct unit *unit)
+{
+    size_t before = atomic_load(&unit->landing.bytes);
+    void *large = arena_alloc(&unit->arena, 3 << 20, 1), *small = arena_alloc(&unit->arena, 100, 1);
+    expect(atomic_load(&unit->landing.bytes) > before + (3 << 20), "a large piece counts");
+    arena_give_back(&unit->arena, large);
+    expect(atomic_load(&unit->landing.bytes) < before + (1 << 20), "and goes as a whole");
+    arena_give_back(&unit->arena, small);
+    arena_give_back(&unit->arena, NULL);
+    expect(memset(small, 1, 100) == small, "a small one stays");
+}
+
+static void test_map(struct unit *unit)
+{
+    enum { KEYS = 5000 };
+    struct map map = {0}, reserved = {0};
+    static char names[KEYS][16];
+    static int items[KEYS];
+    expect(map_get(&map, "a") == NULL, "an empty map has nothing");
+    map_reserve(&unit->arena, &reserved, KEYS);
+    size_t room = reserved.room;
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(names[i], sizeof(names[i]), "%*d", i % 11 + 1, i);
+        map_put(&unit->arena, &map, names[i], &items[i]);
+        map_put(&unit->arena, &reserved, names[i], &items[i]);
+    }
+    bool all = map.count == KEYS && reserved.count == KEYS;
+    for (int i = 0; i < KEYS; i++) {
+        char other[32];
+        snprintf(other, sizeof(other), "%.15s", names[i]); /* by content, not by address */
+        all = all && map_get(&map, other) == &items[i] && map_get(&reserved, other) == &items[i];
+        snprintf(other, sizeof(other), "%.15sx", names[i]);
+        all = all && !map_get(&map, other);
+    }
+    expect(all, "every key has its item, and no other");
+    expect(reserved.room == room, "a map that was reserved does not grow");
+    expect(map_add(&unit->arena, &map, names[3], &items[4]) == &items[3] &&
+               map_get(&map, names[3]) == &items[3],
+           "map_add leaves what is there");
+    expect(map_add(&unit->arena, &map, "new", &items[4]) == NULL &&
+               map_get(&map, "new") == &items[4] && map.count == KEYS + 1,
+           "map_add adds what is not");
+    map_put(&unit->arena, &map, names[3], &items[4]);
+    expect(map_get(&map, names[3]) == &items[4] && map.count == KEYS + 1, "map_put replaces");
+}
+
+int main(void)
+{
+    unit_run("arenas and a thread that runs ahead", test_ahead);
+    unit_run("the limit of a landing", test_limit);
+    unit_run("memory given back", test_give_back);
+    unit_run("maps", test_map);
+    return unit_finish();
+}
