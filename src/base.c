@@ -205,7 +205,8 @@ static void stop_ahead(struct arena *arena)
 static void prepare_spare(struct arena *arena)
 {
     size_t room = block_room(arena);
-    if (room < ARENA_AHEAD || (arena->spare && arena->spare->room == room))
+    if (room < ARENA_AHEAD || (arena->spare && arena->spare->room == room) ||
+        landing_left(arena->landing) < 2 * room)
         return;
     if (arena->spare) /* of another size: it must not go while the thread is at it */
         stop_ahead(arena);
