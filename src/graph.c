@@ -495,6 +495,7 @@ static void build_contents(struct graph *graph)
                 graph->node_count + (graph->proto ? graph->proto->n_initializer : 0));
     build_inputs(graph);
     if (graph->proto) {
+        LIST_RESERVE(arena, &graph->initializers, graph->proto->n_initializer);
         for (size_t i = 0; i < graph->proto->n_initializer; i++)
             build_initializer(graph, graph->proto->initializer[i]->name,
                               model_tensor(graph->model, graph->proto->initializer[i]));

@@ -158,6 +158,7 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         (!known->truncated || known->depth <= depth))
         return known;
     struct trace *out = NEW(model->arena, struct trace);
+    LIST_RESERVE(model->arena, &out->sources, 2); /* most have no more */
     push_entry(model->arena, out, (struct trace_entry){value, lift_identity(model), 0, false});
     out->depth = depth;
     value->traces[layout] = out;
