@@ -125,19 +125,20 @@ static void free_block(struct arena *arena, struct arena_block *block)
         free(block);
 }
 
-void arena_give_back(struct arena *arena, const void *memory)
+bool arena_give_back(struct arena *arena, const void *memory)
 {
     for (struct arena_block **at = &arena->blocks; memory && *at; at = &(*at)->next) {
         struct arena_block *block = *at;
         if (block->bytes != memory)
             continue;
-        if (block->large) {
-            *at = block->next;
-            arena->allocated -= block->room;
-            free_block(arena, block);
-        }
-        return;
+        if (!block->large)
+            return false;
+        *at = block->next;
+        arena->allocated -= block->room;
+        free_block(arena, block);
+        return true;
     }
+    return false;
 }
 
 void arena_free(struct arena *arena)

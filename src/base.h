@@ -96,8 +96,8 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size);
 /* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */
 void *arena_try_alloc(struct arena *arena, size_t size);
 
-/* Frees one allocation where it is large enough to have memory of its own; others stay. */
-void arena_give_back(struct arena *arena, const void *memory);
+/* Frees one allocation where it is large enough to have memory of its own; others stay: false. */
+bool arena_give_back(struct arena *arena, const void *memory);
 
 char *arena_copy(struct arena *arena, const char *text);
 char *arena_format(struct arena *arena, const char *format, ...)

@@ -74,6 +74,21 @@ void pool_return(struct pool *pool, struct array *array)
     array->cells = NULL;
 }
 
+void pool_free(struct pool *pool, struct array *array)
+{
+    size_t level = 0, cells = array->count > 0 ? (size_t)array->count : 1;
+    while (((size_t)1 << level) < cells)
+        level++;
+    if (!array->owned || !pool->recycles || !arena_give_back(pool->arena, array->cells)) {
+        pool_return(pool, array);
+        return;
+    }
+    if (pool->effort)
+        pool->effort->cells += (double)((size_t)1 << level);
+    array->owned = false;
+    array->cells = NULL;
+}
+
 static const char *array_header(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                 struct array **array)
 {

@@ -43,6 +43,8 @@ struct pool {
 
 void *pool_take(struct pool *pool, int64_t count); /* zeroed */
 void pool_return(struct pool *pool, struct array *array);
+/* The same, and what has memory of its own is given back to the arena. */
+void pool_free(struct pool *pool, struct array *array);
 /* False when it would be more than is left of the effort. Counts it otherwise. */
 bool pool_affords(struct pool *pool, double products, double cells);
 

@@ -7,6 +7,7 @@
 #include "constant.h"
 
 enum { ELEMENTS_MOST = 1 << 26 }; /* of one value: half a GiB */
+enum { KEPT_MOST = 16 << 20 };    /* bytes that are kept from one region for the next */
 enum { LARGE = 1 << 16 };         /* elements of a constant that is loaded again for each reader */
 
 void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
@@ -25,7 +26,7 @@ void joint_reset(struct joint_eval *joint)
     joint->pool =
         (struct pool){.arena = joint->scratch, .recycles = true, .effort = &joint->effort};
     joint->effort.cells = joint->cells;
-    if ((double)joint->scratch->allocated > 2 * EVAL_CELL * joint->cells)
+    if (joint->scratch->allocated > KEPT_MOST)
         arena_free(joint->scratch);
     else
         arena_reset(joint->scratch);
@@ -92,6 +93,7 @@ static const char *load_constant(struct joint_eval *joint, const struct value *v
 {
     struct array *array;
     const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
+    joint->touched += (double)tensor->count * (double)type_size(tensor->type);
     if (!reason)
         put(joint, value->number, array);
     return reason;
@@ -148,7 +150,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
             !joint_array(joint, node->inputs[i]))
             continue;
         joint->arrays[node->inputs[i]->number] = NULL;
-        pool_return(&joint->pool, inputs[i]);
+        pool_free(&joint->pool, inputs[i]);
     }
     return NULL;
 }

@@ -23,6 +23,7 @@ struct joint_eval {
         size_t count, room;
     } filled;
     double products;        /* multiply-adds evaluated so far, by all trials */
+    double touched;         /* bytes of constants read so far */
     const struct node *bad; /* the node the last evaluation stopped at, or NULL */
 };
 

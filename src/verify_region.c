@@ -14,6 +14,7 @@ enum {
 };
 /* Multiply-adds of all evaluations together: minutes. */
 #define PRODUCTS_MOST 4e11
+#define TOUCHED_MOST 0x1p24 /* bytes */
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
 /* Of struct gap's `alone`, in a match that was searched for: far above any rounding. */
@@ -45,8 +46,19 @@ static bool within(const struct gap *gap, double tolerance)
 
 /* ---- search ---- */
 
+/* Pages that were read count as memory until they are let go. */
+static void give_back(struct verify *verify)
+{
+    if (verify->searching.touched + verify->checking.touched < TOUCHED_MOST)
+        return;
+    verify->searching.touched = verify->checking.touched = 0;
+    model_give_back(verify->numbering.models[0]);
+    model_give_back(verify->numbering.models[1]);
+}
+
 static void search_reset(struct verify *verify)
 {
+    give_back(verify);
     joint_reset(&verify->searching);
     verify->found.count = 0;
     verify->searched = 0;
