@@ -17,8 +17,10 @@ enum {
 #define TOUCHED_MOST 0x1p24 /* bytes */
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
-/* Of struct gap's `alone`, in a match that was searched for: far above any rounding. */
+/* In a match that was searched for: of struct gap's `alone`, far above any rounding, and of `largest`,
+ * above which what is added cannot be seen. */
 #define ALONE_MOST 0.1
+#define LARGEST_MOST 1e12
 
 double verify_tolerance(const struct verify *verify, int32_t type)
 {
@@ -294,8 +296,9 @@ static bool try_left(struct verify *verify, const struct cone *cone, const struc
         verify->departed = true;
     }
     /* Numbers that are all alike agree with much that is not equal; so do channels beside one that
-     * is larger by far. */
-    if (!agrees || (!hinted && ((gap.constant && a->count > 1) || gap.alone > ALONE_MOST)))
+     * is larger by far, and numbers so large that nothing can be seen beside them. */
+    if (!agrees || (!hinted && ((gap.constant && a->count > 1) || gap.alone > ALONE_MOST ||
+                                gap.largest > LARGEST_MOST)))
         return false;
     if (!confirm(verify, cone, graph, left, right, &gap))
         return false;
