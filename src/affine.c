@@ -255,7 +255,8 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
                                 const struct affine *inner)
 {
     double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
-    double middles = outer->groups ? (double)(outer->inputs / outer->groups) : 1;
+    int64_t depth = outer->groups ? outer->inputs / outer->groups : 1;
+    double middles = (double)depth;
     double numbers =
         outer_taps * inner_taps + middles * outer_taps + middles * (double)affine_row_length(inner);
     if (!affine_is_diagonal(outer) && !affine_is_diagonal(inner))

@@ -19,8 +19,6 @@ const char *lift_average_pool(struct node *node, struct step *step);
 const char *lift_pad(struct node *node, struct step *step);
 const char *lift_slice(struct node *node, struct step *step);
 
-/* The one identity form of a model: forms are never changed. */
-const struct affine *lift_identity(struct model *model);
 /* A vector of `count` finite numbers. type may be NULL. */
 const char *lift_vector(struct arena *arena, struct value *value, const char *what, int64_t count,
                         const double **numbers, int32_t *type);

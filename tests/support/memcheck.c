@@ -4,6 +4,7 @@
  *
  * MEMCHECK, PROGRAM and LOGS are paths, given when this is compiled. Each run has a log of its own,
  * which is empty when there is nothing to say. */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

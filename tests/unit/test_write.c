@@ -4,6 +4,7 @@
  * pthread_create, malloc and calloc go through the linker's --wrap. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
