@@ -456,6 +456,102 @@ def transposed_convs(n):
     return model(chain([lambda a, b: [node("ConvTranspose", [a, "w"], [b + "t"], strides=[2, 2])] + bn()(b + "t", b)], n), [ONE, *STATS])
 
 
+# Kinds of content
+
+@family
+def sparse_initializers(n):
+    m = model([node("Relu", ["x"], ["y"])])
+    for i in range(n // 4):
+        m.graph.sparse_initializer.append(onnx.SparseTensorProto(values=floats(f"s{i}", 1), indices=ints("", [i]), dims=[1 << 40]))
+    return m
+
+
+@family
+def external_claims(n):
+    """Many tensors of petabytes in a file that is not there."""
+    m = model([node("Relu", ["x"], ["y"])])
+    for i in range(n // 4):
+        t = TensorProto(name=f"w{i}", data_type=1, dims=[1 << 50], data_location=TensorProto.EXTERNAL)
+        t.external_data.add(key="location", value="w.bin")
+        t.external_data.add(key="length", value=str(1 << 52))
+        m.graph.initializer.append(t)
+    return m
+
+
+@family
+def string_attributes(n):
+    m = model([node("Relu", ["x"], ["y"])])
+    m.graph.node[0].attribute.append(AttributeProto(name="s", type=AttributeProto.STRINGS, strings=[b""] * (5 * n)))
+    return m
+
+
+@family
+def tensor_attributes(n):
+    m = model([node("Relu", ["x"], ["y"])])
+    m.graph.node[0].attribute.append(AttributeProto(name="t", type=AttributeProto.TENSORS, tensors=[TensorProto(data_type=1, dims=[0])] * n))
+    return m
+
+
+@family
+def graph_attributes(n):
+    m = model([node("Relu", ["x"], ["y"])])
+    m.graph.node[0].attribute.append(AttributeProto(name="g", type=AttributeProto.GRAPHS, graphs=[GraphProto() for _ in range(n)]))
+    return m
+
+
+@family
+def backwards(n):
+    m = model(chain([conv(), bn(), lambda a, b: [node("Relu", [a], [b])]], n), [ONE, *STATS])
+    nodes = list(m.graph.node)
+    del m.graph.node[:]
+    m.graph.node.extend(reversed(nodes))
+    return m
+
+
+@family
+def empty_functions(n):
+    m = model([node("Relu", ["x"], ["y"])])
+    m.functions.extend(onnx.FunctionProto(name=f"{i}") for i in range(2 * n))
+    return m
+
+
+@family
+def sums_of_constants(n):
+    nodes = [node("Add", ["x" if i == 0 else f"v{i - 1}", "g" if i % 2 else "s"], [f"v{i}" if i < n - 1 else "y"]) for i in range(n)]
+    return model(nodes, STATS, shape=(1, 5, 5, 2))
+
+
+@family
+def thin_kernels(n):
+    """A product of each two is as large as the square of what they hold."""
+    wide = n * 4
+    nodes = [node("Conv", ["x", "a"], ["p0"])]
+    for i in range(6):
+        nodes += [node("Conv", [f"p{i}", "b"], [f"q{i}"]), node("Conv", [f"q{i}", "a"], [f"p{i + 1}"])]
+    return model(nodes + [node("Conv", ["p6", "b"], ["y"])], [floats("a", 2, wide, 1, 1), floats("b", wide, 2, 1, 1)], shape=(1, wide, 5, 5))
+
+
+@family
+def thin_matrices_summed(n):
+    wide = n * 4
+    nodes = []
+    for i in range(6):
+        nodes += [node("MatMul", ["x", "a"], [f"p{i}"]), node("MatMul", [f"p{i}", "b"], [f"q{i}"])]
+    return model(nodes + [node("Sum", [f"q{i}" for i in range(6)], ["y"])], [floats("a", wide, 2), floats("b", 2, wide)], shape=(3, wide))
+
+
+@family
+def a_shared_weight(n):
+    ops = [conv("ww"), lambda a, b: [node("BatchNormalization", [a, "gg", "gg", "gg", "ss"], [b])], lambda a, b: [node("Relu", [a], [b])]]
+    return model(chain(ops, n), [floats("ww", 128, 128, 1, 1), floats("gg", 128), floats("ss", 128, value=1)], shape=(1, 128, 5, 5))
+
+
+@family
+def outputs_of_a_chain(n):
+    """Each value is an output of the graph, and each departs in the other model."""
+    return model(chain([lambda a, b: [node("Relu", [a], [b])]], n), outputs=[f"v{i}" for i in range(n - 1)] + ["y"])
+
+
 # Sizes that are only stated
 
 def stated(name, nodes, inits, **keywords):
