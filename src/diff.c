@@ -349,18 +349,6 @@ static void compare_opsets(struct differ *differ)
         }
 }
 
-static struct graph *find_function(const struct model *model, const Onnx__FunctionProto *wanted)
-{
-    for (size_t i = 0; i < model->graphs.count; i++) {
-        const Onnx__FunctionProto *function = model->graphs.items[i]->function;
-        if (function && strcmp(text_or_empty(function->name), text_or_empty(wanted->name)) == 0 &&
-            strcmp(text_or_empty(function->domain), text_or_empty(wanted->domain)) == 0 &&
-            strcmp(text_or_empty(function->overload), text_or_empty(wanted->overload)) == 0)
-            return model->graphs.items[i];
-    }
-    return NULL;
-}
-
 static void compare_function(struct differ *differ, struct graph *a, struct graph *b)
 {
     struct arena *arena = differ->arena;
@@ -392,7 +380,7 @@ static void compare_functions(struct differ *differ)
             struct graph *other = NULL;
             if (!graph->function)
                 continue;
-            other = find_function(differ->models[1 - side], graph->function);
+            other = number_function_like(&differ->numbering, (size_t)(1 - side), graph->function);
             if (other && side == 0)
                 compare_function(differ, graph, other);
             if (other)

@@ -205,6 +205,17 @@ static struct number_function *find_function(const struct numbering *numbering,
                                            node->proto->op_type, node->proto->overload));
 }
 
+struct graph *number_function_like(const struct numbering *numbering, size_t side,
+                                   const Onnx__FunctionProto *function)
+{
+    const struct map *functions = &numbering->functions[side];
+    const struct number_function *like =
+        functions->count ? map_get(functions, function_key(numbering->arena, function->domain,
+                                                           function->name, function->overload))
+                         : NULL;
+    return like ? like->graph : NULL;
+}
+
 struct graph *node_function(const struct numbering *numbering, const struct node *node)
 {
     const struct number_function *function = find_function(numbering, node);

@@ -67,6 +67,9 @@ struct value *graph_output(const struct graph *graph, size_t index);
 size_t graph_input_count(const struct graph *graph);
 struct value *graph_input(const struct graph *graph, size_t index);
 
+/* The local function of a side (0, 1) that goes by the names of another, or NULL. */
+struct graph *number_function_like(const struct numbering *numbering, size_t side,
+                                   const Onnx__FunctionProto *function);
 /* The local function a node calls, or NULL. */
 struct graph *node_function(const struct numbering *numbering, const struct node *node);
 /* The function `node` calls has been found to compute what the one `model` calls computes. Number
