@@ -43,24 +43,31 @@ static void compare_text(struct tally *tally, enum diff_kind kind, const struct 
     note(tally, &change);
 }
 
-static const char *property(Onnx__StringStringEntryProto *const *entries, size_t count,
-                            const char *key)
+/* The first value of each key. */
+static struct map properties(struct arena *arena, Onnx__StringStringEntryProto *const *entries,
+                             size_t count)
 {
+    struct map map = {.count = 0};
     for (size_t i = 0; i < count; i++)
-        if (strcmp(text_or_empty(entries[i]->key), key) == 0)
-            return text_or_empty(entries[i]->value);
-    return NULL;
+        if (!map_get(&map, text_or_empty(entries[i]->key)))
+            map_put(arena, &map, text_or_empty(entries[i]->key),
+                    (void *)(uintptr_t)text_or_empty(entries[i]->value));
+    return map;
 }
 
 static void compare_properties(struct tally *tally, const struct graph *graph, const char *subject,
                                Onnx__StringStringEntryProto *const *a, size_t a_count,
                                Onnx__StringStringEntryProto *const *b, size_t b_count)
 {
+    if (!a_count && !b_count)
+        return;
+    const struct map old = properties(graph->model->arena, a, a_count);
+    const struct map new = properties(graph->model->arena, b, b_count);
     for (size_t i = 0; i < a_count; i++)
         compare_text(tally, DIFF_metadata, graph, subject, text_or_empty(a[i]->key),
-                     text_or_empty(a[i]->value), property(b, b_count, text_or_empty(a[i]->key)));
+                     text_or_empty(a[i]->value), map_get(&new, text_or_empty(a[i]->key)));
     for (size_t i = 0; i < b_count; i++)
-        if (!property(a, a_count, text_or_empty(b[i]->key)))
+        if (!map_get(&old, text_or_empty(b[i]->key)))
             compare_text(tally, DIFF_metadata, graph, subject, text_or_empty(b[i]->key), NULL,
                          text_or_empty(b[i]->value));
 }
@@ -134,13 +141,11 @@ static void dress_spelling(struct dress *dress, const struct node *a, const stru
                            bool swapped)
 {
     struct arena *arena = dress->differ->arena;
+    struct attribute_names others = diff_attributes(arena, b);
     for (size_t i = 0; i < a->proto->n_attribute; i++) {
         const Onnx__AttributeProto *attribute = a->proto->attribute[i];
-        bool there = false;
-        for (size_t k = 0; k < b->proto->n_attribute && !there; k++)
-            there = strcmp(text_or_empty(attribute->name),
-                           text_or_empty(b->proto->attribute[k]->name)) == 0;
-        if (there || !attribute_is_default(a, attribute))
+        if (diff_attribute_named(&others, text_or_empty(attribute->name)) ||
+            !attribute_is_default(a, attribute))
             continue;
         const char *text = diff_attribute_text(arena, attribute);
         compare_text(&dress->spelling, DIFF_spelling, dress->a,
@@ -334,15 +339,16 @@ void diff_model_dress(struct differ *differ)
                   number_text(arena, a->has_model_version, a->model_version),
                   number_text(arena, b->has_model_version, b->model_version));
     compare_field(differ, DIFF_doc, "model", "", a->doc_string, b->doc_string);
+    const struct map old = properties(arena, a->metadata_props, a->n_metadata_props);
+    const struct map new = properties(arena, b->metadata_props, b->n_metadata_props);
     for (size_t i = 0; i < a->n_metadata_props; i++) {
         const char *key = text_or_empty(a->metadata_props[i]->key);
         compare_field(differ, DIFF_metadata, "model", key,
-                      text_or_empty(a->metadata_props[i]->value),
-                      property(b->metadata_props, b->n_metadata_props, key));
+                      text_or_empty(a->metadata_props[i]->value), map_get(&new, key));
     }
     for (size_t i = 0; i < b->n_metadata_props; i++) {
         const char *key = text_or_empty(b->metadata_props[i]->key);
-        if (!property(a->metadata_props, a->n_metadata_props, key))
+        if (!map_get(&old, key))
             compare_field(differ, DIFF_metadata, "model", key, NULL,
                           text_or_empty(b->metadata_props[i]->value));
     }

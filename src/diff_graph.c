@@ -117,11 +117,28 @@ static void compare_input(struct sheet *sheet, const struct node *a, const struc
     diff_add(sheet->differ, &change);
 }
 
-static const Onnx__AttributeProto *attribute_named(const struct node *node, const char *name)
+enum { FEW = 16 };
+
+struct attribute_names diff_attributes(struct arena *arena, const struct node *node)
 {
-    for (size_t i = 0; i < node->proto->n_attribute; i++)
-        if (strcmp(text_or_empty(node->proto->attribute[i]->name), name) == 0)
-            return node->proto->attribute[i];
+    struct attribute_names names = {.node = node};
+    for (size_t i = 0; node->proto->n_attribute > FEW && i < node->proto->n_attribute; i++) {
+        Onnx__AttributeProto *attribute = node->proto->attribute[i];
+        if (!map_get(&names.map, text_or_empty(attribute->name)))
+            map_put(arena, &names.map, text_or_empty(attribute->name), attribute);
+    }
+    return names;
+}
+
+const Onnx__AttributeProto *diff_attribute_named(const struct attribute_names *names,
+                                                 const char *name)
+{
+    const Onnx__NodeProto *proto = names->node->proto;
+    if (names->map.count)
+        return map_get(&names->map, name);
+    for (size_t i = 0; i < proto->n_attribute; i++)
+        if (strcmp(text_or_empty(proto->attribute[i]->name), name) == 0)
+            return proto->attribute[i];
     return NULL;
 }
 
@@ -152,13 +169,15 @@ static void compare_attribute(struct sheet *sheet, const struct node *a, const s
 
 static void compare_attributes(struct sheet *sheet, const struct node *a, const struct node *b)
 {
+    const struct attribute_names old = diff_attributes(sheet->differ->arena, a);
+    const struct attribute_names new = diff_attributes(sheet->differ->arena, b);
     for (size_t i = 0; i < a->proto->n_attribute; i++) {
         const Onnx__AttributeProto *x = a->proto->attribute[i];
-        compare_attribute(sheet, a, b, x, attribute_named(b, text_or_empty(x->name)));
+        compare_attribute(sheet, a, b, x, diff_attribute_named(&new, text_or_empty(x->name)));
     }
     for (size_t i = 0; i < b->proto->n_attribute; i++) {
         const Onnx__AttributeProto *y = b->proto->attribute[i];
-        if (!attribute_named(a, text_or_empty(y->name)))
+        if (!diff_attribute_named(&old, text_or_empty(y->name)))
             compare_attribute(sheet, a, b, NULL, y);
     }
 }

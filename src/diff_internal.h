@@ -21,6 +21,15 @@ void diff_add(struct differ *differ, const struct diff_change *change);
 void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
                  const struct value_pair *outputs, size_t output_count);
 
+/* Attributes of a node by name: of two with one name, the first. */
+struct attribute_names {
+    const struct node *node;
+    struct map map; /* where there are many */
+};
+struct attribute_names diff_attributes(struct arena *arena, const struct node *node);
+const Onnx__AttributeProto *diff_attribute_named(const struct attribute_names *names,
+                                                 const char *name); /* NULL: none */
+
 /* diff_weight.c: two constants that stand for each other, read by input `index` of partners. */
 void diff_weights(struct differ *differ, const struct node *left, const struct node *right,
                   size_t index, const struct value *x, const struct value *y);
