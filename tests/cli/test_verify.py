@@ -220,6 +220,34 @@ def test_a_pad_of_another_value_departs_at_the_border(tmp_path):
     assert row in (0, height - 1) or column in (0, width - 1)
 
 
+def same_lower(length, padding):
+    """Kernels of 2 and 4 at a stride of 2 summed, or the one kernel of 4 with this padding, on images of this length."""
+    rng = np.random.default_rng(3)
+    small, large = rng.standard_normal((5, 1, 2)).astype(np.float32), rng.standard_normal((5, 1, 4)).astype(np.float32)
+    joined = large.copy()
+    joined[:, :, 1:3] += small
+    if padding:
+        nodes = [helper.make_node("Conv", ["x", "j"], ["y"], pads=padding, strides=[2])]
+    else:
+        nodes = [helper.make_node("Conv", ["x", w], [v], auto_pad="SAME_LOWER", strides=[2]) for w, v in (("s", "a"), ("l", "b"))]
+        nodes.append(helper.make_node("Add", ["a", "b"], ["y"]))
+    used = {i for n in nodes for i in n.input}
+    weights = [numpy_helper.from_array(w, name) for name, w in (("s", small), ("l", large), ("j", joined)) if name in used]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, length])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_what_holds_for_the_declared_length_only(tmp_path):
+    """The batch may be open all the same. With an open length both are told apart, and so is a wrong padding."""
+    assert verify(same_lower(3, None), same_lower(3, [2, 1]), tmp_path)[0] == 0
+    assert verify(same_lower("length", None), same_lower("length", [2, 1]), tmp_path)[0] == 1
+    assert verify(same_lower(3, None), same_lower(3, [1, 2]), tmp_path)[0] == 1
+    fused = fuse(same_lower(3, None), tmp_path)
+    assert [n.op_type for n in fused.model.graph.node] == ["Conv"]
+    assert verify(same_lower(3, None), fused.path, tmp_path)[0] == 0
+
+
 def test_swapped_branches_of_if(tmp_path):
     model = branching(2.0)
     other = copy_of(model)
