@@ -48,7 +48,7 @@ struct landing {
  * their own (what evaluation may cost: eval.h). The process as a whole stays below 64 MiB and 16 times
  * the input: arenas get 56 MiB and 15 times, the rest is for the program, the pages of the input and
  * the blocks of the writer. Beyond LIMIT_LARGE each byte counts for more: no small file gets there. */
-enum { LIMIT_BASE = 56 << 20, LIMIT_FACTOR = 15, LIMIT_LARGE = 4 << 20, LIMIT_FACTOR_LARGE = 40 };
+enum { LIMIT_BASE = 56 << 20, LIMIT_FACTOR = 15, LIMIT_LARGE = 4 << 20, LIMIT_FACTOR_LARGE = 64 };
 void landing_bound(struct landing *landing, const char *path, size_t input);
 /* What is left of it. SIZE_MAX: there is no bound. */
 size_t landing_left(const struct landing *landing);
