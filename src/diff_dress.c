@@ -49,9 +49,8 @@ static struct map properties(struct arena *arena, Onnx__StringStringEntryProto *
 {
     struct map map = {.count = 0};
     for (size_t i = 0; i < count; i++)
-        if (!map_get(&map, text_or_empty(entries[i]->key)))
-            map_put(arena, &map, text_or_empty(entries[i]->key),
-                    (void *)(uintptr_t)text_or_empty(entries[i]->value));
+        map_add(arena, &map, text_or_empty(entries[i]->key),
+                (void *)(uintptr_t)text_or_empty(entries[i]->value));
     return map;
 }
 

@@ -124,8 +124,7 @@ struct attribute_names diff_attributes(struct arena *arena, const struct node *n
     struct attribute_names names = {.node = node};
     for (size_t i = 0; node->proto->n_attribute > FEW && i < node->proto->n_attribute; i++) {
         Onnx__AttributeProto *attribute = node->proto->attribute[i];
-        if (!map_get(&names.map, text_or_empty(attribute->name)))
-            map_put(arena, &names.map, text_or_empty(attribute->name), attribute);
+        map_add(arena, &names.map, text_or_empty(attribute->name), attribute);
     }
     return names;
 }

@@ -42,13 +42,9 @@ const char *edit_node_name(struct model *model, const char *wanted)
 
 struct value *edit_value(struct graph *graph, const char *wanted)
 {
-    struct arena *arena = graph->model->arena;
-    struct value *value = NEW(arena, struct value);
-    value->name = edit_name(graph->model, wanted);
-    value->graph = graph;
-    value->rank = -1;
+    bool old; /* never: the name is new */
+    struct value *value = graph_value(graph, edit_name(graph->model, wanted), &old);
     value->is_new = true;
-    graph_name(graph, value);
     return value;
 }
 
@@ -221,21 +217,13 @@ static bool holds_initializers(const struct graph *graph)
     return graph->proto && (!graph->parent || graph->model->ir_version >= 4);
 }
 
-static void describe(struct value *value)
-{
-    const struct tensor *tensor = value->tensor;
-    value->type = tensor->type;
-    value->rank = tensor->rank;
-    value_takes_dims(value, tensor);
-}
-
 struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
                             struct tensor *tensor)
 {
     struct value *value = edit_value(graph, wanted);
     value->tensor = tensor;
     tensor->name = value->name;
-    describe(value);
+    value_takes_shape(value, tensor);
     if (!holds_initializers(graph)) {
         constant_node(graph, at, value);
         return value;

@@ -32,12 +32,19 @@ bool pool_affords(struct pool *pool, double products, double cells)
 
 static const char too_dear[] = "it costs more than is worth a model of this size";
 
-/* The buffers that a result takes, and the work of filling it in. */
-static bool affords_result(struct pool *pool, int64_t count)
+/* Buffers of a level have 2^level cells: the least that hold `count`. */
+static size_t pool_level(int64_t count)
 {
     size_t level = 0, cells = count > 0 ? (size_t)count : 1;
     while (((size_t)1 << level) < cells)
         level++;
+    return level;
+}
+
+/* The buffers that a result takes, and the work of filling it in. */
+static bool affords_result(struct pool *pool, int64_t count)
+{
+    size_t level = pool_level(count), cells = count > 0 ? (size_t)count : 1;
     if (!pool->recycles)
         return pool_affords(pool, ELEMENT_COST * (double)cells, (double)cells);
     return pool_affords(pool, ELEMENT_COST * (double)cells,
@@ -49,9 +56,7 @@ void *pool_take(struct pool *pool, int64_t count)
     size_t cells = count > 0 ? (size_t)count : 1;
     if (!pool->recycles)
         return arena_alloc(pool->arena, cells, EVAL_CELL);
-    size_t level = 0;
-    while (((size_t)1 << level) < cells)
-        level++;
+    size_t level = pool_level(count);
     void *buffer = pool->free[level];
     if (!buffer)
         return arena_alloc(pool->arena, (size_t)1 << level, EVAL_CELL);
@@ -64,10 +69,7 @@ void pool_return(struct pool *pool, struct array *array)
 {
     if (!array->owned || !pool->recycles)
         return;
-    size_t cells = array->count > 0 ? (size_t)array->count : 1;
-    size_t level = 0;
-    while (((size_t)1 << level) < cells)
-        level++;
+    size_t level = pool_level(array->count);
     memcpy(array->cells, &pool->free[level], sizeof(void *));
     pool->free[level] = array->cells;
     array->owned = false;
@@ -76,15 +78,12 @@ void pool_return(struct pool *pool, struct array *array)
 
 void pool_free(struct pool *pool, struct array *array)
 {
-    size_t level = 0, cells = array->count > 0 ? (size_t)array->count : 1;
-    while (((size_t)1 << level) < cells)
-        level++;
     if (!array->owned || !pool->recycles || !arena_give_back(pool->arena, array->cells)) {
         pool_return(pool, array);
         return;
     }
     if (pool->effort)
-        pool->effort->cells += (double)((size_t)1 << level);
+        pool->effort->cells += (double)((size_t)1 << pool_level(array->count));
     array->owned = false;
     array->cells = NULL;
 }

@@ -7,21 +7,12 @@
 
 /* ---- values ---- */
 
-void graph_name(struct graph *graph, struct value *value)
-{
-    struct model *model = graph->model;
-    map_put(model->arena, &graph->values, value->name, value);
-    if (graph != model->graphs.items[0])
-        map_put(model->arena, &model->inner_names, value->name, value);
-}
-
 bool graph_has_name(const struct model *model, const char *name)
 {
     return map_get(&model->graphs.items[0]->values, name) || map_get(&model->inner_names, name);
 }
 
-/* The value of this name in this graph, made where there is none: *old tells. */
-static struct value *value_add(struct graph *graph, const char *name, bool *old)
+struct value *graph_value(struct graph *graph, const char *name, bool *old)
 {
     struct model *model = graph->model;
     struct value *value = NEW(model->arena, struct value);
@@ -176,7 +167,7 @@ static void build_inputs(struct graph *graph)
         if (!is_named(name))
             continue;
         bool old;
-        struct value *value = value_add(graph, name, &old);
+        struct value *value = graph_value(graph, name, &old);
         if (old)
             twice(graph, name, "two inputs have this name");
         value->is_input = true;
@@ -185,8 +176,10 @@ static void build_inputs(struct graph *graph)
     }
 }
 
-void value_takes_dims(struct value *value, const struct tensor *tensor)
+void value_takes_shape(struct value *value, const struct tensor *tensor)
 {
+    value->type = tensor->type;
+    value->rank = tensor->rank;
     value->dims = (int64_t *)(uintptr_t)tensor->dims;
 }
 
@@ -195,17 +188,14 @@ static void build_initializer(struct graph *graph, const char *name, struct tens
     if (!is_named(name))
         return;
     bool old;
-    struct value *value = value_add(graph, name, &old);
+    struct value *value = graph_value(graph, name, &old);
     if (value->is_initializer)
         twice(graph, name, "two initializers have this name");
     value->is_initializer = true;
     value->tensor = tensor;
     LIST_PUSH(graph->model->arena, &graph->initializers, value);
-    if (tensor && value->rank < 0) {
-        value->type = tensor->type;
-        value->rank = tensor->rank;
-        value_takes_dims(value, tensor);
-    }
+    if (tensor && value->rank < 0)
+        value_takes_shape(value, tensor);
 }
 
 /* The value of a Constant node, whichever attribute holds it; NULL for strings and sparse ones. */
@@ -270,7 +260,7 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
         if (!is_named(name))
             continue;
         bool old;
-        struct value *value = value_add(graph, name, &old);
+        struct value *value = graph_value(graph, name, &old);
         if (old)
             twice(graph, name,
                   value->producer         ? "two nodes have this output"
@@ -469,7 +459,7 @@ static struct value *find_read(struct graph *graph, const char *name, struct gue
     }
     struct value *value = graph_find(graph, name);
     bool old;
-    return value ? value : value_add(graph, name, &old); /* new: nobody makes it, left alone */
+    return value ? value : graph_value(graph, name, &old); /* new: nobody makes it, left alone */
 }
 
 static void build_reads(struct graph *graph, struct node *node, struct guess *guess)

@@ -108,13 +108,14 @@ struct graph {
  * INVALID_MODEL on a cycle or on a value produced twice. Cost is near-linear in nodes. */
 void graph_build(struct model *model);
 
-/* Enters a value under its name. */
-void graph_name(struct graph *graph, struct value *value);
+/* The value of this name in this graph, made where there is none: *old tells. The name is borrowed. */
+struct value *graph_value(struct graph *graph, const char *name, bool *old);
 /* True when some graph of the model has a value of this name. */
 bool graph_has_name(const struct model *model, const char *name);
 
-/* A constant's shape is its tensor's own: known as a whole, so shape inference never writes to it. */
-void value_takes_dims(struct value *value, const struct tensor *tensor);
+/* A constant's type and shape are its tensor's own: known as a whole, so that shape inference never
+ * writes to it. */
+void value_takes_shape(struct value *value, const struct tensor *tensor);
 
 /* The value a name refers to in this scope or one around it, or NULL. */
 struct value *graph_find(const struct graph *graph, const char *name);

@@ -296,17 +296,21 @@ static void test_waiting(struct unit *unit)
     expect(writer < 0, "it was waited for");
 }
 
-/* mapping_check as it ends: NULL, or the message it landed with. */
-static const char *check(struct unit *unit, const struct mapping *mapping)
+/* mapping_check, or where there is no mapping folder_check, as it ends: NULL, or the message it
+ * landed with. */
+static const char *check(struct unit *unit, const struct mapping *mapping,
+                         const struct folder *folder)
 {
     struct landing *landing = &unit->landing;
     jmp_buf outer;
     memcpy(&outer, &landing->jump, sizeof(outer));
     const char *volatile message = NULL;
-    if (setjmp(landing->jump) == 0)
+    if (setjmp(landing->jump) != 0)
+        message = landing->message;
+    else if (mapping)
         mapping_check(landing, "model", mapping);
     else
-        message = landing->message;
+        folder_check(landing, folder);
     memcpy(&landing->jump, &outer, sizeof(outer));
     fail_nothing();
     return message;
@@ -315,7 +319,7 @@ static const char *check(struct unit *unit, const struct mapping *mapping)
 static void expect_check(struct unit *unit, const struct mapping *mapping, const char *message,
                          const char *what)
 {
-    const char *got = check(unit, mapping);
+    const char *got = check(unit, mapping, NULL);
     expect(message ? got && strstr(got, message) : !got, "%s: %s", what, got ? got : "no change");
 }
 
@@ -544,21 +548,6 @@ static void test_location_faults(struct unit *unit)
     folder_close(&folder);
 }
 
-static const char *check_folder(struct unit *unit, const struct folder *folder)
-{
-    struct landing *landing = &unit->landing;
-    jmp_buf outer;
-    memcpy(&outer, &landing->jump, sizeof(outer));
-    const char *volatile message = NULL;
-    if (setjmp(landing->jump) == 0)
-        folder_check(landing, folder);
-    else
-        message = landing->message;
-    memcpy(&landing->jump, &outer, sizeof(outer));
-    fail_nothing();
-    return message;
-}
-
 /* Of many files not all stay open; those are looked at again by their names. */
 static void test_many_files(struct unit *unit)
 {
@@ -575,22 +564,22 @@ static void test_many_files(struct unit *unit)
         last = file;
     }
     expect(last && last->mapping.descriptor < 0 && folder.kept == 128, "128 files stay open");
-    const char *got = check_folder(unit, &folder);
+    const char *got = check(unit, NULL, &folder);
     expect(!got, "nothing changed: %s", got ? got : "");
     fail_call("fstat", 1, 1, EIO);
-    got = check_folder(unit, &folder);
+    got = check(unit, NULL, &folder);
     expect(got && ends_with(got, "d129: changed while it was being read: Input/output error"),
            "fstat fails: %s", got);
     struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     utimensat(AT_FDCWD, in(unit, "many/d129"), old, 0);
-    got = check_folder(unit, &folder);
+    got = check(unit, NULL, &folder);
     expect(got && strstr(got, "d129: was written to"), "another time: %s", got);
     put(unit, "many/d129", "more data");
-    got = check_folder(unit, &folder);
+    got = check(unit, NULL, &folder);
     expect(got && strstr(got, "d129: changed while it was being read, from 4 bytes to 9"),
            "another size: %s", got);
     unlink(in(unit, "many/d129"));
-    got = check_folder(unit, &folder);
+    got = check(unit, NULL, &folder);
     expect(got &&
                ends_with(got, "d129: changed while it was being read: No such file or directory"),
            "it is gone: %s", got);
