@@ -117,6 +117,11 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
 {
     struct arena *arena = tree->plan->model->arena;
     const struct branch *branch = branch_of(tree, group);
+    /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
+    const char *banned =
+        branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]->name);
+    if (banned)
+        return banned;
     struct region region = {
         .plan = tree->plan, .graph = tree->graph, .layout = tree->layout, .source = group->source};
     struct lowering lowering = {

@@ -297,13 +297,21 @@ static void compare_ports(struct differ *differ, bool inputs, const struct ports
 
 /* ---- operator sets, functions ---- */
 
+const char *diff_key(struct arena *arena, struct map *counts, const char *name)
+{
+    size_t *count = map_get(counts, name);
+    if (!count) {
+        count = NEW(arena, size_t);
+        map_put(arena, counts, name, count);
+    }
+    return arena_format(arena, "%zu %s", (*count)++, name);
+}
+
 struct import {
     const Onnx__OperatorSetIdProto *proto;
-    const char *domain;
-    const char *key; /* the domain, and how many of it stood before */
+    const char *domain, *key;
 };
 
-/* Nobody should import a domain twice. The first is compared with the first, and so on. */
 static struct import *list_imports(struct arena *arena, const Onnx__ModelProto *model,
                                    struct map *by_key)
 {
@@ -312,12 +320,7 @@ static struct import *list_imports(struct arena *arena, const Onnx__ModelProto *
     for (size_t i = 0; i < model->n_opset_import; i++) {
         const char *domain = text_or_empty(model->opset_import[i]->domain);
         domain = strcmp(domain, "ai.onnx") == 0 ? "" : domain;
-        size_t *count = map_get(&counts, domain);
-        if (!count) {
-            count = NEW(arena, size_t);
-            map_put(arena, &counts, domain, count);
-        }
-        const char *key = arena_format(arena, "%zu %s", (*count)++, domain);
+        const char *key = diff_key(arena, &counts, domain);
         imports[i] = (struct import){model->opset_import[i], domain, key};
         map_put(arena, by_key, key, &imports[i]);
     }

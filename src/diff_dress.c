@@ -43,32 +43,51 @@ static void compare_text(struct tally *tally, enum diff_kind kind, const struct 
     note(tally, &change);
 }
 
-/* The first value of each key. */
-static struct map properties(struct arena *arena, Onnx__StringStringEntryProto *const *entries,
-                             size_t count)
-{
-    struct map map = {.count = 0};
-    for (size_t i = 0; i < count; i++)
-        map_add(arena, &map, text_or_empty(entries[i]->key),
-                (void *)(uintptr_t)text_or_empty(entries[i]->value));
-    return map;
-}
+typedef Onnx__StringStringEntryProto Entry;
 
-static void compare_properties(struct tally *tally, const struct graph *graph, const char *subject,
-                               Onnx__StringStringEntryProto *const *a, size_t a_count,
-                               Onnx__StringStringEntryProto *const *b, size_t b_count)
+/* Calls `tell` with each key of either side and its values, NULL where there is none. */
+static void pair_properties(struct arena *arena, Entry *const *a, size_t a_count, Entry *const *b,
+                            size_t b_count,
+                            void (*tell)(void *closure, const char *key, const char *old_text,
+                                         const char *new_text),
+                            void *closure)
 {
     if (!a_count && !b_count)
         return;
-    const struct map old = properties(graph->model->arena, a, a_count);
-    const struct map new = properties(graph->model->arena, b, b_count);
-    for (size_t i = 0; i < a_count; i++)
-        compare_text(tally, DIFF_metadata, graph, subject, text_or_empty(a[i]->key),
-                     text_or_empty(a[i]->value), map_get(&new, text_or_empty(a[i]->key)));
+    struct map counts[2] = {{0}, {0}}, values = {0}, told = {0};
     for (size_t i = 0; i < b_count; i++)
-        if (!map_get(&old, text_or_empty(b[i]->key)))
-            compare_text(tally, DIFF_metadata, graph, subject, text_or_empty(b[i]->key), NULL,
-                         text_or_empty(b[i]->value));
+        map_put(arena, &values, diff_key(arena, &counts[1], text_or_empty(b[i]->key)), b[i]);
+    for (size_t i = 0; i < a_count; i++) {
+        const char *key = diff_key(arena, &counts[0], text_or_empty(a[i]->key));
+        Entry *other = map_get(&values, key);
+        tell(closure, text_or_empty(a[i]->key), text_or_empty(a[i]->value),
+             other ? text_or_empty(other->value) : NULL);
+        map_put(arena, &told, key, a[i]);
+    }
+    counts[1] = (struct map){0};
+    for (size_t i = 0; i < b_count; i++)
+        if (!map_get(&told, diff_key(arena, &counts[1], text_or_empty(b[i]->key))))
+            tell(closure, text_or_empty(b[i]->key), NULL, text_or_empty(b[i]->value));
+}
+
+struct properties {
+    struct tally *tally;
+    const struct graph *graph;
+    const char *subject;
+};
+
+static void compare_property(void *closure, const char *key, const char *old_text,
+                             const char *new_text)
+{
+    const struct properties *of = closure;
+    compare_text(of->tally, DIFF_metadata, of->graph, of->subject, key, old_text, new_text);
+}
+
+static void compare_properties(struct tally *tally, const struct graph *graph, const char *subject,
+                               Entry *const *a, size_t a_count, Entry *const *b, size_t b_count)
+{
+    struct properties of = {tally, graph, subject};
+    pair_properties(graph->model->arena, a, a_count, b, b_count, compare_property, &of);
 }
 
 /* ---- graphs ---- */
@@ -140,11 +159,11 @@ static void dress_spelling(struct dress *dress, const struct node *a, const stru
                            bool swapped)
 {
     struct arena *arena = dress->differ->arena;
-    struct attribute_names others = diff_attributes(arena, b);
+    const struct attribute_names own = diff_attributes(arena, a);
+    const struct attribute_names others = diff_attributes(arena, b);
     for (size_t i = 0; i < a->proto->n_attribute; i++) {
         const Onnx__AttributeProto *attribute = a->proto->attribute[i];
-        if (diff_attribute_named(&others, text_or_empty(attribute->name)) ||
-            !attribute_is_default(a, attribute))
+        if (diff_attribute_like(&others, &own, i) || !attribute_is_default(a, attribute))
             continue;
         const char *text = diff_attribute_text(arena, attribute);
         compare_text(&dress->spelling, DIFF_spelling, dress->a,
@@ -204,13 +223,14 @@ static void dress_initializer_order(struct dress *dress)
 {
     struct arena *arena = dress->differ->arena;
     const Onnx__GraphProto *a = dress->a->proto, *b = dress->b->proto;
-    struct map places = {.count = 0};
+    struct map places = {0}, counts[2] = {{0}, {0}};
     for (size_t i = 0; i < a->n_initializer; i++)
-        map_put(arena, &places, text_or_empty(a->initializer[i]->name), &a->initializer[i]);
+        map_put(arena, &places, diff_key(arena, &counts[0], text_or_empty(a->initializer[i]->name)),
+                &a->initializer[i]);
     size_t last = 0;
     for (size_t i = 0; i < b->n_initializer; i++) {
         const char *name = text_or_empty(b->initializer[i]->name);
-        Onnx__TensorProto **found = map_get(&places, name);
+        Onnx__TensorProto **found = map_get(&places, diff_key(arena, &counts[1], name));
         if (!found)
             continue;
         size_t place = (size_t)(found - a->initializer);
@@ -227,12 +247,12 @@ static void dress_interface(struct dress *dress, const char *word, Onnx__ValueIn
                             size_t a_count, Onnx__ValueInfoProto *const *b, size_t b_count)
 {
     struct arena *arena = dress->differ->arena;
-    struct map others = {.count = 0};
+    struct map others = {0}, counts[2] = {{0}, {0}};
     for (size_t i = 0; i < b_count; i++)
-        map_put(arena, &others, text_or_empty(b[i]->name), b[i]);
+        map_put(arena, &others, diff_key(arena, &counts[1], text_or_empty(b[i]->name)), b[i]);
     for (size_t i = 0; i < a_count; i++) {
         const char *name = text_or_empty(a[i]->name);
-        const Onnx__ValueInfoProto *other = map_get(&others, name);
+        const Onnx__ValueInfoProto *other = map_get(&others, diff_key(arena, &counts[0], name));
         if (!other)
             continue;
         const char *subject = arena_format(arena, "%s '%s'", word, name);
@@ -322,6 +342,12 @@ static const char *number_text(struct arena *arena, bool there, int64_t number)
     return there ? arena_format(arena, "%" PRId64, number) : NULL;
 }
 
+static void compare_model_property(void *closure, const char *key, const char *old_text,
+                                   const char *new_text)
+{
+    compare_field(closure, DIFF_metadata, "model", key, old_text, new_text);
+}
+
 void diff_model_dress(struct differ *differ)
 {
     struct arena *arena = differ->arena;
@@ -338,17 +364,6 @@ void diff_model_dress(struct differ *differ)
                   number_text(arena, a->has_model_version, a->model_version),
                   number_text(arena, b->has_model_version, b->model_version));
     compare_field(differ, DIFF_doc, "model", "", a->doc_string, b->doc_string);
-    const struct map old = properties(arena, a->metadata_props, a->n_metadata_props);
-    const struct map new = properties(arena, b->metadata_props, b->n_metadata_props);
-    for (size_t i = 0; i < a->n_metadata_props; i++) {
-        const char *key = text_or_empty(a->metadata_props[i]->key);
-        compare_field(differ, DIFF_metadata, "model", key,
-                      text_or_empty(a->metadata_props[i]->value), map_get(&new, key));
-    }
-    for (size_t i = 0; i < b->n_metadata_props; i++) {
-        const char *key = text_or_empty(b->metadata_props[i]->key);
-        if (!map_get(&old, key))
-            compare_field(differ, DIFF_metadata, "model", key, NULL,
-                          text_or_empty(b->metadata_props[i]->value));
-    }
+    pair_properties(arena, a->metadata_props, a->n_metadata_props, b->metadata_props,
+                    b->n_metadata_props, compare_model_property, differ);
 }

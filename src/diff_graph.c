@@ -122,21 +122,33 @@ enum { FEW = 16 };
 struct attribute_names diff_attributes(struct arena *arena, const struct node *node)
 {
     struct attribute_names names = {.node = node};
-    for (size_t i = 0; node->proto->n_attribute > FEW && i < node->proto->n_attribute; i++) {
+    struct map counts = {0};
+    size_t count = node->proto->n_attribute > FEW ? node->proto->n_attribute : 0;
+    names.keys = count ? NEW_ARRAY(arena, const char *, count) : NULL;
+    for (size_t i = 0; i < count; i++) {
         Onnx__AttributeProto *attribute = node->proto->attribute[i];
-        map_add(arena, &names.map, text_or_empty(attribute->name), attribute);
+        names.keys[i] = diff_key(arena, &counts, text_or_empty(attribute->name));
+        map_put(arena, &names.map, names.keys[i], attribute);
     }
     return names;
 }
 
-const Onnx__AttributeProto *diff_attribute_named(const struct attribute_names *names,
-                                                 const char *name)
+static bool is_named_alike(const Onnx__AttributeProto *a, const Onnx__AttributeProto *b)
 {
-    const Onnx__NodeProto *proto = names->node->proto;
-    if (names->map.count)
-        return map_get(&names->map, name);
+    return strcmp(text_or_empty(a->name), text_or_empty(b->name)) == 0;
+}
+
+const Onnx__AttributeProto *diff_attribute_like(const struct attribute_names *names,
+                                                const struct attribute_names *others, size_t index)
+{
+    const Onnx__NodeProto *proto = names->node->proto, *other = others->node->proto;
+    if (names->keys && others->keys)
+        return map_get(&names->map, others->keys[index]);
+    size_t before = others->keys ? strtoull(others->keys[index], NULL, 10) : 0;
+    for (size_t i = 0; !others->keys && i < index; i++)
+        before += is_named_alike(other->attribute[i], other->attribute[index]);
     for (size_t i = 0; i < proto->n_attribute; i++)
-        if (strcmp(text_or_empty(proto->attribute[i]->name), name) == 0)
+        if (is_named_alike(proto->attribute[i], other->attribute[index]) && before-- == 0)
             return proto->attribute[i];
     return NULL;
 }
@@ -172,11 +184,11 @@ static void compare_attributes(struct sheet *sheet, const struct node *a, const 
     const struct attribute_names new = diff_attributes(sheet->differ->arena, b);
     for (size_t i = 0; i < a->proto->n_attribute; i++) {
         const Onnx__AttributeProto *x = a->proto->attribute[i];
-        compare_attribute(sheet, a, b, x, diff_attribute_named(&new, text_or_empty(x->name)));
+        compare_attribute(sheet, a, b, x, diff_attribute_like(&new, &old, i));
     }
     for (size_t i = 0; i < b->proto->n_attribute; i++) {
         const Onnx__AttributeProto *y = b->proto->attribute[i];
-        if (!diff_attribute_named(&old, text_or_empty(y->name)))
+        if (!diff_attribute_like(&old, &new, i))
             compare_attribute(sheet, a, b, NULL, y);
     }
 }
@@ -404,10 +416,16 @@ static const char *body_name(const struct graph *body)
 static void compare_bodies(struct differ *differ, const struct node *a)
 {
     const struct node *b = a->partner;
-    for (size_t i = 0; i < a->body_count; i++)
-        for (size_t k = 0; k < b->body_count; k++)
-            if (strcmp(body_name(a->bodies[i]), body_name(b->bodies[k])) == 0)
-                compare_body(differ, a->bodies[i], b->bodies[k]);
+    struct map counts[2] = {{0}, {0}}, bodies = {0};
+    for (size_t k = 0; k < b->body_count; k++)
+        map_put(differ->arena, &bodies,
+                diff_key(differ->arena, &counts[1], body_name(b->bodies[k])), b->bodies[k]);
+    for (size_t i = 0; i < a->body_count; i++) {
+        struct graph *body =
+            map_get(&bodies, diff_key(differ->arena, &counts[0], body_name(a->bodies[i])));
+        if (body)
+            compare_body(differ, a->bodies[i], body);
+    }
 }
 
 void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,

@@ -21,14 +21,20 @@ void diff_add(struct differ *differ, const struct diff_change *change);
 void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
                  const struct value_pair *outputs, size_t output_count);
 
-/* Attributes of a node by name: of two with one name, the first. */
+/* A name, and how many of it stood before. What ought to be named once and is not is compared the
+ * first with the first, and so on. */
+const char *diff_key(struct arena *arena, struct map *counts, const char *name);
+
+/* Attributes of a node by name. */
 struct attribute_names {
     const struct node *node;
-    struct map map; /* where there are many */
+    const char **keys; /* and map: where there are many */
+    struct map map;
 };
 struct attribute_names diff_attributes(struct arena *arena, const struct node *node);
-const Onnx__AttributeProto *diff_attribute_named(const struct attribute_names *names,
-                                                 const char *name); /* NULL: none */
+/* The one that attribute `index` of the other node stands for; NULL: none. */
+const Onnx__AttributeProto *diff_attribute_like(const struct attribute_names *names,
+                                                const struct attribute_names *others, size_t index);
 
 /* diff_weight.c: two constants that stand for each other, read by input `index` of partners. */
 void diff_weights(struct differ *differ, const struct node *left, const struct node *right,

@@ -33,15 +33,22 @@ static bool same_inputs(const struct node *a, const struct node *b)
     return true;
 }
 
-/* The body that goes by the same attribute. Attributes may stand in another order. */
-static struct graph *body_like(const struct node *node, const struct graph *body)
+static bool is_of_one_attribute(const struct graph *a, const struct graph *b)
 {
-    const char *suffix = strrchr(body->name, '.');
-    for (size_t i = 0; i < node->body_count; i++) {
-        const char *other = strrchr(node->bodies[i]->name, '.');
-        if (suffix && other && strcmp(suffix, other) == 0)
-            return node->bodies[i];
-    }
+    const char *one = strrchr(a->name, '.'), *other = strrchr(b->name, '.');
+    return one && other && strcmp(one, other) == 0;
+}
+
+/* The body of `a` that goes by the attribute of body `index` of `b`. Attributes may stand in another order; of several of
+ * one name, and of the graphs in one, the first is the first's. */
+static struct graph *body_like(const struct node *a, const struct node *b, size_t index)
+{
+    size_t before = 0;
+    for (size_t i = 0; i < index; i++)
+        before += is_of_one_attribute(b->bodies[i], b->bodies[index]);
+    for (size_t i = 0; i < a->body_count; i++)
+        if (is_of_one_attribute(a->bodies[i], b->bodies[index]) && before-- == 0)
+            return a->bodies[i];
     return NULL;
 }
 
@@ -53,7 +60,7 @@ static bool equal_bodies(struct verify *verify, struct node *a, struct node *b, 
     if (a->body_count != b->body_count || !function != !other || depth == DEPTH_MOST)
         return false;
     for (size_t i = 0; i < b->body_count; i++) {
-        struct graph *body = body_like(a, b->bodies[i]);
+        struct graph *body = body_like(a, b, i);
         if (!body || graph_input_count(body) != graph_input_count(b->bodies[i]) ||
             !verify_graph(verify, body, b->bodies[i], level + 1, depth + 1))
             return false;

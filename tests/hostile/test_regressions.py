@@ -21,6 +21,12 @@ def test_what_fusing_makes_is_not_different(path, tmp_path):
         assert run.code in (0, 2), run
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_a_model_is_the_same_as_itself(path):
+    run = cost([TOOL, "diff", "--strict", path, path], SECONDS)
+    assert run.code in (0, 2), run
+
+
 @pytest.mark.parametrize("command", ["fuse", "info", "dump", "diff", "verify"])
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_found_once(path, command, tmp_path):
