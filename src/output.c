@@ -302,17 +302,62 @@ bool output_is_seekable(const struct output *output)
     return output->name != NULL;
 }
 
-void output_size(struct output *output, uint64_t size)
+enum {
+    WORTH_CALL = 64 << 10, /* bytes for which a call of its own pays */
+    PAGE = 4096
+};
+
+/* A file whose blocks are set aside is filled with half of the work of one that asks for them page
+ * by page, and a full disk is known at once. Returns 0 or errno; ENOTSUP: not here. */
+static int set_aside(const struct output *output, uint64_t size)
 {
-    int result = 0;
-    if (size > INT64_MAX) {
-        errno = EFBIG;
-        result = -1;
-    } else if (output->name) {
-        AGAIN(result, ftruncate(output->descriptor, (off_t)size));
-    }
-    if (result != 0)
+#if defined(__linux__)
+    int result;
+    AGAIN(result, fallocate(output->descriptor, 0, 0, (off_t)size));
+    return result == 0 ? 0 : errno == ENOSYS || errno == EINVAL || errno == EPERM ? ENOTSUP : errno;
+#else
+    (void)output, (void)size;
+    return ENOTSUP;
+#endif
+}
+
+/* 0 or errno. */
+static int set_size(const struct output *output, uint64_t size)
+{
+    int result;
+    AGAIN(result, ftruncate(output->descriptor, (off_t)size));
+    return result == 0 ? 0 : errno;
+}
+
+void output_size(struct output *output, uint64_t size, bool at_once)
+{
+    int reason = ENOTSUP;
+    if (size > INT64_MAX)
+        reason = EFBIG;
+    else if (!output->name)
+        reason = 0;
+    else if (at_once && size >= WORTH_CALL)
+        reason = set_aside(output, size);
+    if (reason == ENOTSUP)
+        reason = set_size(output, size);
+    if (reason) {
+        errno = reason;
         failed(output, "cannot write");
+    }
+}
+
+/* What is waited for at the end may as well start now. What comes of it, the sync tells. Pages at
+ * the edges, which others may still write to, are left to it. */
+static void start_sync(const struct output *output, uint64_t offset, size_t size)
+{
+#if defined(__linux__)
+    uint64_t first = (offset + PAGE - 1) / PAGE * PAGE, end = (offset + size) / PAGE * PAGE;
+    if (output->name && !output->no_sync && size >= WORTH_CALL)
+        sync_file_range(output->descriptor, (off_t)first, (off_t)(end - first),
+                        SYNC_FILE_RANGE_WRITE);
+#else
+    (void)output, (void)offset, (void)size;
+#endif
 }
 
 /* Waits where a pipe that does not block is full. Returns 0 or errno. */
@@ -325,6 +370,7 @@ static int wait_for_room(int descriptor)
 int output_put(struct output *output, uint64_t offset, const void *data, size_t size)
 {
     const unsigned char *at = data;
+    uint64_t first = offset;
     while (size) {
         size_t some = size < SSIZE_MAX ? size : SSIZE_MAX;
         ssize_t done = output->name ? pwrite(output->descriptor, at, some, (off_t)offset)
@@ -343,14 +389,16 @@ int output_put(struct output *output, uint64_t offset, const void *data, size_t 
         offset += (uint64_t)done;
         size -= (size_t)done;
     }
+    start_sync(output, first, (size_t)(offset - first));
     return 0;
 }
 
 int output_copy(struct output *output, uint64_t offset, const struct mapping *from,
                 const uint8_t *data, size_t size)
 {
-    if (output->name && from->address && from->descriptor >= 0 && size >= 64 * 1024) {
+    if (output->name && from->address && from->descriptor >= 0 && size >= WORTH_CALL) {
         off_t in = (off_t)(data - from->data), out = (off_t)offset;
+        uint64_t first = offset;
         while (size) {
             ssize_t done =
                 copy_file_range(from->descriptor, &in, output->descriptor, &out, size, 0);
@@ -362,6 +410,7 @@ int output_copy(struct output *output, uint64_t offset, const struct mapping *fr
             size -= (size_t)done;
             offset += (uint64_t)done;
         }
+        start_sync(output, first, (size_t)(offset - first));
     }
     return output_put(output, offset, data, size);
 }

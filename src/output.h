@@ -44,8 +44,10 @@ bool output_replaces(const struct output *output, const char *path);
  * it leads to; a link to nothing is refused. Removes temporary files of this output whose makers
  * are gone. Lands with IO. */
 void output_open(struct arena *arena, struct output *output, const char *path);
-/* Gives the file its size, so that it can be written in any order. Lands with IO. */
-void output_size(struct output *output, uint64_t size);
+/* Gives the file its size, so that it can be written in any order. `at_once`: its room on the disk
+ * too, which is waste where most of it will share blocks with the file it is copied from. Lands with
+ * IO. */
+void output_size(struct output *output, uint64_t size, bool at_once);
 /* True when output_put heeds its offset. If not, everything must come in order. */
 bool output_is_seekable(const struct output *output);
 /* Writes at an offset. Threads may call it side by side. Returns 0 or errno. */

@@ -384,10 +384,20 @@ static bool write_to(struct run *run, const struct pieces *pieces, const struct 
     return end_check(run) && ban_failures(run, &result);
 }
 
+/* Bytes that come from files as they are. */
+static uint64_t copied_bytes(const struct pieces *pieces)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < pieces->list.count; i++)
+        if (pieces->list.items[i].mapping)
+            bytes += pieces->list.items[i].size;
+    return bytes;
+}
+
 static bool write_pieces_to(struct run *run, const struct pieces *pieces, struct output *output)
 {
     struct sink sink = {.output = output};
-    output_size(output, pieces->size);
+    output_size(output, pieces->size, copied_bytes(pieces) <= pieces->size / 2);
     /* A pipe takes nothing back: everything is computed once before the first byte is sent. */
     if (!output_is_seekable(output)) {
         struct sink nowhere = {0};
@@ -513,7 +523,7 @@ static void write_page(struct run *run, bool again)
              "%s: the model goes there, expected another file for the report",
              run->options.html_report);
     const char *page = html_fuse(&run->plan, &run->summary);
-    output_size(&run->page, strlen(page));
+    output_size(&run->page, strlen(page), true);
     int error = output_put(&run->page, 0, page, strlen(page));
     if (error)
         fail(&run->landing, ONNX_FUSE_IO, "%s: cannot write the report: %s",

@@ -284,6 +284,9 @@ static int forbid_calls(void)
         ALLOW(ftruncate),
         ALLOW(fallocate),
         ALLOW(fadvise64),
+#if defined(SYS_sync_file_range)
+        ALLOW(sync_file_range),
+#endif
         ALLOW(fsync),
         ALLOW(fdatasync),
         ALLOW(syncfs),

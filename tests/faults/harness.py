@@ -31,6 +31,8 @@ KINDS = {
     "pwrite": [FULL, BROKEN, EINTR, SHORT, str(errno.EDQUOT)],
     "copy_file_range": [FULL, BROKEN, EINTR, SHORT, str(errno.EXDEV)],
     "mmap": [str(errno.ENOMEM), str(errno.ENODEV)],
+    "fallocate": [FULL, str(errno.EOPNOTSUPP), str(errno.EPERM), EINTR, str(errno.EFBIG)],
+    "sync_file_range": [BROKEN],
     "ftruncate": [FULL, str(errno.EFBIG), EINTR],
     "fsync": [BROKEN, FULL, EINTR, str(errno.EINVAL)],
     "rename": [BROKEN, FULL, str(errno.EACCES)],
@@ -41,8 +43,9 @@ KINDS = {
     "flock": [BROKEN],
     "mkdir": [FULL, str(errno.EACCES)],
 }
-HARMLESS = {(c, EINTR) for c in ("open", "read", "write", "pwrite", "copy_file_range", "ftruncate", "fsync", "close")}
-HARMLESS |= {(c, SHORT) for c in KINDS} | {("fsync", str(errno.EINVAL)), ("copy_file_range", str(errno.EXDEV))}
+HARMLESS = {(c, EINTR) for c in ("open", "read", "write", "pwrite", "copy_file_range", "fallocate", "ftruncate", "fsync", "close")}
+HARMLESS |= {(c, SHORT) for c in KINDS} | {("fsync", str(errno.EINVAL)), ("copy_file_range", str(errno.EXDEV)), ("sync_file_range", BROKEN)}
+HARMLESS |= {("fallocate", str(errno.EOPNOTSUPP)), ("fallocate", str(errno.EPERM))}
 
 
 def build_shim(folder):
@@ -53,12 +56,25 @@ def build_shim(folder):
 
 
 def big_model():
-    """A block that folds, and a weight that stays and is large enough to be copied by the kernel."""
+    """Blocks that fold, and a weight that stays. Both are large enough for what is done with large ones: room that is set
+    aside, writing to the disk that starts early, copies in the kernel."""
     model = onnx.load(ROOT / "models" / "qarepvgg_block.onnx")
-    weights = np.random.default_rng(7).standard_normal((256, 256)).astype(np.float32)
-    model.graph.initializer.append(numpy_helper.from_array(weights, "stays"))
-    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, 256]))
-    model.graph.output.append(helper.make_tensor_value_info("much", TensorProto.FLOAT, [1, 256]))
+    random = np.random.default_rng(7)
+
+    def weight(name, *shape):
+        model.graph.initializer.append(numpy_helper.from_array(random.standard_normal(shape).astype(np.float32), name))
+        return name
+
+    image = [1, 64, 5, 5]
+    model.graph.input.append(helper.make_tensor_value_info("image", TensorProto.FLOAT, image))
+    model.graph.output.append(helper.make_tensor_value_info("seen", TensorProto.FLOAT, image))
+    model.graph.node.extend([
+        helper.make_node("Conv", ["image", weight("wide", 64, 64, 3, 3)], ["one"], name="one", pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["image", weight("narrow", 64, 64, 1, 1)], ["two"], name="two"),
+        helper.make_node("Add", ["one", "two"], ["seen"], name="sum")])
+    weight("stays", 128, 130)
+    model.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1, 128]))
+    model.graph.output.append(helper.make_tensor_value_info("much", TensorProto.FLOAT, [1, 130]))
     model.graph.node.append(helper.make_node("MatMul", ["more", "stays"], ["product"], name="product"))
     model.graph.node.append(helper.make_node("Relu", ["product"], ["much"], name="stop"))
     return model
@@ -169,6 +185,7 @@ def fuse_scenes():
         Scene("external data", ["in/m.onnx", "out/o.onnx"], data, external=True, old=["out/o.onnx"]),
         Scene("external data, with names and walks", ["in/m.onnx", "out/o.onnx"], data, external=True, old=["out/o.onnx"],
               always="nameless,openat2,copy_file_range,landlock,renameat2"),
+        Scene("no room set aside", ["in/m.onnx", "out/o.onnx"], ["out/o.onnx"], always="fallocate"),
         Scene("replace, with names", ["in/m.onnx", "out/o.onnx"], ["out/o.onnx"], old=["out/o.onnx"], always="nameless"),
         Scene("streams", ["-", "-"], []),
         Scene("batch", ["--batch", "out", "-q", "in"], ["out/m.onnx", "out/n.onnx"], old=["out/n.onnx"]),

@@ -7,7 +7,7 @@
  *              written to after it, as another process would
  * FAULT_FD     gets a byte when that happens
  * FAULT_ALWAYS calls that always fail: nameless (O_TMPFILE), openat2, copy_file_range, landlock,
- *              flock */
+ *              flock, fallocate */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -142,6 +142,8 @@ WRAP(void *, mmap64, mmap, (void *a, size_t n, int p, int f, int d, off_t o), (a
      MAP_FAILED)
 WRAP(int, ftruncate, ftruncate, (int d, off_t n), (d, n), -1)
 WRAP(int, ftruncate64, ftruncate, (int d, off_t n), (d, n), -1)
+WRAP(int, sync_file_range, sync_file_range, (int d, off64_t o, off64_t n, unsigned f), (d, o, n, f),
+     -1)
 WRAP(int, fsync, fsync, (int d), (d), -1)
 WRAP(int, syncfs, fsync, (int d), (d), -1)
 WRAP(int, renameat, rename, (int a, const char *p, int b, const char *q), (a, p, b, q), -1)
@@ -183,6 +185,25 @@ int flock(int descriptor, int operation)
     int back = (int)syscall(SYS_flock, descriptor, operation);
     act_after(strike);
     return back;
+}
+
+int fallocate64(int descriptor, int mode, off64_t offset, off64_t size)
+{
+    if (always("fallocate")) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    int strike = strikes("fallocate");
+    if (strike < 0)
+        return -1;
+    int back = (int)syscall(SYS_fallocate, descriptor, mode, offset, size);
+    act_after(strike);
+    return back;
+}
+
+int fallocate(int descriptor, int mode, off_t offset, off_t size)
+{
+    return fallocate64(descriptor, mode, offset, size);
 }
 
 ssize_t copy_file_range(int in, off64_t *at, int out, off64_t *to, size_t size, unsigned flags)

@@ -11,7 +11,7 @@ import pytest
 from tests.faults.harness import (BROKEN, EVERYTHING, FULL, HARMLESS, KINDS, TEMPORARY, Scene, fuse_scenes, save_counts, state, was_killed)
 
 SCENES = {scene.name: scene for scene in fuse_scenes()}
-PART = ["replace", "external data", "external data, with names and walks", "streams"]
+PART = ["replace", "external data", "external data, with names and walks", "no room set aside", "streams"]
 CHOSEN = list(SCENES) if EVERYTHING else PART
 MOST = 400  # calls of one kind in a run of these models
 
