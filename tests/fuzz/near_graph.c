@@ -1,211 +1,6 @@
 /* near_graph.c: changes that keep a graph nearly valid: ops put in between, branches put beside,
  * windows and weights of another size, scopes around nodes. */
-#include "near_internal.h"
-
-typedef Onnx__GraphProto Graph;
-typedef Onnx__NodeProto Node;
-typedef Onnx__TensorProto Tensor;
-typedef Onnx__AttributeProto Attribute;
-
-enum { FLOAT = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, INT64 = ONNX__TENSOR_PROTO__DATA_TYPE__INT64 };
-
-/* ---- making ---- */
-
-static Node *new_node(struct near *near, const char *type)
-{
-    Node *node = NEW(near->arena, Node);
-    onnx__node_proto__init(node);
-    node->op_type = arena_copy(near->arena, type);
-    return node;
-}
-
-static void reads(struct near *near, Node *node, char *name)
-{
-    NEAR_APPEND(near, node->input, node->n_input, name);
-}
-
-static char *makes(struct near *near, Node *node, const char *stem)
-{
-    char *name = near_name(near, stem);
-    NEAR_APPEND(near, node->output, node->n_output, name);
-    return name;
-}
-
-static Attribute *new_attribute(struct near *near, Node *node, const char *name, int type)
-{
-    Attribute *attribute = NEW(near->arena, Attribute);
-    onnx__attribute_proto__init(attribute);
-    attribute->name = arena_copy(near->arena, name);
-    attribute->has_type = 1;
-    attribute->type = (Onnx__AttributeProto__AttributeType)type;
-    NEAR_APPEND(near, node->attribute, node->n_attribute, attribute);
-    return attribute;
-}
-
-static void set_int(struct near *near, Node *node, const char *name, int64_t value)
-{
-    Attribute *a = new_attribute(near, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
-    a->has_i = 1;
-    a->i = value;
-}
-
-static void set_ints(struct near *near, Node *node, const char *name, size_t count,
-                     const int64_t *values)
-{
-    Attribute *a = new_attribute(near, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
-    a->ints = NEW_ARRAY(near->arena, int64_t, count + 1);
-    if (count)
-        memcpy(a->ints, values, count * sizeof(*values));
-    a->n_ints = count;
-}
-
-/* Numbers of a new float or int64 tensor, stored in one of the ways there are. */
-static Tensor *new_tensor(struct near *near, int type, size_t rank, const int64_t *dims,
-                          const double *values)
-{
-    Tensor *tensor = NEW(near->arena, Tensor);
-    onnx__tensor_proto__init(tensor);
-    size_t count = 1;
-    for (size_t i = 0; i < rank; i++)
-        count *= (size_t)dims[i];
-    tensor->has_data_type = 1;
-    tensor->data_type = type;
-    tensor->dims = NEW_ARRAY(near->arena, int64_t, rank + 1);
-    if (rank)
-        memcpy(tensor->dims, dims, rank * sizeof(*dims));
-    tensor->n_dims = rank;
-    float *floats = NEW_ARRAY(near->arena, float, count + 1);
-    int64_t *longs = NEW_ARRAY(near->arena, int64_t, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        if (type == FLOAT)
-            floats[i] = (float)values[i];
-        else
-            longs[i] = (int64_t)values[i];
-    }
-    bool is_raw = near_chance(near, 60);
-    if (is_raw) {
-        tensor->has_raw_data = 1;
-        tensor->raw_data.data = type == FLOAT ? (uint8_t *)floats : (uint8_t *)longs;
-        tensor->raw_data.len = count * (type == FLOAT ? sizeof(float) : sizeof(int64_t));
-    } else if (type == FLOAT) {
-        tensor->float_data = floats;
-        tensor->n_float_data = count;
-    } else {
-        tensor->int64_data = longs;
-        tensor->n_int64_data = count;
-    }
-    return tensor;
-}
-
-/* A constant in a graph: an initializer, or a Constant node in front of all others. */
-static char *add_constant(struct near *near, Graph *graph, Tensor *tensor)
-{
-    char *name = near_name(near, "c");
-    if (near_chance(near, 75)) {
-        tensor->name = name;
-        NEAR_APPEND(near, graph->initializer, graph->n_initializer, tensor);
-        return name;
-    }
-    Node *node = new_node(near, "Constant");
-    NEAR_APPEND(near, node->output, node->n_output, name);
-    Attribute *a =
-        new_attribute(near, node, "value", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
-    a->t = tensor;
-    NEAR_APPEND(near, graph->node, graph->n_node, node);
-    memmove(graph->node + 1, graph->node, (graph->n_node - 1) * sizeof(*graph->node));
-    graph->node[0] = node;
-    return name;
-}
-
-static char *floats(struct near *near, Graph *graph, size_t rank, const int64_t *dims,
-                    bool positive)
-{
-    size_t count = 1;
-    for (size_t i = 0; i < rank; i++)
-        count *= (size_t)dims[i];
-    if (count > 4096)
-        return arena_copy(near->arena, "nothing");
-    double *values = NEW_ARRAY(near->arena, double, count + 1);
-    for (size_t i = 0; i < count; i++) {
-        values[i] = near_number(near);
-        if (positive && !(values[i] > 0.1))
-            values[i] = 1;
-    }
-    return add_constant(near, graph, new_tensor(near, FLOAT, rank, dims, values));
-}
-
-static char *integers(struct near *near, Graph *graph, size_t count, const int64_t *numbers)
-{
-    double *values = NEW_ARRAY(near->arena, double, count + 1);
-    int64_t dims[1] = {(int64_t)count};
-    for (size_t i = 0; i < count; i++)
-        values[i] = (double)numbers[i];
-    return add_constant(near, graph, new_tensor(near, INT64, 1, dims, values));
-}
-
-/* ---- what is known of a value ---- */
-
-static Node *producer_of(const Graph *graph, const char *name)
-{
-    for (size_t i = 0; i < graph->n_node; i++)
-        for (size_t k = 0; k < graph->node[i]->n_output; k++)
-            if (strcmp(graph->node[i]->output[k], name) == 0)
-                return graph->node[i];
-    return NULL;
-}
-
-static const Tensor *initializer_of(const Graph *graph, const char *name)
-{
-    for (size_t i = 0; i < graph->n_initializer; i++)
-        if (graph->initializer[i]->name && strcmp(graph->initializer[i]->name, name) == 0)
-            return graph->initializer[i];
-    return NULL;
-}
-
-/* Channels (dim 1) and rank, as far as one walk up the first inputs tells; a guess otherwise. */
-static void shape_of(struct near *near, const Graph *graph, const char *name, int64_t *channels,
-                     size_t *rank)
-{
-    *channels = 0;
-    *rank = 0;
-    for (int steps = 0; steps < 50 && name; steps++) {
-        for (size_t i = 0; i < graph->n_input; i++) {
-            const Onnx__ValueInfoProto *info = graph->input[i];
-            if (!info->name || strcmp(info->name, name) != 0 || !info->type ||
-                info->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
-                !info->type->tensor_type->shape)
-                continue;
-            const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
-            *rank = shape->n_dim;
-            if (!*channels && shape->n_dim > 1 &&
-                shape->dim[1]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
-                *channels = shape->dim[1]->dim_value;
-        }
-        const Node *node = producer_of(graph, name);
-        if (!node || !node->n_input || *rank)
-            break;
-        if (node->op_type && strcmp(node->op_type, "Conv") == 0 && node->n_input > 1) {
-            const Tensor *weight = initializer_of(graph, node->input[1]);
-            if (weight && weight->n_dims) {
-                *channels = *channels ? *channels : weight->dims[0];
-                *rank = weight->n_dims;
-            }
-        }
-        name = node->input[0];
-    }
-    if (*channels < 1 || *channels > 64)
-        *channels = 1 + (int64_t)near_below(near, 6);
-    if (*rank < 2 || *rank > 5)
-        *rank = 4;
-}
-
-static int64_t divisor(struct near *near, int64_t a, int64_t b)
-{
-    int64_t group = 1 + (int64_t)near_below(near, (size_t)(a < b ? a : b));
-    while (a % group || b % group)
-        group--;
-    return group;
-}
+#include "near_graph.h"
 
 /* ---- nodes in between ---- */
 
@@ -222,6 +17,17 @@ static void put_behind(struct near *near, Graph *graph, const Node *after, Node 
     memmove(graph->node + at + 1, graph->node + at,
             (graph->n_node - 1 - at) * sizeof(*graph->node));
     graph->node[at] = node;
+}
+
+/* What must come before a drawn node, and the node. */
+static void put_drawn(struct near *near, Graph *graph, const Node *after, Node *node)
+{
+    for (size_t i = 0; i < near->ahead.count; i++) {
+        put_behind(near, graph, after, near->ahead.items[i]);
+        after = near->ahead.items[i];
+    }
+    near->ahead.count = 0;
+    put_behind(near, graph, after, node);
 }
 
 /* Readers of a value read another one; the given nodes do not. */
@@ -249,114 +55,16 @@ static char *any_value(struct near *near, const Graph *graph)
     return NULL;
 }
 
-/* A convolution of `name` with `outputs` channels; mostly of the same extent. */
-static Node *draw_conv(struct near *near, Graph *graph, char *name, int64_t channels, size_t rank,
-                       int64_t outputs)
-{
-    Node *node = new_node(near, "Conv");
-    int64_t group = near_chance(near, 60) ? 1 : divisor(near, channels, outputs);
-    int64_t dims[8] = {outputs, channels / group}, pads[16], kernel[8], strides[8], dilations[8];
-    size_t axes = rank - 2;
-    bool plain = near_chance(near, 80);
-    for (size_t i = 0; i < axes; i++) {
-        kernel[i] = dims[2 + i] = near_chance(near, 50) ? 1 : 1 + 2 * (int64_t)near_below(near, 3);
-        dilations[i] = plain ? 1 : 1 + (int64_t)near_below(near, 2);
-        strides[i] = plain ? 1 : 1 + (int64_t)near_below(near, 2);
-        pads[i] = pads[axes + i] = (kernel[i] - 1) * dilations[i] / 2;
-    }
-    reads(near, node, name);
-    reads(near, node, floats(near, graph, rank, dims, false));
-    if (near_chance(near, 50))
-        reads(near, node, floats(near, graph, 1, dims, false));
-    if (near_chance(near, 70))
-        set_ints(near, node, "kernel_shape", axes, kernel);
-    set_ints(near, node, "pads", 2 * axes, pads);
-    if (!plain) {
-        set_ints(near, node, "strides", axes, strides);
-        set_ints(near, node, "dilations", axes, dilations);
-    }
-    if (group != 1 || near_chance(near, 30))
-        set_int(near, node, "group", group);
-    return node;
-}
-
-static Node *draw_op(struct near *near, Graph *graph, char *name)
-{
-    static const char *const unary[] = {"Identity", "Relu", "Neg",  "Dropout", "Sigmoid",
-                                        "Softmax",  "Abs",  "Tanh", "Sqrt",    "Flatten"};
-    static const char *const binary[] = {"Add", "Mul", "Sub", "Div", "Pow", "Max", "PRelu"};
-    int64_t channels;
-    size_t rank;
-    shape_of(near, graph, name, &channels, &rank);
-    int64_t per_channel[8] = {1, channels, 1, 1, 1, 1, 1, 1};
-    Node *node;
-    switch (near_below(near, 9)) {
-    case 0:
-        node = new_node(near, unary[near_below(near, COUNT_OF(unary))]);
-        reads(near, node, name);
-        return node;
-    case 1:
-    case 2:
-        node = new_node(near, "BatchNormalization");
-        reads(near, node, name);
-        for (int i = 0; i < 4; i++)
-            reads(near, node, floats(near, graph, 1, &channels, i == 3));
-        return node;
-    case 3:
-    case 4:
-        node = new_node(near, binary[near_below(near, COUNT_OF(binary))]);
-        if (near_chance(near, 15))
-            per_channel[near_below(near, rank)] = near_integer(near) & 7;
-        reads(near, node,
-              floats(near, graph, near_chance(near, 15) ? 0 : rank, per_channel, false));
-        reads(near, node, name);
-        if (near_chance(near, 60)) {
-            char *swap = node->input[0];
-            node->input[0] = node->input[1];
-            node->input[1] = swap;
-        }
-        return node;
-    case 5: {
-        int64_t pads[16] = {0};
-        node = new_node(near, "Pad");
-        for (size_t i = 0; i < 2 * rank; i++)
-            pads[i] = i % rank >= 2 || near_chance(near, 5) ? (int64_t)near_below(near, 3) : 0;
-        reads(near, node, name);
-        reads(near, node, integers(near, graph, 2 * rank, pads));
-        return node;
-    }
-    case 6: {
-        int64_t kernel[8], pads[16], ones[8];
-        node = new_node(near, near_chance(near, 70) ? "AveragePool" : "MaxPool");
-        for (size_t i = 0; i + 2 < rank; i++) {
-            kernel[i] = 1 + 2 * (int64_t)near_below(near, 2);
-            pads[i] = pads[rank - 2 + i] = kernel[i] / 2;
-            ones[i] = 1;
-        }
-        reads(near, node, name);
-        set_ints(near, node, "kernel_shape", rank - 2, kernel);
-        set_ints(near, node, "pads", 2 * (rank - 2), pads);
-        set_ints(near, node, "strides", rank - 2, ones);
-        if (near_chance(near, 60))
-            set_int(near, node, "count_include_pad", 1);
-        return node;
-    }
-    default:
-        return draw_conv(near, graph, name, channels, rank,
-                         near_chance(near, 85) ? channels : 1 + (int64_t)near_below(near, 6));
-    }
-}
-
 /* A value is followed by a new op, which its readers read instead. */
 static void insert(struct near *near, Graph *graph)
 {
     char *name = any_value(near, graph);
     if (!name)
         return;
-    Node *producer = producer_of(graph, name), *node = draw_op(near, graph, name);
-    char *made = makes(near, node, "v");
+    Node *producer = near_producer(graph, name), *node = near_draw_op(near, graph, name);
+    char *made = near_makes(near, node, "v");
     redirect(graph, name, made, node, NULL);
-    put_behind(near, graph, producer, node);
+    put_drawn(near, graph, producer, node);
 }
 
 /* A node gets a second one beside it, drawn or a copy, and what reads it reads their sum. */
@@ -367,11 +75,10 @@ static void branch(struct near *near, Graph *graph)
     Node *one = graph->node[near_below(near, graph->n_node)];
     if (!one->n_output || !one->n_input)
         return;
-    int64_t channels, outputs;
-    size_t rank;
-    shape_of(near, graph, one->input[0], &channels, &rank);
-    shape_of(near, graph, one->output[0], &outputs, &rank);
-    Node *two = NULL, *sum = new_node(near, near_chance(near, 85) ? "Add" : "Sub");
+    struct shape from = near_shape(near, graph, one->input[0]);
+    struct shape to = near_shape(near, graph, one->output[0]);
+    near->ahead.count = 0;
+    Node *two = NULL, *sum = near_node(near, near_chance(near, 85) ? "Add" : "Sub");
     char *other = one->input[0];
     unsigned choice = (unsigned)near_below(near, 4);
     if (choice == 0) {
@@ -380,18 +87,104 @@ static void branch(struct near *near, Graph *graph)
         two->output = NULL;
         two->n_output = 0;
     } else if (choice == 1) {
-        two = draw_op(near, graph, one->input[0]);
+        two = near_draw_op(near, graph, one->input[0]);
     } else if (choice == 2) {
-        two = draw_conv(near, graph, one->input[0], channels, rank, outputs);
+        two = near_draw_conv(near, graph, one->input[0], from.dims[1], to.rank, to.dims[1]);
     }
     if (two)
-        other = makes(near, two, "b");
-    reads(near, sum, one->output[0]);
-    reads(near, sum, other);
-    redirect(graph, one->output[0], makes(near, sum, "s"), sum, two);
+        other = near_makes(near, two, "b");
+    near_reads(near, sum, one->output[0]);
+    near_reads(near, sum, other);
+    redirect(graph, one->output[0], near_makes(near, sum, "s"), sum, two);
     if (two)
-        put_behind(near, graph, one, two);
+        put_drawn(near, graph, one, two);
     put_behind(near, graph, two ? two : one, sum);
+}
+
+/* ---- weights that are computed ---- */
+
+/* An op that makes a weight of an initializer, mostly the same one; NULL: of none such. */
+static Node *draw_weight(struct near *near, Graph *graph, char *name)
+{
+    const Tensor *tensor = near_initializer(graph, name);
+    static const char *const kinds[] = {"Identity", "Transpose", "Reshape", "Mul",    "Add",
+                                        "Neg",      "Concat",    "Pad",     "Div",    "Unsqueeze",
+                                        "Einsum",   "Cast",      "Sub",     "Squeeze"};
+    if (!tensor || !tensor->n_dims || tensor->n_dims > 5)
+        return NULL;
+    Node *node = near_node(near, kinds[near_below(near, COUNT_OF(kinds))]);
+    int64_t dims[8] = {0}, pads[16] = {0};
+    for (size_t i = 0; i < tensor->n_dims; i++)
+        dims[i] = near_chance(near, 90) ? tensor->dims[i] : -1;
+    near_reads(near, node, name);
+    if (strcmp(node->op_type, "Reshape") == 0) {
+        near_reads(near, node, near_integers(near, graph, tensor->n_dims, dims));
+    } else if (strcmp(node->op_type, "Transpose") == 0) {
+        int64_t order[8] = {0};
+        for (size_t i = 0; i < tensor->n_dims; i++)
+            order[i] = (int64_t)i;
+        if (tensor->n_dims > 1) { /* two that undo each other where both exchange the first two */
+            order[0] = 1;
+            order[1] = 0;
+        }
+        Node *first = near_node(near, "Transpose");
+        near_reads(near, first, name);
+        near_set_ints(near, first, "perm", tensor->n_dims, order);
+        node->input[0] = near_ahead(near, first);
+        near_set_ints(near, node, "perm", tensor->n_dims, order);
+    } else if (strcmp(node->op_type, "Concat") == 0) {
+        near_set_int(near, node, "axis", 0);
+        if (near_chance(near, 30))
+            near_reads(near, node, name);
+    } else if (strcmp(node->op_type, "Pad") == 0) {
+        for (size_t i = 0; i < 2 * tensor->n_dims; i++)
+            pads[i] = i % tensor->n_dims >= 2 && near_chance(near, 50);
+        near_reads(near, node, near_integers(near, graph, 2 * tensor->n_dims, pads));
+    } else if (strcmp(node->op_type, "Einsum") == 0) {
+        int64_t square[2] = {dims[0], dims[0]};
+        Attribute *a =
+            near_attribute(near, node, "equation", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+        static const char *const equations[] = {"i...,ij->j...", "oihw,op->pihw", "oi,op->pi"};
+        const char *equation = equations[near_below(near, COUNT_OF(equations))];
+        a->has_s = 1;
+        a->s =
+            (ProtobufCBinaryData){strlen(equation), (uint8_t *)arena_copy(near->arena, equation)};
+        near_reads(near, node, near_floats(near, graph, 2, square, false));
+    } else if (strcmp(node->op_type, "Cast") == 0) {
+        near_set_int(near, node, "to", tensor->data_type);
+    } else if (strcmp(node->op_type, "Unsqueeze") == 0 || strcmp(node->op_type, "Squeeze") == 0) {
+        int64_t axis = (int64_t)tensor->n_dims;
+        Node *first = near_node(near, "Unsqueeze");
+        near_reads(near, first, name);
+        near_reads(near, first, near_integers(near, graph, 1, &axis));
+        node->op_type = arena_copy(near->arena, "Squeeze");
+        node->input[0] = near_ahead(near, first);
+        near_reads(near, node, near_integers(near, graph, 1, &axis));
+    } else if (strlen(node->op_type) == 3 && strcmp(node->op_type, "Neg") != 0) {
+        int64_t per_channel[8] = {dims[0], 1, 1, 1, 1, 1, 1, 1};
+        near_reads(near, node,
+                   near_floats(near, graph, near_chance(near, 50) ? 0 : tensor->n_dims, per_channel,
+                               strcmp(node->op_type, "Div") == 0));
+    }
+    return node;
+}
+
+/* A constant is computed, for one of its readers. */
+static void compute(struct near *near, Graph *graph)
+{
+    for (int tries = 0; tries < 8 && graph->n_node; tries++) {
+        Node *reader = graph->node[near_below(near, graph->n_node)];
+        if (!reader->n_input)
+            continue;
+        char **input = &reader->input[near_below(near, reader->n_input)];
+        near->ahead.count = 0;
+        Node *node = draw_weight(near, graph, *input);
+        if (!node)
+            continue;
+        *input = near_makes(near, node, "w");
+        put_drawn(near, graph, NULL, node);
+        return;
+    }
 }
 
 /* A node goes; its readers read what it read. */
@@ -415,7 +208,7 @@ static void rewire(struct near *near)
     Node *node = near->nodes.items[near_below(near, near->nodes.count)];
     char *name = near->names.items[near_below(near, near->names.count)];
     if (!node->n_input || near_chance(near, 10))
-        reads(near, node, near_chance(near, 80) ? name : arena_copy(near->arena, ""));
+        near_reads(near, node, near_chance(near, 80) ? name : arena_copy(near->arena, ""));
     else
         node->input[near_below(near, node->n_input)] = name;
 }
@@ -518,14 +311,14 @@ static void enclose(struct near *near, Graph *graph)
     *copy = *inner;
     copy->output = NULL;
     copy->n_output = 0;
-    char *made = makes(near, copy, "i");
+    char *made = near_makes(near, copy, "i");
     if (near_chance(near, 50)) {
-        outer = new_node(near, "If");
+        outer = near_node(near, "If");
         int64_t none[1] = {0};
         double yes[1] = {1};
-        Tensor *condition = new_tensor(near, INT64, 0, none, yes);
+        Tensor *condition = near_tensor(near, INT64, 0, none, yes);
         condition->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
-        reads(near, outer, add_constant(near, graph, condition));
+        near_reads(near, outer, near_constant(near, graph, condition));
         for (int i = 0; i < 2; i++) {
             Graph *body = NEW(near->arena, Graph);
             onnx__graph_proto__init(body);
@@ -535,8 +328,8 @@ static void enclose(struct near *near, Graph *graph)
             onnx__value_info_proto__init(info);
             info->name = made;
             NEAR_APPEND(near, body->output, body->n_output, info);
-            Attribute *a = new_attribute(near, outer, i ? "else_branch" : "then_branch",
-                                         ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH);
+            Attribute *a = near_attribute(near, outer, i ? "else_branch" : "then_branch",
+                                          ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH);
             a->g = body;
         }
     } else {
@@ -552,10 +345,10 @@ static void enclose(struct near *near, Graph *graph)
             NEAR_APPEND(near, function->opset_import, function->n_opset_import,
                         near->model->opset_import[i]);
         NEAR_APPEND(near, near->model->functions, near->model->n_functions, function);
-        outer = new_node(near, function->name);
+        outer = near_node(near, function->name);
         outer->domain = function->domain;
         for (size_t i = 0; i < copy->n_input; i++)
-            reads(near, outer, copy->input[i]);
+            near_reads(near, outer, copy->input[i]);
     }
     NEAR_APPEND(near, outer->output, outer->n_output, inner->output[0]);
     for (size_t i = 0; i < graph->n_node; i++)
@@ -567,7 +360,7 @@ void near_graph(struct near *near)
 {
     Graph *graph = near_chance(near, 80) ? near->model->graph
                                          : near->graphs.items[near_below(near, near->graphs.count)];
-    switch (near_below(near, 16)) {
+    switch (near_below(near, 17)) {
     case 0:
     case 1:
     case 2: insert(near, graph); break;
@@ -583,6 +376,7 @@ void near_graph(struct near *near)
     case 12: change_attribute(near); break;
     case 13:
     case 14: change_tensor(near); break;
+    case 15: compute(near, graph); break;
     default: enclose(near, graph);
     }
 }
@@ -601,7 +395,7 @@ void near_begin(struct near *near)
     Graph *graph = model->graph = NEW(near->arena, Graph);
     onnx__graph_proto__init(graph);
     graph->name = arena_copy(near->arena, "g");
-    size_t rank = near_chance(near, 80) ? 4 : 3 + near_below(near, 3);
+    size_t rank = near_chance(near, 80) ? 4 : 2 + near_below(near, 4);
     Onnx__TensorShapeProto *shape = NEW(near->arena, Onnx__TensorShapeProto);
     onnx__tensor_shape_proto__init(shape);
     for (size_t i = 0; i < rank; i++) {
@@ -630,8 +424,8 @@ void near_begin(struct near *near)
     }
     NEAR_APPEND(near, graph->input, graph->n_input, ends[0]);
     NEAR_APPEND(near, graph->output, graph->n_output, ends[1]);
-    Node *node = new_node(near, "Identity");
-    reads(near, node, ends[0]->name);
+    Node *node = near_node(near, "Identity");
+    near_reads(near, node, ends[0]->name);
     NEAR_APPEND(near, node->output, node->n_output, ends[1]->name);
     NEAR_APPEND(near, graph->node, graph->n_node, node);
     near->model = model;

@@ -21,6 +21,7 @@ struct near {
     LIST(Onnx__NodeProto *) nodes;     /* of all graphs and functions */
     LIST(Onnx__TensorProto *) tensors; /* initializers and Constant values */
     LIST(char *) names;                /* of values, any scope */
+    LIST(Onnx__NodeProto *) ahead;     /* to be placed before the node that is drawn */
     unsigned fresh;                    /* number of the next new name */
 };
 
