@@ -187,6 +187,8 @@ static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *be
         *end = extent - stop;
         return NULL;
     }
+    if (stop <= -open)
+        return "Slice leaves nothing";
     *begin = start;
     *end = stop >= open ? 0 : -stop;
     return NULL;

@@ -298,6 +298,46 @@ static void change_tensor(struct near *near)
     tensor->data_type = types[near_below(near, COUNT_OF(types))];
 }
 
+static void add_entry(struct near *near, Tensor *tensor, const char *key, const char *value)
+{
+    Onnx__StringStringEntryProto *entry = NEW(near->arena, Onnx__StringStringEntryProto);
+    onnx__string_string_entry_proto__init(entry);
+    entry->key = arena_copy(near->arena, key);
+    entry->value = arena_copy(near->arena, value);
+    NEAR_APPEND(near, tensor->external_data, tensor->n_external_data, entry);
+}
+
+/* Numbers go to one of the files that fuzz_files.c lays out. */
+static void put_outside(struct near *near)
+{
+    static const char *const places[] = {
+        "w.bin",        "sub/w.bin",  "w.bin",         "./w.bin",
+        "link.bin",     "hard.bin",   "../secret.bin", "up/secret.bin",
+        "sub/../w.bin", "model.onnx", "pipe",          "none.bin",
+        "sub",          "",           "sub//w.bin",    "/dev/zero"};
+    if (!near->tensors.count)
+        return;
+    Tensor *tensor = near->tensors.items[near_below(near, near->tensors.count)];
+    size_t size = tensor->raw_data.len + tensor->n_float_data * 4 + tensor->n_int64_data * 8;
+    size_t place = near_below(near, near_chance(near, 70) ? 3 : COUNT_OF(places));
+    tensor->has_data_location = 1;
+    tensor->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    tensor->has_raw_data = 0;
+    tensor->raw_data.len = tensor->n_float_data = tensor->n_int64_data = 0;
+    tensor->n_external_data = 0;
+    add_entry(near, tensor, "location", places[place]);
+    if (near_chance(near, 70))
+        add_entry(near, tensor, "offset",
+                  arena_format(near->arena, "%lld",
+                               near_chance(near, 90) ? (long long)near_below(near, 9) * 64
+                                                     : (long long)near_integer(near)));
+    if (near_chance(near, 90))
+        add_entry(
+            near, tensor, "length",
+            arena_format(near->arena, "%lld",
+                         near_chance(near, 90) ? (long long)size : (long long)near_integer(near)));
+}
+
 /* A node goes into both bodies of an If, or into a local function. */
 static void enclose(struct near *near, Graph *graph)
 {
@@ -375,7 +415,12 @@ void near_graph(struct near *near)
     case 11:
     case 12: change_attribute(near); break;
     case 13:
-    case 14: change_tensor(near); break;
+    case 14:
+        if (near_chance(near, 20))
+            put_outside(near);
+        else
+            change_tensor(near);
+        break;
     case 15: compute(near, graph); break;
     default: enclose(near, graph);
     }

@@ -148,6 +148,7 @@ UNKNOWN = "counts from a size that is not known"
 case(UNKNOWN, **sliced([-3], [2**31], [2]), **NAMED)
 case(UNKNOWN, **sliced([1], [4], [2]), **NAMED)
 NOTHING = "Slice leaves nothing"
+case(NOTHING, **sliced([0], [-(2**63)], [2]), **NAMED)
 case(NOTHING, **sliced([4], [4], [2]))
 case(NOTHING, **sliced([20], [30], [2]))
 case(NOTHING, **sliced([0], [-20], [2]))
