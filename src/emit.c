@@ -20,6 +20,7 @@ enum {
     FUNCTION_VALUE_INFO = 12,
     NODE_ATTRIBUTE = 5,
     ATTRIBUTE_TENSOR = 5,
+    ATTRIBUTE_TENSORS = 10,
     ATTRIBUTE_GRAPH = 6,
     ATTRIBUTE_GRAPHS = 11,
     TENSOR_RAW_DATA = 9,
@@ -204,11 +205,19 @@ static void add_input(struct emitter *emitter, struct pieces *to, const struct v
 
 static bool graph_is_dirty(const struct graph *graph);
 
-/* External data of an attribute moves too, where it can be read. */
+/* External data of what is no initializer moves too, where it can be read. */
+static bool proto_moves(const struct emitter *emitter, const Onnx__TensorProto *proto)
+{
+    return proto && emitter->placement->move_external && emitter->model->folder &&
+           proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+}
+
 static bool attribute_moves(const struct emitter *emitter, const Onnx__AttributeProto *attribute)
 {
-    return emitter->placement->move_external && emitter->model->folder && attribute->t &&
-           attribute->t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    bool moves = proto_moves(emitter, attribute->t);
+    for (size_t i = 0; i < attribute->n_tensors; i++)
+        moves = moves || proto_moves(emitter, attribute->tensors[i]);
+    return moves;
 }
 
 static bool moves_anything(const struct emitter *emitter)
@@ -339,11 +348,17 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
     const uint8_t *at = field->content, *end = at + field->size;
     struct cursor single = {0};
     struct graph *of_single = NULL;
+    size_t listed = 0;
     if (attribute->g) {
         of_single = node->bodies[next_of(emitter, body, node->body_count)];
         cursor_open(emitter, of_single, &single);
     }
     while (wire_next(emitter->arena->landing, &at, end, &inner)) {
+        const Onnx__TensorProto *tensor = NULL;
+        if (inner.content && inner.number == ATTRIBUTE_TENSOR)
+            tensor = attribute->t;
+        else if (inner.content && inner.number == ATTRIBUTE_TENSORS)
+            tensor = attribute->tensors[next_of(emitter, &listed, attribute->n_tensors)];
         if (inner.content &&
             (inner.number == ATTRIBUTE_GRAPH || inner.number == ATTRIBUTE_GRAPHS)) {
             struct cursor own;
@@ -359,10 +374,8 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
             emit_graph(emitter, graph, is_single ? &single : &own, inner.content,
                        inner.content + inner.size, to);
             field_close(emitter, to, body_field, inner.number);
-        } else if (inner.content && inner.number == ATTRIBUTE_TENSOR &&
-                   attribute_moves(emitter, attribute)) {
-            move_tensor(emitter, to, ATTRIBUTE_TENSOR, &inner,
-                        model_tensor(emitter->model, attribute->t));
+        } else if (proto_moves(emitter, tensor)) {
+            move_tensor(emitter, to, inner.number, &inner, model_tensor(emitter->model, tensor));
         } else {
             add_span(emitter, to, inner.start, inner.end);
         }
@@ -452,12 +465,15 @@ static void emit_initializer(struct emitter *emitter, const struct graph *graph,
                              struct pieces *to)
 {
     size_t index = next_of(emitter, &cursor->initializer, graph->proto->n_initializer);
-    const char *name = graph->proto->initializer[index]->name;
+    const Onnx__TensorProto *proto = graph->proto->initializer[index];
+    const char *name = proto->name;
     const struct value *value = name && name[0] ? graph->initializers.items[cursor->named++] : NULL;
     if (value && value->removed)
         return;
     if (value && value->tensor && tensor_moves(emitter, value->tensor))
         move_tensor(emitter, to, GRAPH_INITIALIZER, field, value->tensor);
+    else if (!value && proto_moves(emitter, proto)) /* nobody can read it, but it is opened */
+        move_tensor(emitter, to, GRAPH_INITIALIZER, field, model_tensor(emitter->model, proto));
     else
         add_span(emitter, to, field->start, field->end);
 }

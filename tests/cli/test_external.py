@@ -68,6 +68,44 @@ def test_another_folder_gets_a_data_file_of_its_own(external, tmp_path):
         assert int(entry["offset"]) % 4096 == 0
 
 
+def test_data_that_no_op_can_read_moves_too(tmp_path):
+    """A constant without a name, and lists of tensors in attributes of an unknown operator, in a body and in a function."""
+    def tensor(name, offset):
+        t = onnx.TensorProto(name=name, dims=[4], data_type=1, data_location=1)
+        for key, value in ("location", "w.bin"), ("offset", str(offset)), ("length", "16"):
+            t.external_data.add(key=key, value=value)
+        return t
+
+    def node(offset, *names):
+        node = onnx.helper.make_node("Foo", *names, domain="d")
+        node.attribute.add(name="several", type=onnx.AttributeProto.TENSORS, tensors=[tensor("p", offset), tensor("", offset + 16)])
+        return node
+
+    data = os.urandom(128)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "in" / "w.bin").write_bytes(data)
+    body = onnx.helper.make_graph([node(0, [], ["o"])], "b", [], [onnx.ValueInfoProto(name="o")], [tensor("", 32)])
+    nodes = [onnx.helper.make_node("If", ["c"], ["z"], then_branch=body, else_branch=body), node(48, ["x"], ["y"]),
+             onnx.helper.make_node("F", ["y"], ["w"], domain="l")]
+    function = onnx.helper.make_function("l", "F", ["a"], ["b"], [node(80, ["a"], ["b"])], [onnx.helper.make_opsetid("d", 1)])
+    graph = onnx.helper.make_graph(
+        nodes, "g", [onnx.helper.make_tensor_value_info("x", 1, [4]), onnx.helper.make_tensor_value_info("c", 9, [])],
+        [onnx.ValueInfoProto(name=n) for n in "yzw"], [tensor("", 112), tensor("named", 0)])
+    model = onnx.helper.make_model(graph, functions=[function], ir_version=8,
+                                   opset_imports=[onnx.helper.make_opsetid(d, 17 if d == "" else 1) for d in ("", "d", "l")])
+    (tmp_path / "in" / "model.onnx").write_bytes(model.SerializeToString())
+    for how in [], ["--external-data", "inline"]:
+        out = tmp_path / "out" / f"fused{len(how)}.onnx"
+        assert run(tmp_path / "in" / "model.onnx", out, *how).returncode == 0
+        assert run("verify", tmp_path / "in" / "model.onnx", out).returncode == 0
+        left = onnx.ModelProto.FromString(out.read_bytes())
+        assert "w.bin" not in str(left)
+        assert [left.graph.initializer[0].raw_data, left.graph.node[1].attribute[0].tensors[1].raw_data,
+                left.functions[0].node[0].attribute[0].tensors[0].raw_data,
+                left.graph.node[0].attribute[0].g.initializer[0].raw_data] == [data[112:], data[64:80], data[80:96], data[32:48]]
+
+
 def test_old_data_is_never_written_over(external, tmp_path):
     out = tmp_path / "out" / "fused.onnx"
     assert run(external, out).returncode == 0
