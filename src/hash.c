@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "file.h"
+
 #define TYPE(name) ONNX__TENSOR_PROTO__DATA_TYPE__##name
 
 enum { PIECE = 16384 };  /* bytes; a multiple of every element's size */
@@ -29,12 +31,10 @@ static bool open_opaque(struct stream *stream)
         return true;
     }
     if (tensor->external) {
-        /* A whole number of bytes per element, or packed: the count of bytes is in the file. */
-        size_t size = type_size(tensor->type);
-        if (!tensor->data || !size)
-            return false;
+        if (!tensor->data)
+            return tensor->count == 0;
         stream->bytes = tensor->data;
-        stream->size = (uint64_t)tensor->count * size;
+        stream->size = tensor->external->size;
         return true;
     }
     if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)

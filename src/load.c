@@ -159,11 +159,6 @@ struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto)
     const char *reason = tensor_from_proto(model->arena, proto, external, &tensor);
     if (reason)
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL, "%s: %s", model->path, reason);
-    /* Without a length the rest of the file is meant; no more of it than the tensor has. */
-    int64_t size;
-    if (external && type_size(tensor->type) &&
-        multiply_fits(tensor->count, (int64_t)type_size(tensor->type), &size))
-        external->size = (size_t)size;
     return tensor;
 }
 

@@ -407,7 +407,7 @@ static const char *broken(struct arena *arena, const struct tensor *tensor, cons
 }
 
 const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto,
-                              const struct external *external, struct tensor **result)
+                              struct external *external, struct tensor **result)
 {
     struct tensor *tensor = tensor_make(arena, proto->data_type, (int)proto->n_dims, proto->dims);
     *result = tensor;
@@ -437,6 +437,7 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
             return NULL; /* nobody said where to look: left alone */
         if (external->size < bytes)
             return broken(arena, tensor, "external data", external->size, bytes);
+        external->size = (size_t)bytes;
         tensor->data = external->data;
         tensor->storage = computable ? STORAGE_BYTES : STORAGE_OPAQUE;
     } else if (proto->has_raw_data) {

@@ -51,11 +51,12 @@ const char *type_name(int32_t type);
 /* Largest relative rounding error of one conversion: 2^-24 for float, 2^-11 for float16, ... */
 double type_rounding(int32_t type);
 
-/* Reads a TensorProto. `data` overrides where external bytes lie. Returns NULL and sets *result,
- * or returns the reason why the tensor is broken: data that does not fit the dims, dims that
- * overflow. Tensors of types nobody here computes with become STORAGE_OPAQUE. */
+/* Reads a TensorProto. `external`: where its bytes lie outside, of which it takes no more than its
+ * dims ask for; NULL: nowhere. Returns NULL and sets *result, or returns the reason why the tensor
+ * is broken: data that does not fit the dims, dims that overflow. Tensors of types nobody here
+ * computes with become STORAGE_OPAQUE. */
 const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto,
-                              const struct external *external, struct tensor **result);
+                              struct external *external, struct tensor **result);
 
 /* Bytes of its elements as raw_data has them, for types with whole bytes. */
 static inline size_t tensor_bytes(const struct tensor *tensor)

@@ -106,6 +106,20 @@ def test_data_that_no_op_can_read_moves_too(tmp_path):
                 left.graph.node[0].attribute[0].g.initializer[0].raw_data] == [data[112:], data[64:80], data[80:96], data[32:48]]
 
 
+@pytest.mark.parametrize("kind, count, size", [(22, 3, 2), (25, 5, 2), (1, 3, 12)], ids=["int4", "uint2", "float"])
+def test_no_more_of_the_file_moves_than_a_tensor_has(tmp_path, kind, count, size):
+    tensor = onnx.TensorProto(name="t", dims=[count], data_type=kind, data_location=1)
+    tensor.external_data.add(key="location", value="w.bin")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Identity", ["t"], ["y"])], "g", [], [onnx.ValueInfoProto(name="y")], [tensor])
+    (tmp_path / "out").mkdir()
+    data = os.urandom(40)
+    (tmp_path / "w.bin").write_bytes(data)
+    (tmp_path / "m.onnx").write_bytes(onnx.helper.make_model(graph, ir_version=13).SerializeToString())
+    assert run(tmp_path / "m.onnx", tmp_path / "out" / "m.onnx").returncode == 0
+    assert onnx.load(tmp_path / "out" / "m.onnx").graph.initializer[0].raw_data == data[:size]
+    assert run("verify", tmp_path / "m.onnx", tmp_path / "out" / "m.onnx").returncode == 0
+
+
 def test_old_data_is_never_written_over(external, tmp_path):
     out = tmp_path / "out" / "fused.onnx"
     assert run(external, out).returncode == 0
