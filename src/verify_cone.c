@@ -361,12 +361,78 @@ static const char *collect_few(struct verify *verify, const struct graph *left, 
     return reason;
 }
 
+static bool is_among(const struct cone *cone, const struct value *value)
+{
+    for (size_t i = 0; i < cone->sources.count; i++)
+        if (cone->sources.items[i]->number == value->number)
+            return true;
+    return false;
+}
+
+/* A source that is made of another one, or NULL. */
+static struct value *tied_source(struct verify *verify, const struct cone *cone)
+{
+    size_t walked = 0;
+    for (size_t k = 0; cone->sources.count > 1 && k < cone->sources.count; k++) {
+        LIST(const struct node *) stack = {NULL, 0, 0};
+        struct value *source = cone->sources.items[k];
+        if (!source->producer)
+            continue;
+        verify->walk++;
+        LIST_PUSH(cone->arena, &stack, source->producer);
+        for (; stack.count && walked < CONE_MOST; walked++) {
+            const struct node *node = stack.items[--stack.count];
+            verify->visits++;
+            for (size_t i = 0; i < node->input_count; i++) {
+                const struct value *input = node->inputs[i];
+                struct mark *mark = input ? verify_mark(verify, input->number) : NULL;
+                if (!mark || mark->walked == verify->walk)
+                    continue;
+                if (is_among(cone, input))
+                    return source;
+                mark->walked = verify->walk;
+                if (input->producer)
+                    LIST_PUSH(cone->arena, &stack, input->producer);
+            }
+        }
+    }
+    return NULL;
+}
+
+bool cone_contradicts(struct verify *verify, const struct cone *cone)
+{
+    return tied_source(verify, cone) != NULL;
+}
+
+/* Sources that are made of others are computed from them. */
+static const char *open_tied(struct verify *verify, const struct graph *left, struct value *root,
+                             struct cone *cone)
+{
+    const char *reason = NULL;
+    for (int i = 0; !reason && i < OPENINGS_MOST; i++) {
+        struct value *source = tied_source(verify, cone);
+        if (!source || source->producer->op == OP_UNKNOWN || source->producer->body_count)
+            break;
+        struct cone next = {.arena = cone->arena};
+        LIST_PUSH(cone->arena, &cone->opened, source->number);
+        next.opened.items = cone->opened.items;
+        next.opened.count = cone->opened.count;
+        next.opened.room = cone->opened.room;
+        reason = collect(verify, left, root, &next);
+        *cone = next;
+    }
+    return reason;
+}
+
 const char *cone_make(struct verify *verify, const struct graph *left, struct value *root,
                       int attempt, struct cone *cone)
 {
     arena_reset(verify->cones);
-    *cone = (struct cone){.arena = verify->cones, .opens_all = attempt == 2};
-    return attempt == 0 ? collect_few(verify, left, root, cone) : collect(verify, left, root, cone);
+    *cone = (struct cone){
+        .arena = verify->cones, .opens_all = attempt == 2, .ends_early = attempt == 1};
+    const char *reason =
+        attempt == 0 ? collect_few(verify, left, root, cone) : collect(verify, left, root, cone);
+    return !reason && attempt == 3 ? open_tied(verify, left, root, cone) : reason;
 }
 
 /* True when images are declared smaller than what the taps reach: there is no sense in others. */

@@ -54,6 +54,7 @@ struct cone {
     LIST(const struct node *) nodes;
     LIST(uint32_t) opened; /* numbers of equal values that are computed instead of drawn */
     bool opens_all;        /* down to the graph's inputs */
+    bool ends_early;       /* at the first equal values */
     bool saturates;        /* an operator that hides differences for some inputs */
     int32_t type;          /* the coarsest float type of its constants and sources, or 0 */
     enum { LAYOUT_NONE, LAYOUT_IMAGE, LAYOUT_ROWS } layout;
@@ -72,10 +73,14 @@ enum {
  * numbers for each of several would contradict one another where one is made of the other, and
  * their shapes might not agree. Attempt 1 ends at the first equal values: what is before them may
  * be an operator nobody evaluates. Attempt 2 ends at the graph's inputs only: what is between may
- * have no known shape. The cone before is forgotten. */
-enum { CONE_ATTEMPTS = 3 };
+ * have no known shape. Attempt 3 ends at the first equal values that are not made of one another.
+ * The cone before is forgotten. */
+enum { CONE_ATTEMPTS = 4 };
 const char *cone_make(struct verify *verify, const struct graph *left, struct value *root,
                       int attempt, struct cone *cone);
+/* True when one source is made of another. Numbers drawn for both contradict one another, so that a
+ * difference shows nothing. */
+bool cone_contradicts(struct verify *verify, const struct cone *cone);
 /* Random numbers for sources that have none yet, in sizes that depend on `size` and `trial`. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, int size, int trial);

@@ -338,7 +338,8 @@ static bool try_left(struct verify *verify, const struct cone *cone, const struc
     struct gap gap = joint_compare(a, b);
     verify->compared += 1 + (double)a->count / 64;
     bool agrees = within(&gap, tolerance_to_accept(verify, cone->type));
-    if (hinted && !within(&gap, verify_tolerance(verify, cone->type))) {
+    if (hinted && !within(&gap, verify_tolerance(verify, cone->type)) &&
+        !(cone->ends_early && cone_contradicts(verify, cone))) {
         depart(verify, left, right, &gap, &verify->searching);
         verify->departed = true;
     }
@@ -467,9 +468,10 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
 const char *verify_measure(struct verify *verify, struct graph *graph, struct value *left,
                            struct value *right, int trials, struct gap *gap, double *tolerance)
 {
-    const char *reason = NULL;
+    const char *reason = NULL, *first = NULL;
     for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
         struct cone cone;
+        first = first ? first : reason; /* why the sources that contradict nothing were of no use */
         verify->checking.bad = NULL;
         reason = cone_make(verify, graph, right, attempt, &cone);
         if (reason)
@@ -486,6 +488,13 @@ const char *verify_measure(struct verify *verify, struct graph *graph, struct va
         }
         if (!measured)
             continue;
+        if (!agrees && cone_contradicts(verify, &cone)) {
+            reason = first
+                         ? first
+                         : "it depends on values of which one is made of another in a way that is "
+                           "not evaluated";
+            continue;
+        }
         if (!agrees)
             depart(verify, left, right, gap, &verify->checking);
         return NULL;
