@@ -228,12 +228,14 @@ static void port_change(struct differ *differ, bool inputs, const struct port *x
 /* By name; what is left on both sides by position. */
 static void pair_ports(struct arena *arena, struct ports *a, struct ports *b)
 {
-    struct map names = {0};
+    struct map names = {0}, counts[2] = {{0}, {0}};
     size_t next = 0;
     for (size_t i = 0; i < a->count; i++)
-        map_put(arena, &names, text_or_empty(a->items[i].info->name), &a->items[i]);
+        map_put(arena, &names, diff_key(arena, &counts[0], text_or_empty(a->items[i].info->name)),
+                &a->items[i]);
     for (size_t i = 0; i < b->count; i++) {
-        struct port *port = map_get(&names, text_or_empty(b->items[i].info->name));
+        struct port *port =
+            map_get(&names, diff_key(arena, &counts[1], text_or_empty(b->items[i].info->name)));
         if (port && !port->partner) {
             port->partner = &b->items[i];
             b->items[i].partner = port;

@@ -131,7 +131,8 @@ const char *array_load(struct arena *arena, struct pool *pool, const struct tens
     if (reason)
         return reason;
     bool real = type_is_float(tensor->type);
-    if (real ? tensor->storage == STORAGE_DOUBLES : tensor->storage == STORAGE_LONGS) {
+    if (tensor->data && /* of no elements there may be none */
+        (real ? tensor->storage == STORAGE_DOUBLES : tensor->storage == STORAGE_LONGS)) {
         (*array)->borrowed = tensor->data;
         return NULL;
     }
