@@ -15,6 +15,7 @@
 enum { SAMPLE = 8, SAMPLE_LEAST = 3 }; /* channels of a sample: fewer where each is much work */
 enum { WORK_OF_ALL = 500000 };         /* products up to which all channels are evaluated */
 enum { ELEMENTS_MOST = 1 << 26 };      /* of one intermediate result: half a GiB */
+enum { KEPT_MOST = 1 << 14 };          /* elements of stored weights kept for the next trial */
 
 enum wanted { WANTED_NOT, WANTED_SAMPLE, WANTED_ALL };
 
@@ -27,11 +28,13 @@ struct item {
     struct item **inputs; /* node->input_count, NULL where left out */
     size_t next_input;    /* for the walk */
     bool is_source;
-    bool is_done;  /* the walk has left it */
-    bool varies;   /* depends on the source */
-    bool is_whole; /* all channels are computed, else the sample */
+    bool is_done;      /* the walk has left it */
+    bool is_evaluated; /* a constant: once for all trials */
+    bool varies;       /* depends on the source */
+    bool is_whole;     /* all channels are computed, else the sample */
     enum wanted wanted;
-    size_t readers; /* evaluations that still read the array */
+    size_t readers; /* evaluations that read the array */
+    size_t left;    /* those that still do */
     struct array *array;
 };
 
@@ -45,6 +48,7 @@ struct trial {
     struct pool pool;
     const struct check_case *check;
     struct array *input;
+    int64_t kept;           /* elements of stored weights that stay for the next trial */
     bool samples;           /* else every channel is evaluated */
     int64_t sample[SAMPLE]; /* ascending */
     int64_t sample_count;
@@ -56,6 +60,11 @@ struct side {
     struct item_map map;
     LIST(struct item *) order; /* inputs before readers */
     LIST(struct item *) roots; /* the target, or the terms of its sum */
+};
+
+struct check_region {
+    struct trial trial;
+    struct side file, new;
 };
 
 /* Random numbers: splitmix64. */
@@ -101,8 +110,7 @@ static struct item *find_item(struct side *side, const struct value *value)
     map->count++;
     item->value = value;
     if (value == side->trial->check->source) {
-        item->is_source = item->varies = item->is_whole = true;
-        item->array = side->trial->input;
+        item->is_source = item->varies = true;
     } else {
         item->node = side->is_file ? value->first_producer : value->producer;
         /* A value that the file computes may be a stored constant by now: on the file's side it
@@ -278,10 +286,24 @@ static const char *read_fused(struct trial *trial, const struct tensor *tensor, 
     return reason;
 }
 
+/* Reads a small weight that the next trial will read again. */
+static const char *keep_stored(struct trial *trial, struct item *item)
+{
+    const struct tensor *tensor = item->stored;
+    struct array *array;
+    const char *reason = tensor->storage == STORAGE_FUSED ? read_fused(trial, tensor, -1, &array)
+                                                          : read_stored(trial, tensor, -1, &array);
+    if (reason)
+        return reason;
+    trial->kept += tensor->count;
+    item->array = array;
+    return NULL;
+}
+
 /* The array of an item for a reader that wants the sample along an axis of it; axis -1: all.
  * A dimension of 1 broadcasts and stays. *is_copy: the reader returns the array to the pool. */
-static const char *read_item(struct trial *trial, const struct item *item, int axis,
-                             struct array **array, bool *is_copy)
+static const char *read_item(struct trial *trial, struct item *item, int axis, struct array **array,
+                             bool *is_copy)
 {
     const struct tensor *tensor = item->stored;
     int rank = item->array ? item->array->rank : tensor ? tensor->rank : 0;
@@ -292,6 +314,11 @@ static const char *read_item(struct trial *trial, const struct item *item, int a
         return arena_format(trial->arena, "'%s' has no value", item->value->name);
     if (!trial->samples || axis < 0 || axis >= rank || dims[axis] == 1)
         axis = -1;
+    if (!item->array && axis < 0 && tensor->count <= KEPT_MOST - trial->kept) {
+        const char *reason = keep_stored(trial, item);
+        *array = item->array;
+        return reason;
+    }
     if (item->array && (axis < 0 || (item->varies && !item->is_whole)))
         return NULL;
     if (axis >= 0 && dims[axis] != trial->check->channels)
@@ -339,7 +366,7 @@ static bool is_depthwise(const struct trial *trial, const struct item *item)
 static const int64_t *constant_integers(struct trial *trial, const struct item *item, size_t index,
                                         size_t *count)
 {
-    const struct item *input = index < item->node->input_count ? item->inputs[index] : NULL;
+    struct item *input = index < item->node->input_count ? item->inputs[index] : NULL;
     struct array *array;
     bool is_copy;
     if (!input || input->varies || read_item(trial, input, -1, &array, &is_copy) ||
@@ -534,8 +561,12 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
             continue;
         if (is_copy[i])
             pool_return(&trial->pool, inputs[i]);
-        if (--input->readers == 0 && input->array && input->node)
+        if (item->varies && !input->varies)
+            continue; /* for the next trial */
+        if (--input->left == 0 && input->array && input->node) {
             pool_return(&trial->pool, input->array);
+            input->array = NULL;
+        }
     }
     return NULL;
 }
@@ -569,17 +600,37 @@ static void spread_demand(struct side *side)
     }
 }
 
+/* Forgets what the trial before found, but for constants. */
+static void clear_side(struct side *side)
+{
+    struct trial *trial = side->trial;
+    for (size_t i = 0; i < side->order.count; i++) {
+        struct item *item = side->order.items[i];
+        if (!item->is_evaluated)
+            item->left = item->readers;
+        if (!item->varies)
+            continue;
+        if (item->node && item->array)
+            pool_return(&trial->pool, item->array);
+        item->array = item->is_source ? trial->input : NULL;
+        item->is_whole = item->is_source;
+        item->wanted = WANTED_NOT;
+    }
+}
+
 static const char *evaluate_side(struct side *side, struct array **result)
 {
     struct trial *trial = side->trial;
     const struct check_case *check = trial->check;
+    clear_side(side);
     /* Constants first: the demand may hang on them. */
     for (size_t i = 0; i < side->order.count; i++) {
         struct item *item = side->order.items[i];
-        if (item->node && !item->varies) {
+        if (item->node && !item->varies && !item->is_evaluated) {
             const char *reason = evaluate_item(trial, item);
             if (reason)
                 return reason;
+            item->is_evaluated = true;
         }
     }
     spread_demand(side);
@@ -695,40 +746,41 @@ static void add_shift(const struct trial *trial, struct array *sum)
     }
 }
 
-const char *check_region(struct arena *arena, const struct check_case *check,
-                         struct check_result *result)
+const char *check_begin(struct arena *arena, const struct check_case *check,
+                        struct check_region **result)
 {
-    struct trial trial = {.arena = arena,
-                          .pool = {.arena = arena, .recycles = true, .effort = check->effort},
-                          .check = check};
-    struct side file = {.trial = &trial, .is_file = true}, new = {.trial = &trial};
-    struct array *expected = NULL, *found = NULL;
-    const char *reason = make_input(&trial);
-    if (!reason && check->term_count == 0)
-        reason = list_items(&file, check->target);
+    struct check_region *region = NEW(arena, struct check_region);
+    struct trial *trial = &region->trial;
+    *trial = (struct trial){.arena = arena,
+                            .pool = {.arena = arena, .recycles = true, .effort = check->effort},
+                            .check = check};
+    region->file = (struct side){.trial = trial, .is_file = true};
+    region->new = (struct side){.trial = trial};
+    const char *reason = NULL;
+    if (check->term_count == 0)
+        reason = list_items(&region->file, check->target);
     for (size_t i = 0; !reason && i < check->term_count; i++)
-        reason = list_items(&file, check->terms[i].value);
+        reason = list_items(&region->file, check->terms[i].value);
     if (!reason)
-        reason = list_items(&new, check->target);
-    if (reason)
-        return reason;
-    double all = work(&file) + work(&new);
-    double wanted = fmax(SAMPLE_LEAST, fmin(SAMPLE, WORK_OF_ALL * (double)check->channels / all));
-    trial.samples = all > WORK_OF_ALL && (double)check->channels > wanted;
-    if (trial.samples)
-        draw_sample(&trial, (int64_t)wanted);
-    reason = evaluate_side(&file, &expected);
-    if (!reason && check->shift)
-        add_shift(&trial, expected);
-    if (!reason)
-        reason = evaluate_side(&new, &found);
-    if (reason)
-        return reason;
-    if (found->rank != expected->rank ||
-        memcmp(found->dims, expected->dims, sizeof(found->dims)) != 0)
-        return arena_format(arena, "the results have shapes %s and %s",
-                            array_shape(arena, expected), array_shape(arena, found));
+        reason = list_items(&region->new, check->target);
+    *result = region;
+    return reason;
+}
 
+static void decide_sample(struct check_region *region)
+{
+    struct trial *trial = &region->trial;
+    double channels = (double)trial->check->channels;
+    double all = work(&region->file) + work(&region->new);
+    double wanted = fmax(SAMPLE_LEAST, fmin(SAMPLE, WORK_OF_ALL * channels / all));
+    trial->samples = all > WORK_OF_ALL && channels > wanted;
+    if (trial->samples)
+        draw_sample(trial, (int64_t)wanted);
+}
+
+static void compare(const struct array *expected, const struct array *found,
+                    struct check_result *result)
+{
     double largest = 0, difference = 0;
     bool finite = true;
     for (int64_t i = 0; i < expected->count; i++) {
@@ -740,6 +792,32 @@ const char *check_region(struct arena *arena, const struct check_case *check,
         result->difference = (double)INFINITY;
     else
         result->difference = difference > 0 ? difference / largest : 0;
-    result->channels = trial.samples ? trial.sample_count : check->channels;
+}
+
+const char *check_try(struct check_region *region, struct check_result *result)
+{
+    struct trial *trial = &region->trial;
+    const struct check_case *check = trial->check;
+    struct array *expected = NULL, *found = NULL;
+    const char *reason = make_input(trial);
+    if (reason)
+        return reason;
+    decide_sample(region);
+    reason = evaluate_side(&region->file, &expected);
+    if (!reason && check->shift)
+        add_shift(trial, expected);
+    if (!reason)
+        reason = evaluate_side(&region->new, &found);
+    if (reason)
+        return reason;
+    if (found->rank != expected->rank ||
+        memcmp(found->dims, expected->dims, sizeof(found->dims)) != 0)
+        return arena_format(trial->arena, "the results have shapes %s and %s",
+                            array_shape(trial->arena, expected), array_shape(trial->arena, found));
+    compare(expected, found, result);
+    result->channels = trial->samples ? trial->sample_count : check->channels;
+    pool_return(&trial->pool, expected);
+    pool_return(&trial->pool, found);
+    pool_return(&trial->pool, trial->input);
     return NULL;
 }

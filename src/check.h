@@ -35,9 +35,15 @@ struct check_result {
         channels; /* output channels that were compared: all of a small weight, some of a large */
 };
 
-/* Returns NULL and the result, or the reason why the region cannot be evaluated. A difference that
- * is not finite is reported as infinity. Memory comes from `arena`, which the caller frees. */
-const char *check_region(struct arena *arena, const struct check_case *check,
-                         struct check_result *result);
+struct check_region;
+
+/* Finds what the case asks for. Returns NULL, or the reason why the region cannot be evaluated. Memory
+ * comes from `arena`, which the caller frees. `check` is read by every trial. */
+const char *check_begin(struct arena *arena, const struct check_case *check,
+                        struct check_region **region);
+/* One trial. Between trials the case's dims and seed may change, nothing else. Constants are read and
+ * evaluated once for all of them. Returns NULL and the result, or the reason why not. A difference
+ * that is not finite is reported as infinity. */
+const char *check_try(struct check_region *region, struct check_result *result);
 
 #endif

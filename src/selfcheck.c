@@ -23,6 +23,8 @@ static double tolerance_of(const struct run *run, int32_t type)
 }
 
 enum { TRIALS = 2, MORE_TRIALS = 6 };
+/* Memory up to which two trials share what they read. */
+enum { FEW_CELLS = 1 << 17 };
 
 /* Shape of a trial input: a few positions of output per axis, borders included, no two axes alike.
  * A rewrite that holds for the declared size only is tried at that size. */
@@ -87,24 +89,26 @@ struct thread {
 static const char *check(struct worker *worker, struct fusion *fusion, struct effort *effort)
 {
     int64_t dims[AFFINE_AXES + 2];
+    struct check_case one = {.source = fusion->source,
+                             .target = fusion->target,
+                             .terms = fusion->terms.items,
+                             .term_count = fusion->terms.count,
+                             .shift = fusion->shift,
+                             .dims = dims,
+                             .channels = fusion->outputs,
+                             .effort = effort};
+    struct check_region *region = NULL;
     const char *reason = NULL;
     int evaluated = 0;
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
     for (int trial = 0; trial < MORE_TRIALS && evaluated < TRIALS; trial++) {
         struct check_result result;
-        struct check_case one = {.source = fusion->source,
-                                 .target = fusion->target,
-                                 .terms = fusion->terms.items,
-                                 .term_count = fusion->terms.count,
-                                 .shift = fusion->shift,
-                                 .rank = trial_shape(fusion, trial, dims),
-                                 .dims = dims,
-                                 .channels = fusion->outputs,
-                                 .seed = (uint64_t)trial + 1,
-                                 .effort = effort};
-        effort->cells = worker->checker->share.cells;
+        one.rank = trial_shape(fusion, trial, dims);
         one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
-        reason = check_region(&worker->arena, &one, &result);
+        one.seed = (uint64_t)trial + 1;
+        reason = region ? NULL : check_begin(&worker->arena, &one, &region);
+        if (!reason)
+            reason = check_try(region, &result);
         if (reason) {
             reason =
                 arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
@@ -113,10 +117,16 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
             fusion->difference = fmax(fusion->difference, result.difference);
             fusion->channels_checked = result.channels;
         }
-        arena_reset(&worker->arena);
         if (fusion->sized)
             break;
+        /* The next trial has what this one had: it begins anew where they might lack it together. */
+        if (reason || worker->checker->share.cells - effort->cells > FEW_CELLS) {
+            region = NULL;
+            arena_reset(&worker->arena);
+            effort->cells = worker->checker->share.cells;
+        }
     }
+    arena_reset(&worker->arena);
     if (!evaluated)
         return reason;
     double tolerance = tolerance_of(worker->checker->run, fusion->type);
