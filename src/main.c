@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -465,12 +468,24 @@ static const struct subcommand *find_subcommand(const char *name)
     return NULL;
 }
 
+/* Buffers of a few hundred kilobytes come and go with each block of weights. By default the system
+ * would be given their pages back, and asked for them again, each time. */
+static void keep_freed_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+#endif
+}
+
 int main(int count, char **arguments)
 {
     struct command command = {0};
     static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
     if (count > 0)
         arguments[0] = name;
+    keep_freed_memory();
     guard_install();
     const struct subcommand *subcommand = count > 1 ? find_subcommand(arguments[1]) : NULL;
     if (subcommand) {
