@@ -48,6 +48,14 @@ bool landing_has_taken(const struct landing *landing, unsigned parts)
     return landing->most && atomic_load(&landing->bytes) / parts > landing->most / 12;
 }
 
+const struct secret *landing_secret(struct landing *landing)
+{
+    if (!landing->has_secret)
+        secret_draw(&landing->secret);
+    landing->has_secret = true;
+    return &landing->secret;
+}
+
 /* ---- arenas ---- */
 
 enum {
@@ -366,21 +374,9 @@ void *list_grow(struct arena *arena, void *items, size_t count, size_t size, siz
     return grown;
 }
 
-/* Eight bytes a step: names are looked up more often than anything else happens. */
-static uint64_t map_hash(const char *key)
+static uint64_t map_hash(const struct map *map, const char *key)
 {
-    const uint64_t odd = 0x9e3779b97f4a7c15u;
-    size_t length = strlen(key);
-    uint64_t hash = length * odd, word;
-    for (; length >= sizeof(word); key += sizeof(word), length -= sizeof(word)) {
-        memcpy(&word, key, sizeof(word));
-        hash = (hash ^ word) * odd;
-        hash ^= hash >> 32;
-    }
-    word = 0;
-    memcpy(&word, key, length);
-    hash = (hash ^ word) * odd;
-    return hash ^ hash >> 29;
+    return secret_hash(&map->secret, key, strlen(key));
 }
 
 /* Where a search begins: the room is no power of two, so the upper bits choose. */
@@ -405,7 +401,7 @@ static struct map_entry *map_find(const struct map *map, const char *key, uint64
 
 void *map_get(const struct map *map, const char *key)
 {
-    return map->room ? map_find(map, key, map_hash(key))->item : NULL;
+    return map->room ? map_find(map, key, map_hash(map, key))->item : NULL;
 }
 
 void map_reserve(struct arena *arena, struct map *map, size_t count)
@@ -415,7 +411,9 @@ void map_reserve(struct arena *arena, struct map *map, size_t count)
         return;
     /* Growing by half leaves less behind than doubling; it is seldom, as rooms are reserved. */
     size_t room = wanted + wanted / 2 + 8, more = map->room + map->room / 2;
-    struct map grown = {.room = room > more ? room : more, .count = map->count};
+    struct map grown = {.room = room > more ? room : more,
+                        .count = map->count,
+                        .secret = map->room ? map->secret : *landing_secret(arena->landing)};
     if (grown.room >> 32)
         fail(arena->landing, ONNX_FUSE_LIMIT, "%zu names are more than a map holds", wanted);
     grown.entries = NEW_ARRAY(arena, struct map_entry, grown.room);
@@ -436,7 +434,7 @@ void map_reserve(struct arena *arena, struct map *map, size_t count)
 static struct map_entry *map_place(struct arena *arena, struct map *map, const char *key)
 {
     map_reserve(arena, map, 1);
-    uint64_t hash = map_hash(key);
+    uint64_t hash = map_hash(map, key);
     struct map_entry *entry = map_find(map, key, hash);
     if (!entry->key) {
         map->count++;

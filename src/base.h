@@ -20,6 +20,7 @@
 #include <stdnoreturn.h>
 
 #include "onnx_repvgg_fuse.h"
+#include "secret.h"
 
 /* For static inner loops: compiled once more for processors with AVX2, chosen when the program starts. Sums
  * keep their written order in both, so the numbers are the same. Without glibc's indirect functions,
@@ -42,6 +43,8 @@ struct landing {
     const char *path;    /* of the input, for the message */
     atomic_size_t bytes; /* that they hold */
     bool is_over;        /* the last allocation that failed would have passed `most` */
+    bool has_secret;
+    struct secret secret; /* by landing_secret */
 };
 
 /* Memory is bounded by the size of what is read: numbers that a small file states have no bound of
@@ -56,6 +59,9 @@ size_t landing_left(const struct landing *landing);
 void landing_extend(struct landing *landing);
 /* True when so many of 12 parts of the bound are taken: time to do without what is dear. */
 bool landing_has_taken(const struct landing *landing, unsigned parts);
+
+/* What the hash tables of the call are keyed with; drawn when it is first asked for. */
+const struct secret *landing_secret(struct landing *landing);
 
 /* Ends the run: never returns. The message should name the file, the place in it, what was
  * found, what was expected, and what to do. */
@@ -129,10 +135,12 @@ void *list_grow(struct arena *arena, void *items, size_t count, size_t size, siz
 void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size,
                    size_t *room);
 
-/* Strings to pointers, open addressing. Keys are borrowed. */
+/* Strings to pointers, open addressing. Keys are borrowed. Where a key lies is another place in every
+ * run (secret.h): nothing may depend on the order of the entries. */
 struct map {
     struct map_entry *entries;
     size_t count, room;
+    struct secret secret; /* of the landing; set when there is room */
 };
 struct map_entry {
     const char *key;

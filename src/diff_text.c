@@ -114,14 +114,6 @@ static void print_change(struct text *text, const struct diff_change *change,
 
 /* ---- summary ---- */
 
-static size_t count_of(const struct census *census, const char *type)
-{
-    for (size_t i = 0; i < census->type_count; i++)
-        if (strcmp(census->by_type[i].type, type) == 0)
-            return census->by_type[i].count;
-    return 0;
-}
-
 static void print_row(struct text *text, const char *name, double before, double after)
 {
     bool same = before < 0 ? after < 0 : !(before < after || before > after);
@@ -137,9 +129,9 @@ static void print_summary(struct text *text, const struct diff_result *result)
     struct text rows = {.arena = text->arena};
     for (size_t i = 0; i < before->type_count; i++)
         print_row(&rows, before->by_type[i].type, (double)before->by_type[i].count,
-                  (double)count_of(after, before->by_type[i].type));
+                  (double)census_count(after, before->by_type[i].type));
     for (size_t i = 0; i < after->type_count; i++)
-        if (!count_of(before, after->by_type[i].type))
+        if (!census_count(before, after->by_type[i].type))
             print_row(&rows, after->by_type[i].type, 0, (double)after->by_type[i].count);
     print_row(&rows, "ops", (double)before->ops, (double)after->ops);
     print_row(&rows, "parameters", before->parameters, after->parameters);

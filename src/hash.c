@@ -13,6 +13,7 @@ enum { TELL = 1 << 20 }; /* bytes between two calls of touch */
 /* The little-endian elements of a tensor, as raw_data would hold them. */
 struct stream {
     const struct tensor *tensor;
+    const struct secret *secret; /* for strings; NULL: nobody asks for their digests */
     enum { FROM_BYTES, FROM_WORDS, FROM_LONGS, FROM_ROUNDING, FROM_STRINGS } kind;
     const uint8_t *bytes; /* FROM_BYTES: all of them */
     uint64_t size, at;    /* in bytes; strings: unused */
@@ -58,10 +59,11 @@ static bool open_opaque(struct stream *stream)
     return true;
 }
 
-static bool stream_open(struct stream *stream, const struct tensor *tensor)
+static bool stream_open(struct stream *stream, const struct tensor *tensor,
+                        const struct secret *secret)
 {
     size_t size = type_size(tensor->type);
-    *stream = (struct stream){.tensor = tensor, .element = size};
+    *stream = (struct stream){.tensor = tensor, .secret = secret, .element = size};
     stream->size = (uint64_t)tensor->count * size;
     stream->bytes = tensor->data;
     switch (tensor->storage) {
@@ -93,7 +95,7 @@ static size_t stream_next(struct stream *stream, uint8_t buffer[PIECE], const ui
             return 0;
         /* Each string by its own digest, so that "ab", "c" is not "a", "bc". */
         const ProtobufCBinaryData *string = &proto->string_data[stream->string++];
-        uint64_t words[2] = {string->len, hash_bytes(1, string->data, string->len)};
+        uint64_t words[2] = {string->len, secret_hash(stream->secret, string->data, string->len)};
         memcpy(buffer, words, sizeof(words));
         return sizeof(words);
     }
@@ -125,60 +127,40 @@ static size_t stream_next(struct stream *stream, uint8_t buffer[PIECE], const ui
     return size;
 }
 
-static uint64_t rotate(uint64_t x, int bits)
-{
-    return x << bits | x >> (64 - bits);
-}
-
-#define PRIME_1 UINT64_C(0x9e3779b185ebca87)
-#define PRIME_2 UINT64_C(0xc2b2ae3d27d4eb4f)
-#define PRIME_3 UINT64_C(0x165667b19e3779f9)
-
-static uint64_t finish(uint64_t x)
-{
-    x = (x ^ x >> 33) * PRIME_2;
-    x = (x ^ x >> 29) * PRIME_3;
-    return x ^ x >> 32;
-}
-
-/* Four lanes, so that one multiplication need not wait for the last. */
+/* Two lanes, so that one multiplication need not wait for the last. */
 struct lanes {
-    uint64_t lane[4];
+    const struct secret *secret;
+    uint64_t lane[2];
     uint64_t total;
 };
 
 static void lanes_add(struct lanes *lanes, const uint8_t *bytes, size_t size)
 {
+    const uint64_t *key = lanes->secret->words;
+    uint64_t words[4], one = lanes->lane[0], two = lanes->lane[1];
     lanes->total += size;
-    uint64_t words[4];
     for (; size >= sizeof(words); bytes += sizeof(words), size -= sizeof(words)) {
         memcpy(words, bytes, sizeof(words));
-        for (int i = 0; i < 4; i++)
-            lanes->lane[i] = rotate(lanes->lane[i] + words[i] * PRIME_2, 31) * PRIME_1;
+        one = secret_fold(words[0] ^ key[0], words[1] ^ one);
+        two = secret_fold(words[2] ^ key[1], words[3] ^ two);
     }
     if (size) {
         memset(words, 0, sizeof(words));
         memcpy(words, bytes, size);
-        for (int i = 0; i < 4; i++)
-            lanes->lane[i] = rotate(lanes->lane[i] + words[i] * PRIME_2, 31) * PRIME_1;
+        one = secret_fold(words[0] ^ key[0], words[1] ^ one);
+        two = secret_fold(words[2] ^ key[1], words[3] ^ two);
     }
+    lanes->lane[0] = one;
+    lanes->lane[1] = two;
 }
 
+/* Each half of the digest depends on both lanes. */
 static struct digest lanes_end(const struct lanes *lanes)
 {
-    struct digest digest = {lanes->total, lanes->total + PRIME_3};
-    for (int i = 0; i < 4; i++) {
-        digest.low = finish(digest.low ^ lanes->lane[i]) * PRIME_1;
-        digest.high = finish(digest.high + rotate(lanes->lane[3 - i], 17)) * PRIME_3;
-    }
-    return digest;
-}
-
-uint64_t hash_bytes(uint64_t seed, const void *data, size_t size)
-{
-    struct lanes lanes = {.lane = {seed, seed + PRIME_1, seed ^ PRIME_2, seed - PRIME_3}};
-    lanes_add(&lanes, data, size);
-    return lanes_end(&lanes).low;
+    const uint64_t *key = lanes->secret->words;
+    return (struct digest){secret_hash(lanes->secret, lanes->lane, sizeof(lanes->lane)),
+                           secret_fold(lanes->lane[0] ^ key[2], lanes->lane[1] ^ key[1]) +
+                               lanes->total};
 }
 
 /* The last call of a stream has a size of TELL, so that nothing stays untold. */
@@ -191,14 +173,17 @@ static void tell(const struct touch *touch, uint64_t *untold, uint64_t size)
     *untold = 0;
 }
 
-bool tensor_digest(const struct tensor *tensor, struct digest *digest, const struct touch *touch)
+bool tensor_digest(const struct tensor *tensor, const struct secret *secret, struct digest *digest,
+                   const struct touch *touch)
 {
     struct stream stream;
     uint8_t buffer[PIECE];
     const uint8_t *piece;
-    if (!stream_open(&stream, tensor))
+    if (!stream_open(&stream, tensor, secret))
         return false;
-    struct lanes lanes = {.lane = {(uint64_t)tensor->type, (uint64_t)tensor->rank, PRIME_2, 0}};
+    struct lanes lanes = {.secret = secret,
+                          .lane = {secret->words[1] ^ (uint64_t)tensor->type,
+                                   secret->words[2] ^ (uint64_t)tensor->rank}};
     lanes_add(&lanes, (const uint8_t *)tensor->dims, (size_t)tensor->rank * sizeof(*tensor->dims));
     size_t size;
     uint64_t untold = 0;
@@ -228,7 +213,8 @@ bool tensor_same(const struct tensor *a, const struct tensor *b, const struct to
     struct stream one, two;
     uint8_t buffers[2][PIECE];
     const uint8_t *pieces[2];
-    if (a->type != b->type || a->rank != b->rank || !stream_open(&one, a) || !stream_open(&two, b))
+    if (a->type != b->type || a->rank != b->rank || !stream_open(&one, a, NULL) ||
+        !stream_open(&two, b, NULL))
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->dims[i] != b->dims[i])

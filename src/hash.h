@@ -2,8 +2,9 @@
  *
  * Two constants of the same type, dims and elements have the same digest, be their numbers in
  * raw_data, in a typed field, in a Constant node or in external data. Elements are told apart by
- * their bits: 0 and -0 differ. The digest is no proof against forgery: who relies on equality asks
- * tensor_same as well. */
+ * their bits: 0 and -0 differ. The digest is keyed (secret.h), so that no file can hold many constants of
+ * one digest, and is another in every run. It is no proof: who relies on equality asks tensor_same as
+ * well. */
 #ifndef HASH_H
 #define HASH_H
 
@@ -20,14 +21,12 @@ struct touch {
     void *closure;
 };
 
-/* Reads every element once. False when nobody can say what the tensor holds: its data lies outside
+/* Reads every element once. Digests of one secret may be compared. False when nobody can say what the tensor holds: its data lies outside
  * the model and was not opened, or is part of a segment. */
-bool tensor_digest(const struct tensor *tensor, struct digest *digest, const struct touch *touch);
+bool tensor_digest(const struct tensor *tensor, const struct secret *secret, struct digest *digest,
+                   const struct touch *touch);
 
 /* True when both hold the same elements. Reads both until they differ. */
 bool tensor_same(const struct tensor *a, const struct tensor *b, const struct touch *touch);
-
-/* Of bytes that are no tensor: strings, keys. */
-uint64_t hash_bytes(uint64_t seed, const void *data, size_t size);
 
 #endif

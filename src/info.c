@@ -225,14 +225,6 @@ static void text_values(struct text *text, const struct run *run, const char *la
     }
 }
 
-static size_t count_of(const struct census *census, const char *type)
-{
-    for (size_t i = 0; i < census->type_count; i++)
-        if (strcmp(census->by_type[i].type, type) == 0)
-            return census->by_type[i].count;
-    return 0;
-}
-
 static void row(struct text *text, const char *label, double before, double after)
 {
     text_print(text, "%-24s %16s %16s\n", label, report_grouped(text->arena, before),
@@ -248,10 +240,10 @@ static void type_rows(struct text *text, const struct census *before, const stru
                     : b == after->type_count
                         ? -1
                         : strcmp(before->by_type[a].type, after->by_type[b].type);
-        const char *type = order <= 0 ? before->by_type[a].type : after->by_type[b].type;
-        a += order <= 0;
-        b += order >= 0;
-        row(text, type, (double)count_of(before, type), (double)count_of(after, type));
+        const struct census_entry *old = order <= 0 ? &before->by_type[a++] : NULL;
+        const struct census_entry *new = order >= 0 ? &after->by_type[b++] : NULL;
+        row(text, old ? old->type : new->type, old ? (double)old->count : 0,
+            new ? (double)new->count : 0);
     }
 }
 

@@ -133,7 +133,7 @@ static struct number_entry *intern(struct numbering *numbering, const struct key
 {
     if (numbering->entries.count * 2 >= numbering->room)
         grow(numbering);
-    uint64_t hash = hash_bytes(0, key->items, key->count * sizeof(*key->items));
+    uint64_t hash = secret_hash(&numbering->secret, key->items, key->count * sizeof(*key->items));
     size_t at = hash & (numbering->room - 1);
     for (; numbering->slots[at]; at = (at + 1) & (numbering->room - 1)) {
         struct number_entry *entry = numbering->slots[at];
@@ -227,9 +227,15 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
 {
     *numbering =
         (struct numbering){.arena = arena, .models = {a, b}, .folds = folds, .versions = versions};
+    numbering->secret = *landing_secret(arena->landing);
     struct number_entry *nobody = NEW(arena, struct number_entry);
     LIST_PUSH(arena, &numbering->entries, nobody);
-    for (int side = 0; side < 2; side++)
+    for (int side = 0; side < 2; side++) {
+        const Onnx__ModelProto *proto = numbering->models[side]->proto;
+        for (size_t i = 0; i < proto->n_opset_import; i++) {
+            const char *domain = proto->opset_import[i]->domain;
+            map_add(arena, &numbering->imports[side], domain ? domain : "", proto->opset_import[i]);
+        }
         for (size_t i = 0; i < numbering->models[side]->graphs.count; i++) {
             struct graph *graph = numbering->models[side]->graphs.items[i];
             if (!graph->function)
@@ -241,6 +247,7 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
                                  graph->function->overload),
                     function);
         }
+    }
 }
 
 /* ---- constants ---- */
@@ -260,7 +267,7 @@ uint32_t number_tensor(struct numbering *numbering, const struct tensor *tensor)
 {
     struct digest digest;
     struct touch touch = {note_touch, numbering};
-    if (!tensor_digest(tensor, &digest, &touch))
+    if (!tensor_digest(tensor, &numbering->secret, &digest, &touch))
         return number_unique(numbering); /* nobody can say what it holds */
     /* Two contents of one digest take different turns. */
     for (uint64_t turn = 0;; turn++) {
@@ -298,17 +305,25 @@ bool value_is_stored(const struct value *value)
     return value->tensor && !overridable;
 }
 
-static uint32_t number_initializer(struct numbering *numbering, const struct value *value)
+/* Of several of one name the first counts. */
+static struct map sparse_by_name(struct numbering *numbering, const Onnx__GraphProto *proto)
+{
+    struct map map = {0};
+    for (size_t i = 0; proto && i < proto->n_sparse_initializer; i++) {
+        Onnx__SparseTensorProto *sparse = proto->sparse_initializer[i];
+        if (sparse->values && sparse->values->name)
+            map_add(numbering->arena, &map, sparse->values->name, sparse);
+    }
+    return map;
+}
+
+static uint32_t number_initializer(struct numbering *numbering, const struct value *value,
+                                   const struct map *sparse)
 {
     if (value->tensor)
         return number_tensor(numbering, value->tensor);
-    const Onnx__GraphProto *proto = value->graph->proto;
-    for (size_t i = 0; proto && i < proto->n_sparse_initializer; i++) {
-        const Onnx__TensorProto *values = proto->sparse_initializer[i]->values;
-        if (values && values->name && strcmp(values->name, value->name) == 0)
-            return number_sparse(numbering, value->graph->model, proto->sparse_initializer[i]);
-    }
-    return number_unique(numbering);
+    const Onnx__SparseTensorProto *found = map_get(sparse, value->name);
+    return found ? number_sparse(numbering, value->graph->model, found) : number_unique(numbering);
 }
 
 /* ---- graphs from outside ---- */
@@ -345,9 +360,10 @@ void number_start(struct numbering *numbering, struct graph *graph, uint32_t lev
         if (value)
             value->number = number_input(numbering, level, (uint32_t)i);
     }
+    const struct map sparse = sparse_by_name(numbering, graph->proto);
     for (size_t i = 0; i < graph->initializers.count; i++) {
         struct value *value = graph->initializers.items[i];
-        uint32_t constant = number_initializer(numbering, value);
+        uint32_t constant = number_initializer(numbering, value, &sparse);
         if (value->is_input && value->graph->model->ir_version >= 4)
             value->number = intern_words(numbering, KIND_DEFAULTED, value->number, constant);
         else
@@ -615,18 +631,14 @@ static bool keeps_meaning(enum op op)
     }
 }
 
-static int64_t version_of(const struct node *node)
+static int64_t version_of(const struct numbering *numbering, const struct node *node)
 {
-    const Onnx__ModelProto *model = node->graph->model->proto;
     const char *domain = node->proto->domain ? node->proto->domain : "";
     if (node->opset)
         return keeps_meaning(node->op) ? 0 : node->opset;
-    for (size_t i = 0; i < model->n_opset_import; i++) {
-        const char *imported = model->opset_import[i]->domain;
-        if (strcmp(imported ? imported : "", domain) == 0)
-            return model->opset_import[i]->version;
-    }
-    return -1;
+    const Onnx__OperatorSetIdProto *imported =
+        map_get(&numbering->imports[side_of(numbering, node->graph)], domain);
+    return imported ? imported->version : -1;
 }
 
 size_t node_input_end(const struct node *node)
@@ -657,7 +669,7 @@ uint32_t number_operator(struct numbering *numbering, const struct node *node)
     key_text(&key, domain_of(node));
     key_text(&key, node->proto->op_type);
     key_text(&key, node->proto->overload);
-    key_add(&key, numbering->versions ? (uint64_t)version_of(node) : 0);
+    key_add(&key, numbering->versions ? (uint64_t)version_of(numbering, node) : 0);
     /* Optional results that nobody asks for change nothing, save for these operators' modes. */
     size_t outputs = 0;
     for (size_t i = 0; i < node->output_count; i++)
@@ -718,10 +730,17 @@ static uint32_t call_signature(struct numbering *numbering, const struct node *n
 
 void number_functions(struct numbering *numbering)
 {
+    /* In the file's order: where the map has them changes from run to run. */
     for (int side = 0; side < 2; side++)
-        for (size_t i = 0; i < numbering->functions[side].room; i++)
-            if (numbering->functions[side].entries[i].key)
-                function_signature(numbering, numbering->functions[side].entries[i].item);
+        for (size_t i = 0; i < numbering->models[side]->graphs.count; i++) {
+            const Onnx__FunctionProto *function =
+                numbering->models[side]->graphs.items[i]->function;
+            if (function)
+                function_signature(numbering,
+                                   map_get(&numbering->functions[side],
+                                           function_key(numbering->arena, function->domain,
+                                                        function->name, function->overload)));
+        }
 }
 
 void number_adopt_function(struct numbering *numbering, const struct node *node,

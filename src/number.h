@@ -25,10 +25,12 @@ struct numbering {
     bool folds;    /* what operators make of constants is a constant */
     bool versions; /* an operator whose meaning changed with the opset differs between opsets */
 
+    struct secret secret;
     struct number_entry **slots; /* by hash */
     size_t room;
     LIST(struct number_entry *) entries; /* by number; number 0 is nobody's */
     struct map functions[2];             /* struct number_function by key, per model */
+    struct map imports[2];               /* Onnx__OperatorSetIdProto by domain, per model */
     uint64_t touched;                    /* bytes read since pages were given back */
     uint32_t unique;
     uint32_t calls; /* functions that are being numbered */

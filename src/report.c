@@ -129,6 +129,14 @@ const struct node **fusion_replaced(const struct plan *plan, const struct fusion
     return nodes;
 }
 
+size_t census_count(const struct census *census, const char *type)
+{
+    const struct census_entry wanted = {.type = type}, *found = NULL;
+    if (census->type_count)
+        found = bsearch(&wanted, census->by_type, census->type_count, sizeof(wanted), by_name);
+    return found ? found->count : 0;
+}
+
 /* ---- JSON ---- */
 
 static void json_number(struct text *text, double number, bool known)
@@ -357,14 +365,6 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
 
 /* ---- table ---- */
 
-static size_t count_of(const struct census *census, const char *type)
-{
-    for (size_t i = 0; i < census->type_count; i++)
-        if (strcmp(census->by_type[i].type, type) == 0)
-            return census->by_type[i].count;
-    return 0;
-}
-
 const char *report_grouped(struct arena *arena, double number)
 {
     if (number < 0)
@@ -401,10 +401,10 @@ void report_table_rows(struct text *text, const struct plan *plan, const struct 
         type = order <= 0 ? before->by_type[a].type : after->by_type[b].type;
         a += order <= 0;
         b += order >= 0;
-        if (count_of(before, type) != count_of(after, type))
-            row(text, type, (double)count_of(before, type), (double)count_of(after, type));
+        if (census_count(before, type) != census_count(after, type))
+            row(text, type, (double)census_count(before, type), (double)census_count(after, type));
         else
-            same += count_of(before, type);
+            same += census_count(before, type);
     }
     if (same)
         row(text, "other ops", (double)same, (double)same);

@@ -20,6 +20,8 @@ struct census {
 
 /* Counts the nodes and constants that are in force now. */
 void census_take(struct model *model, uint64_t bytes, struct census *census);
+/* Ops of a type; 0 where there is none. */
+size_t census_count(const struct census *census, const char *type);
 
 struct summary {
     const char *input, *output; /* as the caller named them */

@@ -5,31 +5,48 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Room for `size` bytes and the zero behind them. */
+static void reserve(struct text *text, size_t size)
+{
+    if (text->room - text->size > size)
+        return;
+    size_t room = text->room ? text->room * 2 : 256;
+    while (room - text->size <= size)
+        room *= 2;
+    char *grown = arena_alloc(text->arena, room, 1);
+    if (text->size)
+        memcpy(grown, text->bytes, text->size);
+    text->bytes = grown;
+    text->room = room;
+}
+
 void text_append(struct text *text, const char *bytes, size_t size)
 {
-    if (text->room - text->size <= size) {
-        size_t room = text->room ? text->room * 2 : 256;
-        while (room - text->size <= size)
-            room *= 2;
-        char *grown = arena_alloc(text->arena, room, 1);
-        if (text->size)
-            memcpy(grown, text->bytes, text->size);
-        text->bytes = grown;
-        text->room = room;
-    }
+    reserve(text, size);
     if (size)
         memcpy(text->bytes + text->size, bytes, size);
     text->size += size;
     text->bytes[text->size] = 0;
 }
 
+/* In place: a piece of its own for each of a hundred thousand lines would stay in the arena. */
 void text_print(struct text *text, const char *format, ...)
 {
     va_list arguments;
-    va_start(arguments, format);
-    const char *piece = arena_vformat(text->arena, format, arguments);
-    va_end(arguments);
-    text_append(text, piece, strlen(piece));
+    int length = 0;
+    reserve(text, 0);
+    for (int turn = 0; turn < 2; turn++) {
+        size_t room = text->room - text->size;
+        va_start(arguments, format);
+        length = vsnprintf(text->bytes + text->size, room, format, arguments);
+        va_end(arguments);
+        if (length < 0 || (size_t)length < room)
+            break;
+        reserve(text, (size_t)length);
+    }
+    if (length > 0)
+        text->size += (size_t)length;
+    text->bytes[text->size] = 0;
 }
 
 size_t utf8_length(const unsigned char *s, size_t size)

@@ -1,4 +1,4 @@
-/* test_base.c: arenas, with and without a thread that runs ahead; limits; the map of names. */
+/* test_base.c: arenas, with and without a thread that runs ahead; limits; the map of names and its hash. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,11 +129,108 @@ static void test_map(struct unit *unit)
     expect(map_get(&map, names[3]) == &items[4] && map.count == KEYS + 1, "map_put replaces");
 }
 
+static void test_folds(struct unit *unit)
+{
+    bool same = true;
+    for (int i = 0; i < 10000; i++) {
+        /* Numbers of every length, so that every carry happens. */
+        uint64_t a = unit_random(&unit->state) >> unit_random(&unit->state) % 64;
+        uint64_t b = unit_random(&unit->state) >> unit_random(&unit->state) % 64;
+        same = same && secret_fold(a, b) == secret_fold_halves(a, b) &&
+               secret_fold(~a, ~b) == secret_fold_halves(~a, ~b);
+    }
+    expect(same, "a product of halves is the product");
+    expect(secret_fold_halves(UINT64_MAX, UINT64_MAX) == UINT64_MAX, "the largest product");
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool all_differ(uint64_t *hashes, size_t count)
+{
+    bool differ = true;
+    qsort(hashes, count, sizeof(*hashes), by_hash);
+    for (size_t i = 1; i < count; i++)
+        differ = differ && hashes[i] != hashes[i - 1];
+    return differ;
+}
+
+/* What a multiplication alone lets through: high bits, complements, words that change places, zeros. */
+static void test_hash(struct unit *unit)
+{
+    enum { WORDS = 8, BITS = 64 * WORDS };
+    static uint64_t hashes[BITS * BITS / 2 + BITS + 1];
+    const struct secret *secret = landing_secret(&unit->landing);
+    uint64_t words[WORDS] = {0};
+    size_t count = 0;
+    hashes[count++] = secret_hash(secret, words, sizeof(words));
+    for (size_t i = 0; i < BITS; i++)
+        for (size_t k = i; k < BITS; k++) {
+            words[i / 64] ^= UINT64_C(1) << i % 64;
+            words[k / 64] ^= i == k ? 0 : UINT64_C(1) << k % 64;
+            hashes[count++] = secret_hash(secret, words, sizeof(words));
+            memset(words, 0, sizeof(words));
+        }
+    expect(all_differ(hashes, count), "%zu inputs of one or two bits have hashes of their own",
+           count);
+    count = 0;
+    for (size_t size = 0; size <= sizeof(words); size++) {
+        memset(words, 0, sizeof(words));
+        hashes[count++] = secret_hash(secret, words, size);
+        memset(words, 0xff, sizeof(words));
+        if (size)
+            hashes[count++] = secret_hash(secret, words, size);
+    }
+    for (size_t i = 1; i < 1 << WORDS; i++)
+        for (size_t k = 0; k < 1 << WORDS; k++) {
+            for (size_t n = 0; n < WORDS; n++)
+                words[n] = (i >> n & 1) << 63 | (k >> n & 1);
+            hashes[count++] = secret_hash(secret, words, sizeof(words));
+        }
+    expect(all_differ(hashes, count), "%zu inputs of zeros, ones and high bits too", count);
+    struct landing other = {.status = ONNX_FUSE_OK};
+    expect(secret_hash(secret, "name", 4) != secret_hash(landing_secret(&other), "name", 4),
+           "another call has another secret");
+    expect(secret == landing_secret(&unit->landing) &&
+               memcmp(secret, landing_secret(&other), sizeof(*secret)) != 0,
+           "which is drawn once");
+}
+
+/* A map that is filled on behalf of one call and grows on behalf of another finds what it had. */
+static void test_two_secrets(struct unit *unit)
+{
+    enum { KEYS = 500 };
+    struct landing other = {.status = ONNX_FUSE_OK};
+    struct map map = {0}, mirror = {0};
+    char *names[KEYS];
+    bool all = true, same = true;
+    struct arena arena;
+    arena_init(&arena, &other);
+    for (int i = 0; i < KEYS; i++) {
+        names[i] = arena_format(&unit->arena, "name %d", i);
+        map_put(i < KEYS / 2 ? &unit->arena : &arena, &map, names[i], names[i]);
+        map_put(&arena, &mirror, names[i], names[i]);
+    }
+    for (int i = 0; i < KEYS; i++)
+        all = all && map_get(&map, names[i]) == names[i];
+    for (size_t i = 0; i < map.room && i < mirror.room; i++)
+        same = same && map.entries[i].key == mirror.entries[i].key;
+    expect(all && map.count == KEYS, "a map keeps its secret when it grows");
+    expect(!same, "the order of its entries is another in every call");
+    arena_free(&arena);
+}
+
 int main(void)
 {
     unit_run("arenas and a thread that runs ahead", test_ahead);
     unit_run("the limit of a landing", test_limit);
     unit_run("memory given back", test_give_back);
     unit_run("maps", test_map);
+    unit_run("products", test_folds);
+    unit_run("hashes", test_hash);
+    unit_run("secrets", test_two_secrets);
     return unit_finish();
 }
