@@ -330,7 +330,7 @@ static Node *draw_slice(struct near *near, Graph *graph, char *name, const struc
 /* A Pad whose border gets a value per channel, as Diverse Branch Block is exported. */
 static Node *draw_border(struct near *near, Graph *graph, char *name, const struct shape *shape)
 {
-    int64_t pads[16] = {0}, dims[8], begin = 1 + (int64_t)near_below(near, 2), count = 1;
+    int64_t pads[16] = {0}, dims[8] = {0}, begin = 1 + (int64_t)near_below(near, 2), count = 1;
     double values[64];
     size_t rank = shape->rank, parts = 1 + near_below(near, 3);
     Node *node = near_node(near, "Pad");

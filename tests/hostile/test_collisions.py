@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from tests.hostile.wire import block, node, number, value_info
-from tests.support.cost import cost
+from tests.support.cost import SLOWER, cost
 from tests.support.tool import TOOL
 
-COUNT = 60_000
+COUNT = 60_000 // SLOWER
 SECONDS = 60
 MASK = (1 << 64) - 1
 ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -43,7 +43,7 @@ def colliding_names(count, seed=1):
 
 def colliding_lanes(count, start, seed, textual):
     """64 bytes each: in four lanes of multiply, rotate, multiply the second half takes back what the first one did."""
-    first = draw(count * (7 if textual else 1), 4, seed)
+    first = draw(count * (2 if textual else 1), 4, seed)
     state = np.asarray(start, np.uint64) + first * PRIME_2
     state = ((state << np.uint64(31)) | (state >> np.uint64(33))) * PRIME_1
     # Any number that all share will do.
@@ -129,4 +129,4 @@ def seconds(kind, chosen, command, folder):
 @pytest.mark.parametrize("kind", ["names", "operators", "constants"])
 def test_collisions_cost_nothing(kind, command, tmp_path):
     chosen, others = seconds(kind, True, command, tmp_path), seconds(kind, False, command, tmp_path)
-    assert chosen.seconds <= 4 * others.seconds + 1, (chosen, others)
+    assert chosen.seconds <= 4 * others.seconds + SLOWER, (chosen, others)

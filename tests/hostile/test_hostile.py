@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.hostile import wire
+from tests.support.cost import SLOWER
 from tests.support.tool import count_ops
 
 FLOAT = TensorProto.FLOAT
@@ -693,7 +694,7 @@ def mutate(data, rng):
     return bytes(data)
 
 
-MUTATIONS, TIME = 400, 45
+MUTATIONS, TIME = 400 if SLOWER == 1 else 45, 45 * SLOWER
 
 
 @pytest.mark.parametrize("kind", SEEDS)

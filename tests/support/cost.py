@@ -21,6 +21,9 @@ _, status, usage = os.wait4(child, 0)
 os.write(result, json.dumps([usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status)]).encode())
 """
 
+# The program is so many times slower than usual (scripts/valgrind): limits of time are wider, models smaller.
+SLOWER = int(os.environ.get("SLOWER", "1"))
+
 Cost = collections.namedtuple("Cost", "seconds memory code error")
 
 
@@ -28,7 +31,7 @@ def cost(arguments, seconds=60):
     """code is negative for a signal; SIGXCPU comes after `seconds`. error: standard error."""
     ours, theirs = os.pipe()
     with os.fdopen(ours) as told:
-        p = subprocess.Popen([sys.executable, "-I", "-S", "-c", BETWEEN, str(theirs), str(int(seconds)), *map(str, arguments)],
+        p = subprocess.Popen([sys.executable, "-I", "-S", "-c", BETWEEN, str(theirs), str(int(seconds * SLOWER)), *map(str, arguments)],
                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, pass_fds=[theirs])
         os.close(theirs)
         error = p.communicate()[1].decode(errors="replace")
