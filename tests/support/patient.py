@@ -2,6 +2,7 @@
 
 Limits of time are wider by PATIENCE, limits of processor time are not set. EVERY=n runs each n-th test only.
 """
+import inspect
 import os
 import resource
 import subprocess
@@ -11,8 +12,11 @@ EVERY = int(os.environ.get("EVERY", "1"))
 
 
 def _wider(function):
-    def call(self, *arguments, timeout=None, **keywords):
-        return function(self, *arguments, timeout=timeout and timeout * PATIENCE, **keywords)
+    def call(*arguments, **keywords):
+        given = inspect.signature(function).bind(*arguments, **keywords)
+        if given.arguments.get("timeout"):
+            given.arguments["timeout"] *= PATIENCE
+        return function(*given.args, **given.kwargs)
     return call
 
 
