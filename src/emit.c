@@ -21,6 +21,8 @@ enum {
     NODE_ATTRIBUTE = 5,
     ATTRIBUTE_TENSOR = 5,
     ATTRIBUTE_TENSORS = 10,
+    SPARSE_VALUES = 1,
+    SPARSE_INDICES = 2,
     ATTRIBUTE_GRAPH = 6,
     ATTRIBUTE_GRAPHS = 11,
     TENSOR_RAW_DATA = 9,
@@ -489,6 +491,26 @@ static void emit_nodes_at(struct emitter *emitter, const struct graph *graph, st
         emit_node(emitter, graph->nodes[index], number, field, to);
 }
 
+static void emit_sparse(struct emitter *emitter, const Onnx__SparseTensorProto *sparse,
+                        const struct wire_field *field, struct pieces *to)
+{
+    struct open_field whole = field_open(emitter, to);
+    struct wire_field inner;
+    const uint8_t *at = field->content, *end = at + field->size;
+    while (wire_next(emitter->arena->landing, &at, end, &inner)) {
+        const Onnx__TensorProto *part = NULL;
+        if (inner.content && inner.number == SPARSE_VALUES)
+            part = sparse->values;
+        else if (inner.content && inner.number == SPARSE_INDICES)
+            part = sparse->indices;
+        if (proto_moves(emitter, part))
+            move_tensor(emitter, to, inner.number, &inner, model_tensor(emitter->model, part));
+        else
+            add_span(emitter, to, inner.start, inner.end);
+    }
+    field_close(emitter, to, whole, GRAPH_SPARSE_INITIALIZER);
+}
+
 static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor,
                        const uint8_t *at, const uint8_t *end, struct pieces *to)
 {
@@ -509,8 +531,12 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
             }
         } else if (field.content && field.number == GRAPH_SPARSE_INITIALIZER) {
             size_t index = next_of(emitter, &cursor->sparse, proto->n_sparse_initializer);
-            const Onnx__TensorProto *values = proto->sparse_initializer[index]->values;
-            if (!values || !is_removed(graph, values->name))
+            const Onnx__SparseTensorProto *sparse = proto->sparse_initializer[index];
+            if (sparse->values && is_removed(graph, sparse->values->name))
+                continue;
+            if (proto_moves(emitter, sparse->values) || proto_moves(emitter, sparse->indices))
+                emit_sparse(emitter, sparse, &field, to);
+            else
                 add_span(emitter, to, field.start, field.end);
         } else if (field.content && field.number == GRAPH_INPUT) {
             const char *name = proto->input[next_of(emitter, &cursor->input, proto->n_input)]->name;

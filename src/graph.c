@@ -490,9 +490,14 @@ static void build_contents(struct graph *graph)
             build_initializer(graph, graph->proto->initializer[i]->name,
                               model_tensor(graph->model, graph->proto->initializer[i]));
         for (size_t i = 0; i < graph->proto->n_sparse_initializer; i++) {
-            const Onnx__TensorProto *values = graph->proto->sparse_initializer[i]->values;
+            const Onnx__SparseTensorProto *sparse = graph->proto->sparse_initializer[i];
+            const Onnx__TensorProto *values = sparse->values, *indices = sparse->indices;
             if (values)
                 build_initializer(graph, values->name, NULL);
+            if (values && values->data_location) /* looked at only for where its data lies */
+                model_tensor(graph->model, values);
+            if (indices && indices->data_location)
+                model_tensor(graph->model, indices);
         }
     }
     for (size_t i = 0; i < graph->node_count; i++)
