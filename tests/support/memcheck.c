@@ -17,6 +17,7 @@ int main(int count, char **given)
                                    "-q",
                                    "--error-exitcode=99",
                                    "--leak-check=full",
+                                   "--read-inline-info=no",
                                    "--errors-for-leak-kinds=definite,indirect",
                                    "--show-leak-kinds=definite,indirect",
                                    "--child-silent-after-fork=yes",
