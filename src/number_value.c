@@ -1,0 +1,249 @@
+/* number_value.c: the numbers of constants and attributes, by what they hold; attributes that say what
+ * their absence would say. */
+#include "number_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hash.h"
+
+/* Pages that were read and need not stay count as memory all the same: let go of them now and then. */
+#define TOUCH_LIMIT (UINT64_C(32) << 20)
+
+/* ---- constants ---- */
+
+static void note_touch(void *closure, uint64_t bytes)
+{
+    struct numbering *numbering = closure;
+    numbering->touched += bytes;
+    if (numbering->touched < TOUCH_LIMIT)
+        return;
+    numbering->touched = 0;
+    model_give_back(numbering->models[0]);
+    model_give_back(numbering->models[1]);
+}
+
+uint32_t number_tensor(struct numbering *numbering, const struct tensor *tensor)
+{
+    struct digest digest;
+    struct touch touch = {note_touch, numbering};
+    if (!tensor_digest(tensor, &numbering->secret, &digest, &touch))
+        return number_unique(numbering); /* nobody can say what it holds */
+    /* Two contents of one digest take different turns. */
+    for (uint64_t turn = 0;; turn++) {
+        uint64_t words[] = {KIND_TENSOR, digest.low, digest.high, turn};
+        struct key key = {numbering->arena, words, COUNT_OF(words), COUNT_OF(words)};
+        struct number_entry *entry = number_key(numbering, &key);
+        if (!entry->tensor)
+            entry->tensor = tensor;
+        if (entry->tensor == tensor || tensor_same(entry->tensor, tensor, &touch))
+            return entry->number;
+    }
+}
+
+static uint32_t number_proto_tensor(struct numbering *numbering, struct model *model,
+                                    const Onnx__TensorProto *proto)
+{
+    return proto ? number_tensor(numbering, model_tensor(model, proto)) : 0;
+}
+
+static uint32_t number_sparse(struct numbering *numbering, struct model *model,
+                              const Onnx__SparseTensorProto *sparse)
+{
+    KEY_BEGIN(numbering, key);
+    key_add(&key, KIND_SPARSE);
+    key_add(&key, number_proto_tensor(numbering, model, sparse->values));
+    key_add(&key, number_proto_tensor(numbering, model, sparse->indices));
+    key_bytes(&key, sparse->dims, sparse->n_dims * sizeof(*sparse->dims));
+    return number_key(numbering, &key)->number;
+}
+
+bool value_is_stored(const struct value *value)
+{
+    bool overridable =
+        value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
+    return value->tensor && !overridable;
+}
+
+struct map number_sparse_by_name(struct numbering *numbering, const Onnx__GraphProto *proto)
+{
+    struct map map = {0};
+    for (size_t i = 0; proto && i < proto->n_sparse_initializer; i++) {
+        Onnx__SparseTensorProto *sparse = proto->sparse_initializer[i];
+        if (sparse->values && sparse->values->name)
+            map_add(numbering->arena, &map, sparse->values->name, sparse);
+    }
+    return map;
+}
+
+uint32_t number_initializer(struct numbering *numbering, const struct value *value,
+                            const struct map *sparse)
+{
+    if (value->tensor)
+        return number_tensor(numbering, value->tensor);
+    const Onnx__SparseTensorProto *found = map_get(sparse, value->name);
+    return found ? number_sparse(numbering, value->graph->model, found) : number_unique(numbering);
+}
+
+/* ---- attributes ---- */
+
+/* What an absent attribute means. Text: a string, or "*1" for a list of nothing but that number.
+ * Source: the ONNX operators' texts, in which every version of one that has the attribute agrees. */
+static const struct {
+    enum op op;
+    const char *name, *value;
+} defaults[] = {
+    {OP_AveragePool, "auto_pad", "NOTSET"},
+    {OP_AveragePool, "ceil_mode", "0"},
+    {OP_AveragePool, "count_include_pad", "0"},
+    {OP_AveragePool, "dilations", "*1"},
+    {OP_AveragePool, "pads", "*0"},
+    {OP_AveragePool, "strides", "*1"},
+    {OP_BatchNormalization, "epsilon", "1e-5"},
+    {OP_BatchNormalization, "momentum", "0.9"},
+    {OP_BatchNormalization, "spatial", "1"},
+    {OP_BatchNormalization, "training_mode", "0"},
+    {OP_Conv, "auto_pad", "NOTSET"},
+    {OP_Conv, "dilations", "*1"},
+    {OP_Conv, "group", "1"},
+    {OP_Conv, "pads", "*0"},
+    {OP_Conv, "strides", "*1"},
+    {OP_ConvTranspose, "auto_pad", "NOTSET"},
+    {OP_ConvTranspose, "dilations", "*1"},
+    {OP_ConvTranspose, "group", "1"},
+    {OP_ConvTranspose, "output_padding", "*0"},
+    {OP_ConvTranspose, "pads", "*0"},
+    {OP_ConvTranspose, "strides", "*1"},
+    {OP_Elu, "alpha", "1"},
+    {OP_Flatten, "axis", "1"},
+    {OP_Gather, "axis", "0"},
+    {OP_Gelu, "approximate", "none"},
+    {OP_Gemm, "alpha", "1"},
+    {OP_Gemm, "beta", "1"},
+    {OP_Gemm, "transA", "0"},
+    {OP_Gemm, "transB", "0"},
+    {OP_HardSigmoid, "alpha", "0.2"},
+    {OP_HardSigmoid, "beta", "0.5"},
+    {OP_LeakyRelu, "alpha", "0.01"},
+    {OP_MaxPool, "auto_pad", "NOTSET"},
+    {OP_MaxPool, "ceil_mode", "0"},
+    {OP_MaxPool, "dilations", "*1"},
+    {OP_MaxPool, "pads", "*0"},
+    {OP_MaxPool, "storage_order", "0"},
+    {OP_MaxPool, "strides", "*1"},
+    {OP_Mod, "fmod", "0"},
+    {OP_Pad, "mode", "constant"},
+    {OP_ReduceMean, "keepdims", "1"},
+    {OP_ReduceMean, "noop_with_empty_axes", "0"},
+    {OP_ReduceProd, "keepdims", "1"},
+    {OP_ReduceProd, "noop_with_empty_axes", "0"},
+    {OP_ReduceSum, "keepdims", "1"},
+    {OP_ReduceSum, "noop_with_empty_axes", "0"},
+    {OP_Reshape, "allowzero", "0"},
+    {OP_Shape, "start", "0"},
+};
+
+static bool says(const Onnx__AttributeProto *attribute, const char *value)
+{
+    if (value[0] == '*') {
+        for (size_t i = 0; i < attribute->n_ints; i++)
+            if (attribute->ints[i] != value[1] - '0')
+                return false;
+        return attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+    }
+    switch (attribute->type) {
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return attribute->i == strtol(value, NULL, 10);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return attribute->f == strtof(value, NULL);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
+        return attribute->s.len == strlen(value) &&
+               memcmp(attribute->s.data, value, attribute->s.len) == 0;
+    default: return false;
+    }
+}
+
+/* kernel_shape of a Conv repeats what the weight says. */
+static bool repeats_weight(const struct node *node, const Onnx__AttributeProto *attribute)
+{
+    const struct value *weight = node_input(node, 1);
+    if ((node->op != OP_Conv && node->op != OP_ConvTranspose) ||
+        strcmp(attribute->name, "kernel_shape") != 0 || !weight || !value_is_stored(weight) ||
+        (size_t)weight->tensor->rank != attribute->n_ints + 2)
+        return false;
+    for (size_t i = 0; i < attribute->n_ints; i++)
+        if (attribute->ints[i] != weight->tensor->dims[i + 2])
+            return false;
+    return true;
+}
+
+bool attribute_is_default(const struct node *node, const Onnx__AttributeProto *attribute)
+{
+    const char *name = attribute->name;
+    if (node->op == OP_UNKNOWN || !name ||
+        (attribute->ref_attr_name && attribute->ref_attr_name[0]))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(defaults); i++)
+        if (defaults[i].op == node->op && strcmp(defaults[i].name, name) == 0)
+            return says(attribute, defaults[i].value);
+    return repeats_weight(node, attribute);
+}
+
+static void attribute_contents(struct numbering *numbering, struct model *model, struct key *key,
+                               const Onnx__AttributeProto *attribute)
+{
+    key_add(key, attribute->type);
+    switch (attribute->type) {
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: key_add(key, (uint64_t)attribute->i); break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: key_bytes(key, &attribute->f, 4); break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
+        key_bytes(key, attribute->s.data, attribute->s.len);
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
+        key_bytes(key, attribute->ints, attribute->n_ints * sizeof(int64_t));
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
+        key_bytes(key, attribute->floats, attribute->n_floats * sizeof(float));
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS:
+        for (size_t i = 0; i < attribute->n_strings; i++)
+            key_bytes(key, attribute->strings[i].data, attribute->strings[i].len);
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
+        key_add(key, number_proto_tensor(numbering, model, attribute->t));
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSORS:
+        for (size_t i = 0; i < attribute->n_tensors; i++)
+            key_add(key, number_proto_tensor(numbering, model, attribute->tensors[i]));
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSOR:
+        key_add(key, attribute->sparse_tensor
+                         ? number_sparse(numbering, model, attribute->sparse_tensor)
+                         : 0);
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSORS:
+        for (size_t i = 0; i < attribute->n_sparse_tensors; i++)
+            key_add(key, number_sparse(numbering, model, attribute->sparse_tensors[i]));
+        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO: {
+        /* Rare, and small: its encoding will do. */
+        const Onnx__TypeProto *type = attribute->tp;
+        size_t size = type ? onnx__type_proto__get_packed_size(type) : 0;
+        uint8_t *bytes = arena_alloc(numbering->arena, size + 1, 1);
+        if (type)
+            onnx__type_proto__pack(type, bytes);
+        key_bytes(key, bytes, size);
+        break;
+    }
+    default: break; /* bodies are numbered with their node */
+    }
+}
+
+uint32_t number_attribute(struct numbering *numbering, struct model *model,
+                          const Onnx__AttributeProto *attribute)
+{
+    KEY_BEGIN(numbering, key);
+    key_add(&key, KIND_ATTRIBUTE);
+    key_text(&key, attribute->name);
+    key_text(&key, attribute->ref_attr_name);
+    attribute_contents(numbering, model, &key, attribute);
+    return number_key(numbering, &key)->number;
+}
