@@ -1,4 +1,4 @@
-/* eval_internal.h: what the files of the evaluator share. Nobody but eval*.c and check.c
+/* eval_internal.h: what the files of the evaluator share. Nobody but eval*.c and check*.c
  * includes it.
  *
  * Inside the evaluator a tensor is an array: every element takes eight bytes, a double for the

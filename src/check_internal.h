@@ -1,0 +1,77 @@
+/* check_internal.h: what the files of the self-check share. Nobody but check*.c includes it. */
+#ifndef CHECK_INTERNAL_H
+#define CHECK_INTERNAL_H
+
+#include "check.h"
+#include "eval_internal.h"
+
+enum {
+    SAMPLE = 8,          /* channels of a sample, at most */
+    CHECK_MOST = 1 << 26 /* elements of one intermediate result: half a GiB */
+};
+
+enum wanted { WANTED_NOT, WANTED_SAMPLE, WANTED_ALL };
+
+/* A value of one side. */
+struct item {
+    const struct value *value;
+    const struct node *node; /* NULL for the source and for constants that are stored */
+    const struct tensor *stored;
+    size_t output;        /* which output of the node */
+    struct item **inputs; /* node->input_count, NULL where left out */
+    size_t next_input;    /* for the walk */
+    bool is_source;
+    bool is_done;      /* the walk has left it */
+    bool is_evaluated; /* a constant: once for all trials */
+    bool varies;       /* depends on the source */
+    bool is_whole;     /* all channels are computed, else the sample */
+    enum wanted wanted;
+    size_t readers; /* evaluations that read the array */
+    size_t left;    /* those that still do */
+    struct array *array;
+};
+
+struct item_map {
+    struct item **items;
+    size_t count, room;
+};
+
+struct trial {
+    struct arena *arena;
+    struct pool pool;
+    const struct check_case *check;
+    struct array *input;
+    int64_t kept;           /* elements of stored weights that stay for the next trial */
+    bool samples;           /* else every channel is evaluated */
+    int64_t sample[SAMPLE]; /* ascending */
+    int64_t sample_count;
+};
+
+struct side {
+    struct trial *trial;
+    bool is_file; /* follows first_producer */
+    struct item_map map;
+    LIST(struct item *) order; /* inputs before readers */
+    LIST(struct item *) roots; /* the target, or the terms of its sum */
+};
+
+/* Lists what a value needs, inputs before readers, and makes it a root of the side. Returns NULL, or
+ * the reason why it cannot be evaluated. */
+const char *check_list(struct side *side, const struct value *root);
+
+/* The array of an item for a reader that wants the sample along an axis of it; axis -1: all.
+ * A dimension of 1 broadcasts and stays. *is_copy: the reader returns the array to the pool. Returns
+ * NULL, or the reason why it cannot be read. */
+const char *check_read(struct trial *trial, struct item *item, int axis, struct array **array,
+                       bool *is_copy);
+
+/* True when the operator can compute the sample alone. */
+bool check_computes_sample(struct trial *trial, const struct item *item);
+/* The axis along which an operator that computes the sample takes the sample of an input; -1: it
+ * takes all. *is_data: the input is laid out like the target, so it need not be whole either. */
+int check_sample_axis(const struct trial *trial, const struct item *item, size_t index,
+                      bool *is_data);
+/* A Conv with a group for each channel of the target. */
+bool check_is_depthwise(const struct trial *trial, const struct item *item);
+
+#endif
