@@ -291,7 +291,7 @@ static void add_shift(const struct trial *trial, struct array *sum)
 }
 
 const char *check_begin(struct arena *arena, const struct check_case *check,
-                        struct check_region **result)
+                        struct check_region **begun)
 {
     struct check_region *region = NEW(arena, struct check_region);
     struct trial *trial = &region->trial;
@@ -307,7 +307,7 @@ const char *check_begin(struct arena *arena, const struct check_case *check,
         reason = check_list(&region->file, check->terms[i].value);
     if (!reason)
         reason = check_list(&region->new, check->target);
-    *result = region;
+    *begun = region;
     return reason;
 }
 

@@ -40,7 +40,7 @@ struct check_region;
 /* Finds what the case asks for. Returns NULL, or the reason why the region cannot be evaluated. Memory
  * comes from `arena`, which the caller frees. `check` is read by every trial. */
 const char *check_begin(struct arena *arena, const struct check_case *check,
-                        struct check_region **region);
+                        struct check_region **begun);
 /* One trial. Between trials the case's dims and seed may change, nothing else. Constants are read and
  * evaluated once for all of them. Returns NULL and the result, or the reason why not. A difference
  * that is not finite is reported as infinity. */
