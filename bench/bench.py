@@ -78,7 +78,6 @@ def made(a, name, arguments):
     """The folder of a model, made when it is not there yet, and its number of ops."""
     if arguments.endswith(".onnx"):  # a model that is there already, its weights inside it
         folder = a.folder / ("file-" + pathlib.Path(arguments).stem)
-        folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.onnx").unlink(missing_ok=True)
         (folder / "model.onnx").symlink_to(pathlib.Path(arguments).resolve())
         return folder, int(subprocess.run([sys.executable, HERE / "models.py", "ops", arguments], check=True, capture_output=True, text=True).stdout)
@@ -339,6 +338,7 @@ def measure_all(a, peers):
 
 
 def pictures(folder, results, curves):
+    folder.mkdir(parents=True, exist_ok=True)
     panels = []
     for name in ("small", "b3"):
         if name in results:
