@@ -98,6 +98,16 @@ const char *check_list(struct side *side, const struct value *root)
 
 /* ---- reading ---- */
 
+/* Elements before an axis, and behind it. */
+static void sides_of_axis(const int64_t *dims, int rank, int axis, int64_t *outer, int64_t *inner)
+{
+    *outer = *inner = 1;
+    for (int i = 0; i < axis; i++)
+        *outer *= dims[i];
+    for (int i = axis + 1; i < rank; i++)
+        *inner *= dims[i];
+}
+
 /* Part of an array along an axis. */
 static const char *pick_from_array(struct trial *trial, const struct array *array, int axis,
                                    struct array **part)
@@ -109,11 +119,8 @@ static const char *pick_from_array(struct trial *trial, const struct array *arra
         array_make(trial->arena, &trial->pool, CHECK_MOST, array->type, array->rank, dims, part);
     if (reason || (*part)->count == 0)
         return reason;
-    int64_t outer = 1, inner = 1;
-    for (int i = 0; i < axis; i++)
-        outer *= dims[i];
-    for (int i = axis + 1; i < array->rank; i++)
-        inner *= dims[i];
+    int64_t outer, inner;
+    sides_of_axis(dims, array->rank, axis, &outer, &inner);
     for (int64_t i = 0; i < outer; i++)
         for (int64_t n = 0; n < trial->sample_count; n++)
             memcpy((*part)->cells + (i * trial->sample_count + n) * inner * EVAL_CELL,
@@ -137,17 +144,14 @@ static const char *read_stored(struct trial *trial, const struct tensor *tensor,
         pool_return(&trial->pool, whole);
         return reason;
     }
-    int64_t dims[EVAL_RANK] = {0}, outer = 1, inner = 1, count = trial->sample_count;
+    int64_t dims[EVAL_RANK] = {0}, outer, inner, count = trial->sample_count;
     for (int i = 0; i < tensor->rank; i++)
         dims[i] = i == axis ? count : tensor->dims[i];
     const char *reason =
         array_make(trial->arena, &trial->pool, CHECK_MOST, tensor->type, tensor->rank, dims, array);
     if (reason || (*array)->count == 0)
         return reason;
-    for (int i = 0; i < axis; i++)
-        outer *= dims[i];
-    for (int i = axis + 1; i < tensor->rank; i++)
-        inner *= dims[i];
+    sides_of_axis(dims, tensor->rank, axis, &outer, &inner);
     double *to = (*array)->reals;
     if (inner > 1 || outer == 1) {
         for (int64_t i = 0; i < outer; i++)

@@ -401,10 +401,11 @@ void report_table_rows(struct text *text, const struct plan *plan, const struct 
         type = order <= 0 ? before->by_type[a].type : after->by_type[b].type;
         a += order <= 0;
         b += order >= 0;
-        if (census_count(before, type) != census_count(after, type))
-            row(text, type, (double)census_count(before, type), (double)census_count(after, type));
+        size_t was = census_count(before, type), is = census_count(after, type);
+        if (was != is)
+            row(text, type, (double)was, (double)is);
         else
-            same += census_count(before, type);
+            same += was;
     }
     if (same)
         row(text, "other ops", (double)same, (double)same);
