@@ -65,18 +65,29 @@ static struct candidate *find_candidates(struct tree *tree, size_t *count)
 
 /* ---- one group ---- */
 
+/* The sign of what is made of the group. Where all is subtracted, the sum is made and subtracted: a Sub of
+ * a Sum of many then stays one Sub and one Sum. Constants of the tree are added as they are. */
+static double sign_of(const struct tree *tree, const struct group *group)
+{
+    bool subtracted = !tree->shift;
+    for (size_t i = 0; subtracted && i < group->count; i++)
+        subtracted = tree->leaves.items[group->members[i]].factor == -1;
+    return subtracted ? -1 : 1;
+}
+
 static const char *join_group(struct tree *tree, const struct group *group,
                               const struct affine **form, int32_t *type, bool *sized)
 {
     struct arena *arena = tree->plan->model->arena;
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, group->count);
+    double sign = sign_of(tree, group);
     int axes = -1;
     *type = 0;
     *sized = false;
     for (size_t i = 0; i < group->count; i++) {
         const struct leaf *leaf = &tree->leaves.items[group->members[i]];
         const struct trace_entry *entry = entry_of(leaf, group->source);
-        terms[i] = (struct affine_term){entry->form, leaf->factor};
+        terms[i] = (struct affine_term){entry->form, leaf->factor * sign};
         if (*type && entry->type && *type != entry->type)
             return arena_format(arena, "the branches are of mixed types: %s and %s",
                                 type_name(*type), type_name(entry->type));
@@ -136,7 +147,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     for (size_t i = 0; i < group->count; i++) {
         const struct leaf *leaf = &tree->leaves.items[group->members[i]];
         seeds[i] = leaf->value;
-        terms[i] = (struct step_term){leaf->value, leaf->factor};
+        terms[i] = (struct step_term){leaf->value, leaf->factor * sign_of(tree, group)};
     }
     region.kept = others_of(tree, group, &region.kept_count);
     if (branch) {
@@ -182,7 +193,7 @@ static void take(struct tree *tree, const struct group *group, const struct fusi
 {
     for (size_t i = 0; i < group->count; i++)
         tree->leaves.items[group->members[i]].taken = true;
-    made[(*made_count)++] = (struct made){fusion->target, 1};
+    made[(*made_count)++] = (struct made){fusion->target, sign_of(tree, group)};
     tree->torn = tree->torn || fusion->target->is_new;
     tree->shift = NULL; /* the first op made has it */
 }

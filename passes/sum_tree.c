@@ -176,33 +176,77 @@ struct value *const *others_of(struct tree *tree, const struct group *group, siz
 
 /* ---- what is left of it ---- */
 
+/* One op of what is left: the last one makes the value of the root, others a new one. */
+static struct value *add_up(const struct tree *tree, const char *operator_name,
+                            struct value *const *inputs, size_t count, bool last)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct node *root = tree->root;
+    struct value *output = root->outputs[0], *sum = output;
+    const char *name = last && root->proto->name ? root->proto->name : "";
+    if (!last) {
+        sum = edit_value(tree->graph, arena_format(arena, "%s.sum", output->name));
+        sum->type = output->type;
+        sum->rank = output->rank;
+        sum->dims = output->dims;
+    }
+    edit_node(tree->graph, root, operator_name, name, last ? root : NULL, inputs, count, sum, NULL,
+              0);
+    return sum;
+}
+
+/* Pairs, in the order of the parts. The first one is not subtracted. */
+static void add_in_pairs(const struct tree *tree, const struct made *parts, size_t count)
+{
+    struct value *sum = parts[0].value;
+    for (size_t i = 1; i < count; i++) {
+        struct value *pair[2] = {sum, parts[i].value};
+        sum = add_up(tree, parts[i].factor < 0 ? "Sub" : "Add", pair, 2, i + 1 == count);
+    }
+}
+
+/* The value of all parts with this sign: one of them, or one op over them. */
+static struct value *add_of_sign(const struct tree *tree, const struct made *parts, size_t count,
+                                 double sign, bool last)
+{
+    struct value **same = NEW_ARRAY(tree->plan->model->arena, struct value *, count);
+    size_t same_count = 0;
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].factor == sign)
+            same[same_count++] = parts[i].value;
+    if (same_count < 2)
+        return same_count ? same[0] : NULL;
+    return add_up(tree, same_count > 2 ? "Sum" : "Add", same, same_count, last);
+}
+
 void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_count)
 {
     struct arena *arena = tree->plan->model->arena;
     LIST(struct made) parts = {0};
-    struct node *root = tree->root;
-    struct value *output = root->outputs[0];
     for (size_t i = 0; i < group_count; i++)
         LIST_PUSH(arena, &parts, groups[i]);
     for (size_t i = 0; i < tree->leaves.count; i++)
         if (!tree->leaves.items[i].taken)
             LIST_PUSH(arena, &parts,
                       ((struct made){tree->leaves.items[i].value, tree->leaves.items[i].factor}));
-    const char *name = root->proto->name ? root->proto->name : "";
-    struct value *sum = parts.items[0].value;
-    for (size_t i = 1; i < parts.count; i++) {
-        bool last = i + 1 == parts.count;
-        struct value *pair[2] = {sum, parts.items[i].value};
-        struct value *next =
-            last ? output : edit_value(tree->graph, arena_format(arena, "%s.sum", output->name));
-        if (!last) {
-            next->type = output->type;
-            next->rank = output->rank;
-            next->dims = output->dims;
+    /* The leftmost leaf of any tree is added, or is in a group that is, or there is a constant, which
+     * makes its group one that is added: some part is not subtracted, and that one goes first. */
+    bool subtracts = false;
+    for (size_t i = parts.count; i-- > 0;) {
+        struct made first = parts.items[0], part = parts.items[i];
+        subtracts = subtracts || part.factor < 0;
+        if (first.factor < 0 && part.factor > 0) {
+            parts.items[0] = part;
+            parts.items[i] = first;
         }
-        edit_node(tree->graph, root, parts.items[i].factor < 0 ? "Sub" : "Add", last ? name : "",
-                  last ? root : NULL, pair, 2, next, NULL, 0);
-        sum = next;
+    }
+    if (parts.count - 1 <= tree->nodes.count) {
+        add_in_pairs(tree, parts.items, parts.count);
+    } else { /* the tree has a Sum of many, and no more ops may come out of it than went in */
+        struct value *pair[2] = {add_of_sign(tree, parts.items, parts.count, 1, !subtracts),
+                                 add_of_sign(tree, parts.items, parts.count, -1, false)};
+        if (subtracts)
+            add_up(tree, "Sub", pair, 2, true);
     }
     for (size_t i = 0; i < tree->nodes.count; i++)
         if (!tree->nodes.items[i]->removed)

@@ -219,6 +219,10 @@ class Drawer:
         if len(leaves) > 2 and n.opset >= 8 and self.chance(0.2):
             return n.node(self.among("Sum", "Sum", "Mean"), leaves)
         while len(leaves) > 1:
+            if len(leaves) > 2 and n.opset >= 8 and self.chance(0.15):  # a Sum of some of them
+                i = self.int(0, len(leaves) - 3)
+                leaves[i:i + 3] = [self.spy(n.node("Sum", leaves[i:i + 3]))]
+                continue
             i = self.int(0, len(leaves) - 2)
             op = "Sub" if self.chance(0.12) else "Add"
             leaves[i:i + 2] = [self.spy(n.node(op, leaves[i:i + 2]))]
@@ -236,7 +240,7 @@ class Drawer:
             out = [max(1, o - self.int(0, 2)) for o in out]
         cout = shape[1] if self.chance(0.7) else self.int(1, 7)
         leaves = []
-        for _ in range(self.int(2, 4)):
+        for _ in range(self.int(2, 6)):
             for _ in range(6):
                 try:
                     leaves.append(self.branch(x, cout, stride, out))
