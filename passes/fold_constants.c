@@ -7,7 +7,8 @@
  * so its readers keep their bytes.
  *
  * Refused: what depends on a declared shape; results that are not finite; a result with more
- * numbers than the constants that go with it (Expand; a constant that others read as well). */
+ * numbers than the constants that go with it (Expand; a constant that others read as well); a result
+ * whose operator has another one that is needed and cannot be stored. */
 #include <math.h>
 
 #include "constant.h"
@@ -55,9 +56,9 @@ static double stored_numbers(struct plan *plan, struct value *value, struct fusi
     return numbers;
 }
 
-static const char *store(struct plan *plan, struct value *value)
+/* One result of the operators that go, as it will be stored, or the reason why it cannot be. */
+static const char *compute(struct arena *arena, struct value *value, struct tensor **stored)
 {
-    struct arena *arena = plan->model->arena;
     const struct tensor *tensor;
     const char *reason = constant_of(value, &tensor);
     if (reason)
@@ -68,19 +69,40 @@ static const char *store(struct plan *plan, struct value *value)
         return "it depends on the shape of a value";
     if (value->is_output || value->is_annotated)
         return "it is a graph output or carries a quantization annotation";
-    struct fusion *fusion = NEW(arena, struct fusion);
-    *fusion = (struct fusion){
-        .pass = plan->pass, .graph = value->graph, .target = value, .difference = -1};
-    fusion->parameters_after = (double)tensor->count;
-    fusion->parameters_before = stored_numbers(plan, value, fusion);
-    if (fusion->parameters_after > plan->options->max_growth * fusion->parameters_before)
-        return "cost: the stored result would have more numbers than the constants it is made from";
     const double *numbers = constant_numbers(value, tensor);
     for (int64_t i = 0; i < tensor->count; i++)
         if (!isfinite(tensor_rounded(tensor->type, numbers[i])))
             return arena_format(arena, "number %lld is %g, not finite in %s", (long long)i,
                                 numbers[i], type_name(tensor->type));
-    edit_store(value, tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers));
+    *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers);
+    return NULL;
+}
+
+/* An operator with several results (Split) goes as a whole: all that somebody needs are stored. */
+static const char *store(struct plan *plan, struct value *value)
+{
+    struct arena *arena = plan->model->arena;
+    const struct node *producer = value->producer;
+    struct tensor **stored = NEW_ARRAY(arena, struct tensor *, producer->output_count);
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){
+        .pass = plan->pass, .graph = value->graph, .target = value, .difference = -1};
+    for (size_t i = 0; i < producer->output_count; i++) {
+        struct value *output = producer->outputs[i];
+        const char *reason = value_is_needed(output) ? compute(arena, output, &stored[i]) : NULL;
+        if (reason && output != value)
+            return arena_format(arena, "the %s that makes it makes '%s' too: %s",
+                                producer->proto->op_type, output->name, reason);
+        if (reason)
+            return reason;
+        fusion->parameters_after += stored[i] ? (double)stored[i]->count : 0;
+    }
+    fusion->parameters_before = stored_numbers(plan, value, fusion);
+    if (fusion->parameters_after > plan->options->max_growth * fusion->parameters_before)
+        return "cost: the stored result would have more numbers than the constants it is made from";
+    for (size_t i = 0; i < producer->output_count; i++)
+        if (stored[i])
+            edit_store(producer->outputs[i], stored[i]);
     LIST_PUSH(arena, &plan->fusions, fusion);
     plan->changed = true;
     return NULL;

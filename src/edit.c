@@ -246,6 +246,7 @@ void edit_store(struct value *value, struct tensor *tensor)
     }
     value->producer = NULL;
     value->is_initializer = true;
+    value->removed = false; /* another result of its producer may have been stored first */
     LIST_PUSH(graph->model->arena, &graph->new_initializers, value);
     edit_remove(producer);
     mark_changed(graph);
@@ -263,17 +264,12 @@ void edit_remove(struct node *node)
 
 /* ---- dead code ---- */
 
-static bool value_is_dead(const struct value *value)
-{
-    return !value || (!value->is_output && !value->is_annotated && value_use_count(value) == 0);
-}
-
 static bool node_is_dead(const struct node *node)
 {
     if (node->removed || node->op == OP_UNKNOWN)
         return false;
     for (size_t i = 0; i < node->output_count; i++)
-        if (!value_is_dead(node->outputs[i]))
+        if (value_is_needed(node->outputs[i]))
             return false;
     return true;
 }
@@ -315,7 +311,7 @@ bool edit_remove_dead(struct model *model)
                     ? graph->initializers.items[i]
                     : graph->new_initializers.items[i - graph->initializers.count];
             bool callers = value->is_input && model->ir_version >= 4;
-            if (value->removed || callers || !value_is_dead(value))
+            if (value->removed || callers || value_is_needed(value))
                 continue;
             value->removed = true;
             graph->changed = true;

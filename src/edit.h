@@ -25,7 +25,8 @@ struct value *edit_constant(struct graph *graph, const struct node *at, const ch
  * protobuf-c hands it on unread, and emit.c puts what is computed in its place. */
 void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message);
 
-/* The computed constant `value` becomes a stored one of the same name; its producer is removed. */
+/* The computed constant `value` becomes a stored one of the same name; its producer is removed, so that other
+ * results of it that somebody reads must be stored as well. */
 void edit_store(struct value *value, struct tensor *tensor);
 
 struct edit_attribute {

@@ -81,6 +81,11 @@ size_t value_use_count(const struct value *value)
     return count;
 }
 
+bool value_is_needed(const struct value *value)
+{
+    return value && (value->is_output || value->is_annotated || value_use_count(value) > 0);
+}
+
 struct node *value_only_reader(const struct value *value)
 {
     struct node *reader = NULL;

@@ -123,6 +123,8 @@ struct value *graph_find(const struct graph *graph, const char *name);
 bool use_is_live(const struct use *use);
 /* Readers that are not removed, each input of a node counted. A graph output does not count. */
 size_t value_use_count(const struct value *value);
+/* True when something reads the value or the graph gives it out; false for NULL. */
+bool value_is_needed(const struct value *value);
 /* The only reader, when there is exactly one use, the value is no graph output and carries no
  * quantization annotation; else NULL. */
 struct node *value_only_reader(const struct value *value);

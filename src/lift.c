@@ -44,11 +44,23 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     }
 }
 
+/* What an op makes besides its first output, such as the mask of Dropout, would go with it. */
+static const char *only_first_is_needed(const struct node *node)
+{
+    for (size_t i = 1; i < node->output_count; i++)
+        if (value_is_needed(node->outputs[i]))
+            return arena_format(node->graph->model->arena, "its output '%s' is needed as well",
+                                node->outputs[i]->name);
+    return NULL;
+}
+
 const struct step *lift_node(struct node *node, enum layout layout)
 {
     if (!node->steps[layout]) {
         struct step *step = NEW(node->graph->model->arena, struct step);
         step->reason = lift(node, layout, step);
+        if (!step->reason)
+            step->reason = only_first_is_needed(node);
         node->steps[layout] = step;
     }
     return node->steps[layout];

@@ -72,29 +72,44 @@ size_t wire_header(uint32_t number, uint64_t size, uint8_t out[16])
     return length + write_varint(out + length, size);
 }
 
-static uint8_t *reserve(struct scan *scan, size_t size)
+static void grow(struct scan *scan, size_t size)
 {
     struct wire_skeleton *out = scan->out;
-    if (!out->bytes || out->room - out->size < size) {
-        size_t room = out->room ? out->room * 2 : 1 << 16;
-        while (room - out->size < size)
-            room *= 2;
-        uint8_t *grown = realloc(out->bytes, room);
-        if (!grown)
-            fail(scan->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory at %zu bytes",
-                 scan->path, room);
-        out->bytes = grown;
-        out->room = room;
-    }
+    size_t room = out->room ? out->room * 2 : 1 << 16;
+    while (room - out->size < size)
+        room *= 2;
+    uint8_t *grown = realloc(out->bytes, room);
+    if (!grown)
+        fail(scan->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory at %zu bytes",
+             scan->path, room);
+    out->bytes = grown;
+    out->room = room;
+}
+
+static inline uint8_t *reserve(struct scan *scan, size_t size)
+{
+    struct wire_skeleton *out = scan->out;
+    if (out->room - out->size < size)
+        grow(scan, size);
     uint8_t *at = out->bytes + out->size;
     out->size += size;
     return at;
 }
 
-static void copy(struct scan *scan, const uint8_t *data, size_t size)
+static inline void copy(struct scan *scan, const uint8_t *data, size_t size)
 {
     if (size)
         memcpy(reserve(scan, size), data, size);
+}
+
+/* Of 16 bytes that are there the first `size` are meant: a copy without a call. */
+static inline void copy_few(struct scan *scan, const uint8_t bytes[16], size_t size)
+{
+    struct wire_skeleton *out = scan->out;
+    if (out->room - out->size < 16)
+        grow(scan, 16);
+    memcpy(out->bytes + out->size, bytes, 16);
+    out->size += size;
 }
 
 /* The wire type a field of the schema is written with, packed fields aside. */
@@ -183,10 +198,8 @@ static void check_packed(const struct scan *scan, const ProtobufCMessageDescript
 static void check_name(const struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
                        const ProtobufCFieldDescriptor *field, const uint8_t *content, size_t size)
 {
-    if (strcmp(field->name, "doc_string") == 0 ||
-        strcmp(descriptor->short_name, "StringStringEntryProto") == 0)
-        return;
-    if (memchr(content, 0, size))
+    if (memchr(content, 0, size) && strcmp(field->name, "doc_string") != 0 &&
+        strcmp(descriptor->short_name, "StringStringEntryProto") != 0)
         bad(scan, content, descriptor, "a name has a zero byte in it");
 }
 
@@ -197,7 +210,7 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
                            const ProtobufCFieldDescriptor *field, const uint8_t *content,
                            size_t size, int depth)
 {
-    uint8_t header[16];
+    uint8_t header[16] = {0};
     switch (field->type) {
     case PROTOBUF_C_TYPE_MESSAGE: {
         if (depth == WIRE_DEPTH)
@@ -205,7 +218,7 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
                  "%s: offset %zu: messages nest deeper than %d; such a model is refused",
                  scan->path, (size_t)(content - scan->base), WIRE_DEPTH);
         /* The length is known after the inside is written: five bytes are kept for it. */
-        copy(scan, header, write_varint(header, (uint64_t)field->id << 3 | DELIMITED));
+        copy_few(scan, header, write_varint(header, (uint64_t)field->id << 3 | DELIMITED));
         reserve(scan, 5);
         size_t start = scan->out->size;
         scan_message(scan, field->descriptor, content, content + size, depth + 1);
@@ -221,7 +234,7 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
     }
     case PROTOBUF_C_TYPE_BYTES:
         if (size == WIRE_PLACEHOLDER || size >= WIRE_CUT) {
-            copy(scan, header, wire_header(field->id, WIRE_PLACEHOLDER, header));
+            copy_few(scan, header, wire_header(field->id, WIRE_PLACEHOLDER, header));
             uint64_t number = scan->payloads.count;
             LIST_PUSH(scan->arena, &scan->payloads, ((struct wire_span){content, size}));
             copy(scan, (const uint8_t *)&number, sizeof(number));
@@ -234,7 +247,7 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
     if (size > INT32_MAX)
         fail(scan->arena->landing, ONNX_FUSE_LIMIT, "%s: offset %zu: %s.%s is larger than 2 GiB",
              scan->path, (size_t)(content - scan->base), descriptor->short_name, field->name);
-    copy(scan, header, wire_header(field->id, size, header));
+    copy_few(scan, header, wire_header(field->id, size, header));
     copy(scan, content, size);
 }
 
@@ -243,12 +256,23 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
 static void copy_scalar(struct scan *scan, uint64_t tag, uint64_t value, const uint8_t *content,
                         size_t size)
 {
-    uint8_t bytes[16];
-    copy(scan, bytes, write_varint(bytes, tag));
+    uint8_t bytes[16] = {0};
+    copy_few(scan, bytes, write_varint(bytes, tag));
     if ((tag & 7) == VARINT)
-        copy(scan, bytes, write_varint(bytes, value));
+        copy_few(scan, bytes, write_varint(bytes, value));
     else
         copy(scan, content, size);
+}
+
+/* Most messages number their fields from 1 on, nearly without a gap: then no search is needed. */
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor,
+                                                  uint64_t number)
+{
+    const ProtobufCIntRange *ranges = descriptor->field_ranges;
+    if (descriptor->n_field_ranges && number >= (uint64_t)ranges[0].start_value &&
+        number - (uint64_t)ranges[0].start_value < ranges[1].orig_index)
+        return descriptor->fields + (number - (uint64_t)ranges[0].start_value);
+    return protobuf_c_message_descriptor_get_field(descriptor, (unsigned)number);
 }
 
 static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
@@ -259,8 +283,7 @@ static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *de
         uint64_t tag, value = 0;
         if (!read_tag(&at, end, &tag))
             bad(scan, start, descriptor, "no field starts here");
-        const ProtobufCFieldDescriptor *field =
-            protobuf_c_message_descriptor_get_field(descriptor, (unsigned)(tag >> 3));
+        const ProtobufCFieldDescriptor *field = find_field(descriptor, tag >> 3);
         const uint8_t *content = at;
         enum wire_type type = (enum wire_type)(tag & 7);
         switch (type) {
@@ -303,7 +326,7 @@ void wire_scan(struct arena *arena, const char *path, const uint8_t *data, size_
 {
     struct scan scan = {.arena = arena, .path = path, .base = data, .out = skeleton};
     *skeleton = (struct wire_skeleton){0};
-    reserve(&scan, 0);
+    grow(&scan, 0);
     scan_message(&scan, descriptor, data, data + size, 1);
     skeleton->payloads = scan.payloads.items;
     skeleton->payload_count = scan.payloads.count;
