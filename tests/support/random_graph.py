@@ -64,10 +64,39 @@ class Drawer:
         """A random weight, now and then one that another op has already."""
         if self.n is self.plain and self.weights[shape] and self.chance(0.15):
             return self.among(*self.weights[shape])
-        w = self.const(self.n.normal(shape, fan_in ** -0.5))
+        array = self.n.normal(shape, fan_in ** -0.5)
+        w = self.computed(array) if self.chance(0.1) else self.const(array)
         if self.n is self.plain:
             self.weights[shape].append(w)
         return w
+
+    def computed(self, array):
+        """A weight that ops make of constants: the numbers of the array."""
+        n, axis, kind = self.n, self.int(0, 1), self.among("turn", "shape", "scale", "join", "part", "part", "pass")
+        if kind == "turn":
+            order = [int(i) for i in self.rng.permutation(array.ndim)]
+            return n.node("Transpose", [self.const(array.transpose(np.argsort(order)))], perm=order)
+        if kind == "shape":
+            return n.node("Reshape", [self.const(array.reshape(-1)), n.ints(*array.shape)])
+        if kind == "scale":
+            scale = n.away((array.shape[0], *[1] * (array.ndim - 1)))
+            return n.node("Mul", [self.const(array / scale), self.const(scale)])
+        if kind == "join" and array.shape[axis] > 1:
+            at = self.int(1, array.shape[axis] - 1)
+            return n.node("Concat", [self.const(a) for a in np.split(array, [at], axis)], axis=axis)
+        if kind == "part":  # the rest may be a weight too, or data, or an output of the graph
+            more = n.normal(array.shape, 0.3)
+            whole, sizes = self.const(np.concatenate([array, more], axis)), [array.shape[axis]] * 2
+            if n.opset < 13:
+                part, rest = n.node("Split", [whole], 2, axis=axis, split=sizes)
+            else:
+                part, rest = n.node("Split", [whole, n.ints(*sizes)], 2, axis=axis)
+            if n is self.plain and self.chance(0.5):
+                self.pool.insert(0, rest)
+            elif n is self.plain:
+                self.weights[array.shape].append(rest)
+            return part
+        return self.passive(self.const(array))
 
     # Pieces
 
@@ -131,7 +160,17 @@ class Drawer:
 
     def passive(self, y):
         n = self.n
-        return self.among(n.identity, n.dropout, n.cast, lambda v: n.node("Neg", [v]))(y)
+        return self.among(n.identity, n.dropout, self.masked, n.cast, lambda v: n.node("Neg", [v]))(y)
+
+    def masked(self, y):
+        """A Dropout whose mask somebody reads."""
+        n = self.n
+        if n.opset < 12:
+            return n.dropout(y)
+        y, mask = n.node("Dropout", [y], 2)
+        if n is self.plain and self.chance(0.5):
+            self.pool.insert(0, n.cast(mask))
+        return y
 
     def constant_op(self, y):
         """An op with a constant: per channel mostly, or a shape that only looks so."""
