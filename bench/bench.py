@@ -398,6 +398,8 @@ def main():
     print(", ".join([version, *(f"{k} {v}" for k, v in versions.items())]))
     if missing:
         print(f"not measured, as {a.peers} lacks them: {', '.join(missing)}")
+    if a.work:
+        a.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=a.work) as name:
         a.folder = pathlib.Path(a.work or name)
         floor = measure(["true"], a.folder / "true", 60)[1]

@@ -283,8 +283,8 @@ static double *channels_last(struct evaluation *e, const struct array *image, in
     int64_t channels = image->dims[1];
     double *turned = NEW_ARRAY(e->arena, double, image->count);
     for (int64_t batch = 0; batch < image->dims[0]; batch++)
-        for (int64_t i = 0; i < channels; i++)
-            for (int64_t p = 0; p < image_plane; p++)
+        for (int64_t p = 0; p < image_plane; p++)
+            for (int64_t i = 0; i < channels; i++)
                 turned[(batch * image_plane + p) * channels + i] =
                     image->reals[(batch * channels + i) * image_plane + p];
     return turned;
@@ -342,8 +342,8 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
     double *row = NEW_ARRAY(e->arena, double, numbers);
     for (int64_t r = 0; r < rows; r++) {
         int64_t group = group_of ? group_of[r] : r / (rows / groups);
-        for (int64_t i = 0; i < width; i++)
-            for (int64_t t = 0; t < taps; t++)
+        for (int64_t t = 0; t < taps; t++)
+            for (int64_t i = 0; i < width; i++)
                 row[t * width + i] = weight->reals[r * numbers + i * taps + t];
         for (int64_t batch = 0; batch < dims[0]; batch++)
             convolve(row, taps, width, turned + batch * image_plane * channels + group * width,
