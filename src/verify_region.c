@@ -235,9 +235,10 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
     *gap = joint_compare(joint_array(joint, left), joint_array(joint, right));
     double drawn = count_drawn(cone, joint), declared = count_declared(cone);
     products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
-    if (within(gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE ||
-        evaluate_pair(verify, joint, cone, graph, left, right, trial, CONE_SIZES - 1))
+    if (within(gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE)
         return NULL;
+    if (evaluate_pair(verify, joint, cone, graph, left, right, trial, CONE_SIZES - 1))
+        return evaluate_pair(verify, joint, cone, graph, left, right, trial, 0); /* to tell of */
     *gap = joint_compare(joint_array(joint, left), joint_array(joint, right));
     return NULL;
 }

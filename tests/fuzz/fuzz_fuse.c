@@ -39,10 +39,7 @@ static size_t faults_of(struct arena *arena, const struct model *model, bool tel
  * tolerances, by type, are told by 0. */
 #define LOOSE 1e-3
 
-enum answer { SAME, DIFFERENT, REFUSED };
-
-/* Not different, with a tolerance of 0, is promised. REFUSED: a constant cannot be read, which fuse had no
- * need to. */
+/* Not different, with a tolerance of 0, is promised. */
 static enum answer compare(struct loaded *loaded, struct arena *scratch, double rtol)
 {
     struct verify_options options = {.trials = 2, .rtol = rtol};

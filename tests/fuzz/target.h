@@ -16,6 +16,10 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t 
                                  uint8_t *out, size_t room, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
 
+/* Of verify, on what fuse made. REFUSED: a constant cannot be read, which fuse had no need to; it cannot
+ * be in the input either. */
+enum answer { SAME, DIFFERENT, REFUSED };
+
 #define PROMISE(condition, ...)                                                                    \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
