@@ -1,6 +1,7 @@
 /* plan.c: passes to a fixpoint, and the list of what was declined. */
 #include "plan.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "onnx_repvgg_fuse.h"
@@ -77,6 +78,34 @@ bool plan_is_full(struct plan *plan)
     return plan->full;
 }
 
+#ifndef NDEBUG
+static bool is_there(const struct value *value)
+{
+    return !value || (!value->removed && (!value->producer || !value->producer->removed));
+}
+
+/* Between passes, in builds for tests: what is read and what the graphs give out is there. A pass that
+ * took away a node with a result that somebody needs would make a model that does not load. */
+static bool is_whole(const struct model *model)
+{
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
+            const struct node *node = i < graph->node_count
+                                          ? graph->nodes[i]
+                                          : graph->new_nodes.items[i - graph->node_count];
+            for (size_t k = 0; !node->removed && k < node->input_count; k++)
+                if (!is_there(node->inputs[k]))
+                    return false;
+            for (size_t k = 0; k < node->output_count; k++)
+                if (node->outputs[k] && node->outputs[k]->is_output && !is_there(node->outputs[k]))
+                    return false;
+        }
+    }
+    return true;
+}
+#endif
+
 void plan_run(struct plan *plan)
 {
     bool any = false;
@@ -97,6 +126,7 @@ void plan_run(struct plan *plan)
                 continue;
             plan->pass = passes[i].name;
             passes[i].run(plan);
+            assert(is_whole(plan->model));
             any = any || plan->changed;
         }
         if (!plan->changed || plan->full)
