@@ -124,6 +124,10 @@ const char *diff_github(struct arena *arena, const struct diff_result *result, c
 const char *diff_sarif(struct arena *arena, const struct diff_result *result, const char *left,
                        const char *right);
 
+struct text;
+/* How a weight differs, as members of an object of JSON: no braces. */
+void diff_numbers_json(struct text *text, const struct diff_numbers *numbers);
+
 /* A change in one line, as text, github and sarif have it. */
 const char *diff_sentence(struct arena *arena, const struct diff_change *change);
 

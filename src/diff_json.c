@@ -69,10 +69,11 @@ static void json_region(struct text *text, const struct diff_region *region)
     text_print(text, "}");
 }
 
-static void json_numbers(struct text *text, const struct diff_numbers *numbers)
+void diff_numbers_json(struct text *text, const struct diff_numbers *numbers)
 {
-    text_print(text, ",\n     \"numbers\": {\"count\": %lld, \"differing\": %lld, \"largest\": ",
-               (long long)numbers->count, (long long)numbers->differing);
+    text_print(text,
+               "\"count\": %lld, \"differing\": %lld, \"largest\": ", (long long)numbers->count,
+               (long long)numbers->differing);
     text_json_number(text, numbers->largest);
     text_print(text, ", \"largest_relative\": ");
     text_json_number(text, numbers->largest_relative);
@@ -85,7 +86,7 @@ static void json_numbers(struct text *text, const struct diff_numbers *numbers)
     text_print(text, ", \"bins\": [");
     for (int i = 0; i < DIFF_BINS; i++)
         text_print(text, "%s%lld", i ? ", " : "", (long long)numbers->bins[i]);
-    text_print(text, "]}");
+    text_print(text, "]");
 }
 
 static void json_change(struct text *text, const struct diff_change *change)
@@ -108,8 +109,11 @@ static void json_change(struct text *text, const struct diff_change *change)
     json_node(text, change->right);
     text_print(text, ",\n     \"text\": ");
     text_json(text, diff_sentence(text->arena, change));
-    if (change->numbers)
-        json_numbers(text, change->numbers);
+    if (change->numbers) {
+        text_print(text, ",\n     \"numbers\": {");
+        diff_numbers_json(text, change->numbers);
+        text_print(text, "}");
+    }
     if (change->region)
         json_region(text, change->region);
     text_print(text, "}");

@@ -165,6 +165,18 @@ const char *eval_result(struct evaluation *e, int32_t type, int rank, const int6
     return reason;
 }
 
+const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c)
+{
+    int64_t product;
+    if (a == 0 || b == 0 || c == 0)
+        return NULL;
+    if (!multiply_fits(a, b, &product) || !multiply_fits(product, c, &product) ||
+        product > EVAL_PRODUCTS || !pool_affords(e->pool, (double)product, 0))
+        return arena_format(e->arena, "%lld * %lld * %lld products are too many", (long long)a,
+                            (long long)b, (long long)c);
+    return NULL;
+}
+
 /* Walks */
 
 void walk_next(struct walk *walk)

@@ -73,6 +73,9 @@ char *array_shape(struct arena *arena, const struct array *array); /* "[2, 3]" f
 const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims,
                         struct array **array);
 
+/* NULL where a * b * c multiply-adds can be paid for, and then they are; else the reason. */
+const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c);
+
 static inline bool array_is_real(const struct array *array)
 {
     return type_is_float(array->type);
@@ -152,8 +155,6 @@ const char *eval_conv_transpose(struct evaluation *e);
 const char *eval_average_pool(struct evaluation *e);
 const char *eval_max_pool(struct evaluation *e);
 const char *eval_batch_normalization(struct evaluation *e);
-const char *eval_gemm(struct evaluation *e);
-const char *eval_matmul(struct evaluation *e);
 
 /* Conv of some output channels: the weight has a row for each of them, and group_of[row] says
  * which group of input channels it reads. NULL: rows are dealt out to the groups in order. */
@@ -162,5 +163,9 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
  * channel. NULL: all of them. */
 const char *eval_conv_transpose_channels(struct evaluation *e, const int64_t *channels,
                                          int64_t count);
+
+/* eval_matrix.c */
+const char *eval_gemm(struct evaluation *e);
+const char *eval_matmul(struct evaluation *e);
 
 #endif

@@ -156,27 +156,12 @@ static bool find_bars(const struct diff_change *change, double *bars, int *count
 
 static void json_numbers(struct page *page, const struct diff_change *change)
 {
-    const struct diff_numbers *numbers = change->numbers;
     struct text *json = &page->json;
     double bars[BARS];
     int count;
     int64_t channels;
-    text_print(json,
-               ",\"count\":%" PRId64 ",\"differing\":%" PRId64 ",\"largest\":", numbers->count,
-               numbers->differing);
-    text_json_number(json, numbers->largest);
-    text_print(json, ",\"largest_relative\":");
-    text_json_number(json, numbers->largest_relative);
-    text_print(json, ",\"first\":");
-    page_json(page, numbers->first);
-    text_print(json, ",\"old\":");
-    text_json_number(json, numbers->first_left);
-    text_print(json, ",\"new\":");
-    text_json_number(json, numbers->first_right);
-    text_print(json, ",\"bins\":[");
-    for (int i = 0; i < DIFF_BINS; i++)
-        text_print(json, "%s%" PRId64, i ? "," : "", numbers->bins[i]);
-    text_print(json, "]");
+    text_print(json, ",");
+    diff_numbers_json(json, change->numbers);
     bool known = find_bars(change, bars, &count, &channels);
     if (change->left && change->right) {
         model_give_back(change->left->graph->model);

@@ -361,7 +361,7 @@ function plot(values, title, left, right, unit) {
 function weightFigure(weight) {
   const box = h('figure', {}, h('figcaption', {}, h('b', {}, weight.subject), ' ', weight.shape));
   box.append(h('div', {}, `${whole(weight.differing)} of ${whole(weight.count)} numbers differ, by at most ${short(weight.largest)}`),
-    h('div', {class: 'soft'}, `relative ${short(weight.largest_relative)}; first at ${weight.first}: ${short(weight.old)}${ARROW}${short(weight.new)}`));
+    h('div', {class: 'soft'}, `relative ${short(weight.largest_relative)}; first at ${weight.first}: ${short(weight.first_a)}${ARROW}${short(weight.first_b)}`));
   if (weight.largest !== null)
     box.append(plot(weight.bins, `Histogram of the differences of ${weight.subject}`, short(-weight.largest), short(weight.largest),
       (most) => plural(most, 'number')));
