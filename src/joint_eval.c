@@ -174,6 +174,9 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
         struct frame *frame = &stack.items[stack.count - 1];
         const struct tensor *tensor;
         struct node *node = frame->value->producer;
+        if (!frame->value->number) /* no array would be kept for it */
+            return arena_format(arena, "it depends on '%s', which is made later",
+                                frame->value->name);
         if (joint_array(joint, frame->value)) {
             stack.count--;
             continue;
