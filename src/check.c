@@ -83,6 +83,7 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
                                .pool = &trial->pool,
                                .node = node,
                                .inputs = inputs,
+                               .is_constant = !item->varies,
                                .limit = CHECK_MOST};
         reason = evaluate_kind(trial, &e, item);
         if (!reason && item->output < COUNT_OF(e.outputs))

@@ -519,6 +519,19 @@ static const struct row rows[] = {
     {OP_Where, 3, eval_where},
 };
 
+/* What is not owned is an input's, and as its type holds it. */
+static void round_array(struct array *array)
+{
+    if (!array->owned || array->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)
+        return;
+    if (array->type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
+        for (int64_t i = 0; i < array->count; i++)
+            array->reals[i] = (double)(float)array->reals[i];
+    else
+        for (int64_t i = 0; i < array->count; i++)
+            array->reals[i] = tensor_rounded(array->type, array->reals[i]);
+}
+
 const char *eval_arrays(struct evaluation *e)
 {
     const struct node *node = e->node;
@@ -539,6 +552,9 @@ const char *eval_arrays(struct evaluation *e)
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] && (i >= COUNT_OF(e->outputs) || !e->outputs[i]))
             return arena_format(e->arena, "output %zu is not evaluated", i);
+    for (size_t i = 0; e->is_constant && i < node->output_count; i++)
+        if (node->outputs[i] && array_is_real(e->outputs[i]))
+            round_array(e->outputs[i]);
     return NULL;
 }
 
@@ -550,6 +566,7 @@ const char *eval_node(struct arena *arena, const struct node *node,
     struct pool pool = {.arena = arena, .effort = effort};
     struct evaluation e = {
         .arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
+    e.is_constant = true;
     for (size_t i = 0; i < node->input_count; i++) {
         const char *reason = inputs[i] ? array_load(arena, &pool, inputs[i], &arrays[i]) : NULL;
         if (reason)

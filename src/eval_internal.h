@@ -55,6 +55,9 @@ struct evaluation {
     struct array *const *inputs; /* node->input_count, NULL where left out */
     struct array *outputs[8];    /* set by the operator */
     int64_t limit;
+    bool
+        is_constant; /* results are rounded to their type, as whoever runs the model gets them: Floor, Equal
+                         and the like ask for the last bit */
 };
 
 /* Evaluates one node on arrays: eval_node without the conversion. */

@@ -428,6 +428,9 @@ static void build_descriptions(struct graph *graph)
         struct value *value = infos[i]->name ? map_get(&graph->values, infos[i]->name) : NULL;
         if (value && value->rank < 0)
             value_describe(value, infos[i]->type);
+        else if (!value &&
+                 is_named(infos[i]->name)) /* left behind: it would describe a new value */
+            map_put(graph->model->arena, &graph->model->inner_names, infos[i]->name, graph);
     }
     for (size_t i = 0; graph->proto && i < graph->proto->n_quantization_annotation; i++) {
         const Onnx__TensorAnnotation *annotation = graph->proto->quantization_annotation[i];

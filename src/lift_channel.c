@@ -5,6 +5,32 @@
 #include "lift_internal.h"
 #include "model.h"
 
+/* What is known of a value whose rank is not: the fewest axes it can have, and the size of the last one, or
+ * -1. Ops on single elements keep what a product before them gives. */
+static int least_rank(const struct value *value, enum layout layout, int64_t *width)
+{
+    *width = -1;
+    for (int steps = 0; steps < 48 && layout == LAYOUT_MATRIX && value->producer; steps++) {
+        const struct node *node = value->producer;
+        const struct value *weight = node_input(node, 1);
+        const struct tensor *tensor;
+        if (node->op == OP_MatMul && weight && weight->rank == 2) {
+            *width = weight->dims[1];
+            return 1;
+        }
+        bool second = node->op == OP_Add || node->op == OP_Mul;
+        bool single =
+            second || node->op == OP_Sub || node->op == OP_Div || operator_keeps_shape(node->op);
+        if (!single || !node_input(node, 0) || (second && !weight))
+            break;
+        value = second && !constant_of(node->inputs[0], &tensor) ? weight : node->inputs[0];
+        if (value->rank >= 0)
+            break;
+    }
+    /* A Conv needs three axes: fewer could only come from the constant. */
+    return layout == LAYOUT_CONV ? 2 : 0;
+}
+
 const char *lift_channels(const struct value *data, struct value *operand, enum layout layout,
                           int64_t *channels, const double **numbers)
 {
@@ -15,8 +41,10 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
         return reason;
     /* Numpy broadcasting aligns shapes at their last axis. */
     int rank = data->rank;
+    int64_t least_width;
+    int least = rank >= 0 ? rank : least_rank(data, layout, &least_width);
     if (tensor->count == 1) {
-        if (tensor->rank > (rank >= 0 ? rank : layout == LAYOUT_CONV ? 3 : 1))
+        if (tensor->rank > least)
             return "a constant of higher rank broadcasts the value";
         *channels = 0;
     } else {
@@ -32,10 +60,10 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
             if (i != axis && tensor->dims[i] != 1)
                 return "the constant is not per channel: it broadcasts along another axis "
                        "(spatial)";
-        int64_t width = data->rank >= 0 ? data->dims[rank - from_end] : -1;
+        int64_t width = rank >= 0 ? data->dims[rank - from_end] : least_width;
         if (axis < 0 || tensor->count < 1)
             return "the constant is not per channel";
-        if (width != tensor->dims[axis] && !(width < 0 && layout == LAYOUT_MATRIX && rank < 0))
+        if (width != tensor->dims[axis])
             return width < 0 ? "the number of channels is not known"
                              : "the constant broadcasts the channels";
         *channels = tensor->dims[axis];

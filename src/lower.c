@@ -26,6 +26,22 @@ static const char *decide_type(struct arena *arena, const struct lowering *l, in
     return NULL;
 }
 
+/* The new op is of a kind that the model may not have yet. Conv takes bfloat16 from opset 22 on, Gemm and
+ * MatMul from 13; ONNX Runtime has no Conv of double, but the ops around it. */
+static const char *takes_type(const struct lowering *l, enum layout layout, int32_t type)
+{
+    int64_t opset = l->region->graph->opset;
+    if (l->region->principal)
+        return NULL;
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 &&
+        opset < (layout == LAYOUT_CONV ? 22 : 13))
+        return layout == LAYOUT_CONV ? "Conv takes no bfloat16 before opset 22"
+                                     : "Gemm and MatMul take no bfloat16 before opset 13";
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE && layout == LAYOUT_CONV)
+        return "a Conv of double is not made where there was none: few runtimes have it";
+    return NULL;
+}
+
 /* Width and axes, where the form alone does not say. */
 static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
                                 const struct affine **result)
@@ -321,10 +337,18 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         return "its value is a sum that a rewrite made";
     const char *first = l->target ? l->target->name : l->terms[0].value->name;
     const char *reason = plan_banned(plan, region->graph, first);
+    if (!reason && l->source->graph != region->graph &&
+        graph_find(region->graph, l->source->name) != l->source)
+        reason = arena_format(arena,
+                              "its source '%s' is of a graph around it, and the name means "
+                              "another value here",
+                              l->source->name);
     if (!reason)
         reason = affine_lowerable(arena, l->form, &form);
     if (!reason)
         reason = decide_type(arena, l, &type);
+    if (!reason)
+        reason = takes_type(l, layout, type);
     if (!reason)
         reason = decide_shape(arena, l, layout, &form);
     if (reason)

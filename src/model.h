@@ -16,10 +16,11 @@ struct model {
     struct wire_skeleton skeleton; /* its bytes are freed once unpacked */
     Onnx__ModelProto *proto;
     int64_t ir_version;
-    LIST(struct graph *) graphs; /* outer before inner; the main graph first, functions last */
-    struct map inner_names; /* of values in all graphs but the main one: new names avoid them */
-    struct map node_names;  /* the same for nodes; edit.c, empty until it is needed */
-    const struct affine *identity;      /* lift.c */
+    LIST(struct graph *) graphs;   /* outer before inner; the main graph first, functions last */
+    struct map inner_names;        /* of values in all graphs but the main one, and of what no graph
+                                has but describes: new names avoid them */
+    struct map node_names;         /* the same for nodes; edit.c, empty until it is needed */
+    const struct affine *identity; /* lift.c */
     const struct node *last_attributed; /* edit.c: the node made last that has attributes */
     uint32_t stamp;                     /* lift.c */
     bool has_external;

@@ -274,6 +274,14 @@ static bool makes_dispute(const struct node *node)
     return false;
 }
 
+/* A weight that ops compute of constants has the shape that they give it. */
+static void infer_weight(struct value *weight)
+{
+    const struct tensor *tensor;
+    if (weight && weight->rank < 0 && weight->producer && !constant_of(weight, &tensor))
+        learn(weight, tensor->type, tensor->rank, tensor->dims);
+}
+
 static void infer_node(struct node *node)
 {
     const struct value *input = node_input(node, 0);
@@ -295,10 +303,16 @@ static void infer_node(struct node *node)
     case OP_Mean: infer_broadcast(node); break;
     case OP_Conv:
     case OP_ConvTranspose:
+        infer_weight(node_input(node, 1));
+        infer_window(node);
+        break;
     case OP_AveragePool:
     case OP_MaxPool: infer_window(node); break;
     case OP_Gemm:
-    case OP_MatMul: infer_matrix(node); break;
+    case OP_MatMul:
+        infer_weight(node_input(node, 1));
+        infer_matrix(node);
+        break;
     case OP_Concat: infer_concat(node); break;
     case OP_GlobalAveragePool:
     case OP_Pad:

@@ -1,0 +1,108 @@
+"""Faults that were found by looking for them: one model each, as text, that is fused and compared under ONNX Runtime."""
+import numpy as np
+import onnx
+import pytest
+from onnx import parser
+from onnx.reference import ReferenceEvaluator
+
+from tests.support.tool import assert_equal_under_ort, check_valid, count_ops, fuse
+
+HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
+LOCAL = '<ir_version: 8, opset_import: ["": 17, "f": 1]>\n'
+BODY = '<domain: "f", opset_import: ["": 17]>\n'
+EIGHT = ", ".join(str(k / 4 - 0.9) for k in range(8))
+
+# name: the model, and counts of ops in what comes out (of its function, where it has one); {}: it stays; None: left open
+MODELS = {
+    "Floor of a product that float rounds up to a whole number": (HEAD + """
+g (float[1,1,2,2] x) => (float[1,1,2,2] y) <float s = {0.7}, float t = {10.0}, float[1,1,1,1] one = {1}>
+{ m = Mul (s, t)  f = Floor (m)  w = Mul (one, f)  y = Conv (x, w) }""", {"Conv": 1, "Floor": 0}),
+    "the same as an integer": (HEAD + """
+g (float[1,1,2,2] x) => (float[1,1,2,2] y) <float s = {0.7}, float t = {10.0}, float[1,1,1,1] one = {1}>
+{ m = Mul (s, t)  i = Cast <to = 7> (m)  f = Cast <to = 1> (i)  w = Mul (one, f)  y = Conv (x, w) }""", {"Conv": 1, "Cast": 0}),
+    "an amount of a Pad from the same": (HEAD + """
+g (float[1,1,4,4] x) => (float[1,1,6,6] y)
+<float s = {0.7}, float t = {10.0}, int64[1] six = {6}, int64[1] none = {0}, int64[1] one = {1}, float[1,1,1,1] w = {2}, float[1,1,1,1] v = {3}>
+{ m = Mul (s, t)  i = Cast <to = 7> (m)  p = Sub (i, six)
+  pads = Concat <axis = 0> (none, none, p, p, none, none, one, one)
+  a = Pad (x, pads)  b = Conv (a, w)  y = Conv (b, v) }""", None),
+    "a sum that float rounds away": (HEAD + """
+g (float[1,1,2,2] x) => (float[1,1,2,2] y) <float[1,1,1,1] s = {100000000.0}, float[1,1,1,1] t = {1.5}>
+{ m = Add (s, t)  w = Sub (m, s)  y = Conv (x, w) }""", {"Conv": 1, "Sub": 0}),
+    "a source whose name means another value in the body": (HEAD + """
+g (float[1,1,2,2] x, float[1,1,2,2] z) => (float[1,1,2,2] y) <float[1,1,1,1] p = {2}, float[1,1,1,1] q = {3}, int64 n = {1}>
+{ a = Mul (x, p)  b = Mul (x, q)
+  y = Loop (n, , z) <body = l (int64 i, bool c, float[1,1,2,2] x) => (bool d, float[1,1,2,2] o)
+   { d = Identity (c)  u = Conv (a, p)  v = Conv (b, q)  o = Add (u, v) }> }""", None),
+    "a constant that widens a value of unknown width": (LOCAL + """
+g (float[3,1] x) => (float[3,4] y) { y = f.f (x) }
+""" + BODY + """
+f (x) => (y) { c = Constant <value_floats = [1.0, 2.0]> ()  m = Mul (x, c)
+  w = Constant <value = float[2,4] {""" + EIGHT + """}> ()  y = MatMul (m, w) }""", {}),
+    "a constant that adds an axis to a value of unknown rank": (LOCAL + """
+g (float[2,3] x) => (float[1,2,3] y) { y = f.f (x) }
+""" + BODY + """
+f (x) => (y) { c = Constant <value = float[1,1,1] {2.0}> ()  m = Mul (x, c)
+  w = Constant <value = float[2,2,1] {1, 2, 3, 4}> ()  y = Conv (m, w) }""", {}),
+    "a product that tells the rank and the width": (LOCAL + """
+g (float[3,2] x) => (float[3,4] y) { y = f.f (x) }
+""" + BODY + """
+f (x) => (y) { w = Constant <value = float[2,4] {""" + EIGHT + """}> ()  m = MatMul (x, w)
+  c = Constant <value_floats = [1.0, 2.0, 3.0, 4.0]> ()  n = Mul (m, c)  d = Constant <value_floats = [2.0]> ()  y = Mul (n, d) }""",
+                                                    {"MatMul": 1, "Mul": 0}),
+    "double: a sum that has no Conv": ('<ir_version: 8, opset_import: ["": 15]>' + """
+g (double[1,2,3,3] x) => (double[1,2,3,3] y) <double[2,1,1] s = {2, 3}, double[2] b = {1, 1}, double[2] m = {0, 1}, double[2] v = {1, 4}>
+{ a = Mul (x, s)  n = BatchNormalization (x, b, b, m, v)  c = Add (a, n)  y = Add (c, x) }""", {"Conv": 0}),
+    "a weight that is turned, and nobody says its shape": (HEAD + """
+g (float[1,2,3,3] x) => (float[1,4,3,3] y) <float[2,4,1,1] w0 = {""" + EIGHT + """}, float[4,1,1] s = {2, 3, 4, 5}>
+{ w = Transpose <perm = [1, 0, 2, 3]> (w0)  a = Conv (x, w)  y = Mul (a, s) }""", {"Conv": 1, "Mul": 0}),
+    "a Dropout whose mask is an output": (HEAD + """
+g (float[1,2,5] x) => (float[1,2,3] y, bool[1,2,3] mask)
+<float[2,2,3] w = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}, float[2] s = {2, 3}, float[2] b = {1, 1}, float[2] m = {0, 0}, float[2] v = {1, 4}>
+{ a = Conv (x, w)  n = BatchNormalization (a, s, b, m, v)  y, mask = Dropout (n) }""", {"Conv": 1, "BatchNormalization": 0, "Dropout": 1}),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_found(name, tmp_path):
+    text, counts = MODELS[name]
+    model = parser.parse_model(text)
+    check_valid(model)
+    result = fuse(model, tmp_path)
+    assert result.code == 0, result.stderr
+    assert not result.report["warnings"], result.report["warnings"]
+    check_valid(result.model)
+    assert_equal_under_ort(model, result.model)
+    if counts == {}:
+        assert result.data == model.SerializeToString(), "it must stay as it is"
+    ops = [n.op_type for n in (result.model.functions[0] if result.model.functions else result.model.graph).node]
+    assert {op: ops.count(op) for op in counts or {}} == (counts or {})
+
+
+def test_a_new_name_avoids_what_is_described_only(tmp_path):
+    """Optimizers leave value_info behind; it would give a new value another type."""
+    model = parser.parse_model(HEAD + """
+g (float[1,2,4] x, float[1,2,4] z) => (float[1,2,4] y) <float[2,2,1] w = {1, 2, 3, 4}, float[2,2,1] v = {1, 2, 3, 5}>
+{ a = Conv (x, w)  b = Conv (x, v)  r = Relu (z)  c = Add (a, r)  y = Add (c, b) }""")
+    for name in ("a.fused", "y.sum", "a.fused.weight"):
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, [1]))
+    result = fuse(model, tmp_path)
+    assert result.report["fusions"]
+    new = {o for n in result.model.graph.node for o in n.output} | {t.name for t in result.model.graph.initializer}
+    assert not new & {"a.fused", "y.sum", "a.fused.weight"}
+    assert_equal_under_ort(model, result.model)
+
+
+def test_bfloat16_makes_no_conv_where_conv_takes_none(tmp_path):
+    """Conv takes bfloat16 from opset 22 on, Mul and Neg from 13."""
+    for opset, convs in ((16, 0), (22, 1)):
+        model = parser.parse_model(f'<ir_version: 10, opset_import: ["": {opset}]>' + """
+g (bfloat16[3,2,5,5] x) => (bfloat16[3,2,5,5] y) <bfloat16[2,1,1] c = {2, 3}>
+{ a = Mul (x, c)  b = Neg (x)  d = Add (a, b)  e = Add (d, x)  y = Sub (e, c) }""")
+        result = fuse(model, tmp_path)
+        check_valid(result.model)
+        assert count_ops(result.model).get("Conv", 0) == convs, opset
+        if convs:
+            x = {"x": np.ones((3, 2, 5, 5), onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16))}
+            for a, b in zip(ReferenceEvaluator(model).run(None, x), ReferenceEvaluator(result.model).run(None, x)):
+                assert np.allclose(np.asarray(a, np.float32), np.asarray(b, np.float32), rtol=0.05)
