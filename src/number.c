@@ -9,7 +9,8 @@
 struct number_function {
     struct graph *graph;
     uint32_t signature;
-    bool open; /* being numbered: a call of it is recursion, which ONNX forbids */
+    bool open;  /* being numbered: a call of it is recursion, which ONNX forbids */
+    bool draws; /* something in it draws: no two calls of it are the same */
 };
 
 /* Functions that call functions are walked by recursion; deeper ones are never the same. */
@@ -319,10 +320,14 @@ static uint32_t function_signature(struct numbering *numbering, struct number_fu
     if (!function->signature && numbering->calls == CALLS_DEEP)
         return number_unique(numbering);
     if (!function->signature) {
+        bool drew = numbering->drew;
         numbering->calls++;
+        numbering->drew = false;
         function->open = true;
         number_graph(numbering, function->graph, NUMBER_FUNCTION_LEVEL);
         function->signature = number_signature(numbering, function->graph);
+        function->draws = numbering->drew;
+        numbering->drew = drew;
         function->open = false;
         numbering->calls--;
     }
@@ -353,8 +358,11 @@ void number_adopt_function(struct numbering *numbering, const struct node *node,
                            const struct node *model)
 {
     struct number_function *function = find_function(numbering, node);
-    if (function)
-        function->signature = call_signature(numbering, model);
+    struct number_function *like = find_function(numbering, model);
+    if (function) {
+        function->signature = function_signature(numbering, like);
+        function->draws = like && like->draws;
+    }
 }
 
 /* What operators make of constants. */
@@ -373,6 +381,12 @@ static bool fold_outputs(struct numbering *numbering, const struct node *node)
     return all;
 }
 
+bool number_is_draw(const struct numbering *numbering, const struct node *node)
+{
+    const struct number_entry *entry = numbering->entries.items[node->number];
+    return node->number && entry->words > 1 && number_entry_word(entry, 0) == KIND_DRAW;
+}
+
 void number_node(struct numbering *numbering, struct node *node, uint32_t level)
 {
     struct value *first = node_output(node, 0);
@@ -382,6 +396,8 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
     }
     if (fold_outputs(numbering, node))
         return;
+    bool drew = numbering->drew;
+    numbering->drew = node_draws(node);
     KEY_BEGIN(numbering, key);
     key_add(&key, KIND_NODE);
     key_add(&key, number_operator(numbering, node));
@@ -402,9 +418,11 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
     struct number_entry *entry = number_key(numbering, &key);
     /* A node that draws is the same draw when it is numbered again. */
     const struct number_entry *before = numbering->entries.items[node->number];
-    bool again = node->number && before->words > 1 && number_entry_word(before, 0) == KIND_DRAW &&
-                 number_entry_word(before, 1) == entry->number;
-    if (!node_draws(node))
+    bool again = number_is_draw(numbering, node) && number_entry_word(before, 1) == entry->number;
+    const struct number_function *function = find_function(numbering, node);
+    bool draws = numbering->drew || (function && function->draws);
+    numbering->drew = drew || draws;
+    if (!draws)
         node->number = entry->number;
     else if (!again)
         node->number = number_words(numbering, KIND_DRAW, entry->number,

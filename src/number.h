@@ -34,6 +34,7 @@ struct numbering {
     uint64_t touched;                    /* bytes read since pages were given back */
     uint32_t unique;
     uint32_t calls; /* functions that are being numbered */
+    bool drew;      /* something that draws was numbered, in the function that is */
 };
 
 void numbering_init(struct numbering *numbering, struct arena *arena, struct model *a,
@@ -72,6 +73,8 @@ struct value *graph_input(const struct graph *graph, size_t index);
 /* The local function of a side (0, 1) that goes by the names of another, or NULL. */
 struct graph *number_function_like(const struct numbering *numbering, size_t side,
                                    const Onnx__FunctionProto *function);
+/* True when something in the numbered node draws: its results differ from call to call. */
+bool number_is_draw(const struct numbering *numbering, const struct node *node);
 /* The local function a node calls, or NULL. */
 struct graph *node_function(const struct numbering *numbering, const struct node *node);
 /* The function `node` calls has been found to compute what the one `model` calls computes. Number
