@@ -63,6 +63,48 @@ static uint64_t random_bits(uint64_t *state)
     return z ^ z >> 31;
 }
 
+/* Ops after which not every number can come. */
+static bool has_range(enum op op)
+{
+    switch (op) {
+    case OP_Abs:
+    case OP_Clip:
+    case OP_Exp:
+    case OP_HardSigmoid:
+    case OP_Relu:
+    case OP_Sigmoid:
+    case OP_Softmax:
+    case OP_Softplus:
+    case OP_Tanh: return true;
+    default: return false;
+    }
+}
+
+/* What the op that makes a value would make of the numbers drawn for it: a difference on others would
+ * be none of the model's. Where that is not known, they stay. */
+static struct array *in_range(struct joint_eval *joint, const struct value *value,
+                              struct array *drawn)
+{
+    const struct node *node = value->producer;
+    if (!node || !has_range(node->op) || !array_is_real(drawn))
+        return drawn;
+    struct array **inputs = NEW_ARRAY(joint->scratch, struct array *, node->input_count);
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct tensor *tensor;
+        if (i == 0)
+            inputs[0] = drawn;
+        else if (node->inputs[i] && (constant_of(node->inputs[i], &tensor) ||
+                                     array_load(joint->scratch, &joint->pool, tensor, &inputs[i])))
+            return drawn;
+    }
+    struct evaluation e = {.arena = joint->scratch,
+                           .pool = &joint->pool,
+                           .node = node,
+                           .inputs = inputs,
+                           .limit = ELEMENTS_MOST};
+    return eval_arrays(&e) || e.outputs[0]->count != drawn->count ? drawn : e.outputs[0];
+}
+
 const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
                        const int64_t *dims, uint64_t seed, double amplitude)
 {
@@ -82,7 +124,7 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
         else
             array->integers[i] = (int64_t)(bits >> 63);
     }
-    put(joint, value->number, array);
+    put(joint, value->number, in_range(joint, value, array));
     return NULL;
 }
 

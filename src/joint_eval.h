@@ -33,7 +33,8 @@ void joint_reset(struct joint_eval *joint);
 
 struct array *joint_array(const struct joint_eval *joint, const struct value *value);
 
-/* Gives a source random numbers in [-amplitude, amplitude), or small integers. A value that has an
+/* Gives a source random numbers in [-amplitude, amplitude), or small integers; what is made by an op with a
+ * range, such as Relu, gets what that makes of them. A value that has an
  * array keeps it. Returns the reason why not. */
 const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
                        const int64_t *dims, uint64_t seed, double amplitude);

@@ -296,6 +296,37 @@ def unknown_after(change):
     return model
 
 
+ALIKE = {  # pairs that compute the same, since what is read is never below 0, or within 0 and 1
+    "relu of relu": ("z = Relu (x) y = Relu (z)", "z = Relu (x) y = Identity (z)"),
+    "relu twice": ("y = Relu (x)", "z = Relu (x) y = Relu (z)"),
+    "abs of relu": ("z = Relu (x) y = Abs (z)", "z = Relu (x) y = Identity (z)"),
+    "clip of sigmoid": ("y = Sigmoid (x)", "z = Sigmoid (x) a = Constant <value_float = 0.0> () b = Constant <value_float = 1.0> () y = Clip (z, a, b)"),
+    "relu of what is above 1": ("z = Relu (x) o = Constant <value_float = 1.0> () w = Add (z, o) y = Relu (w)",
+                                "z = Relu (x) o = Constant <value_float = 1.0> () w = Add (z, o) y = Identity (w)"),
+}
+
+
+def of(body):
+    return onnx.parser.parse_model('<ir_version: 8, opset_import: ["": 17]> g (float[1,2,3,4] x) => (float[1,2,3,4] y) { ' + body + " }")
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_numbers_that_a_value_never_has_show_no_difference(name, tmp_path):
+    a, b = (of(body) for body in ALIKE[name])
+    assert verify(a, b, tmp_path)[0] != 1 and verify(b, a, tmp_path)[0] != 1
+    changed = of(ALIKE[name][1].replace("y = ", "v = ") + " y = Neg (v)")
+    assert verify(a, changed, tmp_path)[0] == 1
+
+
+def test_a_function_that_draws_draws_anew_in_every_call(tmp_path):
+    head, function = '<ir_version: 8, opset_import: ["": 17, "f": 1]> g (float[2] x) => (float[2] y) ', \
+        '<domain: "f", opset_import: ["": 17]> f (x) => (y) { y = RandomNormalLike (x) }'
+    one, two = (onnx.parser.parse_model(head + body + function) for body in
+                ("{ a = f.f (x) y = Sub (a, a) }", "{ a = f.f (x) b = f.f (x) y = Sub (a, b) }"))
+    assert verify(one, two, tmp_path)[0] == 2 and verify(two, one, tmp_path)[0] == 2
+    assert verify(one, one, tmp_path)[0] == 0 and verify(two, two, tmp_path)[0] == 0
+
+
 def test_an_operator_that_is_not_evaluated(tmp_path):
     model = unknown_after(False)
     fused = fuse(model, tmp_path)
