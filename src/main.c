@@ -225,19 +225,27 @@ static int parse_option(struct command *command, int option)
     }
 }
 
-static bool is_dash(const char *path)
+/* The library knows more of them; these are what people write. */
+static bool is_standard_output(const char *path)
 {
-    return path && strcmp(path, "-") == 0;
+    static const char *const names[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+    for (size_t i = 0; path && i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(path, names[i]) == 0)
+            return true;
+    return false;
 }
 
-/* Standard output takes one thing, and no two reports go to one file. */
-static int check_report(const struct command *command)
+static int check_reports(const struct command *command)
 {
-    const char *report = command->options.html_report;
-    if (is_dash(report) && is_dash(command->output) && !command->options.dry_run)
+    const char *html = command->options.html_report, *json = command->json;
+    bool taken = is_standard_output(command->output) && !command->options.dry_run;
+    if (is_standard_output(html) && taken)
         return trouble("%s", "--report and OUT cannot both be standard output");
-    if (report && command->json && strcmp(report, command->json) == 0)
-        return trouble("--report and --json cannot both be '%s'", report);
+    if (is_standard_output(json) && taken)
+        return trouble("%s", "--json and OUT cannot both be standard output");
+    if (html && json &&
+        (strcmp(html, json) == 0 || (is_standard_output(html) && is_standard_output(json))))
+        return trouble("--report and --json cannot both be '%s'", html);
     return -1;
 }
 
@@ -270,10 +278,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
         return trouble("%s", "IN is missing: expected IN and OUT; try --help");
     if (!command->output && !command->options.dry_run)
         return trouble("OUT is missing: where should the result of '%s' go?", command->input);
-    if (command->json && command->output && strcmp(command->json, "-") == 0 &&
-        strcmp(command->output, "-") == 0 && !command->options.dry_run)
-        return trouble("%s", "--json and OUT cannot both be standard output");
-    return check_report(command);
+    return check_reports(command);
 }
 
 /* ---- progress ---- */
@@ -313,61 +318,6 @@ static void clear_progress(const struct progress *progress)
         fprintf(stderr, "\r%20s\r", "");
 }
 
-/* ---- reports ---- */
-
-static bool is_same_file(int descriptor, const char *path)
-{
-    struct stat a, b;
-    return fstat(descriptor, &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino && S_ISREG(a.st_mode);
-}
-
-/* Opened before the run, so that a bad path is known before OUT changes; emptied after it, so that a
- * run that fails leaves the report that was there. NULL: the reason was printed. */
-static FILE *open_json(const struct command *command, const char *output, bool *is_new)
-{
-    *is_new = false;
-    if (strcmp(command->json, "-") == 0)
-        return stdout;
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY;
-    int descriptor = open(command->json, flags | O_EXCL, 0666);
-    *is_new = descriptor >= 0;
-    if (descriptor < 0 && errno == EEXIST)
-        descriptor = open(command->json, flags, 0666);
-    if (descriptor >= 0 &&
-        (is_same_file(descriptor, command->input) || is_same_file(descriptor, output))) {
-        if (*is_new)
-            unlink(command->json);
-        close(descriptor);
-        trouble("%s: is a model of this run: the report needs a file of its own", command->json);
-        return NULL;
-    }
-    FILE *json = descriptor < 0 ? NULL : fdopen(descriptor, "w");
-    if (!json) {
-        fprintf(stderr, "onnx-repvgg-fuse: %s: cannot write the report: %s\n", command->json,
-                strerror(errno));
-        if (descriptor >= 0)
-            close(descriptor);
-    }
-    return json;
-}
-
-/* What was in the file goes. A pipe or a device has nothing to empty. */
-static bool empty_json(FILE *json)
-{
-    struct stat status;
-    return json == stdout || (fstat(fileno(json), &status) == 0 &&
-                              (!S_ISREG(status.st_mode) || ftruncate(fileno(json), 0) == 0));
-}
-
-static void drop_json(const struct command *command, FILE *json, bool is_new)
-{
-    if (is_new)
-        unlink(command->json);
-    if (json != stdout)
-        (void)fclose(json); /* what was in it is not wanted */
-}
-
 /* ---- sandbox ---- */
 
 static void confine_run(const struct command *command)
@@ -380,18 +330,12 @@ static void confine_run(const struct command *command)
     if (command->output && !command->options.dry_run)
         sandbox_allow_output(&sandbox, command->output);
     if (command->json)
-        sandbox_allow_output(&sandbox, command->json); /* it goes when the run fails */
+        sandbox_allow_output(&sandbox, command->json);
     if (command->options.html_report)
         sandbox_allow_output(&sandbox, command->options.html_report);
     if (command->options.follow_symlinks)
         sandbox_allow_reading(&sandbox);
     sandbox_close(&sandbox);
-}
-
-static bool close_stream(FILE *stream)
-{
-    bool good = !ferror(stream) && fflush(stream) == 0;
-    return (stream == stdout || fclose(stream) == 0) && good;
 }
 
 static int run(const struct command *command)
@@ -407,10 +351,7 @@ static int run(const struct command *command)
     options.closure = &progress;
     /* A dry run without OUT is planned as if it went in place. */
     const char *output = command->output ? command->output : command->input;
-    FILE *json = NULL;
-    bool is_new = false;
-    if (command->json && !(json = open_json(command, output, &is_new)))
-        return TROUBLE;
+    options.json_report = command->json;
     confine_run(command);
     enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
     clear_progress(&progress);
@@ -419,17 +360,13 @@ static int run(const struct command *command)
         result = trouble("%s", guard_faults() ? guard_message
                                : report       ? onnx_fuse_report_error(report)
                                               : "out of memory");
-        if (json)
-            drop_json(command, json, is_new);
     } else {
-        /* The model may be on standard output; then everything else goes to standard error. */
-        bool taken = (strcmp(output, "-") == 0 && !options.dry_run) || is_dash(options.html_report);
-        FILE *talk = taken || json == stdout ? stderr : stdout;
+        /* What is on standard output is one thing: everything else goes to standard error then. */
+        bool taken = (is_standard_output(output) && !options.dry_run) ||
+                     is_standard_output(options.html_report) ||
+                     is_standard_output(options.json_report);
+        FILE *talk = taken ? stderr : stdout;
         size_t warnings = onnx_fuse_report_warnings(report);
-        const char *text = json ? onnx_fuse_report_json(report) : "";
-        bool good = !json || (text[0] && empty_json(json));
-        if (json && good)
-            fputs(text, json);
         if (command->explain && !command->quiet)
             fputs(onnx_fuse_report_explanation(report), talk);
         else if (warnings && !command->quiet)
@@ -441,10 +378,10 @@ static int run(const struct command *command)
             fputs(onnx_fuse_report_table(report), talk);
         if (command->strict && warnings)
             result = WARNED;
-        if ((json && !close_stream(json)) || fflush(talk) != 0 || !good)
+        if (fflush(talk) != 0)
             result = trouble(options.dry_run ? "%s: cannot write the report"
                                              : "%s: cannot write the report; the model is written",
-                             command->json ? command->json : "standard output");
+                             talk == stdout ? "standard output" : "standard error");
     }
     onnx_fuse_report_free(report);
     return result;

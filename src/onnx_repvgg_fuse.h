@@ -74,6 +74,8 @@ struct onnx_fuse_options {
      * or when the run fails, the earlier room is forgotten. NULL: malloc. Room of NULL ends the run
      * with ONNX_FUSE_OUT_OF_MEMORY. */
     void *(*allocate)(void *closure, size_t size);
+    /* The same as html_report for the report as JSON (onnx_fuse_report_json); NULL: nowhere. */
+    const char *json_report;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */

@@ -67,6 +67,8 @@ static bool is_one(const struct stat *a, const struct stat *b)
 bool output_is_same(const struct output *a, const struct output *b)
 {
     struct stat x, y;
+    if (a->borrowed && b->borrowed)
+        return a->descriptor == b->descriptor;
     return a->name && b->name && strcmp(a->name, b->name) == 0 && fstat(a->folder, &x) == 0 &&
            fstat(b->folder, &y) == 0 && is_one(&x, &y);
 }
@@ -76,6 +78,13 @@ bool output_replaces(const struct output *output, const char *path)
     struct stat x, y;
     return output->name && fstatat(output->folder, output->name, &x, 0) == 0 &&
            stat(path, &y) == 0 && is_one(&x, &y);
+}
+
+bool output_takes(const struct output *output, uint64_t device, uint64_t inode)
+{
+    struct stat status;
+    return output->name && fstatat(output->folder, output->name, &status, 0) == 0 &&
+           (uint64_t)status.st_dev == device && (uint64_t)status.st_ino == inode;
 }
 
 /* ---- temporary files ---- */

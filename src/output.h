@@ -35,10 +35,12 @@ bool output_exists(struct arena *arena, const char *path, const char *name);
  * beside them. */
 bool output_is_file(const char *path);
 
-/* Both are files, of one name in one folder. */
+/* Both are files, of one name in one folder, or both are one stream. */
 bool output_is_same(const struct output *a, const struct output *b);
 /* It is to take the place of the file at `path`. */
 bool output_replaces(const struct output *output, const char *path);
+/* The same of a file that is known by its numbers. */
+bool output_takes(const struct output *output, uint64_t device, uint64_t inode);
 
 /* Opens an output; *output must be zero but for no_sync, fresh and family. A link is followed to the file
  * it leads to; a link to nothing is refused. Removes temporary files of this output whose makers

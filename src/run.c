@@ -20,6 +20,7 @@ void run_init(struct run *run)
     run->output.descriptor = run->output.folder = -1;
     run->data_output.descriptor = run->data_output.folder = -1;
     run->page.descriptor = run->page.folder = -1;
+    run->json.descriptor = run->json.folder = -1;
     run->folder.descriptor = -1;
     run->model.bytes.descriptor = -1;
     arena_init(&run->arena, &run->landing);
@@ -32,6 +33,7 @@ void run_close(struct run *run)
     output_abandon(&run->output);
     output_abandon(&run->data_output);
     output_abandon(&run->page);
+    output_abandon(&run->json);
     free(run->model.skeleton.bytes);
     run->model.skeleton.bytes = NULL;
     if (run->input)
@@ -313,6 +315,9 @@ static struct emit_placement place(struct run *run)
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s': expected a file name, it lies in the output's folder",
                  wanted);
+        if (strcmp(wanted, base_name(run->output_path)) == 0)
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "external data '%s' is the name of the output itself: name another file", wanted);
         if (!run->options.dry_run && output_exists(&run->arena, run->output_path, wanted))
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s' exists beside the output: name another file or remove it",
@@ -432,6 +437,27 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
     return write_to(run, pieces, &sink);
 }
 
+/* Nothing that is written takes the place of what the model calls its data: neither it nor what is
+ * written would be whole. */
+static void check_not_data(struct run *run, const struct output *output)
+{
+    const struct external_file *file = run->has_folder ? run->folder.files : NULL;
+    for (; file; file = file->next)
+        if (output_takes(output, file->mapping.mark.device, file->mapping.mark.inode))
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "%s: holds data of the model ('%s'): write to another file", output->path,
+                 file->location);
+}
+
+/* Before a byte is written: a stream takes nothing back. */
+static void check_apart(struct run *run, const struct output *output)
+{
+    check_not_data(run, output);
+    if (output_is_same(&run->page, output) || output_is_same(&run->json, output))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT,
+             "%s: the model goes there, expected another file for the report", output->path);
+}
+
 /* Checks and writes the plan. False: a rewrite does not hold or a weight is not finite; what was
  * written is of no use. */
 static bool write_out(struct run *run)
@@ -461,10 +487,12 @@ static bool write_out(struct run *run)
     if (location) {
         output_open(&run->arena, &run->data_output,
                     output_beside(&run->arena, run->output_path, location));
+        check_apart(run, &run->data_output);
         if (!write_pieces_to(run, &data, &run->data_output))
             return false;
     }
     output_open(&run->arena, &run->output, run->output_path);
+    check_apart(run, &run->output);
     return write_pieces_to(run, &pieces, &run->output);
 }
 
@@ -495,39 +523,43 @@ static bool appear(struct run *run)
 enum { ATTEMPTS = 64 };
 static const char *const no_passes[] = {NULL};
 
-/* ---- the page ---- */
+/* ---- the report ---- */
 
-/* A page never takes the place of the model it tells of. */
-static void open_page(struct run *run)
+static void open_report(struct run *run, const char *path, struct output *report)
 {
-    if (!run->options.html_report)
+    if (!path)
         return;
-    if (!run->options.html_report[0])
+    if (!path[0])
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "the report's file name is empty");
-    run->page.no_sync = run->options.no_sync;
-    output_open(&run->arena, &run->page, run->options.html_report);
-    if (run->input && output_replaces(&run->page, run->input))
+    report->no_sync = run->options.no_sync;
+    output_open(&run->arena, report, path);
+    if (run->input && output_replaces(report, run->input))
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: is the model itself, expected another file for the report",
-             run->options.html_report);
+             "%s: is the model itself, expected another file for the report", path);
 }
 
 /* Before the model appears, so that a full disk is known by then. A stream takes nothing back and is
  * written to once, however often the output's name is taken. */
-static void write_page(struct run *run, bool again)
+static void write_report(struct run *run, const char *path, struct output *report,
+                         const char *(*tell)(const struct plan *plan,
+                                             const struct summary *summary),
+                         bool again)
 {
-    if (!run->options.html_report || (again && !run->page.name))
+    if (!path || (again && !report->name))
         return;
-    if (output_is_same(&run->page, &run->output) || output_is_same(&run->page, &run->data_output))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: the model goes there, expected another file for the report",
-             run->options.html_report);
-    const char *page = html_fuse(&run->plan, &run->summary);
-    output_size(&run->page, strlen(page), true);
-    int error = output_put(&run->page, 0, page, strlen(page));
+    const char *text = tell(&run->plan, &run->summary);
+    output_size(report, strlen(text), true);
+    int error = output_put(report, 0, text, strlen(text));
     if (error)
-        fail(&run->landing, ONNX_FUSE_IO, "%s: cannot write the report: %s",
-             run->options.html_report, strerror(error));
+        fail(&run->landing, ONNX_FUSE_IO, "%s: cannot write the report: %s", path, strerror(error));
+}
+
+static void finish_report(const char *path, struct output *report)
+{
+    if (!path)
+        return;
+    output_commit(report);
+    output_settle(report);
 }
 
 /* What the report says of the plan as it stands now. */
@@ -545,9 +577,15 @@ static void summarise(struct run *run)
 void run_fuse(struct run *run)
 {
     double start = now();
-    int attempts_to_appear = 0;
-    open_page(run);
+    bool again = false; /* the output's name was taken: reports are written anew */
+    open_report(run, run->options.html_report, &run->page);
+    open_report(run, run->options.json_report, &run->json);
+    if (run->options.html_report && output_is_same(&run->page, &run->json))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: both reports go there, expected two files",
+             run->options.html_report);
     run_load(run);
+    check_not_data(run, &run->page);
+    check_not_data(run, &run->json);
     census_take(&run->model, run->model.bytes.size + external_bytes(&run->model),
                 &run->summary.before);
     run->checking = effort_for(run->landing.input);
@@ -557,8 +595,11 @@ void run_fuse(struct run *run)
             run->is_written = !run->options.dry_run;
             model_check_files(&run->model);
             progress(run, "finishing", 1);
+            run->summary.seconds = now() - start;
             summarise(run);
-            write_page(run, attempts_to_appear++ > 0);
+            write_report(run, run->options.html_report, &run->page, html_fuse, again);
+            write_report(run, run->options.json_report, &run->json, report_json, again);
+            again = true;
             if (appear(run))
                 break;
         }
@@ -571,8 +612,6 @@ void run_fuse(struct run *run)
         reload(&run->model);
     }
     run->summary.seconds = now() - start;
-    if (run->options.html_report) {
-        output_commit(&run->page);
-        output_settle(&run->page);
-    }
+    finish_report(run->options.html_report, &run->page);
+    finish_report(run->options.json_report, &run->json);
 }

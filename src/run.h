@@ -19,7 +19,7 @@ struct run {
     struct folder folder;
     bool has_folder;
     struct output output, data_output; /* the model and its new data file */
-    struct output page;                /* the report as HTML */
+    struct output page, json;          /* the report as HTML and as JSON */
     bool moved;                        /* bytes that no rewrite touched go elsewhere */
     uint8_t *result;                   /* options.allocate or malloc, to memory */
     size_t result_size;

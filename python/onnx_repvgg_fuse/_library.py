@@ -39,6 +39,7 @@ class Options(ctypes.Structure):
         ("no_map", ctypes.c_bool),
         ("html_report", ctypes.c_char_p),
         ("allocate", Allocate),
+        ("json_report", ctypes.c_char_p),
     ]
 
 
