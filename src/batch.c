@@ -20,6 +20,7 @@ struct job {
     char *input, *output;
     char *line;   /* what to print; NULL: there was no memory for it */
     int unlisted; /* not a model but a folder that could not be searched: errno */
+    enum { GOES_ALONE, GOES_AS_ANOTHER, GOES_OVER_A_MODEL } place; /* where it would go */
     bool failed, warned, is_done;
 };
 
@@ -231,10 +232,14 @@ static void fuse_one(struct batch *batch, struct job *job)
                  strerror(job->unlisted));
         line = strdup(text);
         job->failed = true;
-    } else if (job->failed) { /* already refused */
-        snprintf(text, sizeof(text), "%s: another model goes to %s as well", job->input,
-                 job->output);
+    } else if (job->place != GOES_ALONE) {
+        snprintf(text, sizeof(text),
+                 job->place == GOES_AS_ANOTHER
+                     ? "%s: another model goes to %s as well"
+                     : "%s: it would go to %s, which is itself a model of this batch",
+                 job->input, job->output);
         line = strdup(text);
+        job->failed = true;
     } else if (!options.dry_run && !make_folders(job->output)) {
         snprintf(text, sizeof(text), "%s: cannot make its folder: %s", job->output,
                  strerror(errno));
@@ -282,8 +287,72 @@ static void refuse_doubles(struct batch *batch)
     if (sorted && batch->count)
         qsort(sorted, batch->count, sizeof(*sorted), by_output);
     for (size_t i = 1; sorted && i < batch->count; i++)
-        sorted[i]->failed = strcmp(sorted[i]->output, sorted[i - 1]->output) == 0;
+        if (strcmp(sorted[i]->output, sorted[i - 1]->output) == 0)
+            sorted[i]->place = GOES_AS_ANOTHER;
     free(sorted);
+}
+
+/* ---- files that are there already ---- */
+
+struct place {
+    dev_t device;
+    ino_t inode;
+    struct job *job;
+    bool is_output;
+};
+
+static int by_file(const void *a, const void *b)
+{
+    const struct place *x = a, *y = b;
+    if (x->device != y->device)
+        return x->device < y->device ? -1 : 1;
+    if (x->inode != y->inode)
+        return x->inode < y->inode ? -1 : 1;
+    if (x->is_output != y->is_output)
+        return x->is_output ? 1 : -1;
+    return (x->job > y->job) - (x->job < y->job);
+}
+
+static void add_place(struct place *places, size_t *count, struct job *job, bool is_output)
+{
+    struct stat status;
+    if (stat(is_output ? job->output : job->input, &status) == 0 && S_ISREG(status.st_mode))
+        places[(*count)++] = (struct place){status.st_dev, status.st_ino, job, is_output};
+}
+
+/* A result never takes the place of another model of the batch, or of another result under another name.
+ * In its own place it may go. */
+static void refuse_clashes(struct batch *batch)
+{
+    struct place *places = calloc(2 * batch->count + 1, sizeof(*places));
+    size_t count = 0;
+    batch->out_of_memory = batch->out_of_memory || !places;
+    for (size_t i = 0; places && i < batch->count; i++) {
+        add_place(places, &count, &batch->jobs[i], false);
+        add_place(places, &count, &batch->jobs[i], true);
+    }
+    if (count)
+        qsort(places, count, sizeof(*places), by_file);
+    for (size_t first = 0, end; first < count; first = end) {
+        const struct job *input = NULL, *output = NULL; /* of this file */
+        bool several = false;                           /* inputs */
+        for (end = first; end < count && places[end].device == places[first].device &&
+                          places[end].inode == places[first].inode;
+             end++) {
+            struct job *job = places[end].job;
+            if (!places[end].is_output) {
+                several = several || input;
+                input = job;
+            } else if (job->place == GOES_ALONE && input && (several || input != job)) {
+                job->place = GOES_OVER_A_MODEL;
+            } else if (job->place == GOES_ALONE && output) {
+                job->place = GOES_AS_ANOTHER;
+            } else if (job->place == GOES_ALONE) {
+                output = job;
+            }
+        }
+    }
+    free(places);
 }
 
 /* Prints lines in the order of the jobs, as soon as they are known. */
@@ -341,6 +410,8 @@ int batch_run(const char *output, char *const *inputs, int count,
     for (int i = 0; i < count; i++)
         add_input(&batch, inputs[i], output);
     refuse_doubles(&batch);
+    if (!options->dry_run)
+        refuse_clashes(&batch);
     if (confined)
         confine_batch(&batch, output, inputs, count);
     if (batch.out_of_memory)

@@ -256,6 +256,8 @@ static int parse_arguments(struct command *command, int count, char **arguments)
         if ((status = parse_option(command, option)) >= 0)
             return status;
     int left = count - optind;
+    if (command->batch && !command->batch[0])
+        return trouble("%s", "--batch: the folder's name is empty");
     if (command->batch) {
         command->inputs = arguments + optind;
         command->input_count = left;

@@ -116,10 +116,15 @@ static void sweep_one(const struct output *output, const char *name)
     close(descriptor);
 }
 
+bool output_sweeps(const char *name)
+{
+    return strstr(name, ".onnx-repvgg-fuse-") != NULL;
+}
+
 static void sweep(const struct output *output)
 {
     char name[NAME_MAX + 1];
-    for (unsigned i = 0; i < TEMPORARIES; i++) {
+    for (unsigned i = 0; !output->no_sweep && i < TEMPORARIES; i++) {
         temporary_name(output, i, name);
         sweep_one(output, name);
     }
@@ -252,6 +257,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
                               .descriptor = -1,
                               .fresh = output->fresh,
                               .no_sync = output->no_sync,
+                              .no_sweep = output->no_sweep,
                               .family = output->family};
     if (descriptor_of(path) >= 0) {
         open_stream(output, descriptor_of(path));

@@ -25,6 +25,7 @@ struct output {
     bool exists;   /* there was a file at `name` when it was opened */
     bool appeared; /* fresh, committed, not yet kept */
     bool no_sync;
+    bool no_sweep;      /* a file that is read is called like a temporary one: none is removed */
     const char *family; /* temporary files are named after it, not after the output; NULL: not so */
 };
 
@@ -42,7 +43,9 @@ bool output_replaces(const struct output *output, const char *path);
 /* The same of a file that is known by its numbers. */
 bool output_takes(const struct output *output, uint64_t device, uint64_t inode);
 
-/* Opens an output; *output must be zero but for no_sync, fresh and family. A link is followed to the file
+/* True for names that output_open may take for those of files that killed runs have left. */
+bool output_sweeps(const char *name);
+/* Opens an output; *output must be zero but for no_sync, no_sweep, fresh and family. A link is followed to the file
  * it leads to; a link to nothing is refused. Removes temporary files of this output whose makers
  * are gone. Lands with IO. */
 void output_open(struct arena *arena, struct output *output, const char *path);

@@ -449,6 +449,15 @@ static void check_not_data(struct run *run, const struct output *output)
                  file->location);
 }
 
+static bool reads_temporary(const struct run *run)
+{
+    bool reads = run->input && output_sweeps(run->input);
+    const struct external_file *file = run->has_folder ? run->folder.files : NULL;
+    for (; file && !reads; file = file->next)
+        reads = output_sweeps(file->location);
+    return reads;
+}
+
 /* Before a byte is written: a stream takes nothing back. */
 static void check_apart(struct run *run, const struct output *output)
 {
@@ -482,6 +491,7 @@ static bool write_out(struct run *run)
     if (!run->output_path || run->options.dry_run)
         return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
     run->output.no_sync = run->data_output.no_sync = run->options.no_sync;
+    run->output.no_sweep = run->data_output.no_sweep = reads_temporary(run);
     run->data_output.fresh = true;
     run->data_output.family = base_name(run->output_path);
     if (location) {
@@ -532,6 +542,7 @@ static void open_report(struct run *run, const char *path, struct output *report
     if (!path[0])
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "the report's file name is empty");
     report->no_sync = run->options.no_sync;
+    report->no_sweep = run->input && output_sweeps(run->input);
     output_open(&run->arena, report, path);
     if (run->input && output_replaces(report, run->input))
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
