@@ -121,12 +121,19 @@ static const char *with_shift(struct tree *tree, const struct affine **form)
     return reason ? reason : affine_compose(arena, shifted, *form, form);
 }
 
+/* Each group that is tried looks at all leaves: what it leaves alone must stay. A tree in which many groups
+ * of many leaves can be tried is not worth the square of it. */
+static const double LOOKS_MOST = 1 << 24;
+
 /* Makes one op of the group: under the name of the branch that it is, else a new value. With
  * `probe` nothing is made: the answer is whether it would be. */
 static const char *lower_group(struct tree *tree, const struct group *group, bool probe,
                                struct fusion **fusion)
 {
     struct arena *arena = tree->plan->model->arena;
+    tree->looks += (double)tree->leaves.count;
+    if (tree->looks > LOOKS_MOST)
+        return "it has more groups of branches than are tried";
     const struct branch *branch = branch_of(tree, group);
     /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
     const char *banned =

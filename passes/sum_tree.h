@@ -32,6 +32,7 @@ struct tree {
     bool shifts; /* there were constants: a sum below the root may be worth more than its leaves */
     bool torn;   /* the tree must be built anew */
     bool whole_factors; /* every factor is 1 or -1: a smaller tree can be built */
+    double looks;       /* leaves looked at by groups that were tried */
     const char *reason; /* the first thing that spoke against folding */
     bool *member;       /* room for others_of, which is asked again and again */
     struct value **others;

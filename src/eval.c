@@ -8,8 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { ELEMENT_COST = 4 }; /* an element of a result, in products of a long sum */
-
 /* Arrays */
 
 struct effort effort_for(size_t input)
@@ -546,7 +544,11 @@ const char *eval_arrays(struct evaluation *e)
     for (size_t i = 0; i < row->required; i++)
         if (!eval_input(e, i))
             return arena_format(e->arena, "input %zu is missing", i);
-    const char *reason = row->evaluate(e);
+    double read = 0; /* a reduction reads much and gives little */
+    for (size_t i = 0; i < node->input_count; i++)
+        read += e->inputs[i] ? (double)e->inputs[i]->count : 0;
+    const char *reason =
+        pool_affords(e->pool, ELEMENT_COST * read, 0) ? row->evaluate(e) : too_dear;
     if (reason)
         return reason;
     for (size_t i = 0; i < node->output_count; i++)

@@ -32,6 +32,8 @@ struct array {
     };
 };
 
+enum { ELEMENT_COST = 4 }; /* an element of an operand or a result, in products of a long sum */
+
 /* Where cells come from. A pool that recycles hands out sizes that are powers of two, so that
  * the values of a long chain take turns in a few buffers. */
 struct pool {

@@ -246,6 +246,8 @@ const char *eval_sum(struct evaluation *e)
     }
     struct array *out;
     const char *reason = eval_result(e, e->inputs[0]->type, box.rank, box.dims, &out);
+    if (!reason)
+        reason = eval_check_products(e, out->count, (int64_t)e->node->input_count, ELEMENT_COST);
     if (reason)
         return reason;
     for (size_t n = 0; n < e->node->input_count; n++) {
@@ -290,6 +292,8 @@ const char *eval_reduce(struct evaluation *e)
     }
     struct array *out;
     reason = eval_result(e, in->type, rank, dims, &out);
+    if (!reason) /* the walk to where each element goes */
+        reason = eval_check_products(e, in->count, ELEMENT_COST, 1);
     if (reason)
         return reason;
     bool real = array_is_real(in);

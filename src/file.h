@@ -34,6 +34,7 @@ void mapping_check(struct landing *landing, const char *path, const struct mappi
 struct external_file {
     const char *location;
     struct mapping mapping;
+    uint64_t claimed; /* bytes of all tensors that lie in it */
     struct external_file *next;
 };
 

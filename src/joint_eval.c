@@ -182,7 +182,10 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
     for (size_t i = 0; i < node->output_count && i < COUNT_OF(e.outputs); i++)
         if (node->outputs[i] && e.outputs[i])
             put(joint, node->outputs[i]->number, e.outputs[i]);
-    joint->steps += 1 + (e.outputs[0] ? (double)e.outputs[0]->count / 64 : 0);
+    double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
+    for (size_t i = 0; i < node->input_count; i++)
+        elements += inputs[i] ? (double)inputs[i]->count : 0;
+    joint->steps += 1 + elements / 64;
     if (e.outputs[0])
         joint->products += products_of(node, inputs, e.outputs[0]);
     /* All weights of a model at once, in double, would be twice the model. */
@@ -267,7 +270,9 @@ static double difference_of(double a, double b)
 {
     if (isfinite(a) && isfinite(b))
         return fabs(a - b);
-    return (isnan(a) && isnan(b)) || a == b ? 0 : (double)INFINITY;
+    /* Infinities that meet in a sum make NaN in one order, and in another they do not meet. */
+    bool meets = (isnan(a) && !isfinite(b)) || (isnan(b) && !isfinite(a));
+    return meets || a == b ? 0 : (double)INFINITY;
 }
 
 static double size_of(double a, double b)

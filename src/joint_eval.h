@@ -13,7 +13,7 @@ struct joint_eval {
     struct arena *keeper;  /* of the run: the index */
     struct arena *scratch; /* of the arrays: emptied by joint_reset */
     struct pool pool;
-    double steps;          /* nodes evaluated, and one for 64 elements */
+    double steps;          /* nodes evaluated, and one for 64 elements of operands and results */
     struct effort effort;  /* what is left of it */
     double cells;          /* of the effort, afresh after each reset */
     struct array **arrays; /* by number */

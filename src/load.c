@@ -159,7 +159,34 @@ struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto)
     const char *reason = tensor_from_proto(model->arena, proto, external, &tensor);
     if (reason)
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL, "%s: %s", model->path, reason);
+    if (external && __builtin_add_overflow(external->file->claimed, (uint64_t)external->size,
+                                           &external->file->claimed))
+        external->file->claimed = UINT64_MAX;
     return tensor;
+}
+
+/* Bytes of external data that the model asks for: those of its tensors, and of no file more than it has,
+ * whatever its names. */
+static size_t claimed_bytes(const struct model *model)
+{
+    struct map seen = {0};
+    uint64_t bytes = 0;
+    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file;
+         file = file->next) {
+        const struct file_mark *mark = &file->mapping.mark;
+        const char *key = arena_format(model->arena, "%llu %llu", (unsigned long long)mark->device,
+                                       (unsigned long long)mark->inode);
+        uint64_t *left = map_get(&seen, key); /* of the file */
+        if (!left) {
+            left = NEW(model->arena, uint64_t);
+            *left = file->mapping.size;
+            map_put(model->arena, &seen, key, left);
+        }
+        uint64_t more = file->claimed < *left ? file->claimed : *left;
+        *left -= more;
+        bytes += more;
+    }
+    return bytes;
 }
 
 void model_give_back(const struct model *model)
@@ -212,10 +239,7 @@ void model_load(struct model *model)
     for (size_t i = 0; i < proto->n_functions; i++)
         restore_nodes(skeleton, proto->functions[i]->node, proto->functions[i]->n_node);
     graph_build(model);
-    size_t input = model->arena->landing->input;
-    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file;
-         file = file->next)
-        input += file->mapping.size;
+    size_t input = model->arena->landing->input + claimed_bytes(model);
     landing_bound(model->arena->landing, model->path, input);
     model->folding = effort_for(input);
 }

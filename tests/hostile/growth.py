@@ -554,6 +554,45 @@ def outputs_of_a_chain(n):
 
 # Sizes that are only stated
 
+@family
+def a_large_constant_summed_again_and_again(n):
+    return model([node("ConstantOfShape", ["s"], ["c"]), node("Sum", ["c"] * (n + 1), ["d"]), node("Add", ["x", "d"], ["y"])],
+                 [ints("s", [1000, 1900])])
+
+
+@family
+def reductions_of_a_large_constant(n):
+    nodes = [node("ConstantOfShape", ["s"], ["c"])]
+    nodes += [node(("ReduceSum", "ReduceMean", "ReduceProd")[i % 3], ["c"], [f"r{i}"], keepdims=0) for i in range(n)]
+    return model([*nodes, node("Sum", ["x", *(f"r{i}" for i in range(n))], ["y"])], [ints("s", [2000, 1900])])
+
+
+@family
+def reductions_of_a_large_value(n):
+    nodes = [node("Relu", ["x"], ["a"]), *(node("ReduceMean", ["a"], [f"r{i}"], keepdims=0) for i in range(n))]
+    return model([*nodes, node("Sum", [f"r{i}" for i in range(n)], ["y"])] if n else nodes, shape=(1, 2, 1000, 900), outputs=("y",))
+
+
+@family
+def sums_of_the_same_in_every_order(n):
+    k = max(2, int(n ** 0.5))
+    nodes = [node("Relu", ["x"], [f"r{i}"]) for i in range(k)]
+    nodes += [node("Sum", [f"r{(i + j) % k}" for i in range(k)], [f"o{j}"]) for j in range(k)]
+    return model([*nodes, node("Sum", [f"o{j}" for j in range(k)], ["y"])])
+
+
+@family
+def bodies_that_sum_what_is_around_them(n):
+    k = max(2, int(n ** 0.5))
+    nodes = [node("Relu", ["x"], [f"r{i}"]) for i in range(k)]
+    for j in range(k):
+        bodies = {f"{b}_branch": helper.make_graph([node(op, [f"r{(i + j) % k}" for i in range(k)] if op == "Sum" else ["x"], ["o"])], b, [],
+                                                   [helper.make_tensor_value_info("o", 1, None)])
+                  for b, op in (("then", "Sum"), ("else", "Neg"))}
+        nodes.append(node("If", ["c"], [f"o{j}"], **bodies))
+    return model(nodes, [numpy_helper.from_array(np.array(True), "c")], outputs=[f"o{j}" for j in range(k)])
+
+
 def stated(name, nodes, inits, **keywords):
     def make(n):
         return model([*nodes(n)], inits(n), **keywords)
