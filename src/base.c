@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "ahead.h"
+#include "tame.h"
 
 noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const char *format, ...)
 {
@@ -16,6 +17,7 @@ noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const 
     va_start(arguments, format);
     vsnprintf(landing->message, sizeof(landing->message), format, arguments);
     va_end(arguments);
+    tame(landing->message);
     landing->status = status;
     longjmp(landing->jump, 1);
 }

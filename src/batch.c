@@ -15,6 +15,7 @@
 
 #include "guard.h"
 #include "sandbox.h"
+#include "tame.h"
 
 struct job {
     char *input, *output;
@@ -252,6 +253,8 @@ static void fuse_one(struct batch *batch, struct job *job)
         line = describe(job, status, report);
         onnx_fuse_report_free(report);
     }
+    if (line)
+        tame(line);
     pthread_mutex_lock(&batch->mutex);
     job->line = line;
     job->is_done = true;

@@ -115,7 +115,7 @@ static void print_shape(struct text *text, const Onnx__TensorShapeProto *shape, 
         else if (json)
             text_json(text, dim->dim_param);
         else
-            text_print(text, "%s", dim->dim_param);
+            text_print(text, "%s", text_plain(text->arena, dim->dim_param));
     }
     text_print(text, "]");
 }
@@ -221,7 +221,7 @@ static void text_values(struct text *text, const struct run *run, const char *la
         print_type(text, type);
         if (shape_of(type) || (type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE))
             print_shape(text, shape_of(type), false);
-        text_print(text, " %s\n", infos[i]->name ? infos[i]->name : "");
+        text_print(text, " %s\n", text_plain(text->arena, infos[i]->name ? infos[i]->name : ""));
     }
 }
 
@@ -274,12 +274,12 @@ static void text_region(struct text *text, const struct run *run, const struct i
     for (size_t i = 0; i < fusion->made.count; i++)
         text_print(text, "%s%s", i ? ", " : "", op_of(fusion->made.items[i]));
     if (fusion->node)
-        text_print(text, " '%s'", name_of(fusion->node));
-    text_print(text, "\n  to '%s'", fusion->target->name);
+        text_print(text, " '%s'", text_plain(text->arena, name_of(fusion->node)));
+    text_print(text, "\n  to '%s'", text_plain(text->arena, fusion->target->name));
     if (fusion->source)
-        text_print(text, " from '%s'", fusion->source->name);
+        text_print(text, " from '%s'", text_plain(text->arena, fusion->source->name));
     if (strcmp(fusion->graph->name, "main") != 0)
-        text_print(text, " in %s", fusion->graph->name);
+        text_print(text, " in %s", text_plain(text->arena, fusion->graph->name));
     text_print(text, "\n  parameters %s -> %s\n",
                report_grouped(text->arena, fusion->parameters_before),
                report_grouped(text->arena, fusion->parameters_after));
@@ -298,21 +298,22 @@ const char *info_text(const struct run *run, const struct info *info)
     struct text *text = &out;
     const Onnx__ModelProto *proto = run->model.proto;
     const struct census *before = &run->summary.before, *after = &run->summary.after;
-    text_print(text, "%-16s %s\n", "model", run->model.path);
+    text_print(text, "%-16s %s\n", "model", text_plain(text->arena, run->model.path));
     text_print(text, "%-16s %s", "bytes",
                report_grouped(text->arena, (double)run->model.bytes.size));
     if (info->external_bytes)
         text_print(text, " and %s of external data",
                    report_grouped(text->arena, (double)info->external_bytes));
     text_print(text, "\n%-16s %s%s%s\n", "producer",
-               proto->producer_name ? proto->producer_name : "",
+               text_plain(text->arena, proto->producer_name ? proto->producer_name : ""),
                proto->producer_version && proto->producer_version[0] ? " " : "",
-               proto->producer_version ? proto->producer_version : "");
+               text_plain(text->arena, proto->producer_version ? proto->producer_version : ""));
     text_print(text, "%-16s %" PRId64 "\n", "IR version", run->model.ir_version);
     for (size_t i = 0; i < proto->n_opset_import; i++) {
         const char *domain = proto->opset_import[i]->domain;
         text_print(text, "%-16s %s %" PRId64 "\n", "opset",
-                   domain && domain[0] ? domain : "ai.onnx", proto->opset_import[i]->version);
+                   domain && domain[0] ? text_plain(text->arena, domain) : "ai.onnx",
+                   proto->opset_import[i]->version);
     }
     if (proto->n_functions)
         text_print(text, "%-16s %zu\n", "functions", proto->n_functions);

@@ -1,7 +1,6 @@
 /* main.c: the command. It knows the library by its public header only. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -10,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +17,7 @@
 #include "guard.h"
 #include "onnx_repvgg_fuse.h"
 #include "sandbox.h"
+#include "tame.h"
 
 #define COMMAND_LINE(name, purpose) "  " #name "\t" purpose "\n"
 
@@ -81,9 +80,13 @@ bool parse_number(const char *text, double *number)
 
 int trouble(const char *format, const char *detail)
 {
+    char *plain = strdup(detail);
+    if (plain)
+        tame(plain);
     fprintf(stderr, "onnx-repvgg-fuse: ");
-    fprintf(stderr, format, detail);
+    fprintf(stderr, format, plain ? plain : "out of memory");
     fprintf(stderr, "\n");
+    free(plain);
     return TROUBLE;
 }
 

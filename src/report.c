@@ -276,13 +276,26 @@ void report_ops(struct text *text, const struct plan *plan, const struct fusion 
 }
 
 /* One line; `alike` more have the same pass, graph, operator and reason. */
+/* Names are whatever a file holds: a line of the text stays one. */
+static void end_line(struct text *text, size_t start)
+{
+    const char *line = text->bytes + start, *plain = text_plain(text->arena, line);
+    if (plain != line) {
+        text->size = start;
+        text_append(text, plain, strlen(plain));
+    }
+    text_append(text, "\n", 1);
+}
+
 static void print_refusal(struct text *text, const char *word, const struct refusal *refusal,
                           size_t alike)
 {
     if (!refusal->node && strcmp(refusal->pass, PLAN_WHOLE_MODEL) == 0) {
-        text_print(text, "%s the whole model: %s\n", word, refusal->reason);
+        text_print(text, "%s the whole model: %s\n", word,
+                   text_plain(text->arena, refusal->reason));
         return;
     }
+    size_t start = text->size;
     text_print(text, "%s %s", word, refusal->pass);
     if (strcmp(refusal->graph->name, "main") != 0)
         text_print(text, " in %s", refusal->graph->name);
@@ -292,7 +305,8 @@ static void print_refusal(struct text *text, const char *word, const struct refu
     if (alike)
         text_print(text, " and %zu more %s", alike,
                    refusal->node ? type_of(refusal->node) : "places");
-    text_print(text, ": %s\n", refusal->reason);
+    text_print(text, ": %s", refusal->reason);
+    end_line(text, start);
 }
 
 /* Refusals of one pass, graph and operator for one reason. */
@@ -336,6 +350,7 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         const struct fusion *fusion = plan->fusions.items[i];
         if (!fusion_is_live(fusion))
             continue;
+        size_t start = text.size;
         text_print(&text, "fused %s", fusion->pass);
         if (strcmp(fusion->graph->name, "main") != 0)
             text_print(&text, " in %s", fusion->graph->name);
@@ -355,7 +370,7 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         if (fusion->difference >= 0)
             text_print(&text, "; difference %.2g over %" PRId64 " of %" PRId64 " channels",
                        fusion->difference, fusion->channels_checked, fusion->outputs);
-        text_print(&text, "\n");
+        end_line(&text, start);
     }
     print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
     print_refusals(&text, "warning", plan->warnings.items, plan->warnings.count);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tame.h"
+
 /* Room for `size` bytes and the zero behind them. */
 static void reserve(struct text *text, size_t size)
 {
@@ -115,17 +117,20 @@ const char *text_plain(struct arena *arena, const char *string)
 {
     struct text text = {.arena = arena};
     const char *s = string;
-    while (*s && (unsigned char)*s >= 0x20 && *s != 0x7f)
+    while (*s && !tame_length(s))
         s++;
     if (!*s)
         return string;
-    for (s = string; *s; s++) {
+    for (s = string; *s;) {
+        size_t length = tame_length(s);
         if (*s == '\n' || *s == '\t')
             text_print(&text, "\\%c", *s == '\n' ? 'n' : 't');
-        else if ((unsigned char)*s < 0x20 || *s == 0x7f)
-            text_print(&text, "\\x%02x", (unsigned char)*s);
-        else
+        else if (!length)
             text_append(&text, s, 1);
+        else
+            for (size_t i = 0; i < length; i++)
+                text_print(&text, "\\x%02x", (unsigned char)s[i]);
+        s += length ? length : 1;
     }
     return text.bytes;
 }

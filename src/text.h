@@ -25,7 +25,7 @@ void text_json_number(struct text *text, double number);
 /* Length of the well-formed UTF-8 character at the start of `size` bytes, or 0. */
 size_t utf8_length(const unsigned char *bytes, size_t size);
 
-/* The string with control characters as \n, \t or \xNN: names are whatever bytes a file holds, and a
+/* The string with control characters (tame.h) as \n, \t or \xNN: names are whatever bytes a file holds, and a
  * terminal acts on some. The string itself when there are none. */
 const char *text_plain(struct arena *arena, const char *string);
 

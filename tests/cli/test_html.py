@@ -411,7 +411,7 @@ def test_hostile_names(name, tmp_path):
     other.graph.node[-1].op_type = "Other"
     page = diff_page(model, other, tmp_path)
     assert any(shown(name) in text for g in page.groups for m in g["members"] for text in m["texts"]) or len(name) > 250 \
-        or re.search(r"[\x00-\x1f\x7f]", name)
+        or re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", name)
 
 
 def test_names_that_are_no_utf8(tmp_path):

@@ -1,0 +1,34 @@
+/* tame.h: text that a terminal, a log or a reader would obey is shown, not obeyed.
+ *
+ * Names come from files and from strangers. Control characters, those of 8 bits too (U+0080 to U+009F),
+ * and marks that turn the direction of what is written (U+202A to U+202E, U+2066 to U+2069) have no
+ * place in a line. */
+#ifndef TAME_H
+#define TAME_H
+
+#include <stddef.h>
+
+/* Bytes of the character at the start of a string that must not be shown as it is; 0: it may. */
+static inline size_t tame_length(const char *string)
+{
+    const unsigned char *s = (const unsigned char *)string;
+    if (s[0] < 0x20 || s[0] == 0x7f)
+        return s[0] != 0;
+    if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
+        return 2;
+    if (s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) ||
+                         (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)))
+        return 3;
+    return 0;
+}
+
+/* In place, a ? for each byte. */
+static inline void tame(char *line)
+{
+    while (*line)
+        for (size_t length = tame_length(line), i = 0; i < (length ? length : 1); i++, line++)
+            if (length)
+                *line = '?';
+}
+
+#endif
