@@ -283,12 +283,22 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+static bool is_utf8(const char *name)
+{
+    for (size_t left = strlen(name), length; left; left -= length, name += length)
+        if (!(length = utf8_length((const unsigned char *)name, left)))
+            return false;
+    return true;
+}
+
 /* A name for the data file that no file has yet: data that an older model may need is never written
  * over, so a failure at any moment leaves that model whole. */
 static const char *free_data_name(struct run *run)
 {
     struct arena *arena = &run->arena;
     const char *base = base_name(run->output_path);
+    if (!is_utf8(base)) /* the model names it, and what protobuf holds is UTF-8 */
+        base = "model";
     const char *name = arena_format(arena, "%s.data", base);
     for (unsigned number = 1; output_exists(arena, run->output_path, name); number++)
         name = arena_format(arena, "%s.%u.data", base, number);
@@ -315,6 +325,9 @@ static struct emit_placement place(struct run *run)
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s': expected a file name, it lies in the output's folder",
                  wanted);
+        if (!is_utf8(wanted))
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "external data '%s': the name is not UTF-8, as names in a model must be", wanted);
         if (strcmp(wanted, base_name(run->output_path)) == 0)
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s' is the name of the output itself: name another file", wanted);

@@ -21,19 +21,19 @@ def run(*arguments, cwd):
 def with_data(path, location, offset=0):
     """A Conv and a BatchNormalization, the weight of which lies in another file (or in its own)."""
     rng = np.random.default_rng(1)
-    weight = TensorProto(name="w", data_type=1, dims=[4, 4, 3, 3], data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", location), ("offset", str(offset)), ("length", str(4 * 4 * 9 * 4))):
+    weight = TensorProto(name="w", data_type=1, dims=[16, 16, 3, 3], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", str(offset)), ("length", str(16 * 16 * 9 * 4))):
         weight.external_data.add(key=key, value=value)
-    stats = [numpy_helper.from_array(rng.uniform(0.5, 1.5, 4).astype(np.float32), n) for n in "sbmv"]
+    stats = [numpy_helper.from_array(rng.uniform(0.5, 1.5, 16).astype(np.float32), n) for n in "sbmv"]
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"], "conv"), helper.make_node("BatchNormalization", ["a", *"sbmv"], ["y"], "norm")]
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [1, 4, 8, 8])],
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [1, 16, 8, 8])],
                               [helper.make_tensor_value_info("y", 1, None)], [weight, *stats])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 @pytest.fixture
 def place(tmp_path):
-    (tmp_path / "w.bin").write_bytes(np.random.default_rng(2).normal(size=144).astype(np.float32).tobytes())
+    (tmp_path / "w.bin").write_bytes(np.random.default_rng(2).normal(size=16 * 16 * 9).astype(np.float32).tobytes())
     with_data(tmp_path / "m.onnx", "w.bin")
     shutil.copy(BLOCK, tmp_path / "in.onnx")
     return tmp_path
@@ -76,7 +76,7 @@ def test_a_model_whose_data_is_itself(place):
     """In place, its weight would be other bytes afterwards."""
     with_data(place / "self.onnx", "self.onnx", 16)
     with open(place / "self.onnx", "ab") as f:
-        f.write(b"\x82\x7d\x80\x08" + bytes(1024))  # an unknown field, so that there are as many bytes
+        f.write(b"\x82\x7d\x80\x50" + bytes(10240))  # an unknown field, so that there are as many bytes
     before = files(place)
     result = run("self.onnx", "self.onnx", cwd=place)
     assert result.returncode == 2 and b"holds data of the model" in result.stderr
@@ -130,3 +130,13 @@ def test_a_batch_in_place(place):
         shutil.copy(BLOCK, folder / name)
     assert run("--batch", "d", "d", cwd=place).returncode == 0
     assert (folder / "a.onnx").stat().st_size < BLOCK.stat().st_size
+
+
+def test_a_model_names_no_file_that_is_not_utf8(place):
+    result = run("in.onnx", "o.onnx", "--external-data", os.fsdecode(b"bad\xffname"), cwd=place)
+    assert result.returncode == 2 and b"not UTF-8" in result.stderr and not (place / "o.onnx").exists()
+    (place / "other").mkdir()
+    out = place / "other" / os.fsdecode(b"bad\xff.onnx")
+    assert run("--only", "remove_dead", "m.onnx", out, cwd=place).returncode == 0
+    assert "model.data" in os.listdir(place / "other")
+    onnx.load(out)
