@@ -571,6 +571,7 @@ static void write_report(struct run *run, const char *path, struct output *repor
 {
     if (!path || (again && !report->name))
         return;
+    landing_extend(&run->landing);
     const char *text = tell(&run->plan, &run->summary);
     output_size(report, strlen(text), true);
     int error = output_put(report, 0, text, strlen(text));
