@@ -151,10 +151,11 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         return reason;
     struct value **seeds = NEW_ARRAY(arena, struct value *, group->count);
     struct step_term *terms = NEW_ARRAY(arena, struct step_term, group->count);
+    double sign = sign_of(tree, group);
     for (size_t i = 0; i < group->count; i++) {
         const struct leaf *leaf = &tree->leaves.items[group->members[i]];
         seeds[i] = leaf->value;
-        terms[i] = (struct step_term){leaf->value, leaf->factor * sign_of(tree, group)};
+        terms[i] = (struct step_term){leaf->value, leaf->factor * sign};
     }
     region.kept = others_of(tree, group, &region.kept_count);
     if (branch) {

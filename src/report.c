@@ -275,7 +275,6 @@ void report_ops(struct text *text, const struct plan *plan, const struct fusion 
                    entries.items[i]->type);
 }
 
-/* One line; `alike` more have the same pass, graph, operator and reason. */
 /* Names are whatever a file holds: a line of the text stays one. */
 static void end_line(struct text *text, size_t start)
 {
@@ -287,6 +286,7 @@ static void end_line(struct text *text, size_t start)
     text_append(text, "\n", 1);
 }
 
+/* One line; `alike` more have the same pass, graph, operator and reason. */
 static void print_refusal(struct text *text, const char *word, const struct refusal *refusal,
                           size_t alike)
 {

@@ -474,6 +474,26 @@ static bool starts_inside(const struct cone *cone)
     return false;
 }
 
+/* Trials until one does not agree; *gap is what the last of the *made ones found. Returns NULL, or why
+ * one more could not be made. */
+static const char *measure_trials(struct verify *verify, const struct cone *cone,
+                                  const struct graph *graph, struct value *left,
+                                  struct value *right, int trials, double tolerance,
+                                  struct gap *gap, int *made)
+{
+    const char *reason = NULL;
+    *made = 0;
+    for (int trial = 0; !reason && trial < trials && (!*made || within(gap, tolerance)); trial++) {
+        struct gap found;
+        reason = measure_once(verify, cone, graph, left, right, trial, &found);
+        if (!reason) {
+            *gap = found;
+            ++*made;
+        }
+    }
+    return reason;
+}
+
 /* Numbers drawn for a value inside may be such as the models never have there. True where the two are
  * evaluated from the inputs of the graph, and then *gap is what they differ by. */
 static bool measure_from_inputs(struct verify *verify, const struct graph *graph,
@@ -481,18 +501,15 @@ static bool measure_from_inputs(struct verify *verify, const struct graph *graph
                                 struct gap *gap, double *tolerance)
 {
     struct cone cone;
-    struct gap first;
+    struct gap found;
+    int made;
     if (cone_make(verify, graph, right, 2, &cone))
         return false;
     double allowed = verify_tolerance(verify, cone.type);
-    for (int trial = 0; trial < trials; trial++) {
-        if (measure_once(verify, &cone, graph, left, right, trial, &first))
-            return false;
-        *gap = first;
-        *tolerance = allowed;
-        if (!within(&first, allowed))
-            break;
-    }
+    if (measure_trials(verify, &cone, graph, left, right, trials, allowed, &found, &made) || !made)
+        return false;
+    *gap = found;
+    *tolerance = allowed;
     return true;
 }
 
@@ -509,16 +526,11 @@ const char *verify_measure(struct verify *verify, struct graph *graph, struct va
             continue;
         /* Where the first random numbers hide a difference, others may show it. */
         *tolerance = verify_tolerance(verify, cone.type);
-        bool measured = false, agrees = true;
-        for (int trial = 0; agrees && trial < trials; trial++) {
-            reason = measure_once(verify, &cone, graph, left, right, trial, gap);
-            if (reason)
-                break;
-            measured = true;
-            agrees = within(gap, *tolerance);
-        }
-        if (!measured)
+        int made;
+        reason = measure_trials(verify, &cone, graph, left, right, trials, *tolerance, gap, &made);
+        if (!made)
             continue;
+        bool agrees = within(gap, *tolerance);
         if (!agrees && cone_contradicts(verify, &cone)) {
             reason = first
                          ? first
@@ -527,17 +539,13 @@ const char *verify_measure(struct verify *verify, struct graph *graph, struct va
             continue;
         }
         if (!agrees && starts_inside(&cone)) {
-            struct gap inside = *gap;
             if (measure_from_inputs(verify, graph, left, right, trials, gap, tolerance)) {
                 agrees = within(gap, *tolerance);
-            } else { /* to tell of what was seen */
-                *gap = inside;
+            } else { /* again, to tell of what was seen */
                 reason = cone_make(verify, graph, right, attempt, &cone);
-                for (int trial = 0; !reason && trial < trials; trial++) {
-                    reason = measure_once(verify, &cone, graph, left, right, trial, gap);
-                    if (reason || !within(gap, *tolerance))
-                        break;
-                }
+                if (!reason)
+                    reason = measure_trials(verify, &cone, graph, left, right, trials, *tolerance,
+                                            gap, &made);
                 if (reason)
                     continue;
             }
