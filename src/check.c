@@ -90,6 +90,8 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
             item->array = e.outputs[item->output];
         if (!reason && !item->array)
             reason = "this output is not evaluated";
+        if (!reason)
+            eval_note_reach(node, inputs, item->array);
     }
     if (!reason && is_sample &&
         (item->array->rank != check->rank ||
@@ -208,6 +210,8 @@ static const char *evaluate_side(struct side *side, struct array **result)
             return arena_format(trial->arena, "the terms have shapes %s and %s",
                                 array_shape(trial->arena, *result),
                                 array_shape(trial->arena, term));
+        eval_note_reach(NULL, NULL, term);
+        (*result)->reach = fmax((*result)->reach, fabs(factor) * term->reach);
         for (int64_t i = 0; i < term->count; i++)
             (*result)->reals[i] += factor * term->reals[i];
     }
@@ -323,10 +327,11 @@ static void decide_sample(struct check_region *region)
         draw_sample(trial, (int64_t)wanted);
 }
 
-static void compare(const struct array *expected, const struct array *found,
-                    struct check_result *result)
+static void compare(const struct check_case *check, const struct array *expected,
+                    const struct array *found, struct check_result *result)
 {
-    double largest = 0, difference = 0;
+    double reach = fmax(expected->reach, found->reach);
+    double largest = eval_least(reach, check->type, check->tolerance), difference = 0;
     bool finite = true;
     for (int64_t i = 0; i < expected->count; i++) {
         finite = finite && isfinite(expected->reals[i]) && isfinite(found->reals[i]);
@@ -359,7 +364,7 @@ const char *check_try(struct check_region *region, struct check_result *result)
         memcmp(found->dims, expected->dims, sizeof(found->dims)) != 0)
         return arena_format(trial->arena, "the results have shapes %s and %s",
                             array_shape(trial->arena, expected), array_shape(trial->arena, found));
-    compare(expected, found, result);
+    compare(check, expected, found, result);
     result->channels = trial->samples ? trial->sample_count : check->channels;
     pool_return(&trial->pool, expected);
     pool_return(&trial->pool, found);

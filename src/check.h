@@ -26,11 +26,14 @@ struct check_case {
     int channel_axis; /* of source and target: 1, or the last axis for Gemm and MatMul */
     int64_t channels; /* of the target */
     uint64_t seed;
+    int32_t type;          /* what results are rounded to */
+    double tolerance;      /* what the difference will be held to */
     struct effort *effort; /* what it may cost; what it did cost is taken off. NULL: no bound */
 };
 
 struct check_result {
-    double difference; /* largest absolute difference / largest absolute output */
+    double difference; /* largest absolute difference / largest absolute output, or what that was
+                          summed of where it cancelled */
     int64_t
         channels; /* output channels that were compared: all of a small weight, some of a large */
 };

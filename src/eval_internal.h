@@ -24,6 +24,7 @@ struct array {
     int64_t dims[EVAL_RANK];
     int64_t count;
     bool owned; /* the cells came from the pool and may go back to it */
+    double largest, reach; /* of eval_note_reach, or 0 */
     union {
         double *reals;        /* type_is_float(type) */
         int64_t *integers;    /* otherwise */
@@ -118,6 +119,14 @@ void dense_strides(int rank, const int64_t *dims, int64_t *strides);
 void walk_broadcast(struct walk *walk, const struct array *array);
 /* Widens dims to what it and the array broadcast to; false when they do not agree. */
 bool broadcast_dims(int *rank, int64_t *dims, const struct array *array);
+
+/* Finds `largest`, the largest element of a real array, and `reach`, the largest of what was added up to
+ * make it: more than it holds, where that cancelled. `node` and its inputs made it; NULL: nothing
+ * did. */
+void eval_note_reach(const struct node *node, struct array *const *inputs, struct array *out);
+/* What a difference is compared with at least, so that the rounding of what cancelled is within a
+ * relative tolerance. */
+double eval_least(double reach, int32_t type, double tolerance);
 
 /* eval_math.c */
 const char *eval_unary(struct evaluation *e);

@@ -80,12 +80,43 @@ static bool has_range(enum op op)
     }
 }
 
+/* Ops whose results are elements of their first input. */
+static bool hands_on(enum op op)
+{
+    switch (op) {
+    case OP_Dropout:
+    case OP_Expand:
+    case OP_Flatten:
+    case OP_Gather:
+    case OP_Identity:
+    case OP_MaxPool:
+    case OP_Reshape:
+    case OP_Slice:
+    case OP_Split:
+    case OP_Squeeze:
+    case OP_Tile:
+    case OP_Transpose:
+    case OP_Unsqueeze: return true;
+    default: return false;
+    }
+}
+
+/* The node that made the elements of a value, or NULL. */
+static const struct node *maker_of(const struct value *value)
+{
+    enum { STEPS_MOST = 16 };
+    const struct node *node = value->producer;
+    for (int i = 0; node && hands_on(node->op) && i < STEPS_MOST; i++)
+        node = node_input(node, 0) ? node->inputs[0]->producer : NULL;
+    return node;
+}
+
 /* What the op that makes a value would make of the numbers drawn for it: a difference on others would
  * be none of the model's. Where that is not known, they stay. */
 static struct array *in_range(struct joint_eval *joint, const struct value *value,
                               struct array *drawn)
 {
-    const struct node *node = value->producer;
+    const struct node *node = maker_of(value);
     if (!node || !has_range(node->op) || !array_is_real(drawn))
         return drawn;
     struct array **inputs = NEW_ARRAY(joint->scratch, struct array *, node->input_count);
@@ -105,8 +136,32 @@ static struct array *in_range(struct joint_eval *joint, const struct value *valu
     return eval_arrays(&e) || e.outputs[0]->count != drawn->count ? drawn : e.outputs[0];
 }
 
+/* The highest bits of a random number, signed or not. */
+static int64_t high_bits(uint64_t bits, int count, bool is_positive)
+{
+    return is_positive ? (int64_t)(bits >> (64 - count))
+                       : (int64_t)(bits >> (64 - count)) - (INT64_C(1) << (count - 1));
+}
+
+static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_positive, uint64_t bits)
+{
+    static const int widths[] = {3, 8, 20, 40}; /* bits of a wide one */
+    is_positive = is_positive || !eval_integer_fits(type, -1);
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
+        return (int64_t)(bits >> 63);
+    switch (draw->integers) {
+    case INTEGERS_WIDE: {
+        int most = 8 * (int)type_size(type), width = widths[bits & 3];
+        return high_bits(bits, width < most ? width : most, is_positive);
+    }
+    case INTEGERS_ROWS: return (int64_t)((bits >> 1) % (uint64_t)(draw->rows ? draw->rows : 1));
+    case INTEGERS_SMALL: return high_bits(bits, 4, is_positive);
+    default: return (int64_t)(bits >> 63);
+    }
+}
+
 const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
-                       const int64_t *dims, uint64_t seed, double amplitude)
+                       const int64_t *dims, const struct draw *draw)
 {
     if (joint_array(joint, value))
         return NULL;
@@ -116,15 +171,21 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
         array_make(joint->scratch, &joint->pool, ELEMENTS_MOST, type, rank, dims, &array);
     if (reason)
         return reason;
-    uint64_t state = seed + value->number * UINT64_C(0x5851f42d4c957f2d);
+    uint64_t state = draw->seed + value->number * UINT64_C(0x5851f42d4c957f2d);
+    const struct node *maker = maker_of(value);
+    bool is_positive = maker && (maker->op == OP_Shape || maker->op == OP_Size);
     for (int64_t i = 0; i < array->count; i++) {
         uint64_t bits = random_bits(&state);
         if (array_is_real(array))
-            array->reals[i] = ((double)(bits >> 11) * 0x1p-52 - 1) * amplitude;
+            array->reals[i] = ((double)(bits >> 11) * 0x1p-52 - 1) * draw->amplitude;
+        else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
+            array->integers[i] = i % draw->rows;
         else
-            array->integers[i] = (int64_t)(bits >> 63);
+            array->integers[i] = draw_integer(draw, type, is_positive, bits);
     }
-    put(joint, value->number, in_range(joint, value, array));
+    array = in_range(joint, value, array);
+    eval_note_reach(NULL, NULL, array);
+    put(joint, value->number, array);
     return NULL;
 }
 
@@ -136,9 +197,11 @@ static const char *load_constant(struct joint_eval *joint, const struct value *v
     struct array *array;
     const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
     joint->touched += (double)tensor->count * (double)type_size(tensor->type);
-    if (!reason)
-        put(joint, value->number, array);
-    return reason;
+    if (reason)
+        return reason;
+    eval_note_reach(NULL, NULL, array);
+    put(joint, value->number, array);
+    return NULL;
 }
 
 /* Multiply-adds of a node that was evaluated, roughly. */
@@ -180,8 +243,10 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
         return reason;
     }
     for (size_t i = 0; i < node->output_count && i < COUNT_OF(e.outputs); i++)
-        if (node->outputs[i] && e.outputs[i])
+        if (node->outputs[i] && e.outputs[i]) {
+            eval_note_reach(node, inputs, e.outputs[i]);
             put(joint, node->outputs[i]->number, e.outputs[i]);
+        }
     double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
     for (size_t i = 0; i < node->input_count; i++)
         elements += inputs[i] ? (double)inputs[i]->count : 0;
@@ -280,6 +345,16 @@ static double size_of(double a, double b)
     return isfinite(a) && isfinite(b) ? fmax(fabs(a), fabs(b)) : 0;
 }
 
+/* Integers that are no double are told apart all the same. */
+static double gap_at(const struct array *left, const struct array *right, int64_t at)
+{
+    if (array_is_real(left))
+        return difference_of(left->reals[at], right->reals[at]);
+    return left->integers[at] == right->integers[at]
+               ? 0
+               : fmax(1, fabs((double)left->integers[at] - (double)right->integers[at]));
+}
+
 /* One channel: its largest difference and its largest element. */
 static void compare_channel(const struct array *left, const struct array *right, int64_t channel,
                             int64_t channels, int64_t inner, struct gap *gap, double *difference,
@@ -289,7 +364,7 @@ static void compare_channel(const struct array *left, const struct array *right,
     for (int64_t block = channel * inner; block < left->count; block += channels * inner)
         for (int64_t i = block; i < block + inner; i++) {
             double a = element(left, i), b = element(right, i);
-            double here = difference_of(a, b);
+            double here = gap_at(left, right, i);
             *difference = fmax(*difference, here);
             *largest = fmax(*largest, size_of(a, b));
             if (a != element(left, 0))
@@ -303,15 +378,19 @@ static void compare_channel(const struct array *left, const struct array *right,
         }
 }
 
-struct gap joint_compare(const struct array *left, const struct array *right)
+struct gap joint_compare(const struct array *left, const struct array *right, double tolerance)
 {
-    struct gap gap = {.same_shape = left->rank == right->rank, .constant = true};
+    struct gap gap = {.same_shape = left->rank == right->rank, .constant = left->count > 1};
     for (int i = 0; gap.same_shape && i < left->rank; i++)
         gap.same_shape = left->dims[i] == right->dims[i];
     if (!gap.same_shape || array_is_real(left) != array_is_real(right)) {
         gap.same_shape = false;
         return gap;
     }
+    gap.of_integers = !array_is_real(left);
+    double least = gap.of_integers ? 0
+                                   : fmax(eval_least(left->reach, left->type, tolerance),
+                                          eval_least(right->reach, right->type, tolerance));
     int64_t channels = left->rank > 1 ? left->dims[1] : 1, inner = 1;
     if (left->count == 0)
         return gap;
@@ -326,7 +405,7 @@ struct gap joint_compare(const struct array *left, const struct array *right)
         compare_channel(left, right, channel, channels, inner, &gap, &difference, &largest);
         if (difference > 0)
             gap.alone = fmax(gap.alone, largest > 0 ? difference / largest : (double)INFINITY);
-        largest = fmax(largest, gap.largest / 10);
+        largest = fmax(fmax(largest, gap.largest / 10), least);
         if (difference > 0)
             gap.ratio = fmax(gap.ratio, largest > 0 ? difference / largest : (double)INFINITY);
     }

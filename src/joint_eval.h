@@ -33,29 +33,49 @@ void joint_reset(struct joint_eval *joint);
 
 struct array *joint_array(const struct joint_eval *joint, const struct value *value);
 
-/* Gives a source random numbers in [-amplitude, amplitude), or small integers; what is made by an op with a
- * range, such as Relu, gets what that makes of them. A value that has an
- * array keeps it. Returns the reason why not. */
+/* Which integers are drawn. Not every operator takes all of them. */
+enum integers {
+    INTEGERS_WIDE,  /* of every size up to 2^39, as far as the type holds them */
+    INTEGERS_ROWS,  /* rows of a table */
+    INTEGERS_SMALL, /* of four bits: their products fit a byte */
+    INTEGERS_BITS,  /* 0 and 1 */
+    INTEGERS_KINDS
+};
+
+struct draw {
+    uint64_t seed;
+    double amplitude; /* reals are in [-amplitude, amplitude) */
+    enum integers integers;
+    int64_t rows;  /* of the table */
+    bool in_order; /* every row, one after the other */
+};
+
+/* Gives a source random numbers. What is made by an op with a range, such as Relu, gets what that makes
+ * of them, also behind ops that hand elements on as they are. A value that has an array keeps it.
+ * Returns the reason why not. */
 const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
-                       const int64_t *dims, uint64_t seed, double amplitude);
+                       const int64_t *dims, const struct draw *draw);
 
 /* Computes a value. At most `limit` nodes that have no arrays yet are walked. Returns NULL, or the
  * reason why not: an operator nobody evaluates (joint->bad), an input that is no source, shapes
  * that do not agree. */
 const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t limit);
 
-/* How two arrays differ. */
+/* How two arrays differ. Of integers, which are the same or not, every difference is at least 1. */
 struct gap {
     bool same_shape;
-    bool constant;     /* every element of the first is alike: says little */
+    bool of_integers;
+    bool constant;     /* the first has many elements, all alike: says little */
     double difference; /* largest absolute; infinity where one is not finite and the other is */
     double largest;    /* absolute, of both */
     double ratio; /* largest difference relative to the largest element of its channel (axis 1),
-                          or to a tenth of the largest of all where the channel has less */
+                     or to a tenth of the largest of all where the channel has less. Where more was
+                     added up that cancelled, rounding leaves a difference that shows nothing: it is
+                     relative to what is `tolerance` of that */
     double alone; /* the same, whatever the largest of all: 1 where a channel is not alike at all */
     int64_t at;   /* element with the largest difference */
     double left, right;
 };
-struct gap joint_compare(const struct array *left, const struct array *right);
+struct gap joint_compare(const struct array *left, const struct array *right, double tolerance);
 
 #endif

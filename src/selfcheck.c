@@ -96,6 +96,8 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
                              .shift = fusion->shift,
                              .dims = dims,
                              .channels = fusion->outputs,
+                             .type = fusion->type,
+                             .tolerance = tolerance_of(worker->checker->run, fusion->type),
                              .effort = effort};
     struct check_region *region = NULL;
     const char *reason = NULL;
@@ -129,15 +131,14 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
     arena_reset(&worker->arena);
     if (!evaluated)
         return reason;
-    double tolerance = tolerance_of(worker->checker->run, fusion->type);
     if (!isfinite(fusion->difference))
         return "its numbers are not finite: NaN or infinity in a weight, or larger than its type "
                "holds";
-    if (fusion->difference <= tolerance)
+    if (fusion->difference <= one.tolerance)
         return NULL;
     return arena_format(&worker->reasons,
                         "the self-check found a relative difference of %.3g, more than %.3g",
-                        fusion->difference, tolerance);
+                        fusion->difference, one.tolerance);
 }
 
 /* Pages of the input that one check may read before they are given back. */

@@ -170,22 +170,20 @@ static struct value *output_pair(struct graph *a, const struct graph *b, size_t 
 
 /* True when outputs are known to differ. Sets *unknown when some are not known to be equal. */
 static bool outputs_differ(struct verify *verify, struct graph *a, const struct graph *b,
-                           int trials, bool *unknown)
+                           bool brief, bool *unknown)
 {
     bool differ = false;
     for (size_t i = 0; i < graph_output_count(b); i++) {
         struct value *right = graph_output(b, i), *left = output_pair(a, b, i);
-        struct gap gap;
-        double tolerance;
+        enum finding finding = FOUND_NOTHING;
         if (left && right && left->number == right->number)
             continue;
-        if (!verify->blocker && (!left || !right))
+        if (left && right)
+            finding = verify_measure(verify, a, left, right, brief);
+        else if (!verify->blocker)
             verify->blocker = "an output of the graph is made by nothing";
-        if (left && right && !verify_measure(verify, a, left, right, trials, &gap, &tolerance) &&
-            (!gap.same_shape || gap.ratio > tolerance))
-            differ = true;
-        else
-            *unknown = true; /* if it agreed this time, nobody found out why */
+        differ = differ || finding == FOUND_DIFFERENT;
+        *unknown = *unknown || finding == FOUND_NOTHING;
     }
     return differ;
 }
@@ -195,10 +193,10 @@ static bool settled(struct verify *verify, struct graph *a, struct graph *b, siz
                     uint32_t level)
 {
     const char *blocker = verify->blocker;
-    bool unknown;
+    bool unknown = false;
     for (size_t i = next; i < b->order.count; i++)
         number_node(&verify->numbering, b->order.items[i], level);
-    bool differ = outputs_differ(verify, a, b, 1, &unknown);
+    bool differ = outputs_differ(verify, a, b, true, &unknown);
     verify->blocker = blocker;
     return differ;
 }
@@ -208,7 +206,7 @@ static bool compare_outputs(struct verify *verify, struct graph *a, struct graph
     bool unknown = false;
     if (graph_output_count(a) != graph_output_count(b))
         return false;
-    bool differ = outputs_differ(verify, a, b, VERIFY_MEASURES, &unknown);
+    bool differ = outputs_differ(verify, a, b, false, &unknown);
     verify->differs = verify->differs || differ;
     return !differ && !unknown;
 }

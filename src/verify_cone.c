@@ -10,7 +10,6 @@ enum {
     SPAN_ROW = 48,      /* extent of windows in a row that is worth reaching */
     SPAN_MOST = 160
 };
-/* Nodes walked in all cones together: seconds. */
 
 static void note_type(struct cone *cone, int32_t type)
 {
@@ -24,6 +23,24 @@ static bool is_opened(const struct cone *cone, uint32_t number)
         if (cone->opened.items[i] == number)
             return true;
     return false;
+}
+
+static void note_source(struct cone *cone, struct value *source)
+{
+    note_type(cone, source->type);
+    cone->draws_integers = cone->draws_integers || (source->type && !type_is_float(source->type));
+    LIST_PUSH(cone->arena, &cone->sources, source);
+}
+
+int64_t rows_of_table(const struct node *node)
+{
+    const struct tensor *table, *indices;
+    if (node->op != OP_Gather || node->input_count < 2 || !node->inputs[0] || !node->inputs[1] ||
+        constant_of(node->inputs[0], &table) || !constant_of(node->inputs[1], &indices))
+        return 0;
+    int64_t axis = node_integer(node, "axis", 0);
+    axis += axis < 0 ? table->rank : 0;
+    return axis >= 0 && axis < table->rank ? table->dims[axis] : 0;
 }
 
 static bool hides(enum op op)
@@ -180,6 +197,8 @@ static const char *enter(struct verify *verify, struct cone *cone, const struct 
     verify->visits++;
     LIST_PUSH(cone->arena, &cone->nodes, node);
     cone->saturates = cone->saturates || hides(node->op);
+    int64_t rows = rows_of_table(node);
+    cone->rows = rows > cone->rows ? rows : cone->rows;
     note_layout(cone, node);
     return NULL;
 }
@@ -208,8 +227,7 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
                 known = true;
             } else if (!known && (stack.count > 1 || !node) &&
                        is_source(verify, cone, left, step->value)) {
-                note_type(cone, step->value->type);
-                LIST_PUSH(cone->arena, &cone->sources, step->value);
+                note_source(cone, step->value);
                 mark->walked = verify->walk;
                 mark->span = mark->scale = 1;
                 known = true;
@@ -250,48 +268,91 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
     return NULL;
 }
 
-/* The channels of a source whose shape is not known, by the weight of an operator that reads it. */
-static int64_t channels_read(const struct cone *cone, const struct value *source)
+/* The channels of a value by what one operator does with it, or -1. */
+static int64_t channels_by(const struct node *node, const struct value *value)
 {
-    for (size_t i = 0; i < cone->nodes.count; i++) {
-        const struct node *node = cone->nodes.items[i];
-        const struct value *weight = node_input(node, 1);
-        if (!weight || weight->rank < 2 || node->inputs[0] != source)
-            continue;
-        switch (node->op) {
-        case OP_Conv: {
-            int64_t channels;
-            return multiply_fits(weight->dims[1], node_integer(node, "group", 1), &channels)
-                       ? channels
-                       : -1;
-        }
-        case OP_ConvTranspose: return weight->dims[0];
-        case OP_MatMul: return weight->dims[weight->rank - 2];
-        case OP_Gemm: return weight->dims[node_integer(node, "transB", 0) != 0];
-        default: break;
-        }
+    const struct value *weight = node_input(node, 1);
+    int64_t channels;
+    if (!weight || node->inputs[0] != value)
+        return -1;
+    if (node->op == OP_BatchNormalization)
+        return weight->rank == 1 ? weight->dims[0] : -1;
+    if (weight->rank < 2)
+        return -1;
+    switch (node->op) {
+    case OP_Conv:
+        return multiply_fits(weight->dims[1], node_integer(node, "group", 1), &channels) ? channels
+                                                                                         : -1;
+    case OP_ConvTranspose: return weight->dims[0];
+    case OP_MatMul: return weight->dims[weight->rank - 2];
+    case OP_Gemm: return weight->dims[node_integer(node, "transB", 0) != 0];
+    default: return -1;
     }
+}
+
+/* Ops that give as many channels as they take, but for those that broadcast. */
+static bool keeps_channels(enum op op)
+{
+    switch (op) {
+    case OP_Add:
+    case OP_AveragePool:
+    case OP_Div:
+    case OP_GlobalAveragePool:
+    case OP_MaxPool:
+    case OP_Mul:
+    case OP_Pad:
+    case OP_Sub:
+    case OP_Sum: return true;
+    default: return operator_keeps_shape(op);
+    }
+}
+
+/* The channels of a source whose shape is not known, by the operators it leads to. Where that is wrong,
+ * they do not evaluate. */
+static int64_t channels_read(const struct value *source)
+{
+    enum { VALUES_MOST = 16, USES_MOST = 256 };
+    const struct value *seen[VALUES_MOST] = {source};
+    size_t count = 1, uses = 0;
+    for (size_t i = 0; i < count; i++)
+        for (const struct use *use = seen[i]->uses; use && uses < USES_MOST; use = use->next) {
+            const struct value *output = node_output(use->inner, 0);
+            int64_t channels = channels_by(use->inner, seen[i]);
+            uses++;
+            if (channels >= 0)
+                return channels;
+            if (output && keeps_channels(use->inner->op) && count < VALUES_MOST)
+                seen[count++] = output;
+        }
     return -1;
 }
 
-/* The shape of a source. size 0, 1: small, larger; last: as the models declare it. */
+/* The rank of an image that leads to a Conv. */
+static int image_rank(const struct cone *cone)
+{
+    int rank = -1;
+    for (size_t i = 0; i < cone->nodes.count; i++) {
+        const struct value *weight = node_input(cone->nodes.items[i], 1);
+        if (cone->nodes.items[i]->op == OP_Conv && weight && weight->rank > 2)
+            rank = weight->rank;
+    }
+    return rank;
+}
+
 static const char *source_shape(struct verify *verify, const struct cone *cone,
                                 const struct graph *left_graph, const struct value *source,
-                                int size, int trial, int *rank, int64_t *dims)
+                                int size, int stretch, int *rank, int64_t *dims)
 {
     const struct value *left = verify_left(verify, source->number, left_graph);
     const struct value *told = source->rank >= 0 || !left ? source : left;
     int64_t base = cone->span < 3 ? 3 : cone->span;
-    base = size == 1 ? 2 * base + 1 : base;
+    bool even = size == CONE_SIZE_EVEN;
+    base = size == 1 ? 2 * base + 1 : even ? (base + 31) / 32 * 32 : base;
     *rank = told->rank;
     if (*rank < 0 && cone->layout == LAYOUT_ROWS)
         *rank = 2;
     if (*rank < 0 && cone->layout == LAYOUT_IMAGE)
-        for (size_t i = 0; i < cone->nodes.count; i++) {
-            const struct value *weight = node_input(cone->nodes.items[i], 1);
-            if (cone->nodes.items[i]->op == OP_Conv && weight && weight->rank > 2)
-                *rank = weight->rank;
-        }
+        *rank = image_rank(cone);
     if (*rank < 0 || *rank > EVAL_RANK)
         return arena_format(verify->arena, "the rank of '%s' is not known", source->name);
     for (int i = 0; i < *rank; i++) {
@@ -302,21 +363,21 @@ static const char *source_shape(struct verify *verify, const struct cone *cone,
                        : cone->layout == LAYOUT_ROWS ? i == *rank - 1
                                                      : false;
         if (channel && known < 0)
-            known = channels_read(cone, source);
+            known = channels_read(source);
         bool free = cone->layout != LAYOUT_NONE && !channel && known != 1 && size < CONE_SIZES - 1;
         if (known >= 0 && !free) {
             dims[i] = known;
         } else if (channel) {
             return arena_format(verify->arena, "the channels of '%s' are not known", source->name);
         } else if (i == 0 && cone->layout != LAYOUT_ROWS) {
-            dims[i] = 1 + trial % 2;
+            dims[i] = 1 + stretch % 2;
         } else if (cone->layout == LAYOUT_ROWS) {
-            dims[i] = 2 + i + trial;
+            dims[i] = 2 + i + stretch;
         } else {
-            dims[i] = base + (i + trial) % 3;
+            dims[i] = base + (even ? 0 : (i + stretch) % 3);
         }
         if (i == 0 && known == 1 && cone->layout == LAYOUT_IMAGE && size < CONE_SIZES - 1)
-            dims[i] = 1 + trial % 2; /* the batch is nobody's business */
+            dims[i] = 1 + stretch % 2; /* the batch is nobody's business */
     }
     return NULL;
 }
@@ -454,23 +515,38 @@ static bool is_narrow(const struct cone *cone)
     return narrow;
 }
 
+/* Widens the last axis until there is an element for each row. */
+static void fit_rows(int64_t rows, int rank, int64_t *dims)
+{
+    int64_t others = 1;
+    for (int i = 0; i < rank - 1; i++)
+        others *= dims[i] > 0 ? dims[i] : 1;
+    if (rank > 0)
+        dims[rank - 1] = (rows + others - 1) / others;
+}
+
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
-                      const struct graph *left, int size, int trial)
+                      const struct graph *left, const struct drawing *drawing)
 {
     static const double amplitudes[] = {1, 8, 0.25};
-    if (is_narrow(cone))
-        size = CONE_SIZES - 1;
+    int trial = drawing->trial, size = is_narrow(cone) ? CONE_SIZES - 1 : drawing->size;
+    struct draw draw = {.seed = verify->options->seed + (uint64_t)trial * 7919,
+                        .amplitude = amplitudes[trial % (int)COUNT_OF(amplitudes)],
+                        .integers = drawing->integers,
+                        .rows = cone->rows,
+                        .in_order = drawing->every_row};
     for (size_t i = 0; i < cone->sources.count; i++) {
         const struct value *source = cone->sources.items[i];
         int64_t dims[EVAL_RANK];
         int rank = 0;
         if (joint_array(joint, source))
             continue;
-        const char *reason = source_shape(verify, cone, left, source, size, trial, &rank, dims);
+        const char *reason =
+            source_shape(verify, cone, left, source, size, drawing->stretch, &rank, dims);
+        if (!reason && drawing->every_row && source->type && !type_is_float(source->type))
+            fit_rows(cone->rows, rank, dims);
         if (!reason)
-            reason = joint_draw(joint, source, rank, dims,
-                                verify->options->seed + (uint64_t)trial * 7919,
-                                amplitudes[trial % (int)COUNT_OF(amplitudes)]);
+            reason = joint_draw(joint, source, rank, dims, &draw);
         if (reason)
             return reason;
     }

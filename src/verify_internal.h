@@ -56,16 +56,19 @@ struct cone {
     bool opens_all;        /* down to the graph's inputs */
     bool ends_early;       /* at the first equal values */
     bool saturates;        /* an operator that hides differences for some inputs */
+    bool draws_integers;   /* a source holds integers */
+    int64_t rows;          /* of the longest constant that Gather takes elements of, or 0 */
     int32_t type;          /* the coarsest float type of its constants and sources, or 0 */
     enum { LAYOUT_NONE, LAYOUT_IMAGE, LAYOUT_ROWS } layout;
     int64_t span; /* input extent that reaches every tap, per axis */
 };
 
 enum {
-    VERIFY_MEASURES = 3, /* random inputs that outputs are compared on */
-    CONE_MOST = 4000,    /* nodes between a value and its sources */
-    CONE_SIZES = 3 /* sizes of inputs to try until the operators accept one: small, larger, as the
-                         models declare it */
+    CONE_MOST = 4000, /* nodes between a value and its sources */
+    /* Sizes of inputs to try until the operators accept one: small, larger, all alike and halved as often
+     * as networks do, as the models declare it. */
+    CONE_SIZES = 4,
+    CONE_SIZE_EVEN = 2
 };
 
 /* The nodes between `root` and its sources: values that graph `left` has as well, constants and
@@ -81,9 +84,18 @@ const char *cone_make(struct verify *verify, const struct graph *left, struct va
 /* True when one source is made of another. Numbers drawn for both contradict one another, so that a
  * difference shows nothing. */
 bool cone_contradicts(struct verify *verify, const struct cone *cone);
-/* Random numbers for sources that have none yet, in sizes that depend on `size` and `trial`. */
+/* What sources are drawn by. */
+struct drawing {
+    int trial;         /* which numbers */
+    int size, stretch; /* which of the sizes, and how the axes are unlike: a trial's number */
+    enum integers integers;
+    bool every_row; /* integers are all rows of the cone's constants, in order */
+};
+/* Random numbers for sources that have none yet. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
-                      const struct graph *left, int size, int trial);
+                      const struct graph *left, const struct drawing *drawing);
+/* Rows of the constant that a Gather takes elements of by indices that are computed, else 0. */
+int64_t rows_of_table(const struct node *node);
 
 /* True when `part` of the steps that two models of this size are worth have been taken: walking,
  * evaluating, comparing. What depends on one another in many ways would take the square of it. */
@@ -96,17 +108,16 @@ struct mark *verify_mark(struct verify *verify, uint32_t number);
 struct value *verify_left(const struct verify *verify, uint32_t number, const struct graph *graph);
 void verify_add_left(struct verify *verify, struct value *value);
 
-double verify_tolerance(const struct verify *verify, int32_t type);
-
 /* Looks for a value of graph `left` that equals `right`. `hint`: where to look first, or NULL.
  * True: found, and `right` has its number now. */
 bool verify_prove(struct verify *verify, struct graph *left, struct value *right,
                   struct value *hint);
 
-/* Evaluates two values that should be equal, on random inputs until they differ or `trials` have
- * been. Returns NULL, the gap and the tolerance, or the reason
- * why it cannot. */
-const char *verify_measure(struct verify *verify, struct graph *graph, struct value *left,
-                           struct value *right, int trials, struct gap *gap, double *tolerance);
+enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
+
+/* Evaluates two values that should be equal on random inputs: some of them when `brief`, and then they
+ * are not found to be equal. FOUND_NOTHING: they cannot be evaluated, or agree by chance perhaps. */
+enum finding verify_measure(struct verify *verify, struct graph *graph, struct value *left,
+                            struct value *right, bool brief);
 
 #endif

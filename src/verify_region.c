@@ -9,7 +9,8 @@ enum {
     SEARCH_MOST = 400,  /* nodes of the first model that a search evaluates */
     HINT_MOST = 4000,   /* nodes of the first model that lead to a hint */
     FAILURES_MOST = 40, /* values without a match before the search is given up */
-    TRIALS_DOUBTED = 6, /* random inputs a pair must pass behind values that depart */
+    TRIALS_OUTPUTS = 3, /* random inputs that outputs are compared on */
+    TRIALS_DOUBTED = 6, /* the same behind values that depart */
     SMALL = 20000       /* elements of sources */
 };
 /* Multiply-adds of all evaluations together: minutes. */
@@ -22,7 +23,7 @@ enum {
 #define ALONE_MOST 0.1
 #define LARGEST_MOST 1e12
 
-double verify_tolerance(const struct verify *verify, int32_t type)
+static double tolerance_of(const struct verify *verify, int32_t type)
 {
     if (verify->options->rtol > 0)
         return verify->options->rtol;
@@ -38,12 +39,14 @@ double verify_tolerance(const struct verify *verify, int32_t type)
  * hide more than they show, it has to be clear. */
 static double tolerance_to_accept(const struct verify *verify, int32_t type)
 {
-    return verify_tolerance(verify, type) / (verify->unresolved ? 4 : 1);
+    return tolerance_of(verify, type) / (verify->unresolved ? 4 : 1);
 }
 
-static bool within(const struct gap *gap, double tolerance)
+/* Integers are the same, unless someone asked for less. */
+static bool within(const struct verify *verify, const struct gap *gap, double tolerance)
 {
-    return gap->same_shape && gap->ratio <= tolerance;
+    bool exact = gap->of_integers && verify->options->rtol <= 0;
+    return gap->same_shape && gap->ratio <= (exact ? 0 : tolerance);
 }
 
 /* ---- search ---- */
@@ -135,27 +138,76 @@ static void note_blocker(struct verify *verify, const struct joint_eval *joint,
                           : arena_format(verify->arena, "'%s': %s", value->name, reason);
 }
 
-/* One evaluation of a pair on fresh numbers, at the first size from `size` on that the operators
- * accept. `left` may be NULL: then `right` alone. */
+/* The kind of integers to try after `attempt` others, which not every operator took. INTEGERS_KINDS: there
+ * is none. Between them, the trials see rows of tables and numbers that are none. */
+static enum integers integers_after(const struct cone *cone, int trial, int attempt)
+{
+    static const enum integers numbers[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS};
+    static const enum integers rows[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_SMALL,
+                                         INTEGERS_BITS};
+    static const enum integers rows_later[] = {INTEGERS_WIDE, INTEGERS_ROWS, INTEGERS_SMALL,
+                                               INTEGERS_BITS};
+    if (!cone->draws_integers)
+        return attempt ? INTEGERS_KINDS : INTEGERS_BITS;
+    if (!cone->rows)
+        return attempt < (int)COUNT_OF(numbers) ? numbers[attempt] : INTEGERS_KINDS;
+    if (attempt == (int)COUNT_OF(rows))
+        return INTEGERS_KINDS;
+    return trial % 2 ? rows_later[attempt] : rows[attempt];
+}
+
+/* One evaluation of a pair on fresh numbers. `left` may be NULL: then `right` alone. */
+static const char *evaluate_drawn(struct verify *verify, struct joint_eval *joint,
+                                  const struct cone *cone, const struct graph *graph,
+                                  struct value *left, struct value *right,
+                                  const struct drawing *drawing)
+{
+    joint_reset(joint);
+    const char *reason = cone_draw(verify, joint, cone, graph, drawing);
+    if (!reason)
+        reason = joint_evaluate(joint, right, CONE_MOST + 1);
+    if (!reason && left)
+        reason = joint_evaluate(joint, left, HINT_MOST);
+    return reason;
+}
+
+/* The same with the first kind of integers that the operators accept. */
+static const char *evaluate_integers(struct verify *verify, struct joint_eval *joint,
+                                     const struct cone *cone, const struct graph *graph,
+                                     struct value *left, struct value *right,
+                                     struct drawing *drawing)
+{
+    const char *reason = NULL;
+    for (int attempt = 0;; attempt++) {
+        drawing->integers = integers_after(cone, drawing->trial, attempt);
+        if (drawing->integers == INTEGERS_KINDS)
+            return reason;
+        reason = evaluate_drawn(verify, joint, cone, graph, left, right, drawing);
+        if (!reason)
+            return NULL;
+    }
+}
+
+/* The same at the first size from `size` on that they accept. */
 static const char *evaluate_pair(struct verify *verify, struct joint_eval *joint,
                                  const struct cone *cone, const struct graph *graph,
                                  struct value *left, struct value *right, int trial, int size)
 {
     const char *reason = NULL;
-    for (; size < CONE_SIZES; size++) {
-        joint_reset(joint);
-        reason = cone_draw(verify, joint, cone, graph, size, trial);
-        if (!reason)
-            reason = joint_evaluate(joint, right, CONE_MOST + 1);
-        if (!reason && left)
-            reason = joint_evaluate(joint, left, HINT_MOST);
-        if (!reason)
-            return NULL;
-        if (joint->bad && (joint->bad->op == OP_UNKNOWN || joint->bad->body_count))
-            break;
+    /* Sizes that the first trial found are good for all. */
+    for (int stretch = trial;; stretch = 0) {
+        for (int i = size; i < CONE_SIZES; i++) {
+            struct drawing drawing = {.trial = trial, .size = i, .stretch = stretch};
+            reason = evaluate_integers(verify, joint, cone, graph, left, right, &drawing);
+            if (!reason)
+                return NULL;
+            if (joint->bad && (joint->bad->op == OP_UNKNOWN || joint->bad->body_count))
+                return arena_copy(verify->arena, reason);
+        }
+        /* The reason lies in the joint's memory, which is emptied before anyone reads it. */
+        if (stretch == 0)
+            return arena_copy(verify->arena, reason);
     }
-    /* The reason lies in the joint's memory, which is emptied before anyone reads it. */
-    return arena_copy(verify->arena, reason);
 }
 
 /* True for windows that lie otherwise where the size is another: what agrees on some sizes may differ
@@ -167,8 +219,8 @@ static bool goes_by_size(const struct node *node)
            node_integer(node, "ceil_mode", 0);
 }
 
-/* Nodes of the first model between a value and the sources of a cone. */
-static size_t count_left(struct verify *verify, const struct cone *cone, const struct value *left,
+/* Nodes of the first model between a value and the sources of a cone, which learns of their tables. */
+static size_t count_left(struct verify *verify, struct cone *cone, const struct value *left,
                          bool *by_size)
 {
     LIST(const struct value *) stack = {NULL, 0, 0};
@@ -186,6 +238,8 @@ static size_t count_left(struct verify *verify, const struct cone *cone, const s
         mark->walked = verify->walk;
         count++;
         *by_size = *by_size || goes_by_size(node);
+        int64_t rows = rows_of_table(node);
+        cone->rows = rows > cone->rows ? rows : cone->rows;
         for (size_t i = 0; i < node->input_count; i++)
             if (node->inputs[i])
                 LIST_PUSH(cone->arena, &stack, node->inputs[i]);
@@ -228,18 +282,33 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
                                 int trial, struct gap *gap)
 {
     struct joint_eval *joint = &verify->checking;
-    double tolerance = verify_tolerance(verify, cone->type), products = joint->products;
+    double tolerance = tolerance_of(verify, cone->type), products = joint->products;
     const char *reason = evaluate_pair(verify, joint, cone, graph, left, right, trial, 0);
     if (reason)
         return reason;
-    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right));
+    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), tolerance);
     double drawn = count_drawn(cone, joint), declared = count_declared(cone);
     products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
-    if (within(gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE)
+    if (within(verify, gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE)
         return NULL;
     if (evaluate_pair(verify, joint, cone, graph, left, right, trial, CONE_SIZES - 1))
         return evaluate_pair(verify, joint, cone, graph, left, right, trial, 0); /* to tell of */
-    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right));
+    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), tolerance);
+    return NULL;
+}
+
+/* Random rows of a table say nothing about the others. */
+static const char *measure_every_row(struct verify *verify, const struct cone *cone,
+                                     const struct graph *graph, struct value *left,
+                                     struct value *right, struct gap *gap)
+{
+    struct joint_eval *joint = &verify->checking;
+    const struct drawing drawing = {.integers = INTEGERS_ROWS, .every_row = true};
+    const char *reason = evaluate_drawn(verify, joint, cone, graph, left, right, &drawing);
+    if (reason)
+        return arena_copy(verify->arena, reason);
+    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right),
+                         tolerance_of(verify, cone->type));
     return NULL;
 }
 
@@ -258,41 +327,100 @@ static bool agrees_as_declared(struct verify *verify, const struct cone *cone,
     if (products > PRODUCTS_ONCE / 4 ||
         evaluate_pair(verify, joint, cone, graph, left, right, 0, CONE_SIZES - 1))
         return true;
-    struct gap gap = joint_compare(joint_array(joint, left), joint_array(joint, right));
-    return within(&gap, tolerance);
+    struct gap gap = joint_compare(joint_array(joint, left), joint_array(joint, right), tolerance);
+    return within(verify, &gap, tolerance);
 }
 
-/* A pair that agreed in `joint`: more trials, each on other numbers and another size. */
-static bool confirm(struct verify *verify, const struct cone *cone, const struct graph *graph,
-                    struct value *left, struct value *right, const struct gap *first)
+/* What is evaluated and found equal. */
+struct pair {
+    struct cone *cone;
+    const struct graph *graph;
+    struct value *left, *right;
+    size_t left_ops;
+    bool by_size;
+};
+
+static struct pair pair_of(struct verify *verify, struct cone *cone, const struct graph *graph,
+                           struct value *left, struct value *right)
 {
-    double tolerance = tolerance_to_accept(verify, cone->type);
+    struct pair pair = {.cone = cone, .graph = graph, .left = left, .right = right};
+    pair.left_ops = count_left(verify, cone, left, &pair.by_size);
+    for (size_t i = 0; i < cone->nodes.count; i++)
+        pair.by_size = pair.by_size || goes_by_size(cone->nodes.items[i]);
+    return pair;
+}
+
+static int trials_of(const struct verify *verify, const struct cone *cone)
+{
     int trials = verify->options->trials;
     if (cone->saturates && trials < 3)
         trials = 3;
     if (verify->unresolved && trials < TRIALS_DOUBTED)
         trials = TRIALS_DOUBTED;
+    return trials;
+}
+
+static void note_region(struct verify *verify, const struct pair *pair, double difference,
+                        int trials)
+{
     struct verify_region *region = NEW(verify->arena, struct verify_region);
-    *region = (struct verify_region){.left = left, .right = right, .trials = 1};
-    region->difference = first->ratio;
-    region->right_ops = cone->nodes.count;
-    bool by_size = false;
-    region->left_ops = count_left(verify, cone, left, &by_size);
-    for (size_t i = 0; i < cone->nodes.count; i++)
-        by_size = by_size || goes_by_size(cone->nodes.items[i]);
-    if (by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance))
-        return false;
-    for (int trial = 1; trial < trials && cone->sources.count; trial++) {
-        struct gap gap;
-        if (measure_once(verify, cone, graph, left, right, trial, &gap) || !within(&gap, tolerance))
-            return false;
-        region->difference = fmax(region->difference, gap.ratio);
-        region->trials++;
-    }
+    *region = (struct verify_region){.left = pair->left, .right = pair->right, .trials = trials};
+    region->difference = difference;
+    region->right_ops = pair->cone->nodes.count;
+    region->left_ops = pair->left_ops;
     LIST_PUSH(verify->arena, &verify->result->regions, region);
-    verify->result->largest = fmax(verify->result->largest, region->difference);
+    verify->result->largest = fmax(verify->result->largest, difference);
     verify->result->tolerance =
-        fmax(verify->result->tolerance, verify_tolerance(verify, cone->type));
+        fmax(verify->result->tolerance, tolerance_of(verify, pair->cone->type));
+}
+
+/* Trials from number `first` on until one does not agree, and all rows of tables. *gap is the largest
+ * of the *made ones; that of the last where it does not agree. Returns NULL, or why one more could
+ * not be made. */
+static const char *measure_trials(struct verify *verify, const struct pair *pair, int first,
+                                  int trials, struct gap *gap, int *made)
+{
+    const struct cone *cone = pair->cone;
+    double tolerance = tolerance_of(verify, cone->type);
+    const char *reason = NULL;
+    bool agrees = true;
+    *made = 0;
+    for (int trial = first; !reason && agrees && trial <= trials; trial++) {
+        struct gap found;
+        if (trial < trials)
+            reason =
+                measure_once(verify, cone, pair->graph, pair->left, pair->right, trial, &found);
+        else if (cone->rows)
+            reason = measure_every_row(verify, cone, pair->graph, pair->left, pair->right, &found);
+        else
+            break;
+        if (reason)
+            break;
+        agrees = within(verify, &found, tolerance);
+        bool constant = found.constant && (!*made || gap->constant);
+        if (!*made || !agrees || found.ratio > gap->ratio)
+            *gap = found;
+        gap->constant = constant;
+        ++*made;
+    }
+    return reason;
+}
+
+/* A pair that agreed in `searching`: more trials, each on other numbers and another size. */
+static bool confirm(struct verify *verify, struct cone *cone, const struct graph *graph,
+                    struct value *left, struct value *right, const struct gap *first)
+{
+    double tolerance = tolerance_to_accept(verify, cone->type);
+    struct pair pair = pair_of(verify, cone, graph, left, right);
+    int trials = trials_of(verify, cone), made;
+    struct gap gap = *first;
+    if (pair.by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance))
+        return false;
+    if (cone->sources.count && measure_trials(verify, &pair, 1, trials, &gap, &made))
+        return false;
+    if (!within(verify, &gap, tolerance))
+        return false;
+    note_region(verify, &pair, fmax(first->ratio, gap.ratio), cone->sources.count ? trials : 1);
     return true;
 }
 
@@ -329,25 +457,25 @@ static void depart(struct verify *verify, const struct value *left, const struct
 }
 
 /* Compares one value of the first model that has an array. */
-static bool try_left(struct verify *verify, const struct cone *cone, const struct graph *graph,
+static bool try_left(struct verify *verify, struct cone *cone, const struct graph *graph,
                      struct value *left, struct value *right, bool hinted)
 {
     const struct array *a = joint_array(&verify->searching, left);
     const struct array *b = joint_array(&verify->searching, right);
     if (!a || !b || (!hinted && (a->rank != b->rank || a->count != b->count)))
         return false;
-    struct gap gap = joint_compare(a, b);
+    double tolerance = tolerance_of(verify, cone->type);
+    struct gap gap = joint_compare(a, b, tolerance);
     verify->compared += 1 + (double)a->count / 64;
-    bool agrees = within(&gap, tolerance_to_accept(verify, cone->type));
-    if (hinted && !within(&gap, verify_tolerance(verify, cone->type)) &&
-        !(cone->ends_early && cone_contradicts(verify, cone))) {
+    bool agrees = within(verify, &gap, tolerance_to_accept(verify, cone->type));
+    if (hinted && !within(verify, &gap, tolerance) && !cone_contradicts(verify, cone)) {
         depart(verify, left, right, &gap, &verify->searching);
         verify->departed = true;
     }
     /* Numbers that are all alike agree with much that is not equal; so do channels beside one that
      * is larger by far, and numbers so large that nothing can be seen beside them. */
-    if (!agrees || (!hinted && ((gap.constant && a->count > 1) || gap.alone > ALONE_MOST ||
-                                gap.largest > LARGEST_MOST)))
+    if (!agrees ||
+        (!hinted && (gap.constant || gap.alone > ALONE_MOST || gap.largest > LARGEST_MOST)))
         return false;
     if (!confirm(verify, cone, graph, left, right, &gap))
         return false;
@@ -355,7 +483,7 @@ static bool try_left(struct verify *verify, const struct cone *cone, const struc
     return true;
 }
 
-static bool search(struct verify *verify, const struct cone *cone, const struct graph *graph,
+static bool search(struct verify *verify, struct cone *cone, const struct graph *graph,
                    struct value *right)
 {
     for (size_t i = 0; i < cone->sources.count; i++)
@@ -390,7 +518,8 @@ static const char *start_search(struct verify *verify, struct graph *graph, stru
      * so it is given sizes that the whole way to it fits. */
     if (right->is_output || attempt)
         search_reset(verify);
-    reason = cone_draw(verify, joint, cone, graph, 0, 0);
+    const struct drawing drawing = {.integers = integers_after(cone, 0, 0)};
+    reason = cone_draw(verify, joint, cone, graph, &drawing);
     if (!reason)
         reason = joint_evaluate(joint, right, CONE_MOST + 1);
     if (!reason)
@@ -399,11 +528,58 @@ static const char *start_search(struct verify *verify, struct graph *graph, stru
     return evaluate_pair(verify, joint, cone, graph, NULL, right, 0, 0);
 }
 
+/* Compares with the value that bears the name of `right`, which has been evaluated. *there is false when
+ * that one cannot be from the same sources. */
+static bool try_hint(struct verify *verify, struct cone *cone, struct graph *graph,
+                     struct value *hint, struct value *right, bool *there)
+{
+    struct joint_eval *joint = &verify->searching;
+    *there = joint_array(joint, hint) || !joint_evaluate(joint, hint, HINT_MOST);
+    if (!*there) { /* perhaps it holds for other integers, or for one size only */
+        search_reset(verify);
+        *there = !evaluate_pair(verify, joint, cone, graph, hint, right, 0,
+                                cone->draws_integers ? 0 : 1);
+    }
+    return *there && try_left(verify, cone, graph, hint, right, true);
+}
+
+/* Finds sources that `right` can be evaluated from and compares it with the hint, if there is one, from
+ * others where these do not let it. Returns NULL and the first cone that serves, or why there is
+ * none. */
+static const char *start_prove(struct verify *verify, struct graph *graph, struct value *right,
+                               struct value *hint, struct cone *cone, bool *found)
+{
+    const char *reason = NULL, *blocker = verify->blocker;
+    int first = -1;
+    for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
+        bool there;
+        if (first >= 0 && attempt == 2 && !right->is_output)
+            continue; /* from the graph's inputs on: too much work for a name */
+        reason = start_search(verify, graph, right, attempt, cone);
+        if (reason && attempt == 0)
+            note_blocker(verify, &verify->searching, right, reason);
+        if (reason)
+            continue;
+        bool is_first = first < 0;
+        first = is_first ? attempt : first;
+        if (!hint)
+            break;
+        *found = try_hint(verify, cone, graph, hint, right, &there);
+        if (*found || verify->departed || (there && !cone_contradicts(verify, cone)))
+            return verify->blocker = blocker, NULL;
+    }
+    if (first < 0)
+        return reason;
+    verify->blocker = blocker;
+    return hint ? start_search(verify, graph, right, first, cone) : NULL;
+}
+
 bool verify_prove(struct verify *verify, struct graph *graph, struct value *right,
                   struct value *hint)
 {
     struct cone cone;
     struct joint_eval *joint = &verify->searching;
+    bool found = false;
     verify->departed = false;
     if (verify->failures > FAILURES_MOST && !hint)
         return false;
@@ -418,29 +594,10 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
     }
     if (joint->effort.cells < joint->cells / 2)
         search_reset(verify);
-    const char *reason = NULL, *blocker = verify->blocker;
-    for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
-        reason = start_search(verify, graph, right, attempt, &cone);
-        if (!reason)
-            break;
-        if (attempt == 0)
-            note_blocker(verify, joint, right, reason);
-    }
-    if (!reason)
-        verify->blocker = blocker;
-    if (reason) {
+    if (start_prove(verify, graph, right, hint, &cone, &found)) {
         search_reset(verify);
         verify->failures++;
         return false;
-    }
-    bool found = false;
-    if (hint) {
-        bool there = joint_array(joint, hint) || !joint_evaluate(joint, hint, HINT_MOST);
-        if (!there) { /* perhaps it holds for one size only */
-            search_reset(verify);
-            there = !evaluate_pair(verify, joint, &cone, graph, hint, right, 0, 1);
-        }
-        found = there && try_left(verify, &cone, graph, hint, right, true);
     }
     /* Where the small size finds nothing, the declared one may. */
     bool brief = verify->departed && verify->failures > 1 && !right->is_output;
@@ -474,86 +631,78 @@ static bool starts_inside(const struct cone *cone)
     return false;
 }
 
-/* Trials until one does not agree; *gap is what the last of the *made ones found. Returns NULL, or why
- * one more could not be made. */
-static const char *measure_trials(struct verify *verify, const struct cone *cone,
-                                  const struct graph *graph, struct value *left,
-                                  struct value *right, int trials, double tolerance,
-                                  struct gap *gap, int *made)
+/* FOUND_NOTHING with *reason NULL: they agree, but it may be by chance. */
+static enum finding measure(struct verify *verify, struct cone *cone, struct graph *graph,
+                            struct value *left, struct value *right, bool brief, struct gap *gap,
+                            const char **reason)
 {
-    const char *reason = NULL;
-    *made = 0;
-    for (int trial = 0; !reason && trial < trials && (!*made || within(gap, tolerance)); trial++) {
-        struct gap found;
-        reason = measure_once(verify, cone, graph, left, right, trial, &found);
-        if (!reason) {
-            *gap = found;
-            ++*made;
-        }
+    struct pair pair = pair_of(verify, cone, graph, left, right);
+    int trials = trials_of(verify, cone), made;
+    trials = brief ? 1 : trials < TRIALS_OUTPUTS ? TRIALS_OUTPUTS : trials;
+    *reason = measure_trials(verify, &pair, 0, trials, gap, &made);
+    if (!made)
+        return FOUND_NOTHING;
+    bool whole = !*reason && !brief && !gap->constant;
+    *reason = NULL;
+    if (!within(verify, gap, tolerance_of(verify, cone->type)))
+        return FOUND_DIFFERENT;
+    double tolerance = tolerance_to_accept(verify, cone->type);
+    if (!whole || !within(verify, gap, tolerance) ||
+        (pair.by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance)))
+        return FOUND_NOTHING;
+    note_region(verify, &pair, gap->ratio, made);
+    return FOUND_EQUAL;
+}
+
+/* Numbers drawn for a value inside may be such as the models never have there: what departs is evaluated
+ * from the inputs of the graph as well, where that can be done. */
+static enum finding measure_again(struct verify *verify, struct graph *graph, struct value *left,
+                                  struct value *right, bool brief, int attempt, struct cone *cone,
+                                  struct gap *gap, const char **reason)
+{
+    *reason = cone_make(verify, graph, right, 2, cone);
+    if (!*reason) {
+        enum finding finding = measure(verify, cone, graph, left, right, brief, gap, reason);
+        if (!*reason)
+            return finding;
     }
-    return reason;
+    *reason = cone_make(verify, graph, right, attempt, cone); /* to tell of what was seen */
+    return *reason ? FOUND_NOTHING : measure(verify, cone, graph, left, right, brief, gap, reason);
 }
 
-/* Numbers drawn for a value inside may be such as the models never have there. True where the two are
- * evaluated from the inputs of the graph, and then *gap is what they differ by. */
-static bool measure_from_inputs(struct verify *verify, const struct graph *graph,
-                                struct value *left, struct value *right, int trials,
-                                struct gap *gap, double *tolerance)
-{
-    struct cone cone;
-    struct gap found;
-    int made;
-    if (cone_make(verify, graph, right, 2, &cone))
-        return false;
-    double allowed = verify_tolerance(verify, cone.type);
-    if (measure_trials(verify, &cone, graph, left, right, trials, allowed, &found, &made) || !made)
-        return false;
-    *gap = found;
-    *tolerance = allowed;
-    return true;
-}
-
-const char *verify_measure(struct verify *verify, struct graph *graph, struct value *left,
-                           struct value *right, int trials, struct gap *gap, double *tolerance)
+enum finding verify_measure(struct verify *verify, struct graph *graph, struct value *left,
+                            struct value *right, bool brief)
 {
     const char *reason = NULL, *first = NULL;
     for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
         struct cone cone;
+        struct gap gap;
         first = first ? first : reason; /* why the sources that contradict nothing were of no use */
         verify->checking.bad = NULL;
         reason = cone_make(verify, graph, right, attempt, &cone);
         if (reason)
             continue;
         /* Where the first random numbers hide a difference, others may show it. */
-        *tolerance = verify_tolerance(verify, cone.type);
-        int made;
-        reason = measure_trials(verify, &cone, graph, left, right, trials, *tolerance, gap, &made);
-        if (!made)
+        enum finding finding = measure(verify, &cone, graph, left, right, brief, &gap, &reason);
+        if (reason)
             continue;
-        bool agrees = within(gap, *tolerance);
-        if (!agrees && cone_contradicts(verify, &cone)) {
+        if (finding == FOUND_DIFFERENT && cone_contradicts(verify, &cone)) {
             reason = first
                          ? first
                          : "it depends on values of which one is made of another in a way that is "
                            "not evaluated";
             continue;
         }
-        if (!agrees && starts_inside(&cone)) {
-            if (measure_from_inputs(verify, graph, left, right, trials, gap, tolerance)) {
-                agrees = within(gap, *tolerance);
-            } else { /* again, to tell of what was seen */
-                reason = cone_make(verify, graph, right, attempt, &cone);
-                if (!reason)
-                    reason = measure_trials(verify, &cone, graph, left, right, trials, *tolerance,
-                                            gap, &made);
-                if (reason)
-                    continue;
-            }
+        if (finding == FOUND_DIFFERENT && starts_inside(&cone)) {
+            finding =
+                measure_again(verify, graph, left, right, brief, attempt, &cone, &gap, &reason);
+            if (reason)
+                continue;
         }
-        if (!agrees)
-            depart(verify, left, right, gap, &verify->checking);
-        return NULL;
+        if (finding == FOUND_DIFFERENT)
+            depart(verify, left, right, &gap, &verify->checking);
+        return finding;
     }
     note_blocker(verify, &verify->checking, right, reason);
-    return reason;
+    return FOUND_NOTHING;
 }

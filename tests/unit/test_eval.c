@@ -886,7 +886,9 @@ static struct region region_begin(struct bench *bench, int rank, const int64_t *
                                        .dims = dims,
                                        .channel_axis = axis,
                                        .channels = channels,
-                                       .seed = 12345};
+                                       .seed = 12345,
+                                       .type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+                                       .tolerance = 1e-5};
     return region;
 }
 
