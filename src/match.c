@@ -1,6 +1,7 @@
 /* match.c: partners by structure, from the outputs up, by name, by order. */
 #include "match.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,24 +48,6 @@ bool match_is_pair(const struct value *left, const struct value *right)
     return a && b && a->partner == b && output_index(a, left) == output_index(b, right);
 }
 
-size_t match_operand(const struct node *left, const struct node *right, size_t index)
-{
-    if (!node_commutes(left) || left->input_count != 2 || right->input_count != 2 ||
-        !left->inputs[0] || !left->inputs[1] || !right->inputs[0] || !right->inputs[1])
-        return index;
-    const struct value *const *x = (const struct value *const *)left->inputs;
-    const struct value *const *y = (const struct value *const *)right->inputs;
-    int straight = match_is_pair(x[0], y[0]) + match_is_pair(x[1], y[1]);
-    int crossed = match_is_pair(x[0], y[1]) + match_is_pair(x[1], y[0]);
-    if (straight == crossed) {
-        /* Nothing stands for anything yet: what is made by the same kind of node goes together. */
-        bool constant = value_is_stored(x[0]);
-        return constant != value_is_stored(y[0]) && constant == value_is_stored(y[1]) ? 1 - index
-                                                                                      : index;
-    }
-    return crossed > straight ? 1 - index : index;
-}
-
 static bool same_kind(const struct node *a, const struct node *b)
 {
     const char *x = a->proto->op_type ? a->proto->op_type : "";
@@ -73,6 +56,65 @@ static bool same_kind(const struct node *a, const struct node *b)
     for (int i = 0; i < 2; i++)
         domains[i] = !domains[i] || strcmp(domains[i], "ai.onnx") == 0 ? "" : domains[i];
     return strcmp(x, y) == 0 && strcmp(domains[0], domains[1]) == 0;
+}
+
+/* How near two constants are, in (0, 1]; 0 where they cannot be compared. A few of their numbers are looked at. */
+static double nearness(const struct value *left, const struct value *right)
+{
+    enum { SAMPLES = 8 };
+    const struct tensor *x = left->tensor, *y = right->tensor;
+    if (!x || !y || x->type != y->type || x->rank != y->rank ||
+        memcmp(x->dims, y->dims, (size_t)x->rank * sizeof(*x->dims)) != 0 ||
+        !type_is_float(x->type) || !tensor_is_readable(x) || !tensor_is_readable(y))
+        return 0;
+    double apart = 0, size = 0;
+    for (int64_t i = 0; i < SAMPLES && i < x->count; i++) {
+        double a, b;
+        int64_t at = x->count <= SAMPLES ? i : x->count / SAMPLES * i;
+        tensor_read(x, at, 1, &a);
+        tensor_read(y, at, 1, &b);
+        if (isfinite(a) && isfinite(b)) {
+            apart += fabs(a - b);
+            size += fabs(a) + fabs(b);
+        }
+    }
+    return size > 0 ? 1 / (1 + apart / size) : 1;
+}
+
+/* How much speaks for one value standing for another: more than all else, that they are known to. */
+static double likeness(const struct value *left, const struct value *right)
+{
+    enum { DEPTH = 4, KNOWN = 64 };
+    double sum = 0, weight = 1;
+    for (int depth = 0; left && right && depth < DEPTH; depth++, weight /= 2) {
+        const struct node *a = left->producer, *b = right->producer;
+        if (match_is_pair(left, right))
+            return sum + weight * KNOWN;
+        if (value_is_stored(left) && value_is_stored(right))
+            return sum + weight * (1 + nearness(left, right));
+        sum += strcmp(left->name, right->name) == 0 ? weight : 0;
+        if (!a || !b || value_is_stored(left) || value_is_stored(right) || !same_kind(a, b))
+            return sum;
+        sum += 2 * weight;
+        for (size_t i = 0; i < a->input_count && i < b->input_count; i++)
+            if (a->inputs[i] && b->inputs[i] && value_is_stored(a->inputs[i]) &&
+                value_is_stored(b->inputs[i]))
+                sum += weight * nearness(a->inputs[i], b->inputs[i]);
+        left = node_input(a, 0);
+        right = node_input(b, 0);
+    }
+    return sum;
+}
+
+size_t match_operand(const struct node *left, const struct node *right, size_t index)
+{
+    if (!node_commutes(left) || left->input_count != 2 || right->input_count != 2 ||
+        !left->inputs[0] || !left->inputs[1] || !right->inputs[0] || !right->inputs[1])
+        return index;
+    struct value *const *x = left->inputs, *const *y = right->inputs;
+    bool crossed =
+        likeness(x[0], y[1]) + likeness(x[1], y[0]) > likeness(x[0], y[0]) + likeness(x[1], y[1]);
+    return crossed ? 1 - index : index;
 }
 
 static void marry(struct matcher *matcher, struct node *a, struct node *b)
@@ -130,6 +172,40 @@ static void match_values(struct matcher *matcher, const struct value *left,
     marry(matcher, a, b);
 }
 
+struct captures {
+    struct value **items;
+    size_t count, room;
+};
+
+/* Values of a graph that a body reads, and bodies inside it, in the order they are read. */
+static void list_captures(struct matcher *matcher, const struct graph *graph,
+                          const struct graph *body, struct captures *captures)
+{
+    for (size_t i = 0; i < body->order.count; i++) {
+        const struct node *node = body->order.items[i];
+        for (size_t k = 0; k < node->input_count; k++)
+            if (node->inputs[k] && node->inputs[k]->graph == graph)
+                LIST_PUSH(matcher->arena, captures, node->inputs[k]);
+        for (size_t k = 0; k < node->body_count; k++) /* wire.h bounds how deep */
+            list_captures(matcher, graph, node->bodies[k], captures);
+    }
+    for (size_t i = 0; i < graph_output_count(body); i++)
+        if (graph_output(body, i) && graph_output(body, i)->graph == graph)
+            LIST_PUSH(matcher->arena, captures, graph_output(body, i));
+}
+
+/* What the bodies of partners read stands for each other where they read as much. */
+static void match_captures(struct matcher *matcher, const struct node *a, const struct node *b)
+{
+    for (size_t i = 0; i < a->body_count && i < b->body_count; i++) {
+        struct captures left = {NULL, 0, 0}, right = {NULL, 0, 0};
+        list_captures(matcher, matcher->a, a->bodies[i], &left);
+        list_captures(matcher, matcher->b, b->bodies[i], &right);
+        for (size_t k = 0; left.count == right.count && k < left.count; k++)
+            match_values(matcher, left.items[k], right.items[k]);
+    }
+}
+
 static void match_upwards(struct matcher *matcher)
 {
     while (matcher->work.count) {
@@ -140,6 +216,7 @@ static void match_upwards(struct matcher *matcher)
             if (other < b->input_count)
                 match_values(matcher, a->inputs[i], b->inputs[other]);
         }
+        match_captures(matcher, a, b);
     }
 }
 

@@ -407,6 +407,41 @@ def test_a_single_change_is_reported_as_exactly_that(change, model, tmp_path):
     assert run("--ignore", ",".join({w[0] for w in wanted}), tmp_path / "a.onnx", tmp_path / "b.onnx").returncode == 0
 
 
+def branched(body, suffix, **weights):
+    """A model whose weights and temporaries all end in the suffix."""
+    text = '<ir_version: 8, opset_import: ["": 17]> g (float[1,4,7,6] x, bool c) => (float[1,4,7,6] y) { ' + body + " }"
+    for name in ["t1", "t2", "t3", *weights]:
+        text = re.sub(rf"\b{name}\b", name + suffix, text)
+    model = onnx.parser.parse_model(text)
+    model.graph.initializer.extend(numpy_helper.from_array(w, n + suffix) for n, w in weights.items())
+    return model
+
+
+BODY = "y = If (c) <then_branch = t () => (float[1,4,7,6] p) { p = THEN }, else_branch = e () => (float[1,4,7,6] q) { q = Conv (x, w2) }>"
+BRANCHED = {
+    "read by a body": (BODY.replace("THEN", "Conv (x, w1)"), 1),
+    "made for a body": ("t1 = Conv (x, w1) t2 = Relu (t1) " + BODY.replace("THEN", "Relu (t2)"), 1),
+    "given out by a body": ("t1 = Conv (x, w1) " + BODY.replace("p = THEN", "o = Relu (x)").replace("(float[1,4,7,6] p)", "(float[1,4,7,6] t1)"), 1),
+    "both operands": ("t1 = Conv (x, w1) t2 = Conv (x, w2) y = Add (t1, t2)", 2),
+    "operands of another depth": ("t1 = Conv (x, w1) t2 = Relu (t1) t3 = Conv (x, w2) y = Add (t3, t2)", 2),
+}
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("name", BRANCHED)
+def test_changed_weights_of_a_renamed_model(name, swap, tmp_path):
+    """Also where nothing but the weights tells the operands of an Add apart."""
+    body, count = BRANCHED[name]
+    weights = {n: np.random.default_rng(k).standard_normal((4, 4, 1, 1)).astype(np.float32) for k, n in enumerate(["w1", "w2"])}
+    other = {"w1": weights["w1"] * np.float32(1.1), "w2": weights["w2"] * np.float32(1.1) if count == 2 else weights["w2"]}
+    b = branched(body, "_renamed", **other)
+    if swap:
+        b.graph.node[-1].input[:] = reversed(b.graph.node[-1].input)
+    _, report = diff(branched(body, "", **weights), b, tmp_path)
+    assert [c["kind"] for c in counted(report)] == ["weight"] * count, report["changes"]
+    assert all(c["numbers"]["largest_relative"] < 0.2 for c in counted(report))
+
+
 def test_no_kind_is_without_a_single_change():
     singles = {w[0] for wanted in SINGLE.values() for w in wanted} | set(DRESS.values()) | {"function"}
     assert singles == set(KINDS)
