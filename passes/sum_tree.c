@@ -135,8 +135,9 @@ const struct branch *branch_of(const struct tree *tree, const struct group *grou
         return NULL;
     for (size_t i = 0; i < tree->branches.count; i++) {
         const struct branch *branch = &tree->branches.items[i];
+        const struct value *sum = branch->node->outputs[0];
         if (branch->first == first && branch->end == last + 1 && branch->factor == 1)
-            return branch;
+            return sum->is_new && !sum->fusion ? NULL : branch; /* what sum_rebuild left */
     }
     return NULL;
 }

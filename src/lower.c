@@ -323,6 +323,15 @@ static void remove_replaced(const struct region *region)
     }
 }
 
+/* The name of a value that stands for a sum of others, of which this is the first. */
+static const char *name_of_sum(struct arena *arena, const struct value *first)
+{
+    static const char suffix[] = ".fused";
+    size_t length = strlen(first->name), end = sizeof(suffix) - 1;
+    bool has_it = first->is_new && length > end && strcmp(first->name + length - end, suffix) == 0;
+    return has_it ? first->name : arena_format(arena, "%s%s", first->name, suffix);
+}
+
 const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
 {
     struct arena *arena = plan->model->arena;
@@ -373,7 +382,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     struct fusion *fusion = record(plan, l, form, type);
     struct value *target = l->target;
     if (!target) {
-        target = edit_value(region->graph, arena_format(arena, "%s.fused", first));
+        target = edit_value(region->graph, name_of_sum(arena, l->terms[0].value));
         target->type = type;
         target->rank = l->terms[0].value->rank;
         target->dims = l->terms[0].value->dims;
