@@ -413,8 +413,7 @@ int batch_run(const char *output, char *const *inputs, int count,
     for (int i = 0; i < count; i++)
         add_input(&batch, inputs[i], output);
     refuse_doubles(&batch);
-    if (!options->dry_run)
-        refuse_clashes(&batch);
+    refuse_clashes(&batch);
     if (confined)
         confine_batch(&batch, output, inputs, count);
     if (batch.out_of_memory)

@@ -1,6 +1,5 @@
 /* run.c: load, plan, check, write; and again without what did not hold. */
 #define _POSIX_C_SOURCE 200809L
-#include "run.h"
 
 #include <errno.h>
 #include <math.h>
@@ -9,9 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "emit.h"
 #include "html.h"
 #include "passes.h"
+#include "run_internal.h"
 #include "shape.h"
 #include "write.h"
 
@@ -275,78 +274,6 @@ static bool ban_failures(struct run *run, const struct write_result *result)
     return result->failures.count == 0;
 }
 
-/* ---- where the weights go ---- */
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-static bool is_utf8(const char *name)
-{
-    for (size_t left = strlen(name), length; left; left -= length, name += length)
-        if (!(length = utf8_length((const unsigned char *)name, left)))
-            return false;
-    return true;
-}
-
-/* A name for the data file that no file has yet: data that an older model may need is never written
- * over, so a failure at any moment leaves that model whole. */
-static const char *free_data_name(struct run *run)
-{
-    struct arena *arena = &run->arena;
-    const char *base = base_name(run->output_path);
-    if (!is_utf8(base)) /* the model names it, and what protobuf holds is UTF-8 */
-        base = "model";
-    const char *name = arena_format(arena, "%s.data", base);
-    for (unsigned number = 1; output_exists(arena, run->output_path, name); number++)
-        name = arena_format(arena, "%s.%u.data", base, number);
-    return name;
-}
-
-static bool names_file(const char *external_data)
-{
-    return external_data && strcmp(external_data, "auto") != 0 &&
-           strcmp(external_data, "inline") != 0;
-}
-
-static struct emit_placement place(struct run *run)
-{
-    const char *wanted = run->options.external_data;
-    bool to_file = run->output_path && output_is_file(run->output_path);
-    bool apart = !to_file || (run->has_folder && !folder_is_same(&run->folder, run->output_path));
-    struct emit_placement placement = {0};
-    if (names_file(wanted)) {
-        if (!to_file)
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s' needs an output that is a file", wanted);
-        if (strchr(wanted, '/') || strcmp(wanted, ".") == 0 || strcmp(wanted, "..") == 0)
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s': expected a file name, it lies in the output's folder",
-                 wanted);
-        if (!is_utf8(wanted))
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s': the name is not UTF-8, as names in a model must be", wanted);
-        if (strcmp(wanted, base_name(run->output_path)) == 0)
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s' is the name of the output itself: name another file", wanted);
-        if (!run->options.dry_run && output_exists(&run->arena, run->output_path, wanted))
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s' exists beside the output: name another file or remove it",
-                 wanted);
-        placement = (struct emit_placement){true, true, true, wanted};
-    } else if (wanted && strcmp(wanted, "inline") == 0) {
-        placement.move_external = run->model.has_external;
-    } else if (run->model.has_external && apart) {
-        placement.move_external = true;
-        placement.location = to_file ? free_data_name(run) : NULL;
-        placement.move_new = to_file;
-    }
-    placement.move_external = placement.move_external && run->model.folder;
-    return placement;
-}
-
 /* Bytes of initializers in force that lie outside the model. */
 static uint64_t external_bytes(const struct model *model)
 {
@@ -378,12 +305,12 @@ static uint64_t new_bytes(const struct model *model)
 /* Plans the bytes. Under "auto", new weights that do not fit into the model go beside it. */
 static const char *plan_bytes(struct run *run, struct pieces *pieces, struct pieces *data)
 {
-    struct emit_placement placement = place(run);
+    struct emit_placement placement = run_place(run);
     bool automatic = !run->options.external_data || strcmp(run->options.external_data, "auto") == 0;
     bool to_file = run->output_path && output_is_file(run->output_path);
     if (automatic && to_file && !placement.location &&
         new_bytes(&run->model) + run->model.bytes.size > INT32_MAX) {
-        placement.location = free_data_name(run);
+        placement.location = run_free_name(run);
         placement.move_new = true;
     }
     run->moved = placement.move_external || placement.move_inline;
@@ -450,36 +377,6 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
     return write_to(run, pieces, &sink);
 }
 
-/* Nothing that is written takes the place of what the model calls its data: neither it nor what is
- * written would be whole. */
-static void check_not_data(struct run *run, const struct output *output)
-{
-    const struct external_file *file = run->has_folder ? run->folder.files : NULL;
-    for (; file; file = file->next)
-        if (output_takes(output, file->mapping.mark.device, file->mapping.mark.inode))
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "%s: holds data of the model ('%s'): write to another file", output->path,
-                 file->location);
-}
-
-static bool reads_temporary(const struct run *run)
-{
-    bool reads = run->input && output_sweeps(run->input);
-    const struct external_file *file = run->has_folder ? run->folder.files : NULL;
-    for (; file && !reads; file = file->next)
-        reads = output_sweeps(file->location);
-    return reads;
-}
-
-/* Before a byte is written: a stream takes nothing back. */
-static void check_apart(struct run *run, const struct output *output)
-{
-    check_not_data(run, output);
-    if (output_is_same(&run->page, output) || output_is_same(&run->json, output))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: the model goes there, expected another file for the report", output->path);
-}
-
 /* Checks and writes the plan. False: a rewrite does not hold or a weight is not finite; what was
  * written is of no use. */
 static bool write_out(struct run *run)
@@ -501,21 +398,23 @@ static bool write_out(struct run *run)
         if (!end_check(run))
             return false;
     }
+    if (run->options.dry_run)
+        run_check_dry(run);
     if (!run->output_path || run->options.dry_run)
         return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
     run->output.no_sync = run->data_output.no_sync = run->options.no_sync;
-    run->output.no_sweep = run->data_output.no_sweep = reads_temporary(run);
+    run->output.no_sweep = run->data_output.no_sweep = run_reads_temporary(run);
     run->data_output.fresh = true;
-    run->data_output.family = base_name(run->output_path);
+    run->data_output.family = run_base_name(run->output_path);
     if (location) {
         output_open(&run->arena, &run->data_output,
                     output_beside(&run->arena, run->output_path, location));
-        check_apart(run, &run->data_output);
+        run_check_apart(run, &run->data_output);
         if (!write_pieces_to(run, &data, &run->data_output))
             return false;
     }
     output_open(&run->arena, &run->output, run->output_path);
-    check_apart(run, &run->output);
+    run_check_apart(run, &run->output);
     return write_pieces_to(run, &pieces, &run->output);
 }
 
@@ -527,7 +426,7 @@ static bool appear(struct run *run)
     /* The data first: a model never stands without it. */
     if (run->data_output.name) {
         if (!output_commit(&run->data_output)) {
-            if (names_file(run->options.external_data))
+            if (run_names_data(run->options.external_data))
                 fail(&run->landing, ONNX_FUSE_IO,
                      "external data '%s' has come to exist beside the output: name another file or "
                      "remove it",
@@ -546,47 +445,6 @@ static bool appear(struct run *run)
 enum { ATTEMPTS = 64 };
 static const char *const no_passes[] = {NULL};
 
-/* ---- the report ---- */
-
-static void open_report(struct run *run, const char *path, struct output *report)
-{
-    if (!path)
-        return;
-    if (!path[0])
-        fail(&run->landing, ONNX_FUSE_ARGUMENT, "the report's file name is empty");
-    report->no_sync = run->options.no_sync;
-    report->no_sweep = run->input && output_sweeps(run->input);
-    output_open(&run->arena, report, path);
-    if (run->input && output_replaces(report, run->input))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: is the model itself, expected another file for the report", path);
-}
-
-/* Before the model appears, so that a full disk is known by then. A stream takes nothing back and is
- * written to once, however often the output's name is taken. */
-static void write_report(struct run *run, const char *path, struct output *report,
-                         const char *(*tell)(const struct plan *plan,
-                                             const struct summary *summary),
-                         bool again)
-{
-    if (!path || (again && !report->name))
-        return;
-    landing_extend(&run->landing);
-    const char *text = tell(&run->plan, &run->summary);
-    output_size(report, strlen(text), true);
-    int error = output_put(report, 0, text, strlen(text));
-    if (error)
-        fail(&run->landing, ONNX_FUSE_IO, "%s: cannot write the report: %s", path, strerror(error));
-}
-
-static void finish_report(const char *path, struct output *report)
-{
-    if (!path)
-        return;
-    output_commit(report);
-    output_settle(report);
-}
-
 /* What the report says of the plan as it stands now. */
 static void summarise(struct run *run)
 {
@@ -603,14 +461,14 @@ void run_fuse(struct run *run)
 {
     double start = now();
     bool again = false; /* the output's name was taken: reports are written anew */
-    open_report(run, run->options.html_report, &run->page);
-    open_report(run, run->options.json_report, &run->json);
+    run_open_report(run, run->options.html_report, &run->page);
+    run_open_report(run, run->options.json_report, &run->json);
     if (run->options.html_report && output_is_same(&run->page, &run->json))
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: both reports go there, expected two files",
              run->options.html_report);
     run_load(run);
-    check_not_data(run, &run->page);
-    check_not_data(run, &run->json);
+    run_check_data(run, &run->page);
+    run_check_data(run, &run->json);
     census_take(&run->model, run->model.bytes.size + external_bytes(&run->model),
                 &run->summary.before);
     run->checking = effort_for(run->landing.input);
@@ -622,8 +480,8 @@ void run_fuse(struct run *run)
             progress(run, "finishing", 1);
             run->summary.seconds = now() - start;
             summarise(run);
-            write_report(run, run->options.html_report, &run->page, html_fuse, again);
-            write_report(run, run->options.json_report, &run->json, report_json, again);
+            run_write_report(run, run->options.html_report, &run->page, html_fuse, again);
+            run_write_report(run, run->options.json_report, &run->json, report_json, again);
             again = true;
             if (appear(run))
                 break;
@@ -637,6 +495,6 @@ void run_fuse(struct run *run)
         reload(&run->model);
     }
     run->summary.seconds = now() - start;
-    finish_report(run->options.html_report, &run->page);
-    finish_report(run->options.json_report, &run->json);
+    run_finish_report(run->options.html_report, &run->page);
+    run_finish_report(run->options.json_report, &run->json);
 }

@@ -72,6 +72,16 @@ def test_refused(name, place):
     assert files(place) == before
 
 
+@pytest.mark.parametrize("name", [n for n in REFUSED if n.startswith("OUT on the data")])
+def test_a_dry_run_refuses_it_too(name, place):
+    (place / "sub").mkdir()
+    before = files(place)
+    result = run(*REFUSED[name][0], "--dry-run", cwd=place)
+    assert result.returncode == 2 and b"holds data of the model" in result.stderr
+    assert run("m.onnx", "o.onnx", "--dry-run", cwd=place).returncode == 0
+    assert files(place) == before
+
+
 def test_a_model_whose_data_is_itself(place):
     """In place, its weight would be other bytes afterwards."""
     with_data(place / "self.onnx", "self.onnx", 16)
@@ -109,8 +119,9 @@ def test_a_batch_keeps_models_that_it_does_not_fuse(place):
     (folder / "sub").mkdir(parents=True)
     shutil.copy(BLOCK, folder / "x.onnx")
     shutil.copy(OTHER, folder / "sub" / "x.onnx")
+    dry = run("--batch", "d", "d/sub", "d", "--dry-run", cwd=place)
     result = run("--batch", "d", "d/sub", "d", cwd=place)
-    assert result.returncode == 2
+    assert result.returncode == 2 and (dry.returncode, dry.stderr) == (2, result.stderr)
     assert (folder / "x.onnx").read_bytes() == BLOCK.read_bytes(), "d/sub/x.onnx took its place"
     assert b"is itself a model of this batch" in result.stderr
     (place / "out").mkdir()
