@@ -210,8 +210,8 @@ static const char *evaluate_side(struct side *side, struct array **result)
             return arena_format(trial->arena, "the terms have shapes %s and %s",
                                 array_shape(trial->arena, *result),
                                 array_shape(trial->arena, term));
-        eval_note_reach(NULL, NULL, term);
-        (*result)->reach = fmax((*result)->reach, fabs(factor) * term->reach);
+        if (side->roots.count > 1 || term->reach > 0)
+            (*result)->reach = fmax((*result)->reach, fabs(factor) * eval_reach(term));
         for (int64_t i = 0; i < term->count; i++)
             (*result)->reals[i] += factor * term->reals[i];
     }

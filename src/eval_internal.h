@@ -24,7 +24,7 @@ struct array {
     int64_t dims[EVAL_RANK];
     int64_t count;
     bool owned; /* the cells came from the pool and may go back to it */
-    double largest, reach; /* of eval_note_reach, or 0 */
+    double largest, reach; /* eval_reach.c: what is known of them, or 0 */
     union {
         double *reals;        /* type_is_float(type) */
         int64_t *integers;    /* otherwise */
@@ -120,10 +120,11 @@ void walk_broadcast(struct walk *walk, const struct array *array);
 /* Widens dims to what it and the array broadcast to; false when they do not agree. */
 bool broadcast_dims(int *rank, int64_t *dims, const struct array *array);
 
-/* Finds `largest`, the largest element of a real array, and `reach`, the largest of what was added up to
- * make it: more than it holds, where that cancelled. `node` and its inputs made it; NULL: nothing
- * did. */
+/* Notes in `reach` of what a node made the largest number that was added up to make it, where there was a
+ * sum: more than it holds, where that cancelled. */
 void eval_note_reach(const struct node *node, struct array *const *inputs, struct array *out);
+/* The same of any real array: without a sum, its largest number. */
+double eval_reach(struct array *array);
 /* What a difference is compared with at least, so that the rounding of what cancelled is within a
  * relative tolerance. */
 double eval_least(double reach, int32_t type, double tolerance);

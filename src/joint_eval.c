@@ -183,9 +183,7 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
         else
             array->integers[i] = draw_integer(draw, type, is_positive, bits);
     }
-    array = in_range(joint, value, array);
-    eval_note_reach(NULL, NULL, array);
-    put(joint, value->number, array);
+    put(joint, value->number, in_range(joint, value, array));
     return NULL;
 }
 
@@ -197,11 +195,9 @@ static const char *load_constant(struct joint_eval *joint, const struct value *v
     struct array *array;
     const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
     joint->touched += (double)tensor->count * (double)type_size(tensor->type);
-    if (reason)
-        return reason;
-    eval_note_reach(NULL, NULL, array);
-    put(joint, value->number, array);
-    return NULL;
+    if (!reason)
+        put(joint, value->number, array);
+    return reason;
 }
 
 /* Multiply-adds of a node that was evaluated, roughly. */
