@@ -197,6 +197,8 @@ CASES = {
     "x + BN(x), 3 at 224x224": (lambda d: shortcut(3, (224, 224), 4), False),
     "x + BN(x), 20 at 28x28": (lambda d: shortcut(20, (28, 28), 4), False),
     "x + BN(x), 512 at 7x7": (lambda d: shortcut(512, (7, 7), 4), False),
+    "x + BN(x), 511 at 7x7": (lambda d: shortcut(511, (7, 7), 4), False),
+    "x + BN(x), 511 at 7x7, --max-growth 2": (lambda d: shortcut(511, (7, 7), 4), False, "--max-growth", "2"),
     "x + BN(x) + BN(x), 64 at 56x56": (lambda d: shortcut(64, (56, 56), 4, 1), False),
     "x + BN(x), 64 at 512": (lambda d: shortcut(64, (512,), 4), False),
     "Mul Add Mul Add, 64 at 56x56": (lambda d: affine(64, (56, 56)), False),

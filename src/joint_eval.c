@@ -147,8 +147,8 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
 {
     static const int widths[] = {3, 8, 20, 40}; /* bits of a wide one */
     is_positive = is_positive || !eval_integer_fits(type, -1);
-    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
-        return (int64_t)(bits >> 63);
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL || type_size(type) == 0)
+        return (int64_t)(bits >> 63); /* of strings and the like nothing is computed */
     switch (draw->integers) {
     case INTEGERS_WIDE: {
         int most = 8 * (int)type_size(type), width = widths[bits & 3];
@@ -363,8 +363,9 @@ static void compare_channel(const struct array *left, const struct array *right,
             double here = gap_at(left, right, i);
             *difference = fmax(*difference, here);
             *largest = fmax(*largest, size_of(a, b));
-            if (a != element(left, 0))
+            if (isfinite(a) && isfinite(gap->seen) && a != gap->seen)
                 gap->constant = false;
+            gap->seen = isfinite(a) ? a : gap->seen;
             if (here > gap->difference) {
                 gap->difference = here;
                 gap->at = i;
@@ -376,7 +377,8 @@ static void compare_channel(const struct array *left, const struct array *right,
 
 struct gap joint_compare(const struct array *left, const struct array *right, double tolerance)
 {
-    struct gap gap = {.same_shape = left->rank == right->rank, .constant = left->count > 1};
+    struct gap gap = {
+        .same_shape = left->rank == right->rank, .constant = true, .seen = (double)NAN};
     for (int i = 0; gap.same_shape && i < left->rank; i++)
         gap.same_shape = left->dims[i] == right->dims[i];
     if (!gap.same_shape || array_is_real(left) != array_is_real(right)) {
@@ -396,6 +398,8 @@ struct gap joint_compare(const struct array *left, const struct array *right, do
         inner = left->count;
     for (int64_t i = 0; i < left->count; i++)
         gap.largest = fmax(gap.largest, size_of(element(left, i), element(right, i)));
+    if (left->count == 1 && isfinite(element(left, 0)))
+        gap.constant = false;
     for (int64_t channel = 0; channel < channels; channel++) {
         double difference, largest;
         compare_channel(left, right, channel, channels, inner, &gap, &difference, &largest);

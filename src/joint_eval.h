@@ -65,7 +65,9 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
 struct gap {
     bool same_shape;
     bool of_integers;
-    bool constant;     /* the first has many elements, all alike: says little */
+    bool
+        constant; /* the first has many elements, all that are finite alike, or none is: says little */
+    double seen;       /* a finite one of the first, or NaN */
     double difference; /* largest absolute; infinity where one is not finite and the other is */
     double largest;    /* absolute, of both */
     double ratio; /* largest difference relative to the largest element of its channel (axis 1),

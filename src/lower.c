@@ -93,6 +93,34 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
                         after);
 }
 
+/* A Conv of a group for each channel, where there was no product before, has one cost that multiply-adds do not
+ * show: ONNX Runtime runs its groups one by one unless they come in fours (measured by
+ * bench/latency.py). On few positions that takes longer than the passes over memory that it saves. */
+static const char *gate_groups(struct plan *plan, const struct lowering *l,
+                               const struct affine *form)
+{
+    enum { CHANNELS_LEAST = 128, POSITIONS_MOST = 128 };
+    const struct region *region = l->region;
+    const struct value *source = l->source;
+    double positions = 1;
+    if (region->layout != LAYOUT_CONV || form->groups != form->inputs ||
+        affine_weights(form) != form->inputs || source->rank < 3 ||
+        form->outputs < CHANNELS_LEAST || form->outputs % 4 == 0 || plan->options->max_growth > 1)
+        return NULL;
+    for (int i = 2; i < source->rank; i++)
+        positions *= source->dims[i] < 0 ? POSITIONS_MOST : (double)source->dims[i];
+    for (size_t i = 0; i < region->nodes.count; i++)
+        if (region_is_replaced(region, region->nodes.items[i]) &&
+            region->nodes.items[i]->op == OP_Conv)
+            return NULL;
+    if (positions >= POSITIONS_MOST)
+        return NULL;
+    return arena_format(plan->model->arena,
+                        "cost: a Conv of %lld groups, not in fours, takes longer at %.0f positions "
+                        "than the ops it replaces",
+                        (long long)form->outputs, positions);
+}
+
 /* Bytes of new weights beyond 8 for each byte of input: a weight that many ops share becomes one for
  * each, and --max-growth lets weights grow. */
 #define STORED_BASE 0x1p25
@@ -367,6 +395,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
                   region->multiply_adds + l->spared_multiply_adds, weights);
     if (!reason)
         reason = gate(plan, "parameters", region->parameters, weights);
+    if (!reason)
+        reason = gate_groups(plan, l, form);
     if (!reason)
         reason = bound(plan, weights, type);
     if (!reason)

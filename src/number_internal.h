@@ -10,6 +10,7 @@
 enum number_kind {
     KIND_STRING = 1,
     KIND_TENSOR,
+    KIND_SEGMENT, /* of a tensor: known by what it is made of */
     KIND_SPARSE,
     KIND_UNIQUE,
     KIND_INPUT,

@@ -23,10 +23,30 @@ static void note_touch(void *closure, uint64_t bytes)
     model_give_back(numbering->models[1]);
 }
 
+/* A segment of a tensor holds no tensor, but two messages alike are alike. */
+static uint32_t number_segment(struct numbering *numbering, const struct tensor *tensor)
+{
+    enum { BYTES_MOST = 1 << 20 };
+    Onnx__TensorProto message = *tensor->proto;
+    message.name = message.doc_string = NULL;
+    message.n_metadata_props = 0;
+    size_t size = onnx__tensor_proto__get_packed_size(&message);
+    if (size > BYTES_MOST || message.data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL)
+        return number_unique(numbering);
+    uint8_t *bytes = NEW_ARRAY(numbering->arena, uint8_t, size + 1);
+    onnx__tensor_proto__pack(&message, bytes);
+    KEY_BEGIN(numbering, key);
+    key_add(&key, KIND_SEGMENT);
+    key_bytes(&key, bytes, size);
+    return number_key(numbering, &key)->number;
+}
+
 uint32_t number_tensor(struct numbering *numbering, const struct tensor *tensor)
 {
     struct digest digest;
     struct touch touch = {note_touch, numbering};
+    if (tensor->proto && tensor->proto->segment)
+        return number_segment(numbering, tensor);
     if (!tensor_digest(tensor, &numbering->secret, &digest, &touch))
         return number_unique(numbering); /* nobody can say what it holds */
     /* Two contents of one digest take different turns. */

@@ -32,7 +32,8 @@ static void note_source(struct cone *cone, struct value *source)
     LIST_PUSH(cone->arena, &cone->sources, source);
 }
 
-int64_t rows_of_table(const struct node *node)
+/* Rows of the constant that a Gather takes elements of by indices that are computed, else 0. */
+static int64_t rows_of_table(const struct node *node)
 {
     const struct tensor *table, *indices;
     if (node->op != OP_Gather || node->input_count < 2 || !node->inputs[0] || !node->inputs[1] ||
@@ -58,6 +59,13 @@ static bool hides(enum op op)
     case OP_Tanh: return true;
     default: return false;
     }
+}
+
+void cone_note(struct cone *cone, const struct node *node)
+{
+    int64_t rows = rows_of_table(node);
+    cone->saturates = cone->saturates || hides(node->op);
+    cone->rows = rows > cone->rows ? rows : cone->rows;
 }
 
 static void note_layout(struct cone *cone, const struct node *node)
@@ -196,9 +204,7 @@ static const char *enter(struct verify *verify, struct cone *cone, const struct 
         return "it depends on too many nodes that differ";
     verify->visits++;
     LIST_PUSH(cone->arena, &cone->nodes, node);
-    cone->saturates = cone->saturates || hides(node->op);
-    int64_t rows = rows_of_table(node);
-    cone->rows = rows > cone->rows ? rows : cone->rows;
+    cone_note(cone, node);
     note_layout(cone, node);
     return NULL;
 }
@@ -528,7 +534,7 @@ static void fit_rows(int64_t rows, int rank, int64_t *dims)
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, const struct drawing *drawing)
 {
-    static const double amplitudes[] = {1, 8, 0.25};
+    static const double amplitudes[] = {1, 8, 0.25, 256};
     int trial = drawing->trial, size = is_narrow(cone) ? CONE_SIZES - 1 : drawing->size;
     struct draw draw = {.seed = verify->options->seed + (uint64_t)trial * 7919,
                         .amplitude = amplitudes[trial % (int)COUNT_OF(amplitudes)],

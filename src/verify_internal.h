@@ -94,8 +94,8 @@ struct drawing {
 /* Random numbers for sources that have none yet. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, const struct drawing *drawing);
-/* Rows of the constant that a Gather takes elements of by indices that are computed, else 0. */
-int64_t rows_of_table(const struct node *node);
+/* Notes what a node on the way, of either model, asks of the numbers drawn. */
+void cone_note(struct cone *cone, const struct node *node);
 
 /* True when `part` of the steps that two models of this size are worth have been taken: walking,
  * evaluating, comparing. What depends on one another in many ways would take the square of it. */

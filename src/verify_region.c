@@ -9,7 +9,8 @@ enum {
     SEARCH_MOST = 400,  /* nodes of the first model that a search evaluates */
     HINT_MOST = 4000,   /* nodes of the first model that lead to a hint */
     FAILURES_MOST = 40, /* values without a match before the search is given up */
-    TRIALS_OUTPUTS = 3, /* random inputs that outputs are compared on */
+    TRIALS_HIDDEN = 4,  /* random inputs where an operator hides differences: of every amplitude */
+    TRIALS_OUTPUTS = 3, /* that outputs are compared on */
     TRIALS_DOUBTED = 6, /* the same behind values that depart */
     SMALL = 20000       /* elements of sources */
 };
@@ -219,7 +220,7 @@ static bool goes_by_size(const struct node *node)
            node_integer(node, "ceil_mode", 0);
 }
 
-/* Nodes of the first model between a value and the sources of a cone, which learns of their tables. */
+/* Nodes of the first model between a value and the sources of a cone, which learns of them. */
 static size_t count_left(struct verify *verify, struct cone *cone, const struct value *left,
                          bool *by_size)
 {
@@ -238,8 +239,7 @@ static size_t count_left(struct verify *verify, struct cone *cone, const struct 
         mark->walked = verify->walk;
         count++;
         *by_size = *by_size || goes_by_size(node);
-        int64_t rows = rows_of_table(node);
-        cone->rows = rows > cone->rows ? rows : cone->rows;
+        cone_note(cone, node);
         for (size_t i = 0; i < node->input_count; i++)
             if (node->inputs[i])
                 LIST_PUSH(cone->arena, &stack, node->inputs[i]);
@@ -353,8 +353,8 @@ static struct pair pair_of(struct verify *verify, struct cone *cone, const struc
 static int trials_of(const struct verify *verify, const struct cone *cone)
 {
     int trials = verify->options->trials;
-    if (cone->saturates && trials < 3)
-        trials = 3;
+    if (cone->saturates && trials < TRIALS_HIDDEN)
+        trials = TRIALS_HIDDEN;
     if (verify->unresolved && trials < TRIALS_DOUBTED)
         trials = TRIALS_DOUBTED;
     return trials;
@@ -474,8 +474,9 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     }
     /* Numbers that are all alike agree with much that is not equal; so do channels beside one that
      * is larger by far, and numbers so large that nothing can be seen beside them. */
-    if (!agrees ||
-        (!hinted && (gap.constant || gap.alone > ALONE_MOST || gap.largest > LARGEST_MOST)))
+    bool doubted = !hinted || verify->result->departs;
+    if (!agrees || (doubted && gap.constant) ||
+        (!hinted && (gap.alone > ALONE_MOST || gap.largest > LARGEST_MOST)))
         return false;
     if (!confirm(verify, cone, graph, left, right, &gap))
         return false;

@@ -407,6 +407,19 @@ def test_a_single_change_is_reported_as_exactly_that(change, model, tmp_path):
     assert run("--ignore", ",".join({w[0] for w in wanted}), tmp_path / "a.onnx", tmp_path / "b.onnx").returncode == 0
 
 
+def test_a_segment_of_a_tensor(model, tmp_path):
+    """Nobody knows the whole, but two that are made of the same bytes are the same."""
+    other = copy_of(model)
+    for m, value in ((model, 1.0), (other, 2.0)):
+        m.graph.initializer.append(numpy_helper.from_array(np.full(3, value, np.float32), "part"))
+        m.graph.initializer[-1].segment.begin, m.graph.initializer[-1].segment.end = 0, 3
+        m.graph.node.append(helper.make_node("Unknown", ["part"], ["whole"], domain="example.org"))
+        m.graph.output.append(helper.make_tensor_value_info("whole", TensorProto.FLOAT, [6]))
+    assert diff(model, copy_of(model), tmp_path)[0] == 0
+    code, report = diff(model, other, tmp_path)
+    assert code == 1 and [c["kind"] for c in counted(report)] == ["weight"]
+
+
 def branched(body, suffix, **weights):
     """A model whose weights and temporaries all end in the suffix."""
     text = '<ir_version: 8, opset_import: ["": 17]> g (float[1,4,7,6] x, bool c) => (float[1,4,7,6] y) { ' + body + " }"

@@ -358,6 +358,23 @@ def test_what_is_far_below_the_numbers_that_cancelled_is_still_seen(tmp_path):
     assert verify(a, plain, tmp_path)[0] == 0 and verify(wrong, plain, tmp_path)[0] == 1
 
 
+@pytest.mark.parametrize("one, two", [
+    ("s = Sub (x, a) y = Sqrt (s)", "s = Sub (x, b) y = Sqrt (s)"),
+    ("s = Sub (x, a) y = Relu (s)", "s = Sub (x, b) y = Relu (s)"),
+    ("s = Sub (x, a) t = Sqrt (s) y = Neg (t)", "s = Sub (x, b) t = Sqrt (s) y = Neg (t)"),
+], ids=["not a number", "zero", "not a number behind"])
+def test_outputs_that_say_nothing_prove_nothing(one, two, tmp_path):
+    a, b = (with_weights(body, a=np.float32(1000), b=np.float32(1001)) for body in (one, two))
+    assert verify(a, b, tmp_path)[0] == 2 and verify(b, a, tmp_path)[0] == 2
+
+
+def test_a_clip_far_out(tmp_path):
+    a = with_weights("y = Clip (x, l, h)", l=np.float32(-100), h=np.float32(100))
+    for body in ("y = Identity (x)", "y = Clip (x, l, g)"):
+        b = with_weights(body, l=np.float32(-100), h=np.float32(100), g=np.float32(101))
+        assert verify(a, b, tmp_path)[0] == 1 and verify(b, a, tmp_path)[0] == 1
+
+
 def integers(body, kind="int64", shape="[2,3]", **weights):
     model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> g ({kind}{shape} x) => ({kind}{shape} y) {{ {body} }}')
     model.graph.initializer.extend(numpy_helper.from_array(w, n) for n, w in weights.items())

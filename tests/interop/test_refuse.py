@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.cases import Table
-from tests.support.net import FLOAT, newest_opset, tensor_type
+from tests.support.net import FLOAT, Net, newest_opset, tensor_type
 from tests.support.tool import assert_equal_under_ort, check_tidy, check_valid, count_ops, fuse, same_interface
 
 X = (2, 6, 11, 14)
@@ -632,3 +632,23 @@ def test_max_growth_pays(case, tmp_path):
     assert sum(count_ops(after).values()) == 1, result.reasons()
     check_valid(after)
     assert_equal_under_ort(before, after)
+
+
+@pytest.mark.parametrize("channels, size, folds", [(1001, 7, False), (130, 11, False), (1004, 7, True), (1001, 14, True), (3, 7, True)])
+def test_groups_that_the_runtime_takes_one_by_one(channels, size, folds, tmp_path):
+    """x + BN(x) as a Conv of a group per channel is slower for some shapes than the passes over memory that it saves."""
+    n = Net(seed=3)
+    x = n.input("x", (1, channels, size, size))
+    n.output(n.relu(n.add(x, n.bn(x))))
+    before = n.model()
+    result = fuse(before, tmp_path)
+    assert count_ops(result.model) == ({"Conv": 1, "Relu": 1} if folds else {"BatchNormalization": 1, "Add": 1, "Relu": 1})
+    assert folds or any("groups, not in fours" in r for r in result.reasons())
+    assert count_ops(fuse(before, tmp_path, "--max-growth", "1.5").model) == {"Conv": 1, "Relu": 1}
+
+
+def test_groups_of_a_conv_stay_a_conv(tmp_path):
+    n = Net(seed=3)
+    x = n.input("x", (1, 1001, 7, 7))
+    n.output(n.add(n.convbn(x, 1001, 1, group=1001), n.bn(x)))
+    assert count_ops(fuse(n.model(), tmp_path).model) == {"Conv": 1}
