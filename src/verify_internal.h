@@ -1,4 +1,4 @@
-/* verify_internal.h: what verify.c and verify_region.c share. */
+/* verify_internal.h: what the files of verify share. Nobody but verify*.c includes it. */
 #ifndef VERIFY_INTERNAL_H
 #define VERIFY_INTERNAL_H
 
@@ -65,6 +65,7 @@ struct cone {
 
 enum {
     CONE_MOST = 4000, /* nodes between a value and its sources */
+    HINT_MOST = 4000, /* nodes of the first model that lead to a hint */
     /* Sizes of inputs to try until the operators accept one: small, larger, all alike and halved as often
      * as networks do, as the models declare it. */
     CONE_SIZES = 4,
@@ -108,10 +109,36 @@ struct mark *verify_mark(struct verify *verify, uint32_t number);
 struct value *verify_left(const struct verify *verify, uint32_t number, const struct graph *graph);
 void verify_add_left(struct verify *verify, struct value *value);
 
-/* Looks for a value of graph `left` that equals `right`. `hint`: where to look first, or NULL.
- * True: found, and `right` has its number now. */
-bool verify_prove(struct verify *verify, struct graph *left, struct value *right,
-                  struct value *hint);
+/* verify_measure.c */
+
+/* The largest relative difference, by type or by --rtol. */
+double verify_tolerance(const struct verify *verify, int32_t type);
+/* What a pair must keep to be taken for equal. Behind values that depart, where random numbers may
+ * hide more than they show, it has to be clear. */
+double verify_strict_tolerance(const struct verify *verify, int32_t type);
+/* Integers are the same, unless someone asked for less. */
+bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance);
+/* Keeps the first reason why a value could not be evaluated. */
+void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
+                         const struct value *value, const char *reason);
+/* The kind of integers to try after `attempt` others, which not every operator took. INTEGERS_KINDS: there
+ * is none. Between them, the trials see rows of tables and numbers that are none. */
+enum integers verify_integers(const struct cone *cone, int trial, int attempt);
+/* One evaluation of a pair on fresh numbers, at the first size from `size` on and with the first kind of
+ * integers that the operators accept. `left` may be NULL: then `right` alone. Returns the reason why
+ * not. */
+const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
+                            const struct cone *cone, const struct graph *graph, struct value *left,
+                            struct value *right, int trial, int size);
+/* Elements of all sources as the models declare them, or -1. What is left open, such as the batch, is
+ * drawn: a few. */
+double cone_declared(const struct cone *cone);
+/* A pair that agreed in `searching`: more trials, each on other numbers and another size. */
+bool verify_confirm(struct verify *verify, struct cone *cone, const struct graph *graph,
+                    struct value *left, struct value *right, const struct gap *first);
+/* Keeps the first departure. */
+void verify_depart(struct verify *verify, const struct value *left, const struct value *right,
+                   const struct gap *gap, const struct joint_eval *joint);
 
 enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
 
@@ -119,5 +146,12 @@ enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
  * are not found to be equal. FOUND_NOTHING: they cannot be evaluated, or agree by chance perhaps. */
 enum finding verify_measure(struct verify *verify, struct graph *graph, struct value *left,
                             struct value *right, bool brief);
+
+/* verify_search.c */
+
+/* Looks for a value of graph `left` that equals `right`. `hint`: where to look first, or NULL.
+ * True: found, and `right` has its number now. */
+bool verify_prove(struct verify *verify, struct graph *left, struct value *right,
+                  struct value *hint);
 
 #endif

@@ -1,30 +1,19 @@
-/* verify_region.c: evaluates what two models compute differently between values that are equal. */
+/* verify_measure.c: two values evaluated side by side on random inputs, until they differ or enough of
+ * them have agreed. */
 #include <math.h>
 #include <string.h>
 
-#include "constant.h"
 #include "verify_internal.h"
 
 enum {
-    SEARCH_MOST = 400,  /* nodes of the first model that a search evaluates */
-    HINT_MOST = 4000,   /* nodes of the first model that lead to a hint */
-    FAILURES_MOST = 40, /* values without a match before the search is given up */
     TRIALS_HIDDEN = 4,  /* random inputs where an operator hides differences: of every amplitude */
     TRIALS_OUTPUTS = 3, /* that outputs are compared on */
-    TRIALS_DOUBTED = 6, /* the same behind values that depart */
-    SMALL = 20000       /* elements of sources */
+    TRIALS_DOUBTED = 6  /* the same behind values that depart */
 };
-/* Multiply-adds of all evaluations together: minutes. */
-#define PRODUCTS_MOST 4e11
-#define TOUCHED_MOST 0x1p24 /* bytes */
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
-/* In a match that was searched for: of struct gap's `alone`, far above any rounding, and of `largest`,
- * above which what is added cannot be seen. */
-#define ALONE_MOST 0.1
-#define LARGEST_MOST 1e12
 
-static double tolerance_of(const struct verify *verify, int32_t type)
+double verify_tolerance(const struct verify *verify, int32_t type)
 {
     if (verify->options->rtol > 0)
         return verify->options->rtol;
@@ -36,97 +25,18 @@ static double tolerance_of(const struct verify *verify, int32_t type)
     }
 }
 
-/* What a pair must keep to be taken for equal. Behind values that depart, where random numbers may
- * hide more than they show, it has to be clear. */
-static double tolerance_to_accept(const struct verify *verify, int32_t type)
+double verify_strict_tolerance(const struct verify *verify, int32_t type)
 {
-    return tolerance_of(verify, type) / (verify->unresolved ? 4 : 1);
+    return verify_tolerance(verify, type) / (verify->unresolved ? 4 : 1);
 }
 
-/* Integers are the same, unless someone asked for less. */
-static bool within(const struct verify *verify, const struct gap *gap, double tolerance)
+bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance)
 {
     bool exact = gap->of_integers && verify->options->rtol <= 0;
     return gap->same_shape && gap->ratio <= (exact ? 0 : tolerance);
 }
 
-/* ---- search ---- */
-
-/* Pages that were read count as memory until they are let go. */
-static void give_back(struct verify *verify)
-{
-    if (verify->searching.touched + verify->checking.touched < TOUCHED_MOST)
-        return;
-    verify->searching.touched = verify->checking.touched = 0;
-    model_give_back(verify->numbering.models[0]);
-    model_give_back(verify->numbering.models[1]);
-}
-
-static void search_reset(struct verify *verify)
-{
-    give_back(verify);
-    joint_reset(&verify->searching);
-    verify->found.count = 0;
-    verify->searched = 0;
-    verify->budget = SEARCH_MOST;
-    verify->search++;
-}
-
-/* Puts all values of the first model that hold a number in line. */
-static void enqueue(struct verify *verify, uint32_t number)
-{
-    struct mark *mark = verify_mark(verify, number);
-    if (mark->queued == verify->search)
-        return;
-    mark->queued = verify->search;
-    for (const struct same *same = verify->left[number]; same; same = same->next)
-        LIST_PUSH(verify->arena, &verify->found, same->value);
-}
-
-static bool is_constant(struct value *value)
-{
-    const struct tensor *tensor;
-    return !constant_of(value, &tensor);
-}
-
-static bool is_ready(const struct verify *verify, const struct node *node)
-{
-    if (node->op == OP_UNKNOWN || node->body_count)
-        return false;
-    for (size_t i = 0; i < node->input_count; i++)
-        if (node->inputs[i] && !joint_array(&verify->searching, node->inputs[i]) &&
-            !is_constant(node->inputs[i]))
-            return false;
-    return true;
-}
-
-/* Evaluates the readers of one more value of the first model. False: there is nothing left. */
-static bool search_step(struct verify *verify, const struct graph *graph)
-{
-    if (verify->searched == verify->found.count || verify->budget == 0)
-        return false;
-    const struct value *value = verify->found.items[verify->searched++];
-    for (const struct use *use = value->uses; use && verify->budget; use = use->next) {
-        const struct node *node = use->inner;
-        struct value *output = node_output(node, 0);
-        if (node->graph != graph || !output ||
-            verify_mark(verify, output->number)->queued == verify->search)
-            continue;
-        if (!joint_array(&verify->searching, output)) {
-            if (!is_ready(verify, node))
-                continue;
-            verify->budget--;
-            if (joint_evaluate(&verify->searching, output, 1))
-                continue;
-        }
-        for (size_t i = 0; i < node->output_count; i++)
-            if (node->outputs[i] && joint_array(&verify->searching, node->outputs[i]))
-                enqueue(verify, node->outputs[i]->number);
-    }
-    return true;
-}
-
-static void note_blocker(struct verify *verify, const struct joint_eval *joint,
+void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
                          const struct value *value, const char *reason)
 {
     const struct node *bad = joint->bad;
@@ -139,9 +49,7 @@ static void note_blocker(struct verify *verify, const struct joint_eval *joint,
                           : arena_format(verify->arena, "'%s': %s", value->name, reason);
 }
 
-/* The kind of integers to try after `attempt` others, which not every operator took. INTEGERS_KINDS: there
- * is none. Between them, the trials see rows of tables and numbers that are none. */
-static enum integers integers_after(const struct cone *cone, int trial, int attempt)
+enum integers verify_integers(const struct cone *cone, int trial, int attempt)
 {
     static const enum integers numbers[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS};
     static const enum integers rows[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_SMALL,
@@ -180,7 +88,7 @@ static const char *evaluate_integers(struct verify *verify, struct joint_eval *j
 {
     const char *reason = NULL;
     for (int attempt = 0;; attempt++) {
-        drawing->integers = integers_after(cone, drawing->trial, attempt);
+        drawing->integers = verify_integers(cone, drawing->trial, attempt);
         if (drawing->integers == INTEGERS_KINDS)
             return reason;
         reason = evaluate_drawn(verify, joint, cone, graph, left, right, drawing);
@@ -189,10 +97,9 @@ static const char *evaluate_integers(struct verify *verify, struct joint_eval *j
     }
 }
 
-/* The same at the first size from `size` on that they accept. */
-static const char *evaluate_pair(struct verify *verify, struct joint_eval *joint,
-                                 const struct cone *cone, const struct graph *graph,
-                                 struct value *left, struct value *right, int trial, int size)
+const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
+                            const struct cone *cone, const struct graph *graph, struct value *left,
+                            struct value *right, int trial, int size)
 {
     const char *reason = NULL;
     /* Sizes that the first trial found are good for all. */
@@ -247,9 +154,7 @@ static size_t count_left(struct verify *verify, struct cone *cone, const struct 
     return count;
 }
 
-/* Elements of all sources as the models declare them, or -1. What is left open, such as the batch, is
- * drawn: a few. */
-static double count_declared(const struct cone *cone)
+double cone_declared(const struct cone *cone)
 {
     double total = 0;
     for (size_t i = 0; i < cone->sources.count; i++) {
@@ -282,17 +187,17 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
                                 int trial, struct gap *gap)
 {
     struct joint_eval *joint = &verify->checking;
-    double tolerance = tolerance_of(verify, cone->type), products = joint->products;
-    const char *reason = evaluate_pair(verify, joint, cone, graph, left, right, trial, 0);
+    double tolerance = verify_tolerance(verify, cone->type), products = joint->products;
+    const char *reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, 0);
     if (reason)
         return reason;
     *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), tolerance);
-    double drawn = count_drawn(cone, joint), declared = count_declared(cone);
+    double drawn = count_drawn(cone, joint), declared = cone_declared(cone);
     products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
-    if (within(verify, gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE)
+    if (verify_within(verify, gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE)
         return NULL;
-    if (evaluate_pair(verify, joint, cone, graph, left, right, trial, CONE_SIZES - 1))
-        return evaluate_pair(verify, joint, cone, graph, left, right, trial, 0); /* to tell of */
+    if (verify_evaluate(verify, joint, cone, graph, left, right, trial, CONE_SIZES - 1))
+        return verify_evaluate(verify, joint, cone, graph, left, right, trial, 0); /* to tell of */
     *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), tolerance);
     return NULL;
 }
@@ -308,7 +213,7 @@ static const char *measure_every_row(struct verify *verify, const struct cone *c
     if (reason)
         return arena_copy(verify->arena, reason);
     *gap = joint_compare(joint_array(joint, left), joint_array(joint, right),
-                         tolerance_of(verify, cone->type));
+                         verify_tolerance(verify, cone->type));
     return NULL;
 }
 
@@ -319,16 +224,16 @@ static bool agrees_as_declared(struct verify *verify, const struct cone *cone,
                                double tolerance)
 {
     struct joint_eval *joint = &verify->checking;
-    double declared = count_declared(cone), products = joint->products;
-    if (declared < 0 || evaluate_pair(verify, joint, cone, graph, left, right, 0, 0))
+    double declared = cone_declared(cone), products = joint->products;
+    if (declared < 0 || verify_evaluate(verify, joint, cone, graph, left, right, 0, 0))
         return true;
     double drawn = count_drawn(cone, joint);
     products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
     if (products > PRODUCTS_ONCE / 4 ||
-        evaluate_pair(verify, joint, cone, graph, left, right, 0, CONE_SIZES - 1))
+        verify_evaluate(verify, joint, cone, graph, left, right, 0, CONE_SIZES - 1))
         return true;
     struct gap gap = joint_compare(joint_array(joint, left), joint_array(joint, right), tolerance);
-    return within(verify, &gap, tolerance);
+    return verify_within(verify, &gap, tolerance);
 }
 
 /* What is evaluated and found equal. */
@@ -371,7 +276,7 @@ static void note_region(struct verify *verify, const struct pair *pair, double d
     LIST_PUSH(verify->arena, &verify->result->regions, region);
     verify->result->largest = fmax(verify->result->largest, difference);
     verify->result->tolerance =
-        fmax(verify->result->tolerance, tolerance_of(verify, pair->cone->type));
+        fmax(verify->result->tolerance, verify_tolerance(verify, pair->cone->type));
 }
 
 /* Trials from number `first` on until one does not agree, and all rows of tables. *gap is the largest
@@ -381,7 +286,7 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
                                   int trials, struct gap *gap, int *made)
 {
     const struct cone *cone = pair->cone;
-    double tolerance = tolerance_of(verify, cone->type);
+    double tolerance = verify_tolerance(verify, cone->type);
     const char *reason = NULL;
     bool agrees = true;
     *made = 0;
@@ -396,7 +301,7 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
             break;
         if (reason)
             break;
-        agrees = within(verify, &found, tolerance);
+        agrees = verify_within(verify, &found, tolerance);
         bool constant = found.constant && (!*made || gap->constant);
         if (!*made || !agrees || found.ratio > gap->ratio)
             *gap = found;
@@ -406,11 +311,10 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
     return reason;
 }
 
-/* A pair that agreed in `searching`: more trials, each on other numbers and another size. */
-static bool confirm(struct verify *verify, struct cone *cone, const struct graph *graph,
+bool verify_confirm(struct verify *verify, struct cone *cone, const struct graph *graph,
                     struct value *left, struct value *right, const struct gap *first)
 {
-    double tolerance = tolerance_to_accept(verify, cone->type);
+    double tolerance = verify_strict_tolerance(verify, cone->type);
     struct pair pair = pair_of(verify, cone, graph, left, right);
     int trials = trials_of(verify, cone), made;
     struct gap gap = *first;
@@ -418,7 +322,7 @@ static bool confirm(struct verify *verify, struct cone *cone, const struct graph
         return false;
     if (cone->sources.count && measure_trials(verify, &pair, 1, trials, &gap, &made))
         return false;
-    if (!within(verify, &gap, tolerance))
+    if (!verify_within(verify, &gap, tolerance))
         return false;
     note_region(verify, &pair, fmax(first->ratio, gap.ratio), cone->sources.count ? trials : 1);
     return true;
@@ -435,8 +339,7 @@ static const char *place_of(struct arena *arena, const struct array *array, int6
     return arena_format(arena, "%s of %s", array_shape(arena, &place), array_shape(arena, array));
 }
 
-/* Keeps the first departure. */
-static void depart(struct verify *verify, const struct value *left, const struct value *right,
+void verify_depart(struct verify *verify, const struct value *left, const struct value *right,
                    const struct gap *gap, const struct joint_eval *joint)
 {
     struct verify_departure *departure = &verify->result->departure;
@@ -454,174 +357,6 @@ static void depart(struct verify *verify, const struct value *left, const struct
                                     : arena_format(verify->arena, "shapes %s and %s",
                                                    array_shape(verify->arena, a),
                                                    array_shape(verify->arena, b));
-}
-
-/* Compares one value of the first model that has an array. */
-static bool try_left(struct verify *verify, struct cone *cone, const struct graph *graph,
-                     struct value *left, struct value *right, bool hinted)
-{
-    const struct array *a = joint_array(&verify->searching, left);
-    const struct array *b = joint_array(&verify->searching, right);
-    if (!a || !b || (!hinted && (a->rank != b->rank || a->count != b->count)))
-        return false;
-    double tolerance = tolerance_of(verify, cone->type);
-    struct gap gap = joint_compare(a, b, tolerance);
-    verify->compared += 1 + (double)a->count / 64;
-    bool agrees = within(verify, &gap, tolerance_to_accept(verify, cone->type));
-    if (hinted && !within(verify, &gap, tolerance) && !cone_contradicts(verify, cone)) {
-        depart(verify, left, right, &gap, &verify->searching);
-        verify->departed = true;
-    }
-    /* Numbers that are all alike agree with much that is not equal; so do channels beside one that
-     * is larger by far, and numbers so large that nothing can be seen beside them. */
-    bool doubted = !hinted || verify->result->departs;
-    if (!agrees || (doubted && gap.constant) ||
-        (!hinted && (gap.alone > ALONE_MOST || gap.largest > LARGEST_MOST)))
-        return false;
-    if (!confirm(verify, cone, graph, left, right, &gap))
-        return false;
-    right->number = left->number;
-    return true;
-}
-
-static bool search(struct verify *verify, struct cone *cone, const struct graph *graph,
-                   struct value *right)
-{
-    for (size_t i = 0; i < cone->sources.count; i++)
-        enqueue(verify, cone->sources.items[i]->number);
-    size_t compared = 0;
-    do {
-        for (; compared < verify->found.count; compared++)
-            if (verify->found.items[compared]->graph == graph &&
-                try_left(verify, cone, graph, verify->found.items[compared], right, false))
-                return true;
-    } while (search_step(verify, graph));
-    return false;
-}
-
-/* True when the declared sizes of the sources can be searched as well. */
-static bool is_small(const struct cone *cone)
-{
-    double declared = count_declared(cone);
-    return declared >= 0 && declared <= SMALL;
-}
-
-/* Evaluates `right` where the first model will be searched. Returns the reason why it cannot. */
-static const char *start_search(struct verify *verify, struct graph *graph, struct value *right,
-                                int attempt, struct cone *cone)
-{
-    struct joint_eval *joint = &verify->searching;
-    joint->bad = NULL;
-    const char *reason = cone_make(verify, graph, right, attempt, cone);
-    if (reason)
-        return reason;
-    /* First among what is there; afresh when the sizes do not agree. An output has the last word,
-     * so it is given sizes that the whole way to it fits. */
-    if (right->is_output || attempt)
-        search_reset(verify);
-    const struct drawing drawing = {.integers = integers_after(cone, 0, 0)};
-    reason = cone_draw(verify, joint, cone, graph, &drawing);
-    if (!reason)
-        reason = joint_evaluate(joint, right, CONE_MOST + 1);
-    if (!reason)
-        return NULL;
-    search_reset(verify);
-    return evaluate_pair(verify, joint, cone, graph, NULL, right, 0, 0);
-}
-
-/* Compares with the value that bears the name of `right`, which has been evaluated. *there is false when
- * that one cannot be from the same sources. */
-static bool try_hint(struct verify *verify, struct cone *cone, struct graph *graph,
-                     struct value *hint, struct value *right, bool *there)
-{
-    struct joint_eval *joint = &verify->searching;
-    *there = joint_array(joint, hint) || !joint_evaluate(joint, hint, HINT_MOST);
-    if (!*there) { /* perhaps it holds for other integers, or for one size only */
-        search_reset(verify);
-        *there = !evaluate_pair(verify, joint, cone, graph, hint, right, 0,
-                                cone->draws_integers ? 0 : 1);
-    }
-    return *there && try_left(verify, cone, graph, hint, right, true);
-}
-
-/* Finds sources that `right` can be evaluated from and compares it with the hint, if there is one, from
- * others where these do not let it. Returns NULL and the first cone that serves, or why there is
- * none. */
-static const char *start_prove(struct verify *verify, struct graph *graph, struct value *right,
-                               struct value *hint, struct cone *cone, bool *found)
-{
-    const char *reason = NULL, *blocker = verify->blocker;
-    int first = -1;
-    for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
-        bool there;
-        if (first >= 0 && attempt == 2 && !right->is_output)
-            continue; /* from the graph's inputs on: too much work for a name */
-        reason = start_search(verify, graph, right, attempt, cone);
-        if (reason && attempt == 0)
-            note_blocker(verify, &verify->searching, right, reason);
-        if (reason)
-            continue;
-        bool is_first = first < 0;
-        first = is_first ? attempt : first;
-        if (!hint)
-            break;
-        *found = try_hint(verify, cone, graph, hint, right, &there);
-        if (*found || verify->departed || (there && !cone_contradicts(verify, cone)))
-            return verify->blocker = blocker, NULL;
-    }
-    if (first < 0)
-        return reason;
-    verify->blocker = blocker;
-    return hint ? start_search(verify, graph, right, first, cone) : NULL;
-}
-
-bool verify_prove(struct verify *verify, struct graph *graph, struct value *right,
-                  struct value *hint)
-{
-    struct cone cone;
-    struct joint_eval *joint = &verify->searching;
-    bool found = false;
-    verify->departed = false;
-    if (verify->failures > FAILURES_MOST && !hint)
-        return false;
-    /* The outputs have the last word: something is left for them. */
-    if (verify_is_spent(verify, 0.75)) {
-        note_blocker(verify, joint, right, "more steps than two models of this size are worth");
-        return false;
-    }
-    if (joint->products + verify->checking.products > PRODUCTS_MOST) {
-        note_blocker(verify, joint, right, "more multiply-adds than will be evaluated");
-        return false;
-    }
-    if (joint->effort.cells < joint->cells / 2)
-        search_reset(verify);
-    if (start_prove(verify, graph, right, hint, &cone, &found)) {
-        search_reset(verify);
-        verify->failures++;
-        return false;
-    }
-    /* Where the small size finds nothing, the declared one may. */
-    bool brief = verify->departed && verify->failures > 1 && !right->is_output;
-    int sizes = brief ? 1 : CONE_SIZES;
-    for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < sizes;
-         size += CONE_SIZES - 1) {
-        if (size) {
-            search_reset(verify);
-            if (!is_small(&cone) ||
-                evaluate_pair(verify, joint, &cone, graph, NULL, right, 0, size))
-                continue;
-        }
-        found = joint_array(joint, right) && search(verify, &cone, graph, right);
-    }
-    verify->failures = found ? 0 : verify->failures + 1;
-    if (!found && verify->departed)
-        verify->unresolved = true;
-    if (found) {
-        search_reset(verify);
-        if (verify->result->departure.right == right)
-            verify->result->departs = false; /* the hint was wrong, not the value */
-    }
-    return found;
 }
 
 static bool starts_inside(const struct cone *cone)
@@ -645,10 +380,10 @@ static enum finding measure(struct verify *verify, struct cone *cone, struct gra
         return FOUND_NOTHING;
     bool whole = !*reason && !brief && !gap->constant;
     *reason = NULL;
-    if (!within(verify, gap, tolerance_of(verify, cone->type)))
+    if (!verify_within(verify, gap, verify_tolerance(verify, cone->type)))
         return FOUND_DIFFERENT;
-    double tolerance = tolerance_to_accept(verify, cone->type);
-    if (!whole || !within(verify, gap, tolerance) ||
+    double tolerance = verify_strict_tolerance(verify, cone->type);
+    if (!whole || !verify_within(verify, gap, tolerance) ||
         (pair.by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance)))
         return FOUND_NOTHING;
     note_region(verify, &pair, gap->ratio, made);
@@ -701,9 +436,9 @@ enum finding verify_measure(struct verify *verify, struct graph *graph, struct v
                 continue;
         }
         if (finding == FOUND_DIFFERENT)
-            depart(verify, left, right, &gap, &verify->checking);
+            verify_depart(verify, left, right, &gap, &verify->checking);
         return finding;
     }
-    note_blocker(verify, &verify->checking, right, reason);
+    verify_note_blocker(verify, &verify->checking, right, reason);
     return FOUND_NOTHING;
 }
