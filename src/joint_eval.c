@@ -160,6 +160,20 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
     }
 }
 
+/* Every other integer is one that the models ask for, then a neighbour of one, from trial to trial on. */
+static bool asked_for(const struct draw *draw, const struct array *array, int64_t at,
+                      bool is_positive, int64_t *integer)
+{
+    static const int beside[] = {0, 1, -1};
+    uint64_t count = draw->constant_count;
+    if (count == 0 || at % 2 || draw->integers == INTEGERS_ROWS || draw->integers == INTEGERS_BITS)
+        return false;
+    uint64_t turn = (uint64_t)at / 2 + (uint64_t)draw->trial * (uint64_t)(array->count / 2 + 1);
+    turn %= count * COUNT_OF(beside);
+    return add_fits(draw->constants[turn % count], beside[turn / count], integer) &&
+           eval_integer_fits(array->type, *integer) && (*integer >= 0 || !is_positive);
+}
+
 const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
                        const int64_t *dims, const struct draw *draw)
 {
@@ -180,7 +194,7 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
             array->reals[i] = ((double)(bits >> 11) * 0x1p-52 - 1) * draw->amplitude;
         else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
             array->integers[i] = i % draw->rows;
-        else
+        else if (!asked_for(draw, array, i, is_positive, &array->integers[i]))
             array->integers[i] = draw_integer(draw, type, is_positive, bits);
     }
     put(joint, value->number, in_range(joint, value, array));
@@ -222,6 +236,13 @@ static double products_of(const struct node *node, struct array *const *inputs,
     }
 }
 
+/* Nothing here computes in more than double. */
+static void round_as_float(struct array *array)
+{
+    for (int64_t i = 0; i < array->count; i++)
+        array->reals[i] = (double)(float)array->reals[i];
+}
+
 static const char *evaluate_node(struct joint_eval *joint, const struct node *node)
 {
     struct arena *arena = joint->scratch;
@@ -232,6 +253,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
                            .pool = &joint->pool,
                            .node = node,
                            .inputs = inputs,
+                           .is_constant = joint->rounds,
                            .limit = ELEMENTS_MOST};
     const char *reason = eval_arrays(&e);
     if (reason) {
@@ -240,7 +262,8 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
     }
     for (size_t i = 0; i < node->output_count && i < COUNT_OF(e.outputs); i++)
         if (node->outputs[i] && e.outputs[i]) {
-            eval_note_reach(node, inputs, e.outputs[i]);
+            if (joint->rounds && e.outputs[i]->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)
+                round_as_float(e.outputs[i]);
             put(joint, node->outputs[i]->number, e.outputs[i]);
         }
     double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
@@ -375,27 +398,37 @@ static void compare_channel(const struct array *left, const struct array *right,
         }
 }
 
-struct gap joint_compare(const struct array *left, const struct array *right, double tolerance)
+/* Channels are axis 1. */
+static int64_t channels_of(const struct array *array)
 {
-    struct gap gap = {
-        .same_shape = left->rank == right->rank, .constant = true, .seen = (double)NAN};
-    for (int i = 0; gap.same_shape && i < left->rank; i++)
-        gap.same_shape = left->dims[i] == right->dims[i];
-    if (!gap.same_shape || array_is_real(left) != array_is_real(right)) {
-        gap.same_shape = false;
+    return array->rank > 1 ? array->dims[1] : 1;
+}
+
+static int64_t inner_of(const struct array *array)
+{
+    int64_t inner = 1;
+    for (int i = 2; i < array->rank; i++)
+        inner *= array->dims[i];
+    return array->rank < 2 ? array->count : inner;
+}
+
+static bool same_shape(const struct array *left, const struct array *right)
+{
+    bool same = left->rank == right->rank;
+    for (int i = 0; same && i < left->rank; i++)
+        same = left->dims[i] == right->dims[i];
+    return same && array_is_real(left) == array_is_real(right);
+}
+
+struct gap joint_compare(const struct array *left, const struct array *right, const double *noise)
+{
+    struct gap gap = {.same_shape = same_shape(left, right), .constant = true, .seen = (double)NAN};
+    if (!gap.same_shape)
         return gap;
-    }
     gap.of_integers = !array_is_real(left);
-    double least = gap.of_integers ? 0
-                                   : fmax(eval_least(left->reach, left->type, tolerance),
-                                          eval_least(right->reach, right->type, tolerance));
-    int64_t channels = left->rank > 1 ? left->dims[1] : 1, inner = 1;
+    int64_t channels = channels_of(left), inner = inner_of(left);
     if (left->count == 0)
         return gap;
-    for (int i = 2; i < left->rank; i++)
-        inner *= left->dims[i];
-    if (left->rank < 2)
-        inner = left->count;
     for (int64_t i = 0; i < left->count; i++)
         gap.largest = fmax(gap.largest, size_of(element(left, i), element(right, i)));
     if (left->count == 1 && isfinite(element(left, 0)))
@@ -403,11 +436,28 @@ struct gap joint_compare(const struct array *left, const struct array *right, do
     for (int64_t channel = 0; channel < channels; channel++) {
         double difference, largest;
         compare_channel(left, right, channel, channels, inner, &gap, &difference, &largest);
+        difference = noise ? fmax(0, difference - noise[channel]) : difference;
         if (difference > 0)
             gap.alone = fmax(gap.alone, largest > 0 ? difference / largest : (double)INFINITY);
-        largest = fmax(fmax(largest, gap.largest / 10), least);
+        largest = fmax(largest, gap.largest / 10);
         if (difference > 0)
             gap.ratio = fmax(gap.ratio, largest > 0 ? difference / largest : (double)INFINITY);
     }
     return gap;
+}
+
+void joint_note_noise(const struct array *exact, const struct array *rounded, double *noise)
+{
+    /* One sample of what rounding does, to be compared with others. */
+    enum { SAFETY = 8 };
+    double unit = exact->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-29 : 1;
+    int64_t channels = channels_of(exact), inner = inner_of(exact);
+    if (!same_shape(exact, rounded) || !array_is_real(exact))
+        return;
+    for (int64_t i = 0; i < exact->count; i++) {
+        double *channel = &noise[i / inner % channels];
+        double difference = fabs(exact->reals[i] - rounded->reals[i]);
+        if (isfinite(difference))
+            *channel = fmax(*channel, SAFETY * unit * difference);
+    }
 }

@@ -22,6 +22,7 @@ struct joint_eval {
         uint32_t *items;
         size_t count, room;
     } filled;
+    bool rounds;            /* results are rounded to their type; double to float */
     double products;        /* multiply-adds evaluated so far, by all trials */
     double touched;         /* bytes of constants read so far */
     const struct node *bad; /* the node the last evaluation stopped at, or NULL */
@@ -43,10 +44,13 @@ enum integers {
 };
 
 struct draw {
+    int trial;
     uint64_t seed;
     double amplitude; /* reals are in [-amplitude, amplitude) */
     enum integers integers;
-    int64_t rows;  /* of the table */
+    int64_t rows;             /* of the table */
+    const int64_t *constants; /* integers that the models ask for */
+    size_t constant_count;
     bool in_order; /* every row, one after the other */
 };
 
@@ -70,14 +74,18 @@ struct gap {
     double seen;       /* a finite one of the first, or NaN */
     double difference; /* largest absolute; infinity where one is not finite and the other is */
     double largest;    /* absolute, of both */
-    double ratio; /* largest difference relative to the largest element of its channel (axis 1),
-                     or to a tenth of the largest of all where the channel has less. Where more was
-                     added up that cancelled, rounding leaves a difference that shows nothing: it is
-                     relative to what is `tolerance` of that */
+    double ratio;      /* largest difference, less the noise, relative to the largest element of its
+                     channel (axis 1), or to a tenth of the largest of all where the channel has
+                     less */
     double alone; /* the same, whatever the largest of all: 1 where a channel is not alike at all */
     int64_t at;   /* element with the largest difference */
     double left, right;
 };
-struct gap joint_compare(const struct array *left, const struct array *right, double tolerance);
+/* noise: what rounding may leave, one number per channel; or NULL. */
+struct gap joint_compare(const struct array *left, const struct array *right, const double *noise);
+
+/* Widens `noise`, one number per channel, to what rounding to the type after each op was seen to change. Where sums cancel, that
+ * is no small part of the result. */
+void joint_note_noise(const struct array *exact, const struct array *rounded, double *noise);
 
 #endif

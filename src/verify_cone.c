@@ -8,7 +8,9 @@
 enum {
     OPENINGS_MOST = 16, /* sources computed from what is before them */
     SPAN_ROW = 48,      /* extent of windows in a row that is worth reaching */
-    SPAN_MOST = 160
+    SPAN_LINE = 8192,   /* the most that is reached along one axis */
+    SPAN_PLANE = 160,   /* along each of two */
+    CONSTANTS_MOST = 16
 };
 
 static void note_type(struct cone *cone, int32_t type)
@@ -61,9 +63,25 @@ static bool hides(enum op op)
     }
 }
 
+static void note_constants(struct cone *cone, const struct node *node)
+{
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct tensor *tensor;
+        int64_t held[4];
+        if (cone->constants.count >= CONSTANTS_MOST || !node->inputs[i] ||
+            constant_of(node->inputs[i], &tensor) || type_is_float(tensor->type) ||
+            tensor->count < 1 || tensor->count > (int64_t)COUNT_OF(held) ||
+            !tensor_read_integers(tensor, held))
+            continue;
+        for (int64_t k = 0; k < tensor->count; k++)
+            LIST_PUSH(cone->arena, &cone->constants, held[k]);
+    }
+}
+
 void cone_note(struct cone *cone, const struct node *node)
 {
     int64_t rows = rows_of_table(node);
+    note_constants(cone, node);
     cone->saturates = cone->saturates || hides(node->op);
     cone->rows = rows > cone->rows ? rows : cone->rows;
 }
@@ -86,6 +104,34 @@ static void note_layout(struct cone *cone, const struct node *node)
     }
 }
 
+static bool is_extent(int64_t n)
+{
+    return n > 0 && n < 1 << 20;
+}
+
+/* The furthest element that a Slice asks for, from either end. */
+static int64_t slice_extent(const struct node *node)
+{
+    int64_t extent = 1;
+    for (size_t i = 0; i < 2; i++) {
+        size_t count;
+        const int64_t *ends = node_integers(node, i ? "ends" : "starts", &count);
+        const struct tensor *tensor;
+        int64_t held[4];
+        struct value *input = node_input(node, i + 1);
+        if (!ends && input && !constant_of(input, &tensor) && tensor->count > 0 &&
+            tensor->count <= (int64_t)COUNT_OF(held) && tensor_read_integers(tensor, held)) {
+            ends = held;
+            count = (size_t)tensor->count;
+        }
+        for (size_t k = 0; ends && k < count; k++) {
+            int64_t end = ends[k] < 0 && ends[k] > INT64_MIN ? -ends[k] : ends[k];
+            extent = is_extent(end) && end + 1 > extent ? end + 1 : extent;
+        }
+    }
+    return extent;
+}
+
 /* Extent of a window's kernel and its stride, the largest of all axes. */
 static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
 {
@@ -105,18 +151,22 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
         break;
     case OP_AveragePool:
     case OP_MaxPool: break;
+    case OP_Slice: *extent = slice_extent(node); return;
     default: return;
     }
     for (size_t i = 0; kernel && i < kernels; i++) {
         int64_t gap = dilation && i < dilations ? dilation[i] : 1;
-        int64_t reach;
-        if (kernel[i] > 0 && kernel[i] < SPAN_MOST && gap > 0 && gap < SPAN_MOST &&
-            (reach = (kernel[i] - 1) * gap + 1) > *extent)
-            *extent = reach;
+        if (is_extent(kernel[i]) && is_extent(gap) && (kernel[i] - 1) * gap + 1 > *extent)
+            *extent = (kernel[i] - 1) * gap + 1;
     }
     for (size_t i = 0; step && i < strides; i++)
-        if (step[i] > *stride && step[i] < SPAN_MOST)
+        if (is_extent(step[i]) && step[i] > *stride)
             *stride = step[i];
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
 }
 
 bool verify_is_spent(const struct verify *verify, double part)
@@ -259,14 +309,18 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
         mark->walked = verify->walk;
         /* Every tap of one window, and of windows in a row as long as they may be one window in the
          * other model. */
-        int64_t span = step->span + (extent - 1) * step->scale, scale = step->scale * stride;
-        if (span > SPAN_ROW)
-            span = extent * step->scale > step->span ? extent * step->scale : step->span;
-        mark->span = (int32_t)(span > SPAN_MOST ? SPAN_MOST : span);
-        mark->scale = (int32_t)(scale > SPAN_MOST ? SPAN_MOST : scale);
+        int64_t most = SPAN_LINE + 1; /* more than can be reached */
+        int64_t span = step->span + least(extent - 1, most) * step->scale,
+                scale = step->scale * least(stride, most);
+        if (span > SPAN_ROW) {
+            int64_t alone = least(extent, most) * step->scale;
+            span = alone > step->span ? alone : step->span;
+        }
+        mark->span = (int32_t)least(span, most);
+        mark->scale = (int32_t)least(scale, SPAN_PLANE);
         int64_t wanted = mark->span + mark->scale;
         if (wanted > cone->span)
-            cone->span = wanted > SPAN_MOST ? SPAN_MOST : wanted;
+            cone->span = wanted;
         if (reader)
             widen(reader, mark);
         stack.count--;
@@ -345,13 +399,39 @@ static int image_rank(const struct cone *cone)
     return rank;
 }
 
+/* The most that sources can be wide and still be evaluated. */
+static int64_t span_most(const struct cone *cone)
+{
+    bool line = true; /* at most one axis of each is free */
+    for (size_t i = 0; i < cone->sources.count; i++) {
+        const struct value *source = cone->sources.items[i];
+        int open = cone->layout == LAYOUT_IMAGE ? source->rank - 2 : 0;
+        for (int k = 1; cone->layout != LAYOUT_IMAGE && k < source->rank; k++)
+            open += source->dims[k] < 0;
+        line = line && source->rank >= 0 && open <= 1;
+    }
+    return line ? SPAN_LINE : SPAN_PLANE;
+}
+
+bool cone_is_short(const struct cone *cone)
+{
+    bool is_open = false; /* else what is declared is all there is */
+    for (size_t i = 0; i < cone->sources.count; i++) {
+        const struct value *source = cone->sources.items[i];
+        is_open = is_open || source->rank < 0;
+        for (int k = 0; k < source->rank; k++)
+            is_open = is_open || source->dims[k] < 0;
+    }
+    return is_open && cone->span > span_most(cone);
+}
+
 static const char *source_shape(struct verify *verify, const struct cone *cone,
                                 const struct graph *left_graph, const struct value *source,
                                 int size, int stretch, int *rank, int64_t *dims)
 {
     const struct value *left = verify_left(verify, source->number, left_graph);
     const struct value *told = source->rank >= 0 || !left ? source : left;
-    int64_t base = cone->span < 3 ? 3 : cone->span;
+    int64_t base = cone->span < 3 ? 3 : least(cone->span, span_most(cone));
     bool even = size == CONE_SIZE_EVEN;
     base = size == 1 ? 2 * base + 1 : even ? (base + 31) / 32 * 32 : base;
     *rank = told->rank;
@@ -535,11 +615,15 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
                       const struct graph *left, const struct drawing *drawing)
 {
     static const double amplitudes[] = {1, 8, 0.25, 256};
-    int trial = drawing->trial, size = is_narrow(cone) ? CONE_SIZES - 1 : drawing->size;
-    struct draw draw = {.seed = verify->options->seed + (uint64_t)trial * 7919,
+    bool as_declared = is_narrow(cone) || cone->span > span_most(cone);
+    int trial = drawing->trial, size = as_declared ? CONE_SIZES - 1 : drawing->size;
+    struct draw draw = {.trial = trial,
+                        .seed = verify->options->seed + (uint64_t)trial * 7919,
                         .amplitude = amplitudes[trial % (int)COUNT_OF(amplitudes)],
                         .integers = drawing->integers,
                         .rows = cone->rows,
+                        .constants = cone->constants.items,
+                        .constant_count = cone->constants.count,
                         .in_order = drawing->every_row};
     for (size_t i = 0; i < cone->sources.count; i++) {
         const struct value *source = cone->sources.items[i];

@@ -52,13 +52,14 @@ struct cone {
     struct arena *arena;
     LIST(struct value *) sources;
     LIST(const struct node *) nodes;
-    LIST(uint32_t) opened; /* numbers of equal values that are computed instead of drawn */
-    bool opens_all;        /* down to the graph's inputs */
-    bool ends_early;       /* at the first equal values */
-    bool saturates;        /* an operator that hides differences for some inputs */
-    bool draws_integers;   /* a source holds integers */
-    int64_t rows;          /* of the longest constant that Gather takes elements of, or 0 */
-    int32_t type;          /* the coarsest float type of its constants and sources, or 0 */
+    LIST(uint32_t) opened;   /* numbers of equal values that are computed instead of drawn */
+    bool opens_all;          /* down to the graph's inputs */
+    bool ends_early;         /* at the first equal values */
+    bool saturates;          /* an operator that hides differences for some inputs */
+    bool draws_integers;     /* a source holds integers */
+    int64_t rows;            /* of the longest constant that Gather takes elements of, or 0 */
+    LIST(int64_t) constants; /* integers that are asked for */
+    int32_t type;            /* the coarsest float type of its constants and sources, or 0 */
     enum { LAYOUT_NONE, LAYOUT_IMAGE, LAYOUT_ROWS } layout;
     int64_t span; /* input extent that reaches every tap, per axis */
 };
@@ -95,6 +96,8 @@ struct drawing {
 /* Random numbers for sources that have none yet. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, const struct drawing *drawing);
+/* True when not every tap can be reached by sources of a size that can be evaluated. */
+bool cone_is_short(const struct cone *cone);
 /* Notes what a node on the way, of either model, asks of the numbers drawn. */
 void cone_note(struct cone *cone, const struct node *node);
 
@@ -130,6 +133,11 @@ enum integers verify_integers(const struct cone *cone, int trial, int attempt);
 const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
                             const struct cone *cone, const struct graph *graph, struct value *left,
                             struct value *right, int trial, int size);
+/* Compares a pair on one random input of a size. What departs is evaluated once more, rounded after each
+ * op: where a sum cancels, that much of a difference shows nothing. Returns the reason why not. */
+const char *verify_compare(struct verify *verify, const struct cone *cone,
+                           const struct graph *graph, struct value *left, struct value *right,
+                           int trial, int size, struct gap *gap);
 /* Elements of all sources as the models declare them, or -1. What is left open, such as the batch, is
  * drawn: a few. */
 double cone_declared(const struct cone *cone);

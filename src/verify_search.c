@@ -101,10 +101,19 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     if (!a || !b || (!hinted && (a->rank != b->rank || a->count != b->count)))
         return false;
     double tolerance = verify_tolerance(verify, cone->type);
-    struct gap gap = joint_compare(a, b, tolerance);
+    struct gap gap = joint_compare(a, b, NULL);
     verify->compared += 1 + (double)a->count / 64;
     bool agrees = verify_within(verify, &gap, verify_strict_tolerance(verify, cone->type));
-    if (hinted && !verify_within(verify, &gap, tolerance) && !cone_contradicts(verify, cone)) {
+    bool departs =
+        hinted && !verify_within(verify, &gap, tolerance) && !cone_contradicts(verify, cone);
+    struct gap closer;
+    if (departs && !verify_compare(verify, cone, graph, left, right, 0, 0, &closer) &&
+        verify_within(verify, &closer, tolerance)) {
+        departs = false;
+        agrees = true;
+        gap = closer;
+    }
+    if (departs) {
         verify_depart(verify, left, right, &gap, &verify->searching);
         verify->departed = true;
     }

@@ -409,6 +409,54 @@ def test_integers_are_compared_exactly(tmp_path):
     assert verify(*large, tmp_path, "--rtol", "1e-3")[0] == 0  # who asks for it
 
 
+@pytest.mark.parametrize("body, one, two", [
+    ("e = Equal (x, k) y = Cast <to = 7> (e)", 50256, 50257),
+    ("e = Equal (x, k) y = Where (e, z, x)", 50256, 50257),
+    ("e = Equal (x, k) y = Where (e, z, x)", -100, -101),
+], ids=["mask", "replaced", "ignored"])
+def test_integers_that_the_models_compare_with_are_drawn(body, one, two, tmp_path):
+    a, b = (integers(body, k=np.int64(k), z=np.int64(-1)) for k in (one, two))
+    assert verify(a, b, tmp_path)[0] == 1 and verify(a, a, tmp_path)[0] == 0
+
+
+def line(body, **weights):
+    model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> g (float[1,1,n] x) => (float[a,b,c] y) {{ {body} }}')
+    model.graph.initializer.extend(numpy_helper.from_array(w, n) for n, w in weights.items())
+    return model
+
+
+@pytest.mark.parametrize("where", [0, 200, 400])
+@pytest.mark.parametrize("body, taps", [("y = Conv <pads = [200, 200]> (x, w)", 401),
+                                        ("y = Conv <dilations = [200], pads = [200, 200]> (x, w)", 3)], ids=["long", "dilated"])
+def test_every_tap_of_a_long_window_is_reached(body, taps, where, tmp_path):
+    kernel = np.random.default_rng(4).standard_normal((2, 1, taps)).astype(np.float32)
+    other = kernel.copy()
+    other[0, 0, where * taps // 401] += 2
+    a, b = line(body, w=kernel), line(body, w=other)
+    assert verify(a, b, tmp_path)[0] == 1 and verify(a, a, tmp_path)[0] == 0
+    doubled = line(body.replace("y =", "t =") + " y = Mul (t, two)", w=kernel, two=np.float32(2))
+    assert verify(line(body, w=kernel * 2), doubled, tmp_path)[0] == 0
+
+
+def test_windows_that_are_longer_than_is_evaluated(tmp_path):
+    a, b = (line("y = Conv (x, w)", w=np.ones((1, 1, 20000), np.float32) * np.float32(k)) for k in (1, 1))
+    double = line("t = Conv (x, w) y = Mul (t, two)", w=np.ones((1, 1, 20000), np.float32) / 2, two=np.float32(2))
+    assert verify(a, b, tmp_path)[0] == 0 and verify(a, double, tmp_path)[0] == 2
+
+
+def test_a_slice_far_out(tmp_path):
+    weights = {"s": np.array([0]), "e": np.array([100]), "f": np.array([50]), "g": np.array([-100]), "ax": np.array([2])}
+    a, b, c = (line(f"y = Slice (x, s, {end}, ax)", **weights) for end in "efg")
+    assert verify(a, b, tmp_path)[0] == 1 and verify(a, c, tmp_path)[0] == 1 and verify(a, a, tmp_path)[0] == 0
+
+
+def test_a_channel_beside_a_larger_one(tmp_path):
+    large = np.array([1e6, 0, 0, 0], np.float32).reshape(4, 1, 1)
+    body = "t = Add (x, c) s = Add (t, b) y = Sub (s, c)"
+    a, b, same = (with_weights(body, c=large, b=np.array([0, k, -k, k], np.float32).reshape(4, 1, 1)) for k in (0, 0.1, 0))
+    assert verify(a, b, tmp_path)[0] == 1 and verify(b, a, tmp_path)[0] == 1 and verify(a, same, tmp_path)[0] == 0
+
+
 def embedding(table, scale=None, clip=False, ids="[2,3]"):
     body = "i = Identity (x) " if not clip else "i = Mod (x, n) "
     body += "e = Gather (t, i) " + ("y = Mul (e, s)" if scale is not None else "y = Identity (e)")
