@@ -81,6 +81,9 @@ int64_t affine_extent(struct affine_axis axis, int64_t source_extent)
 
 /* ---- makers ---- */
 
+/* Numbers looked at to read one form, beyond 8 for each byte of input. */
+#define EFFORT_BASE 0x1p24
+
 static const char *check_axes(struct arena *arena, int axes, const struct affine_axis *axis)
 {
     if (axes > AFFINE_AXES)
@@ -94,6 +97,28 @@ static const char *check_axes(struct arena *arena, int axes, const struct affine
             return "a stride, dilation, padding or kernel size is absurdly large";
     }
     return NULL;
+}
+
+static double visits_of(const struct affine *form)
+{
+    return form->visits > 0 ? form->visits : 1;
+}
+
+static double count_visits(const struct affine *form)
+{
+    double visits = 1;
+    if (form->kind == AFFINE_COMPOSE)
+        visits += visits_of(form->outer) + visits_of(form->inner);
+    for (size_t k = 0; form->kind == AFFINE_JOIN && k < form->term_count; k++)
+        visits += visits_of(form->terms[k].form);
+    return visits;
+}
+
+double affine_effort(const struct affine *form)
+{
+    enum { VISIT = 128 }; /* a visit is worth so many numbers */
+    double numbers = (double)affine_weights(form);
+    return visits_of(form) * (numbers > VISIT ? numbers : VISIT);
 }
 
 /* Gives a form its axes and refuses one that is too large. */
@@ -116,6 +141,10 @@ static const char *finish(struct arena *arena, struct affine *form, int axes,
         fits = multiply_fits(weights, axis[i].taps, &weights);
     if (!fits || weights > LIMIT_WEIGHTS)
         return "the kernel would have more than 2^31 numbers";
+    /* Sums of sums, each of which several read, double with every step. */
+    form->visits = count_visits(form);
+    if (affine_effort(form) > EFFORT_BASE + 8 * (double)arena->landing->input)
+        return "limit: it is made of the same ops in more ways than are added up";
     return NULL;
 }
 

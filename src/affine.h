@@ -63,6 +63,7 @@ struct affine {
             size_t term_count;
         };
     };
+    double visits;      /* of the forms it is made of, to read it once; 0: it is made of none */
     const double *bias; /* memo of affine_bias */
     int64_t bias_width;
 };
@@ -74,6 +75,9 @@ int64_t affine_taps(const struct affine *form);
 /* Numbers in one row, inputs / groups * taps, and in all rows. 0 while the width is unknown. */
 int64_t affine_row_length(const struct affine *form);
 int64_t affine_weights(const struct affine *form);
+/* What it takes to read all rows: numbers looked at, those of a form that it is made of in many ways each
+ * time. */
+double affine_effort(const struct affine *form);
 /* True for a form that treats each channel by itself. */
 bool affine_is_diagonal(const struct affine *form);
 /* True for one tap at 0, stride 1 and end 0 on every axis. */

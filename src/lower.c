@@ -124,8 +124,10 @@ static const char *gate_groups(struct plan *plan, const struct lowering *l,
 /* Bytes of new weights beyond 8 for each byte of input: a weight that many ops share becomes one for
  * each, and --max-growth lets weights grow. */
 #define STORED_BASE 0x1p25
+/* Numbers looked at to read all new weights once, beyond 64 for each byte of input. */
+#define EFFORT_BASE 0x1p27
 
-static const char *bound(const struct plan *plan, double weights, int32_t type)
+static const char *bound(const struct plan *plan, double weights, int32_t type, double effort)
 {
     const struct landing *landing = plan->model->arena->landing;
     double bytes = weights * (double)type_size(type);
@@ -139,6 +141,9 @@ static const char *bound(const struct plan *plan, double weights, int32_t type)
                             "limit: the new weights together would take more than %.0f MiB, the "
                             "most for a model of %zu bytes",
                             (STORED_BASE + 8 * (double)landing->input) / 0x1p20, landing->input);
+    if (plan->effort + effort > EFFORT_BASE + 64 * (double)landing->input)
+        return "limit: the new weights together are made of the same ops in more ways than are "
+               "added up";
     return NULL;
 }
 
@@ -398,7 +403,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (!reason)
         reason = gate_groups(plan, l, form);
     if (!reason)
-        reason = bound(plan, weights, type);
+        reason = bound(plan, weights, type, affine_effort(form));
     if (!reason)
         reason = decide_bias(arena, form, type, &bias);
     if (reason)
@@ -436,6 +441,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     fusion->multiply_adds_after = weights;
     fusion->parameters_after = weights;
     plan->stored += weights * (double)type_size(type);
+    plan->effort += affine_effort(form);
     target->fusion = fusion;
     if (product)
         product->outputs[0]->fusion = fusion;
@@ -557,7 +563,7 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     }
     if (region->replaced < 2)
         return "no op would be saved";
-    reason = bound(plan, (double)weight->count, weight->type);
+    reason = bound(plan, (double)weight->count, weight->type, affine_effort(kernel));
     if (reason)
         return reason;
     region->parameters += (double)weight->count;

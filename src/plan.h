@@ -55,6 +55,7 @@ struct plan {
     bool changed;                    /* by the pass that is running */
     bool full;                       /* plan_is_full; set from the start: no rewrites at all */
     double stored;                   /* bytes of new weights in force */
+    double effort;                   /* numbers looked at to read all new weights once */
 };
 
 /* Runs the passes to a fixpoint over a loaded model. */
