@@ -16,10 +16,8 @@ static bool is_root(struct node *node)
     case OP_Conv:
     case OP_AveragePool:
     case OP_Pad:
-    case OP_Slice:
-    case OP_Gemm:
-    case OP_MatMul: return true;
-    default: return false;
+    case OP_Slice: return true;
+    default: return is_matrix_product(node);
     }
 }
 
@@ -47,7 +45,7 @@ static const char *fold_to(struct plan *plan, struct node *node, enum layout lay
 static void refuse_chain(struct plan *plan, struct node *node, enum layout layout,
                          const char *reason)
 {
-    const struct value *input = node_input(node, 0);
+    const struct value *input = lift_node(node, layout)->input;
     struct node *before = input ? input->producer : NULL;
     if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
         (is_root(before) || before->op == OP_BatchNormalization))
@@ -62,8 +60,7 @@ void compose_chains(struct plan *plan)
         struct node **nodes = pass_candidates(plan, graph, is_root, true, &count);
         for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
             struct node *node = nodes[i];
-            bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
-            enum layout layout = matrix ? LAYOUT_MATRIX : LAYOUT_CONV;
+            enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
             if (node->removed || !node->outputs[0] || lift_node(node, layout)->reason)
                 continue;
             const struct trace *trace = lift_trace(node->outputs[0], layout);

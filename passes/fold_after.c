@@ -12,8 +12,7 @@
 
 static bool is_root(struct node *node)
 {
-    return is_conv_transpose(node) || node->op == OP_Conv || node->op == OP_Gemm ||
-           node->op == OP_MatMul;
+    return is_conv_transpose(node) || node->op == OP_Conv || is_matrix_product(node);
 }
 
 static bool scales_or_shifts(const struct node *node)
@@ -49,9 +48,10 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
 static const char *fold(struct plan *plan, struct node *node, enum layout layout)
 {
     struct arena *arena = plan->model->arena;
-    struct value *value = node->outputs[0], *source = node->inputs[0];
     const struct affine *after = lift_identity(plan->model);
     const struct step *own = lift_node(node, layout);
+    struct value *value = node->outputs[0];
+    struct value *source = is_conv_transpose(node) ? node->inputs[0] : own->input;
     int32_t type = own->type;
     bool sized = own->sized;
     struct node *reader;
@@ -101,8 +101,7 @@ void fold_after(struct plan *plan)
         struct node **nodes = pass_candidates(plan, graph, is_root, false, &count);
         for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
             struct node *node = nodes[i];
-            bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
-            enum layout layout = matrix ? LAYOUT_MATRIX : LAYOUT_CONV;
+            enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
             if (node->removed || !node->outputs[0] || !node_input(node, 0))
                 continue;
             const char *reason = is_conv_transpose(node) ? NULL : lift_node(node, layout)->reason;

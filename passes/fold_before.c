@@ -13,8 +13,7 @@
 
 static bool is_root(struct node *node)
 {
-    return is_conv_transpose(node) || node->op == OP_Conv || node->op == OP_Gemm ||
-           node->op == OP_MatMul;
+    return is_conv_transpose(node) || node->op == OP_Conv || is_matrix_product(node);
 }
 
 enum { LONGEST_RUN = 64 };
@@ -23,7 +22,8 @@ enum { LONGEST_RUN = 64 };
 static size_t find_run(struct node *node, enum layout layout, struct node **run)
 {
     size_t count = 0;
-    struct value *value = node->inputs[0];
+    struct value *value =
+        is_conv_transpose(node) ? node->inputs[0] : lift_node(node, layout)->input;
     while (count < LONGEST_RUN && value && value_only_reader(value) && value->producer &&
            value->producer->graph == node->graph && is_per_channel(value->producer, layout)) {
         run[count++] = value->producer;
@@ -93,8 +93,7 @@ void fold_before(struct plan *plan)
         struct node **nodes = pass_candidates(plan, graph, is_root, false, &count);
         for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
             struct node *node = nodes[i], *run[LONGEST_RUN];
-            bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
-            enum layout layout = matrix ? LAYOUT_MATRIX : LAYOUT_CONV;
+            enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
             if (node->removed || !node->outputs[0] || !node_input(node, 0) ||
                 (!is_conv_transpose(node) && lift_node(node, layout)->reason))
                 continue;

@@ -50,6 +50,15 @@ bool is_conv_transpose(const struct node *node)
     return node->op == OP_ConvTranspose;
 }
 
+bool is_matrix_product(const struct node *node)
+{
+    if (node->op == OP_Gemm || node->op == OP_MatMul)
+        return true;
+    const struct step *step =
+        node->is_new && node->op == OP_Add ? node->steps[LAYOUT_MATRIX] : NULL;
+    return step && !step->reason && step->input && step->input != node->inputs[0];
+}
+
 bool is_per_channel(struct node *node, enum layout layout)
 {
     const struct step *step = lift_node(node, layout);

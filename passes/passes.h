@@ -33,6 +33,8 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
 
 /* Looks at every graph, in either layout where both are wanted, until nothing changes. */
 bool is_conv_transpose(const struct node *node);
+/* Gemm, MatMul, or the Add of a bias that a rewrite put behind a MatMul: it stands for both. */
+bool is_matrix_product(const struct node *node);
 /* A step that treats every channel and position by itself: scale and shift. */
 bool is_per_channel(struct node *node, enum layout layout);
 

@@ -436,6 +436,11 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         LIST_PUSH(arena, &fusion->made, (const struct node *)product);
     }
     remember(node, layout, l, form, type, weights);
+    if (product && product != node) { /* the Add stands for both */
+        node->steps[layout]->passed = NEW(arena, struct node *);
+        node->steps[layout]->passed[0] = product;
+        node->steps[layout]->passed_count = 1;
+    }
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;
     fusion->multiply_adds_after = weights;

@@ -207,6 +207,29 @@ static void infer_concat(struct node *node)
     learn(node_output(node, 0), first->type, first->rank, dims);
 }
 
+/* The axes that a Pad or a Slice names, as bits; all of them where that is not known. */
+static uint32_t axes_given(const struct node *node, int rank)
+{
+    struct value *input = node_input(node, 3);
+    size_t count = 0;
+    const int64_t *axes = node_integers(node, "axes", &count);
+    const struct tensor *tensor;
+    int64_t held[MAX_RANK];
+    uint32_t all = (UINT32_C(1) << rank) - 1, given = 0;
+    if (!axes && input && !constant_of(input, &tensor) && tensor->count <= MAX_RANK &&
+        tensor_read_integers(tensor, held)) {
+        axes = held;
+        count = (size_t)tensor->count;
+    }
+    for (size_t i = 0; axes && i < count; i++) {
+        int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
+        if (axis < 0 || axis >= rank)
+            return all;
+        given |= UINT32_C(1) << axis;
+    }
+    return axes ? given : all;
+}
+
 /* Constant folding knows Shape, Pad and Slice exactly; only ranks and channels pass here. */
 static void infer_same_rank(struct node *node)
 {
@@ -228,6 +251,11 @@ static void infer_same_rank(struct node *node)
         int64_t pads[2 * MAX_RANK];
         const int64_t *pad = NULL;
         size_t count = 0;
+        uint32_t axes = axes_given(node, input->rank);
+        /* What lies beside the axes stays as it is. */
+        for (int i = 0; i < input->rank; i++)
+            if (!(axes >> i & 1))
+                dims[i] = input->dims[i];
         if (node->op == OP_Pad && amounts && !node_input(node, 3) &&
             !constant_of(amounts, &tensor) && tensor->count == 2 * input->rank &&
             tensor_read_integers(tensor, pads))
@@ -274,12 +302,67 @@ static bool makes_dispute(const struct node *node)
     return false;
 }
 
-/* A weight that ops compute of constants has the shape that they give it. */
-static void infer_weight(struct value *weight)
+/* What ops compute of constants has the shape that they give it. */
+static void infer_constant(struct value *value)
 {
     const struct tensor *tensor;
-    if (weight && weight->rank < 0 && weight->producer && !constant_of(weight, &tensor))
-        learn(weight, tensor->type, tensor->rank, tensor->dims);
+    if (value && value->rank < 0 && value->producer && !constant_of(value, &tensor))
+        learn(value, tensor->type, tensor->rank, tensor->dims);
+}
+
+/* All but the axis that is split stays. */
+static void infer_split(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK];
+    if (!input || input->rank < 1 || input->rank > MAX_RANK)
+        return;
+    int64_t axis = node_integer(node, "axis", 0);
+    axis += axis < 0 ? input->rank : 0;
+    for (int i = 0; i < input->rank; i++)
+        dims[i] = i == axis ? -1 : input->dims[i];
+    for (size_t k = 0; k < node->output_count; k++)
+        learn(node_output(node, k), input->type, input->rank, dims);
+}
+
+static void infer_transpose(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    size_t count;
+    const int64_t *order = node_integers(node, "perm", &count);
+    int64_t dims[MAX_RANK];
+    if (!input || input->rank < 0 || input->rank > MAX_RANK ||
+        (order && count != (size_t)input->rank))
+        return;
+    for (int i = 0; i < input->rank; i++) {
+        int64_t from = order ? order[i] : input->rank - 1 - i;
+        if (from < 0 || from >= input->rank)
+            return;
+        dims[i] = input->dims[from];
+    }
+    learn(node_output(node, 0), input->type, input->rank, dims);
+}
+
+/* Operators that nothing here computes with, but that give as many axes as they take. */
+static void infer_rank(struct node *node)
+{
+    static const char *const keepers[] = {"DepthToSpace",          "GroupNormalization",
+                                          "InstanceNormalization", "LRN",
+                                          "LpNormalization",       "Resize",
+                                          "SpaceToDepth",          "Upsample"};
+    const struct value *input = node_input(node, 0);
+    const char *domain = node->proto->domain, *name = node->proto->op_type;
+    int64_t dims[MAX_RANK];
+    bool keeps = false;
+    if (!input || input->rank < 0 || input->rank > MAX_RANK || !name ||
+        (domain && domain[0] && strcmp(domain, "ai.onnx") != 0))
+        return;
+    for (size_t i = 0; i < COUNT_OF(keepers); i++)
+        keeps = keeps || strcmp(name, keepers[i]) == 0;
+    for (int i = 0; i < input->rank; i++)
+        dims[i] = -1;
+    if (keeps)
+        learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
 static void infer_node(struct node *node)
@@ -300,23 +383,30 @@ static void infer_node(struct node *node)
     case OP_Mul:
     case OP_Div:
     case OP_Sum:
-    case OP_Mean: infer_broadcast(node); break;
+    case OP_Mean:
+        for (size_t i = 0; i < node->input_count; i++)
+            infer_constant(node->inputs[i]);
+        infer_broadcast(node);
+        break;
     case OP_Conv:
     case OP_ConvTranspose:
-        infer_weight(node_input(node, 1));
+        infer_constant(node_input(node, 1));
         infer_window(node);
         break;
     case OP_AveragePool:
     case OP_MaxPool: infer_window(node); break;
     case OP_Gemm:
     case OP_MatMul:
-        infer_weight(node_input(node, 1));
+        infer_constant(node_input(node, 1));
         infer_matrix(node);
         break;
     case OP_Concat: infer_concat(node); break;
     case OP_GlobalAveragePool:
     case OP_Pad:
     case OP_Slice: infer_same_rank(node); break;
+    case OP_Split: infer_split(node); break;
+    case OP_Transpose: infer_transpose(node); break;
+    case OP_UNKNOWN: infer_rank(node); break;
     case OP_Flatten: learn(output, input ? input->type : 0, 2, (const int64_t[]){-1, -1}); break;
     case OP_Constant:
         if (output && output->tensor)
@@ -329,14 +419,24 @@ static void infer_node(struct node *node)
 /* What reads a value can say what it is: a function's inputs have no description. */
 static void infer_reader(struct node *node)
 {
-    struct value *input = node_input(node, 0);
-    const struct value *scale = node_input(node, 1);
-    int64_t dims[MAX_RANK];
-    if (!input || !scale || scale->rank != 1 || input->rank < 2 || input->rank > MAX_RANK)
+    struct value *input = node_input(node, 0), *weight = node_input(node, 1);
+    int64_t dims[MAX_RANK], channels = -1;
+    infer_constant(weight);
+    if (!input || !weight)
         return;
-    for (int i = 0; i < input->rank; i++)
-        dims[i] = i == 1 ? scale->dims[0] : -1;
-    learn(input, 0, input->rank, dims);
+    int rank = input->rank;
+    if (node->op == OP_BatchNormalization && weight->rank == 1) {
+        channels = weight->dims[0];
+    } else if (node->op == OP_Conv && weight->rank > 2) {
+        rank = weight->rank;
+        if (!multiply_fits(weight->dims[1], node_integer(node, "group", 1), &channels))
+            return;
+    }
+    if (channels < 1 || rank < 2 || rank > MAX_RANK)
+        return;
+    for (int i = 0; i < rank; i++)
+        dims[i] = i == 1 ? channels : -1;
+    learn(input, 0, rank, dims);
 }
 
 void shape_infer(struct model *model)
@@ -347,7 +447,7 @@ void shape_infer(struct model *model)
             struct graph *graph = model->graphs.items[g];
             for (size_t i = 0; i < graph->order.count; i++) {
                 struct node *node = graph->order.items[i];
-                if (node->op == OP_BatchNormalization)
+                if (node->op == OP_BatchNormalization || node->op == OP_Conv)
                     infer_reader(node);
                 infer_node(node);
                 bool disputed = makes_dispute(node);
