@@ -106,3 +106,45 @@ g (bfloat16[3,2,5,5] x) => (bfloat16[3,2,5,5] y) <bfloat16[2,1,1] c = {2, 3}>
             x = {"x": np.ones((3, 2, 5, 5), onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16))}
             for a, b in zip(ReferenceEvaluator(model).run(None, x), ReferenceEvaluator(result.model).run(None, x)):
                 assert np.allclose(np.asarray(a, np.float32), np.asarray(b, np.float32), rtol=0.05)
+
+
+# What a second run would fold, or nobody would: the body, the weights' shapes, the ops that come of it.
+FOUR = "g (float[N,8,9,9] x) => (float[a,b,c,d] y) "
+ROWS = "g (float[B,S,8] x) => (float[a,b,c] y) "
+ONE_RUN = {
+    "two linear layers": (ROWS + "{ a = MatMul (x, w) c = Add (a, b) d = MatMul (c, v) y = Add (d, t) }",
+                          {"w": (8, 8), "b": (8,), "v": (8, 4), "t": (4,)}, {"MatMul": 1, "Add": 1}),
+    "a linear layer, a shortcut, a scale": (ROWS + "{ a = MatMul (x, w) c = Add (a, b) d = Add (c, x) y = Mul (d, b) }",
+                                            {"w": (8, 8), "b": (8,)}, {"MatMul": 1, "Add": 1}),
+    "a sign before two": (ROWS + "{ r = Relu (x) n = Neg (r) a = MatMul (n, w) c = Add (a, b) d = MatMul (n, v) y = Add (c, d) }",
+                          {"w": (8, 8), "b": (8,), "v": (8, 8)}, {"Relu": 1, "MatMul": 1, "Add": 1}),
+    "branches, cropped and scaled": (FOUR + "{ a = Conv <pads = [1, 1, 1, 1]> (x, w) c = Conv <pads = [1, 1, 1, 1]> (x, v) "
+                                     "b = Slice (c, one, last, two) d = Mul (b, s) y = Add (a, d) }",
+                                     {"w": (8, 8, 3, 3), "v": (8, 8, 1, 3), "s": (1, 8, 1, 1), "one": [1], "last": [-1], "two": [2]}, {"Conv": 1}),
+    "padding of two axes": (FOUR + '{ a = Pad (x, p, "", axes) b = Mul (a, s) y = Conv (b, w) }',
+                            {"w": (8, 8, 3, 3), "s": (1, 8, 1, 1), "p": [1, 1, 1, 1], "axes": [2, 3]}, {"Conv": 1}),
+    "a scale that is computed": (FOUR + "{ a = Conv (x, w) u = Unsqueeze (s, two) b = Mul (a, u) y = Add (b, t) }",
+                                 {"w": (8, 8, 3, 3), "s": (8, 1), "t": (1, 8, 1, 1), "two": [2]}, {"Conv": 1}),
+    "a shortcut of an image made larger": (FOUR + '{ r = Resize <mode = "nearest"> (x, "", k) b = BatchNormalization (r, g, g, g, g) y = Add (r, b) }',
+                                           {"k": [1.0, 1.0, 2.0, 2.0], "g": (8,)}, {"Resize": 1, "Conv": 1}),
+    "a shortcut of a part": (FOUR + "{ r, q = Split <axis = 1> (x, k) b = BatchNormalization (r, g, g, g, g) c = Add (r, b) y = Concat <axis = 1> (c, q) }",
+                             {"k": [4, 4], "g": (4,)}, {"Split": 1, "Conv": 1, "Concat": 1}),
+    "a shortcut of what was turned": (FOUR + "{ r = Transpose <perm = [0, 1, 3, 2]> (x) b = BatchNormalization (r, g, g, g, g) y = Add (r, b) }",
+                                      {"g": (8,)}, {"Transpose": 1, "Conv": 1}),
+}
+
+
+@pytest.mark.parametrize("name", ONE_RUN)
+def test_one_run_is_enough(name, tmp_path):
+    body, weights, expect = ONE_RUN[name]
+    model = parser.parse_model('<ir_version: 8, opset_import: ["": 18]> ' + body)
+    rng = np.random.default_rng(3)
+    for weight, shape in weights.items():
+        value = np.array(shape, np.float32 if isinstance(shape[0], float) else np.int64) if isinstance(shape, list) else \
+            rng.uniform(0.5, 1, shape).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(value, weight))
+    result = fuse(model, tmp_path)
+    assert count_ops(result.model) == expect, result.reasons()
+    assert_equal_under_ort(model, result.model)
+    (tmp_path / "again").mkdir()
+    assert fuse(result.model, tmp_path / "again").data == result.data
