@@ -354,6 +354,39 @@ static void compare_opsets(struct differ *differ)
         }
 }
 
+/* What an attribute of a function is when a call gives none; NULL: a call must. */
+static const Onnx__AttributeProto *default_of(const struct graph *graph, const char *name)
+{
+    const Onnx__FunctionProto *function = graph->function;
+    for (size_t i = 0; i < function->n_attribute_proto; i++)
+        if (function->attribute_proto[i]->name &&
+            strcmp(function->attribute_proto[i]->name, name) == 0)
+            return function->attribute_proto[i];
+    return NULL;
+}
+
+static void compare_defaults(struct differ *differ, struct graph *a, struct graph *b)
+{
+    for (int side = 0; side < 2; side++) {
+        const struct graph *own = side ? b : a;
+        for (size_t i = 0; i < own->function->n_attribute_proto; i++) {
+            const char *name = own->function->attribute_proto[i]->name;
+            const Onnx__AttributeProto *x = name ? default_of(a, name) : NULL;
+            const Onnx__AttributeProto *y = name ? default_of(b, name) : NULL;
+            struct diff_change change = {.kind = DIFF_attribute, .graph = a, .subject = a->name};
+            if (!name || (side && x) ||
+                (x && y &&
+                 number_attribute(&differ->numbering, a->model, x) ==
+                     number_attribute(&differ->numbering, b->model, y)))
+                continue;
+            change.what = arena_format(differ->arena, "default of %s", name);
+            change.old_text = x ? diff_attribute_text(differ->arena, x) : NULL;
+            change.new_text = y ? diff_attribute_text(differ->arena, y) : NULL;
+            diff_add(differ, &change);
+        }
+    }
+}
+
 static void compare_function(struct differ *differ, struct graph *a, struct graph *b)
 {
     struct arena *arena = differ->arena;
@@ -374,6 +407,7 @@ static void compare_function(struct differ *differ, struct graph *a, struct grap
         change.new_text = arena_format(arena, "%zu", y);
         diff_add(differ, &change);
     }
+    compare_defaults(differ, a, b);
     diff_graphs(differ, a, b, outputs, count);
 }
 

@@ -111,12 +111,81 @@ static const struct node *maker_of(const struct value *value)
     return node;
 }
 
+static bool is_even_power(const struct node *node)
+{
+    const struct tensor *tensor;
+    struct value *power = node_input(node, 1);
+    double number;
+    if (!power || constant_of(power, &tensor) || tensor->count != 1 ||
+        !type_is_float(tensor->type) || !tensor_is_readable(tensor))
+        return false;
+    tensor_read(tensor, 0, 1, &number);
+    return fmod(number, 2) == 0;
+}
+
+/* True for a value that is never below 0, whatever the inputs: by what makes it, a few ops deep. */
+static bool is_nonnegative(const struct value *value, int depth)
+{
+    const struct node *node = value ? value->producer : NULL;
+    const char *name = node && node->proto->op_type ? node->proto->op_type : "";
+    size_t asked = 1; /* inputs that must be so, too */
+    if (!node || depth == 0)
+        return false;
+    switch (node->op) {
+    case OP_Abs:
+    case OP_Exp:
+    case OP_HardSigmoid:
+    case OP_Relu:
+    case OP_Sigmoid:
+    case OP_Softmax:
+    case OP_Softplus:
+    case OP_Sqrt: return true;
+    case OP_Pow:
+        if (is_even_power(node))
+            return true;
+        break;
+    case OP_Mul:
+        if (node->input_count == 2 && node->inputs[0] == node->inputs[1])
+            return true;
+        asked = node->input_count;
+        break;
+    case OP_Add:
+    case OP_Concat:
+    case OP_Div:
+    case OP_Mean:
+    case OP_Sum: asked = node->input_count; break;
+    case OP_AveragePool:
+    case OP_GlobalAveragePool:
+    case OP_ReduceMean:
+    case OP_ReduceSum: break;
+    case OP_UNKNOWN:
+        if (strcmp(name, "ReduceL1") == 0 || strcmp(name, "ReduceL2") == 0 ||
+            strcmp(name, "ReduceSumSquare") == 0)
+            return true;
+        for (size_t i = 0; strcmp(name, "Max") == 0 && i < node->input_count; i++)
+            if (is_nonnegative(node->inputs[i], depth - 1))
+                return true;
+        return false;
+    default:
+        if (!hands_on(node->op))
+            return false;
+    }
+    for (size_t i = 0; i < asked; i++)
+        if (!is_nonnegative(node_input(node, i), depth - 1))
+            return false;
+    return true;
+}
+
 /* What the op that makes a value would make of the numbers drawn for it: a difference on others would
  * be none of the model's. Where that is not known, they stay. */
 static struct array *in_range(struct joint_eval *joint, const struct value *value,
                               struct array *drawn)
 {
+    enum { DEPTH = 4 };
     const struct node *node = maker_of(value);
+    bool nonnegative = array_is_real(drawn) && is_nonnegative(value, DEPTH);
+    for (int64_t i = 0; nonnegative && i < drawn->count; i++)
+        drawn->reals[i] = fabs(drawn->reals[i]);
     if (!node || !has_range(node->op) || !array_is_real(drawn))
         return drawn;
     struct array **inputs = NEW_ARRAY(joint->scratch, struct array *, node->input_count);
@@ -156,7 +225,8 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
     }
     case INTEGERS_ROWS: return (int64_t)((bits >> 1) % (uint64_t)(draw->rows ? draw->rows : 1));
     case INTEGERS_SMALL: return high_bits(bits, 4, is_positive);
-    default: return (int64_t)(bits >> 63);
+    case INTEGERS_FEW: return (int64_t)((bits >> 1) % 5) - (is_positive ? 0 : 2);
+    default: return bits >> 62 != 0; /* masks have more of 1 */
     }
 }
 
@@ -191,7 +261,9 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     for (int64_t i = 0; i < array->count; i++) {
         uint64_t bits = random_bits(&state);
         if (array_is_real(array))
-            array->reals[i] = ((double)(bits >> 11) * 0x1p-52 - 1) * draw->amplitude;
+            array->reals[i] = draw->amplitude > 0
+                                  ? ((double)(bits >> 11) * 0x1p-52 - 1) * draw->amplitude
+                                  : (double)(bits >> 62 != 0);
         else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
             array->integers[i] = i % draw->rows;
         else if (!asked_for(draw, array, i, is_positive, &array->integers[i]))
@@ -379,6 +451,7 @@ static void compare_channel(const struct array *left, const struct array *right,
                             int64_t channels, int64_t inner, struct gap *gap, double *difference,
                             double *largest)
 {
+    bool finite = false, other = false;
     *difference = *largest = 0;
     for (int64_t block = channel * inner; block < left->count; block += channels * inner)
         for (int64_t i = block; i < block + inner; i++) {
@@ -389,6 +462,8 @@ static void compare_channel(const struct array *left, const struct array *right,
             if (isfinite(a) && isfinite(gap->seen) && a != gap->seen)
                 gap->constant = false;
             gap->seen = isfinite(a) ? a : gap->seen;
+            finite = finite || (isfinite(a) && isfinite(b));
+            other = other || !isfinite(a) || !isfinite(b);
             if (here > gap->difference) {
                 gap->difference = here;
                 gap->at = i;
@@ -396,6 +471,7 @@ static void compare_channel(const struct array *left, const struct array *right,
                 gap->right = b;
             }
         }
+    gap->silent = gap->silent || (other && !finite);
 }
 
 /* Channels are axis 1. */

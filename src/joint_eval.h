@@ -39,6 +39,7 @@ enum integers {
     INTEGERS_WIDE,  /* of every size up to 2^39, as far as the type holds them */
     INTEGERS_ROWS,  /* rows of a table */
     INTEGERS_SMALL, /* of four bits: their products fit a byte */
+    INTEGERS_FEW,   /* -2 to 2: fifth powers fit a byte */
     INTEGERS_BITS,  /* 0 and 1 */
     INTEGERS_KINDS
 };
@@ -46,7 +47,8 @@ enum integers {
 struct draw {
     int trial;
     uint64_t seed;
-    double amplitude; /* reals are in [-amplitude, amplitude) */
+    double amplitude; /* reals are in [-amplitude, amplitude); 0: they are 0 or, more
+                         often, 1, like a mask */
     enum integers integers;
     int64_t rows;             /* of the table */
     const int64_t *constants; /* integers that the models ask for */
@@ -71,6 +73,7 @@ struct gap {
     bool of_integers;
     bool
         constant; /* the first has many elements, all that are finite alike, or none is: says little */
+    bool silent;       /* a channel has no number that is finite on both sides: says nothing */
     double seen;       /* a finite one of the first, or NaN */
     double difference; /* largest absolute; infinity where one is not finite and the other is */
     double largest;    /* absolute, of both */

@@ -140,6 +140,18 @@ void number_start(struct numbering *numbering, struct graph *graph, uint32_t lev
     }
 }
 
+uint32_t number_parameters(struct numbering *numbering, const struct graph *graph)
+{
+    KEY_BEGIN(numbering, key);
+    const Onnx__FunctionProto *function = graph->function;
+    key_add(&key, KIND_FUNCTION);
+    for (size_t i = 0; function && i < function->n_attribute; i++)
+        key_add(&key, number_text(numbering, function->attribute[i]));
+    for (size_t i = 0; function && i < function->n_attribute_proto; i++)
+        key_add(&key, number_attribute(numbering, graph->model, function->attribute_proto[i]));
+    return number_key(numbering, &key)->number;
+}
+
 uint32_t number_signature(struct numbering *numbering, const struct graph *graph)
 {
     KEY_BEGIN(numbering, key);
@@ -149,11 +161,7 @@ uint32_t number_signature(struct numbering *numbering, const struct graph *graph
         const struct value *value = graph_output(graph, i);
         key_add(&key, value ? value->number : 0);
     }
-    for (size_t i = 0; graph->function && i < graph->function->n_attribute; i++)
-        key_add(&key, number_text(numbering, graph->function->attribute[i]));
-    for (size_t i = 0; graph->function && i < graph->function->n_attribute_proto; i++)
-        key_add(&key,
-                number_attribute(numbering, graph->model, graph->function->attribute_proto[i]));
+    key_add(&key, number_parameters(numbering, graph));
     return number_key(numbering, &key)->number;
 }
 

@@ -56,6 +56,8 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
 void number_graph(struct numbering *numbering, struct graph *graph, uint32_t level);
 /* Numbers every local function of both models, called or not. */
 void number_functions(struct numbering *numbering);
+/* Of the attributes that a function takes, and what they are when a call gives none. */
+uint32_t number_parameters(struct numbering *numbering, const struct graph *graph);
 /* The number of what a body or function computes, from its outputs' numbers. */
 uint32_t number_signature(struct numbering *numbering, const struct graph *graph);
 

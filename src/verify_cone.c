@@ -51,14 +51,25 @@ static bool hides(enum op op)
     switch (op) {
     case OP_Clip:
     case OP_Ceil:
+    case OP_Elu:
+    case OP_Equal:
+    case OP_Erf:
+    case OP_Exp:
     case OP_Floor:
+    case OP_Gelu:
     case OP_HardSigmoid:
     case OP_HardSwish:
     case OP_MaxPool:
+    case OP_Mish:
     case OP_Relu:
+    case OP_Selu:
     case OP_Sigmoid:
     case OP_Softmax:
-    case OP_Tanh: return true;
+    case OP_Softplus:
+    case OP_Softsign:
+    case OP_Swish:
+    case OP_Tanh:
+    case OP_Where: return true;
     default: return false;
     }
 }
@@ -430,7 +441,8 @@ static const char *source_shape(struct verify *verify, const struct cone *cone,
                                 int size, int stretch, int *rank, int64_t *dims)
 {
     const struct value *left = verify_left(verify, source->number, left_graph);
-    const struct value *told = source->rank >= 0 || !left ? source : left;
+    /* What a graph's input is declared as holds; what is said of others may be stale. */
+    const struct value *told = left && (source->rank < 0 || !left->producer) ? left : source;
     int64_t base = cone->span < 3 ? 3 : least(cone->span, span_most(cone));
     bool even = size == CONE_SIZE_EVEN;
     base = size == 1 ? 2 * base + 1 : even ? (base + 31) / 32 * 32 : base;
@@ -601,20 +613,17 @@ static bool is_narrow(const struct cone *cone)
     return narrow;
 }
 
-/* Widens the last axis until there is an element for each row. */
+/* Widens the last axis until it has an element for each row. */
 static void fit_rows(int64_t rows, int rank, int64_t *dims)
 {
-    int64_t others = 1;
-    for (int i = 0; i < rank - 1; i++)
-        others *= dims[i] > 0 ? dims[i] : 1;
     if (rank > 0)
-        dims[rank - 1] = (rows + others - 1) / others;
+        dims[rank - 1] = rows;
 }
 
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, const struct drawing *drawing)
 {
-    static const double amplitudes[] = {1, 8, 0.25, 256};
+    static const double amplitudes[] = {1, 8, 0.25, 256, 0, 0};
     bool as_declared = is_narrow(cone) || cone->span > span_most(cone);
     int trial = drawing->trial, size = as_declared ? CONE_SIZES - 1 : drawing->size;
     struct draw draw = {.trial = trial,

@@ -41,6 +41,7 @@ struct verify {
     uint32_t search;            /* stamp of `queued` */
     int failures;               /* values in a row for which nothing was found */
     struct joint_eval checking; /* where pairs are tried again */
+    struct map functions;       /* compared before, by both: struct outcome */
     bool departed;              /* the last value's hint holds other numbers */
     bool unresolved;            /* a value departed from its hint and nothing else is equal to it */
     bool differs;               /* outputs that should be equal are not */

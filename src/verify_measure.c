@@ -6,7 +6,7 @@
 #include "verify_internal.h"
 
 enum {
-    TRIALS_HIDDEN = 4,  /* random inputs where an operator hides differences: of every amplitude */
+    TRIALS_HIDDEN = 6,  /* random inputs where an operator hides differences: of every amplitude */
     TRIALS_OUTPUTS = 3, /* that outputs are compared on */
     TRIALS_DOUBTED = 6  /* the same behind values that depart */
 };
@@ -51,18 +51,21 @@ void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
 
 enum integers verify_integers(const struct cone *cone, int trial, int attempt)
 {
-    static const enum integers numbers[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS};
-    static const enum integers rows[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_SMALL,
+    /* Each trial begins with another kind: a mask is read as 0 or 1, a token as a row, a length as large. */
+    static const enum integers first[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS,
+                                          INTEGERS_FEW};
+    static const enum integers first_row[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_BITS};
+    /* What fits fewer operators comes before what fits more and shows less. */
+    static const enum integers next[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_FEW,
                                          INTEGERS_BITS};
-    static const enum integers rows_later[] = {INTEGERS_WIDE, INTEGERS_ROWS, INTEGERS_SMALL,
-                                               INTEGERS_BITS};
+    int skipped = cone->rows ? 0 : 1;
     if (!cone->draws_integers)
         return attempt ? INTEGERS_KINDS : INTEGERS_BITS;
-    if (!cone->rows)
-        return attempt < (int)COUNT_OF(numbers) ? numbers[attempt] : INTEGERS_KINDS;
-    if (attempt == (int)COUNT_OF(rows))
-        return INTEGERS_KINDS;
-    return trial % 2 ? rows_later[attempt] : rows[attempt];
+    if (attempt == 0)
+        return cone->rows ? first_row[trial % (int)COUNT_OF(first_row)]
+                          : first[trial % (int)COUNT_OF(first)];
+    attempt += skipped - 1;
+    return attempt < (int)COUNT_OF(next) ? next[attempt] : INTEGERS_KINDS;
 }
 
 /* One evaluation of a pair on fresh numbers. `left` may be NULL: then `right` alone. */
@@ -341,9 +344,11 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
             break;
         agrees = verify_within(verify, &found, tolerance);
         bool constant = found.constant && (!*made || gap->constant);
+        bool silent = found.silent && (!*made || gap->silent);
         if (!*made || !agrees || found.ratio > gap->ratio)
             *gap = found;
         gap->constant = constant;
+        gap->silent = silent;
         ++*made;
     }
     return reason;
@@ -363,7 +368,7 @@ bool verify_confirm(struct verify *verify, struct cone *cone, const struct graph
     int again = first->alone <= tolerance;
     if (cone->sources.count && measure_trials(verify, &pair, again, trials, &gap, &made))
         return false;
-    if (!verify_within(verify, &gap, tolerance))
+    if (!verify_within(verify, &gap, tolerance) || (first->silent && gap.silent))
         return false;
     note_region(verify, &pair, fmax(first->ratio, gap.ratio), cone->sources.count ? trials : 1);
     return true;
@@ -419,7 +424,7 @@ static enum finding measure(struct verify *verify, struct cone *cone, struct gra
     *reason = measure_trials(verify, &pair, 0, trials, gap, &made);
     if (!made)
         return FOUND_NOTHING;
-    bool whole = !*reason && !brief && !gap->constant && !cone_is_short(cone);
+    bool whole = !*reason && !brief && !gap->constant && !gap->silent && !cone_is_short(cone);
     *reason = NULL;
     if (!verify_within(verify, gap, verify_tolerance(verify, cone->type)))
         return FOUND_DIFFERENT;

@@ -409,7 +409,7 @@ def test_a_single_change_is_reported_as_exactly_that(change, model, tmp_path):
 
 def test_a_segment_of_a_tensor(model, tmp_path):
     """Nobody knows the whole, but two that are made of the same bytes are the same."""
-    other = copy_of(model)
+    model, other = copy_of(model), copy_of(model)
     for m, value in ((model, 1.0), (other, 2.0)):
         m.graph.initializer.append(numpy_helper.from_array(np.full(3, value, np.float32), "part"))
         m.graph.initializer[-1].segment.begin, m.graph.initializer[-1].segment.end = 0, 3

@@ -502,6 +502,84 @@ def test_channels_are_found_behind_other_ops(tmp_path):
     assert verify(a, wrong, tmp_path)[0] != 0 and verify(wrong, a, tmp_path)[0] != 0
 
 
+def test_a_mask_is_read_as_0_or_1(tmp_path):
+    """Drawn in another way it saturates the softmax, which then hides what is before it."""
+    def attention(k, kind):
+        text = f"""<ir_version: 8, opset_import: ["": 17]> g (float[1,4,8] x, {kind}[1,1,4] m) => (float[1,4,8] y)
+        {{ f = Cast <to = 1> (m) i = Sub (one, f) b = Mul (i, far) t = Transpose <perm = [0, 2, 1]> (x) r = MatMul (x, t) s = Mul (r, k)
+           a = Add (s, b) p = Softmax <axis = -1> (a) y = MatMul (p, x) }}"""
+        model = onnx.parser.parse_model(text)
+        for name, value in (("one", 1), ("far", -1e4), ("k", k)):
+            model.graph.initializer.append(numpy_helper.from_array(np.float32(value), name))
+        return model
+
+    for kind in ("int64", "float", "bool"):
+        assert verify(attention(0.3, kind), attention(0.35, kind), tmp_path)[0] == 1
+        assert verify(attention(0.3, kind), attention(0.3, kind), tmp_path)[0] == 0
+
+
+@pytest.mark.parametrize("one, two", [("y = Sqrt (x)", "t = Sqrt (x) y = Mul (t, two)"),
+                                      ("l = Log (x) y = Conv (l, w)", "l = Log (x) c = Conv (l, w) y = Mul (c, two)")], ids=["sqrt", "log"])
+def test_what_is_no_number_proves_nothing(one, two, tmp_path):
+    a, b = (with_weights(body, w=KERNEL, two=np.float32(2)) for body in (one, two))
+    assert verify(a, b, tmp_path)[0] != 0 and verify(b, a, tmp_path)[0] != 0
+
+
+def test_the_default_of_an_attribute_of_a_function(tmp_path):
+    def build(default, given=""):
+        return onnx.parser.parse_model(
+            '<ir_version: 9, opset_import: ["": 17, "f": 1]> g (float[2,3] x) => (float[2,3] y) { y = f.f ' + given + " (x) } "
+            f'<domain: "f", opset_import: ["": 17]> f <alpha: float = {default}> (a) => (b) {{ b = LeakyRelu <alpha: float = @alpha> (a) }}')
+
+    assert verify(build(0.1), build(0.5), tmp_path)[0] != 0
+    assert verify(build(0.1), build(0.1), tmp_path)[0] == 0
+    result = subprocess.run([TOOL, "diff", *paths_of(tmp_path, build(0.1), build(0.5))], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1 and "default of alpha 0.1" in result.stdout
+
+
+def test_an_output_of_a_branch_that_nobody_reads(tmp_path):
+    def build(k):
+        model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["": 17]> g (bool c, float[2] x) => (float[2] y) {
+            y, z = If (c) <then_branch = t () => (float[2] p, float[2] q) { p = Relu (x) q = Mul (x, k) },
+                           else_branch = e () => (float[2] r, float[2] s) { r = Neg (x) s = Neg (x) }> }""")
+        model.graph.initializer.append(numpy_helper.from_array(np.float32(k), "k"))
+        return model
+
+    assert verify(build(1), build(2), tmp_path)[0] == 0
+    read = build(2)
+    read.graph.node.append(helper.make_node("Neg", ["z"], ["w"]))
+    other = copy_of(read)
+    for m in (read, other):
+        m.graph.output.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [2]))
+    other.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.float32(3), "k"))
+    assert verify(read, other, tmp_path)[0] != 0
+
+
+NONNEGATIVE = ["u = o.Unknown (x) r = Sqrt (u)", "u = o.Unknown (x) r = Mul (u, u)", "u = o.Unknown (x) r = Pow (u, two)",
+               "u = o.Unknown (x) s = Relu (u) r = Add (s, s)", "u = o.Unknown (x) s = Abs (u) r = AveragePool <kernel_shape = [1, 1]> (s)"]
+
+
+@pytest.mark.parametrize("head", NONNEGATIVE)
+def test_what_is_never_below_0_is_not_drawn_so(head, tmp_path):
+    one, two = (with_weights(head + tail, two=np.float32(2)) for tail in (" y = Identity (r)", " y = Relu (r)"))
+    for m in (one, two):
+        m.graph.value_info.append(helper.make_tensor_value_info("r", TensorProto.FLOAT, [1, 4, 7, 6]))
+    assert verify(one, two, tmp_path)[0] == 0 and verify(two, one, tmp_path)[0] == 0
+
+
+def test_calls_in_calls(tmp_path):
+    """Each function calls the one before twice: what came of a pair is kept."""
+    def build(k):
+        bodies = [f'<domain: "f", opset_import: ["": 17, "f": 1]> f{i} (a) => (b) {{ c = f.f{i - 1} (a) b = f.f{i - 1} (c) }}' for i in range(1, 14)]
+        leaf = f'<domain: "f", opset_import: ["": 17]> f0 (a) => (b) {{ k = Constant <value_float = {k}> () b = Mul (a, k) }}'
+        return onnx.parser.parse_model('<ir_version: 9, opset_import: ["": 17, "f": 1]> g (float[2] x) => (float[2] y) { y = f.f13 (x) } '
+                                       + leaf + " ".join(bodies))
+
+    start = time.monotonic()
+    assert verify(build(0.5), build(0.25), tmp_path)[0] in (1, 2) and verify(build(0.5), build(0.5), tmp_path)[0] == 0
+    assert time.monotonic() - start < 10
+
+
 def test_a_function_that_draws_draws_anew_in_every_call(tmp_path):
     head, function = '<ir_version: 8, opset_import: ["": 17, "f": 1]> g (float[2] x) => (float[2] y) ', \
         '<domain: "f", opset_import: ["": 17]> f (x) => (y) { y = RandomNormalLike (x) }'
