@@ -56,7 +56,8 @@ bool is_matrix_product(const struct node *node)
         return true;
     const struct step *step =
         node->is_new && node->op == OP_Add ? node->steps[LAYOUT_MATRIX] : NULL;
-    return step && !step->reason && step->input && step->input != node->inputs[0];
+    return step && !step->reason && step->passed_count == 1 &&
+           step->passed[0] == node->inputs[0]->producer;
 }
 
 bool is_per_channel(struct node *node, enum layout layout)

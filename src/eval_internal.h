@@ -23,7 +23,7 @@ struct array {
     int rank;
     int64_t dims[EVAL_RANK];
     int64_t count;
-    bool owned; /* the cells came from the pool and may go back to it */
+    bool owned;            /* the cells came from the pool and may go back to it */
     double largest, reach; /* eval_reach.c: what is known of them, or 0 */
     union {
         double *reals;        /* type_is_float(type) */

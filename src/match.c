@@ -85,8 +85,9 @@ static double nearness(const struct value *left, const struct value *right)
 static double likeness(const struct value *left, const struct value *right)
 {
     enum { DEPTH = 4, KNOWN = 64 };
-    double sum = 0, weight = 1;
-    for (int depth = 0; left && right && depth < DEPTH; depth++, weight /= 2) {
+    double sum = 0;
+    for (int depth = 0; left && right && depth < DEPTH; depth++) {
+        double weight = 1.0 / (1 << depth); /* what is farther off says less */
         const struct node *a = left->producer, *b = right->producer;
         if (match_is_pair(left, right))
             return sum + weight * KNOWN;

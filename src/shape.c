@@ -422,7 +422,8 @@ static void infer_reader(struct node *node)
     struct value *input = node_input(node, 0), *weight = node_input(node, 1);
     int64_t dims[MAX_RANK], channels = -1;
     infer_constant(weight);
-    if (!input || !weight)
+    /* A body may never run. */
+    if (!input || !weight || input->graph != node->graph)
         return;
     int rank = input->rank;
     if (node->op == OP_BatchNormalization && weight->rank == 1) {

@@ -124,6 +124,35 @@ def fibonacci(n):
 
 
 @family
+def sums_of_the_two_before(n):
+    """Of a norm and the source: forms, not ops, double with every step."""
+    nodes = [*bn()("x", "f0"), node("Identity", ["x"], ["f1"])]
+    nodes += [node("Add", [f"f{i - 1}", f"f{i - 2}"], [f"f{i}"]) for i in range(2, n)]
+    nodes.append(node("Identity", [f"f{n - 1}"], ["y"]))
+    return model(nodes, STATS)
+
+
+@family
+def sums_of_all_before(n):
+    nodes, before = [], ["x"]
+    for i in range(n):
+        nodes += [node("Sum", list(before), [f"y{i}"]), *bn()(f"y{i}", f"a{i}")]
+        before.append(f"a{i}")
+    nodes.append(node("Sum", list(before), ["y"]))
+    return model(nodes, STATS)
+
+
+@family
+def sums_of_many_sums(n):
+    """What is never below 0 is sought through all of them."""
+    nodes = [node("Unknown", ["x"], ["u"], domain="f"), node("Relu", ["u"], ["s0"])]
+    side = max(2, int(n ** 0.5))
+    nodes += [node("Sum", [f"s{i}"] * side, [f"s{i + 1}"]) for i in range(side)]
+    nodes.append(node("Sqrt", [f"s{side}"], ["y"]))
+    return model(nodes)
+
+
+@family
 def leaves_convs(n):
     return model([node("Conv", ["x", "w"], [f"v{i}"]) for i in range(n)] + [node("Sum", [f"v{i}" for i in range(n)], ["y"])], [ONE])
 
