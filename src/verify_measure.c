@@ -238,8 +238,9 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
     if (verify_within(verify, gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE)
         return NULL;
     struct gap whole;
-    if (verify_compare(verify, cone, graph, left, right, trial, CONE_SIZES - 1, &whole))
-        return verify_evaluate(verify, joint, cone, graph, left, right, trial, 0); /* to tell of */
+    reason = verify_compare(verify, cone, graph, left, right, trial, CONE_SIZES - 1, &whole);
+    if (reason)
+        return reason;
     *gap = whole;
     return NULL;
 }
