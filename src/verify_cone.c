@@ -424,16 +424,25 @@ static int64_t span_most(const struct cone *cone)
     return line ? SPAN_LINE : SPAN_PLANE;
 }
 
-bool cone_is_short(const struct cone *cone)
+bool cone_is_open(const struct verify *verify, const struct cone *cone, const struct graph *left)
 {
-    bool is_open = false; /* else what is declared is all there is */
+    bool is_open = false;
     for (size_t i = 0; i < cone->sources.count; i++) {
         const struct value *source = cone->sources.items[i];
+        const struct value *twin = verify_left(verify, source->number, left);
         is_open = is_open || source->rank < 0;
-        for (int k = 0; k < source->rank; k++)
-            is_open = is_open || source->dims[k] < 0;
+        for (int k = 1; k < source->rank; k++) {
+            bool told = twin && twin->rank == source->rank && twin->dims[k] >= 0;
+            is_open = is_open || source->dims[k] < 0 || (told && twin->dims[k] != source->dims[k]);
+        }
     }
-    return is_open && cone->span > span_most(cone);
+    return is_open;
+}
+
+bool cone_is_short(const struct verify *verify, const struct cone *cone, const struct graph *left)
+{
+    /* Else what is declared is all there is. */
+    return cone_is_open(verify, cone, left) && cone->span > span_most(cone);
 }
 
 static const char *source_shape(struct verify *verify, const struct cone *cone,

@@ -362,7 +362,7 @@ bool verify_confirm(struct verify *verify, struct cone *cone, const struct graph
     struct pair pair = pair_of(verify, cone, graph, left, right);
     int trials = trials_of(verify, cone), made;
     struct gap gap = *first;
-    if (cone_is_short(cone) ||
+    if (cone_is_short(verify, cone, graph) ||
         (pair.by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance)))
         return false;
     /* What agreed beside larger channels only is compared again, more closely. */
@@ -425,7 +425,8 @@ static enum finding measure(struct verify *verify, struct cone *cone, struct gra
     *reason = measure_trials(verify, &pair, 0, trials, gap, &made);
     if (!made)
         return FOUND_NOTHING;
-    bool whole = !*reason && !brief && !gap->constant && !gap->silent && !cone_is_short(cone);
+    bool whole =
+        !*reason && !brief && !gap->constant && !gap->silent && !cone_is_short(verify, cone, graph);
     *reason = NULL;
     if (!verify_within(verify, gap, verify_tolerance(verify, cone->type)))
         return FOUND_DIFFERENT;
@@ -450,6 +451,9 @@ static enum finding measure_again(struct verify *verify, struct graph *graph, st
             return finding;
     }
     *reason = cone_make(verify, graph, right, attempt, cone); /* to tell of what was seen */
+    if (!*reason && cone_is_open(verify, cone, graph) &&
+        pair_of(verify, cone, graph, left, right).by_size)
+        *reason = "its windows go by the size of an image, which is not known";
     return *reason ? FOUND_NOTHING : measure(verify, cone, graph, left, right, brief, gap, reason);
 }
 
