@@ -144,11 +144,14 @@ static struct array *in_range(struct joint_eval *joint, const struct value *valu
     enum { DEPTH = 8 };
     int steps = 64;
     const struct node *node = maker_of(value);
-    bool nonnegative = array_is_real(drawn) && is_nonnegative(value, DEPTH, &steps);
-    for (int64_t i = 0; nonnegative && i < drawn->count; i++)
-        drawn->reals[i] = fabs(drawn->reals[i]);
-    if (!node || !has_range(node->op) || !array_is_real(drawn))
+    if (!array_is_real(drawn))
         return drawn;
+    if (!node || !has_range(node->op)) {
+        bool nonnegative = is_nonnegative(value, DEPTH, &steps);
+        for (int64_t i = 0; nonnegative && i < drawn->count; i++)
+            drawn->reals[i] = fabs(drawn->reals[i]);
+        return drawn;
+    }
     struct array **inputs = NEW_ARRAY(joint->scratch, struct array *, node->input_count);
     for (size_t i = 0; i < node->input_count; i++) {
         const struct tensor *tensor;

@@ -74,6 +74,14 @@ static bool hides(enum op op)
     }
 }
 
+static bool is_noted(const struct cone *cone, int64_t constant)
+{
+    for (size_t i = 0; i < cone->constants.count; i++)
+        if (cone->constants.items[i] == constant)
+            return true;
+    return false;
+}
+
 static void note_constants(struct cone *cone, const struct node *node)
 {
     for (size_t i = 0; i < node->input_count; i++) {
@@ -85,7 +93,8 @@ static void note_constants(struct cone *cone, const struct node *node)
             !tensor_read_integers(tensor, held))
             continue;
         for (int64_t k = 0; k < tensor->count; k++)
-            LIST_PUSH(cone->arena, &cone->constants, held[k]);
+            if (!is_noted(cone, held[k]))
+                LIST_PUSH(cone->arena, &cone->constants, held[k]);
     }
 }
 

@@ -567,6 +567,16 @@ def test_what_is_never_below_0_is_not_drawn_so(head, tmp_path):
     assert verify(one, two, tmp_path)[0] == 0 and verify(two, one, tmp_path)[0] == 0
 
 
+@pytest.mark.parametrize("op, low, high", [("Sigmoid", 0.3, 1), ("Sigmoid", 0, 0.7), ("Exp", 0.9, 1e9), ("Softplus", 0.5, 1e9), ("Relu", 0.01, 1e9)])
+def test_all_of_a_range_is_drawn(op, low, high, tmp_path):
+    """What is never below 0 may be near it all the same."""
+    head = f"u = o.Unknown (x) r = {op} (u)"
+    one, two = (with_weights(head + tail, l=np.float32(low), h=np.float32(high)) for tail in (" y = Identity (r)", " y = Clip (r, l, h)"))
+    for m in (one, two):
+        m.graph.value_info.append(helper.make_tensor_value_info("r", TensorProto.FLOAT, [1, 4, 7, 6]))
+    assert verify(one, two, tmp_path)[0] == 1 and verify(two, one, tmp_path)[0] == 1
+
+
 def test_calls_in_calls(tmp_path):
     """Each function calls the one before twice: what came of a pair is kept."""
     def build(k):
