@@ -19,20 +19,6 @@ struct check_region {
     struct side file, new;
 };
 
-/* Random numbers: splitmix64. */
-static uint64_t random_bits(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static double random_uniform(uint64_t *state) /* in [-1, 1) */
-{
-    return (double)(random_bits(state) >> 11) * 0x1p-52 - 1;
-}
-
 /* ---- evaluation ---- */
 
 static const char *evaluate_kind(struct trial *trial, struct evaluation *e, const struct item *item)
@@ -255,7 +241,7 @@ static void draw_sample(struct trial *trial, int64_t wanted)
     trial->sample[1] = channels - 1;
     trial->sample_count = 2;
     while (trial->sample_count < wanted) { /* fewer than there are */
-        int64_t drawn = (int64_t)(random_bits(&state) % (uint64_t)channels);
+        int64_t drawn = (int64_t)(eval_random(&state) % (uint64_t)channels);
         int64_t place = trial->sample_count;
         bool is_new = true;
         for (int64_t i = 0; i < trial->sample_count; i++)
@@ -278,7 +264,7 @@ static const char *make_input(struct trial *trial)
                                     check->dims, &trial->input);
     uint64_t state = check->seed;
     for (int64_t i = 0; !reason && i < trial->input->count; i++)
-        trial->input->reals[i] = random_uniform(&state);
+        trial->input->reals[i] = eval_uniform(eval_random(&state));
     return reason;
 }
 

@@ -159,3 +159,16 @@ const double *constant_numbers(struct value *value, const struct tensor *tensor)
     tensor_read(tensor, 0, tensor->count, numbers);
     return numbers;
 }
+
+const int64_t *constant_integers(const struct node *node, const char *name, size_t input,
+                                 int64_t *held, size_t most, size_t *count)
+{
+    const int64_t *given = node_integers(node, name, count);
+    struct value *value = node_input(node, input);
+    const struct tensor *tensor;
+    if (given || !value || constant_of(value, &tensor) || tensor->count > (int64_t)most ||
+        !tensor_read_integers(tensor, held))
+        return given;
+    *count = (size_t)tensor->count;
+    return held;
+}

@@ -15,4 +15,9 @@ bool constant_is_computed(const struct value *value);
 /* All numbers of a readable constant, in the model's arena. */
 const double *constant_numbers(struct value *value, const struct tensor *tensor);
 
+/* Integers that an attribute gives, or else an input that is constant: up to `most`, read into `held`. NULL:
+ * neither does. */
+const int64_t *constant_integers(const struct node *node, const char *name, size_t input,
+                                 int64_t *held, size_t most, size_t *count);
+
 #endif

@@ -320,8 +320,7 @@ static struct import *list_imports(struct arena *arena, const Onnx__ModelProto *
     struct import *imports = NEW_ARRAY(arena, struct import, model->n_opset_import + 1);
     struct map counts = {0};
     for (size_t i = 0; i < model->n_opset_import; i++) {
-        const char *domain = text_or_empty(model->opset_import[i]->domain);
-        domain = strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+        const char *domain = operator_domain(model->opset_import[i]->domain);
         const char *key = diff_key(arena, &counts, domain);
         imports[i] = (struct import){model->opset_import[i], domain, key};
         map_put(arena, by_key, key, &imports[i]);

@@ -82,6 +82,20 @@ const char *eval_result(struct evaluation *e, int32_t type, int rank, const int6
 /* NULL where a * b * c multiply-adds can be paid for, and then they are; else the reason. */
 const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c);
 
+/* Random numbers: splitmix64. */
+static inline uint64_t eval_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+/* In [-1, 1). */
+static inline double eval_uniform(uint64_t bits)
+{
+    return (double)(bits >> 11) * 0x1p-52 - 1;
+}
+
 static inline bool array_is_real(const struct array *array)
 {
     return type_is_float(array->type);

@@ -251,8 +251,8 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
     struct node *node = NEW(arena, struct node);
     graph->nodes[position] = node;
     *node = (struct node){.proto = proto, .graph = graph, .position = (uint32_t)position};
-    const char *domain = proto->domain ? proto->domain : "";
-    node->opset = !domain[0] || strcmp(domain, "ai.onnx") == 0 ? graph->opset : 0;
+    const char *domain = operator_domain(proto->domain);
+    node->opset = domain[0] ? 0 : graph->opset;
     node->op = operator_find(domain, proto->op_type, node->opset);
     if (node_has_references(node) || has_graphs(proto) || is_named(proto->overload))
         node->op = OP_UNKNOWN;

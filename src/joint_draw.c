@@ -6,15 +6,6 @@
 #include "constant.h"
 #include "joint_eval.h"
 
-/* Random numbers: splitmix64. */
-static uint64_t random_bits(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 /* Ops after which not every number can come. */
 static bool has_range(enum op op)
 {
@@ -77,9 +68,8 @@ static bool is_even_power(const struct node *node)
 
 static bool is_named(const struct node *node, const char *name)
 {
-    const char *domain = node->proto->domain;
-    bool own = !domain || !domain[0] || strcmp(domain, "ai.onnx") == 0;
-    return own && node->proto->op_type && strcmp(node->proto->op_type, name) == 0;
+    return !operator_domain(node->proto->domain)[0] && node->proto->op_type &&
+           strcmp(node->proto->op_type, name) == 0;
 }
 
 /* True for a value that is never below 0, whatever the inputs: by what makes it. At most *steps values are
@@ -223,11 +213,10 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     const struct node *maker = maker_of(value);
     bool is_positive = maker && (maker->op == OP_Shape || maker->op == OP_Size);
     for (int64_t i = 0; i < array->count; i++) {
-        uint64_t bits = random_bits(&state);
+        uint64_t bits = eval_random(&state);
         if (array_is_real(array))
-            array->reals[i] = draw->amplitude > 0
-                                  ? ((double)(bits >> 11) * 0x1p-52 - 1) * draw->amplitude
-                                  : (double)(bits >> 62 != 0);
+            array->reals[i] = draw->amplitude > 0 ? eval_uniform(bits) * draw->amplitude
+                                                  : (double)(bits >> 62 != 0);
         else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
             array->integers[i] = i % draw->rows;
         else if (!asked_for(draw, array, i, is_positive, &array->integers[i]))

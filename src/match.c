@@ -52,10 +52,8 @@ static bool same_kind(const struct node *a, const struct node *b)
 {
     const char *x = a->proto->op_type ? a->proto->op_type : "";
     const char *y = b->proto->op_type ? b->proto->op_type : "";
-    const char *domains[2] = {a->proto->domain, b->proto->domain};
-    for (int i = 0; i < 2; i++)
-        domains[i] = !domains[i] || strcmp(domains[i], "ai.onnx") == 0 ? "" : domains[i];
-    return strcmp(x, y) == 0 && strcmp(domains[0], domains[1]) == 0;
+    return strcmp(x, y) == 0 &&
+           strcmp(operator_domain(a->proto->domain), operator_domain(b->proto->domain)) == 0;
 }
 
 /* How near two constants are, in (0, 1]; 0 where they cannot be compared. A few of their numbers are looked at. */

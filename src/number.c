@@ -270,18 +270,11 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* "" and "ai.onnx" are one domain. */
-static const char *domain_of(const struct node *node)
-{
-    const char *domain = node->proto->domain ? node->proto->domain : "";
-    return strcmp(domain, "ai.onnx") == 0 ? "" : domain;
-}
-
 uint32_t number_operator(struct numbering *numbering, const struct node *node)
 {
     KEY_BEGIN(numbering, key);
     key_add(&key, KIND_OPERATOR);
-    key_text(&key, domain_of(node));
+    key_text(&key, operator_domain(node->proto->domain));
     key_text(&key, node->proto->op_type);
     key_text(&key, node->proto->overload);
     key_add(&key, numbering->versions ? (uint64_t)version_of(numbering, node) : 0);

@@ -20,11 +20,16 @@ static int compare_name(const void *key, const void *element)
     return strcmp(key, *(const char *const *)element);
 }
 
+const char *operator_domain(const char *domain)
+{
+    return !domain || strcmp(domain, "ai.onnx") == 0 ? "" : domain;
+}
+
 enum op operator_find(const char *domain, const char *type, int64_t opset)
 {
     if (opset < OPSET_OLDEST || opset > OPSET_NEWEST)
         return OP_UNKNOWN;
-    if (domain && domain[0] && strcmp(domain, "ai.onnx") != 0)
+    if (operator_domain(domain)[0])
         return OP_UNKNOWN;
     size_t index = 0;
     const void *found = type ? bsearch(type, operators, sizeof(operators) / sizeof(operators[0]),

@@ -89,6 +89,9 @@ enum op {
 #undef X
 };
 
+/* "" and "ai.onnx" are one domain, and so is none: "". Others as they are. */
+const char *operator_domain(const char *domain);
+
 /* The operator of a name in the default domain ("" and "ai.onnx"), else OP_UNKNOWN. */
 enum op operator_find(const char *domain, const char *type, int64_t opset);
 

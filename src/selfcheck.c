@@ -12,14 +12,7 @@
 
 static double tolerance_of(const struct run *run, int32_t type)
 {
-    if (run->options.tolerance > 0)
-        return run->options.tolerance;
-    switch (type) {
-    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16: return 1e-2;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16: return 6e-2;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE: return 1e-12;
-    default: return 1e-5;
-    }
+    return run->options.tolerance > 0 ? run->options.tolerance : type_tolerance(type);
 }
 
 enum { TRIALS = 2, MORE_TRIALS = 6 };

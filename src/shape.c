@@ -210,17 +210,10 @@ static void infer_concat(struct node *node)
 /* The axes that a Pad or a Slice names, as bits; all of them where that is not known. */
 static uint32_t axes_given(const struct node *node, int rank)
 {
-    struct value *input = node_input(node, 3);
-    size_t count = 0;
-    const int64_t *axes = node_integers(node, "axes", &count);
-    const struct tensor *tensor;
+    size_t count;
     int64_t held[MAX_RANK];
+    const int64_t *axes = constant_integers(node, "axes", 3, held, MAX_RANK, &count);
     uint32_t all = (UINT32_C(1) << rank) - 1, given = 0;
-    if (!axes && input && !constant_of(input, &tensor) && tensor->count <= MAX_RANK &&
-        tensor_read_integers(tensor, held)) {
-        axes = held;
-        count = (size_t)tensor->count;
-    }
     for (size_t i = 0; axes && i < count; i++) {
         int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
         if (axis < 0 || axis >= rank)
@@ -351,11 +344,11 @@ static void infer_rank(struct node *node)
                                           "LpNormalization",       "Resize",
                                           "SpaceToDepth",          "Upsample"};
     const struct value *input = node_input(node, 0);
-    const char *domain = node->proto->domain, *name = node->proto->op_type;
+    const char *name = node->proto->op_type;
     int64_t dims[MAX_RANK];
     bool keeps = false;
     if (!input || input->rank < 0 || input->rank > MAX_RANK || !name ||
-        (domain && domain[0] && strcmp(domain, "ai.onnx") != 0))
+        operator_domain(node->proto->domain)[0])
         return;
     for (size_t i = 0; i < COUNT_OF(keepers); i++)
         keeps = keeps || strcmp(name, keepers[i]) == 0;

@@ -99,6 +99,16 @@ double type_rounding(int32_t type)
     }
 }
 
+double type_tolerance(int32_t type)
+{
+    switch (type) {
+    case TYPE(FLOAT16): return 1e-2;
+    case TYPE(BFLOAT16): return 6e-2;
+    case TYPE(DOUBLE): return 1e-12;
+    default: return 1e-5;
+    }
+}
+
 /* ---- conversions of one element ---- */
 
 static inline double half_to_double(uint16_t half)

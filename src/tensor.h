@@ -50,6 +50,8 @@ size_t type_size(int32_t type);
 const char *type_name(int32_t type);
 /* Largest relative rounding error of one conversion: 2^-24 for float, 2^-11 for float16, ... */
 double type_rounding(int32_t type);
+/* What two ways to compute the same may differ by, relative to the largest result. */
+double type_tolerance(int32_t type);
 
 /* Reads a TensorProto. `external`: where its bytes lie outside, of which it takes no more than its
  * dims ask for; NULL: nowhere. Returns NULL and sets *result, or returns the reason why the tensor

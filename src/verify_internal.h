@@ -74,6 +74,16 @@ enum {
     CONE_SIZE_EVEN = 2
 };
 
+enum {
+    SPAN_LINE = 8192, /* the most that is reached along one axis */
+    SPAN_PLANE = 160  /* along each of two */
+};
+
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The nodes between `root` and its sources: values that graph `left` has as well, constants and
  * inputs. Returns NULL, or the reason why not. Attempt 0 has as few sources as can be: random
  * numbers for each of several would contradict one another where one is made of the other, and

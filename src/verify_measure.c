@@ -15,14 +15,7 @@ enum {
 
 double verify_tolerance(const struct verify *verify, int32_t type)
 {
-    if (verify->options->rtol > 0)
-        return verify->options->rtol;
-    switch (type) {
-    case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16: return 1e-2;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16: return 6e-2;
-    case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE: return 1e-12;
-    default: return 1e-5;
-    }
+    return verify->options->rtol > 0 ? verify->options->rtol : type_tolerance(type);
 }
 
 double verify_strict_tolerance(const struct verify *verify, int32_t type)
