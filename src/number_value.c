@@ -107,63 +107,8 @@ uint32_t number_initializer(struct numbering *numbering, const struct value *val
 
 /* ---- attributes ---- */
 
-/* What an absent attribute means. Text: a string, or "*1" for a list of nothing but that number.
- * Source: the ONNX operators' texts, in which every version of one that has the attribute agrees. */
-static const struct {
-    enum op op;
-    const char *name, *value;
-} defaults[] = {
-    {OP_AveragePool, "auto_pad", "NOTSET"},
-    {OP_AveragePool, "ceil_mode", "0"},
-    {OP_AveragePool, "count_include_pad", "0"},
-    {OP_AveragePool, "dilations", "*1"},
-    {OP_AveragePool, "pads", "*0"},
-    {OP_AveragePool, "strides", "*1"},
-    {OP_BatchNormalization, "epsilon", "1e-5"},
-    {OP_BatchNormalization, "momentum", "0.9"},
-    {OP_BatchNormalization, "spatial", "1"},
-    {OP_BatchNormalization, "training_mode", "0"},
-    {OP_Conv, "auto_pad", "NOTSET"},
-    {OP_Conv, "dilations", "*1"},
-    {OP_Conv, "group", "1"},
-    {OP_Conv, "pads", "*0"},
-    {OP_Conv, "strides", "*1"},
-    {OP_ConvTranspose, "auto_pad", "NOTSET"},
-    {OP_ConvTranspose, "dilations", "*1"},
-    {OP_ConvTranspose, "group", "1"},
-    {OP_ConvTranspose, "output_padding", "*0"},
-    {OP_ConvTranspose, "pads", "*0"},
-    {OP_ConvTranspose, "strides", "*1"},
-    {OP_Elu, "alpha", "1"},
-    {OP_Flatten, "axis", "1"},
-    {OP_Gather, "axis", "0"},
-    {OP_Gelu, "approximate", "none"},
-    {OP_Gemm, "alpha", "1"},
-    {OP_Gemm, "beta", "1"},
-    {OP_Gemm, "transA", "0"},
-    {OP_Gemm, "transB", "0"},
-    {OP_HardSigmoid, "alpha", "0.2"},
-    {OP_HardSigmoid, "beta", "0.5"},
-    {OP_LeakyRelu, "alpha", "0.01"},
-    {OP_MaxPool, "auto_pad", "NOTSET"},
-    {OP_MaxPool, "ceil_mode", "0"},
-    {OP_MaxPool, "dilations", "*1"},
-    {OP_MaxPool, "pads", "*0"},
-    {OP_MaxPool, "storage_order", "0"},
-    {OP_MaxPool, "strides", "*1"},
-    {OP_Mod, "fmod", "0"},
-    {OP_Pad, "mode", "constant"},
-    {OP_ReduceMean, "keepdims", "1"},
-    {OP_ReduceMean, "noop_with_empty_axes", "0"},
-    {OP_ReduceProd, "keepdims", "1"},
-    {OP_ReduceProd, "noop_with_empty_axes", "0"},
-    {OP_ReduceSum, "keepdims", "1"},
-    {OP_ReduceSum, "noop_with_empty_axes", "0"},
-    {OP_Reshape, "allowzero", "0"},
-    {OP_Shape, "start", "0"},
-};
-
-static bool says(const Onnx__AttributeProto *attribute, const char *value)
+/* Value: of `length` characters, as operator_default gives it. */
+static bool says(const Onnx__AttributeProto *attribute, const char *value, size_t length)
 {
     if (value[0] == '*') {
         for (size_t i = 0; i < attribute->n_ints; i++)
@@ -175,8 +120,7 @@ static bool says(const Onnx__AttributeProto *attribute, const char *value)
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return attribute->i == strtol(value, NULL, 10);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return attribute->f == strtof(value, NULL);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
-        return attribute->s.len == strlen(value) &&
-               memcmp(attribute->s.data, value, attribute->s.len) == 0;
+        return attribute->s.len == length && memcmp(attribute->s.data, value, length) == 0;
     default: return false;
     }
 }
@@ -198,13 +142,12 @@ static bool repeats_weight(const struct node *node, const Onnx__AttributeProto *
 bool attribute_is_default(const struct node *node, const Onnx__AttributeProto *attribute)
 {
     const char *name = attribute->name;
-    if (node->op == OP_UNKNOWN || !name ||
-        (attribute->ref_attr_name && attribute->ref_attr_name[0]))
+    if (!name || (attribute->ref_attr_name && attribute->ref_attr_name[0]))
         return false;
-    for (size_t i = 0; i < COUNT_OF(defaults); i++)
-        if (defaults[i].op == node->op && strcmp(defaults[i].name, name) == 0)
-            return says(attribute, defaults[i].value);
-    return repeats_weight(node, attribute);
+    size_t length = 0;
+    const char *value =
+        operator_default(node->proto->domain, node->proto->op_type, node->opset, name, &length);
+    return value ? says(attribute, value, length) : repeats_weight(node, attribute);
 }
 
 static void attribute_contents(struct numbering *numbering, struct model *model, struct key *key,

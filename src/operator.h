@@ -1,4 +1,5 @@
-/* operator.h: the ONNX operators this program computes with, in one table.
+/* operator.h: the ONNX operators this program computes with, in one table; defaults of attributes,
+ * of others too.
  *
  * Anything else, any other domain, and any opset outside [OPSET_OLDEST, OPSET_NEWEST] is
  * OP_UNKNOWN: never read into, never changed. */
@@ -6,6 +7,7 @@
 #define OP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
@@ -94,6 +96,12 @@ const char *operator_domain(const char *domain);
 
 /* The operator of a name in the default domain ("" and "ai.onnx"), else OP_UNKNOWN. */
 enum op operator_find(const char *domain, const char *type, int64_t opset);
+
+/* What it means that `attribute` is left out of an operator, "" included: *length characters, which
+ * are a number, a string, or "*1" for a list of nothing but that number. NULL: it has no default, or
+ * one that no such text says, or the operator or opset is not known here. */
+const char *operator_default(const char *domain, const char *type, int64_t opset,
+                             const char *attribute, size_t *length);
 
 /* True when the first output has the shape and type of the first input (Cast: shape only). */
 bool operator_keeps_shape(enum op op);
