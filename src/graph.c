@@ -523,6 +523,15 @@ static void build_contents(struct graph *graph)
     build_order(graph);
 }
 
+const char *graph_function_key(struct arena *arena, const char *domain, const char *name,
+                               const char *overload)
+{
+    domain = operator_domain(domain);
+    name = name ? name : "";
+    return arena_format(arena, "%zu %zu %s%s%s", strlen(domain), strlen(name), domain, name,
+                        overload ? overload : "");
+}
+
 static int64_t default_opset(Onnx__OperatorSetIdProto *const *imports, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -120,6 +120,10 @@ void value_takes_shape(struct value *value, const struct tensor *tensor);
 /* The value a name refers to in this scope or one around it, or NULL. */
 struct value *graph_find(const struct graph *graph, const char *name);
 
+/* What a local function and its calls go by: no other has the same. */
+const char *graph_function_key(struct arena *arena, const char *domain, const char *name,
+                               const char *overload);
+
 bool use_is_live(const struct use *use);
 /* Readers that are not removed, each input of a node counted. A graph output does not count. */
 size_t value_use_count(const struct value *value);

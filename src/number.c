@@ -28,13 +28,6 @@ uint32_t number_unique(struct numbering *numbering)
 
 /* ---- functions ---- */
 
-static const char *function_key(struct arena *arena, const char *domain, const char *name,
-                                const char *overload)
-{
-    return arena_format(arena, "%s\x1f%s\x1f%s", domain ? domain : "", name ? name : "",
-                        overload ? overload : "");
-}
-
 static size_t side_of(const struct numbering *numbering, const struct graph *graph)
 {
     return graph->model == numbering->models[1];
@@ -46,8 +39,8 @@ static struct number_function *find_function(const struct numbering *numbering,
     const struct map *functions = &numbering->functions[side_of(numbering, node->graph)];
     if (!functions->count)
         return NULL;
-    return map_get(functions, function_key(numbering->arena, node->proto->domain,
-                                           node->proto->op_type, node->proto->overload));
+    return map_get(functions, graph_function_key(numbering->arena, node->proto->domain,
+                                                 node->proto->op_type, node->proto->overload));
 }
 
 struct graph *number_function_like(const struct numbering *numbering, size_t side,
@@ -55,9 +48,10 @@ struct graph *number_function_like(const struct numbering *numbering, size_t sid
 {
     const struct map *functions = &numbering->functions[side];
     const struct number_function *like =
-        functions->count ? map_get(functions, function_key(numbering->arena, function->domain,
-                                                           function->name, function->overload))
-                         : NULL;
+        functions->count
+            ? map_get(functions, graph_function_key(numbering->arena, function->domain,
+                                                    function->name, function->overload))
+            : NULL;
     return like ? like->graph : NULL;
 }
 
@@ -88,8 +82,8 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
             struct number_function *function = NEW(arena, struct number_function);
             function->graph = graph;
             map_put(arena, &numbering->functions[side],
-                    function_key(arena, graph->function->domain, graph->function->name,
-                                 graph->function->overload),
+                    graph_function_key(arena, graph->function->domain, graph->function->name,
+                                       graph->function->overload),
                     function);
         }
     }
@@ -350,8 +344,8 @@ void number_functions(struct numbering *numbering)
             if (function)
                 function_signature(numbering,
                                    map_get(&numbering->functions[side],
-                                           function_key(numbering->arena, function->domain,
-                                                        function->name, function->overload)));
+                                           graph_function_key(numbering->arena, function->domain,
+                                                              function->name, function->overload)));
         }
 }
 

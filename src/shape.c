@@ -1,12 +1,12 @@
 /* shape.c: shape inference and windows. */
-#include "shape.h"
+#include "shape_internal.h"
 
 #include <string.h>
 
 #include "constant.h"
 #include "model.h"
 
-enum { MAX_RANK = 16 };
+enum { MAX_RANK = SHAPE_MAX_RANK };
 #define ABSURD (INT64_C(1) << 28)
 
 const char *shape_window(const struct node *node, int axes, const int64_t *kernel,
@@ -65,8 +65,7 @@ const char *shape_window(const struct node *node, int axes, const int64_t *kerne
 
 /* ---- inference ---- */
 
-/* Takes over what is not known yet. */
-static void learn(struct value *value, int32_t type, int rank, const int64_t *dims)
+void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dims)
 {
     if (!value)
         return;
@@ -118,7 +117,7 @@ static void infer_broadcast(struct node *node)
         /* An unknown one may be 1 or must equal a known one that is not 1. */
         dims[i] = dim != 1 ? dim : unknown ? -1 : 1;
     }
-    learn(node_output(node, 0), type, rank, dims);
+    shape_learn(node_output(node, 0), type, rank, dims);
 }
 
 static void infer_window(struct node *node)
@@ -142,7 +141,7 @@ static void infer_window(struct node *node)
         if (in[1] == 0)
             in[1] = -1;
     }
-    learn(input, weight ? weight->type : 0, rank, in);
+    shape_learn(input, weight ? weight->type : 0, rank, in);
     if (input->rank != rank)
         return;
     dims[0] = input->dims[0];
@@ -166,7 +165,7 @@ static void infer_window(struct node *node)
                 dims[i] = room / w.stride + 1;
         }
     }
-    learn(node_output(node, 0), input->type, rank, dims);
+    shape_learn(node_output(node, 0), input->type, rank, dims);
 }
 
 static void infer_matrix(struct node *node)
@@ -182,7 +181,7 @@ static void infer_matrix(struct node *node)
     for (int i = 0; i < rank - 1; i++)
         dims[i] = a->rank == rank && !(gemm && node_integer(node, "transA", 0)) ? a->dims[i] : -1;
     dims[rank - 1] = b->dims[gemm && node_integer(node, "transB", 0) ? 0 : 1];
-    learn(node_output(node, 0), a->type ? a->type : b->type, rank, dims);
+    shape_learn(node_output(node, 0), a->type ? a->type : b->type, rank, dims);
 }
 
 static void infer_concat(struct node *node)
@@ -204,7 +203,7 @@ static void infer_concat(struct node *node)
             !add_fits(dims[axis], input->dims[axis], &dims[axis]))
             dims[axis] = -1;
     }
-    learn(node_output(node, 0), first->type, first->rank, dims);
+    shape_learn(node_output(node, 0), first->type, first->rank, dims);
 }
 
 /* The axes that a Pad or a Slice names, as bits; all of them where that is not known. */
@@ -264,7 +263,7 @@ static void infer_same_rank(struct node *node)
             dims[i] = more > 0 ? more : -1;
         }
     }
-    learn(node_output(node, 0), input->type, input->rank, dims);
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
 /* With ceil_mode, ONNX before opset 22 and ONNX Runtime count a last window that begins beyond the
@@ -300,7 +299,7 @@ static void infer_constant(struct value *value)
 {
     const struct tensor *tensor;
     if (value && value->rank < 0 && value->producer && !constant_of(value, &tensor))
-        learn(value, tensor->type, tensor->rank, tensor->dims);
+        shape_learn(value, tensor->type, tensor->rank, tensor->dims);
 }
 
 /* All but the axis that is split stays. */
@@ -315,7 +314,7 @@ static void infer_split(struct node *node)
     for (int i = 0; i < input->rank; i++)
         dims[i] = i == axis ? -1 : input->dims[i];
     for (size_t k = 0; k < node->output_count; k++)
-        learn(node_output(node, k), input->type, input->rank, dims);
+        shape_learn(node_output(node, k), input->type, input->rank, dims);
 }
 
 static void infer_transpose(struct node *node)
@@ -333,7 +332,7 @@ static void infer_transpose(struct node *node)
             return;
         dims[i] = input->dims[from];
     }
-    learn(node_output(node, 0), input->type, input->rank, dims);
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
 /* Operators that nothing here computes with, but that give as many axes as they take. */
@@ -355,7 +354,7 @@ static void infer_rank(struct node *node)
     for (int i = 0; i < input->rank; i++)
         dims[i] = -1;
     if (keeps)
-        learn(node_output(node, 0), input->type, input->rank, dims);
+        shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
 static void infer_node(struct node *node)
@@ -367,7 +366,7 @@ static void infer_node(struct node *node)
         int32_t type = cast ? (int32_t)node_integer(node, "to", 0) : input->type;
         if (node->op == OP_CastLike)
             type = 0;
-        learn(output, type, input->rank, input->dims);
+        shape_learn(output, type, input->rank, input->dims);
         return;
     }
     switch (node->op) {
@@ -400,10 +399,12 @@ static void infer_node(struct node *node)
     case OP_Split: infer_split(node); break;
     case OP_Transpose: infer_transpose(node); break;
     case OP_UNKNOWN: infer_rank(node); break;
-    case OP_Flatten: learn(output, input ? input->type : 0, 2, (const int64_t[]){-1, -1}); break;
+    case OP_Flatten:
+        shape_learn(output, input ? input->type : 0, 2, (const int64_t[]){-1, -1});
+        break;
     case OP_Constant:
         if (output && output->tensor)
-            learn(output, output->tensor->type, output->tensor->rank, output->tensor->dims);
+            shape_learn(output, output->tensor->type, output->tensor->rank, output->tensor->dims);
         break;
     default: break;
     }
@@ -430,26 +431,30 @@ static void infer_reader(struct node *node)
         return;
     for (int i = 0; i < rank; i++)
         dims[i] = i == 1 ? channels : -1;
-    learn(input, 0, rank, dims);
+    shape_learn(input, 0, rank, dims);
+}
+
+void shape_infer_graph(struct graph *graph)
+{
+    for (size_t i = 0; i < graph->order.count; i++) {
+        struct node *node = graph->order.items[i];
+        if (node->op == OP_BatchNormalization || node->op == OP_Conv)
+            infer_reader(node);
+        infer_node(node);
+        bool disputed = makes_dispute(node);
+        for (size_t k = 0; k < node->output_count; k++)
+            if (node->outputs[k])
+                node->outputs[k]->disputed = disputed;
+    }
 }
 
 void shape_infer(struct model *model)
 {
+    struct shape_calls calls;
+    shape_calls_find(&calls, model);
     /* Twice: what a reader says of a value flows on to the value's other readers. */
     for (int round = 0; round < 2; round++)
-        for (size_t g = 0; g < model->graphs.count; g++) {
-            struct graph *graph = model->graphs.items[g];
-            for (size_t i = 0; i < graph->order.count; i++) {
-                struct node *node = graph->order.items[i];
-                if (node->op == OP_BatchNormalization || node->op == OP_Conv)
-                    infer_reader(node);
-                infer_node(node);
-                bool disputed = makes_dispute(node);
-                for (size_t k = 0; k < node->output_count; k++)
-                    if (node->outputs[k])
-                        node->outputs[k]->disputed = disputed;
-            }
-        }
+        shape_infer_round(&calls);
     /* What could not be folded before its shape was known gets another chance. */
     for (size_t g = 0; g < model->graphs.count; g++)
         for (size_t i = 0; i < model->graphs.items[g]->node_count; i++) {

@@ -590,6 +590,27 @@ def test_calls_in_calls(tmp_path):
     assert time.monotonic() - start < 10
 
 
+@pytest.mark.parametrize("calls, known", [
+    ("y = f.f (x)", True), ("a = f.f (x) y = f.f (a)", False), ("a = Relu (x) b = f.f (a) y = f.g (b)", False), ("a = Relu (x) y = f.g (a)", True),
+    ("a = Transpose <perm = [1, 0]> (x) b = f.f (a) c = Transpose <perm = [1, 0]> (b) y = f.f (c)", False),
+    ("a = f.f (x) b = ReduceSum <keepdims = 0> (x) c = f.f (b) y = Add (a, c)", False),
+    ("a = Neg (x) b = Relu (x) c = f.g (a) d = f.f (b) y = Add (c, d)", True)])
+def test_calls_say_what_a_function_takes(calls, known, tmp_path):
+    """Its inputs have no description: what all calls agree on holds."""
+    def build(first, second, describe=False):
+        graph = f'<ir_version: 9, opset_import: ["": 17, "f": 1]> n (float[2, 3] x) => (float[?, ?] y) {{ {calls} }}'
+        f = '<domain: "f", opset_import: ["": 17]> f (p) => (q) { k = Constant <value_float = %s> () l = Constant <value_float = %s> () m = Mul (p, k) q = Mul (m, l) }'
+        g = '<domain: "f", opset_import: ["": 17, "f": 1]> g (r) => (s) { t = Relu (r) s = f.f (t) }'
+        model = onnx.parser.parse_model(graph + f % (first, second) + g)
+        for name in "abc" if describe else "":
+            model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None if "ReduceSum" in calls else [2, 3]))
+        return model
+
+    for describe in False, True:
+        answers = [verify(build(2.0, 3.0, describe), other, tmp_path)[0] for other in (build(3.0, 2.0, describe), build(2.0, 3.5, describe))]
+        assert answers == ([0, 1] if known or describe and "ReduceSum" not in calls else [2, 2])
+
+
 def test_a_function_that_draws_draws_anew_in_every_call(tmp_path):
     head, function = '<ir_version: 8, opset_import: ["": 17, "f": 1]> g (float[2] x) => (float[2] y) ', \
         '<domain: "f", opset_import: ["": 17]> f (x) => (y) { y = RandomNormalLike (x) }'
