@@ -419,11 +419,37 @@ const char *eval_constant_of_shape(struct evaluation *e)
     return reason;
 }
 
+enum pad_mode { PAD_CONSTANT, PAD_EDGE, PAD_REFLECT, PAD_WRAP, PAD_UNKNOWN };
+
+static enum pad_mode pad_mode(const struct evaluation *e)
+{
+    static const char *const names[] = {"constant", "edge", "reflect", "wrap"};
+    const char *name = node_string(e->arena, e->node, "mode", "constant");
+    size_t mode = 0;
+    while (mode < COUNT_OF(names) && strcmp(names[mode], name) != 0)
+        mode++;
+    return (enum pad_mode)mode;
+}
+
+/* Where the number at `at`, counted from the input's begin, comes from; -1: from nowhere. */
+static int64_t pad_source(enum pad_mode mode, int64_t at, int64_t extent)
+{
+    if (at >= 0 && at < extent)
+        return at;
+    switch (mode) {
+    case PAD_EDGE: return at < 0 ? 0 : extent - 1;
+    case PAD_REFLECT: return at < 0 ? -at : 2 * (extent - 1) - at;
+    case PAD_WRAP: return at < 0 ? at + extent : at - extent;
+    default: return -1;
+    }
+}
+
 const char *eval_pad(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
-    if (strcmp(node_string(e->arena, e->node, "mode", "constant"), "constant") != 0)
-        return "a Pad of another mode than constant is not evaluated";
+    enum pad_mode mode = pad_mode(e);
+    if (mode == PAD_UNKNOWN)
+        return "a Pad of an unknown mode is not evaluated";
     const int64_t *pads = NULL;
     size_t pad_count = 0;
     int axes[EVAL_RANK], count = 0;
@@ -459,6 +485,13 @@ const char *eval_pad(struct evaluation *e)
         before[axes[i]] = pads[i];
         if (!add_fits(*dim, pads[i], dim) || !add_fits(*dim, pads[count + i], dim) || *dim < 0)
             return "pads that leave no shape";
+        /* Runtimes disagree on what is left of an axis before it is mirrored, and on more than one turn. */
+        int64_t most = in->dims[axes[i]] - (mode == PAD_REFLECT);
+        if (mode != PAD_CONSTANT &&
+            (pads[i] < 0 || pads[count + i] < 0 || in->dims[axes[i]] == 0 ||
+             (mode != PAD_EDGE && (pads[i] > most || pads[count + i] > most))))
+            return "a Pad that crops or repeats an axis more than once is not evaluated in this "
+                   "mode";
     }
     struct array *out;
     reason = eval_result(e, in->type, walk.rank, walk.dims, &out);
@@ -469,8 +502,8 @@ const char *eval_pad(struct evaluation *e)
         int64_t from = 0;
         bool inside = true;
         for (int axis = 0; axis < in->rank && inside; axis++) {
-            int64_t at = walk.at[axis] - before[axis];
-            inside = at >= 0 && at < in->dims[axis];
+            int64_t at = pad_source(mode, walk.at[axis] - before[axis], in->dims[axis]);
+            inside = at >= 0;
             from += inside ? at * strides[axis] : 0;
         }
         if (inside)

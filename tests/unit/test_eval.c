@@ -575,11 +575,34 @@ static void test_shapes(struct bench *bench)
     give(&t, LIST_OF(-1));
     gives(bench, &t, "axes", DIMS(2, 4), NUMBERS(7, 1, 2, 3, 7, 4, 5, 6));
 
+    static const struct {
+        const char *mode;
+        double row[7];
+    } modes[] = {{"edge", {1, 1, 1, 2, 3, 3, 3}},
+                 {"reflect", {3, 2, 1, 2, 3, 2, 1}},
+                 {"wrap", {2, 3, 1, 2, 3, 1, 2}}};
+    for (size_t i = 0; i < COUNT_OF(modes); i++) {
+        t = begin(bench, "Pad", 19);
+        set_text(bench, t.node, "mode", modes[i].mode);
+        give(&t, reals(bench, DIMS(3), NUMBERS(1, 2, 3)));
+        give(&t, LIST_OF(2, 2));
+        gives(bench, &t, modes[i].mode, DIMS(7), modes[i].row);
+    }
     t = begin(bench, "Pad", 13);
     set_text(bench, t.node, "mode", "reflect");
     give(&t, matrix);
+    give(&t, LIST_OF(0, 1, 0, 3));
+    refuses(bench, &t, "more than once");
+    t = begin(bench, "Pad", 13);
+    set_text(bench, t.node, "mode", "edge");
+    give(&t, matrix);
+    give(&t, LIST_OF(0, -1, 0, 1));
+    refuses(bench, &t, "crops");
+    t = begin(bench, "Pad", 13);
+    set_text(bench, t.node, "mode", "mirror");
+    give(&t, matrix);
     give(&t, LIST_OF(0, 1, 0, 1));
-    refuses(bench, &t, "another mode");
+    refuses(bench, &t, "unknown mode");
 
     t = begin(bench, "ScatterND", 16);
     give(&t, matrix);
