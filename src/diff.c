@@ -416,8 +416,9 @@ static void compare_functions(struct differ *differ)
         for (size_t i = 0; i < differ->models[side]->graphs.count; i++) {
             struct graph *graph = differ->models[side]->graphs.items[i];
             struct graph *other = NULL;
-            if (!graph->function)
-                continue;
+            if (!graph->function ||
+                number_function_like(&differ->numbering, (size_t)side, graph->function) != graph)
+                continue; /* or a later one goes by its names, and nothing calls this one */
             other = number_function_like(&differ->numbering, (size_t)(1 - side), graph->function);
             if (other && side == 0)
                 compare_function(differ, graph, other);

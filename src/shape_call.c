@@ -74,7 +74,7 @@ void shape_calls_find(struct shape_calls *calls, struct model *model)
                                   .end = model->graphs.count,
                                   .facts = NEW_ARRAY(arena, struct fact, inputs + 1),
                                   .known = inputs};
-        map_add(arena, &calls->by_key,
+        map_put(arena, &calls->by_key, /* of two alike the last is called */
                 graph_function_key(arena, function->domain, function->name, function->overload),
                 callee);
     }

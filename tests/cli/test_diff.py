@@ -1066,3 +1066,15 @@ def test_packed_types(tmp_path):
     assert diff(build(False, 1), build(True, 1), tmp_path)[0] == 0
     code, report = diff(build(False, 1), build(True, 2), tmp_path)
     assert code == 1 and [(c["kind"], c["what"]) for c in counted(report)] == [("weight", "values")]
+
+
+def test_two_functions_of_one_name(tmp_path):
+    """The later one is what is called; a model is the same as itself."""
+    head, function = '<ir_version: 8, opset_import: ["": 17, "f": 1]> g (float[2] x) => (float[2] y) { y = f.f (x) }', \
+        '<domain: "f", opset_import: ["": 17]> f (x) => (z) { z = %s (x) }'
+    for first in "Identity", "Neg":
+        model = onnx.parser.parse_model(head + function % first + function % "Identity")
+        for name in "ab":
+            onnx.save(model, tmp_path / f"{name}.onnx")
+        result = subprocess.run([TOOL, "diff", tmp_path / "a.onnx", tmp_path / "b.onnx"], capture_output=True, text=True, timeout=60)
+        assert (result.returncode, result.stdout) == (0, "")
