@@ -392,6 +392,20 @@ static bool type_holds(int32_t wide, int32_t narrow)
             narrow != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
 }
 
+/* The lowest bits, in two's complement, as Cast keeps them. Of a uint64 only what is below 2^63 is held. */
+static int64_t wrapped(int32_t type, int64_t value)
+{
+    switch (type) {
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT8: return (uint8_t)value;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT8: return (int8_t)value;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT16: return (uint16_t)value;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT16: return (int16_t)value;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__UINT32: return (uint32_t)value;
+    case ONNX__TENSOR_PROTO__DATA_TYPE__INT32: return (int32_t)value;
+    default: return value;
+    }
+}
+
 static const char *cast_to(struct evaluation *e, int32_t to)
 {
     const struct array *in = eval_input(e, 0);
@@ -417,10 +431,10 @@ static const char *cast_to(struct evaluation *e, int32_t to)
                 return arena_format(e->arena, "%g does not fit %s", in->reals[i], type_name(to));
             out->integers[i] = (int64_t)in->reals[i];
         } else {
-            if (!eval_integer_fits(to, in->integers[i]))
+            out->integers[i] = wrapped(to, in->integers[i]);
+            if (!eval_integer_fits(to, out->integers[i]))
                 return arena_format(e->arena, "%lld does not fit %s", (long long)in->integers[i],
                                     type_name(to));
-            out->integers[i] = in->integers[i];
         }
     }
     return NULL;

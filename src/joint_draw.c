@@ -178,6 +178,10 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
         return high_bits(bits, width < most ? width : most, is_positive);
     }
     case INTEGERS_ROWS: return (int64_t)((bits >> 1) % (uint64_t)(draw->rows ? draw->rows : 1));
+    case INTEGERS_MIDDLE: {
+        int most = 8 * (int)type_size(type);
+        return high_bits(bits, most < 15 ? most : 15, is_positive);
+    }
     case INTEGERS_SMALL: return high_bits(bits, 4, is_positive);
     case INTEGERS_FEW: return (int64_t)((bits >> 1) % 5) - (is_positive ? 0 : 2);
     default: return bits >> 62 != 0; /* masks have more of 1 */
@@ -189,11 +193,12 @@ static bool asked_for(const struct draw *draw, const struct array *array, int64_
                       bool is_positive, int64_t *integer)
 {
     static const int beside[] = {0, 1, -1};
-    uint64_t count = draw->constant_count;
-    if (count == 0 || at % 2 || draw->integers == INTEGERS_ROWS || draw->integers == INTEGERS_BITS)
+    uint64_t count = draw->constant_count, trial = (uint64_t)draw->trial;
+    uint64_t drawn = trial * (uint64_t)array->count + (uint64_t)at; /* by all trials */
+    if (count == 0 || drawn % 2 || draw->integers == INTEGERS_ROWS ||
+        draw->integers == INTEGERS_BITS)
         return false;
-    uint64_t turn = (uint64_t)at / 2 + (uint64_t)draw->trial * (uint64_t)(array->count / 2 + 1);
-    turn %= count * COUNT_OF(beside);
+    uint64_t turn = (drawn / 2 + (array->count > 1 ? trial : 0)) % (count * COUNT_OF(beside));
     return add_fits(draw->constants[turn % count], beside[turn / count], integer) &&
            eval_integer_fits(array->type, *integer) && (*integer >= 0 || !is_positive);
 }

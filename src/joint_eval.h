@@ -40,11 +40,12 @@ enum { JOINT_MOST = 1 << 26 }; /* half a GiB */
 
 /* Which integers are drawn. Not every operator takes all of them. */
 enum integers {
-    INTEGERS_WIDE,  /* of every size up to 2^39, as far as the type holds them */
-    INTEGERS_ROWS,  /* rows of a table */
-    INTEGERS_SMALL, /* of four bits: their products fit a byte */
-    INTEGERS_FEW,   /* -2 to 2: fifth powers fit a byte */
-    INTEGERS_BITS,  /* 0 and 1 */
+    INTEGERS_WIDE,   /* of every size up to 2^39, as far as the type holds them */
+    INTEGERS_ROWS,   /* rows of a table */
+    INTEGERS_MIDDLE, /* of 15 bits: more than float16 holds exactly, less than it ends at */
+    INTEGERS_SMALL,  /* of four bits: their products fit a byte */
+    INTEGERS_FEW,    /* -2 to 2: fifth powers fit a byte */
+    INTEGERS_BITS,   /* 0 and 1 */
     INTEGERS_KINDS
 };
 

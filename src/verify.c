@@ -320,6 +320,12 @@ static bool same_interface(struct verify *verify, struct graph *graphs[2])
                        name);
                 return false;
             }
+            const struct value *value = name ? map_get(&own->values, name) : NULL;
+            const struct value *twin = name ? map_get(&other->values, name) : NULL;
+            if (value && twin && value->type && twin->type && value->type != twin->type) {
+                refuse(verify, "the output '%s' has another element type", name);
+                return false;
+            }
         }
     }
     return true;

@@ -144,6 +144,19 @@ static int64_t slice_extent(const struct node *node)
     return extent;
 }
 
+/* The longest step of a Slice. */
+static int64_t slice_stride(const struct node *node)
+{
+    size_t count;
+    int64_t held[4], stride = 1;
+    const int64_t *steps = constant_integers(node, "steps", 4, held, COUNT_OF(held), &count);
+    for (size_t k = 0; steps && k < count; k++) {
+        int64_t step = steps[k] < 0 && steps[k] > INT64_MIN ? -steps[k] : steps[k];
+        stride = is_extent(step) && step > stride ? step : stride;
+    }
+    return stride;
+}
+
 /* Extent of a window's kernel and its stride, the largest of all axes. */
 static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
 {
@@ -163,7 +176,10 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
         break;
     case OP_AveragePool:
     case OP_MaxPool: break;
-    case OP_Slice: *extent = slice_extent(node); return;
+    case OP_Slice:
+        *extent = slice_extent(node);
+        *stride = slice_stride(node);
+        return;
     default: return;
     }
     for (size_t i = 0; kernel && i < kernels; i++) {
@@ -174,6 +190,14 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
     for (size_t i = 0; step && i < strides; i++)
         if (is_extent(step[i]) && step[i] > *stride)
             *stride = step[i];
+}
+
+void cone_note_stride(struct cone *cone, const struct node *node)
+{
+    int64_t extent, stride;
+    window_of(node, &extent, &stride);
+    if (stride > cone->stride)
+        cone->stride = least(stride, SPAN_PLANE);
 }
 
 bool verify_is_spent(const struct verify *verify, double part)
@@ -274,7 +298,7 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
     struct step first = {root, 0, 1, 1};
     LIST_PUSH(cone->arena, &stack, first);
     verify->walk++;
-    cone->span = 1;
+    cone->span = cone->stride = 1;
     while (stack.count) {
         struct step *step = &stack.items[stack.count - 1];
         struct step *reader = stack.count > 1 ? step - 1 : NULL;
@@ -325,6 +349,8 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
         }
         mark->span = (int32_t)least(span, most);
         mark->scale = (int32_t)least(scale, SPAN_PLANE);
+        if (mark->scale > cone->stride)
+            cone->stride = mark->scale;
         int64_t wanted = mark->span + mark->scale;
         if (wanted > cone->span)
             cone->span = wanted;

@@ -107,6 +107,17 @@ bool cone_is_short(const struct verify *verify, const struct cone *cone, const s
     return cone_is_open(verify, cone, left) && cone->span > span_most(cone);
 }
 
+/* What a size has beyond `base`: another from turn to turn. Where windows take steps, what is left of the size
+ * behind the last counts: that is as `known`, or each in its turn. */
+static int64_t beyond(int64_t base, int64_t known, int64_t stride, int turn)
+{
+    if (stride <= 1)
+        return turn % 3;
+    if (known < 0)
+        return turn % (stride < 3 ? 2 * stride : stride);
+    return ((known - base) % stride + stride) % stride + turn % 2 * stride;
+}
+
 static const char *source_shape(struct verify *verify, const struct cone *cone,
                                 const struct graph *left_graph, const struct value *source,
                                 int size, int stretch, int *rank, int64_t *dims)
@@ -143,7 +154,7 @@ static const char *source_shape(struct verify *verify, const struct cone *cone,
         } else if (cone->layout == LAYOUT_ROWS) {
             dims[i] = 2 + i + stretch;
         } else {
-            dims[i] = base + (even ? 0 : (i + stretch) % 3);
+            dims[i] = base + (even ? 0 : beyond(base, known, cone->stride, i + stretch));
         }
         if (i == 0 && known == 1 && cone->layout == LAYOUT_IMAGE && size < CONE_SIZES - 1)
             dims[i] = 1 + stretch % 2; /* the batch is nobody's business */

@@ -63,6 +63,8 @@ struct cone {
     int32_t type;            /* the coarsest float type of its constants and sources, or 0 */
     enum { LAYOUT_NONE, LAYOUT_IMAGE, LAYOUT_ROWS } layout;
     int64_t span; /* input extent that reaches every tap, per axis */
+    int64_t
+        stride; /* windows' steps, multiplied along the way: what a size leaves as rest counts */
 };
 
 enum {
@@ -113,6 +115,8 @@ bool cone_is_open(const struct verify *verify, const struct cone *cone, const st
 bool cone_is_short(const struct verify *verify, const struct cone *cone, const struct graph *left);
 /* Notes what a node on the way, of either model, asks of the numbers drawn. */
 void cone_note(struct cone *cone, const struct node *node);
+/* The same of its steps, where the way to it is not known. */
+void cone_note_stride(struct cone *cone, const struct node *node);
 
 /* True when `part` of the steps that two models of this size are worth have been taken: walking,
  * evaluating, comparing. What depends on one another in many ways would take the square of it. */

@@ -8,6 +8,8 @@
 enum {
     TRIALS_HIDDEN = 6,  /* random inputs where an operator hides differences: of every amplitude */
     TRIALS_OUTPUTS = 3, /* that outputs are compared on */
+    TRIALS_SIZES = 32,  /* at most, where windows take steps over an open size: each rest of it */
+    NUMBERS_LEAST = 48, /* that are drawn, and that are compared, where there are so many trials */
     TRIALS_DOUBTED = 6  /* the same behind values that depart */
 };
 /* Multiply-adds of one comparison at the declared size: seconds. */
@@ -49,8 +51,8 @@ enum integers verify_integers(const struct cone *cone, int trial, int attempt)
                                           INTEGERS_FEW};
     static const enum integers first_row[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_BITS};
     /* What fits fewer operators comes before what fits more and shows less. */
-    static const enum integers next[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_FEW,
-                                         INTEGERS_BITS};
+    static const enum integers next[] = {INTEGERS_ROWS,  INTEGERS_WIDE, INTEGERS_MIDDLE,
+                                         INTEGERS_SMALL, INTEGERS_FEW,  INTEGERS_BITS};
     int skipped = cone->rows ? 0 : 1;
     if (!cone->draws_integers)
         return attempt ? INTEGERS_KINDS : INTEGERS_BITS;
@@ -143,6 +145,7 @@ static size_t count_left(struct verify *verify, struct cone *cone, const struct 
         count++;
         *by_size = *by_size || goes_by_size(node);
         cone_note(cone, node);
+        cone_note_stride(cone, node);
         for (size_t i = 0; i < node->input_count; i++)
             if (node->inputs[i])
                 LIST_PUSH(cone->arena, &stack, node->inputs[i]);
@@ -290,9 +293,12 @@ static struct pair pair_of(struct verify *verify, struct cone *cone, const struc
     return pair;
 }
 
-static int trials_of(const struct verify *verify, const struct cone *cone)
+static int trials_of(const struct verify *verify, const struct cone *cone,
+                     const struct graph *graph)
 {
     int trials = verify->options->trials;
+    if (cone->stride > trials && cone_is_open(verify, cone, graph))
+        trials = (int)least(cone->stride, TRIALS_SIZES);
     if (cone->saturates && trials < TRIALS_HIDDEN)
         trials = TRIALS_HIDDEN;
     if (verify->unresolved && trials < TRIALS_DOUBTED)
@@ -314,20 +320,39 @@ static void note_region(struct verify *verify, const struct pair *pair, double d
         fmax(verify->result->tolerance, verify_tolerance(verify, pair->cone->type));
 }
 
-/* Trials from number `first` on until one does not agree, and all rows of tables. *gap is the largest
- * of the *made ones; that of the last where it does not agree. Returns NULL, or why one more could
- * not be made. */
+/* The fewest numbers of one value that the last trial has drawn or compared. */
+static int64_t numbers_seen(const struct verify *verify, const struct pair *pair)
+{
+    const struct joint_eval *joint = &verify->checking;
+    const struct array *array = joint_array(joint, pair->right);
+    int64_t fewest = array ? array->count : 0;
+    for (size_t i = 0; i < pair->cone->sources.count; i++) {
+        array = joint_array(joint, pair->cone->sources.items[i]);
+        fewest = array && array->count < fewest ? array->count : fewest;
+    }
+    return fewest;
+}
+
+/* Trials from number `first` on until one does not agree, and all rows of tables. A few numbers agree by
+ * chance: then there are more trials. *gap is the largest of the *made ones; that of the last where it
+ * does not agree. Returns NULL, or why one more could not be made. */
 static const char *measure_trials(struct verify *verify, const struct pair *pair, int first,
                                   int trials, struct gap *gap, int *made)
 {
     const struct cone *cone = pair->cone;
     double tolerance = verify_tolerance(verify, cone->type);
+    double products = verify->checking.products;
     const char *reason = NULL;
     bool agrees = true;
+    int64_t numbers = 0; /* seen so far */
     *made = 0;
-    for (int trial = first; !reason && agrees && trial <= trials; trial++) {
+    for (int trial = first; !reason && agrees; trial++) {
         struct gap found;
-        if (trial < trials)
+        bool few = trials > 1 && numbers > 0 && numbers < NUMBERS_LEAST && trial < NUMBERS_LEAST &&
+                   verify->checking.products - products < PRODUCTS_ONCE / 4 &&
+                   !verify_is_spent(verify, 0.5);
+        bool more = trial < trials || few;
+        if (more)
             reason =
                 measure_once(verify, cone, pair->graph, pair->left, pair->right, trial, &found);
         else if (cone->rows)
@@ -344,6 +369,9 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
         gap->constant = constant;
         gap->silent = silent;
         ++*made;
+        if (!more)
+            break;
+        numbers += numbers_seen(verify, pair);
     }
     return reason;
 }
@@ -353,7 +381,7 @@ bool verify_confirm(struct verify *verify, struct cone *cone, const struct graph
 {
     double tolerance = verify_strict_tolerance(verify, cone->type);
     struct pair pair = pair_of(verify, cone, graph, left, right);
-    int trials = trials_of(verify, cone), made;
+    int trials = trials_of(verify, cone, graph), made;
     struct gap gap = *first;
     if (cone_is_short(verify, cone, graph) ||
         (pair.by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance)))
@@ -413,7 +441,7 @@ static enum finding measure(struct verify *verify, struct cone *cone, struct gra
                             const char **reason)
 {
     struct pair pair = pair_of(verify, cone, graph, left, right);
-    int trials = trials_of(verify, cone), made;
+    int trials = trials_of(verify, cone, graph), made;
     trials = brief ? 1 : trials < TRIALS_OUTPUTS ? TRIALS_OUTPUTS : trials;
     *reason = measure_trials(verify, &pair, 0, trials, gap, &made);
     if (!made)

@@ -577,6 +577,58 @@ def test_all_of_a_range_is_drawn(op, low, high, tmp_path):
     assert verify(one, two, tmp_path)[0] == 1 and verify(two, one, tmp_path)[0] == 1
 
 
+def text_model(body, x="float[1] x", y="float[1] y"):
+    return onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 17]> g ({x}) => ({y}) {{ {body} }}')
+
+
+FEW = [("float[1]", "y = Add (x, x)", "a = Abs (x) y = Add (a, a)"), ("float", "y = Add (x, x)", "a = Abs (x) y = Add (a, a)"),
+       ("int64[1]", "k = Constant <value_int = 2> () y = Sub (x, k)", "k = Constant <value_int = 2> () y = Mod (x, k)"),
+       ("int64", "k = Constant <value_int = 2> () y = Sub (x, k)", "k = Constant <value_int = 2> () y = Mod (x, k)"),
+       ("float[64]", "k = Constant <value_ints = [0]> () y = ReduceSum <keepdims = 0> (x, k)",
+        "k = Constant <value_ints = [0]> () a = ReduceSum <keepdims = 0> (x, k) y = Abs (a)")]
+
+
+@pytest.mark.parametrize("x, one, two", FEW)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_few_numbers_agree_by_chance(x, one, two, seed, tmp_path):
+    type_of = x.split("[")[0]
+    models = [text_model(body, f"{x} x", f"{type_of} y" if "Reduce" in body else f"{x} y") for body in (one, two)]
+    assert verify(*models, tmp_path, "--seed", str(seed))[0] == 1 and verify(*reversed(models), tmp_path, "--seed", str(seed))[0] == 1
+
+
+@pytest.mark.parametrize("one, two", [
+    ("y = Identity (x)", "a = Cast <to = 3> (x) y = Cast <to = 7> (a)"), ("y = Identity (x)", "a = Cast <to = 6> (x) y = Cast <to = 7> (a)"),
+    ("y = Identity (x)", "a = Cast <to = 10> (x) y = Cast <to = 7> (a)"), ("y = Identity (x)", "a = Cast <to = 5> (x) y = Cast <to = 7> (a)")])
+def test_casts_keep_the_lowest_bits(one, two, tmp_path):
+    models = [text_model(body, "int64[N] x", "int64[N] y") for body in (one, two)]
+    assert verify(*models, tmp_path)[0] == 1 and verify(*reversed(models), tmp_path)[0] == 1
+
+
+def test_outputs_of_another_type(tmp_path):
+    code, report = verify(text_model("y = Relu (x)"), text_model("a = Relu (x) y = Cast <to = 11> (a)", y="double[1] y"), tmp_path)
+    assert code == 1 and "'y' has another element type" in report["reason"]
+
+
+@pytest.mark.parametrize("size", ["H, W", "37, 38", "38, 37"])
+@pytest.mark.parametrize("axis", [2, 3])
+@pytest.mark.parametrize("kernel, stride, pad", [(2, 4, 0), (3, 2, 0), (3, 2, 1), (3, 5, 1), (5, 3, 2), (5, 4, 1), (7, 5, 0)])
+def test_what_steps_leave_of_a_size(kernel, stride, pad, axis, size, tmp_path):
+    """One more row of padding at the end counts where another window fits, and nowhere else."""
+    def build(pads):
+        weight = numpy_helper.from_array(np.random.default_rng(0).standard_normal((2, 2, kernel, kernel)).astype(np.float32), "w")
+        model = text_model(f"y = Conv <kernel_shape = [{kernel}, {kernel}], strides = [{stride}, {stride}], pads = {pads}> (x, w)",
+                           f"float[N, 2, {size}] x, float[2, 2, {kernel}, {kernel}] w", "float[N, 2, h, v] y")
+        del model.graph.input[1]
+        model.graph.initializer.append(weight)
+        return model
+
+    more = [pad] * 4
+    more[axis] += 1
+    fits = "H" in size or (int(size.split(", ")[axis - 2]) + 2 * pad + 1 - kernel) % stride == 0
+    models = build([pad] * 4), build(more)
+    assert verify(*models, tmp_path)[0] == fits and verify(*reversed(models), tmp_path)[0] == fits
+
+
 def test_calls_in_calls(tmp_path):
     """Each function calls the one before twice: what came of a pair is kept."""
     def build(k):
