@@ -203,6 +203,15 @@ static bool asked_for(const struct draw *draw, const struct array *array, int64_
            eval_integer_fits(array->type, *integer) && (*integer >= 0 || !is_positive);
 }
 
+/* By how much a number is moved, as a part of the amplitude. */
+static double shift_of(const struct draw *draw, const struct array *array, int64_t at)
+{
+    int64_t plane = 1;
+    for (int i = array->rank > 2 ? 2 : array->rank - 1; i >= 0 && i < array->rank; i++)
+        plane *= array->dims[i];
+    return at / plane % 2 ? draw->shift : -draw->shift;
+}
+
 const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
                        const int64_t *dims, const struct draw *draw)
 {
@@ -220,8 +229,10 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     for (int64_t i = 0; i < array->count; i++) {
         uint64_t bits = eval_random(&state);
         if (array_is_real(array))
-            array->reals[i] = draw->amplitude > 0 ? eval_uniform(bits) * draw->amplitude
-                                                  : (double)(bits >> 62 != 0);
+            array->reals[i] =
+                draw->amplitude > 0
+                    ? (eval_uniform(bits) + shift_of(draw, array, i)) * draw->amplitude
+                    : (double)(bits >> 62 != 0);
         else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
             array->integers[i] = i % draw->rows;
         else if (!asked_for(draw, array, i, is_positive, &array->integers[i]))

@@ -290,8 +290,10 @@ struct gap joint_compare(const struct array *left, const struct array *right, co
     gap.of_integers = !array_is_real(left);
     int64_t channels = channels_of(left), inner = inner_of(left);
     double reach = fmax(left->reach, right->reach);
-    if (left->count == 0)
+    if (left->count == 0) {
+        gap.silent = true;
         return gap;
+    }
     for (int64_t i = 0; i < left->count; i++)
         gap.largest = fmax(gap.largest, size_of(element(left, i), element(right, i)));
     if (left->count == 1 && isfinite(element(left, 0)))

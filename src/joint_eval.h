@@ -54,6 +54,8 @@ struct draw {
     uint64_t seed;
     double amplitude; /* reals are in [-amplitude, amplitude); 0: they are 0 or, more
                          often, 1, like a mask */
+    int shift; /* not 0: of the planes or rows one is below 0, the next above, and so on; 1, -1: which is
+                         first. The largest of many is never below 0 else */
     enum integers integers;
     int64_t rows;             /* of the table */
     const int64_t *constants; /* integers that the models ask for */
@@ -78,7 +80,8 @@ struct gap {
     bool of_integers;
     bool
         constant; /* the first has many elements, all that are finite alike, or none is: says little */
-    bool silent;       /* a channel has no number that is finite on both sides: says nothing */
+    bool
+        silent; /* there are none, or a channel has none that is finite on both sides: says nothing */
     double seen;       /* a finite one of the first, or NaN */
     double difference; /* largest absolute; infinity where one is not finite and the other is */
     double largest;    /* absolute, of both */

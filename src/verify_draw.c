@@ -191,12 +191,16 @@ static void fit_rows(int64_t rows, int rank, int64_t *dims)
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, const struct drawing *drawing)
 {
-    static const double amplitudes[] = {1, 8, 0.25, 256, 0, 0};
+    static const struct {
+        double amplitude;
+        int shift;
+    } kinds[] = {{1, 0}, {8, 1}, {0.25, 0}, {256, 0}, {0, 0}, {1, -1}};
     bool as_declared = is_narrow(cone) || cone->span > span_most(cone);
     int trial = drawing->trial, size = as_declared ? CONE_SIZES - 1 : drawing->size;
     struct draw draw = {.trial = trial,
                         .seed = verify->options->seed + (uint64_t)trial * 7919,
-                        .amplitude = amplitudes[trial % (int)COUNT_OF(amplitudes)],
+                        .amplitude = kinds[trial % (int)COUNT_OF(kinds)].amplitude,
+                        .shift = kinds[trial % (int)COUNT_OF(kinds)].shift,
                         .integers = drawing->integers,
                         .rows = cone->rows,
                         .constants = cone->constants.items,

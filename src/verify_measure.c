@@ -348,7 +348,8 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
     *made = 0;
     for (int trial = first; !reason && agrees; trial++) {
         struct gap found;
-        bool few = trials > 1 && numbers > 0 && numbers < NUMBERS_LEAST && trial < NUMBERS_LEAST &&
+        bool few = trials > 1 && cone->sources.count > 0 && numbers < NUMBERS_LEAST &&
+                   trial < NUMBERS_LEAST &&
                    verify->checking.products - products < PRODUCTS_ONCE / 4 &&
                    !verify_is_spent(verify, 0.5);
         bool more = trial < trials || few;

@@ -604,6 +604,28 @@ def test_casts_keep_the_lowest_bits(one, two, tmp_path):
     assert verify(*models, tmp_path)[0] == 1 and verify(*reversed(models), tmp_path)[0] == 1
 
 
+@pytest.mark.parametrize("x, y, one, two", [
+    ("float[1, 2, 8, 8]", "float[1, 2, 4, 4]", "y = MaxPool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (x)",
+     "m = MaxPool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [2, 2]> (x) y = Relu (m)"),
+    ("float[1, 1, 9, 9]", "float[1, 1, 7, 7]", "y = MaxPool <kernel_shape = [3, 3]> (x)", "m = MaxPool <kernel_shape = [3, 3]> (x) y = Abs (m)"),
+    ("float[1, 1, 9, 9]", "float[1, 1, 7, 7]", "n = Neg (x) m = MaxPool <kernel_shape = [3, 3]> (n) y = Neg (m)",
+     "n = Neg (x) m = MaxPool <kernel_shape = [3, 3]> (n) r = Relu (m) y = Neg (r)")])
+def test_the_largest_of_many_may_be_below_0(x, y, one, two, tmp_path):
+    models = [text_model(body, f"{x} x", f"{y} y") for body in (one, two)]
+    assert verify(*models, tmp_path)[0] == 1 and verify(*reversed(models), tmp_path)[0] == 1
+
+
+NOTHING = ["k = Constant <value_float = %s> () t = Expand (k, x) y = Identity (t)",
+           "z = Constant <value_int = 0> () o = Constant <value_int = 1> () s = Squeeze (x) r = Range (z, s, o) f = Cast <to = 1> (r) k = Constant <value_float = %s> () y = Mul (f, k)",
+           "w = Constant <value_floats = [1.0, 2.0, 3.0, 4.0]> () b = Constant <value_ints = [3]> () e = Slice (w, b, x) k = Constant <value_float = %s> () y = Mul (e, k)"]
+
+
+@pytest.mark.parametrize("body", NOTHING)
+def test_no_numbers_say_nothing(body, tmp_path):
+    models = [text_model(body % k, "int64[1] x", "float[N] y") for k in ("1.0", "2.0")]
+    assert verify(*models, tmp_path)[0] == 1 and verify(models[0], models[0], tmp_path)[0] == 0
+
+
 def test_outputs_of_another_type(tmp_path):
     code, report = verify(text_model("y = Relu (x)"), text_model("a = Relu (x) y = Cast <to = 11> (a)", y="double[1] y"), tmp_path)
     assert code == 1 and "'y' has another element type" in report["reason"]
