@@ -188,17 +188,19 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
     }
 }
 
-/* Every other integer is one that the models ask for, then a neighbour of one, from trial to trial on. */
+/* Every other integer is one that the models ask for or a neighbour of one, in turn from trial to trial. After
+ * all of them they begin one further: so that each comes to each place. */
 static bool asked_for(const struct draw *draw, const struct array *array, int64_t at,
                       bool is_positive, int64_t *integer)
 {
     static const int beside[] = {0, 1, -1};
     uint64_t count = draw->constant_count, trial = (uint64_t)draw->trial;
     uint64_t drawn = trial * (uint64_t)array->count + (uint64_t)at; /* by all trials */
-    if (count == 0 || drawn % 2 || draw->integers == INTEGERS_ROWS ||
+    /* Bits of every other trial ask for nothing: a single element is asked for between those. */
+    if (count == 0 || drawn % 2 != (array->count == 1) || draw->integers == INTEGERS_ROWS ||
         draw->integers == INTEGERS_BITS)
         return false;
-    uint64_t turn = (drawn / 2 + (array->count > 1 ? trial : 0)) % (count * COUNT_OF(beside));
+    uint64_t all = count * COUNT_OF(beside), turn = (drawn / 2 + drawn / 2 / all) % all;
     return add_fits(draw->constants[turn % count], beside[turn / count], integer) &&
            eval_integer_fits(array->type, *integer) && (*integer >= 0 || !is_positive);
 }

@@ -98,27 +98,53 @@ static bool equal_bodies(struct verify *verify, struct node *a, struct node *b, 
     return true;
 }
 
+static bool has_bodies(const struct verify *verify, const struct node *node)
+{
+    return node->body_count || node_function(&verify->numbering, node);
+}
+
+static bool is_candidate(struct verify *verify, const struct node *other, const struct node *node)
+{
+    return has_bodies(verify, other) && same_inputs(other, node) &&
+           number_operator(&verify->numbering, other) == number_operator(&verify->numbering, node);
+}
+
+static void take_numbers(struct node *node, const struct node *other)
+{
+    node->number = other->number;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && other->outputs[i])
+            node->outputs[i]->number = other->outputs[i]->number;
+}
+
+/* The node of the first model that makes what a node makes, by name, or NULL. */
+static struct node *node_of_name(const struct graph *graph, const struct node *node)
+{
+    const struct value *output = node_output(node, 0);
+    const struct value *twin = output ? map_get(&graph->values, output->name) : NULL;
+    return twin ? twin->producer : NULL;
+}
+
 /* A node of the first model with the same inputs whose bodies compute the same. Where there is only
  * one to compare with and its bodies differ, so do the models. */
 static bool prove_bodies(struct verify *verify, struct graph *graph, struct node *node,
                          uint32_t level, int depth)
 {
-    uint32_t kind = number_operator(&verify->numbering, node);
+    enum { CANDIDATES_MOST = 16 }; /* or many nodes alike would each be compared with each */
+    struct node *named = node_of_name(graph, node);
     bool differs = verify->differs;
     size_t candidates = 0;
-    for (size_t i = 0; i < graph->order.count; i++) {
-        struct node *other = graph->order.items[i];
-        if ((!other->body_count && !node_function(&verify->numbering, other)) ||
-            number_operator(&verify->numbering, other) != kind || !same_inputs(other, node))
+    if (named && !is_candidate(verify, named, node))
+        named = NULL;
+    for (size_t i = 0; i <= graph->order.count && candidates < CANDIDATES_MOST; i++) {
+        struct node *other = i ? graph->order.items[i - 1] : named;
+        if (!other || (i && (other == named || !is_candidate(verify, other, node))))
             continue;
         candidates++;
         if (!equal_bodies(verify, other, node, level, depth))
             continue;
         verify->differs = differs;
-        node->number = other->number;
-        for (size_t k = 0; k < node->output_count; k++)
-            if (node->outputs[k] && other->outputs[k])
-                node->outputs[k]->number = other->outputs[k]->number;
+        take_numbers(node, other);
         return true;
     }
     if (candidates > 1)
