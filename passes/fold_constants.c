@@ -65,6 +65,8 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
         return reason;
     if (!type_is_float(tensor->type) || !tensor_is_readable(tensor))
         return "it is not of a float type";
+    if (tensor->count == 0)
+        return "it has no numbers";
     if (tensor->from_shape)
         return "it depends on the shape of a value";
     if (value->is_output || value->is_annotated)

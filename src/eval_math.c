@@ -350,8 +350,13 @@ const char *eval_range(struct evaluation *e)
         if (steps > 0)
             count = (int64_t)steps;
         const char *reason = eval_result(e, start->type, 1, &count, &out);
-        for (int64_t i = 0; !reason && i < count; i++)
-            out->reals[i] = start->reals[0] + (double)i * delta->reals[0];
+        for (int64_t i = 0; !reason && i < count; i++) {
+            double step = (double)i * delta->reals[0];
+            out->reals[i] = start->reals[0] + step;
+            if (e->is_constant && (tensor_rounded(out->type, step) != step ||
+                                   tensor_rounded(out->type, out->reals[i]) != out->reals[i]))
+                reason = "a range whose numbers are rounded, each runtime in its own way";
+        }
         return reason;
     }
     int64_t step = delta->integers[0], distance;

@@ -130,6 +130,8 @@ const char *eval_squeeze(struct evaluation *e)
     for (int i = 0; i < in->rank; i++) {
         if (given && dropped[i] && in->dims[i] != 1)
             return arena_format(e->arena, "dimension %d is %lld, not 1", i, (long long)in->dims[i]);
+        if (given && count == 0 && in->dims[i] == 1)
+            return "runtimes disagree on a Squeeze of an empty list of axes";
         if (given ? !dropped[i] : in->dims[i] != 1)
             dims[rank++] = in->dims[i];
     }

@@ -357,10 +357,39 @@ static void infer_rank(struct node *node)
         shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
+static bool is_arithmetic(enum op op)
+{
+    switch (op) {
+    case OP_Add:
+    case OP_Sub:
+    case OP_Mul:
+    case OP_Div:
+    case OP_Sum:
+    case OP_Mean: return true;
+    default: return false;
+    }
+}
+
+/* What an op gives can say what it takes, as far as it keeps it. A body may never run. */
+static void infer_backwards(struct node *node)
+{
+    struct value *input = node_input(node, 0);
+    const struct value *output = node_output(node, 0);
+    bool casts = node->op == OP_Cast || node->op == OP_CastLike;
+    if (operator_keeps_shape(node->op) && input && output && input->graph == node->graph)
+        shape_learn(input, casts ? 0 : output->type, output->rank, output->dims);
+    /* Operands are of the type of the result. */
+    for (size_t i = 0; output && is_arithmetic(node->op) && i < node->input_count; i++)
+        if (node->inputs[i] && node->inputs[i]->graph == node->graph)
+            shape_learn(node->inputs[i], output->type, -1, NULL);
+}
+
 static void infer_node(struct node *node)
 {
     const struct value *input = node_input(node, 0);
     struct value *output = node_output(node, 0);
+    if (operator_keeps_shape(node->op))
+        infer_constant(node_input(node, 0));
     if (operator_keeps_shape(node->op) && input) {
         bool cast = node->op == OP_Cast;
         int32_t type = cast ? (int32_t)node_integer(node, "to", 0) : input->type;
@@ -369,17 +398,13 @@ static void infer_node(struct node *node)
         shape_learn(output, type, input->rank, input->dims);
         return;
     }
-    switch (node->op) {
-    case OP_Add:
-    case OP_Sub:
-    case OP_Mul:
-    case OP_Div:
-    case OP_Sum:
-    case OP_Mean:
+    if (is_arithmetic(node->op)) {
         for (size_t i = 0; i < node->input_count; i++)
             infer_constant(node->inputs[i]);
         infer_broadcast(node);
-        break;
+        return;
+    }
+    switch (node->op) {
     case OP_Conv:
     case OP_ConvTranspose:
         infer_constant(node_input(node, 1));
@@ -431,7 +456,9 @@ static void infer_reader(struct node *node)
         return;
     for (int i = 0; i < rank; i++)
         dims[i] = i == 1 ? channels : -1;
-    shape_learn(input, 0, rank, dims);
+    /* Since opset 15 the statistics may have a type of their own. */
+    bool same_type = node->op == OP_Conv || node->opset < 15;
+    shape_learn(input, same_type ? weight->type : 0, rank, dims);
 }
 
 void shape_infer_graph(struct graph *graph)
@@ -446,6 +473,8 @@ void shape_infer_graph(struct graph *graph)
             if (node->outputs[k])
                 node->outputs[k]->disputed = disputed;
     }
+    for (size_t i = graph->order.count; i-- > 0;)
+        infer_backwards(graph->order.items[i]);
 }
 
 void shape_infer(struct model *model)
