@@ -44,6 +44,13 @@ static struct item *find_item(struct side *side, const struct value *value)
             item->node = NULL;
             item->stored = value->tensor;
         }
+        /* Constants are folded by the evaluator, which has no need to do so again for each rewrite
+         * that reads one. */
+        if (item->node && value->folded_state == 1 && value->folded && !value->folded->from_shape &&
+            value->folded->storage != STORAGE_FUSED) {
+            item->node = NULL;
+            item->stored = value->folded;
+        }
     }
     if (item->node) {
         item->inputs = NEW_ARRAY(arena, struct item *, item->node->input_count);

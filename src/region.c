@@ -4,8 +4,6 @@
  * replaced and cost what they did before. */
 #include "region.h"
 
-#include <stdlib.h>
-
 static struct node *maker(const struct region *region, const struct value *value)
 {
     if (!value || value == region->source || !value->producer)
@@ -13,15 +11,64 @@ static struct node *maker(const struct region *region, const struct value *value
     return value->producer->graph == region->graph ? value->producer : NULL;
 }
 
-static bool visit(struct region *region, struct node *node, double density)
+/* ---- nodes that wait, the deepest at the top: a heap ---- */
+
+/* Above 0: `a` comes first. */
+static int comes_before(const struct node *a, const struct node *b)
 {
-    if (!node || node->mark == region->plan->stamp)
-        return false;
+    if (a->depth != b->depth)
+        return a->depth > b->depth ? 1 : -1;
+    return (a->position > b->position) - (a->position < b->position);
+}
+
+static void swap(struct node **a, struct node **b)
+{
+    struct node *node = *a;
+    *a = *b;
+    *b = node;
+}
+
+static void put(struct region *region, struct node *node)
+{
+    LIST_PUSH(region->plan->model->arena, &region->waiting, node);
+    struct node **items = region->waiting.items;
+    for (size_t i = region->waiting.count - 1; i > 0; i = (i - 1) / 2) {
+        if (comes_before(items[i], items[(i - 1) / 2]) <= 0)
+            break;
+        swap(&items[i], &items[(i - 1) / 2]);
+    }
+}
+
+static struct node *take(struct region *region)
+{
+    struct node **items = region->waiting.items, *first = items[0];
+    size_t count = --region->waiting.count;
+    items[0] = items[count];
+    for (size_t i = 0, next = 1; next < count; i = next, next = 2 * i + 1) {
+        if (next + 1 < count && comes_before(items[next + 1], items[next]) > 0)
+            next++;
+        if (comes_before(items[next], items[i]) <= 0)
+            break;
+        swap(&items[i], &items[next]);
+    }
+    return first;
+}
+
+/* ---- the walk ---- */
+
+static void visit(struct region *region, struct node *node, double density)
+{
+    if (!node)
+        return;
+    if (node->mark == region->plan->stamp) {
+        if (!node->doomed && density > node->density)
+            node->density = density;
+        return;
+    }
     node->mark = region->plan->stamp;
     node->doomed = false;
     node->density = density;
-    LIST_PUSH(region->plan->model->arena, &region->nodes, node);
-    return true;
+    put(region, node);
 }
 
 static double strides(const struct affine *form)
@@ -50,14 +97,6 @@ static void visit_inputs(struct region *region, struct node *node)
     for (size_t k = 0; k < node->input_count; k++)
         if (!step || node->inputs[k] != step->input)
             visit(region, maker(region, node->inputs[k]), 0);
-}
-
-static int by_depth(const void *a, const void *b)
-{
-    const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
-    if (x->depth != y->depth)
-        return x->depth < y->depth ? 1 : -1;
-    return (x->position < y->position) - (x->position > y->position);
 }
 
 bool region_is_replaced(const struct region *region, const struct node *node)
@@ -115,34 +154,37 @@ static void count(struct region *region, struct node *node)
 void region_walk(struct region *region, struct value *const *seeds, size_t seed_count,
                  struct node *const *freed, size_t freed_count, bool count_freed)
 {
+    struct arena *arena = region->plan->model->arena;
     region->plan->stamp++;
+    region->waiting.count = 0;
     for (size_t i = 0; i < region->kept_count; i++)
         region->kept[i]->kept_stamp = region->plan->stamp;
     for (size_t i = 0; i < freed_count; i++) {
-        if (count_freed)
-            visit(region, freed[i], 1);
         freed[i]->mark = region->plan->stamp;
         freed[i]->doomed = true;
+        if (!count_freed)
+            continue;
+        freed[i]->density = 1;
+        LIST_PUSH(arena, &region->nodes, freed[i]);
     }
-    size_t free_standing = region->nodes.count;
     for (size_t i = 0; i < seed_count; i++)
         visit(region, maker(region, seeds[i]), 1);
-    for (size_t i = count_freed ? 0 : free_standing; i < region->nodes.count; i++)
-        visit_inputs(region, region->nodes.items[i]);
-    if (count_freed)
-        for (size_t i = 0; i < free_standing; i++)
-            count(region, region->nodes.items[i]);
-    size_t walked_count = region->nodes.count - free_standing;
-    if (!walked_count)
-        return;
-    struct node **walked = region->nodes.items + free_standing;
-    qsort(walked, walked_count, sizeof(*walked), by_depth);
-    for (size_t i = 0; i < walked_count; i++) {
+    for (size_t i = 0; count_freed && i < freed_count; i++)
+        visit_inputs(region, freed[i]);
+    for (size_t i = 0; count_freed && i < freed_count; i++)
+        count(region, freed[i]);
+    /* All readers of the deepest one have been judged. What is behind an op that stays is read by it, and
+     * stays as well: nobody needs to look. */
+    while (region->waiting.count) {
+        struct node *node = take(region);
         bool needed = false;
-        for (size_t k = 0; k < walked[i]->output_count; k++)
-            needed = needed || is_needed(region, walked[i]->outputs[k]);
-        walked[i]->doomed = !needed;
-        if (!needed)
-            count(region, walked[i]);
+        for (size_t k = 0; k < node->output_count; k++)
+            needed = needed || is_needed(region, node->outputs[k]);
+        node->doomed = !needed;
+        if (needed)
+            continue;
+        LIST_PUSH(arena, &region->nodes, node);
+        count(region, node);
+        visit_inputs(region, node);
     }
 }

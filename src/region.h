@@ -11,7 +11,8 @@ struct region {
     struct value *source;
     struct value *const *kept; /* values that are needed although every reader of theirs may go */
     size_t kept_count;
-    LIST(struct node *) nodes;        /* seen by the walk, data path and what feeds it */
+    LIST(struct node *) nodes;        /* those that would go: data path and what feeds it */
+    LIST(struct node *) waiting;      /* of the walk */
     size_t replaced;                  /* ops on the data path that would go */
     double multiply_adds, parameters; /* of those, per output position of the seeds */
     struct node *principal;           /* the replaced op with the most weights, or NULL */
