@@ -216,3 +216,15 @@ void lift_forget(struct model *model)
 {
     model->stamp++;
 }
+
+void lift_forget_reasons(struct model *model)
+{
+    lift_forget(model);
+    for (size_t g = 0; g < model->graphs.count; g++)
+        for (size_t i = 0; i < model->graphs.items[g]->node_count; i++) {
+            struct node *node = model->graphs.items[g]->nodes[i];
+            for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++)
+                if (node->steps[layout] && node->steps[layout]->reason)
+                    node->steps[layout] = NULL;
+        }
+}

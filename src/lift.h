@@ -61,6 +61,8 @@ const struct trace *lift_trace(struct value *value, enum layout layout);
 const struct affine *lift_identity(struct model *model);
 /* Forgets all traces, because the graph changed. */
 void lift_forget(struct model *model);
+/* And why nodes of the file are not affine, because more is known of their values. */
+void lift_forget_reasons(struct model *model);
 
 /* True for Conv, Gemm and MatMul with a constant weight, AveragePool excluded. */
 bool lift_is_weighted(struct node *node, enum layout layout);

@@ -8,6 +8,7 @@
 #include "edit.h"
 #include "lift_internal.h"
 #include "onnx_repvgg_fuse.h"
+#include "shape.h"
 
 /* ---- conditions ---- */
 
@@ -295,6 +296,7 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         dilations[i] = axis.step;
     }
     struct value *inputs[3] = {l->source};
+    plan->learned = plan->learned || l->source->rank < 0;
     inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
                               fused_tensor(arena, type, form->axes + 2, dims, form, FUSED_KERNEL));
     if (bias)
@@ -305,8 +307,10 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
         {"strides", strides, axes, 0},
     };
-    return edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs, bias ? 3 : 2,
-                     target, attributes, COUNT_OF(attributes));
+    struct node *node = edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs,
+                                  bias ? 3 : 2, target, attributes, COUNT_OF(attributes));
+    shape_infer_reader(node);
+    return node;
 }
 
 /* Gemm where the rank is known and, before opset 11 made it optional, where there is a bias. */

@@ -6,6 +6,7 @@
 
 #include "onnx_repvgg_fuse.h"
 #include "passes.h"
+#include "shape.h"
 
 /* Each round removes an op; a model that needs more rounds than this keeps what is left. */
 enum { ROUNDS = 1000 };
@@ -129,7 +130,13 @@ void plan_run(struct plan *plan)
             assert(is_whole(plan->model));
             any = any || plan->changed;
         }
-        if (!plan->changed || plan->full)
+        if (plan->full || (!plan->changed && !plan->learned))
             return;
+        if (plan->changed)
+            continue;
+        /* Nothing is left to do by what was known. */
+        plan->learned = false;
+        shape_infer(plan->model);
+        lift_forget_reasons(plan->model);
     }
 }

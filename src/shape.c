@@ -436,7 +436,7 @@ static void infer_node(struct node *node)
 }
 
 /* What reads a value can say what it is: a function's inputs have no description. */
-static void infer_reader(struct node *node)
+void shape_infer_reader(struct node *node)
 {
     struct value *input = node_input(node, 0), *weight = node_input(node, 1);
     int64_t dims[MAX_RANK], channels = -1;
@@ -466,7 +466,7 @@ void shape_infer_graph(struct graph *graph)
     for (size_t i = 0; i < graph->order.count; i++) {
         struct node *node = graph->order.items[i];
         if (node->op == OP_BatchNormalization || node->op == OP_Conv)
-            infer_reader(node);
+            shape_infer_reader(node);
         infer_node(node);
         bool disputed = makes_dispute(node);
         for (size_t k = 0; k < node->output_count; k++)

@@ -9,6 +9,9 @@
  * cannot know stays unknown. Never fails. */
 void shape_infer(struct model *model);
 
+/* The rank, channels and type of what a Conv or BatchNormalization of this graph reads. */
+void shape_infer_reader(struct node *node);
+
 /* Window of a Conv or pool along one axis, with auto_pad resolved.
  * Source: ONNX Conv-1 .. Conv-22, AveragePool-7 .. AveragePool-22, attribute auto_pad. */
 struct window {
