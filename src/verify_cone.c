@@ -25,6 +25,14 @@ static bool is_opened(const struct cone *cone, uint32_t number)
     return false;
 }
 
+static bool is_closed(const struct verify *verify, uint32_t number)
+{
+    for (size_t i = 0; i < verify->closed_count; i++)
+        if (verify->closed[i] == number)
+            return true;
+    return false;
+}
+
 static void note_source(struct cone *cone, struct value *source)
 {
     note_type(cone, source->type);
@@ -275,8 +283,9 @@ static bool is_source(const struct verify *verify, const struct cone *cone,
 {
     if (!value->producer)
         return true;
-    return !cone->opens_all && verify_left(verify, value->number, left) &&
-           !is_opened(cone, value->number);
+    if (cone->opens_all)
+        return is_closed(verify, value->number) && verify_left(verify, value->number, left);
+    return verify_left(verify, value->number, left) && !is_opened(cone, value->number);
 }
 
 static const char *enter(struct verify *verify, struct cone *cone, const struct node *node)

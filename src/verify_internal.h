@@ -46,6 +46,9 @@ struct verify {
     bool unresolved;            /* a value departed from its hint and nothing else is equal to it */
     bool differs;               /* outputs that should be equal are not */
     const char *blocker;        /* why the first value that could not be evaluated could not */
+    /* Numbers of values that are drawn, on the way to the graph's inputs: nobody evaluates what makes them. */
+    uint32_t closed[8];
+    size_t closed_count;
 };
 
 /* What lies between a value of the second model and the values before it that are equal. */

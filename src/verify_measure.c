@@ -460,18 +460,52 @@ static enum finding measure(struct verify *verify, struct cone *cone, struct gra
     return FOUND_EQUAL;
 }
 
+/* What the last evaluation stopped at is drawn from now on, if the first model has it too. False: it is
+ * not. */
+static bool close_bad(struct verify *verify, const struct graph *graph)
+{
+    const struct node *bad = verify->checking.bad;
+    bool closed = false;
+    for (size_t i = 0; bad && i < bad->output_count; i++) {
+        const struct value *output = bad->outputs[i];
+        if (!output || !verify_left(verify, output->number, graph) ||
+            verify->closed_count == COUNT_OF(verify->closed))
+            continue;
+        for (size_t k = 0; k < verify->closed_count; k++)
+            if (verify->closed[k] == output->number)
+                return false;
+        verify->closed[verify->closed_count++] = output->number;
+        closed = true;
+    }
+    return closed;
+}
+
+/* Measures from as near the inputs of the graph as can be evaluated. */
+static enum finding measure_whole(struct verify *verify, struct graph *graph, struct value *left,
+                                  struct value *right, bool brief, struct cone *cone,
+                                  struct gap *gap, const char **reason)
+{
+    enum finding finding = FOUND_NOTHING;
+    verify->closed_count = 0;
+    do {
+        verify->checking.bad = NULL;
+        *reason = cone_make(verify, graph, right, 2, cone);
+        if (!*reason)
+            finding = measure(verify, cone, graph, left, right, brief, gap, reason);
+    } while (*reason && close_bad(verify, graph));
+    verify->closed_count = 0;
+    return finding;
+}
+
 /* Numbers drawn for a value inside may be such as the models never have there: what departs is evaluated
  * from the inputs of the graph as well, where that can be done. */
 static enum finding measure_again(struct verify *verify, struct graph *graph, struct value *left,
                                   struct value *right, bool brief, int attempt, struct cone *cone,
                                   struct gap *gap, const char **reason)
 {
-    *reason = cone_make(verify, graph, right, 2, cone);
-    if (!*reason) {
-        enum finding finding = measure(verify, cone, graph, left, right, brief, gap, reason);
-        if (!*reason)
-            return finding;
-    }
+    enum finding finding = measure_whole(verify, graph, left, right, brief, cone, gap, reason);
+    if (!*reason && (finding != FOUND_DIFFERENT || !cone_contradicts(verify, cone)))
+        return finding;
     *reason = cone_make(verify, graph, right, attempt, cone); /* to tell of what was seen */
     if (!*reason && cone_is_open(verify, cone, graph) &&
         pair_of(verify, cone, graph, left, right).by_size)
