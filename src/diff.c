@@ -314,34 +314,40 @@ struct import {
     const char *domain, *key;
 };
 
-static struct import *list_imports(struct arena *arena, const Onnx__ModelProto *model,
+struct imports {
+    Onnx__OperatorSetIdProto *const *protos;
+    size_t count;
+};
+
+static struct import *list_imports(struct arena *arena, const struct imports *of,
                                    struct map *by_key)
 {
-    struct import *imports = NEW_ARRAY(arena, struct import, model->n_opset_import + 1);
+    struct import *imports = NEW_ARRAY(arena, struct import, of->count + 1);
     struct map counts = {0};
-    for (size_t i = 0; i < model->n_opset_import; i++) {
-        const char *domain = operator_domain(model->opset_import[i]->domain);
+    for (size_t i = 0; i < of->count; i++) {
+        const char *domain = operator_domain(of->protos[i]->domain);
         const char *key = diff_key(arena, &counts, domain);
-        imports[i] = (struct import){model->opset_import[i], domain, key};
+        imports[i] = (struct import){of->protos[i], domain, key};
         map_put(arena, by_key, key, &imports[i]);
     }
     return imports;
 }
 
-static void compare_opsets(struct differ *differ)
+/* Of two models, or of two functions. */
+static void compare_opsets(struct differ *differ, const struct graph *function,
+                           const struct imports of[2])
 {
     struct arena *arena = differ->arena;
-    const Onnx__ModelProto *models[2] = {differ->models[0]->proto, differ->models[1]->proto};
     struct map by_key[2] = {{0}, {0}};
-    const struct import *const imports[2] = {list_imports(arena, models[0], &by_key[0]),
-                                             list_imports(arena, models[1], &by_key[1])};
+    const struct import *const imports[2] = {list_imports(arena, &of[0], &by_key[0]),
+                                             list_imports(arena, &of[1], &by_key[1])};
     for (int side = 0; side < 2; side++)
-        for (size_t i = 0; i < models[side]->n_opset_import; i++) {
+        for (size_t i = 0; i < of[side].count; i++) {
             const struct import *own = &imports[side][i];
             const struct import *other = map_get(&by_key[1 - side], own->key);
             if (other && (side || other->proto->version == own->proto->version))
                 continue;
-            struct diff_change change = {.kind = DIFF_opset, .what = ""};
+            struct diff_change change = {.kind = DIFF_opset, .graph = function, .what = ""};
             change.subject =
                 arena_format(arena, "operator set %s", own->domain[0] ? own->domain : "ai.onnx");
             const char *text = arena_format(arena, "%" PRId64, own->proto->version);
@@ -351,6 +357,34 @@ static void compare_opsets(struct differ *differ)
                                       : NULL;
             diff_add(differ, &change);
         }
+}
+
+static bool is_among(char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(text_or_empty(names[i]), name) == 0)
+            return true;
+    return false;
+}
+
+/* Attributes that a call of a function has to give. */
+static void compare_asked(struct differ *differ, struct graph *a, struct graph *b)
+{
+    enum { NAMES_MOST = 1000 }; /* each is compared with each */
+    const Onnx__FunctionProto *const functions[2] = {a->function, b->function};
+    for (int side = 0; side < 2; side++) {
+        const Onnx__FunctionProto *own = functions[side], *other = functions[1 - side];
+        for (size_t i = 0; i < own->n_attribute && i < NAMES_MOST; i++) {
+            const char *name = text_or_empty(own->attribute[i]);
+            struct diff_change change = {.kind = DIFF_attribute, .graph = a, .subject = a->name};
+            if (is_among(other->attribute, other->n_attribute, name))
+                continue;
+            change.what = arena_format(differ->arena, "attribute %s of calls", name);
+            change.old_text = side ? NULL : "asked for";
+            change.new_text = side ? "asked for" : NULL;
+            diff_add(differ, &change);
+        }
+    }
 }
 
 /* What an attribute of a function is when a call gives none; NULL: a call must. */
@@ -406,6 +440,10 @@ static void compare_function(struct differ *differ, struct graph *a, struct grap
         change.new_text = arena_format(arena, "%zu", y);
         diff_add(differ, &change);
     }
+    const struct imports imports[2] = {{a->function->opset_import, a->function->n_opset_import},
+                                       {b->function->opset_import, b->function->n_opset_import}};
+    compare_opsets(differ, a, imports);
+    compare_asked(differ, a, b);
     compare_defaults(differ, a, b);
     diff_graphs(differ, a, b, outputs, count);
 }
@@ -491,7 +529,9 @@ void diff_models(struct arena *arena, struct model *a, struct model *b,
 
     compare_ports(&differ, true, &inputs[0], &inputs[1]);
     compare_ports(&differ, false, &outputs[0], &outputs[1]);
-    compare_opsets(&differ);
+    const struct imports imports[2] = {{a->proto->opset_import, a->proto->n_opset_import},
+                                       {b->proto->opset_import, b->proto->n_opset_import}};
+    compare_opsets(&differ, NULL, imports);
     struct value_pair *pairs = NEW_ARRAY(arena, struct value_pair, outputs[0].count + 1);
     size_t count = 0;
     for (size_t i = 0; i < outputs[0].count; i++)

@@ -43,6 +43,8 @@ static void compare_text(struct tally *tally, enum diff_kind kind, const struct 
     note(tally, &change);
 }
 
+enum { ATTRIBUTES_MOST = 64 }; /* of a node: each is looked for among the others */
+
 typedef Onnx__StringStringEntryProto Entry;
 
 /* Calls `tell` with each key of either side and its values, NULL where there is none. */
@@ -122,6 +124,11 @@ static const char *storage_text(const struct value *value)
     return is_node ? "Constant node, typed data" : "initializer, typed data";
 }
 
+static const char *denotation_of(const Onnx__ValueInfoProto *info)
+{
+    return info && info->type ? info->type->denotation : NULL;
+}
+
 static void dress_values(struct dress *dress, const struct value *x, const struct value *y,
                          const char *what)
 {
@@ -136,6 +143,12 @@ static void dress_values(struct dress *dress, const struct value *x, const struc
                  b ? diff_type_text(arena, b->type) : NULL);
     compare_text(&dress->doc, DIFF_doc, dress->a, arena_format(arena, "value '%s'", x->name), "",
                  a ? a->doc_string : NULL, b ? b->doc_string : NULL);
+    compare_properties(&dress->metadata, dress->a, arena_format(arena, "value '%s'", x->name),
+                       a ? a->metadata_props : NULL, a ? a->n_metadata_props : 0,
+                       b ? b->metadata_props : NULL, b ? b->n_metadata_props : 0);
+    compare_text(&dress->metadata, DIFF_metadata, dress->a,
+                 arena_format(arena, "value '%s'", x->name), "denotation", denotation_of(a),
+                 denotation_of(b));
 }
 
 static void dress_constants(struct dress *dress, const struct value *x, const struct value *y)
@@ -172,6 +185,32 @@ static void dress_spelling(struct dress *dress, const struct node *a, const stru
     }
 }
 
+/* Notes on attributes, and their order. */
+static void dress_attributes(struct dress *dress, const struct node *a, const struct node *b)
+{
+    struct arena *arena = dress->differ->arena;
+    const struct attribute_names own = diff_attributes(arena, a);
+    const struct attribute_names others = diff_attributes(arena, b);
+    size_t last = 0;
+    for (size_t i = 0; i < b->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *y = b->proto->attribute[i];
+        const Onnx__AttributeProto *x = diff_attribute_like(&own, &others, i);
+        size_t place = 0;
+        if (!x)
+            continue;
+        compare_text(&dress->doc, DIFF_doc, dress->a, diff_node_text(arena, a), y->name,
+                     x->doc_string, y->doc_string);
+        if (b->proto->n_attribute > ATTRIBUTES_MOST)
+            continue;
+        while (place < a->proto->n_attribute && a->proto->attribute[place] != x)
+            place++;
+        if (place < last)
+            compare_text(&dress->order, DIFF_order, dress->a, diff_node_text(arena, a), y->name,
+                         arena_format(arena, "%zu", place), arena_format(arena, "%zu", i));
+        last = place;
+    }
+}
+
 static void dress_node(struct dress *dress, const struct node *a)
 {
     struct arena *arena = dress->differ->arena;
@@ -185,6 +224,9 @@ static void dress_node(struct dress *dress, const struct node *a)
     compare_properties(&dress->metadata, dress->a, subject, a->proto->metadata_props,
                        a->proto->n_metadata_props, b->proto->metadata_props,
                        b->proto->n_metadata_props);
+    compare_text(&dress->metadata, DIFF_metadata, dress->a, subject, "device_configurations",
+                 diff_devices_text(arena, a->proto), diff_devices_text(arena, b->proto));
+    dress_attributes(dress, a, b);
     dress_spelling(dress, a, b, false);
     dress_spelling(dress, b, a, true);
     for (size_t i = 0; i < a->output_count && i < b->output_count; i++)
@@ -260,7 +302,43 @@ static void dress_interface(struct dress *dress, const char *word, Onnx__ValueIn
                      other->doc_string);
         compare_properties(&dress->metadata, dress->a, subject, a[i]->metadata_props,
                            a[i]->n_metadata_props, other->metadata_props, other->n_metadata_props);
+        compare_text(&dress->metadata, DIFF_metadata, dress->a, subject, "denotation",
+                     denotation_of(a[i]), denotation_of(other));
     }
+}
+
+/* Types that bodies state for what they take and give: by place, as they are passed. */
+static void dress_body_types(struct dress *dress, const char *word, Onnx__ValueInfoProto *const *a,
+                             size_t a_count, Onnx__ValueInfoProto *const *b, size_t b_count)
+{
+    struct arena *arena = dress->differ->arena;
+    for (size_t i = 0; i < a_count && i < b_count; i++)
+        compare_text(&dress->shape, DIFF_shape, dress->a,
+                     arena_format(arena, "%s %zu of the body", word, i), "",
+                     diff_type_text(arena, a[i]->type), diff_type_text(arena, b[i]->type));
+}
+
+static void dress_quantization(struct dress *dress, const Onnx__GraphProto *a,
+                               const Onnx__GraphProto *b)
+{
+    struct arena *arena = dress->differ->arena;
+    const Onnx__GraphProto *const graphs[2] = {a, b};
+    struct map by_name[2] = {{0}, {0}};
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < graphs[side]->n_quantization_annotation; i++) {
+            Onnx__TensorAnnotation *annotation = graphs[side]->quantization_annotation[i];
+            map_add(arena, &by_name[side], text_or_empty(annotation->tensor_name), annotation);
+        }
+    for (int side = 0; side < 2; side++)
+        for (size_t i = 0; i < graphs[side]->n_quantization_annotation; i++) {
+            const char *name = text_or_empty(graphs[side]->quantization_annotation[i]->tensor_name);
+            const Onnx__TensorAnnotation *x = map_get(&by_name[0], name);
+            const Onnx__TensorAnnotation *y = map_get(&by_name[1], name);
+            if (side == 0 || !x)
+                compare_text(&dress->metadata, DIFF_metadata, dress->a,
+                             arena_format(arena, "value '%s'", name), "quantization_annotation",
+                             diff_quantization_text(arena, x), diff_quantization_text(arena, y));
+        }
 }
 
 /* Initializers that nobody reads. */
@@ -310,12 +388,25 @@ void diff_graph_dress(struct differ *differ, struct graph *a, struct graph *b)
                         b->proto->n_input);
         dress_interface(&dress, "output", a->proto->output, a->proto->n_output, b->proto->output,
                         b->proto->n_output);
+        if (a->owner && b->owner) {
+            dress_body_types(&dress, "input", a->proto->input, a->proto->n_input, b->proto->input,
+                             b->proto->n_input);
+            dress_body_types(&dress, "output", a->proto->output, a->proto->n_output,
+                             b->proto->output, b->proto->n_output);
+        }
+        dress_quantization(&dress, a->proto, b->proto);
         compare_properties(&dress.metadata, a, "graph", a->proto->metadata_props,
                            a->proto->n_metadata_props, b->proto->metadata_props,
                            b->proto->n_metadata_props);
     } else if (a->function && b->function) {
         compare_text(&dress.doc, DIFF_doc, a, "function", "", a->function->doc_string,
                      b->function->doc_string);
+        compare_properties(&dress.metadata, a, "function", a->function->metadata_props,
+                           a->function->n_metadata_props, b->function->metadata_props,
+                           b->function->n_metadata_props);
+        for (size_t i = 0; i < a->function->n_input && i < b->function->n_input; i++)
+            compare_text(&dress.name, DIFF_name, a, "input", "", a->function->input[i],
+                         b->function->input[i]);
     }
     close_tally(differ, &dress.name);
     close_tally(differ, &dress.order);
@@ -363,6 +454,10 @@ void diff_model_dress(struct differ *differ)
     compare_field(differ, DIFF_metadata, "model", "model_version",
                   number_text(arena, a->has_model_version, a->model_version),
                   number_text(arena, b->has_model_version, b->model_version));
+    compare_field(differ, DIFF_metadata, "model", "configuration",
+                  diff_configuration_text(arena, a), diff_configuration_text(arena, b));
+    compare_field(differ, DIFF_metadata, "model", "training_info",
+                  diff_training_text(differ->models[0]), diff_training_text(differ->models[1]));
     compare_field(differ, DIFF_doc, "model", "", a->doc_string, b->doc_string);
     pair_properties(arena, a->metadata_props, a->n_metadata_props, b->metadata_props,
                     b->n_metadata_props, compare_model_property, differ);

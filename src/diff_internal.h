@@ -42,9 +42,15 @@ void diff_weights(struct differ *differ, const struct node *left, const struct n
 /* "float [64, 3, 3, 3]", or the numbers themselves when they are few. */
 const char *diff_constant_text(struct arena *arena, const struct tensor *tensor, bool numbers);
 
-/* diff_strict.c: what does not change what the model computes. */
+/* diff_dress.c: what does not change what the model computes. */
 void diff_graph_dress(struct differ *differ, struct graph *a, struct graph *b);
 void diff_model_dress(struct differ *differ);
+
+/* diff_note.c: NULL where there is none. */
+const char *diff_devices_text(struct arena *arena, const Onnx__NodeProto *node);
+const char *diff_configuration_text(struct arena *arena, const Onnx__ModelProto *model);
+const char *diff_training_text(const struct model *model);
+const char *diff_quantization_text(struct arena *arena, const Onnx__TensorAnnotation *annotation);
 
 /* diff.c */
 /* "Conv 'conv1'", or "Conv that makes 'x'" where the node has no name. */

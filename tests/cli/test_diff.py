@@ -1078,3 +1078,50 @@ def test_two_functions_of_one_name(tmp_path):
             onnx.save(model, tmp_path / f"{name}.onnx")
         result = subprocess.run([TOOL, "diff", tmp_path / "a.onnx", tmp_path / "b.onnx"], capture_output=True, text=True, timeout=60)
         assert (result.returncode, result.stdout) == (0, "")
+
+
+NOTED = {  # what --strict tells, and what counts in any case
+    "a device of a node": ("metadata", lambda m: m.graph.node[0].device_configurations.add(configuration_id="c")),
+    "devices of the model": ("metadata", lambda m: m.configuration.add(name="c", num_devices=2)),
+    "training": ("metadata", lambda m: m.training_info.add().algorithm.node.add(op_type="Relu")),
+    "what a type denotes": ("metadata", lambda m: setattr(m.graph.input[0].type, "denotation", "IMAGE")),
+    "metadata of a value": ("metadata", lambda m: m.graph.value_info[0].metadata_props.add(key="a", value="b")),
+    "metadata of a function": ("metadata", lambda m: m.functions[0].metadata_props.add(key="a", value="b")),
+    "a quantized value": ("metadata", lambda m: m.graph.quantization_annotation.add(tensor_name="r").quant_parameter_tensor_names.add(key="SCALE_TENSOR", value="s")),
+    "the order of attributes": ("order", lambda m: reverse(m.graph.node[1].attribute)),
+    "what is said of an attribute": ("doc", lambda m: setattr(m.graph.node[1].attribute[0], "doc_string", "z")),
+    "a type that a body states": ("shape", lambda m: setattr(m.graph.node[1].attribute[0].g.output[0].type.tensor_type, "elem_type", 10)),
+    "an input's name in a function": ("name", lambda m: rename_in_function(m, "p", "pp")),
+    "an operator set of a function": ("opset", lambda m: setattr(m.functions[0].opset_import[0], "version", 12)),
+    "an attribute that calls must give": ("attribute", lambda m: m.functions[0].attribute.append("zz")),
+}
+
+
+def reverse(field):
+    items = list(field)
+    del field[:]
+    field.extend(reversed(items))
+
+
+def rename_in_function(model, old, new):
+    function = model.functions[0]
+    for names in [function.input, *(n.input for n in function.node)]:
+        for i, name in enumerate(names):
+            names[i] = new if name == old else name
+
+
+@pytest.mark.parametrize("name", NOTED)
+def test_what_a_model_says_beside_its_graphs(name, tmp_path):
+    kind, change = NOTED[name]
+    model = onnx.parser.parse_model('''<ir_version: 11, opset_import: ["": 17, "f": 1]> g (float[2] x, bool c) => (float[2] y)
+        { r = f.f (x) y = If (c) <then_branch = t () => (float[2] u) { u = Identity (r) }, else_branch = e () => (float[2] v) { v = Neg (r) }> }
+        <domain: "f", opset_import: ["": 17]> f (p) => (q) { q = Relu (p) }''')
+    model.graph.value_info.append(helper.make_tensor_value_info("r", TensorProto.FLOAT, [2]))
+    other = copy_of(model)
+    change(other)
+    counts = kind in ("opset", "attribute")
+    for a, b in ((model, other), (other, model)):
+        code, report = diff(a, b, tmp_path)
+        assert code == counts and [c["kind"] for c in report["changes"]] == [kind], report["changes"]
+        assert diff(a, b, tmp_path, "--strict")[0] == 1
+        assert diff(a, copy_of(a), tmp_path, "--strict")[0] == 0
