@@ -77,6 +77,17 @@ static const char *fold_shape_gather(struct node *node, int depth, struct tensor
     return NULL;
 }
 
+/* Of what a CastLike is like only the type is asked for. NULL: that is not known. */
+static const struct tensor *type_of_like(struct arena *arena, const struct value *like)
+{
+    int32_t type = like ? like->type : 0;
+    if (!type)
+        return NULL;
+    return type_is_float(type)
+               ? tensor_of_doubles(arena, type, 0, NULL, NEW_ARRAY(arena, double, 1))
+               : tensor_of_integers(arena, type, 0, NULL, NEW_ARRAY(arena, int64_t, 1));
+}
+
 static const char *fold_node(struct value *value, int depth, struct tensor **result)
 {
     struct node *node = value->producer;
@@ -93,6 +104,9 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
     const struct tensor **inputs = NEW_ARRAY(arena, const struct tensor *, node->input_count);
     for (size_t i = 0; i < node->input_count; i++) {
         if (!node->inputs[i])
+            continue;
+        if (node->op == OP_CastLike && i == 1 &&
+            (inputs[i] = type_of_like(arena, node->inputs[i])) != NULL)
             continue;
         const char *reason = fold(node->inputs[i], depth + 1, &inputs[i]);
         if (reason)

@@ -94,7 +94,9 @@ static void visit_inputs(struct region *region, struct node *node)
     }
     if (node->op == OP_Shape || node->op == OP_Size)
         return; /* its input is not read, only its declared shape */
-    for (size_t k = 0; k < node->input_count; k++)
+    /* Of the second only the type. */
+    size_t read = node->op == OP_CastLike && node->density == 0 ? 1 : node->input_count;
+    for (size_t k = 0; k < read; k++)
         if (!step || node->inputs[k] != step->input)
             visit(region, maker(region, node->inputs[k]), 0);
 }

@@ -179,20 +179,66 @@ static double count_drawn(const struct cone *cone, const struct joint_eval *join
     return total;
 }
 
-static struct array *copy_of(struct arena *arena, const struct array *array)
+/* What some inputs gave, one behind the other along the first axis. */
+struct pooled {
+    struct array *left, *right; /* as exact as can be */
+    double *noise;              /* that rounding leaves: one number per channel */
+};
+
+static struct array *room_for(struct arena *arena, const struct array *array, int64_t inputs)
 {
-    struct array *copy = NEW(arena, struct array);
-    *copy = *array;
-    copy->reals = NEW_ARRAY(arena, double, array->count);
-    memcpy(copy->reals, array->reals, (size_t)array->count * sizeof(double));
-    return copy;
+    struct array *room = NEW(arena, struct array);
+    *room = *array;
+    room->count = 0;
+    room->dims[0] = 0;
+    room->reals = NEW_ARRAY(arena, double, array->count *inputs);
+    return room;
+}
+
+static void append(struct array *pooled, const struct array *array)
+{
+    memcpy(pooled->reals + pooled->count, array->reals, (size_t)array->count * sizeof(double));
+    pooled->count += array->count;
+    pooled->dims[0] += array->rank ? array->dims[0] : 0;
+    pooled->reach = fmax(pooled->reach, array->reach);
+}
+
+/* The pair on one more input, and the same rounded after each op. False: it cannot be evaluated, or gives
+ * another shape. */
+static bool pool_input(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                       struct value *left, struct value *right, int trial, int size, int64_t count,
+                       struct pooled *pooled)
+{
+    struct joint_eval *joint = &verify->checking;
+    if (verify_evaluate(verify, joint, cone, graph, left, right, trial, size))
+        return false;
+    const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
+    if (a->count != count || b->count != count)
+        return false;
+    struct array exact_a = *a, exact_b = *b;
+    exact_a.reals = pooled->left->reals + pooled->left->count;
+    exact_b.reals = pooled->right->reals + pooled->right->count;
+    append(pooled->left, a);
+    append(pooled->right, b);
+    joint->rounds = true;
+    bool rounded = !verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+    joint->rounds = false;
+    if (rounded) {
+        joint_note_noise(&exact_a, joint_array(joint, left), pooled->noise);
+        joint_note_noise(&exact_b, joint_array(joint, right), pooled->noise);
+    }
+    return rounded;
 }
 
 const char *verify_compare(struct verify *verify, const struct cone *cone,
                            const struct graph *graph, struct value *left, struct value *right,
                            int trial, int size, struct gap *gap)
 {
-    enum { NOISE_MOST = 1 << 20 }; /* elements */
+    enum {
+        NOISE_MOST = 1 << 20, /* elements */
+        CHANNEL_LEAST = 8,    /* numbers of a channel that tell its size and what rounding leaves */
+        ALIKE = 6             /* trials of one kind of numbers are so far apart */
+    };
     struct joint_eval *joint = &verify->checking;
     double tolerance = verify_tolerance(verify, cone->type);
     const char *reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
@@ -204,15 +250,18 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     if (verify_within(verify, gap, tolerance) || !gap->same_shape || gap->of_integers ||
         a->count > NOISE_MOST || verify->options->rtol > 0)
         return NULL;
-    const struct array *exact_a = copy_of(cone->arena, a), *exact_b = copy_of(cone->arena, b);
-    double *noise = NEW_ARRAY(cone->arena, double, a->rank > 1 ? a->dims[1] : 1);
-    joint->rounds = true;
-    reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
-    joint->rounds = false;
-    if (!reason) {
-        joint_note_noise(exact_a, joint_array(joint, left), noise);
-        joint_note_noise(exact_b, joint_array(joint, right), noise);
-        *gap = joint_compare(exact_a, exact_b, noise);
+    int64_t count = a->count, channels = a->rank > 1 ? a->dims[1] : 1;
+    bool few = a->rank > 1 && channels > 1 && count < CHANNEL_LEAST * channels;
+    struct pooled pooled = {.left = room_for(cone->arena, a, few ? CHANNEL_LEAST : 1),
+                            .right = room_for(cone->arena, b, few ? CHANNEL_LEAST : 1),
+                            .noise = NEW_ARRAY(cone->arena, double, channels)};
+    /* Of a number alone, rounding may leave more than one look at it shows: it is looked at on more inputs. */
+    for (int i = 0; i < (few ? CHANNEL_LEAST : 1); i++) {
+        if (i && verify_within(verify, gap, tolerance))
+            break;
+        if (!pool_input(verify, cone, graph, left, right, trial + ALIKE * i, size, count, &pooled))
+            break;
+        *gap = joint_compare(pooled.left, pooled.right, pooled.noise);
         gap->ratio = gap->alone;
     }
     return NULL;
@@ -347,7 +396,7 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
     int64_t numbers = 0; /* seen so far */
     *made = 0;
     for (int trial = first; !reason && agrees; trial++) {
-        struct gap found;
+        struct gap found = {0};
         bool few = trials > 1 && cone->sources.count > 0 && numbers < NUMBERS_LEAST &&
                    trial < NUMBERS_LEAST &&
                    verify->checking.products - products < PRODUCTS_ONCE / 4 &&

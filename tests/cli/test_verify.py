@@ -651,6 +651,26 @@ def test_what_steps_leave_of_a_size(kernel, stride, pad, axis, size, tmp_path):
     assert verify(*models, tmp_path)[0] == fits and verify(*reversed(models), tmp_path)[0] == fits
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_one_number_of_each_of_many_channels(seed, tmp_path):
+    """By luck rounding changes one of a thousand numbers much more than it was seen to change it."""
+    rng = np.random.default_rng(seed)
+    model = text_model("n = BatchNormalization (x, g, b, m, v) y = Gemm (n, w, c)", "float[1, 8] x", "float[1, 2000] y")
+    weights = {"g": rng.uniform(0.5, 2, 8), "b": rng.standard_normal(8), "m": rng.standard_normal(8), "v": rng.uniform(0.5, 2, 8),
+               "w": rng.standard_normal((8, 2000)), "c": rng.standard_normal(2000)}
+    model.graph.initializer.extend(numpy_helper.from_array(w.astype(np.float32), n) for n, w in weights.items())
+    fused = fuse(model, tmp_path)
+    assert len(fused.model.graph.node) == 1
+    for k in range(4):
+        assert verify(model, fused.path, tmp_path, "--seed", str(k))[0] == 0
+    altered = fused.model
+    weight = next(t for t in altered.graph.initializer if len(t.dims) == 2)
+    numbers = numpy_helper.to_array(weight).copy()
+    numbers[tuple(np.array(numbers.shape) // 2)] += 1e-3  # of one channel
+    weight.CopyFrom(numpy_helper.from_array(numbers, weight.name))
+    assert verify(model, altered, tmp_path)[0] == 1
+
+
 def test_calls_in_calls(tmp_path):
     """Each function calls the one before twice: what came of a pair is kept."""
     def build(k):

@@ -137,6 +137,10 @@ ONE_RUN = {
                                            {"k": [1.0, 1.0, 2.0, 2.0], "g": (8,)}, {"Resize": 1, "Conv": 1}),
     "a shortcut of a part": (FOUR + "{ r, q = Split <axis = 1> (x, k) b = BatchNormalization (r, g, g, g, g) c = Add (r, b) y = Concat <axis = 1> (c, q) }",
                              {"k": [4, 4], "g": (4,)}, {"Split": 1, "Conv": 1, "Concat": 1}),
+    "a bias like the data in type": (
+        FOUR + "{ s = Shape <end = 1> (w) k = CastLike (z, x) b = Expand (k, s) a = Conv <pads = [1, 1, 1, 1]> (x, w, b) n = BatchNormalization (a, g, g, g, g) "
+        "d = CastLike (z, n) e = Expand (d, s) c = Conv (x, v, e) m = BatchNormalization (c, g, g, g, g) y = Add (n, m) }",
+        {"w": (8, 8, 3, 3), "v": (8, 8, 1, 1), "g": (8,), "z": (1,)}, {"Conv": 1}),
     "a value whose rank and type the ops behind it tell": (
         "g (float[2,4,5,5] x, int64 n, bool c) => (float[a,b,d,e] y) { r = Loop <body = l (int64 i, bool t, s) => (bool u, v) { u = Identity (t) v = Neg (s) }> (n, c, x) "
         "a = BatchNormalization (r, g, g, g, g) b = Conv (a, w) k = Mul (r, m) y = Add (b, k) }",
