@@ -104,6 +104,14 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
     return NULL;
 }
 
+/* True for a value that is known to have the target's channels where the target has them: some of them tell
+ * its shape. */
+static bool has_channels(const struct trial *trial, const struct value *value)
+{
+    const struct check_case *check = trial->check;
+    return value->rank == check->rank && value->dims[check->channel_axis] == check->channels;
+}
+
 /* Hands the demand for channels from the roots to the source. */
 static void spread_demand(struct side *side)
 {
@@ -125,7 +133,8 @@ static void spread_demand(struct side *side)
             if (!item->is_whole)
                 check_sample_axis(trial, item, i, &is_data);
             else
-                is_data = kind == OP_Shape || kind == OP_Size;
+                is_data =
+                    (kind == OP_Shape || kind == OP_Size) && has_channels(trial, input->value);
             enum wanted wanted = is_data ? WANTED_SAMPLE : WANTED_ALL;
             if (input->wanted < wanted)
                 input->wanted = wanted;
