@@ -7,7 +7,7 @@
 #include "model.h"
 
 enum { MAX_RANK = SHAPE_MAX_RANK };
-#define ABSURD (INT64_C(1) << 28)
+#define ABSURD SHAPE_ABSURD
 
 const char *shape_window(const struct node *node, int axes, const int64_t *kernel,
                          const int64_t *extent, struct window *window)
@@ -206,66 +206,6 @@ static void infer_concat(struct node *node)
     shape_learn(node_output(node, 0), first->type, first->rank, dims);
 }
 
-/* The axes that a Pad or a Slice names, as bits; all of them where that is not known. */
-static uint32_t axes_given(const struct node *node, int rank)
-{
-    size_t count;
-    int64_t held[MAX_RANK];
-    const int64_t *axes = constant_integers(node, "axes", 3, held, MAX_RANK, &count);
-    uint32_t all = (UINT32_C(1) << rank) - 1, given = 0;
-    for (size_t i = 0; axes && i < count; i++) {
-        int64_t axis = axes[i] < 0 ? axes[i] + rank : axes[i];
-        if (axis < 0 || axis >= rank)
-            return all;
-        given |= UINT32_C(1) << axis;
-    }
-    return axes ? given : all;
-}
-
-/* Constant folding knows Shape, Pad and Slice exactly; only ranks and channels pass here. */
-static void infer_same_rank(struct node *node)
-{
-    const struct value *input = node_input(node, 0);
-    int64_t dims[MAX_RANK];
-    if (!input || input->rank < 2 || input->rank > MAX_RANK)
-        return;
-    for (int i = 0; i < input->rank; i++)
-        dims[i] = -1;
-    if (node->op == OP_GlobalAveragePool) {
-        dims[0] = input->dims[0];
-        dims[1] = input->dims[1];
-        for (int i = 2; i < input->rank; i++)
-            dims[i] = 1;
-    }
-    if (node->op == OP_Pad || node->op == OP_Slice) {
-        struct value *amounts = node_input(node, 1);
-        const struct tensor *tensor;
-        int64_t pads[2 * MAX_RANK];
-        const int64_t *pad = NULL;
-        size_t count = 0;
-        uint32_t axes = axes_given(node, input->rank);
-        /* What lies beside the axes stays as it is. */
-        for (int i = 0; i < input->rank; i++)
-            if (!(axes >> i & 1))
-                dims[i] = input->dims[i];
-        if (node->op == OP_Pad && amounts && !node_input(node, 3) &&
-            !constant_of(amounts, &tensor) && tensor->count == 2 * input->rank &&
-            tensor_read_integers(tensor, pads))
-            pad = pads;
-        else if (node->op == OP_Pad && (pad = node_integers(node, "pads", &count)) &&
-                 count != 2 * (size_t)input->rank)
-            pad = NULL;
-        for (int i = 0; pad && i < input->rank; i++) {
-            int64_t more = -1;
-            if (input->dims[i] >= 0 && input->dims[i] < ABSURD && pad[i] > -ABSURD &&
-                pad[i] < ABSURD && pad[input->rank + i] > -ABSURD && pad[input->rank + i] < ABSURD)
-                more = input->dims[i] + pad[i] + pad[input->rank + i];
-            dims[i] = more > 0 ? more : -1;
-        }
-    }
-    shape_learn(node_output(node, 0), input->type, input->rank, dims);
-}
-
 /* With ceil_mode, ONNX before opset 22 and ONNX Runtime count a last window that begins beyond the
  * image differently, and so does everything that follows from its size. */
 static bool makes_dispute(const struct node *node)
@@ -335,28 +275,6 @@ static void infer_transpose(struct node *node)
     shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
-/* Operators that nothing here computes with, but that give as many axes as they take. */
-static void infer_rank(struct node *node)
-{
-    static const char *const keepers[] = {"DepthToSpace",          "GroupNormalization",
-                                          "InstanceNormalization", "LRN",
-                                          "LpNormalization",       "Resize",
-                                          "SpaceToDepth",          "Upsample"};
-    const struct value *input = node_input(node, 0);
-    const char *name = node->proto->op_type;
-    int64_t dims[MAX_RANK];
-    bool keeps = false;
-    if (!input || input->rank < 0 || input->rank > MAX_RANK || !name ||
-        operator_domain(node->proto->domain)[0])
-        return;
-    for (size_t i = 0; i < COUNT_OF(keepers); i++)
-        keeps = keeps || strcmp(name, keepers[i]) == 0;
-    for (int i = 0; i < input->rank; i++)
-        dims[i] = -1;
-    if (keeps)
-        shape_learn(node_output(node, 0), input->type, input->rank, dims);
-}
-
 static bool is_arithmetic(enum op op)
 {
     switch (op) {
@@ -418,20 +336,13 @@ static void infer_node(struct node *node)
         infer_matrix(node);
         break;
     case OP_Concat: infer_concat(node); break;
-    case OP_GlobalAveragePool:
-    case OP_Pad:
-    case OP_Slice: infer_same_rank(node); break;
     case OP_Split: infer_split(node); break;
     case OP_Transpose: infer_transpose(node); break;
-    case OP_UNKNOWN: infer_rank(node); break;
-    case OP_Flatten:
-        shape_learn(output, input ? input->type : 0, 2, (const int64_t[]){-1, -1});
-        break;
     case OP_Constant:
         if (output && output->tensor)
             shape_learn(output, output->tensor->type, output->tensor->rank, output->tensor->dims);
         break;
-    default: break;
+    default: shape_infer_axes(node);
     }
 }
 
@@ -451,13 +362,16 @@ void shape_infer_reader(struct node *node)
         rank = weight->rank;
         if (!multiply_fits(weight->dims[1], node_integer(node, "group", 1), &channels))
             return;
+    } else if (node->op == OP_Gemm && weight->rank == 2 && !node_integer(node, "transA", 0)) {
+        rank = 2;
+        channels = weight->dims[node_integer(node, "transB", 0) ? 1 : 0];
     }
     if (channels < 1 || rank < 2 || rank > MAX_RANK)
         return;
     for (int i = 0; i < rank; i++)
         dims[i] = i == 1 ? channels : -1;
     /* Since opset 15 the statistics may have a type of their own. */
-    bool same_type = node->op == OP_Conv || node->opset < 15;
+    bool same_type = node->op != OP_BatchNormalization || node->opset < 15;
     shape_learn(input, same_type ? weight->type : 0, rank, dims);
 }
 
@@ -465,7 +379,7 @@ void shape_infer_graph(struct graph *graph)
 {
     for (size_t i = 0; i < graph->order.count; i++) {
         struct node *node = graph->order.items[i];
-        if (node->op == OP_BatchNormalization || node->op == OP_Conv)
+        if (node->op == OP_BatchNormalization || node->op == OP_Conv || node->op == OP_Gemm)
             shape_infer_reader(node);
         infer_node(node);
         bool disputed = makes_dispute(node);
@@ -477,14 +391,9 @@ void shape_infer_graph(struct graph *graph)
         infer_backwards(graph->order.items[i]);
 }
 
-void shape_infer(struct model *model)
+/* What could not be folded before its shape was known gets another chance. */
+static void fold_again(struct model *model)
 {
-    struct shape_calls calls;
-    shape_calls_find(&calls, model);
-    /* Twice: what a reader says of a value flows on to the value's other readers. */
-    for (int round = 0; round < 2; round++)
-        shape_infer_round(&calls);
-    /* What could not be folded before its shape was known gets another chance. */
     for (size_t g = 0; g < model->graphs.count; g++)
         for (size_t i = 0; i < model->graphs.items[g]->node_count; i++) {
             struct node *node = model->graphs.items[g]->nodes[i];
@@ -492,6 +401,17 @@ void shape_infer(struct model *model)
                 if (node->outputs[k] && !node->outputs[k]->folded)
                     node->outputs[k]->folded_state = 0;
         }
+}
+
+void shape_infer(struct model *model)
+{
+    struct shape_calls calls;
+    shape_calls_find(&calls, model);
+    /* Twice: what a reader says of a value flows on to the value's other readers. */
+    for (int round = 0; round < 2; round++) {
+        shape_infer_round(&calls);
+        fold_again(model);
+    }
 }
 
 int64_t shape_multiply_adds(struct node *node)

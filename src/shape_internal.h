@@ -5,9 +5,13 @@
 #include "shape.h"
 
 enum { SHAPE_MAX_RANK = 16 };
+/* Sizes above are not reckoned with. */
+#define SHAPE_ABSURD (INT64_C(1) << 28)
 
 /* Takes over what is not known yet of a value, which may be NULL. */
 void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dims);
+/* shape_axes.c: ops that give other axes, or axes of another size, than they take. */
+void shape_infer_axes(struct node *node);
 /* One graph, in topological order; bodies are graphs of their own. */
 void shape_infer_graph(struct graph *graph);
 

@@ -194,7 +194,7 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
     static const struct {
         double amplitude;
         int shift;
-    } kinds[] = {{1, 0}, {8, 1}, {0.25, 0}, {256, 0}, {0, 0}, {1, -1}};
+    } kinds[] = {{1, 0}, {8, 0}, {0.25, 0}, {256, 0}, {0, 0}, {0, 0}, {1, 1}, {1, -1}};
     bool as_declared = is_narrow(cone) || cone->span > span_most(cone);
     int trial = drawing->trial, size = as_declared ? CONE_SIZES - 1 : drawing->size;
     struct draw draw = {.trial = trial,

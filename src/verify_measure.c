@@ -6,11 +6,11 @@
 #include "verify_internal.h"
 
 enum {
-    TRIALS_HIDDEN = 6,  /* random inputs where an operator hides differences: of every amplitude */
+    TRIALS_HIDDEN = 8,  /* random inputs where an operator hides differences: of every amplitude */
     TRIALS_OUTPUTS = 3, /* that outputs are compared on */
     TRIALS_SIZES = 32,  /* at most, where windows take steps over an open size: each rest of it */
     NUMBERS_LEAST = 48, /* that are drawn, and that are compared, where there are so many trials */
-    TRIALS_DOUBTED = 6  /* the same behind values that depart */
+    TRIALS_DOUBTED = 8  /* the same behind values that depart */
 };
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
@@ -237,7 +237,7 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     enum {
         NOISE_MOST = 1 << 20, /* elements */
         CHANNEL_LEAST = 8,    /* numbers of a channel that tell its size and what rounding leaves */
-        ALIKE = 6             /* trials of one kind of numbers are so far apart */
+        ALIKE = 8             /* trials of one kind of numbers are so far apart */
     };
     struct joint_eval *joint = &verify->checking;
     double tolerance = verify_tolerance(verify, cone->type);

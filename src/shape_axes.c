@@ -1,0 +1,328 @@
+/* shape_axes.c: ops that give other axes, or axes of another size, than they take. */
+#include <string.h>
+
+#include "constant.h"
+#include "model.h"
+#include "shape_internal.h"
+
+enum { MAX_RANK = SHAPE_MAX_RANK };
+
+static bool has_rank(const struct value *value)
+{
+    return value && value->rank >= 0 && value->rank <= MAX_RANK;
+}
+
+static bool is_extent(int64_t n)
+{
+    return n >= 0 && n < SHAPE_ABSURD;
+}
+
+static void all_unknown(int rank, int64_t *dims)
+{
+    for (int i = 0; i < rank; i++)
+        dims[i] = -1;
+}
+
+/* Axes from an attribute or a constant input, made non-negative. False: not given, or not known. */
+static bool axes_of(const struct node *node, size_t input, int rank, int64_t *axes, size_t *count)
+{
+    int64_t held[MAX_RANK];
+    const int64_t *given = constant_integers(node, "axes", input, held, MAX_RANK, count);
+    if (!given || *count > MAX_RANK)
+        return false;
+    for (size_t i = 0; i < *count; i++) {
+        axes[i] = given[i] < 0 ? given[i] + rank : given[i];
+        if (axes[i] < 0 || axes[i] >= rank)
+            return false;
+    }
+    return true;
+}
+
+/* ---- sizes ---- */
+
+static void infer_global_pool(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK];
+    if (!has_rank(input) || input->rank < 2)
+        return;
+    for (int i = 0; i < input->rank; i++)
+        dims[i] = i < 2 ? input->dims[i] : 1;
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
+}
+
+/* Pad: begins before the input and ends behind it, which may be negative. False: one is absurd. */
+static bool padded(int64_t extent, int64_t begin, int64_t end, int64_t *result)
+{
+    bool fit = is_extent(extent) && begin > -SHAPE_ABSURD && begin < SHAPE_ABSURD &&
+               end > -SHAPE_ABSURD && end < SHAPE_ABSURD;
+    *result = fit ? extent + begin + end : -1;
+    return *result > 0;
+}
+
+/* Slice, forward: runtimes disagree on backward ones. */
+static bool sliced(int64_t extent, int64_t start, int64_t end, int64_t step, int64_t *result)
+{
+    if (!is_extent(extent) || step < 1)
+        return false;
+    start = start < 0 ? (start < -extent ? 0 : start + extent) : start > extent ? extent : start;
+    end = end < 0 ? (end < -extent ? 0 : end + extent) : end > extent ? extent : end;
+    *result = end > start ? (end - start - 1) / step + 1 : 0;
+    return *result > 0;
+}
+
+/* What lies beside the axes that are named stays as it is. */
+static void infer_pad_or_slice(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK], axes[MAX_RANK], held[3][2 * MAX_RANK];
+    size_t count = 0, first = 0, second = 0, third = 0;
+    if (!has_rank(input) || input->rank < 1)
+        return;
+    bool is_pad = node->op == OP_Pad;
+    bool named = axes_of(node, 3, input->rank, axes, &count);
+    bool all = !node_input(node, 3) && !node_attribute(node, "axes");
+    const int64_t *begins =
+        constant_integers(node, is_pad ? "pads" : "starts", 1, held[0], COUNT_OF(held[0]), &first);
+    const int64_t *ends =
+        is_pad ? begins : constant_integers(node, "ends", 2, held[1], COUNT_OF(held[1]), &second);
+    const int64_t *steps = constant_integers(node, "steps", 4, held[2], COUNT_OF(held[2]), &third);
+    bool unit = is_pad || !node_input(node, 4);
+    if (is_pad) {
+        first /= 2;
+        second = first;
+        ends = begins ? begins + first : NULL;
+    }
+    if (!named && all) { /* the first ones */
+        count = is_pad ? (size_t)input->rank : first;
+        for (size_t i = 0; i < count && i < MAX_RANK; i++)
+            axes[i] = (int64_t)i;
+        named = count <= (size_t)input->rank;
+    }
+    if (named)
+        memcpy(dims, input->dims, (size_t)input->rank * sizeof(*dims));
+    else
+        all_unknown(input->rank, dims);
+    bool known = begins && ends && first == count && second == count && (unit || third == count);
+    for (size_t i = 0; named && i < count; i++) {
+        int64_t extent = input->dims[axes[i]], *dim = &dims[axes[i]];
+        bool fits = known && (is_pad ? padded(extent, begins[i], ends[i], dim)
+                                     : sliced(extent, begins[i], ends[i],
+                                              unit    ? 1
+                                              : steps ? steps[i]
+                                                      : 0,
+                                              dim));
+        if (!fits)
+            *dim = -1;
+    }
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
+}
+
+/* ---- axes ---- */
+
+static void infer_shape(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t count = -1;
+    if (has_rank(input) && !node->proto->n_attribute)
+        count = input->rank;
+    shape_learn(node_output(node, 0), ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
+                node->op == OP_Shape ? 1 : 0, &count);
+}
+
+static void infer_gather(struct node *node)
+{
+    const struct value *data = node_input(node, 0), *indices = node_input(node, 1);
+    int64_t dims[2 * MAX_RANK];
+    if (!has_rank(data) || !has_rank(indices) || data->rank < 1)
+        return;
+    int64_t axis = node_integer(node, "axis", 0);
+    axis += axis < 0 ? data->rank : 0;
+    int rank = 0;
+    for (int i = 0; i < data->rank; i++)
+        if (i != axis)
+            dims[rank++] = data->dims[i];
+        else
+            for (int k = 0; k < indices->rank; k++)
+                dims[rank++] = indices->dims[k];
+    if (axis >= 0 && axis < data->rank)
+        shape_learn(node_output(node, 0), data->type, rank, dims);
+}
+
+static void infer_squeeze(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK], axes[MAX_RANK];
+    size_t count;
+    bool dropped[MAX_RANK] = {false};
+    int rank = 0;
+    if (!has_rank(input) || !axes_of(node, 1, input->rank, axes, &count) || count == 0)
+        return;
+    for (size_t i = 0; i < count; i++)
+        dropped[axes[i]] = true;
+    for (int i = 0; i < input->rank; i++)
+        if (!dropped[i])
+            dims[rank++] = input->dims[i];
+    shape_learn(node_output(node, 0), input->type, rank, dims);
+}
+
+static void infer_unsqueeze(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK], axes[MAX_RANK], held[MAX_RANK];
+    size_t count;
+    bool added[MAX_RANK] = {false};
+    if (!has_rank(input) || !constant_integers(node, "axes", 1, held, MAX_RANK, &count) ||
+        count > (size_t)(MAX_RANK - input->rank))
+        return;
+    int rank = input->rank + (int)count;
+    if (!axes_of(node, 1, rank, axes, &count))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        if (added[axes[i]])
+            return;
+        added[axes[i]] = true;
+    }
+    for (int i = 0, from = 0; i < rank; i++)
+        dims[i] = added[i] ? 1 : input->dims[from++];
+    shape_learn(node_output(node, 0), input->type, rank, dims);
+}
+
+/* The size of the axis that is named by -1, or -1. */
+static int64_t what_is_left(const struct value *input, int rank, const int64_t *dims)
+{
+    int64_t all, others = 1;
+    if (!has_rank(input) || !count_elements(input->dims, (size_t)input->rank, &all))
+        return -1;
+    for (int i = 0; i < rank; i++)
+        if (dims[i] >= 0 && !multiply_fits(others, dims[i], &others))
+            return -1;
+    return others > 0 && all % others == 0 ? all / others : -1;
+}
+
+static void infer_reshape(struct node *node)
+{
+    const struct value *input = node_input(node, 0), *target = node_input(node, 1);
+    int64_t dims[MAX_RANK], held[MAX_RANK];
+    size_t count = 0, open = 0;
+    const int64_t *sizes = constant_integers(node, "shape", 1, held, MAX_RANK, &count);
+    if (!input || count > MAX_RANK)
+        return;
+    if (!sizes) { /* how many are asked for may be known */
+        if (!target || target->rank != 1 || target->dims[0] < 0 || target->dims[0] > MAX_RANK)
+            return;
+        all_unknown((int)target->dims[0], dims);
+        shape_learn(node_output(node, 0), input->type, (int)target->dims[0], dims);
+        return;
+    }
+    int rank = (int)count, left = -1;
+    for (int i = 0; i < rank; i++) {
+        dims[i] = is_extent(sizes[i]) ? sizes[i] : -1;
+        if (sizes[i] == 0 && !node_integer(node, "allowzero", 0))
+            dims[i] = has_rank(input) && i < input->rank ? input->dims[i] : -1;
+        else if (sizes[i] == -1)
+            left = i;
+        open += dims[i] < 0;
+    }
+    if (left >= 0 && open == 1)
+        dims[left] = what_is_left(input, rank, dims);
+    shape_learn(node_output(node, 0), input->type, rank, dims);
+}
+
+static void infer_reduce(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK], axes[MAX_RANK], keeps = node_integer(node, "keepdims", 1);
+    size_t count;
+    bool reduced[MAX_RANK] = {false};
+    int rank = 0;
+    if (!has_rank(input) || (keeps != 0 && keeps != 1))
+        return;
+    bool named = axes_of(node, 1, input->rank, axes, &count) && count > 0;
+    if (!named && !keeps)
+        return;
+    for (size_t i = 0; named && i < count; i++)
+        reduced[axes[i]] = true;
+    for (int i = 0; i < input->rank; i++)
+        if (!reduced[i])
+            dims[rank++] = named ? input->dims[i] : -1;
+        else if (keeps)
+            dims[rank++] = 1;
+    shape_learn(node_output(node, 0), input->type, rank, dims);
+}
+
+/* ---- ops that nothing here computes with ---- */
+
+static bool is_among(const char *const *names, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void infer_unknown(struct node *node)
+{
+    static const char *const same_shape[] = {"Acos",
+                                             "Acosh",
+                                             "Asin",
+                                             "Asinh",
+                                             "Atan",
+                                             "Atanh",
+                                             "Celu",
+                                             "Cos",
+                                             "Cosh",
+                                             "CumSum",
+                                             "GroupNormalization",
+                                             "Hardmax",
+                                             "InstanceNormalization",
+                                             "LRN",
+                                             "LayerNormalization",
+                                             "LogSoftmax",
+                                             "LpNormalization",
+                                             "MeanVarianceNormalization",
+                                             "RMSNormalization",
+                                             "Round",
+                                             "Shrink",
+                                             "Sign",
+                                             "Sin",
+                                             "Sinh",
+                                             "Tan",
+                                             "ThresholdedRelu",
+                                             "Trilu"};
+    static const char *const same_rank[] = {"DepthToSpace", "Resize", "SpaceToDepth", "Upsample"};
+    const struct value *input = node_input(node, 0);
+    const char *name = node->proto->op_type;
+    int64_t dims[MAX_RANK];
+    if (!has_rank(input) || !name || operator_domain(node->proto->domain)[0])
+        return;
+    all_unknown(input->rank, dims);
+    if (is_among(same_shape, COUNT_OF(same_shape), name))
+        shape_learn(node_output(node, 0), input->type, input->rank, input->dims);
+    else if (is_among(same_rank, COUNT_OF(same_rank), name))
+        shape_learn(node_output(node, 0), input->type, input->rank, dims);
+}
+
+void shape_infer_axes(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    switch (node->op) {
+    case OP_GlobalAveragePool: infer_global_pool(node); break;
+    case OP_Pad:
+    case OP_Slice: infer_pad_or_slice(node); break;
+    case OP_Shape:
+    case OP_Size: infer_shape(node); break;
+    case OP_Gather: infer_gather(node); break;
+    case OP_Squeeze: infer_squeeze(node); break;
+    case OP_Unsqueeze: infer_unsqueeze(node); break;
+    case OP_Reshape: infer_reshape(node); break;
+    case OP_ReduceMean:
+    case OP_ReduceProd:
+    case OP_ReduceSum: infer_reduce(node); break;
+    case OP_Flatten:
+        shape_learn(node_output(node, 0), input ? input->type : 0, 2, (const int64_t[]){-1, -1});
+        break;
+    case OP_UNKNOWN: infer_unknown(node); break;
+    default: break;
+    }
+}
