@@ -19,10 +19,17 @@ static const char *fold(struct value *value, int depth, const struct tensor **te
 static const char *fold_shape(struct node *node, int depth, struct tensor **result)
 {
     struct arena *arena = node->graph->model->arena;
-    const struct value *input = node_input(node, 0);
-    if (!input || input->rank < 0)
+    struct value *input = node_input(node, 0);
+    const struct tensor *constant;
+    if (!input)
         return "a shape is not known";
-    int64_t rank = input->rank, start = 0, end = rank, size = 1;
+    /* What a constant's shape says holds always, unless its numbers come from another shape. */
+    bool is_constant = !fold(input, depth + 1, &constant);
+    int64_t rank = is_constant ? constant->rank : input->rank;
+    const int64_t *of = is_constant ? constant->dims : input->dims;
+    if (rank < 0)
+        return "a shape is not known";
+    int64_t start = 0, end = rank, size = 1;
     if (node->op == OP_Shape) {
         start = node_integer(node, "start", 0);
         end = node_integer(node, "end", rank);
@@ -34,8 +41,8 @@ static const char *fold_shape(struct node *node, int depth, struct tensor **resu
     int64_t count = end - start;
     int64_t *dims = NEW_ARRAY(arena, int64_t, count + 1);
     for (int64_t i = 0; i < count; i++) {
-        dims[i] = input->dims[start + i];
-        if (dims[i] < 0 || input->disputed)
+        dims[i] = of[start + i];
+        if (dims[i] < 0 || (input->disputed && !is_constant))
             return "a dimension is not known";
         if (!multiply_fits(size, dims[i], &size))
             return "a shape overflows";
@@ -46,9 +53,7 @@ static const char *fold_shape(struct node *node, int depth, struct tensor **resu
     } else {
         *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, dims);
     }
-    /* What a constant's shape says holds always. */
-    const struct tensor *constant;
-    (*result)->from_shape = fold(node->inputs[0], depth + 1, &constant) != NULL;
+    (*result)->from_shape = !is_constant || constant->from_shape;
     return NULL;
 }
 

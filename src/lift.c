@@ -37,6 +37,8 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Pad: return conv ? lift_pad(node, step) : "Pad is no matrix product";
     case OP_Slice: return conv ? lift_slice(node, step) : "Slice is no matrix product";
     case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
+    case OP_Transpose:
+        return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
     case OP_ConvTranspose: return "ConvTranspose folds only what follows it per channel";
     default:
         return arena_format(arena, "%s is not a linear op that is known",

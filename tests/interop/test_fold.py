@@ -228,8 +228,9 @@ def bn_without_affine(n, k):
     n.output(n.add(n.bn(n.conv(x, 6, k), affine=False), n.bn(x, affine=False)))
 
 
-def dbb_border(n, y):
-    """BNAndPad: a BatchNormalization whose border is what it makes of 0, as Pad and four ScatterND write it."""
+def dbb_border(n, y, turned=False):
+    """BNAndPad: a BatchNormalization whose border is what it makes of 0, as Pad and four ScatterND write it; turned: with
+    the axis that is written turned to the front."""
     c = n.channels(y)
     batch, _, h, w = n.shape(y)
     gamma, beta, mean, var = n.away(c), n.shifts(c), n.shifts(c), n.rng.uniform(0.3, 2.5, c)
@@ -238,6 +239,13 @@ def dbb_border(n, y):
     fill = (beta - mean * gamma / np.sqrt(var + np.float32(1e-3))).astype(n.dtype)
     y = n.pad(y, [1, 1, 1, 1])
     h, w = h + 2, w + 2
+    if turned:
+        for perm, last, rest in (([2, 1, 0, 3], h - 1, (batch, w)), ([3, 1, 0, 2], w - 1, (h, batch))):
+            y = n.node("Transpose", [y], perm=perm)
+            updates = np.broadcast_to(fill[None, :, None, None], (1, c, *rest))
+            y = n.node("ScatterND", [y, n.const(np.array([[0]])), n.const(updates)])
+            y = n.node("ScatterND", [n.node("Identity", [y]), n.const(np.array([[-1]])), n.const(updates)])
+        return n.node("Transpose", [y], perm=[3, 1, 2, 0])
     for rows, columns in (([0], range(w)), ([h - 1], range(w)), (range(h), [0]), (range(h), [w - 1])):
         grid = np.stack(np.meshgrid(range(batch), range(c), list(rows), list(columns), indexing="ij"), -1).astype(np.int64)
         updates = np.broadcast_to(fill[None, :, None, None], grid.shape[:-1])
@@ -245,17 +253,17 @@ def dbb_border(n, y):
     return y
 
 
-@case({"Conv": 1, "Relu": 1}, stride=[1, 2], batch=[1, 2])
-def dbb_dense(n, stride, batch):
+@case({"Conv": 1, "Relu": 1}, stride=[1, 2], batch=[1, 2], turned=[False, True])
+def dbb_dense(n, stride, batch, turned):
     x = n.input("x", (batch, 5, 11, 14))
     branches = [n.convbn(x, 7, 3, stride=stride), n.convbn(x, 7, 1, stride=stride)]
     # 1x1 whose kernel is a weight plus an identity, then 3x3
     eye = np.eye(5).reshape(5, 5, 1, 1)
     w = n.add(n.const(n.kernel(5, 5, (1, 1))), n.const(eye))
-    mid = dbb_border(n, n.conv(x, 5, 1, weight=w))
+    mid = dbb_border(n, n.conv(x, 5, 1, weight=w), turned)
     branches.append(n.convbn(mid, 7, 3, stride=stride, pads=0))
     # 1x1, then average
-    mid = dbb_border(n, n.conv(x, 7, 1))
+    mid = dbb_border(n, n.conv(x, 7, 1), turned)
     branches.append(n.bn(n.avgpool(mid, 3, stride)))
     n.output(n.relu(n.add(*branches)))
 

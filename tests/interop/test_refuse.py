@@ -558,15 +558,16 @@ SCATTERED = {
     "long": "not a linear op",
     "crops": "Pad crops",
     "batch": "not known",
+    "turned": "leave the axes in another order",
 }
 
 
 def scattered(kind):
     def build(n):
-        x = n.input("x", ("n" if kind == "batch" else 2, 3, 5, 6))
+        x = n.input("x", ("n" if kind == "batch" else 2, 3, 5, 5 if kind == "turned" else 6))
         mid = n.conv(x, 3, 1, bias=True)
         y = n.relu(mid) if kind == "not_padded" else n.pad(mid, [-1, 1, 1, 1] if kind == "crops" else [1, 1, 1, 1])
-        h, w = (5, 6) if kind == "not_padded" else (5, 8) if kind == "crops" else (7, 8)
+        h, w = {"not_padded": (5, 6), "crops": (5, 8), "turned": (7, 7)}.get(kind, (7, 8))
         edges = [([0], range(w)), ([h - 1], range(w)), (range(h), [0]), (range(h), [w - 1])]
         if kind == "gap":
             edges.pop()
@@ -575,7 +576,7 @@ def scattered(kind):
         elif kind == "outside":
             edges.append(([h], [0]))
         elif kind == "long":
-            edges *= 5
+            edges *= 9
         for i, (rows, columns) in enumerate(edges):
             grid = np.stack(np.meshgrid(range(2), range(3), list(rows), list(columns), indexing="ij"), -1).astype(np.int64)
             updates = np.broadcast_to(np.array([0.5, 0.25, 2], n.dtype)[None, :, None, None], grid.shape[:-1]).copy()
@@ -584,6 +585,8 @@ def scattered(kind):
             data = n.input("u", updates.shape) if kind == "variable" and i == 3 else n.const(updates)
             how = {"reduction": "add"} if kind == "reduces" and i == 3 else {}
             y = n.node("ScatterND", [y, n.const(grid), data], **how)
+        if kind == "turned":
+            y = n.node("Transpose", [y], perm=[0, 1, 3, 2])
         pads = {"crops": [0, 1, 0, 1], "not_padded": [0, 0, 0, 0]}.get(kind, [1, 1, 1, 1])
         n.output(n.add(n.conv(y, 4, 3, pads=0), n.conv(x, 4, 3, pads=pads)))
     return build
