@@ -89,6 +89,7 @@ bool check_computes_sample(struct trial *trial, const struct item *item)
     case OP_Div:
     case OP_Dropout:
     case OP_Identity:
+    case OP_LeakyRelu:
     case OP_Mean:
     case OP_Mul:
     case OP_Neg:

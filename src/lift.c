@@ -17,6 +17,9 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
 {
     struct arena *arena = node->graph->model->arena;
     bool conv = layout == LAYOUT_CONV;
+    /* What a network trained away: max(x, 0) + 1 * min(x, 0). */
+    if (node->op == OP_LeakyRelu && node_float(node, "alpha", 0.01) == 1)
+        return lift_unary(node, step);
     switch (node->op) {
     case OP_Conv: return conv ? lift_conv(node, step) : "Conv is no matrix product";
     case OP_Gemm:

@@ -137,6 +137,10 @@ ONE_RUN = {
                                            {"k": [1.0, 1.0, 2.0, 2.0], "g": (8,)}, {"Resize": 1, "Conv": 1}),
     "a shortcut of a part": (FOUR + "{ r, q = Split <axis = 1> (x, k) b = BatchNormalization (r, g, g, g, g) c = Add (r, b) y = Concat <axis = 1> (c, q) }",
                              {"k": [4, 4], "g": (4,)}, {"Split": 1, "Conv": 1, "Concat": 1}),
+    "an activation that was trained away": (
+        FOUR + "{ a = Conv (x, w) r = LeakyRelu <alpha = 1.0> (a) y = Conv (r, v) }", {"w": (8, 8, 3, 3), "v": (8, 8, 1, 1)}, {"Conv": 1}),
+    "an activation that is being trained away": (
+        FOUR + "{ a = Conv (x, w) r = LeakyRelu <alpha = 0.999> (a) y = Conv (r, v) }", {"w": (8, 8, 3, 3), "v": (8, 8, 1, 1)}, {"Conv": 2, "LeakyRelu": 1}),
     "a bias like the data in type": (
         FOUR + "{ s = Shape <end = 1> (w) k = CastLike (z, x) b = Expand (k, s) a = Conv <pads = [1, 1, 1, 1]> (x, w, b) n = BatchNormalization (a, g, g, g, g) "
         "d = CastLike (z, n) e = Expand (d, s) c = Conv (x, v, e) m = BatchNormalization (c, g, g, g, g) y = Add (n, m) }",
