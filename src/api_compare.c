@@ -252,8 +252,10 @@ const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
     const char *known = map_get(&comparison->formats, format);
     if (known)
         return known;
-    /* A comparison stays a good one when a text of it cannot be made. */
+    /* A text may take as much memory again. A comparison stays a good one when it cannot be made. */
     const char *volatile text = NULL;
+    const size_t most = comparison->landing.most;
+    comparison->landing.most = most > SIZE_MAX / 2 ? SIZE_MAX : 2 * most;
     if (setjmp(comparison->landing.jump) == 0) {
         text = make_format(comparison, format);
         if (text)
@@ -263,5 +265,6 @@ const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
         text = NULL;
         comparison->landing.status = ONNX_FUSE_OK;
     }
+    comparison->landing.most = most;
     return text;
 }

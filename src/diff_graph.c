@@ -440,7 +440,7 @@ void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
     sheet.output_count = output_count;
     for (size_t i = 0; i < total; i++)
         sheet.parent[i] = i;
-    match_graphs(arena, &differ->numbering, a, b, outputs, output_count);
+    match_graphs(arena, &differ->numbering, &differ->table, a, b, outputs, output_count);
     mark_live(&sheet, a);
     mark_live(&sheet, b);
     for (size_t i = 0; i < a->order.count; i++)

@@ -12,6 +12,7 @@ struct differ {
     struct numbering numbering;
     struct model *models[2];
     struct map weights; /* pairs of constants that were compared */
+    struct match_table table;
 };
 
 /* Keeps a change, unless its kind is ignored. */

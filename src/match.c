@@ -8,13 +8,14 @@
 /* Nodes of one number beyond this many are taken in order, without a look at their names. */
 enum { LOOK = 16 };
 
-struct item {
+struct match_item {
     struct node *node;
-    struct item *next;
+    struct match_item *next;
 };
 
 struct matcher {
     struct arena *arena;
+    struct match_table *table;
     struct numbering *numbering;
     struct graph *a, *b;
     LIST(struct node *) work; /* of the first graph, just matched: their inputs come next */
@@ -125,15 +126,25 @@ static void marry(struct matcher *matcher, struct node *a, struct node *b)
 
 /* ---- by structure ---- */
 
+/* Empty, with a place for each number there is. */
+static struct match_item **table_for(struct arena *arena, struct match_table *table,
+                                     const struct numbering *numbering)
+{
+    if (table->room < numbering->entries.count) {
+        table->room = 2 * numbering->entries.count;
+        table->items = NEW_ARRAY(arena, struct match_item *, table->room);
+    }
+    return table->items;
+}
+
 static void match_numbers(struct matcher *matcher)
 {
-    size_t room = matcher->numbering->entries.count;
-    struct item **items = NEW_ARRAY(matcher->arena, struct item *, room);
+    struct match_item **items = table_for(matcher->arena, matcher->table, matcher->numbering);
     for (size_t i = matcher->a->order.count; i-- > 0;) {
         struct node *node = matcher->a->order.items[i];
         if (!match_takes_part(node))
             continue;
-        struct item *item = NEW(matcher->arena, struct item);
+        struct match_item *item = NEW(matcher->arena, struct match_item);
         item->node = node;
         item->next = items[node->number];
         items[node->number] = item;
@@ -143,9 +154,9 @@ static void match_numbers(struct matcher *matcher)
         const struct value *output = node_output(node, 0);
         if (!match_takes_part(node) || !items[node->number])
             continue;
-        struct item **place = &items[node->number];
+        struct match_item **place = &items[node->number];
         int looked = 0;
-        for (struct item **p = place; *p && looked < LOOK; p = &(*p)->next, looked++) {
+        for (struct match_item **p = place; *p && looked < LOOK; p = &(*p)->next, looked++) {
             const struct value *other = node_output((*p)->node, 0);
             if (output && other && strcmp(output->name, other->name) == 0) {
                 place = p;
@@ -156,6 +167,8 @@ static void match_numbers(struct matcher *matcher)
         node->partner = (*place)->node;
         *place = (*place)->next;
     }
+    for (size_t i = 0; i < matcher->a->order.count; i++)
+        items[matcher->a->order.items[i]->number] = NULL;
 }
 
 /* ---- from the outputs up ---- */
@@ -293,10 +306,12 @@ static void match_order(struct matcher *matcher)
     match_upwards(matcher);
 }
 
-void match_graphs(struct arena *arena, struct numbering *numbering, struct graph *a,
-                  struct graph *b, const struct value_pair *outputs, size_t output_count)
+void match_graphs(struct arena *arena, struct numbering *numbering, struct match_table *table,
+                  struct graph *a, struct graph *b, const struct value_pair *outputs,
+                  size_t output_count)
 {
-    struct matcher matcher = {.arena = arena, .numbering = numbering, .a = a, .b = b};
+    struct matcher matcher = {
+        .arena = arena, .table = table, .numbering = numbering, .a = a, .b = b};
     match_numbers(&matcher);
     for (size_t i = 0; i < output_count; i++)
         match_values(&matcher, outputs[i].left, outputs[i].right);

@@ -15,9 +15,16 @@ struct value_pair {
     struct value *left, *right;
 };
 
+/* Nodes by number, empty between two uses: one for all graphs of a comparison. */
+struct match_table {
+    struct match_item **items;
+    size_t room;
+};
+
 /* Both graphs must be numbered. outputs: what stands for each other at the end. */
-void match_graphs(struct arena *arena, struct numbering *numbering, struct graph *a,
-                  struct graph *b, const struct value_pair *outputs, size_t output_count);
+void match_graphs(struct arena *arena, struct numbering *numbering, struct match_table *table,
+                  struct graph *a, struct graph *b, const struct value_pair *outputs,
+                  size_t output_count);
 
 /* True for a node that takes part: not one that only holds a constant. */
 bool match_takes_part(const struct node *node);

@@ -12,12 +12,14 @@ static void reserve(struct text *text, size_t size)
 {
     if (text->room - text->size > size)
         return;
-    size_t room = text->room ? text->room * 2 : 256;
+    size_t room = text->room ? text->room * 2 : 32;
     while (room - text->size <= size)
         room *= 2;
     char *grown = arena_alloc(text->arena, room, 1);
     if (text->size)
         memcpy(grown, text->bytes, text->size);
+    if (text->bytes)
+        arena_give_back(text->arena, text->bytes);
     text->bytes = grown;
     text->room = room;
 }

@@ -1125,3 +1125,21 @@ def test_what_a_model_says_beside_its_graphs(name, tmp_path):
         assert code == counts and [c["kind"] for c in report["changes"]] == [kind], report["changes"]
         assert diff(a, b, tmp_path, "--strict")[0] == 1
         assert diff(a, copy_of(a), tmp_path, "--strict")[0] == 0
+
+
+def test_many_functions(tmp_path):
+    """What is kept for a pair of graphs must not grow with the number of graphs."""
+    functions = "".join(f' <domain: "f", opset_import: ["": 17]> f{i} (p) => (q) {{ q = Relu (p) }}' for i in range(2000))
+    model = onnx.parser.parse_model('<ir_version: 9, opset_import: ["": 17, "f": 1]> g (float[2] x) => (float[2] y) { y = f.f0 (x) }' + functions)
+    assert diff(model, model, tmp_path)[0] == 0
+
+
+def test_many_changes(tmp_path):
+    """What is told of them may take as much memory as the comparison."""
+    def chain(shift):
+        nodes = [helper.make_node("Add", [f"v{i}", f"c{i}"], [f"v{i + 1}"]) for i in range(16000)]
+        constants = [numpy_helper.from_array(np.array([i + shift], np.float32), f"c{i}") for i in range(16000)]
+        inputs, outputs = ([helper.make_tensor_value_info(name, 1, [1])] for name in ("v0", "v16000"))
+        return helper.make_model(helper.make_graph(nodes, "g", inputs, outputs, constants), opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    code, report = diff(chain(0), chain(1), tmp_path)
+    assert code == 1 and report["counted"] == 16000
