@@ -314,6 +314,13 @@ static struct map output_names(struct arena *arena, const struct graph *graph)
     return names;
 }
 
+/* The element type that the model states, or 0. */
+static int32_t declared_type(const Onnx__ValueInfoProto *info)
+{
+    bool is_tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    return is_tensor ? info->type->tensor_type->elem_type : 0;
+}
+
 static bool same_interface(struct verify *verify, struct graph *graphs[2])
 {
     const struct map outputs[2] = {output_names(verify->arena, graphs[0]),
@@ -346,9 +353,10 @@ static bool same_interface(struct verify *verify, struct graph *graphs[2])
                        name);
                 return false;
             }
-            const struct value *value = name ? map_get(&own->values, name) : NULL;
-            const struct value *twin = name ? map_get(&other->values, name) : NULL;
-            if (value && twin && value->type && twin->type && value->type != twin->type) {
+            const Onnx__ValueInfoProto *twin = name ? map_get(&outputs[1 - side], name) : NULL;
+            int32_t type = declared_type(own->proto->output[i]);
+            int32_t other_type = twin ? declared_type(twin) : 0;
+            if (type && other_type && type != other_type) {
                 refuse(verify, "the output '%s' has another element type", name);
                 return false;
             }
