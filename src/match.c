@@ -80,30 +80,60 @@ static double nearness(const struct value *left, const struct value *right)
     return size > 0 ? 1 / (1 + apart / size) : 1;
 }
 
+static double likeness_of(const struct value *left, const struct value *right, int depth,
+                          int *looks);
+
+/* Of what two nodes of a kind read, halved: what is farther off says less. Of constants alike a node reads
+ * more than one. */
+static double likeness_of_inputs(const struct node *a, const struct node *b, int depth, int *looks)
+{
+    double constants = 0, values = 0;
+    size_t pairs = 0;
+    if (node_commutes(a) && a->input_count == 2 && b->input_count == 2) {
+        double straight = likeness_of(a->inputs[0], b->inputs[0], depth, looks) +
+                          likeness_of(a->inputs[1], b->inputs[1], depth, looks);
+        double crossed = likeness_of(a->inputs[0], b->inputs[1], depth, looks) +
+                         likeness_of(a->inputs[1], b->inputs[0], depth, looks);
+        return fmax(straight, crossed) / 4;
+    }
+    for (size_t i = 0; i < a->input_count && i < b->input_count; i++) {
+        const struct value *x = a->inputs[i], *y = b->inputs[i];
+        if (!x || !y)
+            continue;
+        if (value_is_stored(x) && value_is_stored(y)) {
+            constants += nearness(x, y);
+            continue;
+        }
+        values += likeness_of(x, y, depth, looks);
+        pairs++;
+    }
+    return constants + (pairs ? values / (double)(2 * pairs) : 0);
+}
+
+/* At most *looks pairs are looked at. */
+static double likeness_of(const struct value *left, const struct value *right, int depth,
+                          int *looks)
+{
+    enum { DEPTH = 6, KNOWN = 64 };
+    if (!left || !right || depth == DEPTH || *looks == 0)
+        return 0;
+    --*looks;
+    if (match_is_pair(left, right))
+        return KNOWN;
+    if (value_is_stored(left) && value_is_stored(right))
+        return 1 + nearness(left, right);
+    const struct node *a = left->producer, *b = right->producer;
+    double sum = strcmp(left->name, right->name) == 0;
+    if (!a || !b || value_is_stored(left) || value_is_stored(right) || !same_kind(a, b))
+        return sum;
+    return sum + 2 + likeness_of_inputs(a, b, depth + 1, looks);
+}
+
 /* How much speaks for one value standing for another: more than all else, that they are known to. */
 static double likeness(const struct value *left, const struct value *right)
 {
-    enum { DEPTH = 4, KNOWN = 64 };
-    double sum = 0;
-    for (int depth = 0; left && right && depth < DEPTH; depth++) {
-        double weight = 1.0 / (1 << depth); /* what is farther off says less */
-        const struct node *a = left->producer, *b = right->producer;
-        if (match_is_pair(left, right))
-            return sum + weight * KNOWN;
-        if (value_is_stored(left) && value_is_stored(right))
-            return sum + weight * (1 + nearness(left, right));
-        sum += strcmp(left->name, right->name) == 0 ? weight : 0;
-        if (!a || !b || value_is_stored(left) || value_is_stored(right) || !same_kind(a, b))
-            return sum;
-        sum += 2 * weight;
-        for (size_t i = 0; i < a->input_count && i < b->input_count; i++)
-            if (a->inputs[i] && b->inputs[i] && value_is_stored(a->inputs[i]) &&
-                value_is_stored(b->inputs[i]))
-                sum += weight * nearness(a->inputs[i], b->inputs[i]);
-        left = node_input(a, 0);
-        right = node_input(b, 0);
-    }
-    return sum;
+    int looks = 64;
+    return likeness_of(left, right, 0, &looks);
 }
 
 size_t match_operand(const struct node *left, const struct node *right, size_t index)

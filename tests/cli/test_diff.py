@@ -1143,3 +1143,25 @@ def test_many_changes(tmp_path):
         return helper.make_model(helper.make_graph(nodes, "g", inputs, outputs, constants), opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     code, report = diff(chain(0), chain(1), tmp_path)
     assert code == 1 and report["counted"] == 16000
+
+
+@pytest.mark.parametrize("swaps", range(16))
+def test_one_constant_of_a_renamed_model_with_swapped_operands(swaps, tmp_path):
+    """Rotary embeddings: the sums and products are told apart by what is further up."""
+    def build(scale, suffix, swaps):
+        def two(bit, a, b):
+            return f"{b}, {a}" if swaps >> bit & 1 else f"{a}, {b}"
+        body = f"""q = MatMul (x, w) k = MatMul (x, v) c = Cos (p) s = Sin (p) nq = Neg (q) nk = Neg (k) a = Mul ({two(0, 'q', 'c')}) b = Mul ({two(1, 'nq', 's')})
+                   d = Mul ({two(2, 'k', 'c')}) e = Mul ({two(3, 'nk', 's')}) f = Add ({two(0, 'a', 'b')}) g = Add ({two(1, 'd', 'e')}) y = Add ({two(2, 'f', 'g')})"""
+        names = re.findall(r"(\w+) =", body)
+        for name in names[:-1]:
+            body = re.sub(rf"\b{name}\b", name + suffix, body)
+        model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["": 17]> g (float[2, 4] x, float[4] p) => (float[2, 4] y) {{ {body} }}')
+        rng = np.random.default_rng(0)
+        for name in "wv":
+            numbers = rng.standard_normal((4, 4)).astype(np.float32)
+            model.graph.initializer.append(numpy_helper.from_array(numbers * np.float32(scale if name == "w" else 1), name))
+        return model
+
+    code, report = diff(build(1, "", 0), build(2, "_z", swaps), tmp_path)
+    assert code == 1 and [c["kind"] for c in counted(report)] == ["weight"], [c["text"] for c in counted(report)]
