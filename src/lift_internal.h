@@ -32,7 +32,7 @@ const char *lift_integers(struct node *node, size_t index, const char *what, int
 const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank,
                              bool *sized);
 /* A ScatterND that fills a border: see lift_border.c. */
-const char *lift_border(struct node *node, struct step *step);
+const char *lift_border(struct node *root, struct step *step);
 /* The spatial extents of a source, -1 where unknown, or NULL when they are not known or disputed. */
 const int64_t *lift_source_extent(const struct value *source, int axes);
 
