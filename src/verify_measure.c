@@ -246,12 +246,13 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
         return reason;
     const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
     *gap = joint_compare(a, b, NULL);
+    bool plain = gap->ratio > tolerance; /* beside all channels, too */
     gap->ratio = gap->alone;
     if (verify_within(verify, gap, tolerance) || !gap->same_shape || gap->of_integers ||
         a->count > NOISE_MOST || verify->options->rtol > 0)
         return NULL;
     int64_t count = a->count, channels = a->rank > 1 ? a->dims[1] : 1;
-    bool few = a->rank > 1 && channels > 1 && count < CHANNEL_LEAST * channels;
+    bool few = !plain && a->rank > 1 && channels > 1 && count < CHANNEL_LEAST * channels;
     struct pooled pooled = {.left = room_for(cone->arena, a, few ? CHANNEL_LEAST : 1),
                             .right = room_for(cone->arena, b, few ? CHANNEL_LEAST : 1),
                             .noise = NEW_ARRAY(cone->arena, double, channels)};
