@@ -581,6 +581,33 @@ def outputs_of_a_chain(n):
     return model(chain([lambda a, b: [node("Relu", [a], [b])]], n), outputs=[f"v{i}" for i in range(n - 1)] + ["y"])
 
 
+@family
+def a_constant_of_many_that_many_read(n):
+    """Each Conv was checked and counted with all that its weight is made of."""
+    many = max(2, n // 4)
+    nodes = [node("Concat", ["one"] * n, ["c"], axis=0), node("ReduceSum", ["c", "zero"], ["r"]), node("Expand", ["r", "shape"], ["k"])]
+    for i in range(many):
+        nodes += [node("Conv", ["x", "k"], [f"a{i}"]), node("Mul", [f"a{i}", "g"], [f"o{i}"])]
+    return model(nodes, [floats("one", 1, 2, 1, 1), ints("zero", [0]), ints("shape", [2, 2, 1, 1]), floats("g", 2, 1, 1)],
+                 outputs=["k", *(f"o{i}" for i in range(many))])
+
+
+@family
+def ifs_on_one_condition(n):
+    """Each differs from all in the other model."""
+    bodies = [{f"{b}_branch": helper.make_graph([node("Mul", ["x", "k"], ["o"])], b, [], [helper.make_tensor_value_info("o", 1, None)],
+                                                [floats("k", value=i + j)]) for j, b in enumerate(("then", "else"))} for i in range(n)]
+    nodes = [node("If", ["c"], [f"v{i}"], **b) for i, b in enumerate(bodies)]
+    return model([*nodes, node("Sum", [f"v{i}" for i in range(n)], ["y"])], [numpy_helper.from_array(np.array(True), "c")])
+
+
+@family
+def functions_of_one_op(n):
+    m = model([node("f0", ["x"], ["y"], domain="f")])
+    m.functions.extend(helper.make_function("f", f"f{i}", ["p"], ["q"], [node("Relu", ["p"], ["q"])], [helper.make_opsetid("", 17)]) for i in range(n))
+    return m
+
+
 # Sizes that are only stated
 
 @family
