@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "check_internal.h"
+#include "constant.h"
 #include "fused.h"
 
 enum { KEPT_MOST = 1 << 14 }; /* elements of stored weights kept for the next trial */
@@ -46,10 +47,10 @@ static struct item *find_item(struct side *side, const struct value *value)
         }
         /* Constants are folded by the evaluator, which has no need to do so again for each rewrite
          * that reads one. */
-        if (item->node && value->folded_state == 1 && value->folded && !value->folded->from_shape &&
-            value->folded->storage != STORAGE_FUSED) {
+        const struct tensor *folded = item->node ? constant_folded(value) : NULL;
+        if (folded && !folded->from_shape && folded->storage != STORAGE_FUSED) {
             item->node = NULL;
-            item->stored = value->folded;
+            item->stored = folded;
         }
     }
     if (item->node) {

@@ -15,6 +15,14 @@ enum { FOLD_DEPTH = 200 };
 
 static const char *fold(struct value *value, int depth, const struct tensor **tensor);
 
+/* True for a value of which a shape is only what the model declares: what a constant's shape says holds
+ * always, unless its numbers come from another shape. */
+static bool is_declared(struct value *value, int depth)
+{
+    const struct tensor *constant;
+    return fold(value, depth, &constant) != NULL || constant->from_shape;
+}
+
 /* Shape and Size ask only for what inference knows. */
 static const char *fold_shape(struct node *node, int depth, struct tensor **result)
 {
@@ -23,7 +31,6 @@ static const char *fold_shape(struct node *node, int depth, struct tensor **resu
     const struct tensor *constant;
     if (!input)
         return "a shape is not known";
-    /* What a constant's shape says holds always, unless its numbers come from another shape. */
     bool is_constant = !fold(input, depth + 1, &constant);
     int64_t rank = is_constant ? constant->rank : input->rank;
     const int64_t *of = is_constant ? constant->dims : input->dims;
@@ -53,7 +60,7 @@ static const char *fold_shape(struct node *node, int depth, struct tensor **resu
     } else {
         *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, dims);
     }
-    (*result)->from_shape = !is_constant || constant->from_shape;
+    (*result)->from_shape = is_declared(input, depth + 1);
     return NULL;
 }
 
@@ -77,8 +84,7 @@ static const char *fold_shape_gather(struct node *node, int depth, struct tensor
     *dim = input->dims[at];
     *result = tensor_of_integers(node->graph->model->arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
                                  where->rank, where->dims, dim);
-    const struct tensor *constant;
-    (*result)->from_shape = fold(producer->inputs[0], depth + 1, &constant) != NULL;
+    (*result)->from_shape = is_declared(producer->inputs[0], depth + 1);
     return NULL;
 }
 
@@ -165,6 +171,11 @@ static const char *fold(struct value *value, int depth, const struct tensor **te
 const char *constant_of(struct value *value, const struct tensor **tensor)
 {
     return fold(value, 0, tensor);
+}
+
+const struct tensor *constant_folded(const struct value *value)
+{
+    return value->folded_state == CONSTANT ? value->folded : NULL;
 }
 
 bool constant_is_computed(const struct value *value)

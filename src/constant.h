@@ -9,6 +9,9 @@
  * it is no constant. The tensor may be opaque or fused: ask tensor_is_readable. */
 const char *constant_of(struct value *value, const struct tensor **tensor);
 
+/* What has been computed for a value that operators make of constants, or NULL. Folds nothing. */
+const struct tensor *constant_folded(const struct value *value);
+
 /* True when the constant is computed by operators, not stored as it is. */
 bool constant_is_computed(const struct value *value);
 

@@ -205,13 +205,21 @@ static bool asked_for(const struct draw *draw, const struct array *array, int64_
            eval_integer_fits(array->type, *integer) && (*integer >= 0 || !is_positive);
 }
 
-/* By how much a number is moved, as a part of the amplitude. */
-static double shift_of(const struct draw *draw, const struct array *array, int64_t at)
+/* Elements of a plane of an image, or of a row: of these one is moved down, the next up. */
+static int64_t plane_of(const struct array *array)
 {
     int64_t plane = 1;
     for (int i = array->rank > 2 ? 2 : array->rank - 1; i >= 0 && i < array->rank; i++)
         plane *= array->dims[i];
-    return at / plane % 2 ? draw->shift : -draw->shift;
+    return plane;
+}
+
+/* Reals in [-1, 1) times the amplitude, planes moved by a whole one where that is asked for. */
+static double draw_real(const struct draw *draw, int64_t plane, uint64_t bits)
+{
+    int shift = plane % 2 ? draw->shift : -draw->shift;
+    return draw->amplitude > 0 ? (eval_uniform(bits) + shift) * draw->amplitude
+                               : (double)(bits >> 62 != 0);
 }
 
 const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
@@ -228,13 +236,11 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     uint64_t state = draw->seed + value->number * UINT64_C(0x5851f42d4c957f2d);
     const struct node *maker = maker_of(value);
     bool is_positive = maker && (maker->op == OP_Shape || maker->op == OP_Size);
+    int64_t plane = plane_of(array);
     for (int64_t i = 0; i < array->count; i++) {
         uint64_t bits = eval_random(&state);
         if (array_is_real(array))
-            array->reals[i] =
-                draw->amplitude > 0
-                    ? (eval_uniform(bits) + shift_of(draw, array, i)) * draw->amplitude
-                    : (double)(bits >> 62 != 0);
+            array->reals[i] = draw_real(draw, draw->shift ? i / plane : 0, bits);
         else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
             array->integers[i] = i % draw->rows;
         else if (!asked_for(draw, array, i, is_positive, &array->integers[i]))

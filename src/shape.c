@@ -306,9 +306,8 @@ static void infer_node(struct node *node)
 {
     const struct value *input = node_input(node, 0);
     struct value *output = node_output(node, 0);
-    if (operator_keeps_shape(node->op))
-        infer_constant(node_input(node, 0));
     if (operator_keeps_shape(node->op) && input) {
+        infer_constant(node->inputs[0]);
         bool cast = node->op == OP_Cast;
         int32_t type = cast ? (int32_t)node_integer(node, "to", 0) : input->type;
         if (node->op == OP_CastLike)

@@ -71,51 +71,67 @@ static bool sliced(int64_t extent, int64_t start, int64_t end, int64_t step, int
     return *result > 0;
 }
 
-/* What lies beside the axes that are named stays as it is. */
-static void infer_pad_or_slice(struct node *node)
+/* The axes that a Pad or a Slice names, or the first `unnamed`, where it names none. False: they are not known, or
+ * more than there are. */
+static bool named_axes(const struct node *node, size_t unnamed, int rank, int64_t *axes,
+                       size_t *count)
+{
+    if (node_input(node, 3) || node_attribute(node, "axes"))
+        return axes_of(node, 3, rank, axes, count);
+    *count = unnamed;
+    for (size_t i = 0; i < unnamed && i < MAX_RANK; i++)
+        axes[i] = (int64_t)i;
+    return unnamed <= (size_t)rank;
+}
+
+/* Of some axes a new size, -1 where it is not known; all others stay. axes: NULL, they are not known either. */
+static void learn_sizes(const struct node *node, const int64_t *axes, size_t count,
+                        const int64_t *sizes)
+{
+    const struct value *input = node->inputs[0];
+    int64_t dims[MAX_RANK];
+    all_unknown(input->rank, dims);
+    if (axes)
+        memcpy(dims, input->dims, (size_t)input->rank * sizeof(*dims));
+    for (size_t i = 0; axes && i < count; i++)
+        dims[axes[i]] = sizes[i];
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
+}
+
+static void infer_pad(struct node *node)
 {
     const struct value *input = node_input(node, 0);
-    int64_t dims[MAX_RANK], axes[MAX_RANK], held[3][2 * MAX_RANK];
-    size_t count = 0, first = 0, second = 0, third = 0;
+    int64_t axes[MAX_RANK], sizes[MAX_RANK], held[2 * MAX_RANK];
+    size_t count, amounts;
     if (!has_rank(input) || input->rank < 1)
         return;
-    bool is_pad = node->op == OP_Pad;
-    bool named = axes_of(node, 3, input->rank, axes, &count);
-    bool all = !node_input(node, 3) && !node_attribute(node, "axes");
-    const int64_t *begins =
-        constant_integers(node, is_pad ? "pads" : "starts", 1, held[0], COUNT_OF(held[0]), &first);
-    const int64_t *ends =
-        is_pad ? begins : constant_integers(node, "ends", 2, held[1], COUNT_OF(held[1]), &second);
-    const int64_t *steps = constant_integers(node, "steps", 4, held[2], COUNT_OF(held[2]), &third);
-    bool unit = is_pad || !node_input(node, 4);
-    if (is_pad) {
-        first /= 2;
-        second = first;
-        ends = begins ? begins + first : NULL;
-    }
-    if (!named && all) { /* the first ones */
-        count = is_pad ? (size_t)input->rank : first;
-        for (size_t i = 0; i < count && i < MAX_RANK; i++)
-            axes[i] = (int64_t)i;
-        named = count <= (size_t)input->rank;
-    }
-    if (named)
-        memcpy(dims, input->dims, (size_t)input->rank * sizeof(*dims));
-    else
-        all_unknown(input->rank, dims);
-    bool known = begins && ends && first == count && second == count && (unit || third == count);
-    for (size_t i = 0; named && i < count; i++) {
-        int64_t extent = input->dims[axes[i]], *dim = &dims[axes[i]];
-        bool fits = known && (is_pad ? padded(extent, begins[i], ends[i], dim)
-                                     : sliced(extent, begins[i], ends[i],
-                                              unit    ? 1
-                                              : steps ? steps[i]
-                                                      : 0,
-                                              dim));
-        if (!fits)
-            *dim = -1;
-    }
-    shape_learn(node_output(node, 0), input->type, input->rank, dims);
+    const int64_t *pads = constant_integers(node, "pads", 1, held, COUNT_OF(held), &amounts);
+    bool named = named_axes(node, (size_t)input->rank, input->rank, axes, &count);
+    for (size_t i = 0; named && i < count; i++)
+        if (!pads || amounts != 2 * count ||
+            !padded(input->dims[axes[i]], pads[i], pads[count + i], &sizes[i]))
+            sizes[i] = -1;
+    learn_sizes(node, named ? axes : NULL, count, sizes);
+}
+
+static void infer_slice(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t axes[MAX_RANK], sizes[MAX_RANK], held[3][MAX_RANK];
+    size_t count, first = 0, last = 0, step = 0;
+    if (!has_rank(input) || input->rank < 1)
+        return;
+    const int64_t *starts = constant_integers(node, "starts", 1, held[0], MAX_RANK, &first);
+    const int64_t *ends = constant_integers(node, "ends", 2, held[1], MAX_RANK, &last);
+    const int64_t *steps = constant_integers(node, "steps", 4, held[2], MAX_RANK, &step);
+    bool named = named_axes(node, starts ? first : SIZE_MAX, input->rank, axes, &count);
+    bool known = starts && ends && first == count && last == count &&
+                 (node_input(node, 4) ? steps && step == count : true);
+    for (size_t i = 0; named && i < count; i++)
+        if (!known || !sliced(input->dims[axes[i]], starts[i], ends[i],
+                              node_input(node, 4) ? steps[i] : 1, &sizes[i]))
+            sizes[i] = -1;
+    learn_sizes(node, named ? axes : NULL, count, sizes);
 }
 
 /* ---- axes ---- */
@@ -308,8 +324,8 @@ void shape_infer_axes(struct node *node)
     const struct value *input = node_input(node, 0);
     switch (node->op) {
     case OP_GlobalAveragePool: infer_global_pool(node); break;
-    case OP_Pad:
-    case OP_Slice: infer_pad_or_slice(node); break;
+    case OP_Pad: infer_pad(node); break;
+    case OP_Slice: infer_slice(node); break;
     case OP_Shape:
     case OP_Size: infer_shape(node); break;
     case OP_Gather: infer_gather(node); break;

@@ -31,7 +31,7 @@ struct call_site {
 
 /* ---- who calls whom ---- */
 
-static void find_sites(struct shape_calls *calls, struct callee *within, size_t first, size_t end)
+static void find_sites(struct shape_calls *calls, bool in_function, size_t first, size_t end)
 {
     struct arena *arena = calls->model->arena;
     for (size_t g = first; g < end; g++) {
@@ -45,7 +45,7 @@ static void find_sites(struct shape_calls *calls, struct callee *within, size_t 
                                                    node->proto->overload));
             if (!callee)
                 continue;
-            callee->callers += within != NULL;
+            callee->callers += in_function;
             LIST_PUSH(arena, &calls->sites, ((struct call_site){node, callee}));
         }
     }
@@ -78,12 +78,12 @@ void shape_calls_find(struct shape_calls *calls, struct model *model)
                 graph_function_key(arena, function->domain, function->name, function->overload),
                 callee);
     }
-    find_sites(calls, NULL, 0, calls->outside);
+    find_sites(calls, false, 0, calls->outside);
     calls->outside_sites = calls->sites.count;
     for (size_t i = 0; i < calls->count; i++) {
         struct callee *callee = &calls->callees[i];
         callee->first_site = calls->sites.count;
-        find_sites(calls, callee, callee->first, callee->end);
+        find_sites(calls, true, callee->first, callee->end);
         callee->end_site = calls->sites.count;
     }
 }

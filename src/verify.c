@@ -103,10 +103,12 @@ static bool has_bodies(const struct verify *verify, const struct node *node)
     return node->body_count || node_function(&verify->numbering, node);
 }
 
-static bool is_candidate(struct verify *verify, const struct node *other, const struct node *node)
+/* kind: the node's number_operator. */
+static bool is_candidate(struct verify *verify, const struct node *other, const struct node *node,
+                         uint32_t kind)
 {
     return has_bodies(verify, other) && same_inputs(other, node) &&
-           number_operator(&verify->numbering, other) == number_operator(&verify->numbering, node);
+           number_operator(&verify->numbering, other) == kind;
 }
 
 static void take_numbers(struct node *node, const struct node *other)
@@ -131,14 +133,15 @@ static bool prove_bodies(struct verify *verify, struct graph *graph, struct node
                          uint32_t level, int depth)
 {
     enum { CANDIDATES_MOST = 16 }; /* or many nodes alike would each be compared with each */
+    uint32_t kind = number_operator(&verify->numbering, node);
     struct node *named = node_of_name(graph, node);
     bool differs = verify->differs;
     size_t candidates = 0;
-    if (named && !is_candidate(verify, named, node))
+    if (named && !is_candidate(verify, named, node, kind))
         named = NULL;
     for (size_t i = 0; i <= graph->order.count && candidates < CANDIDATES_MOST; i++) {
         struct node *other = i ? graph->order.items[i - 1] : named;
-        if (!other || (i && (other == named || !is_candidate(verify, other, node))))
+        if (!other || (i && (other == named || !is_candidate(verify, other, node, kind))))
             continue;
         candidates++;
         if (!equal_bodies(verify, other, node, level, depth))
@@ -175,7 +178,7 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
     bool equal = true;
     for (size_t i = 0; i < node->output_count; i++)
         equal = equal && (!node->outputs[i] || verify_left(verify, node->outputs[i]->number, a));
-    if (!equal && (node->body_count || node_function(&verify->numbering, node))) {
+    if (!equal && has_bodies(verify, node)) {
         if (!number_is_draw(&verify->numbering, node)) /* no two draws are one, however alike */
             prove_bodies(verify, a, node, level, depth);
         return false;

@@ -25,7 +25,7 @@ static bool is_opened(const struct cone *cone, uint32_t number)
     return false;
 }
 
-static bool is_closed(const struct verify *verify, uint32_t number)
+bool verify_is_closed(const struct verify *verify, uint32_t number)
 {
     for (size_t i = 0; i < verify->closed_count; i++)
         if (verify->closed[i] == number)
@@ -284,7 +284,7 @@ static bool is_source(const struct verify *verify, const struct cone *cone,
     if (!value->producer)
         return true;
     if (cone->opens_all)
-        return is_closed(verify, value->number) && verify_left(verify, value->number, left);
+        return verify_is_closed(verify, value->number) && verify_left(verify, value->number, left);
     return verify_left(verify, value->number, left) && !is_opened(cone, value->number);
 }
 

@@ -132,7 +132,10 @@ struct mark *verify_mark(struct verify *verify, uint32_t number);
 struct value *verify_left(const struct verify *verify, uint32_t number, const struct graph *graph);
 void verify_add_left(struct verify *verify, struct value *value);
 
-/* verify_measure.c */
+/* True for a value that is drawn on the way to the graph's inputs. */
+bool verify_is_closed(const struct verify *verify, uint32_t number);
+
+/* verify_compare.c */
 
 /* The largest relative difference, by type or by --rtol. */
 double verify_tolerance(const struct verify *verify, int32_t type);
@@ -158,6 +161,13 @@ const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
 const char *verify_compare(struct verify *verify, const struct cone *cone,
                            const struct graph *graph, struct value *left, struct value *right,
                            int trial, int size, struct gap *gap);
+/* The same on every row of the tables that Gather takes rows of by the cone's integers. */
+const char *verify_compare_rows(struct verify *verify, const struct cone *cone,
+                                const struct graph *graph, struct value *left, struct value *right,
+                                struct gap *gap);
+
+/* verify_measure.c */
+
 /* Elements of all sources as the models declare them, or -1. What is left open, such as the batch, is
  * drawn: a few. */
 double cone_declared(const struct cone *cone);

@@ -15,107 +15,6 @@ enum {
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
 
-double verify_tolerance(const struct verify *verify, int32_t type)
-{
-    return verify->options->rtol > 0 ? verify->options->rtol : type_tolerance(type);
-}
-
-double verify_strict_tolerance(const struct verify *verify, int32_t type)
-{
-    return verify_tolerance(verify, type) / (verify->unresolved ? 4 : 1);
-}
-
-bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance)
-{
-    bool exact = gap->of_integers && verify->options->rtol <= 0;
-    return gap->same_shape && gap->ratio <= (exact ? 0 : tolerance);
-}
-
-void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
-                         const struct value *value, const char *reason)
-{
-    const struct node *bad = joint->bad;
-    if (verify->blocker)
-        return;
-    verify->blocker = bad ? arena_format(verify->arena, "%s '%s', which makes '%s': %s",
-                                         bad->proto->op_type ? bad->proto->op_type : "",
-                                         bad->proto->name ? bad->proto->name : "",
-                                         node_output(bad, 0) ? bad->outputs[0]->name : "", reason)
-                          : arena_format(verify->arena, "'%s': %s", value->name, reason);
-}
-
-enum integers verify_integers(const struct cone *cone, int trial, int attempt)
-{
-    /* Each trial begins with another kind: a mask is read as 0 or 1, a token as a row, a length as large. */
-    static const enum integers first[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS,
-                                          INTEGERS_FEW};
-    static const enum integers first_row[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_BITS};
-    /* What fits fewer operators comes before what fits more and shows less. */
-    static const enum integers next[] = {INTEGERS_ROWS,  INTEGERS_WIDE, INTEGERS_MIDDLE,
-                                         INTEGERS_SMALL, INTEGERS_FEW,  INTEGERS_BITS};
-    int skipped = cone->rows ? 0 : 1;
-    if (!cone->draws_integers)
-        return attempt ? INTEGERS_KINDS : INTEGERS_BITS;
-    if (attempt == 0)
-        return cone->rows ? first_row[trial % (int)COUNT_OF(first_row)]
-                          : first[trial % (int)COUNT_OF(first)];
-    attempt += skipped - 1;
-    return attempt < (int)COUNT_OF(next) ? next[attempt] : INTEGERS_KINDS;
-}
-
-/* One evaluation of a pair on fresh numbers. `left` may be NULL: then `right` alone. */
-static const char *evaluate_drawn(struct verify *verify, struct joint_eval *joint,
-                                  const struct cone *cone, const struct graph *graph,
-                                  struct value *left, struct value *right,
-                                  const struct drawing *drawing)
-{
-    joint_reset(joint);
-    const char *reason = cone_draw(verify, joint, cone, graph, drawing);
-    if (!reason)
-        reason = joint_evaluate(joint, right, CONE_MOST + 1);
-    if (!reason && left)
-        reason = joint_evaluate(joint, left, HINT_MOST);
-    return reason;
-}
-
-/* The same with the first kind of integers that the operators accept. */
-static const char *evaluate_integers(struct verify *verify, struct joint_eval *joint,
-                                     const struct cone *cone, const struct graph *graph,
-                                     struct value *left, struct value *right,
-                                     struct drawing *drawing)
-{
-    const char *reason = NULL;
-    for (int attempt = 0;; attempt++) {
-        drawing->integers = verify_integers(cone, drawing->trial, attempt);
-        if (drawing->integers == INTEGERS_KINDS)
-            return reason;
-        reason = evaluate_drawn(verify, joint, cone, graph, left, right, drawing);
-        if (!reason)
-            return NULL;
-    }
-}
-
-const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
-                            const struct cone *cone, const struct graph *graph, struct value *left,
-                            struct value *right, int trial, int size)
-{
-    const char *reason = NULL;
-    /* Sizes that the first trial found are good for all. */
-    for (int stretch = trial;; stretch = 0) {
-        for (int i = size; i < CONE_SIZES; i++) {
-            struct drawing drawing = {.trial = trial, .size = i, .stretch = stretch};
-            reason = evaluate_integers(verify, joint, cone, graph, left, right, &drawing);
-            if (!reason)
-                return NULL;
-            if (joint->bad && (joint->bad->op == OP_UNKNOWN || joint->bad->body_count))
-                return arena_copy(verify->arena, reason);
-        }
-        /* The reason lies in the joint's memory, which is emptied before anyone reads it. */
-        if (stretch == 0)
-            return arena_copy(verify->arena, reason);
-    }
-}
-
 /* True for windows that lie otherwise where the size is another: what agrees on some sizes may differ
  * on the one that is declared. */
 static bool goes_by_size(const struct node *node)
@@ -179,95 +78,6 @@ static double count_drawn(const struct cone *cone, const struct joint_eval *join
     return total;
 }
 
-/* What some inputs gave, one behind the other along the first axis. */
-struct pooled {
-    struct array *left, *right; /* as exact as can be */
-    double *noise;              /* that rounding leaves: one number per channel */
-};
-
-static struct array *room_for(struct arena *arena, const struct array *array, int64_t inputs)
-{
-    struct array *room = NEW(arena, struct array);
-    *room = *array;
-    room->count = 0;
-    room->dims[0] = 0;
-    room->reals = NEW_ARRAY(arena, double, array->count *inputs);
-    return room;
-}
-
-static void append(struct array *pooled, const struct array *array)
-{
-    memcpy(pooled->reals + pooled->count, array->reals, (size_t)array->count * sizeof(double));
-    pooled->count += array->count;
-    pooled->dims[0] += array->rank ? array->dims[0] : 0;
-    pooled->reach = fmax(pooled->reach, array->reach);
-}
-
-/* The pair on one more input, and the same rounded after each op. False: it cannot be evaluated, or gives
- * another shape. */
-static bool pool_input(struct verify *verify, const struct cone *cone, const struct graph *graph,
-                       struct value *left, struct value *right, int trial, int size, int64_t count,
-                       struct pooled *pooled)
-{
-    struct joint_eval *joint = &verify->checking;
-    if (verify_evaluate(verify, joint, cone, graph, left, right, trial, size))
-        return false;
-    const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
-    if (a->count != count || b->count != count)
-        return false;
-    struct array exact_a = *a, exact_b = *b;
-    exact_a.reals = pooled->left->reals + pooled->left->count;
-    exact_b.reals = pooled->right->reals + pooled->right->count;
-    append(pooled->left, a);
-    append(pooled->right, b);
-    joint->rounds = true;
-    bool rounded = !verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
-    joint->rounds = false;
-    if (rounded) {
-        joint_note_noise(&exact_a, joint_array(joint, left), pooled->noise);
-        joint_note_noise(&exact_b, joint_array(joint, right), pooled->noise);
-    }
-    return rounded;
-}
-
-const char *verify_compare(struct verify *verify, const struct cone *cone,
-                           const struct graph *graph, struct value *left, struct value *right,
-                           int trial, int size, struct gap *gap)
-{
-    enum {
-        NOISE_MOST = 1 << 20, /* elements */
-        CHANNEL_LEAST = 8,    /* numbers of a channel that tell its size and what rounding leaves */
-        ALIKE = 8             /* trials of one kind of numbers are so far apart */
-    };
-    struct joint_eval *joint = &verify->checking;
-    double tolerance = verify_tolerance(verify, cone->type);
-    const char *reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
-    if (reason)
-        return reason;
-    const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
-    *gap = joint_compare(a, b, NULL);
-    bool plain = gap->ratio > tolerance; /* beside all channels, too */
-    gap->ratio = gap->alone;
-    if (verify_within(verify, gap, tolerance) || !gap->same_shape || gap->of_integers ||
-        a->count > NOISE_MOST || verify->options->rtol > 0)
-        return NULL;
-    int64_t count = a->count, channels = a->rank > 1 ? a->dims[1] : 1;
-    bool few = !plain && a->rank > 1 && channels > 1 && count < CHANNEL_LEAST * channels;
-    struct pooled pooled = {.left = room_for(cone->arena, a, few ? CHANNEL_LEAST : 1),
-                            .right = room_for(cone->arena, b, few ? CHANNEL_LEAST : 1),
-                            .noise = NEW_ARRAY(cone->arena, double, channels)};
-    /* Of a number alone, rounding may leave more than one look at it shows: it is looked at on more inputs. */
-    for (int i = 0; i < (few ? CHANNEL_LEAST : 1); i++) {
-        if (i && verify_within(verify, gap, tolerance))
-            break;
-        if (!pool_input(verify, cone, graph, left, right, trial + ALIKE * i, size, count, &pooled))
-            break;
-        *gap = joint_compare(pooled.left, pooled.right, pooled.noise);
-        gap->ratio = gap->alone;
-    }
-    return NULL;
-}
-
 /* Compares a pair on one random input. What departs on some size of images, but not on the only one
  * that the models take, does not depart. */
 static const char *measure_once(struct verify *verify, const struct cone *cone,
@@ -288,20 +98,6 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
     if (reason)
         return reason;
     *gap = whole;
-    return NULL;
-}
-
-/* Random rows of a table say nothing about the others. */
-static const char *measure_every_row(struct verify *verify, const struct cone *cone,
-                                     const struct graph *graph, struct value *left,
-                                     struct value *right, struct gap *gap)
-{
-    struct joint_eval *joint = &verify->checking;
-    const struct drawing drawing = {.integers = INTEGERS_ROWS, .every_row = true};
-    const char *reason = evaluate_drawn(verify, joint, cone, graph, left, right, &drawing);
-    if (reason)
-        return arena_copy(verify->arena, reason);
-    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), NULL);
     return NULL;
 }
 
@@ -383,6 +179,30 @@ static int64_t numbers_seen(const struct verify *verify, const struct pair *pair
     return fewest;
 }
 
+/* True when what was seen may agree by chance, and one more trial is worth its cost. */
+static bool is_little(const struct verify *verify, const struct cone *cone, int64_t numbers,
+                      int trial, double products)
+{
+    return cone->sources.count > 0 && numbers < NUMBERS_LEAST && trial < NUMBERS_LEAST &&
+           verify->checking.products - products < PRODUCTS_ONCE / 4 &&
+           !verify_is_spent(verify, 0.5);
+}
+
+/* What one more trial, the number *made, found. True: it agrees. */
+static bool take_gap(const struct verify *verify, const struct gap *found, double tolerance,
+                     struct gap *gap, int *made)
+{
+    bool agrees = verify_within(verify, found, tolerance);
+    bool constant = found->constant && (!*made || gap->constant);
+    bool silent = found->silent && (!*made || gap->silent);
+    if (!*made || !agrees || found->ratio > gap->ratio)
+        *gap = *found;
+    gap->constant = constant;
+    gap->silent = silent;
+    ++*made;
+    return agrees;
+}
+
 /* Trials from number `first` on until one does not agree, and all rows of tables. A few numbers agree by
  * chance: then there are more trials. *gap is the largest of the *made ones; that of the last where it
  * does not agree. Returns NULL, or why one more could not be made. */
@@ -392,38 +212,24 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
     const struct cone *cone = pair->cone;
     double tolerance = verify_tolerance(verify, cone->type);
     double products = verify->checking.products;
-    const char *reason = NULL;
-    bool agrees = true;
     int64_t numbers = 0; /* seen so far */
+    struct gap found;
+    const char *reason;
     *made = 0;
-    for (int trial = first; !reason && agrees; trial++) {
-        struct gap found = {0};
-        bool few = trials > 1 && cone->sources.count > 0 && numbers < NUMBERS_LEAST &&
-                   trial < NUMBERS_LEAST &&
-                   verify->checking.products - products < PRODUCTS_ONCE / 4 &&
-                   !verify_is_spent(verify, 0.5);
-        bool more = trial < trials || few;
-        if (more)
-            reason =
-                measure_once(verify, cone, pair->graph, pair->left, pair->right, trial, &found);
-        else if (cone->rows)
-            reason = measure_every_row(verify, cone, pair->graph, pair->left, pair->right, &found);
-        else
-            break;
-        if (reason)
-            break;
-        agrees = verify_within(verify, &found, tolerance);
-        bool constant = found.constant && (!*made || gap->constant);
-        bool silent = found.silent && (!*made || gap->silent);
-        if (!*made || !agrees || found.ratio > gap->ratio)
-            *gap = found;
-        gap->constant = constant;
-        gap->silent = silent;
-        ++*made;
-        if (!more)
-            break;
+    for (int trial = first;
+         trial < trials || (trials > 1 && is_little(verify, cone, numbers, trial, products));
+         trial++) {
+        reason = measure_once(verify, cone, pair->graph, pair->left, pair->right, trial, &found);
+        if (reason || !take_gap(verify, &found, tolerance, gap, made))
+            return reason;
         numbers += numbers_seen(verify, pair);
     }
+    if (!cone->rows)
+        return NULL;
+    /* Random rows of a table say nothing about the others. */
+    reason = verify_compare_rows(verify, cone, pair->graph, pair->left, pair->right, &found);
+    if (!reason)
+        take_gap(verify, &found, tolerance, gap, made);
     return reason;
 }
 
@@ -521,9 +327,8 @@ static bool close_bad(struct verify *verify, const struct graph *graph)
         if (!output || !verify_left(verify, output->number, graph) ||
             verify->closed_count == COUNT_OF(verify->closed))
             continue;
-        for (size_t k = 0; k < verify->closed_count; k++)
-            if (verify->closed[k] == output->number)
-                return false;
+        if (verify_is_closed(verify, output->number))
+            return false;
         verify->closed[verify->closed_count++] = output->number;
         closed = true;
     }
@@ -536,7 +341,6 @@ static enum finding measure_whole(struct verify *verify, struct graph *graph, st
                                   struct gap *gap, const char **reason)
 {
     enum finding finding = FOUND_NOTHING;
-    verify->closed_count = 0;
     do {
         verify->checking.bad = NULL;
         *reason = cone_make(verify, graph, right, 2, cone);
