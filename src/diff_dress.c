@@ -138,16 +138,16 @@ static void dress_values(struct dress *dress, const struct value *x, const struc
     const Onnx__ValueInfoProto *b = map_get(&dress->infos[1], y->name);
     if (!a && !b)
         return;
-    compare_text(&dress->shape, DIFF_shape, dress->a, arena_format(arena, "value '%s'", x->name),
-                 "", a ? diff_type_text(arena, a->type) : NULL,
+    const char *subject = arena_format(arena, "value '%s'", x->name);
+    compare_text(&dress->shape, DIFF_shape, dress->a, subject, "",
+                 a ? diff_type_text(arena, a->type) : NULL,
                  b ? diff_type_text(arena, b->type) : NULL);
-    compare_text(&dress->doc, DIFF_doc, dress->a, arena_format(arena, "value '%s'", x->name), "",
-                 a ? a->doc_string : NULL, b ? b->doc_string : NULL);
-    compare_properties(&dress->metadata, dress->a, arena_format(arena, "value '%s'", x->name),
-                       a ? a->metadata_props : NULL, a ? a->n_metadata_props : 0,
-                       b ? b->metadata_props : NULL, b ? b->n_metadata_props : 0);
-    compare_text(&dress->metadata, DIFF_metadata, dress->a,
-                 arena_format(arena, "value '%s'", x->name), "denotation", denotation_of(a),
+    compare_text(&dress->doc, DIFF_doc, dress->a, subject, "", a ? a->doc_string : NULL,
+                 b ? b->doc_string : NULL);
+    compare_properties(&dress->metadata, dress->a, subject, a ? a->metadata_props : NULL,
+                       a ? a->n_metadata_props : 0, b ? b->metadata_props : NULL,
+                       b ? b->n_metadata_props : 0);
+    compare_text(&dress->metadata, DIFF_metadata, dress->a, subject, "denotation", denotation_of(a),
                  denotation_of(b));
 }
 
@@ -168,44 +168,41 @@ static void dress_constants(struct dress *dress, const struct value *x, const st
                            y->tensor->proto->metadata_props, y->tensor->proto->n_metadata_props);
 }
 
-static void dress_spelling(struct dress *dress, const struct node *a, const struct node *b,
+static void dress_spelling(struct dress *dress, const char *subject,
+                           const struct attribute_names *own, const struct attribute_names *others,
                            bool swapped)
 {
-    struct arena *arena = dress->differ->arena;
-    const struct attribute_names own = diff_attributes(arena, a);
-    const struct attribute_names others = diff_attributes(arena, b);
-    for (size_t i = 0; i < a->proto->n_attribute; i++) {
-        const Onnx__AttributeProto *attribute = a->proto->attribute[i];
-        if (diff_attribute_like(&others, &own, i) || !attribute_is_default(a, attribute))
+    for (size_t i = 0; i < own->node->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = own->node->proto->attribute[i];
+        if (diff_attribute_like(others, own, i) || !attribute_is_default(own->node, attribute))
             continue;
-        const char *text = diff_attribute_text(arena, attribute);
-        compare_text(&dress->spelling, DIFF_spelling, dress->a,
-                     diff_node_text(arena, swapped ? b : a), attribute->name, swapped ? NULL : text,
-                     swapped ? text : NULL);
+        const char *text = diff_attribute_text(dress->differ->arena, attribute);
+        compare_text(&dress->spelling, DIFF_spelling, dress->a, subject, attribute->name,
+                     swapped ? NULL : text, swapped ? text : NULL);
     }
 }
 
 /* Notes on attributes, and their order. */
-static void dress_attributes(struct dress *dress, const struct node *a, const struct node *b)
+static void dress_attributes(struct dress *dress, const char *subject,
+                             const struct attribute_names *own,
+                             const struct attribute_names *others)
 {
     struct arena *arena = dress->differ->arena;
-    const struct attribute_names own = diff_attributes(arena, a);
-    const struct attribute_names others = diff_attributes(arena, b);
+    const Onnx__NodeProto *a = own->node->proto, *b = others->node->proto;
     size_t last = 0;
-    for (size_t i = 0; i < b->proto->n_attribute; i++) {
-        const Onnx__AttributeProto *y = b->proto->attribute[i];
-        const Onnx__AttributeProto *x = diff_attribute_like(&own, &others, i);
+    for (size_t i = 0; i < b->n_attribute; i++) {
+        const Onnx__AttributeProto *y = b->attribute[i], *x = diff_attribute_like(own, others, i);
         size_t place = 0;
         if (!x)
             continue;
-        compare_text(&dress->doc, DIFF_doc, dress->a, diff_node_text(arena, a), y->name,
-                     x->doc_string, y->doc_string);
-        if (b->proto->n_attribute > ATTRIBUTES_MOST)
+        compare_text(&dress->doc, DIFF_doc, dress->a, subject, y->name, x->doc_string,
+                     y->doc_string);
+        if (b->n_attribute > ATTRIBUTES_MOST)
             continue;
-        while (place < a->proto->n_attribute && a->proto->attribute[place] != x)
+        while (place < a->n_attribute && a->attribute[place] != x)
             place++;
         if (place < last)
-            compare_text(&dress->order, DIFF_order, dress->a, diff_node_text(arena, a), y->name,
+            compare_text(&dress->order, DIFF_order, dress->a, subject, y->name,
                          arena_format(arena, "%zu", place), arena_format(arena, "%zu", i));
         last = place;
     }
@@ -226,9 +223,11 @@ static void dress_node(struct dress *dress, const struct node *a)
                        b->proto->n_metadata_props);
     compare_text(&dress->metadata, DIFF_metadata, dress->a, subject, "device_configurations",
                  diff_devices_text(arena, a->proto), diff_devices_text(arena, b->proto));
-    dress_attributes(dress, a, b);
-    dress_spelling(dress, a, b, false);
-    dress_spelling(dress, b, a, true);
+    const struct attribute_names own = diff_attributes(arena, a);
+    const struct attribute_names others = diff_attributes(arena, b);
+    dress_attributes(dress, subject, &own, &others);
+    dress_spelling(dress, subject, &own, &others, false);
+    dress_spelling(dress, subject, &others, &own, true);
     for (size_t i = 0; i < a->output_count && i < b->output_count; i++)
         if (a->outputs[i] && b->outputs[i] && !a->outputs[i]->is_output)
             dress_values(dress, a->outputs[i], b->outputs[i], "value");

@@ -83,8 +83,8 @@ static double nearness(const struct value *left, const struct value *right)
 static double likeness_of(const struct value *left, const struct value *right, int depth,
                           int *looks);
 
-/* Of what two nodes of a kind read, halved: what is farther off says less. Of constants alike a node reads
- * more than one. */
+/* Of what two nodes of a kind read: the mean over values, halved, since what is farther off says less, and each
+ * pair of constants. Operands whose order means nothing stand as they fit best. */
 static double likeness_of_inputs(const struct node *a, const struct node *b, int depth, int *looks)
 {
     double constants = 0, values = 0;

@@ -15,7 +15,7 @@ static const struct {
 #undef X
 };
 
-static int compare_name(const void *key, const void *element)
+int operator_compare_name(const void *key, const void *element)
 {
     return strcmp(key, *(const char *const *)element);
 }
@@ -33,7 +33,7 @@ enum op operator_find(const char *domain, const char *type, int64_t opset)
         return OP_UNKNOWN;
     size_t index = 0;
     const void *found = type ? bsearch(type, operators, sizeof(operators) / sizeof(operators[0]),
-                                       sizeof(operators[0]), compare_name)
+                                       sizeof(operators[0]), operator_compare_name)
                              : NULL;
     if (!found)
         return OP_UNKNOWN;

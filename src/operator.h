@@ -91,6 +91,9 @@ enum op {
 #undef X
 };
 
+/* For bsearch in a table whose rows begin with an operator's name. */
+int operator_compare_name(const void *key, const void *element);
+
 /* "" and "ai.onnx" are one domain, and so is none: "". Others as they are. */
 const char *operator_domain(const char *domain);
 

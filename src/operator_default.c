@@ -125,18 +125,13 @@ static const struct {
     {"Upsample", "mode=nearest"},
 };
 
-static int compare_name(const void *key, const void *element)
-{
-    return strcmp(key, *(const char *const *)element);
-}
-
 const char *operator_default(const char *domain, const char *type, int64_t opset,
                              const char *attribute, size_t *length)
 {
     if (opset < OPSET_OLDEST || opset > OPSET_NEWEST || operator_domain(domain)[0] || !type)
         return NULL;
     const char *const *found = bsearch(type, operators, sizeof(operators) / sizeof(operators[0]),
-                                       sizeof(operators[0]), compare_name);
+                                       sizeof(operators[0]), operator_compare_name);
     size_t name = strlen(attribute);
     for (const char *at = found ? found[1] : NULL; at; at = strchr(at, ' ')) {
         at += *at == ' ';

@@ -7,6 +7,8 @@
 
 #include "tame.h"
 
+enum { LONG = 1 << 16 };
+
 /* Room for `size` bytes and the zero behind them. */
 static void reserve(struct text *text, size_t size)
 {
@@ -18,7 +20,7 @@ static void reserve(struct text *text, size_t size)
     char *grown = arena_alloc(text->arena, room, 1);
     if (text->size)
         memcpy(grown, text->bytes, text->size);
-    if (text->bytes)
+    if (text->room >= LONG) /* what is shorter the arena keeps in any case */
         arena_give_back(text->arena, text->bytes);
     text->bytes = grown;
     text->room = room;
