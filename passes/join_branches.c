@@ -66,28 +66,66 @@ static struct candidate *find_candidates(struct tree *tree, size_t *count)
 /* ---- one group ---- */
 
 /* The sign of what is made of the group. Where all is subtracted, the sum is made and subtracted: a Sub of
- * a Sum of many then stays one Sub and one Sum. Constants of the tree are added as they are. */
+ * a Sum of many then stays one Sub and one Sum. */
 static double sign_of(const struct tree *tree, const struct group *group)
 {
-    bool subtracted = !tree->shift;
+    bool subtracted = true;
     for (size_t i = 0; subtracted && i < group->count; i++)
         subtracted = tree->leaves.items[group->members[i]].factor == -1;
     return subtracted ? -1 : 1;
 }
 
-static const char *join_group(struct tree *tree, const struct group *group,
+static const struct leaf *member_of(const struct tree *tree, const struct group *group, size_t i)
+{
+    return &tree->leaves.items[group->members[i]];
+}
+
+/* y + c for the constants among the members. */
+static const char *add_constants(const struct tree *tree, const struct group *group, double sign,
+                                 const struct affine **form)
+{
+    struct arena *arena = tree->plan->model->arena;
+    double uniform = 0, *shift = NULL;
+    int64_t width = 0;
+    bool any = false;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct leaf *leaf = member_of(tree, group, i);
+        if (!leaf->constant)
+            continue;
+        any = true;
+        if (!leaf->width) {
+            uniform += sign * leaf->factor * leaf->constant[0];
+            continue;
+        }
+        width = leaf->width;
+        shift = shift ? shift : NEW_ARRAY(arena, double, width);
+        for (int64_t c = 0; c < width; c++)
+            shift[c] += sign * leaf->factor * leaf->constant[c];
+    }
+    for (int64_t c = 0; shift && c < width; c++)
+        shift[c] += uniform;
+    const struct affine *shifted = affine_uniform(arena, 1, uniform);
+    const char *reason =
+        shift ? affine_scale_shift(arena, width, NULL, shift, NULL, &shifted) : NULL;
+    return reason || !any ? reason : affine_compose(arena, shifted, *form, form);
+}
+
+static const char *join_group(const struct tree *tree, const struct group *group,
                               const struct affine **form, int32_t *type, bool *sized)
 {
     struct arena *arena = tree->plan->model->arena;
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, group->count);
     double sign = sign_of(tree, group);
+    size_t count = 0;
     int axes = -1;
     *type = 0;
     *sized = false;
     for (size_t i = 0; i < group->count; i++) {
-        const struct leaf *leaf = &tree->leaves.items[group->members[i]];
+        const struct leaf *leaf = member_of(tree, group, i);
+        if (leaf->constant)
+            continue;
         const struct trace_entry *entry = entry_of(leaf, group->source);
-        terms[i] = (struct affine_term){entry->form, leaf->factor * sign};
+        terms[count++] = (struct affine_term){entry->form, leaf->factor * sign};
         if (*type && entry->type && *type != entry->type)
             return arena_format(arena, "the branches are of mixed types: %s and %s",
                                 type_name(*type), type_name(entry->type));
@@ -96,29 +134,29 @@ static const char *join_group(struct tree *tree, const struct group *group,
         axes = entry->form->axes > axes ? entry->form->axes : axes;
     }
     const struct affine *joined;
-    const char *reason = affine_join(arena, terms, group->count,
-                                     lift_source_extent(group->source, axes), &joined, sized);
+    const char *reason =
+        affine_join(arena, terms, count, lift_source_extent(group->source, axes), &joined, sized);
     *form = joined;
-    return reason;
+    return reason ? reason : add_constants(tree, group, sign, form);
 }
 
-/* y + c for the constants of the tree, which one group takes. */
-static const char *with_shift(struct tree *tree, const struct affine **form)
+/* The group and the constants of the tree that its bias may take. */
+static struct group with_constants(const struct tree *tree, const struct group *group)
 {
-    struct arena *arena = tree->plan->model->arena;
-    const struct affine *shifted;
-    int64_t width = tree->shift ? tree->shift->outputs : 0;
-    const char *reason = NULL;
-    if (!tree->shift)
-        return NULL;
-    if (width) {
-        reason = affine_scale_shift(arena, width, NULL, affine_bias(arena, tree->shift, width),
-                                    &shifted);
-    } else {
-        const double *one = affine_bias(arena, tree->shift, 1);
-        shifted = affine_uniform(arena, 1, one ? one[0] : 0);
+    struct group wider = {NEW_ARRAY(tree->plan->model->arena, size_t, tree->leaves.count),
+                          group->count, group->source};
+    const struct affine *form;
+    int32_t type;
+    bool sized;
+    memcpy(wider.members, group->members, group->count * sizeof(*group->members));
+    if (join_group(tree, group, &form, &type, &sized))
+        return wider;
+    for (size_t i = 0; i < tree->leaves.count; i++) {
+        const struct leaf *leaf = &tree->leaves.items[i];
+        if (leaf->constant && !leaf->taken && sum_takes_constant(tree, leaf, group->source, form))
+            wider.members[wider.count++] = i;
     }
-    return reason ? reason : affine_compose(arena, shifted, *form, form);
+    return wider;
 }
 
 /* Each group that is tried looks at all leaves: what it leaves alone must stay. A tree in which many groups
@@ -145,31 +183,30 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     struct lowering lowering = {
         .region = &region, .source = group->source, .at = tree->root, .probe = probe};
     const char *reason = join_group(tree, group, &lowering.form, &lowering.type, &lowering.sized);
-    if (!reason)
-        reason = with_shift(tree, &lowering.form);
     if (reason)
         return reason;
     struct value **seeds = NEW_ARRAY(arena, struct value *, group->count);
     struct step_term *terms = NEW_ARRAY(arena, struct step_term, group->count);
     double sign = sign_of(tree, group);
+    size_t seed_count = 0;
     for (size_t i = 0; i < group->count; i++) {
-        const struct leaf *leaf = &tree->leaves.items[group->members[i]];
-        seeds[i] = leaf->value;
+        const struct leaf *leaf = member_of(tree, group, i);
         terms[i] = (struct step_term){leaf->value, leaf->factor * sign};
+        if (!leaf->constant)
+            seeds[seed_count++] = leaf->value;
     }
     region.kept = others_of(tree, group, &region.kept_count);
     if (branch) {
         size_t count;
         struct node **nodes = nodes_of(tree, branch, &count);
-        region_walk(&region, seeds, group->count, nodes, count, true);
+        region_walk(&region, seeds, seed_count, nodes, count, true);
         lowering.target = branch->node->outputs[0];
         lowering.at = branch->node;
     } else {
-        region_walk(&region, seeds, group->count, tree->nodes.items, tree->nodes.count, false);
+        region_walk(&region, seeds, seed_count, tree->nodes.items, tree->nodes.count, false);
         int64_t channels = region_channels(tree->root->outputs[0], tree->layout);
         lowering.terms = terms;
         lowering.term_count = group->count;
-        lowering.shift = tree->shift;
         lowering.spared = group->count - 1;
         lowering.spared_multiply_adds =
             (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
@@ -203,7 +240,6 @@ static void take(struct tree *tree, const struct group *group, const struct fusi
         tree->leaves.items[group->members[i]].taken = true;
     made[(*made_count)++] = (struct made){fusion->target, sign_of(tree, group)};
     tree->torn = tree->torn || fusion->target->is_new;
-    tree->shift = NULL; /* the first op made has it */
 }
 
 static void note(struct tree *tree, const char *reason)
@@ -238,9 +274,11 @@ static void make_subsets(struct tree *tree, const struct group *group, struct ma
         }
     }
     for (size_t k = 0; k < subset_count; k++) {
-        bool whole = subsets[k].count == tree->leaves.count;
-        if (subsets[k].count > 1 && !whole && !lower_group(tree, &subsets[k], false, &fusion))
-            take(tree, &subsets[k], fusion, made, made_count);
+        if (subsets[k].count < 2)
+            continue;
+        struct group wider = with_constants(tree, &subsets[k]);
+        if (wider.count < tree->leaves.count && !lower_group(tree, &wider, false, &fusion))
+            take(tree, &wider, fusion, made, made_count);
     }
 }
 
@@ -283,8 +321,10 @@ static bool fold_source(struct tree *tree, struct value *source, struct made *ma
         split_by_extent(tree, &rest, &same);
         if (same.count < 2)
             continue;
-        if (same.count == tree->leaves.count) {
-            const char *reason = lower_group(tree, &same, false, &fusion);
+        struct group all = with_constants(tree, &same);
+        bool whole = all.count == tree->leaves.count;
+        if (whole) {
+            const char *reason = lower_group(tree, &all, false, &fusion);
             if (!reason)
                 return true;
             note(tree, reason);
@@ -292,9 +332,8 @@ static bool fold_source(struct tree *tree, struct value *source, struct made *ma
         if (!tree->whole_factors)
             continue;
         sort_members(tree, &same);
-        struct group all = same;
-        if (same.count < tree->leaves.count && same.count > GREEDY_LIMIT &&
-            !lower_group(tree, &all, false, &fusion)) {
+        all = with_constants(tree, &same);
+        if (!whole && same.count > GREEDY_LIMIT && !lower_group(tree, &all, false, &fusion)) {
             take(tree, &all, fusion, made, made_count);
             continue;
         }
@@ -321,7 +360,10 @@ static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
     struct tree tree = {
         .plan = plan, .graph = root->graph, .layout = layout, .root = root, .whole_factors = true};
     sum_flatten(&tree);
-    if (tree.leaves.count < 2)
+    size_t branches = 0;
+    for (size_t i = 0; i < tree.leaves.count; i++)
+        branches += !tree.leaves.items[i].constant;
+    if (branches < 2)
         return;
     struct made *made = NEW_ARRAY(arena, struct made, tree.leaves.count);
     size_t made_count = 0, candidate_count;
@@ -335,7 +377,7 @@ static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
     const char *reason = sum_explain(&tree);
     size_t left = 0;
     for (size_t i = 0; i < tree.leaves.count; i++)
-        left += !tree.leaves.items[i].taken;
+        left += !tree.leaves.items[i].taken && !tree.leaves.items[i].constant;
     if (made_count && tree.torn)
         sum_rebuild(&tree, made, made_count);
     if (affine && (left || made_count > 1))

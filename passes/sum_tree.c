@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "edit.h"
+#include "region.h"
 
 static bool is_sum(const struct node *node)
 {
@@ -24,31 +25,10 @@ bool is_sum_node(struct node *node)
 
 /* ---- flattening ---- */
 
-/* A constant added on the way: kept as one diagonal form, factor 1. */
-static bool add_shift(struct tree *tree, const struct affine *constant, double factor)
-{
-    struct arena *arena = tree->plan->model->arena;
-    struct affine_term terms[2] = {{constant, factor}, {tree->shift, 1}};
-    const struct affine *sum;
-    bool used = false;
-    if (affine_join(arena, terms, tree->shift ? 2 : 1, NULL, &sum, &used))
-        return false;
-    tree->shift = sum;
-    tree->shifts = true;
-    return true;
-}
-
-/* The step only adds a constant, whose form is x + c. */
-static bool is_shift(const struct step *step)
-{
-    return step->input && step->form->kind == AFFINE_DIAGONAL && affine_is_pointwise(step->form) &&
-           step->parameters > 0;
-}
-
 static bool adds_constant(struct node *node, enum layout layout)
 {
     const struct step *step = lift_node(node, layout);
-    return (node->op == OP_Add || node->op == OP_Sub) && !step->reason && is_shift(step);
+    return (node->op == OP_Add || node->op == OP_Sub) && !step->reason && step->input;
 }
 
 bool has_sum_behind(struct node *node, enum layout layout)
@@ -67,10 +47,41 @@ bool has_sum_behind(struct node *node, enum layout layout)
     }
 }
 
+/* A constant operand of a sum: no op makes anything of it. */
+static struct leaf constant_leaf(struct value *operand, const struct value *data, double factor,
+                                 enum layout layout)
+{
+    static const struct trace none = {0};
+    struct leaf leaf = {.value = operand, .factor = factor, .trace = &none, .rank = data->rank};
+    /* The step of this sum has asked the same, and got an answer. */
+    lift_channels(data, operand, layout, &leaf.width, &leaf.constant);
+    return leaf;
+}
+
+/* The operands of a sum below `at`, the last one on top of the stack first. */
+static void push_operands(struct tree *tree, struct leaf_list *stack, const struct leaf *at)
+{
+    struct arena *arena = tree->plan->model->arena;
+    struct node *node = at->value->producer;
+    const struct step *step = lift_node(node, tree->layout);
+    for (size_t k = step->term_count; k-- > 0;)
+        LIST_PUSH(arena, stack,
+                  ((struct leaf){.value = step->terms[k].value,
+                                 .factor = at->factor * step->terms[k].factor}));
+    for (size_t k = step->term_count ? 0 : 2; k-- > 0;) { /* x + c, c + x, x - c, c - x */
+        struct value *operand = node->inputs[k];
+        double factor = at->factor * (node->op == OP_Sub && k == 1 ? -1 : 1);
+        if (operand == step->input)
+            LIST_PUSH(arena, stack, ((struct leaf){.value = operand, .factor = factor}));
+        else
+            LIST_PUSH(arena, stack, constant_leaf(operand, step->input, factor, tree->layout));
+    }
+}
+
 void sum_flatten(struct tree *tree)
 {
     struct arena *arena = tree->plan->model->arena;
-    LIST(struct leaf) stack = {0};
+    struct leaf_list stack = {0};
     LIST_PUSH(arena, &stack, ((struct leaf){.value = tree->root->outputs[0], .factor = 1}));
     while (stack.count) {
         struct leaf at = stack.items[--stack.count];
@@ -78,39 +89,34 @@ void sum_flatten(struct tree *tree)
             tree->branches.items[at.closes].end = tree->leaves.count;
             continue;
         }
-        struct node *node = at.value->producer;
+        struct node *node = at.constant ? NULL : at.value->producer;
         bool inner = node && node->graph == tree->graph && is_sum_node(node) &&
                      (node == tree->root || value_only_reader(at.value));
         const struct step *step = inner ? lift_node(node, tree->layout) : NULL;
-        if (step && !step->reason && step->term_count) {
+        if (step && !step->reason && (step->term_count || adds_constant(node, tree->layout))) {
             struct branch branch = {node, at.factor, tree->leaves.count, 0};
             LIST_PUSH(arena, &tree->nodes, node);
             LIST_PUSH(arena, &stack, ((struct leaf){.closes = tree->branches.count}));
             LIST_PUSH(arena, &tree->branches, branch);
-            for (size_t k = step->term_count; k-- > 0;)
-                LIST_PUSH(arena, &stack,
-                          ((struct leaf){.value = step->terms[k].value,
-                                         .factor = at.factor * step->terms[k].factor}));
+            push_operands(tree, &stack, &at);
             continue;
         }
-        /* Through a constant that is added between two sums, x + c or c - x. */
-        if (step && node != tree->root && adds_constant(node, tree->layout)) {
-            double sign = step->form->scale ? step->form->scale[0] : step->form->factor;
-            struct affine *only = NEW(arena, struct affine);
-            *only = *step->form;
-            only->scale = NULL;
-            only->factor = 0;
-            if (add_shift(tree, only, at.factor)) {
-                LIST_PUSH(arena, &tree->nodes, node);
-                LIST_PUSH(arena, &stack,
-                          ((struct leaf){.value = step->input, .factor = at.factor * sign}));
-                continue;
-            }
-        }
-        at.trace = lift_trace(at.value, tree->layout);
+        if (!at.constant)
+            at.trace = lift_trace(at.value, tree->layout);
         tree->whole_factors = tree->whole_factors && fabs(at.factor) == 1;
         LIST_PUSH(arena, &tree->leaves, at);
     }
+}
+
+bool sum_takes_constant(const struct tree *tree, const struct leaf *constant,
+                        const struct value *source, const struct affine *form)
+{
+    if (!constant->width)
+        return true;
+    int64_t channels = form->outputs ? form->outputs : region_channels(source, tree->layout);
+    int rank = form->axes >= 0 ? form->axes + 2 : source->rank;
+    return channels == constant->width &&
+           (tree->layout == LAYOUT_MATRIX || (rank >= 0 && rank == constant->rank));
 }
 
 /* ---- parts of it ---- */
@@ -130,8 +136,7 @@ const struct branch *branch_of(const struct tree *tree, const struct group *grou
         first = group->members[i] < first ? group->members[i] : first;
         last = group->members[i] > last ? group->members[i] : last;
     }
-    bool whole = group->count == tree->leaves.count;
-    if (last - first + 1 != group->count || (tree->shifts && !whole))
+    if (last - first + 1 != group->count)
         return NULL;
     for (size_t i = 0; i < tree->branches.count; i++) {
         const struct branch *branch = &tree->branches.items[i];
@@ -230,8 +235,8 @@ void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_coun
         if (!tree->leaves.items[i].taken)
             LIST_PUSH(arena, &parts,
                       ((struct made){tree->leaves.items[i].value, tree->leaves.items[i].factor}));
-    /* The leftmost leaf of any tree is added, or is in a group that is, or there is a constant, which
-     * makes its group one that is added: some part is not subtracted, and that one goes first. */
+    /* The leftmost leaf of any tree is added, or is in a group that is: some part is not subtracted, and that
+     * one goes first. */
     bool subtracts = false;
     for (size_t i = parts.count; i-- > 0;) {
         struct made first = parts.items[0], part = parts.items[i];
@@ -282,7 +287,7 @@ const char *sum_explain(const struct tree *tree)
     size_t shown = 0;
     for (size_t i = 0; i < tree->leaves.count && shown < 6; i++) {
         const struct leaf *leaf = &tree->leaves.items[i];
-        const char *clause = leaf->taken ? NULL : explain_leaf(tree, leaf);
+        const char *clause = leaf->taken || leaf->constant ? NULL : explain_leaf(tree, leaf);
         if (clause)
             text = arena_format(arena, "%s; %s", text, clause);
         shown += clause != NULL;

@@ -8,9 +8,18 @@
 struct leaf {
     struct value *value;
     double factor;
-    const struct trace *trace;
+    const struct trace *trace; /* a constant has an empty one */
+    /* A constant that is added per channel: */
+    const double *constant; /* `width` numbers; NULL: the leaf is no constant */
+    int64_t width;          /* 0: one number for all channels */
+    int rank;               /* of the sum that it is added to, whose axis 1 its channels are */
     bool taken;
     size_t closes; /* on the stack, without a value: the branch that ends here */
+};
+
+struct leaf_list {
+    struct leaf *items;
+    size_t count, room;
 };
 
 /* A sum of the tree and the leaves below it. */
@@ -27,10 +36,8 @@ struct tree {
     struct node *root;
     LIST(struct node *) nodes;    /* the root and the sums below it */
     LIST(struct branch) branches; /* the same, each before those below it */
-    LIST(struct leaf) leaves;
-    const struct affine *shift; /* sum of the constants met on the way, to be added once; or NULL */
-    bool shifts; /* there were constants: a sum below the root may be worth more than its leaves */
-    bool torn;   /* the tree must be built anew */
+    struct leaf_list leaves;
+    bool torn;          /* the tree must be built anew */
     bool whole_factors; /* every factor is 1 or -1: a smaller tree can be built */
     double looks;       /* leaves looked at by groups that were tried */
     const char *reason; /* the first thing that spoke against folding */
@@ -51,12 +58,18 @@ struct made {
     double factor;
 };
 
-/* Fills nodes, branches, leaves, shift and whole_factors of a tree of which the rest is set. */
+/* Fills nodes, branches, leaves and whole_factors of a tree of which the rest is set. */
 void sum_flatten(struct tree *tree);
 
 bool is_sum_node(struct node *node);
 /* True when a sum further down would take this one in. */
 bool has_sum_behind(struct node *node, enum layout layout);
+
+/* True when a constant leaf may become part of the bias of a group whose form this is. Channels are axis 1 of
+ * the group's rank, and the constant's channels must lie on the same axis: numpy aligns shapes at the end, so
+ * in a sum of another rank axis 1 is another one. */
+bool sum_takes_constant(const struct tree *tree, const struct leaf *constant,
+                        const struct value *source, const struct affine *form);
 
 /* How a leaf depends on `source`, or NULL. */
 const struct trace_entry *entry_of(const struct leaf *leaf, const struct value *source);
@@ -64,7 +77,7 @@ const struct trace_entry *entry_of(const struct leaf *leaf, const struct value *
 /* The sum that has just these leaves below it and nothing else, or NULL. Its value then keeps its
  * name, and the sums above it their bytes. */
 const struct branch *branch_of(const struct tree *tree, const struct group *group);
-/* The sums of a branch, those that add constants included where it is the whole tree. */
+/* The sums of a branch. */
 struct node **nodes_of(const struct tree *tree, const struct branch *branch, size_t *count);
 /* Values of the leaves that stay: one of them may be a member's value, or lie on the way to it.
  * Valid until the next call. */

@@ -169,7 +169,8 @@ const char *affine_make(struct arena *arena, int axes, const struct affine_axis 
 }
 
 const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
-                               const double *shift, const struct affine **result)
+                               const double *shift, const double *terms,
+                               const struct affine **result)
 {
     if (channels < 1)
         return "no channels";
@@ -177,6 +178,7 @@ const char *affine_scale_shift(struct arena *arena, int64_t channels, const doub
     form->outputs = form->inputs = form->groups = channels;
     form->scale = scale;
     form->offset = shift;
+    form->bias_terms = terms;
     *result = form;
     return NULL;
 }
@@ -255,22 +257,17 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
     if (!has_border(outer))
         return "border: the outer op pads with 0 where the inner one gives its bias, which is not "
                "0";
-    double largest = 0, worst = 0;
-    int64_t where = 0;
+    const double *terms = affine_bias_terms(arena, inner, channels);
     for (int64_t c = 0; c < channels; c++) {
         double inside = bias ? bias[c] : 0;
-        double apart = fabs(inside - outer->border[c]);
-        largest = fmax(largest, fmax(fabs(inside), fabs(outer->border[c])));
-        if (!(apart <= worst)) {
-            worst = apart;
-            where = c;
-        }
+        double largest = fmax(terms[c], fabs(outer->border[c]));
+        if (!(fabs(inside - outer->border[c]) <= 8 * outer->border_rounding * largest))
+            return arena_format(
+                arena,
+                "border: the padding holds %.9g in channel %lld where the inner op gives %.9g",
+                outer->border[c], (long long)c, inside);
     }
-    if (worst <= 8 * outer->border_rounding * largest)
-        return NULL;
-    return arena_format(
-        arena, "border: the padding holds %.9g in channel %lld where the inner op gives %.9g",
-        outer->border[where], (long long)where, bias ? bias[where] : 0.0);
+    return NULL;
 }
 
 bool affine_is_held(const struct landing *landing, double numbers)

@@ -48,10 +48,12 @@ struct affine {
             affine_reader *read;
             const void *closure;
         };
-        struct {                  /* AFFINE_DIAGONAL */
-            const double *scale;  /* of every tap of channel c; borrowed; then the width is known */
-            double factor;        /* the same where scale is NULL */
-            double shift;         /* bias where `offset` is NULL */
+        struct {                 /* AFFINE_DIAGONAL */
+            const double *scale; /* of every tap of channel c; borrowed; then the width is known */
+            double factor;       /* the same where scale is NULL */
+            double shift;        /* bias where `offset` is NULL */
+            const double
+                *bias_terms;      /* absolute numbers that each bias is the sum of; NULL: |bias| */
             const double *border; /* what lies in the padding, per channel, instead of 0; or NULL */
             double border_rounding;
         };
@@ -94,16 +96,20 @@ const char *affine_make(struct arena *arena, int axes, const struct affine_axis 
                         int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
                         const void *closure, const double *bias, const struct affine **result);
 
-/* y = scale[c] * x + shift[c]; NULL means 1 or 0. Any number of axes. */
+/* y = scale[c] * x + shift[c]; NULL means 1 or 0. Any number of axes. terms: of each shift, the largest sum of
+ * the absolute numbers that it was computed from, so that what rounding left of them can be told; NULL:
+ * |shift|. */
 const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
-                               const double *shift, const struct affine **result);
+                               const double *shift, const double *terms,
+                               const struct affine **result);
 /* y = factor * x + shift, of any width. */
 struct affine *affine_uniform(struct arena *arena, double factor, double shift);
 /* Every tap of the lattice is `factor`: an average pool has factor 1 / taps. */
 const char *affine_box(struct arena *arena, int axes, const struct affine_axis *axis, double factor,
                        const struct affine **result);
 /* Moves the extent: begin and end are added (a negative one crops). border: per channel what the
- * new positions hold, NULL for 0; rounding: its relative precision. */
+ * new positions hold, NULL for 0; rounding: their precision, relative to the terms of the bias that they
+ * stand for. */
 const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
                        int64_t channels, const double *border, double rounding,
                        const struct affine **result);
@@ -157,6 +163,9 @@ bool affine_rows(const struct affine *form, const struct affine_dense *dense, in
 
 /* The bias, `width` numbers, or NULL when it is 0 everywhere. Kept in the arena with the form. */
 const double *affine_bias(struct arena *arena, const struct affine *form, int64_t width);
+
+/* What the bias is the sum of, in absolute numbers: `width` of them, in the arena. */
+const double *affine_bias_terms(struct arena *arena, const struct affine *form, int64_t width);
 
 /* True when the two are the same map: extents, and numbers within `tolerance` of the largest. */
 bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b,

@@ -2,6 +2,7 @@
  *
  * A row is what one output channel reads: inputs / groups channels of taps. Rows do not depend on
  * each other, so any block of them can be computed alone, in any order, with the same result. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -277,26 +278,36 @@ void affine_release(struct affine_dense **dense)
 
 /* ---- bias ---- */
 
+/* Adds what the outer form makes of the inner one's bias, or of its terms. */
 static void add_outer_bias(struct arena *arena, const struct affine *form, int64_t width,
-                           const double *inner_bias, double *bias)
+                           const double *inner_bias, bool terms, double *bias)
 {
     const struct affine *outer = form->outer;
     int64_t length = affine_row_length(outer), middles = row_channels(outer);
     int64_t taps = affine_taps(outer);
-    double *row = malloc((size_t)length * sizeof(double));
+    double *row = calloc((size_t)length, sizeof(double));
     struct affine_dense *dense = NULL;
     bool good = row && affine_prepare(outer, &dense);
     for (int64_t o = 0; good && o < width; o++) {
         good = affine_rows(outer, dense, width, o, 1, row);
         const double *from = inner_bias + first_channel(outer, width, o);
         for (int64_t m = 0; m < middles; m++)
-            for (int64_t t = 0; t < taps; t++)
-                bias[o] += row[m * taps + t] * from[m];
+            for (int64_t t = 0; t < taps; t++) {
+                double weight = row[m * taps + t];
+                bias[o] += (terms ? fabs(weight) : weight) * from[m];
+            }
     }
     affine_release(&dense);
     free(row);
     if (!good)
         fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while composing two kernels");
+}
+
+static int64_t middle_width(const struct affine *form, int64_t width)
+{
+    return form->inner->outputs  ? form->inner->outputs
+           : form->outer->inputs ? form->outer->inputs
+                                 : width;
 }
 
 const double *affine_bias(struct arena *arena, const struct affine *form, int64_t width)
@@ -318,15 +329,13 @@ const double *affine_bias(struct arena *arena, const struct affine *form, int64_
         for (int64_t o = 0; o < width; o++)
             bias[o] = form->shift;
     } else if (form->kind == AFFINE_COMPOSE) {
-        int64_t middle = form->inner->outputs  ? form->inner->outputs
-                         : form->outer->inputs ? form->outer->inputs
-                                               : width;
+        int64_t middle = middle_width(form, width);
         const double *outer = affine_bias(arena, form->outer, width);
         const double *inner = affine_bias(arena, form->inner, middle);
         for (int64_t o = 0; outer && o < width; o++)
             bias[o] = outer[o];
         if (inner)
-            add_outer_bias(arena, form, width, inner, bias);
+            add_outer_bias(arena, form, width, inner, false, bias);
     } else {
         for (size_t k = 0; k < form->term_count; k++) {
             const double *term = affine_bias(arena, form->terms[k].form, width);
@@ -342,4 +351,34 @@ const double *affine_bias(struct arena *arena, const struct affine *form, int64_
     memo->bias = bias;
     memo->bias_width = width;
     return bias;
+}
+
+const double *affine_bias_terms(struct arena *arena, const struct affine *form, int64_t width)
+{
+    double *terms = NEW_ARRAY(arena, double, width);
+    const double *part;
+    switch (form->kind) {
+    case AFFINE_KERNEL:
+        for (int64_t o = 0; form->offset && o < width; o++)
+            terms[o] = fabs(form->offset[o]);
+        break;
+    case AFFINE_DIAGONAL:
+        for (int64_t o = 0; o < width; o++)
+            terms[o] = form->bias_terms ? form->bias_terms[o]
+                                        : fabs(form->offset ? form->offset[o] : form->shift);
+        break;
+    case AFFINE_COMPOSE:
+        part = affine_bias_terms(arena, form->outer, width);
+        memcpy(terms, part, (size_t)width * sizeof(double));
+        part = affine_bias_terms(arena, form->inner, middle_width(form, width));
+        add_outer_bias(arena, form, width, part, true, terms);
+        break;
+    case AFFINE_JOIN:
+        for (size_t k = 0; k < form->term_count; k++) {
+            part = affine_bias_terms(arena, form->terms[k].form, width);
+            for (int64_t o = 0; o < width; o++)
+                terms[o] += fabs(form->terms[k].factor) * part[o];
+        }
+    }
+    return terms;
 }

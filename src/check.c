@@ -5,9 +5,11 @@
  * each channel alone hand the sample on to their data; Conv, ConvTranspose, Gemm and MatMul
  * compute the sample from all of theirs; everything else is computed whole. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check_internal.h"
+#include "constant.h"
 
 enum {
     SAMPLE_LEAST = 3,    /* channels of a sample: as few where each is much work */
@@ -39,8 +41,53 @@ static const char *evaluate_kind(struct trial *trial, struct evaluation *e, cons
     return eval_arrays(e);
 }
 
+/* What another rewrite's part of the sum adds up. */
+static const char *evaluate_terms(struct trial *trial, struct item *item)
+{
+    const struct check_case *check = trial->check;
+    struct array **terms = NEW_ARRAY(trial->arena, struct array *, item->input_count);
+    struct walk box = {.rank = 0};
+    const char *reason = NULL;
+    for (size_t i = 0; i < item->input_count && !reason; i++) {
+        struct item *input = item->inputs[i];
+        int rank = input->array ? input->array->rank : input->stored ? input->stored->rank : 0;
+        int axis = rank - (check->rank - check->channel_axis);
+        bool is_copy;
+        reason =
+            check_read(trial, input, item->is_whole || axis < 0 ? -1 : axis, &terms[i], &is_copy);
+        if (!reason && (!array_is_real(terms[i]) || !broadcast_dims(&box.rank, box.dims, terms[i])))
+            reason = "the terms of a sum do not fit";
+    }
+    if (!reason)
+        reason = array_make(trial->arena, &trial->pool, CHECK_MOST, check->type, box.rank, box.dims,
+                            &item->array);
+    for (size_t i = 0; i < item->input_count && !reason; i++) {
+        struct walk walk = box;
+        walk_broadcast(&walk, terms[i]);
+        for (int64_t k = 0; k < item->array->count; k++, walk_next(&walk))
+            item->array->reals[k] += item->terms[i].factor * terms[i]->reals[walk.offsets[0]];
+    }
+    return reason;
+}
+
+/* True when the array has the sample's channels where it has channels. Parts of a sum that stand for a number
+ * have none. */
+static bool holds_sample(const struct trial *trial, const struct item *item)
+{
+    const struct check_case *check = trial->check;
+    const struct array *array = item->array;
+    if (!item->in_sum)
+        return array->rank == check->rank &&
+               array->dims[check->channel_axis] == trial->sample_count;
+    int axis = array->rank - (check->rank - check->channel_axis);
+    return array->rank <= check->rank &&
+           (axis < 0 || array->dims[axis] == 1 || array->dims[axis] == trial->sample_count);
+}
+
 static const char *evaluate_item(struct trial *trial, struct item *item)
 {
+    if (item->terms)
+        return evaluate_terms(trial, item);
     const struct node *node = item->node;
     const struct check_case *check = trial->check;
     bool is_sample = item->varies && !item->is_whole;
@@ -76,12 +123,8 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
             item->array = e.outputs[item->output];
         if (!reason && !item->array)
             reason = "this output is not evaluated";
-        if (!reason)
-            eval_note_reach(node, inputs, item->array);
     }
-    if (!reason && is_sample &&
-        (item->array->rank != check->rank ||
-         item->array->dims[check->channel_axis] != trial->sample_count))
+    if (!reason && is_sample && !holds_sample(trial, item))
         reason =
             arena_format(trial->arena, "a result of shape %s where %lld channels were expected",
                          array_shape(trial->arena, item->array), (long long)trial->sample_count);
@@ -112,14 +155,20 @@ static bool has_channels(const struct trial *trial, const struct value *value)
     return value->rank == check->rank && value->dims[check->channel_axis] == check->channels;
 }
 
-/* Hands the demand for channels from the roots to the source. */
+/* Hands the demand for channels from the root to the source. */
 static void spread_demand(struct side *side)
 {
     struct trial *trial = side->trial;
-    for (size_t i = 0; i < side->roots.count; i++)
-        side->roots.items[i]->wanted = WANTED_SAMPLE;
+    side->root->wanted = WANTED_SAMPLE;
     for (size_t n = side->order.count; n-- > 0;) {
         struct item *item = side->order.items[n];
+        if (item->terms) {
+            item->is_whole = !trial->samples || item->wanted == WANTED_ALL;
+            for (size_t i = 0; i < item->input_count; i++)
+                if (item->inputs[i]->wanted < item->wanted)
+                    item->inputs[i]->wanted = item->wanted;
+            continue;
+        }
         if (!item->node || !item->varies)
             continue;
         enum op kind = item->node->op;
@@ -152,10 +201,12 @@ static void clear_side(struct side *side)
             item->left = item->readers;
         if (!item->varies)
             continue;
-        if (item->node && item->array)
+        if ((item->node || item->terms) && item->array)
             pool_return(&trial->pool, item->array);
         item->array = item->is_source ? trial->input : NULL;
-        item->is_whole = item->is_source;
+        if (item->is_number)
+            item->array = check_number(trial, item->value);
+        item->is_whole = item->is_source || item->is_number;
         item->wanted = WANTED_NOT;
     }
 }
@@ -163,7 +214,6 @@ static void clear_side(struct side *side)
 static const char *evaluate_side(struct side *side, struct array **result)
 {
     struct trial *trial = side->trial;
-    const struct check_case *check = trial->check;
     clear_side(side);
     /* Constants first: the demand may hang on them. */
     for (size_t i = 0; i < side->order.count; i++) {
@@ -178,39 +228,110 @@ static const char *evaluate_side(struct side *side, struct array **result)
     spread_demand(side);
     for (size_t i = 0; i < side->order.count; i++) {
         struct item *item = side->order.items[i];
-        if (item->node && item->varies) {
+        if ((item->node || item->terms) && item->varies) {
             const char *reason = evaluate_item(trial, item);
             if (reason)
                 return reason;
         }
     }
-    for (size_t n = 0; n < side->roots.count; n++) {
-        double factor = side->is_file && check->term_count ? check->terms[n].factor : 1;
-        struct array *term;
-        bool is_copy;
-        const char *reason =
-            check_read(trial, side->roots.items[n], check->channel_axis, &term, &is_copy);
-        if (reason)
-            return reason;
-        if (!array_is_real(term))
-            return arena_format(trial->arena, "'%s' holds no reals",
-                                side->roots.items[n]->value->name);
-        if (n == 0)
-            reason = array_make(trial->arena, &trial->pool, CHECK_MOST, term->type, term->rank,
-                                term->dims, result);
-        if (reason)
-            return reason;
-        if (term->rank != (*result)->rank ||
-            memcmp(term->dims, (*result)->dims, sizeof(term->dims)) != 0)
-            return arena_format(trial->arena, "the terms have shapes %s and %s",
-                                array_shape(trial->arena, *result),
-                                array_shape(trial->arena, term));
-        if (side->roots.count > 1 || term->reach > 0)
-            (*result)->reach = fmax((*result)->reach, fabs(factor) * eval_reach(term));
-        for (int64_t i = 0; i < term->count; i++)
-            (*result)->reals[i] += factor * term->reals[i];
+    int channel_axis = trial->check->channel_axis;
+    if (side->root->array && side->root->array->rank != trial->check->rank)
+        channel_axis = -1;
+    bool is_copy;
+    const char *reason = check_read(trial, side->root, channel_axis, result, &is_copy);
+    if (!reason && !array_is_real(*result))
+        reason = arena_format(trial->arena, "'%s' holds no reals", trial->sum->name);
+    return reason;
+}
+
+/* ---- windows ---- */
+
+/* The extents of its data that an op reads to make `span` positions, per spatial axis, in place. Its own padding
+ * is not counted on. */
+static void widen_span(const struct item *item, int axes, int64_t *span)
+{
+    enum { SPAN_MOST = 1 << 24 };
+    const struct node *node = item->node;
+    size_t kernel_count = 0, stride_count = 0, dilation_count = 0;
+    const int64_t *kernel = node_integers(node, "kernel_shape", &kernel_count);
+    const int64_t *strides = node_integers(node, "strides", &stride_count);
+    const int64_t *dilations = node_integers(node, "dilations", &dilation_count);
+    int rank;
+    const int64_t *dims;
+    bool convolves = node->op == OP_Conv || node->op == OP_ConvTranspose;
+    if (convolves && check_input_dims(item, 1, &rank, &dims) && rank == axes + 2) {
+        kernel = dims + 2;
+        kernel_count = (size_t)axes;
     }
-    return NULL;
+    for (int i = 0; i < axes; i++) {
+        int64_t size = (size_t)i < kernel_count ? kernel[i] : 1;
+        int64_t stride = (size_t)i < stride_count ? strides[i] : 1;
+        int64_t dilation = (size_t)i < dilation_count ? dilations[i] : 1;
+        if (size < 1 || stride < 1 || dilation < 1 || size > SPAN_MOST || stride > SPAN_MOST ||
+            dilation > SPAN_MOST || span[i] > SPAN_MOST)
+            continue; /* no such window is evaluated */
+        if (node->op == OP_ConvTranspose)
+            span[i] = (span[i] + stride - 1) / stride + (size - 1) * dilation / stride;
+        else
+            span[i] = (span[i] - 1) * stride + (size - 1) * dilation + 1;
+    }
+}
+
+/* A crop reads what it leaves out as well. Nothing is folded here: other threads check meanwhile. */
+static void add_crop(const struct item *item, int axes, int64_t *span)
+{
+    enum { CROP_MOST = 1 << 16 }; /* more means "to the end" */
+    static const char *const names[2] = {"starts", "ends"};
+    int64_t held[EVAL_RANK], most = 0;
+    for (size_t k = 0; k < 2; k++) {
+        size_t count;
+        const int64_t *bounds = node_integers(item->node, names[k], &count);
+        const struct value *input = node_input(item->node, k + 1);
+        const struct tensor *tensor = !input          ? NULL
+                                      : input->tensor ? input->tensor
+                                                      : constant_folded(input);
+        if (!bounds && tensor && tensor->count <= EVAL_RANK && tensor_read_integers(tensor, held)) {
+            bounds = held;
+            count = (size_t)tensor->count;
+        }
+        for (size_t i = 0; bounds && i < count; i++)
+            if (bounds[i] > -CROP_MOST && bounds[i] < CROP_MOST && llabs(bounds[i]) > most)
+                most = llabs(bounds[i]);
+    }
+    for (int i = 0; i < axes; i++)
+        span[i] += most;
+}
+
+static void spans_of_side(const struct side *side, int axes, int64_t *spans)
+{
+    struct trial *trial = side->trial;
+    int64_t *all = NEW_ARRAY(trial->arena, int64_t, side->order.count * (size_t)axes);
+    for (size_t n = side->order.count; n-- > 0;) {
+        const struct item *item = side->order.items[n];
+        int64_t span[EVAL_RANK];
+        for (int i = 0; i < axes; i++) {
+            span[i] = all[n * (size_t)axes + i] > 1 ? all[n * (size_t)axes + i] : 1;
+            if (item->is_source && span[i] > spans[i])
+                spans[i] = span[i];
+        }
+        if (item->node && item->node->op == OP_Slice)
+            add_crop(item, axes, span);
+        else if (item->node)
+            widen_span(item, axes, span);
+        for (size_t k = 0; k < item->input_count; k++)
+            for (int i = 0; item->inputs[k] && item->inputs[k]->varies && i < axes; i++) {
+                int64_t *to = &all[item->inputs[k]->place * (size_t)axes + i];
+                *to = *to > span[i] ? *to : span[i];
+            }
+    }
+}
+
+void check_spans(struct check_region *region, int axes, int64_t *spans)
+{
+    for (int i = 0; i < axes; i++)
+        spans[i] = 1;
+    spans_of_side(&region->file, axes, spans);
+    spans_of_side(&region->new, axes, spans);
 }
 
 /* ---- whether to sample ---- */
@@ -277,38 +398,38 @@ static const char *make_input(struct trial *trial)
     return reason;
 }
 
-/* The constants of a sum, which are no terms: one number per channel. */
-static void add_shift(const struct trial *trial, struct array *sum)
+/* The first value behind the target that the file has: where it is a part of a sum, the sum. */
+static const struct value *file_value(const struct value *value)
 {
-    const struct check_case *check = trial->check;
-    int64_t channels = sum->dims[check->channel_axis], inner = 1;
-    for (int i = check->channel_axis + 1; i < sum->rank; i++)
-        inner *= sum->dims[i];
-    for (int64_t i = 0; i < sum->count; i++) {
-        int64_t channel = i / inner % channels;
-        sum->reals[i] += check->shift[trial->samples ? trial->sample[channel] : channel];
+    while (value && value->is_new) {
+        const struct use *use = value->uses;
+        while (use && !use_is_live(use))
+            use = use->next;
+        value = use ? use->reader->outputs[0] : NULL;
     }
+    return value;
+}
+
+static const char *list_sides(struct check_region *region)
+{
+    struct trial *trial = &region->trial;
+    region->file = (struct side){.trial = trial, .is_file = true};
+    region->new = (struct side){.trial = trial};
+    const char *reason = check_list(&region->new);
+    return reason ? reason : check_list(&region->file);
 }
 
 const char *check_begin(struct arena *arena, const struct check_case *check,
                         struct check_region **begun)
 {
     struct check_region *region = NEW(arena, struct check_region);
-    struct trial *trial = &region->trial;
-    *trial = (struct trial){.arena = arena,
-                            .pool = {.arena = arena, .recycles = true, .effort = check->effort},
-                            .check = check};
-    region->file = (struct side){.trial = trial, .is_file = true};
-    region->new = (struct side){.trial = trial};
-    const char *reason = NULL;
-    if (check->term_count == 0)
-        reason = check_list(&region->file, check->target);
-    for (size_t i = 0; !reason && i < check->term_count; i++)
-        reason = check_list(&region->file, check->terms[i].value);
-    if (!reason)
-        reason = check_list(&region->new, check->target);
+    region->trial =
+        (struct trial){.arena = arena,
+                       .pool = {.arena = arena, .recycles = true, .effort = check->effort},
+                       .check = check,
+                       .sum = file_value(check->target)};
     *begun = region;
-    return reason;
+    return region->trial.sum ? list_sides(region) : "no value of the file depends on it";
 }
 
 static void decide_sample(struct check_region *region)
@@ -317,26 +438,96 @@ static void decide_sample(struct check_region *region)
     double channels = (double)trial->check->channels;
     double all = work(&region->file) + work(&region->new);
     double wanted = fmax(SAMPLE_LEAST, fmin(SAMPLE, WORK_OF_ALL * channels / all));
-    trial->samples = all > WORK_OF_ALL && channels > wanted;
+    /* A sum of more axes has its channels elsewhere. */
+    bool aligned = trial->sum->rank < 0 || trial->sum->rank == trial->check->rank;
+    trial->samples = all > WORK_OF_ALL && channels > wanted && aligned;
     if (trial->samples)
         draw_sample(trial, (int64_t)wanted);
 }
 
-static void compare(const struct check_case *check, const struct array *expected,
-                    const struct array *found, struct check_result *result)
+/* Channels of a result, and elements that lie together in one. A sum may have more axes than the parts of it
+ * that are checked: numpy aligns them at the end. */
+static int64_t channels_of(const struct check_case *check, const struct array *array,
+                           int64_t *inner)
 {
-    double reach = fmax(expected->reach, found->reach);
-    double largest = eval_least(reach, check->type, check->tolerance), difference = 0;
-    bool finite = true;
-    for (int64_t i = 0; i < expected->count; i++) {
-        finite = finite && isfinite(expected->reals[i]) && isfinite(found->reals[i]);
-        largest = fmax(largest, fabs(expected->reals[i]));
-        difference = fmax(difference, fabs(expected->reals[i] - found->reals[i]));
+    int axis = array->rank - (check->rank - check->channel_axis);
+    *inner = 1;
+    for (int i = axis < 0 ? 0 : axis + 1; i < array->rank; i++)
+        *inner *= array->dims[i];
+    return axis < 0 ? 1 : array->dims[axis];
+}
+
+/* Largest difference of each channel. */
+static void note_differences(const struct check_case *check, const struct array *a,
+                             const struct array *b, double factor, double *largest)
+{
+    int64_t inner, channels = channels_of(check, a, &inner);
+    for (int64_t i = 0; i < a->count; i++) {
+        double *channel = &largest[i / inner % channels];
+        *channel = fmax(*channel, factor * fabs(a->reals[i] - (b ? b->reals[i] : 0)));
     }
-    if (!finite)
-        result->difference = (double)INFINITY;
-    else
-        result->difference = difference > 0 ? difference / largest : 0;
+}
+
+static bool is_finite(const struct array *array)
+{
+    for (int64_t i = 0; i < array->count; i++)
+        if (!isfinite(array->reals[i]))
+            return false;
+    return true;
+}
+
+static bool same_shape(const struct array *a, const struct array *b)
+{
+    return a->rank == b->rank && memcmp(a->dims, b->dims, sizeof(a->dims)) == 0;
+}
+
+/* The largest difference of a channel relative to the channel's largest output. noise: what rounding leaves
+ * there, per channel, or NULL. */
+static double compare(const struct trial *trial, const struct array *expected,
+                      const struct array *found, const double *noise)
+{
+    const struct check_case *check = trial->check;
+    int64_t inner, channels = channels_of(check, expected, &inner);
+    double *largest = NEW_ARRAY(trial->arena, double, channels + 1), worst = 0;
+    double *difference = NEW_ARRAY(trial->arena, double, channels + 1);
+    if (!is_finite(expected) || !is_finite(found))
+        return (double)INFINITY;
+    note_differences(check, expected, NULL, 1, largest);
+    note_differences(check, expected, found, 1, difference);
+    for (int64_t c = 0; c < channels; c++) {
+        double least = noise ? fmax(largest[c], noise[c] / check->tolerance) : largest[c];
+        if (difference[c] > 0)
+            worst = fmax(worst, difference[c] / least);
+    }
+    return worst;
+}
+
+/* What rounding leaves of each channel, where terms cancel: both sides once more, with every constant moved by
+ * what rounding it may change. NULL: that cannot be evaluated. */
+static const double *find_noise(const struct check_region *region, const struct array *expected,
+                                const struct array *found)
+{
+    enum { SAFETY = 8 }; /* it is one sample of what rounding does */
+    struct check_region *moved = NEW(region->trial.arena, struct check_region);
+    struct trial *trial = &moved->trial;
+    struct array *sides[2];
+    int64_t inner, channels = channels_of(region->trial.check, expected, &inner);
+    double *noise = NEW_ARRAY(region->trial.arena, double, channels + 1);
+    *trial = region->trial;
+    trial->parts = (struct value_list){0};
+    trial->kept = 0;
+    trial->perturbs = true;
+    trial->state = trial->check->seed;
+    /* Its buffers are still in use, or will be again. */
+    trial->pool =
+        (struct pool){.arena = trial->arena, .recycles = true, .effort = trial->check->effort};
+    if (list_sides(moved) || evaluate_side(&moved->file, &sides[0]) ||
+        evaluate_side(&moved->new, &sides[1]) || !same_shape(sides[0], expected) ||
+        !same_shape(sides[1], found) || !is_finite(sides[0]) || !is_finite(sides[1]))
+        return NULL;
+    note_differences(trial->check, expected, sides[0], SAFETY, noise);
+    note_differences(trial->check, found, sides[1], SAFETY, noise);
+    return noise;
 }
 
 const char *check_try(struct check_region *region, struct check_result *result)
@@ -349,17 +540,18 @@ const char *check_try(struct check_region *region, struct check_result *result)
         return reason;
     decide_sample(region);
     reason = evaluate_side(&region->file, &expected);
-    if (!reason && check->shift)
-        add_shift(trial, expected);
     if (!reason)
         reason = evaluate_side(&region->new, &found);
     if (reason)
         return reason;
-    if (found->rank != expected->rank ||
-        memcmp(found->dims, expected->dims, sizeof(found->dims)) != 0)
+    if (!same_shape(expected, found))
         return arena_format(trial->arena, "the results have shapes %s and %s",
                             array_shape(trial->arena, expected), array_shape(trial->arena, found));
-    compare(check, expected, found, result);
+    result->difference = compare(trial, expected, found, NULL);
+    if (result->difference > check->tolerance && isfinite(result->difference)) {
+        const double *noise = find_noise(region, expected, found);
+        result->difference = noise ? compare(trial, expected, found, noise) : result->difference;
+    }
     result->channels = trial->samples ? trial->sample_count : check->channels;
     pool_return(&trial->pool, expected);
     pool_return(&trial->pool, found);

@@ -15,12 +15,17 @@ enum wanted { WANTED_NOT, WANTED_SAMPLE, WANTED_ALL };
 /* A value of one side. */
 struct item {
     const struct value *value;
-    const struct node *node; /* NULL for the source and for constants that are stored */
+    const struct node *node; /* NULL for the source, for constants that are stored, and for: */
+    const struct check_term *terms; /* what a rewrite of another part of the sum adds up */
     const struct tensor *stored;
     size_t output;        /* which output of the node */
-    struct item **inputs; /* node->input_count, NULL where left out */
+    struct item **inputs; /* input_count, NULL where left out */
+    size_t input_count;   /* of the node, or terms */
     size_t next_input;    /* for the walk */
+    size_t place;         /* in the side's order */
     bool is_source;
+    bool is_number;    /* another part of the sum: one random number */
+    bool in_sum;       /* found on the way from the file's sum to its parts */
     bool is_done;      /* the walk has left it */
     bool is_evaluated; /* a constant: once for all trials */
     bool varies;       /* depends on the source */
@@ -36,14 +41,23 @@ struct item_map {
     size_t count, room;
 };
 
+struct value_list {
+    const struct value **items;
+    size_t count, room;
+};
+
 struct trial {
     struct arena *arena;
     struct pool pool;
     const struct check_case *check;
     struct array *input;
-    int64_t kept;           /* elements of stored weights that stay for the next trial */
-    bool samples;           /* else every channel is evaluated */
-    int64_t sample[SAMPLE]; /* ascending */
+    const struct value *sum; /* the value of the file that both sides compute */
+    struct value_list parts; /* of the sum, which stand for a number each */
+    bool perturbs;           /* constants are moved by what rounding may change of them */
+    uint64_t state;          /* of the random numbers for that */
+    int64_t kept;            /* elements of stored weights that stay for the next trial */
+    bool samples;            /* else every channel is evaluated */
+    int64_t sample[SAMPLE];  /* ascending */
     int64_t sample_count;
 };
 
@@ -52,12 +66,15 @@ struct side {
     bool is_file; /* follows first_producer */
     struct item_map map;
     LIST(struct item *) order; /* inputs before readers */
-    LIST(struct item *) roots; /* the target, or the terms of its sum */
+    struct item *root;         /* trial.sum */
 };
 
-/* Lists what a value needs, inputs before readers, and makes it a root of the side. Returns NULL, or
- * the reason why it cannot be evaluated. */
-const char *check_list(struct side *side, const struct value *root);
+/* Lists what trial.sum needs, inputs before readers. The new side comes first: it finds trial.parts. Returns
+ * NULL, or the reason why it cannot be evaluated. */
+const char *check_list(struct side *side);
+
+/* The number that a part of the sum stands for in this trial. */
+struct array *check_number(const struct trial *trial, const struct value *value);
 
 /* The array of an item for a reader that wants the sample along an axis of it; axis -1: all.
  * A dimension of 1 broadcasts and stays. *is_copy: the reader returns the array to the pool. Returns
@@ -65,6 +82,8 @@ const char *check_list(struct side *side, const struct value *root);
 const char *check_read(struct trial *trial, struct item *item, int axis, struct array **array,
                        bool *is_copy);
 
+/* Rank and extents of an input, as far as they are known before the evaluation. */
+bool check_input_dims(const struct item *item, size_t index, int *rank, const int64_t **dims);
 /* True when the operator can compute the sample alone. */
 bool check_computes_sample(struct trial *trial, const struct item *item);
 /* The axis along which an operator that computes the sample takes the sample of an input; -1: it

@@ -1,8 +1,7 @@
 /* check_sample.c: what each operator makes of the sample of output channels. */
 #include "check_internal.h"
 
-/* Rank and extents of an input, as far as they are known before the evaluation. */
-static bool input_dims(const struct item *item, size_t index, int *rank, const int64_t **dims)
+bool check_input_dims(const struct item *item, size_t index, int *rank, const int64_t **dims)
 {
     const struct item *input = index < item->node->input_count ? item->inputs[index] : NULL;
     if (!input)
@@ -23,7 +22,7 @@ bool check_is_depthwise(const struct trial *trial, const struct item *item)
 {
     int rank;
     const int64_t *dims;
-    return input_dims(item, 1, &rank, &dims) && rank > 2 && dims[1] == 1 &&
+    return check_input_dims(item, 1, &rank, &dims) && rank > 2 && dims[1] == 1 &&
            dims[0] == trial->check->channels &&
            node_integer(item->node, "group", 1) == trial->check->channels;
 }
@@ -81,7 +80,7 @@ bool check_computes_sample(struct trial *trial, const struct item *item)
     int rank = 0;
     const int64_t *dims = NULL;
     int64_t channels;
-    bool is_known = input_dims(item, 1, &rank, &dims);
+    bool is_known = check_input_dims(item, 1, &rank, &dims);
     switch (node->op) {
     case OP_Add:
     case OP_Cast:

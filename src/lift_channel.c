@@ -115,15 +115,17 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
     double epsilon = node_float(node, "epsilon", (double)1e-5f);
     double *scale = NEW_ARRAY(arena, double, channels + 1);
     double *shift = NEW_ARRAY(arena, double, channels + 1);
+    double *terms = NEW_ARRAY(arena, double, channels + 1);
     for (int64_t c = 0; c < channels; c++) {
         if (!(variance[c] + epsilon > 0))
             return arena_format(arena, "var + epsilon is %g in channel %lld, expected more than 0",
                                 variance[c] + epsilon, (long long)c);
         scale[c] = gamma[c] / sqrt(variance[c] + epsilon);
         shift[c] = beta[c] - mean[c] * scale[c];
+        terms[c] = fabs(beta[c]) + fabs(mean[c] * scale[c]);
     }
     const struct affine *form;
-    reason = affine_scale_shift(arena, channels, scale, shift, &form);
+    reason = affine_scale_shift(arena, channels, scale, shift, terms, &form);
     step->form = form;
     /* From opset 15 on the parameters may be of another type than the data. */
     step->type = node->opset < 15 ? type : 0;
@@ -164,7 +166,7 @@ static const char *lift_constant_operand(struct node *node, enum layout layout, 
     }
     const struct affine *form;
     if (channels) {
-        reason = affine_scale_shift(arena, channels, scale, shift, &form);
+        reason = affine_scale_shift(arena, channels, scale, shift, NULL, &form);
     } else {
         form = affine_uniform(arena, scale[0], shift[0]);
     }

@@ -152,15 +152,6 @@ static const char *bound(const struct plan *plan, double weights, int32_t type, 
 
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region);
 
-static void add_shift(struct arena *arena, struct fusion *fusion, const double *shift,
-                      double factor)
-{
-    if (shift && !fusion->shift)
-        fusion->shift = NEW_ARRAY(arena, double, fusion->outputs);
-    for (int64_t c = 0; shift && c < fusion->outputs; c++)
-        fusion->shift[c] += factor * shift[c];
-}
-
 /* Only values of the file can be checked against: a sum that a rewrite made is spelled out. */
 static void add_term(struct arena *arena, struct fusion *fusion, const struct value *value,
                      double factor)
@@ -175,7 +166,6 @@ static void add_term(struct arena *arena, struct fusion *fusion, const struct va
         term.factor *= factor;
         LIST_PUSH(arena, &fusion->terms, term);
     }
-    add_shift(arena, fusion, earlier->shift, factor);
 }
 
 static struct fusion *record(struct plan *plan, const struct lowering *l, const struct affine *form,
@@ -197,8 +187,6 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
                               .difference = -1};
     fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
     fusion->parameters_before = l->region->parameters;
-    if (l->shift)
-        add_shift(arena, fusion, affine_bias(arena, l->shift, form->outputs), 1);
     for (size_t k = 0; k < l->term_count; k++)
         add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
     if (l->target && l->target->is_new)

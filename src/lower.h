@@ -14,7 +14,6 @@ struct lowering {
     struct value *target;          /* keeps its name and readers; NULL: a new value */
     const struct step_term *terms; /* what a new target is the sum of */
     size_t term_count;
-    const struct affine *shift;  /* plus the bias of this form; NULL: 0 */
     const struct node *at;       /* whose position the new ops take */
     size_t spared;               /* further ops that go without being in the region */
     double spared_multiply_adds; /* and what they cost */

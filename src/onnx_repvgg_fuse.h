@@ -40,7 +40,8 @@ struct onnx_fuse_options {
     const char *const *only; /* pass names, NULL-terminated; NULL: all */
     const char *const *skip; /* pass names, NULL-terminated; NULL: none */
     double max_growth;       /* a rewrite may cost up to this many times what it replaces; 1 */
-    double tolerance;        /* of the self-check, relative to the largest output; 0: by type */
+    double tolerance;        /* of the self-check: largest difference of a channel, relative to its
+                                largest output; 0: by type */
     bool no_check;           /* keep rewrites without evaluating them */
     bool dry_run;            /* plan, check and report, write nothing */
     int jobs;                /* threads that check and compute weights; 0: one per core */

@@ -15,7 +15,6 @@ struct fusion {
     struct node *node; /* the new node that makes target; NULL: target became a stored constant */
     struct value *target, *source;      /* source NULL: a stored constant has none */
     LIST(struct check_term) terms;      /* what target is, when the file has no such value */
-    double *shift;                      /* and what is added to each channel of it, or NULL */
     LIST(const struct node *) replaced; /* nodes of the file */
     LIST(const struct node *) made;
     double multiply_adds_before, multiply_adds_after; /* per output position of target */

@@ -19,33 +19,39 @@ enum { TRIALS = 2, MORE_TRIALS = 6 };
 /* Memory up to which two trials share what they read. */
 enum { FEW_CELLS = 1 << 17 };
 
-/* Shape of a trial input: a few positions of output per axis, borders included, no two axes alike.
- * A rewrite that holds for the declared size only is tried at that size. */
-static int trial_shape(const struct fusion *fusion, int trial, int64_t *dims)
+static int trial_rank(const struct fusion *fusion)
 {
     const struct value *source = fusion->source;
+    if (fusion->layout == LAYOUT_CONV)
+        return fusion->axes + 2;
+    return source->rank >= 2 && source->rank <= AFFINE_AXES ? source->rank : 2;
+}
+
+/* Shape of a trial input: a few positions of output per axis, borders included, no two axes alike.
+ * A rewrite that holds for the declared size only is tried at that size. spans: what the windows of
+ * either side reach, which the plan may have wrong. */
+static void trial_shape(const struct fusion *fusion, int trial, const int64_t *spans, int64_t *dims)
+{
+    int rank = trial_rank(fusion);
+    const struct value *source = fusion->source;
     if (fusion->layout == LAYOUT_MATRIX) {
-        int rank = source->rank >= 2 && source->rank <= AFFINE_AXES ? source->rank : 2;
         for (int i = 0; i < rank - 1; i++)
             dims[i] = 2 + i + trial;
         dims[rank - 1] = fusion->channels;
-        return rank;
+        return;
     }
-    int rank = fusion->axes + 2;
     bool declared = fusion->sized && source->rank == rank;
     dims[0] = declared && source->dims[0] > 0 ? source->dims[0] : 1;
     dims[1] = fusion->channels;
     for (int i = 0; i < fusion->axes; i++) {
         struct affine_axis axis = affine_axis_of(fusion->form, fusion->form->axes ? i : 0);
-        int64_t span = affine_axis_high(axis) - axis.low + 1;
         int64_t size = 2 * axis.stride + 1 - axis.end;
-        size = size < span ? span : size;
+        size = size < spans[i] ? spans[i] : size;
         size = size < 3 ? 3 : size;
         dims[2 + i] = size + (i + 2 * trial) % 3 + (trial < TRIALS ? 0 : 2 * trial);
         if (declared && source->dims[2 + i] > 0)
             dims[2 + i] = source->dims[2 + i];
     }
-    return rank;
 }
 
 struct worker {
@@ -86,7 +92,7 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
                              .target = fusion->target,
                              .terms = fusion->terms.items,
                              .term_count = fusion->terms.count,
-                             .shift = fusion->shift,
+                             .rank = trial_rank(fusion),
                              .dims = dims,
                              .channels = fusion->outputs,
                              .type = fusion->type,
@@ -95,15 +101,18 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
     struct check_region *region = NULL;
     const char *reason = NULL;
     int evaluated = 0;
+    one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
     for (int trial = 0; trial < MORE_TRIALS && evaluated < TRIALS; trial++) {
         struct check_result result;
-        one.rank = trial_shape(fusion, trial, dims);
-        one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
+        int64_t spans[AFFINE_AXES];
         one.seed = (uint64_t)trial + 1;
         reason = region ? NULL : check_begin(&worker->arena, &one, &region);
-        if (!reason)
+        if (!reason) {
+            check_spans(region, fusion->axes, spans);
+            trial_shape(fusion, trial, spans, dims);
             reason = check_try(region, &result);
+        }
         if (reason) {
             reason =
                 arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);

@@ -424,7 +424,7 @@ function fusePage() {
     reasons(data.warnings, 'Warnings: rewrites that missed their self-check and were dropped', 'warnings', '');
   page.append(h('h2', {id: 'blocks'}, 'Blocks'));
   page.append(h('p', {class: 'soft'}, blocks
-    ? 'Every rewrite that was made. Blocks that differ in names and channels only share a picture. Multiply-adds are those of one output position; the difference is that of the self-check, relative to the largest output.'
+    ? 'Every rewrite that was made. Blocks that differ in names and channels only share a picture. Multiply-adds are those of one output position; the difference is that of the self-check, relative to the largest output of the same channel.'
     : 'Nothing was fused.'));
   const heads = [{text: 'makes'}, {text: 'from'}, {text: 'node'}, {text: 'shape'}, {text: 'multiply-adds', number: true},
     {text: 'parameters', number: true}, {text: 'difference', number: true}, {text: 'channels checked', number: true}];

@@ -109,8 +109,8 @@ static struct expression *draw_leaf(struct unit *unit, const struct want *want)
         plain->axis[i] = trivial;
     if (kind == 4) {
         plain->weights = draw_numbers(unit, want->outputs, 4, true);
-        must(unit,
-             affine_scale_shift(arena, want->outputs, plain->weights, plain->bias, &leaf->form));
+        must(unit, affine_scale_shift(arena, want->outputs, plain->weights, plain->bias, NULL,
+                                      &leaf->form));
         return leaf;
     }
     double factor = kind == 5 ? 1 : (double)draw(unit, -3, 3);

@@ -267,7 +267,8 @@ static void test_refusals(struct unit *unit)
     refuses(make(unit, 8, AXIS(1, 0, 1, 1 << 20, 0), 1, 1, 1, &form), "2^31", "2^160 taps");
     refuses(make(unit, 1, trivial, huge, huge, 1, &form), "2^31", "2^126 weights");
     refuses(make(unit, 0, trivial, 1 << 16, 1 << 16, 1, &form), "2^31", "2^32 weights");
-    refuses(affine_scale_shift(&unit->arena, 0, NULL, NULL, &form), "no channels", "no channels");
+    refuses(affine_scale_shift(&unit->arena, 0, NULL, NULL, NULL, &form), "no channels",
+            "no channels");
     refuses(affine_pad(&unit->arena, 1, &huge, &one, 0, NULL, 0, &form), "absurd",
             "a huge padding");
     refuses(affine_pad(&unit->arena, 1, &one, &(int64_t){INT64_MIN}, 0, NULL, 0, &form), "absurd",

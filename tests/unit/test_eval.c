@@ -1249,22 +1249,102 @@ static void test_check_region(struct bench *bench)
     region_run(bench, &region, old, new);
     expect(region.reason && strstr(region.reason, "shapes [2, 3, 4] and [2, 3, 5]"),
            "check: another shape is a reason (%s)", region.reason ? region.reason : "evaluated");
+}
 
-    /* A target that the file does not have: the sum of two of its values, one of them weighted. */
-    region = region_begin(bench, 3, dims, 1, 3);
-    struct tensor *three = reals(bench, SCALAR, NUMBERS(3));
+/* The file adds source - (3 * source + 3 * source) to a value that nothing here evaluates, and a constant. The
+ * rewrite makes the former, under a name of its own, and adds it by `op`. */
+static void check_sum(struct bench *bench, struct region *region, double factor, const char *op,
+                      struct tensor *shift)
+{
     struct node *tripled =
-        new_node(bench, "Mul", 13, INPUTS(region.source, constant(bench, three)));
-    struct node *absent =
         new_node(bench, "Mul", 13,
-                 INPUTS(region.source, constant(bench, reals(bench, SCALAR, NUMBERS(-5)))));
-    only_output(absent)->first_producer = NULL;
-    struct check_term terms[] = {{region.source, 1}, {only_output(tripled), -2}};
-    region.check.terms = terms;
-    region.check.term_count = 2;
-    region.check.target = only_output(absent);
-    region_try(bench, &region);
-    agrees(&region, 3, "a sum of terms");
+                 INPUTS(region->source, constant(bench, reals(bench, SCALAR, NUMBERS(3)))));
+    struct node *twice =
+        new_node(bench, "Sum", 13, INPUTS(only_output(tripled), only_output(tripled)));
+    struct node *other = new_node(bench, "Hardmax", 13, INPUTS(new_value(bench, "far", NULL)));
+    struct node *group = new_node(bench, "Sub", 13, INPUTS(region->source, only_output(twice)));
+    struct node *inner = new_node(bench, "Add", 13, INPUTS(only_output(other), only_output(group)));
+    struct value *moved = constant(bench, shift);
+    struct node *old = new_node(bench, "Add", 13, INPUTS(only_output(inner), moved));
+    struct node *made =
+        new_node(bench, "Mul", 13,
+                 INPUTS(region->source, constant(bench, reals(bench, SCALAR, NUMBERS(factor)))));
+    struct node *shifted = new_node(bench, "Add", 13, INPUTS(only_output(made), moved));
+    struct node *new = new_node(bench, op, 13, INPUTS(only_output(shifted), only_output(other)));
+    struct node *news[] = {made, shifted, new};
+    struct use *uses = NEW_ARRAY(&bench->arena, struct use, 2);
+    for (size_t i = 0; i < COUNT_OF(news); i++) {
+        news[i]->is_new = true;
+        only_output(news[i])->first_producer = NULL;
+        only_output(news[i])->is_new = true;
+    }
+    uses[0] = (struct use){shifted, shifted, NULL};
+    uses[1] = (struct use){new, new, NULL};
+    only_output(made)->uses = &uses[0];
+    only_output(shifted)->uses = &uses[1];
+    new->outputs[0] = only_output(old);
+    only_output(old)->producer = new;
+    only_output(old)->name = "sum";
+    struct check_term *terms = NEW_ARRAY(&bench->arena, struct check_term, 2);
+    terms[0] = (struct check_term){region->source, 1};
+    terms[1] = (struct check_term){only_output(tripled), -2};
+    region->check.terms = terms;
+    region->check.term_count = 2;
+    region->check.target = only_output(made);
+    region_try(bench, region);
+}
+
+static void test_check_sums(struct bench *bench)
+{
+    const int64_t dims[] = {1, 3, 4};
+    struct tensor *shift = reals(bench, DIMS(3, 1), NUMBERS(1, -2, 0.5));
+    struct tensor *wide = reals(bench, DIMS(1, 3, 1, 1), NUMBERS(1, -2, 0.5));
+    struct region region = region_begin(bench, 3, dims, 1, 3);
+    check_sum(bench, &region, -5, "Add", shift);
+    agrees(&region, 3, "a part of a sum");
+    region = region_begin(bench, 3, dims, 1, 3);
+    check_sum(bench, &region, -5, "Add", wide);
+    agrees(&region, 3, "a part of a sum of more axes");
+    region = region_begin(bench, 3, dims, 1, 3);
+    check_sum(bench, &region, -4, "Add", shift);
+    differs(&region, "a part that is not what it replaces");
+    region = region_begin(bench, 3, dims, 1, 3);
+    check_sum(bench, &region, -5, "Sub", shift);
+    differs(&region, "a sum that is built anew with another sign");
+}
+
+/* What departs in a small channel is not hidden by a large one, and what rounding leaves is no fault. */
+static void test_check_channels(struct bench *bench)
+{
+    const int64_t dims[] = {1, 2, 40};
+    for (int wrong = 0; wrong < 2; wrong++) {
+        struct region region = region_begin(bench, 3, dims, 1, 2);
+        struct tensor *large = reals(bench, DIMS(2, 1), NUMBERS(1e5, 1));
+        struct tensor *other = reals(bench, DIMS(2, 1), NUMBERS(1e5, 1));
+        if (wrong)
+            numbers(other)[1] = 1.01;
+        region_run(bench, &region,
+                   new_node(bench, "Mul", 13, INPUTS(region.source, constant(bench, large))),
+                   new_node(bench, "Mul", 13, INPUTS(region.source, constant(bench, other))));
+        if (wrong)
+            differs(&region, "a small channel beside a large one");
+        else
+            agrees(&region, 2, "a small channel beside a large one");
+    }
+    /* 1e4 * x - 1e4 * x + x of float, whose first weight rounding has moved: 4e-5 of x are left. */
+    struct region region = region_begin(bench, 3, dims, 1, 2);
+    struct tensor *up = reals(bench, SCALAR, NUMBERS(1e4)),
+                  *down = reals(bench, SCALAR, NUMBERS(-1e4));
+    struct value *x = region.source;
+    struct node *a = new_node(bench, "Mul", 13, INPUTS(x, constant(bench, up)));
+    struct node *b = new_node(bench, "Mul", 13, INPUTS(x, constant(bench, down)));
+    struct node *old = new_node(bench, "Sum", 13, INPUTS(only_output(a), only_output(b), x));
+    struct node *new = new_node(
+        bench, "Mul", 13, INPUTS(x, constant(bench, reals(bench, SCALAR, NUMBERS(1 + 4e-5)))));
+    region_run(bench, &region, old, new);
+    expect(!region.reason && region.result.difference <= region.check.tolerance,
+           "check: what rounding leaves where terms cancel is within the tolerance (%s, %g)",
+           region.reason ? region.reason : "evaluated", region.result.difference);
 }
 
 /* A hundred thousand nodes in a row: no recursion, and buffers that are used again. */
@@ -1319,6 +1399,8 @@ int main(void)
         {"check: Conv", test_check_conv},
         {"check: other operators", test_check_kinds},
         {"check: regions", test_check_region},
+        {"check: sums", test_check_sums},
+        {"check: channels", test_check_channels},
         {"check: long chain", test_check_long_chain},
     };
     for (size_t i = 0; i < COUNT_OF(tests); i++) {
