@@ -296,7 +296,6 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         dilations[i] = axis.step;
     }
     struct value *inputs[3] = {l->source};
-    plan->learned = plan->learned || l->source->rank < 0;
     inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
                               fused_tensor(arena, type, form->axes + 2, dims, form, FUSED_KERNEL));
     if (bias)
@@ -307,10 +306,8 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
         {"strides", strides, axes, 0},
     };
-    struct node *node = edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs,
-                                  bias ? 3 : 2, target, attributes, COUNT_OF(attributes));
-    shape_infer_reader(node);
-    return node;
+    return edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs, bias ? 3 : 2,
+                     target, attributes, COUNT_OF(attributes));
 }
 
 /* Gemm where the rank is known and, before opset 11 made it optional, where there is a bias. */
@@ -435,6 +432,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (product && product != node) {
         struct step *hidden = NEW(arena, struct step);
         hidden->reason = "its bias is added by the next op";
+        hidden->is_part = true;
         product->steps[LAYOUT_MATRIX] = hidden;
         product->steps[LAYOUT_CONV] = hidden;
         LIST_PUSH(arena, &fusion->made, (const struct node *)product);
