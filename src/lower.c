@@ -267,6 +267,9 @@ static void remember(struct node *node, enum layout layout, const struct lowerin
 static const struct node *lender(const struct region *region)
 {
     const struct node *node = region->principal;
+    const struct step *step = node ? node->steps[region->layout] : NULL;
+    if (step && step->passed_count) /* a product and the Add of its bias */
+        node = step->passed[0];
     return node && region_is_replaced(region, node) ? node : NULL;
 }
 
@@ -343,7 +346,9 @@ static struct node *make_matrix(struct plan *plan, const struct lowering *l,
     if (!bias)
         return *product;
     struct value *sum[2] = {middle, inputs[2]};
-    const char *name = edit_node_name(plan->model, arena_format(arena, "%s.bias", lent_name(l)));
+    const char *name = lent_name(l);
+    if (name[0])
+        name = edit_node_name(plan->model, arena_format(arena, "%s.bias", name));
     return edit_node(graph, l->at, "Add", name, NULL, sum, 2, target, NULL, 0);
 }
 
