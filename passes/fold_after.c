@@ -3,7 +3,8 @@
  *     x -> Conv -> BatchNormalization -> Mul(c) -> y        becomes        x -> Conv -> y
  *
  * Conv, ConvTranspose, Gemm or MatMul with a constant weight, followed by any run of ops that scale
- * and shift each channel: W * t and b * t + shift, exact with any padding.
+ * and shift each channel: W * t and b * t + shift, exact with any padding. A MatMul and the Add of its bias
+ * become one Gemm once the rank is known to be 2.
  *
  * Refused: an op in between that another op reads, constants that are not per channel,
  * BatchNormalization in training mode, results that are not finite. */
@@ -71,6 +72,9 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
         folded++;
     }
     refuse_readers(plan, value, layout);
+    /* Its bias stands beside it, and its rank is known since: a Gemm takes both. */
+    if (!folded && layout == LAYOUT_MATRIX && own->passed_count)
+        folded = source->rank == 2 || value->rank == 2;
     if (!folded || reason)
         return reason;
     region_walk(&region, NULL, 0, &value->producer, 1, true);

@@ -62,7 +62,7 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
     const struct tensor *tensor;
     const char *reason = constant_of(value, &tensor);
     if (reason)
-        return reason;
+        return arena_format(arena, "it %s", reason);
     if (!type_is_float(tensor->type) || !tensor_is_readable(tensor))
         return "it is not of a float type";
     if (tensor->count == 0)

@@ -99,20 +99,26 @@ static const struct tensor *type_of_like(struct arena *arena, const struct value
                : tensor_of_integers(arena, type, 0, NULL, NEW_ARRAY(arena, int64_t, 1));
 }
 
-static const char *fold_node(struct value *value, int depth, struct tensor **result)
+/* Why what is made of `input` is no constant: what stopped it, wherever that is. */
+static const char *because_of(struct arena *arena, const struct value *input, const char *reason)
 {
-    struct node *node = value->producer;
+    if (input->producer)
+        return reason;
+    return arena_format(arena, "is computed from '%s', which %s", input->name, reason);
+}
+
+static const char *not_evaluated(const struct value *value, const char *reason)
+{
+    const char *operator_name = value->producer->proto->op_type;
+    return arena_format(
+        value->graph->model->arena, "is computed by %s -> '%s', which is not evaluated%s%s",
+        operator_name ? operator_name : "", value->name, reason ? ": " : "", reason ? reason : "");
+}
+
+/* The constants of a node's inputs, NULL where one is left out. */
+static const char *fold_inputs(struct node *node, int depth, const struct tensor **inputs)
+{
     struct arena *arena = node->graph->model->arena;
-    bool from_shape = false;
-    if (node->op == OP_UNKNOWN)
-        return "it is computed by an operator that is not folded";
-    if (node->op == OP_Shape || node->op == OP_Size)
-        return fold_shape(node, depth, result);
-    if (node->op == OP_Gather && !fold_shape_gather(node, depth, result))
-        return NULL;
-    if (node->input_count == 0)
-        return "it is a Constant of a kind that is not read";
-    const struct tensor **inputs = NEW_ARRAY(arena, const struct tensor *, node->input_count);
     for (size_t i = 0; i < node->input_count; i++) {
         if (!node->inputs[i])
             continue;
@@ -121,21 +127,47 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
             continue;
         const char *reason = fold(node->inputs[i], depth + 1, &inputs[i]);
         if (reason)
-            return reason;
-        if (!tensor_is_readable(inputs[i]))
-            return "it is computed from a constant of a type that is not read";
-        from_shape = from_shape || inputs[i]->from_shape;
+            return because_of(arena, node->inputs[i], reason);
     }
-    struct tensor **outputs = NEW_ARRAY(arena, struct tensor *, node->output_count);
-    const char *reason =
-        eval_node(arena, node, inputs, outputs, FOLD_LIMIT, &node->graph->model->folding);
+    return NULL;
+}
+
+static const char *fold_node(struct value *value, int depth, struct tensor **result)
+{
+    struct node *node = value->producer;
+    struct arena *arena = node->graph->model->arena;
+    bool from_shape = false;
+    const char *reason;
+    if (node->op == OP_Shape || node->op == OP_Size) {
+        reason = fold_shape(node, depth, result);
+        return reason ? not_evaluated(value, reason) : NULL;
+    }
+    if (node->op == OP_Gather && !fold_shape_gather(node, depth, result))
+        return NULL;
+    if (node->op == OP_Constant)
+        return "is a Constant of a kind that is not read";
+    const struct tensor **inputs = NEW_ARRAY(arena, const struct tensor *, node->input_count);
+    reason = fold_inputs(node, depth, inputs);
     if (reason)
         return reason;
+    if (node->op == OP_UNKNOWN)
+        return not_evaluated(value, NULL);
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (inputs[i] && !tensor_is_readable(inputs[i]))
+            return arena_format(arena,
+                                "is computed from '%s', which is %s, not a type that is read",
+                                node->inputs[i]->name, type_name(inputs[i]->type));
+        from_shape = from_shape || (inputs[i] && inputs[i]->from_shape);
+    }
+    struct tensor **outputs = NEW_ARRAY(arena, struct tensor *, node->output_count);
+    reason = eval_node(arena, node, inputs, outputs, FOLD_LIMIT, &node->graph->model->folding);
+    if (reason)
+        return not_evaluated(value, reason);
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] == value)
             *result = outputs[i];
     if (!*result)
-        return "it is an output that is not folded";
+        return not_evaluated(value, "this output is not made");
     (*result)->from_shape = from_shape;
     return NULL;
 }
@@ -143,29 +175,33 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
 static const char *fold(struct value *value, int depth, const struct tensor **tensor)
 {
     const struct model *model = value->graph->model;
+    *tensor = NULL;
     if (value->is_initializer && value->is_input && model->ir_version >= 4)
-        return "it is also a graph input, so a caller may override it";
+        return "is not constant: it is also a graph input, so a caller may override it";
     if (value->tensor) {
         *tensor = value->tensor;
         return NULL;
     }
     if (!value->producer)
-        return value->is_input ? "it is a graph input" : "it is not known before the model runs";
+        return value->is_input ? "is not constant: it is a graph input"
+                               : "is not constant: it is not known before the model runs";
     if (value->folded_state == CONSTANT) {
         *tensor = value->folded;
         return NULL;
     }
-    if (value->folded_state != NOT_TRIED)
-        return "it is computed from what is not known before the model runs";
+    if (value->folded_state == NOT_CONSTANT)
+        return value->not_constant;
+    if (value->folded_state == BEING_FOLDED)
+        return "is computed from itself";
     if (depth > FOLD_DEPTH)
-        return "it is computed by too long a chain of operators";
+        return "is computed by too long a chain of operators";
     value->folded_state = BEING_FOLDED;
     struct tensor *result = NULL;
-    const char *reason = fold_node(value, depth, &result);
+    value->not_constant = fold_node(value, depth, &result);
     value->folded = result;
-    value->folded_state = reason ? NOT_CONSTANT : CONSTANT;
+    value->folded_state = value->not_constant ? NOT_CONSTANT : CONSTANT;
     *tensor = result;
-    return reason;
+    return value->not_constant;
 }
 
 const char *constant_of(struct value *value, const struct tensor **tensor)

@@ -6,7 +6,7 @@
 
 /* The constant a value holds: an initializer that nobody can override, a Constant node, or what
  * operators make of such. Computed once and kept. Returns NULL and sets *tensor, or the reason why
- * it is no constant. The tensor may be opaque or fused: ask tensor_is_readable. */
+ * it is none: what a sentence says of the value ("is computed by Sign -> 'y', which is not evaluated"). The tensor may be opaque or fused: ask tensor_is_readable. */
 const char *constant_of(struct value *value, const struct tensor **tensor);
 
 /* What has been computed for a value that operators make of constants, or NULL. Folds nothing. */

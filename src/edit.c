@@ -240,6 +240,7 @@ void edit_store(struct value *value, struct tensor *tensor)
     struct node *producer = value->producer;
     value->tensor = tensor;
     tensor->name = value->name;
+    value_takes_shape(value, tensor);
     if (!holds_initializers(graph)) {
         constant_node(graph, producer, value);
         return;

@@ -46,6 +46,7 @@ struct value {
     int64_t *dims;
 
     struct tensor *folded;
+    const char *not_constant; /* constant.c: why, in state 2 */
     struct trace *traces[2];  /* lift.c: memo, one per layout */
     uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
     uint32_t tally;           /* join_branches.c: index while it counts */

@@ -170,7 +170,8 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
             continue;
         }
         if (!node)
-            return arena_format(arena, "it depends on '%s'", frame->value->name);
+            return arena_format(arena, "it depends on '%s', and what it is compared with does not",
+                                frame->value->name);
         if (frame->next == 0 && limit-- == 0)
             return "it depends on too many nodes";
         if (node->op == OP_UNKNOWN || node->body_count) {

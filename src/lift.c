@@ -222,14 +222,23 @@ void lift_forget(struct model *model)
     model->stamp++;
 }
 
+static void forget_reasons(struct node *node)
+{
+    for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++) {
+        const struct step *step = node->steps[layout];
+        if (step && step->reason && !step->is_part)
+            node->steps[layout] = NULL;
+    }
+}
+
 void lift_forget_reasons(struct model *model)
 {
     lift_forget(model);
-    for (size_t g = 0; g < model->graphs.count; g++)
-        for (size_t i = 0; i < model->graphs.items[g]->node_count; i++) {
-            struct node *node = model->graphs.items[g]->nodes[i];
-            for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++)
-                if (node->steps[layout] && node->steps[layout]->reason)
-                    node->steps[layout] = NULL;
-        }
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->node_count; i++)
+            forget_reasons(graph->nodes[i]);
+        for (size_t i = 0; i < graph->new_nodes.count; i++)
+            forget_reasons(graph->new_nodes.items[i]);
+    }
 }

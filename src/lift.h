@@ -32,6 +32,7 @@ struct step {
     size_t passed_count;
     int32_t type;       /* element type that this op fixes; 0: none */
     bool sized;         /* holds for the declared input size only */
+    bool is_part;       /* of what the next op stands for: its reason holds whatever is learned */
     int64_t parameters; /* weights of the op, per channel where it is a per-channel constant */
 };
 
@@ -61,7 +62,7 @@ const struct trace *lift_trace(struct value *value, enum layout layout);
 const struct affine *lift_identity(struct model *model);
 /* Forgets all traces, because the graph changed. */
 void lift_forget(struct model *model);
-/* And why nodes of the file are not affine, because more is known of their values. */
+/* And why nodes are not affine, because more is known of their values. */
 void lift_forget_reasons(struct model *model);
 
 /* True for Conv, Gemm and MatMul with a constant weight, AveragePool excluded. */

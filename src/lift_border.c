@@ -68,7 +68,7 @@ static const char *scatter(struct node *node, struct grid *grid, bool *sized)
     if (!reason)
         reason = constant_of(node->inputs[2], &updates);
     if (reason)
-        return arena_format(arena, "ScatterND writes what is not constant: %s", reason);
+        return arena_format(arena, "ScatterND writes what %s", reason);
     if (strcmp(node_string(node->graph->model->arena, node, "reduction", "none"), "none") != 0)
         return "ScatterND reduces";
     if (indices->rank < 1 || !tensor_is_readable(updates) || !type_is_float(updates->type))

@@ -59,7 +59,7 @@ const char *lift_integers(struct node *node, size_t index, const char *what, int
     const struct tensor *tensor;
     const char *reason = constant_of(node->inputs[index], &tensor);
     if (reason)
-        return arena_format(arena, "its %s is not constant: %s", what, reason);
+        return arena_format(arena, "its %s %s", what, reason);
     if (tensor->count > (int64_t)room || !tensor_read_integers(tensor, numbers))
         return arena_format(arena, "its %s cannot be read", what);
     *count = (size_t)tensor->count;
@@ -139,8 +139,10 @@ static const char *pad_value(struct node *node, double *value)
     if (node->opset < 11 || !node_input(node, 2))
         return NULL;
     const char *reason = constant_of(node->inputs[2], &tensor);
-    if (reason || tensor->count != 1 || !tensor_is_readable(tensor))
-        return "Pad fills with a value that is not constant";
+    if (reason)
+        return arena_format(node->graph->model->arena, "Pad fills with a value that %s", reason);
+    if (tensor->count != 1 || !tensor_is_readable(tensor))
+        return "Pad fills with what is no single number";
     tensor_read(tensor, 0, 1, value);
     return NULL;
 }

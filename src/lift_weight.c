@@ -48,7 +48,7 @@ const char *lift_weight(struct arena *arena, struct value *value, const char *wh
                             value->name);
     const char *reason = constant_of(value, tensor);
     if (reason)
-        return arena_format(arena, "its %s '%s' is not constant: %s", what, value->name, reason);
+        return arena_format(arena, "its %s '%s' %s", what, value->name, reason);
     if (!type_is_float((*tensor)->type) || !tensor_is_readable(*tensor))
         return arena_format(arena, "its %s '%s' is %s, not a float type that can be folded", what,
                             value->name, type_name((*tensor)->type));

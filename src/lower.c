@@ -255,6 +255,9 @@ static void remember(struct node *node, enum layout layout, const struct lowerin
 static const struct node *lender(const struct region *region)
 {
     const struct node *node = region->principal;
+    const struct step *step = node ? node->steps[region->layout] : NULL;
+    if (step && step->passed_count) /* a product and the Add of its bias */
+        node = step->passed[0];
     return node && region_is_replaced(region, node) ? node : NULL;
 }
 
@@ -284,7 +287,6 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         dilations[i] = axis.step;
     }
     struct value *inputs[3] = {l->source};
-    plan->learned = plan->learned || l->source->rank < 0;
     inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
                               fused_tensor(arena, type, form->axes + 2, dims, form, FUSED_KERNEL));
     if (bias)
@@ -295,10 +297,8 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
         {"strides", strides, axes, 0},
     };
-    struct node *node = edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs,
-                                  bias ? 3 : 2, target, attributes, COUNT_OF(attributes));
-    shape_infer_reader(node);
-    return node;
+    return edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs, bias ? 3 : 2,
+                     target, attributes, COUNT_OF(attributes));
 }
 
 /* Gemm where the rank is known and, before opset 11 made it optional, where there is a bias. */
@@ -334,7 +334,9 @@ static struct node *make_matrix(struct plan *plan, const struct lowering *l,
     if (!bias)
         return *product;
     struct value *sum[2] = {middle, inputs[2]};
-    const char *name = edit_node_name(plan->model, arena_format(arena, "%s.bias", lent_name(l)));
+    const char *name = lent_name(l);
+    if (name[0])
+        name = edit_node_name(plan->model, arena_format(arena, "%s.bias", name));
     return edit_node(graph, l->at, "Add", name, NULL, sum, 2, target, NULL, 0);
 }
 
@@ -423,6 +425,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (product && product != node) {
         struct step *hidden = NEW(arena, struct step);
         hidden->reason = "its bias is added by the next op";
+        hidden->is_part = true;
         product->steps[LAYOUT_MATRIX] = hidden;
         product->steps[LAYOUT_CONV] = hidden;
         LIST_PUSH(arena, &fusion->made, (const struct node *)product);

@@ -24,6 +24,7 @@ struct model {
     const struct node *last_attributed; /* edit.c: the node made last that has attributes */
     uint32_t stamp;                     /* lift.c */
     bool has_external;
+    bool learned;          /* shape.c: something that was not known, in the round that runs */
     struct effort folding; /* what is left of it */
 };
 

@@ -41,6 +41,13 @@ void plan_refuse(struct plan *plan, const struct node *node, const struct value 
     LIST_PUSH(arena, &plan->refusals, entry);
 }
 
+/* Each round says again what it declines: of what was said before, only that holds still. */
+static void forget_refusals(struct plan *plan)
+{
+    plan->refusals.count = 0;
+    plan->refused = (struct map){0};
+}
+
 static bool is_named_in(const char *const *names, const char *name)
 {
     for (; names && *names; names++)
@@ -109,7 +116,7 @@ static bool is_whole(const struct model *model)
 
 void plan_run(struct plan *plan)
 {
-    bool any = false;
+    bool any = false, edited = false;
     plan->pass = PLAN_WHOLE_MODEL;
     const char *reason = frozen(plan->model);
     if (reason) {
@@ -118,6 +125,7 @@ void plan_run(struct plan *plan)
     }
     for (int round = 0; round < ROUNDS; round++) {
         plan->changed = false;
+        forget_refusals(plan);
         for (size_t i = 0; i < pass_count; i++) {
             bool cleans = passes[i].run == remove_dead;
             bool asked =
@@ -130,13 +138,16 @@ void plan_run(struct plan *plan)
             assert(is_whole(plan->model));
             any = any || plan->changed;
         }
-        if (plan->full || (!plan->changed && !plan->learned))
+        edited = edited || plan->changed;
+        if (plan->full)
             return;
         if (plan->changed)
             continue;
-        /* Nothing is left to do by what was known. */
-        plan->learned = false;
-        shape_infer(plan->model);
+        /* Nothing is left to do by what was known. The new ops say something of what they read and give, as
+         * they would in the file that is written. */
+        if (!edited || !shape_infer(plan->model))
+            return;
+        edited = false;
         lift_forget_reasons(plan->model);
     }
 }

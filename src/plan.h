@@ -52,7 +52,6 @@ struct plan {
     const char *pass;                /* the one that is running */
     uint32_t stamp;                  /* region.c */
     bool changed;                    /* by the pass that is running */
-    bool learned;                    /* a new op told the rank of what it reads */
     bool full;                       /* plan_is_full; set from the start: no rewrites at all */
     double stored;                   /* bytes of new weights in force */
     double effort;                   /* numbers looked at to read all new weights once */

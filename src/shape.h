@@ -4,13 +4,10 @@
 
 #include "graph.h"
 
-/* Fills in type, rank and dims of values from inputs, initializers, value_info and operators, in
- * topological order, and the rank and channels of what a Conv or BatchNormalization reads. What it
- * cannot know stays unknown. Never fails. */
-void shape_infer(struct model *model);
-
-/* The rank, channels and type of what a Conv or BatchNormalization of this graph reads. */
-void shape_infer_reader(struct node *node);
+/* Fills in type, rank and dims of values from inputs, initializers, value_info and the operators in
+ * force, from what they read to what they give and back, until nothing more follows. What it cannot know
+ * stays unknown. Returns true when it learned something. Never fails. */
+bool shape_infer(struct model *model);
 
 /* Window of a Conv or pool along one axis, with auto_pad resolved.
  * Source: ONNX Conv-1 .. Conv-22, AveragePool-7 .. AveragePool-22, attribute auto_pad. */

@@ -204,14 +204,19 @@ static void infer_unsqueeze(struct node *node)
     shape_learn(node_output(node, 0), input->type, rank, dims);
 }
 
-/* The size of the axis that is named by -1, or -1. */
-static int64_t what_is_left(const struct value *input, int rank, const int64_t *dims)
+/* The size of the axis that is named by -1, or -1. Axes that are copied from the input need not be known. */
+static int64_t what_is_left(const struct value *input, int rank, const int64_t *dims,
+                            const bool *copied)
 {
-    int64_t all, others = 1;
-    if (!has_rank(input) || !count_elements(input->dims, (size_t)input->rank, &all))
+    int64_t all = 1, others = 1;
+    if (!has_rank(input))
         return -1;
+    for (int i = 0; i < input->rank; i++)
+        if (!(i < rank && copied[i]) &&
+            (input->dims[i] < 0 || !multiply_fits(all, input->dims[i], &all)))
+            return -1;
     for (int i = 0; i < rank; i++)
-        if (dims[i] >= 0 && !multiply_fits(others, dims[i], &others))
+        if (!copied[i] && dims[i] >= 0 && !multiply_fits(others, dims[i], &others))
             return -1;
     return others > 0 && all % others == 0 ? all / others : -1;
 }
@@ -221,6 +226,7 @@ static void infer_reshape(struct node *node)
     const struct value *input = node_input(node, 0), *target = node_input(node, 1);
     int64_t dims[MAX_RANK], held[MAX_RANK];
     size_t count = 0, open = 0;
+    bool copied[MAX_RANK] = {false};
     const int64_t *sizes = constant_integers(node, "shape", 1, held, MAX_RANK, &count);
     if (!input || count > MAX_RANK)
         return;
@@ -234,15 +240,75 @@ static void infer_reshape(struct node *node)
     int rank = (int)count, left = -1;
     for (int i = 0; i < rank; i++) {
         dims[i] = is_extent(sizes[i]) ? sizes[i] : -1;
-        if (sizes[i] == 0 && !node_integer(node, "allowzero", 0))
+        copied[i] = sizes[i] == 0 && !node_integer(node, "allowzero", 0);
+        if (copied[i])
             dims[i] = has_rank(input) && i < input->rank ? input->dims[i] : -1;
         else if (sizes[i] == -1)
             left = i;
-        open += dims[i] < 0;
+        open += dims[i] < 0 && !copied[i];
     }
     if (left >= 0 && open == 1)
-        dims[left] = what_is_left(input, rank, dims);
+        dims[left] = what_is_left(input, rank, dims, copied);
     shape_learn(node_output(node, 0), input->type, rank, dims);
+}
+
+/* Axes before `axis` become one, and so do the others. */
+static void infer_flatten(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[2] = {-1, -1}, axis = node_integer(node, "axis", 1);
+    if (!input)
+        return;
+    axis += axis < 0 ? input->rank : 0;
+    if (has_rank(input) && axis >= 0 && axis <= input->rank) {
+        size_t first = (size_t)axis, rest = (size_t)input->rank - first;
+        if (!count_elements(input->dims, first, &dims[0]))
+            dims[0] = -1;
+        if (!count_elements(input->dims + first, rest, &dims[1]))
+            dims[1] = -1;
+    }
+    shape_learn(node_output(node, 0), input->type, 2, dims);
+}
+
+/* ConstantOfShape makes the shape that its input holds; Expand broadcasts the data to it. */
+static void infer_given_shape(struct node *node)
+{
+    bool expands = node->op == OP_Expand;
+    const struct value *data = expands ? node_input(node, 0) : NULL;
+    int64_t dims[MAX_RANK], held[MAX_RANK];
+    size_t count;
+    const int64_t *sizes = constant_integers(node, "", expands ? 1 : 0, held, MAX_RANK, &count);
+    const Onnx__AttributeProto *value = node_attribute(node, "value");
+    int32_t type = expands             ? data ? data->type : 0
+                   : value && value->t ? value->t->data_type
+                                       : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    int rank = sizes ? (int)count : -1;
+    if (expands && !has_rank(data))
+        rank = -1;
+    else if (expands && data->rank > rank && sizes)
+        rank = data->rank;
+    for (int i = 0; i < rank; i++) {
+        int at = i - (rank - (int)count), from = data ? i - (rank - data->rank) : -1;
+        int64_t size = at < 0 ? 1 : is_extent(sizes[at]) ? sizes[at] : -1;
+        int64_t old = from < 0 ? 1 : data->dims[from];
+        dims[i] = size == 1 ? old : old == 1 || old < 0 ? size : old;
+    }
+    shape_learn(node_output(node, 0), type, rank, dims);
+}
+
+static void infer_tile(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK], held[MAX_RANK];
+    size_t count;
+    const int64_t *repeats = constant_integers(node, "", 1, held, MAX_RANK, &count);
+    if (!has_rank(input))
+        return;
+    for (int i = 0; i < input->rank; i++)
+        if (!repeats || count != (size_t)input->rank || !is_extent(input->dims[i]) ||
+            !is_extent(repeats[i]) || !multiply_fits(input->dims[i], repeats[i], &dims[i]))
+            dims[i] = -1;
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
 static void infer_reduce(struct node *node)
@@ -321,7 +387,6 @@ static void infer_unknown(struct node *node)
 
 void shape_infer_axes(struct node *node)
 {
-    const struct value *input = node_input(node, 0);
     switch (node->op) {
     case OP_GlobalAveragePool: infer_global_pool(node); break;
     case OP_Pad: infer_pad(node); break;
@@ -335,9 +400,10 @@ void shape_infer_axes(struct node *node)
     case OP_ReduceMean:
     case OP_ReduceProd:
     case OP_ReduceSum: infer_reduce(node); break;
-    case OP_Flatten:
-        shape_learn(node_output(node, 0), input ? input->type : 0, 2, (const int64_t[]){-1, -1});
-        break;
+    case OP_Flatten: infer_flatten(node); break;
+    case OP_ConstantOfShape:
+    case OP_Expand: infer_given_shape(node); break;
+    case OP_Tile: infer_tile(node); break;
     case OP_UNKNOWN: infer_unknown(node); break;
     default: break;
     }

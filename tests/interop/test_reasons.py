@@ -97,8 +97,8 @@ case("its pads do not fit its axes", "a = Pad (x, p, none, axes)", opset=18, dat
 VALUE = "fills with a value that is not constant"
 P = ints("p", 0, 0, 1, 1, 0, 0, 1, 1)
 case(VALUE, "a = Pad (x, p, c)", data=[P], inputs=["float c"])
-case(VALUE, "a = Pad (x, p, s)", data=[P])
-case(VALUE, "a = Pad (x, p, c)", data=[P, 'string[1] c = {"0"}'])
+case("fills with what is no single number", "a = Pad (x, p, s)", data=[P])
+case("fills with what is no single number", "a = Pad (x, p, c)", data=[P, 'string[1] c = {"0"}'])
 case("fills with 2, not with 0", "a = Pad (x, p, c)", data=[P, "float c = {2.0}"])
 case("fills with 2, not with 0", "a = Pad <pads = [0,0,1,1,0,0,1,1], value = 2.0> (x)", opset=10)
 for k in (0, 1, 4, 5):
@@ -201,6 +201,21 @@ case("it casts from int32 to int32", "a = Cast <to = 6> (x)\nb = Neg (x)\ny = Ad
 
 # Conv, Gemm, MatMul
 
+case("its weight 'k' is computed by Sign -> 'k', which is not evaluated", "k = Sign (w)\nb = Conv (x, k)\ny = Mul (b, v)")
+case("its weight 'k' is computed by ReduceL2 -> 'n', which is not evaluated",
+     "n = ReduceL2 <axes = [1]> (w)\nk = Div (w, n)\nb = Conv (x, k)\ny = Mul (b, v)")
+case("its weight 'k' is computed by DequantizeLinear -> 'd', which is not evaluated",
+     "d = DequantizeLinear (i, c)\nk = Identity (d)\nb = Conv (x, k)\ny = Mul (b, v)",
+     data=["float c = {0.5}", f"int8[4,4,1,1] i = {{{', '.join(['1'] * 16)}}}"])
+case("its weight 'k' is computed from 'q', which is not constant: it is a graph input",
+     "r = Sign (q)\nk = Mul (r, w)\nb = Conv (x, k)\ny = Mul (b, v)", inputs=["float[4,4,1,1] q"])
+case("its weight 'k' is computed by Pow -> 'p', which is not evaluated: an integer to a negative power",
+     "p = Pow (i, j)\nk = Cast <to = 1> (p)\nb = Conv (x, k)\ny = Mul (b, v)",
+     data=[f"int64[4,4,1,1] i = {{{', '.join(['1'] * 16)}}}", "int64 j = {-1}"])
+case("its bias 'e' is computed from 'q', which is not constant: it is a graph input",
+     "e = Neg (q)\nb = Conv (x, w, e)\ny = Mul (b, v)", inputs=["float[4] q"])
+case("its pads is computed by NonZero -> 'h', which is not evaluated",
+     "h = NonZero (s)\ng = Reshape (h, t)\na = Pad (x, g)", data=[ints("t", 8)])
 case("its weight is missing", "b = Conv (x)\ny = Mul (b, v)")
 case("its weight has rank 2", "b = Conv (x, m)\ny = Mul (b, v)")
 case("its weight has rank 4", "b = Conv (x, k)\ny = Mul (b, v)", data=["float[0,4,1,1] k = {}"])
