@@ -1,5 +1,6 @@
 /* affine.c: shapes and laws of the algebra. The numbers are in affine_rows.c. */
 #include "affine.h"
+#include "decimal.h"
 
 #include <math.h>
 #include <string.h>
@@ -268,9 +269,10 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
     }
     if (worst <= 8 * outer->border_rounding * largest)
         return NULL;
-    return arena_format(
-        arena, "border: the padding holds %.9g in channel %lld where the inner op gives %.9g",
-        outer->border[where], (long long)where, bias ? bias[where] : 0.0);
+    return arena_format(arena,
+                        "border: the padding holds %s in channel %lld where the inner op gives %s",
+                        decimal_rounded(outer->border[where], 9).text, (long long)where,
+                        decimal_rounded(bias ? bias[where] : 0.0, 9).text);
 }
 
 bool affine_is_held(const struct landing *landing, double numbers)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "diff.h"
 #include "onnx_repvgg_fuse.h"
 #include "shape.h"
@@ -132,7 +133,8 @@ static void check_number(struct onnx_fuse_comparison *comparison, const char *na
 {
     if (!(number >= 0) || !isfinite(number))
         fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
-             "%s is %g, expected a number that is not negative", name, number);
+             "%s is %s, expected a number that is not negative", name,
+             decimal_rounded(number, 6).text);
 }
 
 static void run_diff(struct onnx_fuse_comparison *comparison,

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "guard.h"
 #include "sandbox.h"
 #include "tame.h"
@@ -214,9 +215,9 @@ static char *describe(const struct job *job, enum onnx_fuse_status status,
                  : report                      ? onnx_fuse_report_error(report)
                                                : "out of memory");
     else
-        snprintf(text, sizeof(text), "%s: %zu -> %zu ops, %.3f s%s", job->input,
+        snprintf(text, sizeof(text), "%s: %zu -> %zu ops, %s s%s", job->input,
                  onnx_fuse_report_ops(report, false), onnx_fuse_report_ops(report, true),
-                 onnx_fuse_report_seconds(report),
+                 decimal_fixed(onnx_fuse_report_seconds(report), 3).text,
                  onnx_fuse_report_warnings(report) ? ", warnings" : "");
     return strdup(text);
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "tame.h"
 
 enum { LONG = 1 << 16 };
@@ -114,7 +115,7 @@ void text_json(struct text *text, const char *string)
 
 void text_json_number(struct text *text, double number)
 {
-    text_print(text, isfinite(number) ? "%.17g" : "null", number);
+    text_print(text, "%s", isfinite(number) ? decimal_rounded(number, 17).text : "null");
 }
 
 const char *text_plain(struct arena *arena, const char *string)
