@@ -16,6 +16,7 @@
 #include "decimal.h"
 #include "guard.h"
 #include "sandbox.h"
+#include "system_error.h"
 #include "tame.h"
 
 struct job {
@@ -231,7 +232,7 @@ static void fuse_one(struct batch *batch, struct job *job)
     char text[1024];
     if (job->unlisted) {
         snprintf(text, sizeof(text), "%s: cannot search the folder: %s", job->input,
-                 strerror(job->unlisted));
+                 system_error(job->unlisted));
         line = strdup(text);
         job->failed = true;
     } else if (job->place != GOES_ALONE) {
@@ -244,7 +245,7 @@ static void fuse_one(struct batch *batch, struct job *job)
         job->failed = true;
     } else if (!options.dry_run && !make_folders(job->output)) {
         snprintf(text, sizeof(text), "%s: cannot make its folder: %s", job->output,
-                 strerror(errno));
+                 system_error(errno));
         line = strdup(text);
         job->failed = true;
     } else {

@@ -172,8 +172,9 @@ bool selfcheck_next(void *closure, int thread)
 {
     struct selfcheck *checker = closure;
     struct worker *worker = &checker->workers[thread];
-    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK ||
-        setjmp(worker->landing.jump) != 0)
+    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK)
+        return false;
+    if (setjmp(worker->landing.jump) != 0)
         return false;
     bool more = check_next(worker);
     if (more && thread == 0)

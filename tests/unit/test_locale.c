@@ -1,9 +1,15 @@
 /* test_locale.c: in a process whose locale is German, the library says to the byte what it says in C.
  * Arguments: models that fold. Where de_DE.UTF-8 is not installed, localedef makes it. */
 #define _POSIX_C_SOURCE 200809L
+#include <errno.h>
 #include <locale.h>
 #include <math.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#ifdef __GLIBC__
+#include <libintl.h>
+#endif
 
 #include "bytes.h"
 #include "onnx_repvgg_fuse.h"
@@ -33,6 +39,41 @@ static bool become_german(void)
         printf(
             "# no locale de_DE.UTF-8, and localedef cannot make it: install Debian's `locales`\n");
     return made;
+}
+
+/* Messages of the C library in another language, as language packs bring them: a catalogue of gettext
+ * with one of them. libintl's own of glibc lies where bindtextdomain says. */
+static void translate(void)
+{
+#ifdef __GLIBC__
+    static const char from[] = "No such file or directory",
+                      to[] = "Datei oder Verzeichnis nicht gefunden";
+    const uint32_t head[] = {0x950412de,
+                             0,
+                             1,
+                             28,
+                             36,
+                             0,
+                             0, /* one text, and its translation */
+                             sizeof(from) - 1,
+                             44,
+                             sizeof(to) - 1,
+                             44 + sizeof(from)};
+    char path[300];
+    snprintf(path, sizeof(path), "%s/de", folder);
+    mkdir(path, 0700);
+    snprintf(path, sizeof(path), "%s/de/LC_MESSAGES", folder);
+    mkdir(path, 0700);
+    snprintf(path, sizeof(path), "%s/de/LC_MESSAGES/libc.mo", folder);
+    FILE *file = fopen(path, "wb");
+    if (!file || fwrite(head, 1, sizeof(head), file) != sizeof(head) ||
+        fwrite(from, 1, sizeof(from), file) != sizeof(from) ||
+        fwrite(to, 1, sizeof(to), file) != sizeof(to) || fclose(file) != 0)
+        abort();
+    unsetenv("LANGUAGE");
+    bindtextdomain("libc", folder);
+    expect(strcmp(strerror(ENOENT), to) == 0, "the C library speaks German: %s", strerror(ENOENT));
+#endif
 }
 
 /* ---- what the library says ---- */
@@ -204,6 +245,7 @@ static struct words say_all(char **models, int count)
     say_fuse(said, plain, &options);
     options.tolerance = 1e-30;
     say_fuse(said, models[0], &options);
+    say_fuse(said, place("absent.onnx"), NULL);
     options.max_growth = -1.5;
     say_fuse(said, plain, &options);
     if (fclose(said) != 0)
@@ -223,6 +265,7 @@ int main(int count, char **arguments)
     char sample[8];
     snprintf(sample, sizeof(sample), "%.1f", 0.5);
     expect(german && strcmp(sample, "0,5") == 0, "the locale is German: a half is %s", sample);
+    translate();
     struct words again = say_all(arguments + 1, count - 1);
     size_t at = 0, line = 0;
     for (; at < plain.size && at < again.size && plain.bytes[at] == again.bytes[at]; at++)
