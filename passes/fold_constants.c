@@ -12,6 +12,7 @@
 #include <math.h>
 
 #include "constant.h"
+#include "decimal.h"
 #include "edit.h"
 #include "passes.h"
 #include "region.h"
@@ -74,8 +75,8 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
     const double *numbers = constant_numbers(value, tensor);
     for (int64_t i = 0; i < tensor->count; i++)
         if (!isfinite(tensor_rounded(tensor->type, numbers[i])))
-            return arena_format(arena, "number %lld is %g, not finite in %s", (long long)i,
-                                numbers[i], type_name(tensor->type));
+            return arena_format(arena, "number %lld is %s, not finite in %s", (long long)i,
+                                decimal_rounded(numbers[i], 6).text, type_name(tensor->type));
     *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers);
     return NULL;
 }

@@ -44,6 +44,7 @@ missing_packages() {
         ninja) runs ninja --version || echo ninja-build ;;
         pkg-config) runs pkg-config --version || echo pkg-config ;;
         protoc-c) runs protoc-c --version || echo protobuf-c-compiler ;;
+        locale) [ -f /usr/share/i18n/locales/de_DE ] && runs localedef --version || echo locales ;;
         browser) [ -n "$(find_browser)" ] || echo chromium ;;
         protobuf-c) runs pkg-config --exists 'libprotobuf-c >= 1.3' || echo libprotobuf-c-dev ;;
         clang) runs clang --version && [ -n "$(find "$(clang -print-resource-dir)" -name 'libclang_rt.fuzzer*' 2>/dev/null)" ] || echo clang libclang-rt-14-dev ;;

@@ -1,5 +1,6 @@
 /* affine.c: shapes and laws of the algebra. The numbers are in affine_rows.c. */
 #include "affine.h"
+#include "decimal.h"
 
 #include <math.h>
 #include <string.h>
@@ -263,9 +264,9 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
         double largest = fmax(terms[c], fabs(outer->border[c]));
         if (!(fabs(inside - outer->border[c]) <= 8 * outer->border_rounding * largest))
             return arena_format(
-                arena,
-                "border: the padding holds %.9g in channel %lld where the inner op gives %.9g",
-                outer->border[c], (long long)c, inside);
+                arena, "border: the padding holds %s in channel %lld where the inner op gives %s",
+                decimal_rounded(outer->border[c], 9).text, (long long)c,
+                decimal_rounded(inside, 9).text);
     }
     return NULL;
 }

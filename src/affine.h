@@ -157,7 +157,7 @@ bool affine_prepare(const struct affine *form, struct affine_dense **dense);
 void affine_release(struct affine_dense **dense);
 /* Rows [first, first + count) into count * affine_row_length numbers. `width` is the form's number of
  * output channels. dense: what affine_prepare made, only read, so that threads may share it; NULL
- * is slower for compositions and gives the same numbers. False: out of memory. */
+ * is slower for compositions and gives the same numbers. False: out of memory, and `out` holds nothing. */
 bool affine_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
                  int64_t first, int64_t count, double *out);
 

@@ -180,8 +180,8 @@ static bool compose_rows(const struct affine *form, const struct affine_dense *d
     int64_t *shifts = malloc((size_t)middles * sizeof(int64_t));
     bool good = outer_rows && inner_rows && place && shifts &&
                 affine_rows(outer, dense, width, first, count, outer_rows);
-    memset(out, 0, (size_t)(count * length) * sizeof(double));
     if (good) {
+        memset(out, 0, (size_t)(count * length) * sizeof(double));
         int64_t index[AFFINE_AXES] = {0}, stretch[AFFINE_AXES], base[AFFINE_AXES];
         for (int64_t t = 0; t < outer_taps; t++) {
             for (int i = 0; i < form->axes; i++) {
@@ -290,6 +290,8 @@ static void add_outer_bias(struct arena *arena, const struct affine *form, int64
     bool good = row && affine_prepare(outer, &dense);
     for (int64_t o = 0; good && o < width; o++) {
         good = affine_rows(outer, dense, width, o, 1, row);
+        if (!good)
+            break;
         const double *from = inner_bias + first_channel(outer, width, o);
         for (int64_t m = 0; m < middles; m++)
             for (int64_t t = 0; t < taps; t++) {

@@ -1,15 +1,34 @@
 /* api.c: the public functions that fuse and tell of it. Their errors land here. */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "html.h"
 #include "passes.h"
 #include "run.h"
 
-/* A report is the run it tells of, its files closed. The texts are made when someone asks. */
+/* A report is the run it tells of, its files closed. A text is made when someone asks for it the first
+ * time, and kept. Several threads may ask at once, so what that changes is behind a lock, and the other
+ * getters read nothing of it: an error of such a text lands in run.landing, too. */
 struct onnx_fuse_report {
     struct run run;
+    enum onnx_fuse_status status; /* of the run */
+    const char *error;
+    struct onnx_fuse_report *self; /* what a getter may change of a report that it only reads */
+    pthread_mutex_t mutex;         /* guards run and the texts */
     const char *json, *explanation, *table, *html;
 };
+
+static struct onnx_fuse_report *report_new(void)
+{
+    struct onnx_fuse_report *report = calloc(1, sizeof(*report));
+    if (report && pthread_mutex_init(&report->mutex, NULL) != 0) {
+        free(report);
+        report = NULL;
+    }
+    if (report)
+        report->self = report;
+    return report;
+}
 
 /* Everything below run_fuse may land here. The report lives on the heap, so no local is clobbered. */
 static void run_once(struct run *run, const struct onnx_fuse_options *options)
@@ -28,6 +47,12 @@ static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_
     if (run_again(run))
         run_once(run, options);
     run_close(run);
+    report->status = run->landing.status;
+    report->error = report->status == ONNX_FUSE_OK ? "" : run->landing.message;
+    if (report->status != ONNX_FUSE_OK) { /* how far it came is nobody's concern */
+        run->summary = (struct summary){0};
+        run->warnings.count = 0;
+    }
 }
 
 /* Runs, and hands the report over or frees it. */
@@ -36,7 +61,7 @@ static enum onnx_fuse_status finish(struct onnx_fuse_report *report,
                                     struct onnx_fuse_report **wanted)
 {
     run_guarded(report, options);
-    enum onnx_fuse_status status = report->run.landing.status;
+    enum onnx_fuse_status status = report->status;
     if (wanted)
         *wanted = report;
     else
@@ -48,7 +73,7 @@ enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output,
                                      const struct onnx_fuse_options *options,
                                      struct onnx_fuse_report **report)
 {
-    struct onnx_fuse_report *own = calloc(1, sizeof(*own));
+    struct onnx_fuse_report *own = report_new();
     if (report)
         *report = NULL;
     if (!own)
@@ -62,7 +87,7 @@ enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **re
                                        size_t *result_size, const struct onnx_fuse_options *options,
                                        struct onnx_fuse_report **report)
 {
-    struct onnx_fuse_report *own = calloc(1, sizeof(*own));
+    struct onnx_fuse_report *own = report_new();
     *result = NULL;
     *result_size = 0;
     if (report)
@@ -72,7 +97,7 @@ enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **re
     own->run.memory = model;
     own->run.memory_size = size;
     run_guarded(own, options);
-    enum onnx_fuse_status status = own->run.landing.status;
+    enum onnx_fuse_status status = own->status;
     if (status == ONNX_FUSE_OK) {
         *result = own->run.result;
         *result_size = *result ? own->run.result_size : 0;
@@ -101,12 +126,13 @@ void onnx_fuse_report_free(struct onnx_fuse_report *report)
     if (!report)
         return;
     arena_free(&report->run.arena);
+    pthread_mutex_destroy(&report->mutex);
     free(report);
 }
 
 const char *onnx_fuse_report_error(const struct onnx_fuse_report *report)
 {
-    return report->run.landing.message;
+    return report->error;
 }
 
 bool onnx_fuse_report_changed(const struct onnx_fuse_report *report)
@@ -129,41 +155,47 @@ double onnx_fuse_report_seconds(const struct onnx_fuse_report *report)
     return report->run.summary.seconds;
 }
 
-/* Makes one text and keeps it. "" after a failed run, and when there is no memory for it. */
-static const char *text_of(const struct onnx_fuse_report *report, const char **kept,
-                           const char *(*make)(const struct plan *, const struct summary *))
+typedef const char *make_text(const struct plan *plan, const struct summary *summary);
+
+/* Everything below `make` may land here. `kept` is in the report, so no local is clobbered. */
+static void make_guarded(struct run *run, const char **kept, make_text *make)
 {
-    struct run *run = (struct run *)(uintptr_t)&report->run;
-    if (run->landing.status != ONNX_FUSE_OK)
-        return "";
-    if (!*kept)
-        landing_extend(&run->landing);
-    if (!*kept && setjmp(run->landing.jump) == 0)
+    landing_extend(&run->landing);
+    if (setjmp(run->landing.jump) == 0)
         *kept = make(&run->plan, &run->summary);
-    run->landing.status = ONNX_FUSE_OK; /* the run itself went well */
-    run->landing.message[0] = 0;
-    return *kept ? *kept : "";
+}
+
+/* Makes one text and keeps it. "" after a failed run, and when there is no memory for it. */
+static const char *text_of(struct onnx_fuse_report *report, const char **kept, make_text *make)
+{
+    if (report->status != ONNX_FUSE_OK)
+        return "";
+    pthread_mutex_lock(&report->mutex);
+    if (!*kept)
+        make_guarded(&report->run, kept, make);
+    const char *text = *kept ? *kept : "";
+    pthread_mutex_unlock(&report->mutex);
+    return text;
 }
 
 const char *onnx_fuse_report_json(const struct onnx_fuse_report *report)
 {
-    return text_of(report, &((struct onnx_fuse_report *)(uintptr_t)report)->json, report_json);
+    return text_of(report->self, &report->self->json, report_json);
 }
 
 const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report)
 {
-    return text_of(report, &((struct onnx_fuse_report *)(uintptr_t)report)->explanation,
-                   report_explanation);
+    return text_of(report->self, &report->self->explanation, report_explanation);
 }
 
 const char *onnx_fuse_report_table(const struct onnx_fuse_report *report)
 {
-    return text_of(report, &((struct onnx_fuse_report *)(uintptr_t)report)->table, report_table);
+    return text_of(report->self, &report->self->table, report_table);
 }
 
 const char *onnx_fuse_report_html(const struct onnx_fuse_report *report)
 {
-    return text_of(report, &((struct onnx_fuse_report *)(uintptr_t)report)->html, html_fuse);
+    return text_of(report->self, &report->self->html, html_fuse);
 }
 
 const char *onnx_fuse_pass_name(size_t index)

@@ -1,8 +1,10 @@
 /* api_compare.c: the public functions that take two models. Errors land here. */
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "diff.h"
 #include "onnx_repvgg_fuse.h"
 #include "shape.h"
@@ -15,9 +17,13 @@ struct side {
     bool has_folder;
 };
 
-/* Both models stay open until it is freed: the formats read them. */
+/* Both models stay open until it is freed: the formats read them. A format that cannot be made lands,
+ * too, so what is known of the comparison itself stands apart from the landing. */
 struct onnx_fuse_comparison {
     struct landing landing;
+    enum onnx_fuse_status status;
+    const char *error;
+    pthread_mutex_t mutex; /* guards what making a format changes */
     struct arena arena;
     struct arena scratch[VERIFY_ARENAS];
     struct side sides[2];
@@ -43,6 +49,10 @@ void onnx_fuse_verify_options_init(struct onnx_fuse_verify_options *options)
 static struct onnx_fuse_comparison *comparison_new(const char *a, const char *b, bool is_diff)
 {
     struct onnx_fuse_comparison *comparison = calloc(1, sizeof(*comparison));
+    if (comparison && pthread_mutex_init(&comparison->mutex, NULL) != 0) {
+        free(comparison);
+        comparison = NULL;
+    }
     if (!comparison)
         return NULL;
     comparison->is_diff = is_diff;
@@ -81,6 +91,7 @@ void onnx_fuse_comparison_free(struct onnx_fuse_comparison *comparison)
         return;
     comparison_close(comparison);
     arena_free(&comparison->arena);
+    pthread_mutex_destroy(&comparison->mutex);
     free(comparison);
 }
 
@@ -132,7 +143,8 @@ static void check_number(struct onnx_fuse_comparison *comparison, const char *na
 {
     if (!(number >= 0) || !isfinite(number))
         fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
-             "%s is %g, expected a number that is not negative", name, number);
+             "%s is %s, expected a number that is not negative", name,
+             decimal_rounded(number, 6).text);
 }
 
 static void run_diff(struct onnx_fuse_comparison *comparison,
@@ -205,7 +217,9 @@ static enum onnx_fuse_status finish(struct onnx_fuse_comparison *comparison,
         comparison->verdict = ONNX_FUSE_UNDECIDED;
         comparison_close(comparison);
     }
-    return comparison->landing.status;
+    comparison->status = comparison->landing.status;
+    comparison->error = comparison->status == ONNX_FUSE_OK ? "" : comparison->landing.message;
+    return comparison->status;
 }
 
 enum onnx_fuse_status onnx_fuse_diff(const char *a, const char *b,
@@ -229,7 +243,7 @@ enum onnx_fuse_verdict onnx_fuse_comparison_verdict(const struct onnx_fuse_compa
 
 const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *comparison)
 {
-    return comparison->landing.message;
+    return comparison->error;
 }
 
 static const char *make_format(struct onnx_fuse_comparison *comparison, const char *format)
@@ -245,16 +259,11 @@ static const char *make_format(struct onnx_fuse_comparison *comparison, const ch
     return NULL;
 }
 
-const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison, const char *format)
+/* A text may take as much memory again. NULL where it cannot be made: a comparison stays a good one. */
+static const char *format_guarded(struct onnx_fuse_comparison *comparison, const char *format)
 {
-    if (comparison->landing.status != ONNX_FUSE_OK)
-        return NULL;
-    const char *known = map_get(&comparison->formats, format);
-    if (known)
-        return known;
-    /* A text may take as much memory again. A comparison stays a good one when it cannot be made. */
-    const char *volatile text = NULL;
     const size_t most = comparison->landing.most;
+    const char *volatile text = NULL;
     comparison->landing.most = most > SIZE_MAX / 2 ? SIZE_MAX : 2 * most;
     if (setjmp(comparison->landing.jump) == 0) {
         text = make_format(comparison, format);
@@ -263,8 +272,19 @@ const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
                     arena_copy(&comparison->arena, format), (void *)(uintptr_t)text);
     } else {
         text = NULL;
-        comparison->landing.status = ONNX_FUSE_OK;
     }
     comparison->landing.most = most;
+    return text;
+}
+
+const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison, const char *format)
+{
+    if (comparison->status != ONNX_FUSE_OK)
+        return NULL;
+    pthread_mutex_lock(&comparison->mutex);
+    const char *text = map_get(&comparison->formats, format);
+    if (!text)
+        text = format_guarded(comparison, format);
+    pthread_mutex_unlock(&comparison->mutex);
     return text;
 }

@@ -35,6 +35,10 @@ static enum onnx_fuse_status finish(struct onnx_fuse_view *view, struct onnx_fus
     enum onnx_fuse_status status = view->run.landing.status;
     run_close(&view->run);
     arena_free(&view->scratch);
+    if (status != ONNX_FUSE_OK) { /* it holds only the error */
+        view->text = view->json = "";
+        view->dump = (struct dump_result){0};
+    }
     if (wanted)
         *wanted = view;
     else

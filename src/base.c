@@ -17,7 +17,7 @@ noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const 
     va_start(arguments, format);
     vsnprintf(landing->message, sizeof(landing->message), format, arguments);
     va_end(arguments);
-    tame(landing->message);
+    tame(landing->message); /* and half a character at the end, where the text was too long */
     landing->status = status;
     longjmp(landing->jump, 1);
 }

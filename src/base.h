@@ -32,6 +32,12 @@
 #define VECTORISED
 #endif
 
+/* Weights lie in the file as little-endian numbers, and are read, hashed and written as they lie. For
+ * compilers that do not say, meson.build asks. */
+#ifdef __BYTE_ORDER__
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "expected a little-endian machine");
+#endif
+
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 struct landing {

@@ -13,8 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "guard.h"
 #include "sandbox.h"
+#include "system_error.h"
 #include "tame.h"
 
 struct job {
@@ -214,9 +216,9 @@ static char *describe(const struct job *job, enum onnx_fuse_status status,
                  : report                      ? onnx_fuse_report_error(report)
                                                : "out of memory");
     else
-        snprintf(text, sizeof(text), "%s: %zu -> %zu ops, %.3f s%s", job->input,
+        snprintf(text, sizeof(text), "%s: %zu -> %zu ops, %s s%s", job->input,
                  onnx_fuse_report_ops(report, false), onnx_fuse_report_ops(report, true),
-                 onnx_fuse_report_seconds(report),
+                 decimal_fixed(onnx_fuse_report_seconds(report), 3).text,
                  onnx_fuse_report_warnings(report) ? ", warnings" : "");
     return strdup(text);
 }
@@ -230,7 +232,7 @@ static void fuse_one(struct batch *batch, struct job *job)
     char text[1024];
     if (job->unlisted) {
         snprintf(text, sizeof(text), "%s: cannot search the folder: %s", job->input,
-                 strerror(job->unlisted));
+                 system_error(job->unlisted));
         line = strdup(text);
         job->failed = true;
     } else if (job->place != GOES_ALONE) {
@@ -243,7 +245,7 @@ static void fuse_one(struct batch *batch, struct job *job)
         job->failed = true;
     } else if (!options.dry_run && !make_folders(job->output)) {
         snprintf(text, sizeof(text), "%s: cannot make its folder: %s", job->output,
-                 strerror(errno));
+                 system_error(errno));
         line = strdup(text);
         job->failed = true;
     } else {

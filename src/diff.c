@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "diff_internal.h"
 #include "html.h"
 #include "text.h"
@@ -88,7 +89,7 @@ const char *diff_attribute_text(struct arena *arena, const Onnx__AttributeProto 
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
         return arena_format(arena, "%" PRId64, attribute->i);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
-        return arena_format(arena, "%.9g", (double)attribute->f);
+        return arena_copy(arena, decimal_rounded((double)attribute->f, 9).text);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
         return arena_format(arena, "\"%.*s\"",
                             (int)(attribute->s.len < 256 ? attribute->s.len : 256),
@@ -106,7 +107,7 @@ const char *diff_attribute_text(struct arena *arena, const Onnx__AttributeProto 
             if (ints)
                 text_print(&text, "%" PRId64, attribute->ints[i]);
             else if (floats)
-                text_print(&text, "%.9g", (double)attribute->floats[i]);
+                text_print(&text, "%s", decimal_rounded((double)attribute->floats[i], 9).text);
             else
                 text_print(&text, "\"%.*s\"",
                            (int)(attribute->strings[i].len < 64 ? attribute->strings[i].len : 64),

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "diff.h"
 #include "text.h"
 
@@ -40,10 +41,11 @@ static void print_numbers(struct text *text, const struct diff_numbers *numbers)
 {
     text_print(text, "%lld of %lld numbers differ", (long long)numbers->differing,
                (long long)numbers->count);
-    text_print(text, ", by at most %.3g (relative %.3g)", numbers->largest,
-               numbers->largest_relative);
-    text_print(text, ", first at %s: %.9g -> %.9g", numbers->first, numbers->first_left,
-               numbers->first_right);
+    text_print(text, ", by at most %s (relative %s)", decimal_rounded(numbers->largest, 3).text,
+               decimal_rounded(numbers->largest_relative, 3).text);
+    text_print(text, ", first at %s: %s -> %s", numbers->first,
+               decimal_rounded(numbers->first_left, 9).text,
+               decimal_rounded(numbers->first_right, 9).text);
 }
 
 const char *diff_sentence(struct arena *arena, const struct diff_change *change)

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "diff_internal.h"
 #include "hash.h"
 #include "text.h"
@@ -17,7 +18,11 @@ const char *diff_constant_text(struct arena *arena, const struct tensor *tensor,
         double values[FEW];
         tensor_read(tensor, 0, tensor->count, values);
         for (int64_t i = 0; i < tensor->count; i++)
-            text_print(&text, "%s%.9g", i ? ", " : tensor->rank ? "[" : "", values[i]);
+            text_print(&text, "%s%s",
+                       i              ? ", "
+                       : tensor->rank ? "["
+                                      : "",
+                       decimal_rounded(values[i], 9).text);
         text_print(&text, "%s", tensor->rank ? "]" : "");
         return text.bytes;
     }

@@ -3,6 +3,7 @@
  * eval_math.c and eval_activation.c compute element by element, eval_shape.c moves elements,
  * eval_conv.c has the operators with a weight or a window. All follow the text of the ONNX operator
  * as plainly as they can. */
+#include "decimal.h"
 #include "eval_internal.h"
 
 #include <math.h>
@@ -428,7 +429,8 @@ static const char *cast_to(struct evaluation *e, int32_t to)
             /* What lies outside the type is undefined, and NaN fails this test as well. */
             if (!(in->reals[i] > -0x1p63 && in->reals[i] < 0x1p63) ||
                 !eval_integer_fits(to, (int64_t)in->reals[i]))
-                return arena_format(e->arena, "%g does not fit %s", in->reals[i], type_name(to));
+                return arena_format(e->arena, "%s does not fit %s",
+                                    decimal_rounded(in->reals[i], 6).text, type_name(to));
             out->integers[i] = (int64_t)in->reals[i];
         } else {
             out->integers[i] = wrapped(to, in->integers[i]);

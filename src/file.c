@@ -17,6 +17,8 @@
 #if defined(__has_include)
 #if __has_include(<linux/openat2.h>)
 #include <linux/openat2.h>
+
+#include "system_error.h"
 #endif
 #endif
 
@@ -130,10 +132,10 @@ void mapping_open(struct landing *landing, const char *path, bool read, struct m
     if (!is_dash(path)) {
         descriptor = open_again(AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (descriptor < 0)
-            fail(landing, ONNX_FUSE_IO, "%s: cannot open: %s", path, strerror(errno));
+            fail(landing, ONNX_FUSE_IO, "%s: cannot open: %s", path, system_error(errno));
         mapping->descriptor = descriptor;
         if (fstat(descriptor, &status) != 0)
-            fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, strerror(errno));
+            fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, system_error(errno));
         if (S_ISDIR(status.st_mode))
             fail(landing, ONNX_FUSE_IO, "%s: is a folder, expected an ONNX file", path);
     }
@@ -145,7 +147,7 @@ void mapping_open(struct landing *landing, const char *path, bool read, struct m
         fail(landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory after %zu bytes", name,
              mapping->size);
     if (reason)
-        fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", name, strerror(reason));
+        fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", name, system_error(reason));
 }
 
 void mapping_close(struct mapping *mapping)
@@ -187,7 +189,7 @@ void mapping_check(struct landing *landing, const char *path, const struct mappi
     if (!mapping->mark.is_file || mapping->descriptor < 0)
         return;
     if (fstat(mapping->descriptor, &status) != 0)
-        fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, strerror(errno));
+        fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", path, system_error(errno));
     struct file_mark now = mark_of(&status);
     if (!same_mark(&mapping->mark, &now))
         changed(landing, path, &mapping->mark, &now);
@@ -213,7 +215,7 @@ void folder_open(struct arena *arena, const char *model, struct folder *folder)
     folder->descriptor = open_again(AT_FDCWD, folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder->descriptor < 0)
         fail(arena->landing, ONNX_FUSE_IO, "%s: cannot open its folder: %s", model,
-             strerror(errno));
+             system_error(errno));
 }
 
 bool folder_is_same(const struct folder *folder, const char *model)
@@ -282,7 +284,7 @@ static int walk(int folder, const char *location, const char **reason)
                               last ? READ_FLAGS | O_NOFOLLOW
                                    : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0)
-            *reason = errno == ELOOP || (errno == ENOTDIR && !last) ? is_link : strerror(errno);
+            *reason = errno == ELOOP || (errno == ENOTDIR && !last) ? is_link : system_error(errno);
         if (descriptor != folder)
             close(descriptor);
         if (next < 0 || last)
@@ -298,7 +300,7 @@ static int open_below(const struct folder *folder, const char *location, const c
     if (folder->follow_links) {
         int descriptor = open_again(folder->descriptor, location, READ_FLAGS);
         if (descriptor < 0)
-            *reason = strerror(errno);
+            *reason = system_error(errno);
         return descriptor;
     }
 #if defined(SYS_openat2) && defined(RESOLVE_BENEATH)
@@ -314,7 +316,7 @@ static int open_below(const struct folder *folder, const char *location, const c
             return -1;
         }
         if (errno == ENOENT || errno == EACCES) {
-            *reason = strerror(errno);
+            *reason = system_error(errno);
             return -1;
         }
         if (errno != EINTR && errno != EAGAIN)
@@ -363,7 +365,7 @@ const char *folder_map(struct arena *arena, struct folder *folder, const char *l
     else if (!(reason = check_opened(&status)))
         failed = take_file(&file->mapping, descriptor, &status, folder->read_files);
     if (failed)
-        reason = strerror(failed);
+        reason = system_error(failed);
     if (reason) {
         close(descriptor);
         return reason;
@@ -394,7 +396,7 @@ void folder_check(struct landing *landing, const struct folder *folder)
         int descriptor = open_below(folder, file->location, &reason);
         bool good = descriptor >= 0 && fstat(descriptor, &status) == 0;
         if (descriptor >= 0 && !good)
-            reason = strerror(errno);
+            reason = system_error(errno);
         if (descriptor >= 0)
             close(descriptor);
         if (!good)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "affine.h"
+#include "decimal.h"
 
 int64_t fused_channels(const struct tensor *tensor)
 {
@@ -28,8 +29,9 @@ const char *fused_read(struct arena *arena, const struct tensor *tensor, const i
             reason = "out of memory";
         int64_t bad = reason ? -1 : tensor_round(tensor->type, row, length, bytes);
         if (bad >= 0)
-            reason = arena_format(arena, "the fused weight is %g in channel %lld, not finite in %s",
-                                  row[bad], (long long)channels[k], type_name(tensor->type));
+            reason = arena_format(arena, "the fused weight is %s in channel %lld, not finite in %s",
+                                  decimal_rounded(row[bad], 6).text, (long long)channels[k],
+                                  type_name(tensor->type));
         if (!reason)
             tensor_read(&rounded, 0, length, row);
     }

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "diff_internal.h"
 #include "html_internal.h"
 #include "onnx_repvgg_fuse.h"
@@ -171,7 +172,7 @@ static void json_numbers(struct page *page, const struct diff_change *change)
         return;
     text_print(json, ",\"channels\":%" PRId64 ",\"bars\":[", channels);
     for (int i = 0; i < count; i++)
-        text_print(json, "%s%.4g", i ? "," : "", bars[i]);
+        text_print(json, "%s%s", i ? "," : "", decimal_rounded(bars[i], 4).text);
     text_print(json, "]");
 }
 

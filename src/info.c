@@ -1,5 +1,6 @@
 /* info.c: one model told as lines and as JSON. Schema: docs/info.md. */
 #include "info.h"
+#include "decimal.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -259,10 +260,11 @@ static void text_ranges(struct text *text, const info_ranges *ranges)
     if (!worst)
         text_print(text, "none");
     else if (worst->smallest > 0)
-        text_print(text, "%.3g to %.3g, %.3g times", worst->smallest, worst->largest,
-                   worst->largest / worst->smallest);
+        text_print(text, "%s to %s, %s times", decimal_rounded(worst->smallest, 3).text,
+                   decimal_rounded(worst->largest, 3).text,
+                   decimal_rounded(worst->largest / worst->smallest, 3).text);
     else
-        text_print(text, "0 to %.3g", worst->largest);
+        text_print(text, "0 to %s", decimal_rounded(worst->largest, 3).text);
 }
 
 static void text_region(struct text *text, const struct run *run, const struct info_region *region)

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "constant.h"
+#include "decimal.h"
 #include "lift_internal.h"
 #include "model.h"
 
@@ -71,7 +72,8 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
     *numbers = constant_numbers(operand, tensor);
     for (int64_t i = 0; i < tensor->count; i++)
         if (!isfinite((*numbers)[i]))
-            return arena_format(arena, "the constant holds %g", (*numbers)[i]);
+            return arena_format(arena, "the constant holds %s",
+                                decimal_rounded((*numbers)[i], 6).text);
     return NULL;
 }
 
@@ -118,8 +120,8 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
     double *terms = NEW_ARRAY(arena, double, channels + 1);
     for (int64_t c = 0; c < channels; c++) {
         if (!(variance[c] + epsilon > 0))
-            return arena_format(arena, "var + epsilon is %g in channel %lld, expected more than 0",
-                                variance[c] + epsilon, (long long)c);
+            return arena_format(arena, "var + epsilon is %s in channel %lld, expected more than 0",
+                                decimal_rounded(variance[c] + epsilon, 6).text, (long long)c);
         scale[c] = gamma[c] / sqrt(variance[c] + epsilon);
         shift[c] = beta[c] - mean[c] * scale[c];
         terms[c] = fabs(beta[c]) + fabs(mean[c] * scale[c]);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "constant.h"
+#include "decimal.h"
 #include "lift_internal.h"
 #include "model.h"
 #include "shape.h"
@@ -159,7 +160,7 @@ const char *lift_pad(struct node *node, struct step *step)
     if (reason)
         return reason;
     if (value != 0)
-        return arena_format(arena, "Pad fills with %g, not with 0", value);
+        return arena_format(arena, "Pad fills with %s, not with 0", decimal_rounded(value, 6).text);
     if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
         return "Pad changes the batch or the channels";
     step->input = node->inputs[0];

@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "constant.h"
+#include "decimal.h"
 #include "lift_internal.h"
 #include "model.h"
 #include "shape.h"
@@ -72,8 +73,8 @@ const char *lift_vector(struct arena *arena, struct value *value, const char *wh
     *numbers = constant_numbers(value, tensor);
     for (int64_t i = 0; i < count; i++)
         if (!isfinite((*numbers)[i]))
-            return arena_format(arena, "its %s holds %g in channel %lld", what, (*numbers)[i],
-                                (long long)i);
+            return arena_format(arena, "its %s holds %s in channel %lld", what,
+                                decimal_rounded((*numbers)[i], 6).text, (long long)i);
     if (type)
         *type = tensor->type;
     return NULL;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "constant.h"
+#include "decimal.h"
 #include "edit.h"
 #include "lift_internal.h"
 #include "onnx_repvgg_fuse.h"
@@ -79,8 +80,8 @@ static const char *decide_bias(struct arena *arena, const struct affine *form, i
     for (int64_t o = 0; o < form->outputs; o++) {
         (*rounded)[o] = tensor_rounded(type, bias[o]);
         if (!isfinite((*rounded)[o]))
-            return arena_format(arena, "the fused bias is %g in channel %lld, not finite in %s",
-                                bias[o], (long long)o, type_name(type));
+            return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
+                                decimal_rounded(bias[o], 6).text, (long long)o, type_name(type));
     }
     return NULL;
 }
@@ -558,8 +559,9 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
         double exact = (old_bias ? old_bias[o] * scale[o] : 0) + (shift ? shift[o] : 0);
         bias[o] = tensor_rounded(weight->type, exact);
         if (!isfinite(bias[o]))
-            return arena_format(arena, "the fused bias is %g in channel %lld, not finite in %s",
-                                exact, (long long)o, type_name(weight->type));
+            return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
+                                decimal_rounded(exact, 6).text, (long long)o,
+                                type_name(weight->type));
     }
     if (region->replaced < 2)
         return "no op would be saved";

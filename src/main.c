@@ -14,6 +14,7 @@
 
 #include "batch.h"
 #include "command.h"
+#include "decimal.h"
 #include "guard.h"
 #include "onnx_repvgg_fuse.h"
 #include "sandbox.h"
@@ -72,10 +73,7 @@ struct command {
 
 bool parse_number(const char *text, double *number)
 {
-    char *end;
-    errno = 0;
-    *number = strtod(text, &end);
-    return end != text && *end == 0 && errno == 0 && isfinite(*number);
+    return decimal_read(text, strlen(text), number);
 }
 
 int trouble(const char *format, const char *detail)

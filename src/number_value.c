@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "hash.h"
 
 /* Pages that were read and need not stay count as memory all the same: let go of them now and then. */
@@ -116,9 +117,11 @@ static bool says(const Onnx__AttributeProto *attribute, const char *value, size_
                 return false;
         return attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
     }
+    double number;
     switch (attribute->type) {
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return attribute->i == strtol(value, NULL, 10);
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: return attribute->f == strtof(value, NULL);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
+        return decimal_read(value, length, &number) && attribute->f == (float)number;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
         return attribute->s.len == length && memcmp(attribute->s.data, value, length) == 0;
     default: return false;

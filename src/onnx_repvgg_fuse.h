@@ -1,7 +1,9 @@
 /* onnx_repvgg_fuse.h: fuse re-parameterisation branches of ONNX models, exactly.
  *
  * The library never prints, exits or aborts and holds no global state: calls on different
- * models may run in different threads at once. Strings are UTF-8, NUL-terminated. */
+ * models may run in different threads at once. So may calls that read one report, comparison or view,
+ * until it is freed. Strings are UTF-8, NUL-terminated; in what the library tells of names that are
+ * not, a mark stands for each byte that does not fit. Nothing depends on the locale of the process. */
 #ifndef ONNX_REPVGG_FUSE_H
 #define ONNX_REPVGG_FUSE_H
 
@@ -90,7 +92,7 @@ ONNX_FUSE_API void onnx_fuse_options_init(struct onnx_fuse_options *options);
  * are /dev/stdout and /dev/fd/N as outputs. A file that takes the place of another keeps its
  * permissions; a link is followed, and stays.
  * options: NULL for the defaults. report: if not NULL, receives a report that the caller frees;
- * it is set on failure too and then holds only the error.
+ * it is set on failure too, unless memory is out (then NULL), and then holds only the error.
  * Returns ONNX_FUSE_OK, or a status whose text is onnx_fuse_report_error(). On failure `output`
  * is what it was before the call, with one exception that the text tells of: the output is whole
  * and in its place, but its folder could not be synced. */
@@ -125,12 +127,13 @@ ONNX_FUSE_API size_t onnx_fuse_report_ops(const struct onnx_fuse_report *report,
 ONNX_FUSE_API double onnx_fuse_report_seconds(const struct onnx_fuse_report *report);
 
 /* The whole report as JSON (docs/report.md describes the schema), as the lines of --explain, and
- * as the before -> after table. Borrowed from the report. */
+ * as the before -> after table. Each is made when it is asked for the first time, and borrowed from the
+ * report; "" after a failed run, or where there is no memory for it. */
 ONNX_FUSE_API const char *onnx_fuse_report_json(const struct onnx_fuse_report *report);
 ONNX_FUSE_API const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report);
 ONNX_FUSE_API const char *onnx_fuse_report_table(const struct onnx_fuse_report *report);
 /* The report as one HTML page that needs nothing else: every fused block drawn before and after,
- * refusals by reason, the table (docs/html.md). The same run gives the same bytes. Borrowed. */
+ * refusals by reason, the table (docs/html.md). The same run gives the same bytes. As the others. */
 ONNX_FUSE_API const char *onnx_fuse_report_html(const struct onnx_fuse_report *report);
 
 /* ---- comparing two models ---- */
@@ -189,9 +192,8 @@ onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison);
 /* The error of a failed comparison, "" after a good one. Borrowed. */
 ONNX_FUSE_API const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *comparison);
 /* The result as "text" or "json"; of a diff also as "github", "sarif" or "html" (a page that needs
- * nothing else, docs/html.md). Made when it is asked for
- * the first time, so no two threads may ask at once. Borrowed from the comparison. NULL: there is no
- * such format, or no memory. */
+ * nothing else, docs/html.md). Made when it is asked for the first time, and borrowed from the
+ * comparison. NULL: there is no such format, there is no memory for it, or the comparison failed. */
 ONNX_FUSE_API const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
                                                       const char *format);
 
@@ -240,7 +242,8 @@ ONNX_FUSE_API void onnx_fuse_view_free(struct onnx_fuse_view *view);
 ONNX_FUSE_API const char *onnx_fuse_view_error(const struct onnx_fuse_view *view);
 /* Of a dump: how many things in the model the text does not hold; 0: it reads back as it is. */
 ONNX_FUSE_API size_t onnx_fuse_view_not_held(const struct onnx_fuse_view *view);
-/* Of an info: as lines, and as JSON (docs/info.md describes the schema). Borrowed. "" of a dump. */
+/* Of an info: as lines, and as JSON (docs/info.md describes the schema). Borrowed. "" of a dump, and after
+ * a failed call. */
 ONNX_FUSE_API const char *onnx_fuse_view_text(const struct onnx_fuse_view *view);
 ONNX_FUSE_API const char *onnx_fuse_view_json(const struct onnx_fuse_view *view);
 

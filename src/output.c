@@ -15,6 +15,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "system_error.h"
+
 /* Repeats a call that a signal interrupts. */
 #define AGAIN(result, call)                                                                        \
     do                                                                                             \
@@ -224,7 +226,7 @@ static int keep_permissions(const struct output *output, const char *target, con
 
 static noreturn void failed(const struct output *output, const char *what)
 {
-    fail(output->landing, ONNX_FUSE_IO, "%s: %s: %s", output->path, what, strerror(errno));
+    fail(output->landing, ONNX_FUSE_IO, "%s: %s: %s", output->path, what, system_error(errno));
 }
 
 static void open_stream(struct output *output, int descriptor)
@@ -307,7 +309,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
     int reason = exists ? keep_permissions(output, target, &status) : 0;
     if (reason)
         fail(output->landing, ONNX_FUSE_IO, "%s: cannot set its permissions: %s", path,
-             strerror(reason));
+             system_error(reason));
 }
 
 /* ---- writing ---- */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "onnx_repvgg_fuse.h"
 #include "shape.h"
 #include "text.h"
@@ -249,7 +250,7 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
     double largest = report_largest_difference(plan);
     text_print(&text, ",\n  \"largest_difference\": ");
     json_number(&text, largest, largest >= 0);
-    text_print(&text, ",\n  \"seconds\": %.6f\n}\n", summary->seconds);
+    text_print(&text, ",\n  \"seconds\": %s\n}\n", decimal_fixed(summary->seconds, 6).text);
     return text.bytes;
 }
 
@@ -368,8 +369,9 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         text_print(&text, "parameters %.0f -> %.0f", fusion->parameters_before,
                    fusion->parameters_after);
         if (fusion->difference >= 0)
-            text_print(&text, "; difference %.2g over %" PRId64 " of %" PRId64 " channels",
-                       fusion->difference, fusion->channels_checked, fusion->outputs);
+            text_print(&text, "; difference %s over %" PRId64 " of %" PRId64 " channels",
+                       decimal_rounded(fusion->difference, 2).text, fusion->channels_checked,
+                       fusion->outputs);
         end_line(&text, start);
     }
     print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
@@ -430,13 +432,14 @@ void report_table_rows(struct text *text, const struct plan *plan, const struct 
     row(text, "bytes", (double)before->bytes, (double)after->bytes);
     double largest = report_largest_difference(plan);
     if (largest >= 0)
-        text_print(text, "largest relative difference of the self-check: %.2g\n", largest);
+        text_print(text, "largest relative difference of the self-check: %s\n",
+                   decimal_rounded(largest, 2).text);
 }
 
 const char *report_table(const struct plan *plan, const struct summary *summary)
 {
     struct text text = {.arena = plan->model->arena};
     report_table_rows(&text, plan, summary);
-    text_print(&text, "time: %.3f s\n", summary->seconds);
+    text_print(&text, "time: %s s\n", decimal_fixed(summary->seconds, 3).text);
     return text.bytes;
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "decimal.h"
 #include "html.h"
 #include "passes.h"
 #include "run_internal.h"
@@ -101,11 +102,12 @@ void run_options(struct run *run, const struct onnx_fuse_options *options)
     check_names(run, run->options.only);
     check_names(run, run->options.skip);
     if (!(run->options.max_growth > 0) || !isfinite(run->options.max_growth))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT, "max_growth is %g, expected a number above 0",
-             run->options.max_growth);
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "max_growth is %s, expected a number above 0",
+             decimal_rounded(run->options.max_growth, 6).text);
     if (!(run->options.tolerance >= 0) || !isfinite(run->options.tolerance))
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "tolerance is %g, expected a number that is not negative", run->options.tolerance);
+             "tolerance is %s, expected a number that is not negative",
+             decimal_rounded(run->options.tolerance, 6).text);
     if (run->options.jobs < 0)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more",
              run->options.jobs);
@@ -266,8 +268,8 @@ static bool ban_failures(struct run *run, const struct write_result *result)
         struct fusion *fusion = fusion_of(&run->plan, failure->tensor);
         if (fusion)
             ban(run, fusion,
-                arena_format(&run->arena, "the fused weight is %g at number %lld, not finite in %s",
-                             failure->number, (long long)failure->index,
+                arena_format(&run->arena, "the fused weight is %s at number %lld, not finite in %s",
+                             decimal_rounded(failure->number, 6).text, (long long)failure->index,
                              type_name(failure->tensor->type)),
                 false);
     }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "run_internal.h"
+#include "system_error.h"
 
 void run_open_report(struct run *run, const char *path, struct output *report)
 {
@@ -28,7 +29,8 @@ void run_write_report(struct run *run, const char *path, struct output *report,
     output_size(report, strlen(text), true);
     int error = output_put(report, 0, text, strlen(text));
     if (error)
-        fail(&run->landing, ONNX_FUSE_IO, "%s: cannot write the report: %s", path, strerror(error));
+        fail(&run->landing, ONNX_FUSE_IO, "%s: cannot write the report: %s", path,
+             system_error(error));
 }
 
 void run_finish_report(const char *path, struct output *report)

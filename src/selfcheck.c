@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "check.h"
+#include "decimal.h"
 #include "run.h"
 
 static double tolerance_of(const struct run *run, int32_t type)
@@ -138,9 +139,9 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
                "holds";
     if (fusion->difference <= one.tolerance)
         return NULL;
-    return arena_format(&worker->reasons,
-                        "the self-check found a relative difference of %.3g, more than %.3g",
-                        fusion->difference, one.tolerance);
+    return arena_format(
+        &worker->reasons, "the self-check found a relative difference of %s, more than %s",
+        decimal_rounded(fusion->difference, 3).text, decimal_rounded(one.tolerance, 3).text);
 }
 
 /* Pages of the input that one check may read before they are given back. */
@@ -180,8 +181,9 @@ bool selfcheck_next(void *closure, int thread)
 {
     struct selfcheck *checker = closure;
     struct worker *worker = &checker->workers[thread];
-    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK ||
-        setjmp(worker->landing.jump) != 0)
+    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK)
+        return false;
+    if (setjmp(worker->landing.jump) != 0)
         return false;
     bool more = check_next(worker);
     if (more && thread == 0)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "decimal.h"
 #include "tame.h"
 
 enum { LONG = 1 << 16 };
@@ -114,7 +115,7 @@ void text_json(struct text *text, const char *string)
 
 void text_json_number(struct text *text, double number)
 {
-    text_print(text, isfinite(number) ? "%.17g" : "null", number);
+    text_print(text, "%s", isfinite(number) ? decimal_rounded(number, 17).text : "null");
 }
 
 const char *text_plain(struct arena *arena, const char *string)
@@ -122,19 +123,20 @@ const char *text_plain(struct arena *arena, const char *string)
     struct text text = {.arena = arena};
     const char *s = string;
     while (*s && !tame_length(s))
-        s++;
+        s += utf8_length((const unsigned char *)s, 4);
     if (!*s)
         return string;
     for (s = string; *s;) {
-        size_t length = tame_length(s);
+        size_t length = tame_length(s),
+               plain = length ? 0 : utf8_length((const unsigned char *)s, 4);
         if (*s == '\n' || *s == '\t')
             text_print(&text, "\\%c", *s == '\n' ? 'n' : 't');
         else if (!length)
-            text_append(&text, s, 1);
+            text_append(&text, s, plain);
         else
             for (size_t i = 0; i < length; i++)
                 text_print(&text, "\\x%02x", (unsigned char)s[i]);
-        s += length ? length : 1;
+        s += length + plain;
     }
     return text.bytes;
 }

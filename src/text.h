@@ -22,7 +22,8 @@ void text_json_bytes(struct text *text, const void *bytes, size_t size);
 /* A JSON number that reads back exactly; null when it is not finite. */
 void text_json_number(struct text *text, double number);
 
-/* Length of the well-formed UTF-8 character at the start of `size` bytes, or 0. */
+/* Length of the well-formed UTF-8 character at the start of `size` bytes, or 0. It reads no byte behind the
+ * first that does not fit, so 4 does for a string that ends. */
 size_t utf8_length(const unsigned char *bytes, size_t size);
 
 /* The string with control characters (tame.h) as \n, \t or \xNN: names are whatever bytes a file holds, and a

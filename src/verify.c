@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "decimal.h"
 #include "text.h"
 #include "verify_internal.h"
 
@@ -444,10 +445,12 @@ static void print_departure(struct text *text, const struct verify_departure *de
         text_print(text, ", compared to '%s'", text_plain(text->arena, departure->left->name));
     text_print(text, departure->same_shape ? " at %s" : ": %s", departure->at);
     if (departure->same_shape)
-        text_print(text, ": %.9g and %.9g", departure->left_number, departure->right_number);
+        text_print(text, ": %s and %s", decimal_rounded(departure->left_number, 9).text,
+                   decimal_rounded(departure->right_number, 9).text);
     if (departure->same_shape && departure->largest > 0)
-        text_print(text, ", off by %.3g, %.3g of the largest", departure->difference,
-                   departure->difference / departure->largest);
+        text_print(text, ", off by %s, %s of the largest",
+                   decimal_rounded(departure->difference, 3).text,
+                   decimal_rounded(departure->difference / departure->largest, 3).text);
     text_print(text, "\n");
 }
 
@@ -466,8 +469,9 @@ const char *verify_text(struct arena *arena, const struct verify_result *result,
     text_print(&text, "%zu values equal by structure, %zu by evaluation", result->by_structure,
                result->regions.count);
     if (result->regions.count)
-        text_print(&text, ", largest relative difference %.3g of %.3g", result->largest,
-                   result->tolerance);
+        text_print(&text, ", largest relative difference %s of %s",
+                   decimal_rounded(result->largest, 3).text,
+                   decimal_rounded(result->tolerance, 3).text);
     text_print(&text, "\n");
     return text.bytes;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "affine.h"
+#include "system_error.h"
 
 enum {
     COPY_BLOCK = 8 << 20,     /* bytes copied at once */
@@ -424,7 +425,7 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
         model_check_files(model);
     if (error)
         fail(model->arena->landing, ONNX_FUSE_IO, "%s: cannot write: %s",
-             sink->output ? sink->output->path : "memory", strerror(error));
+             sink->output ? sink->output->path : "memory", system_error(error));
     for (size_t i = 0; i < writer.failure_count; i++)
         LIST_PUSH(model->arena, &result->failures, writer.failures[i]);
 }

@@ -99,6 +99,13 @@ static enum onnx_fuse_status fuse(struct bench *bench, enum call call)
         onnx_fuse_report_json(report);
         onnx_fuse_report_explanation(report);
         onnx_fuse_report_table(report);
+        onnx_fuse_report_html(report);
+        if (status == ONNX_FUSE_OK && onnx_fuse_report_error(report)[0])
+            bench->fault = "an error of a good run";
+        if (status != ONNX_FUSE_OK &&
+            (onnx_fuse_report_changed(report) || onnx_fuse_report_warnings(report) ||
+             onnx_fuse_report_ops(report, false) || onnx_fuse_report_seconds(report) > 0))
+            bench->fault = "a failed run that tells more than its error";
         if (status != ONNX_FUSE_OK && !onnx_fuse_report_error(report)[0])
             bench->fault = "an error without a text";
     }
@@ -121,6 +128,10 @@ static enum onnx_fuse_status look(struct bench *bench, enum call call)
                           : onnx_fuse_dump(bench->model, &dump, &view);
     if (view && status != ONNX_FUSE_OK && !onnx_fuse_view_error(view)[0])
         bench->fault = "an error without a text";
+    if (view && status != ONNX_FUSE_OK &&
+        (onnx_fuse_view_text(view)[0] || onnx_fuse_view_json(view)[0] ||
+         onnx_fuse_view_not_held(view)))
+        bench->fault = "a failed call that tells more than its error";
     onnx_fuse_view_free(view);
     return status;
 }
@@ -134,8 +145,14 @@ static enum onnx_fuse_status compare(struct bench *bench, enum call call)
     if (comparison && status == ONNX_FUSE_OK) {
         onnx_fuse_comparison_format(comparison, "text");
         onnx_fuse_comparison_format(comparison, "json");
+        if (onnx_fuse_comparison_error(comparison)[0])
+            bench->fault = "an error of a good comparison";
         if (onnx_fuse_comparison_verdict(comparison) == ONNX_FUSE_DIFFERENT)
             bench->fault = "a model differs from itself";
+    } else if (comparison && (!onnx_fuse_comparison_error(comparison)[0] ||
+                              onnx_fuse_comparison_verdict(comparison) != ONNX_FUSE_UNDECIDED ||
+                              onnx_fuse_comparison_format(comparison, "text"))) {
+        bench->fault = "a failed comparison that tells more than its error";
     }
     onnx_fuse_comparison_free(comparison);
     return status;

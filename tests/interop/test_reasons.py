@@ -277,7 +277,8 @@ case("or Pad crops", **frame(pads=(0, 0, -1, 1, 0, 0, 1, 1)))
 case("or Pad crops", **frame(pads=(0, 0, 1, 1, 0, 0, 1, -1)))
 case("or Pad crops", **frame(pads=(1, 0, 1, 1, 0, 0, 1, 1)))
 case("or Pad crops", **frame(pads=(0, 0, 1, 1, 0, 1, 1, 1)))
-case("too large to follow", **frame(x="float[1,1,9000,9000]"))
+case("writes inside the padding's frame", **frame(x="float[1,1,9000,9000]"))
+case("too large to follow", **frame(x="float[64,64,9000,9000]"))
 case("too large to follow", **frame(x="float[1,2000000000,9000,9000000]"))
 case(SCATTER, **frame(scatter="ScatterND (none, i, u)"))
 case(SCATTER, **frame(pad="Relu (x)"))
@@ -358,3 +359,13 @@ def test_reason(reason, body, how, tmp_path):
     assert result.code == 0, result.stderr
     assert any(reason in r for r in result.reasons()), result.reasons()
     assert result.data == before.SerializeToString(), [f["pass"] for f in result.report["fusions"]]
+
+
+def test_small_frame_of_a_large_value(tmp_path):
+    """What is followed is the frame, however large the value in it is: here two rows of 40,000,002."""
+    rows = 40_000_000
+    how = frame(indices=[(0, 0, 0), (0, 0, rows + 1)], updates=tensor("float[2,2] u", [0] * 4), pads=(0, 0, 1, 0, 0, 0, 1, 0),
+                x=f"float[1,1,{rows},2]", data=[tensor("float[1,1,3,1] f", [1, 2, 3])])
+    result = fuse(build(**how), tmp_path, "--no-check")  # it would evaluate all rows
+    assert result.code == 0, result.stderr
+    assert [f["pass"] for f in result.report["fusions"]] and count_ops(result.model).get("ScatterND", 0) == 0, result.reasons()

@@ -520,6 +520,116 @@ static void test_threads(char **paths, int count)
     }
 }
 
+/* One report and one comparison, and threads that ask both for their texts at once: all of them get the
+ * same text at the same place, as one thread gets it. */
+struct reader {
+    const struct onnx_fuse_report *report;
+    struct onnx_fuse_comparison *comparison;
+    pthread_barrier_t *start;
+    const char *texts[6];
+    bool has_error;
+};
+
+static void *read_texts(void *closure)
+{
+    struct reader *reader = closure;
+    pthread_barrier_wait(reader->start);
+    reader->texts[0] = onnx_fuse_report_json(reader->report);
+    reader->texts[1] = onnx_fuse_report_html(reader->report);
+    reader->texts[2] = onnx_fuse_report_explanation(reader->report);
+    reader->texts[3] = onnx_fuse_report_table(reader->report);
+    reader->texts[4] = onnx_fuse_comparison_format(reader->comparison, "json");
+    reader->texts[5] = onnx_fuse_comparison_format(reader->comparison, "html");
+    reader->has_error =
+        *onnx_fuse_report_error(reader->report) || *onnx_fuse_comparison_error(reader->comparison);
+    return NULL;
+}
+
+static void test_readers(const char *path)
+{
+    pthread_t threads[THREADS];
+    struct reader readers[THREADS];
+    pthread_barrier_t start;
+    struct onnx_fuse_report *report;
+    struct onnx_fuse_comparison *comparison;
+    const char *out = place("read.onnx");
+    onnx_fuse_file(path, out, NULL, &report);
+    onnx_fuse_diff(path, out, NULL, &comparison);
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        readers[i] = (struct reader){.report = report, .comparison = comparison, .start = &start};
+        if (pthread_create(&threads[i], NULL, read_texts, &readers[i]) != 0)
+            abort();
+    }
+    bool good = true;
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        good = good && !readers[i].has_error;
+        for (size_t k = 0; k < sizeof(readers[i].texts) / sizeof(readers[i].texts[0]); k++)
+            good = good && readers[i].texts[k] && *readers[i].texts[k] &&
+                   readers[i].texts[k] == readers[0].texts[k];
+    }
+    expect(good, "%d threads that read one report and one comparison", THREADS);
+    pthread_barrier_destroy(&start);
+    onnx_fuse_report_free(report);
+    onnx_fuse_comparison_free(comparison);
+    unlink(out);
+}
+
+/* ---- text ---- */
+
+static bool is_utf8(const char *text)
+{
+    for (const unsigned char *s = (const unsigned char *)text; *s;) {
+        int more = *s < 0x80 ? 0 : *s >= 0xc2 && *s < 0xe0 ? 1 : *s >= 0xe0 && *s < 0xf0 ? 2 : -1;
+        if (more < 0)
+            return false;
+        for (s++; more > 0; more--, s++)
+            if ((*s & 0xc0) != 0x80)
+                return false;
+    }
+    return true;
+}
+
+/* Names of any bytes, and messages that are cut where they get too long: what comes out is UTF-8. */
+static void test_utf8(void)
+{
+    struct onnx_fuse_report *report;
+    char name[4000] = "x";
+    for (size_t at = 1; at + 3 < sizeof(name); at += 2)
+        memcpy(name + at, "\xc3\xa9", 3);
+    for (int shift = 0; shift < 2; shift++) {
+        onnx_fuse_file(name + !shift, "unused.onnx", NULL, &report);
+        const char *error = onnx_fuse_report_error(report);
+        expect(strlen(error) > 1000 && is_utf8(error), "a message of %zu bytes", strlen(error));
+        onnx_fuse_report_free(report);
+    }
+    onnx_fuse_file("latin\xe9.onnx", "unused.onnx", NULL, &report);
+    expect(is_utf8(onnx_fuse_report_error(report)), "%s", onnx_fuse_report_error(report));
+    onnx_fuse_report_free(report);
+
+    /* The value y by another name. */
+    struct bytes model;
+    struct onnx_fuse_options options;
+    enum onnx_fuse_status status;
+    const float weight = 3.25f;
+    external_model(&model, 2);
+    for (size_t at = 0; at < model.size; at++)
+        if (model.data[at] == 'y')
+            model.data[at] = 0xe9;
+    save(place("w.bin"), &weight, sizeof(weight));
+    onnx_fuse_options_init(&options);
+    options.external_folder = folder;
+    struct blob result = fuse((struct blob){model.data, model.size}, &options, &status, &report);
+    const char *told = onnx_fuse_report_explanation(report);
+    expect(status == ONNX_FUSE_OK && strstr(told, "\\xe9") && is_utf8(told) &&
+               is_utf8(onnx_fuse_report_json(report)) && is_utf8(onnx_fuse_report_html(report)),
+           "a name of other bytes");
+    onnx_fuse_report_free(report);
+    free(result.data);
+    unlink(place("w.bin"));
+}
+
 int main(int count, char **arguments)
 {
     if (count < 2 || !mkdtemp(folder)) {
@@ -536,6 +646,9 @@ int main(int count, char **arguments)
     test_stop(arguments[1]);
     test_external();
     test_threads(arguments + 1, count - 1);
+    for (int i = 1; i < count; i++)
+        test_readers(arguments[i]);
+    test_utf8();
     expect(rmdir(folder) == 0, "no file is left behind in %s", folder);
     return unit_finish();
 }
