@@ -6,8 +6,9 @@
  * operators compute from constants alone. The stored tensor takes over the computed value's name,
  * so its readers keep their bytes.
  *
- * Refused: what depends on a declared shape; results that are not finite; a result with more
- * numbers than the constants that go with it (Expand; a constant that others read as well); a result
+ * Refused: what depends on a declared shape; results that are not finite; a result of more
+ * bytes than the constants that go with it (Expand; int8 behind a Cast; a constant that others read as
+ * well); a result
  * whose operator has another one that is needed and cannot be stored. */
 #include <math.h>
 
@@ -28,32 +29,18 @@ static bool reads_weights(struct node *node)
     }
 }
 
-/* Numbers in the stored constants that go when the value's operators go; lists those operators. */
-static double stored_numbers(struct plan *plan, struct value *value, struct fusion *fusion)
+/* Bytes of the stored constants that go when the value's operators go; lists those operators. */
+static double freed_bytes(struct plan *plan, struct value *value, struct fusion *fusion)
 {
     struct region region = {.plan = plan, .graph = value->graph};
     struct node *producer = value->producer;
-    double numbers = 0;
     region_walk(&region, NULL, 0, &producer, 1, true);
     for (size_t i = 0; i < region.nodes.count; i++) {
         const struct node *node = region.nodes.items[i];
-        if (!region_is_replaced(&region, node))
-            continue;
-        if (node->op != OP_Constant && !node->is_new)
+        if (region_is_replaced(&region, node) && node->op != OP_Constant && !node->is_new)
             LIST_PUSH(plan->model->arena, &fusion->replaced, node);
-        if (node->op == OP_Constant && node->outputs[0]->tensor)
-            numbers += (double)node->outputs[0]->tensor->count;
-        for (size_t k = 0; k < node->input_count; k++) {
-            const struct value *input = node->inputs[k];
-            if (!input || !input->is_initializer || !input->tensor || input->is_output)
-                continue;
-            bool shared = false;
-            for (const struct use *use = input->uses; use; use = use->next)
-                shared = shared || (use_is_live(use) && !region_is_replaced(&region, use->reader));
-            numbers += shared ? 0 : (double)input->tensor->count;
-        }
     }
-    return numbers;
+    return region.bytes;
 }
 
 /* One result of the operators that go, as it will be stored, or the reason why it cannot be. */
@@ -97,11 +84,14 @@ static const char *store(struct plan *plan, struct value *value)
                                 producer->proto->op_type, output->name, reason);
         if (reason)
             return reason;
-        fusion->parameters_after += stored[i] ? (double)stored[i]->count : 0;
+        fusion->stored += stored[i] ? (double)tensor_stored_bytes(stored[i]) : 0;
     }
-    fusion->parameters_before = stored_numbers(plan, value, fusion);
-    if (fusion->parameters_after > plan->options->max_growth * fusion->parameters_before)
-        return "cost: the stored result would have more numbers than the constants it is made from";
+    double freed = freed_bytes(plan, value, fusion);
+    if (fusion->stored > plan->options->max_growth * freed)
+        return arena_format(arena,
+                            "cost: the stored result would have %.0f bytes, the constants that go "
+                            "for it have %.0f",
+                            fusion->stored, freed);
     for (size_t i = 0; i < producer->output_count; i++)
         if (stored[i])
             edit_store(producer->outputs[i], stored[i]);

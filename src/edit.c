@@ -234,6 +234,23 @@ struct value *edit_constant(struct graph *graph, const struct node *at, const ch
     return value;
 }
 
+void edit_share(struct value *value, struct value *other)
+{
+    for (const struct use *use = value->uses; use; use = use->next) {
+        struct node *reader = use->inner;
+        for (size_t k = 0; k < reader->input_count; k++) {
+            if (reader->inputs[k] != value)
+                continue;
+            reader->inputs[k] = other;
+            reader->proto->input[k] = borrowed(other->name);
+            add_use(reader, other);
+        }
+    }
+    value->uses = NULL;
+    value->removed = true;
+    mark_changed(value->graph);
+}
+
 void edit_store(struct value *value, struct tensor *tensor)
 {
     struct graph *graph = value->graph;

@@ -29,6 +29,10 @@ void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message
  * results of it that somebody reads must be stored as well. */
 void edit_store(struct value *value, struct tensor *tensor);
 
+/* Whatever reads the new constant `value` reads `other` instead, a new constant of the same graph that holds
+ * the same. */
+void edit_share(struct value *value, struct value *other);
+
 struct edit_attribute {
     const char *name;
     const int64_t *integers; /* NULL: a single integer */

@@ -94,6 +94,18 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
                         after);
 }
 
+/* What is stored replaces what nobody reads any more, in bytes. */
+static const char *gate_bytes(struct plan *plan, const struct region *region, double weights,
+                              double vectors, int32_t type)
+{
+    double bytes = fmax(weights + vectors, 0) * (double)type_size(type);
+    const char *reason = gate(plan, "bytes of constants", region->bytes, bytes);
+    if (!reason || !region->shared)
+        return reason;
+    return arena_format(plan->model->arena, "%s: other ops read its weight '%s', which stays",
+                        reason, region->shared->name);
+}
+
 /* A Conv of a group for each channel, where there was no product before, has one cost that multiply-adds do not
  * show: ONNX Runtime runs its groups one by one unless they come in fours (measured by
  * bench/latency.py). On few positions that takes longer than the passes over memory that it saves. */
@@ -196,7 +208,6 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
                               .sized = l->sized,
                               .difference = -1};
     fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
-    fusion->parameters_before = l->region->parameters;
     if (l->shift)
         add_shift(arena, fusion, affine_bias(arena, l->shift, form->outputs), 1);
     for (size_t k = 0; k < l->term_count; k++)
@@ -225,7 +236,7 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
         if (!earlier || earlier->superseded)
             continue;
         earlier->superseded = true;
-        plan->stored -= earlier->parameters_after * (double)type_size(earlier->type);
+        plan->stored -= earlier->stored;
         if (earlier->replaced.count > largest) {
             largest = earlier->replaced.count;
             fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
@@ -234,7 +245,6 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
             LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
         fusion->multiply_adds_before +=
             earlier->multiply_adds_before - earlier->multiply_adds_after;
-        fusion->parameters_before += earlier->parameters_before - earlier->parameters_after;
         fusion->sized = fusion->sized || earlier->sized;
     }
 }
@@ -403,13 +413,15 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     reason = gate(plan, "multiply-adds per position",
                   region->multiply_adds + l->spared_multiply_adds, weights);
     if (!reason)
-        reason = gate(plan, "parameters", region->parameters, weights);
-    if (!reason)
         reason = gate_groups(plan, l, form);
     if (!reason)
         reason = bound(plan, weights, type, affine_effort(form));
     if (!reason)
         reason = decide_bias(arena, form, type, &bias);
+    /* The constants that a sum adds have become the bias, or a part of it. */
+    double vectors = (double)form->outputs * ((bias ? 1 : 0) - (l->shift ? 1 : 0));
+    if (!reason)
+        reason = gate_bytes(plan, region, weights, vectors, type);
     if (reason)
         return reason;
     bool two = layout == LAYOUT_MATRIX && bias && !is_gemm(l, true);
@@ -448,8 +460,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;
     fusion->multiply_adds_after = weights;
-    fusion->parameters_after = weights;
-    plan->stored += weights * (double)type_size(type);
+    fusion->stored = weights * (double)type_size(type);
+    plan->stored += fusion->stored;
     plan->effort += affine_effort(form);
     target->fusion = fusion;
     if (product)
@@ -573,9 +585,12 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     if (region->replaced < 2)
         return "no op would be saved";
     reason = bound(plan, (double)weight->count, weight->type, affine_effort(kernel));
+    region_count_constants(region, node);
+    if (!reason)
+        reason = gate_bytes(plan, region, (double)weight->count, bias ? (double)outputs : 0,
+                            weight->type);
     if (reason)
         return reason;
-    region->parameters += (double)weight->count;
     region->multiply_adds += (double)weight->count;
     struct transpose_reader *reader = NEW(arena, struct transpose_reader);
     *reader = (struct transpose_reader){
@@ -607,8 +622,9 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     remove_replaced(region);
     LIST_PUSH(arena, &fusion->made, (const struct node *)made);
     fusion->node = made;
-    fusion->multiply_adds_after = fusion->parameters_after = (double)weight->count;
-    plan->stored += (double)weight->count * (double)type_size(weight->type);
+    fusion->multiply_adds_after = (double)weight->count;
+    fusion->stored = (double)weight->count * (double)type_size(weight->type);
+    plan->stored += fusion->stored;
     target->fusion = fusion;
     lift_forget(plan->model);
     *result = fusion;

@@ -89,6 +89,14 @@ static bool type_is_integer(int32_t type)
     }
 }
 
+size_t tensor_stored_bytes(const struct tensor *tensor)
+{
+    /* A weight of more bytes than a size_t holds is in no file. */
+    int64_t bits;
+    return multiply_fits(tensor->count, type_bits(tensor->type), &bits) ? ((size_t)bits + 7) / 8
+                                                                        : 0;
+}
+
 double type_rounding(int32_t type)
 {
     switch (type) {

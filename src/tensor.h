@@ -65,6 +65,8 @@ static inline size_t tensor_bytes(const struct tensor *tensor)
 {
     return (size_t)tensor->count * type_size(tensor->type);
 }
+/* Bytes that it takes in a file: of packed types and strings, too. 0 where nobody can say. */
+size_t tensor_stored_bytes(const struct tensor *tensor);
 /* True when tensor_read works. */
 bool tensor_is_readable(const struct tensor *tensor);
 
