@@ -43,22 +43,30 @@ static double freed_bytes(struct plan *plan, struct value *value, struct fusion 
     return region.bytes;
 }
 
-/* One result of the operators that go, as it will be stored, or the reason why it cannot be. */
-static const char *compute(struct arena *arena, struct value *value, struct tensor **stored)
+/* The reason why one result of the operators that go cannot be stored. */
+static const char *look_at(struct value *value, const struct tensor **tensor)
 {
-    const struct tensor *tensor;
-    const char *reason = constant_of(value, &tensor);
+    const char *reason = constant_of(value, tensor);
     if (reason)
         return reason;
-    if (!type_is_float(tensor->type) || !tensor_is_readable(tensor))
+    if (!type_is_float((*tensor)->type) || !tensor_is_readable(*tensor))
         return "it is not of a float type";
-    if (tensor->count == 0)
+    if ((*tensor)->count == 0)
         return "it has no numbers";
-    if (tensor->from_shape)
+    if ((*tensor)->from_shape)
         return "it depends on the shape of a value";
     if (value->is_output || value->is_annotated)
         return "it is a graph output or carries a quantization annotation";
+    return NULL;
+}
+
+/* As it will be stored. */
+static const char *compute(struct arena *arena, struct value *value, const struct tensor *tensor,
+                           struct tensor **stored)
+{
     const double *numbers = constant_numbers(value, tensor);
+    if (!numbers)
+        return CONSTANT_TOO_LARGE;
     for (int64_t i = 0; i < tensor->count; i++)
         if (!isfinite(tensor_rounded(tensor->type, numbers[i])))
             return arena_format(arena, "number %lld is %g, not finite in %s", (long long)i,
@@ -72,26 +80,33 @@ static const char *store(struct plan *plan, struct value *value)
 {
     struct arena *arena = plan->model->arena;
     const struct node *producer = value->producer;
+    const struct tensor **tensors = NEW_ARRAY(arena, const struct tensor *, producer->output_count);
     struct tensor **stored = NEW_ARRAY(arena, struct tensor *, producer->output_count);
     struct fusion *fusion = NEW(arena, struct fusion);
     *fusion = (struct fusion){
         .pass = plan->pass, .graph = value->graph, .target = value, .difference = -1};
-    for (size_t i = 0; i < producer->output_count; i++) {
-        struct value *output = producer->outputs[i];
-        const char *reason = value_is_needed(output) ? compute(arena, output, &stored[i]) : NULL;
-        if (reason && output != value)
-            return arena_format(arena, "the %s that makes it makes '%s' too: %s",
-                                producer->proto->op_type, output->name, reason);
-        if (reason)
-            return reason;
-        fusion->stored += stored[i] ? (double)tensor_stored_bytes(stored[i]) : 0;
+    const char *reason = NULL;
+    struct value *output = NULL;
+    for (size_t i = 0; i < producer->output_count && !reason; i++) {
+        output = producer->outputs[i];
+        reason = value_is_needed(output) ? look_at(output, &tensors[i]) : NULL;
+        fusion->stored += !reason && tensors[i] ? (double)tensor_stored_bytes(tensors[i]) : 0;
     }
-    double freed = freed_bytes(plan, value, fusion);
-    if (fusion->stored > plan->options->max_growth * freed)
+    double freed = reason ? 0 : freed_bytes(plan, value, fusion);
+    if (!reason && fusion->stored > plan->options->max_growth * freed)
         return arena_format(arena,
                             "cost: the stored result would have %.0f bytes, the constants that go "
                             "for it have %.0f",
                             fusion->stored, freed);
+    for (size_t i = 0; i < producer->output_count && !reason; i++) {
+        output = producer->outputs[i];
+        reason = tensors[i] ? compute(arena, output, tensors[i], &stored[i]) : NULL;
+    }
+    if (reason && output != value)
+        return arena_format(arena, "the %s that makes it makes '%s' too: %s",
+                            producer->proto->op_type, output->name, reason);
+    if (reason)
+        return reason;
     for (size_t i = 0; i < producer->output_count; i++)
         if (stored[i])
             edit_store(producer->outputs[i], stored[i]);

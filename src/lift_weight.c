@@ -70,6 +70,8 @@ const char *lift_vector(struct arena *arena, struct value *value, const char *wh
         return arena_format(arena, "its %s has %lld numbers, expected %lld", what,
                             (long long)tensor->count, (long long)count);
     *numbers = constant_numbers(value, tensor);
+    if (!*numbers)
+        return CONSTANT_TOO_LARGE;
     for (int64_t i = 0; i < count; i++)
         if (!isfinite((*numbers)[i]))
             return arena_format(arena, "its %s holds %g in channel %lld", what, (*numbers)[i],

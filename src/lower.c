@@ -541,8 +541,8 @@ static const char *transpose_bias(struct node *node, int64_t outputs, const doub
     const char *reason = lift_weight(arena, node->inputs[2], "bias", &tensor);
     if (!reason && (tensor->rank != 1 || tensor->count != outputs))
         reason = "its bias does not fit its weight";
-    if (!reason)
-        *bias = constant_numbers(node->inputs[2], tensor);
+    if (!reason && !(*bias = constant_numbers(node->inputs[2], tensor)))
+        reason = CONSTANT_TOO_LARGE;
     return reason;
 }
 
