@@ -122,9 +122,10 @@ static size_t stream_next(struct stream *stream, uint8_t buffer[PIECE], const ui
     case FROM_ROUNDING:
         tensor_round(tensor->type, (const double *)tensor->data + first, (int64_t)count, buffer);
         break;
-    case FROM_REPEATED:
-        tensor_round(tensor->type, tensor->data, 1, buffer);
-        for (size_t i = 1; i < count; i++)
+    case FROM_REPEATED: /* the first piece is as long as any that follows, and stays in the buffer */
+        if (stream->at == 0)
+            tensor_round(tensor->type, tensor->data, 1, buffer);
+        for (size_t i = 1; stream->at == 0 && i < count; i++)
             memcpy(buffer + i * element, buffer, element);
         break;
     default: *piece = stream->bytes + stream->at;

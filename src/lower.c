@@ -95,11 +95,9 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
 }
 
 /* What is stored replaces what nobody reads any more, in bytes. */
-static const char *gate_bytes(struct plan *plan, const struct region *region, double weights,
-                              double vectors, int32_t type)
+static const char *gate_bytes(struct plan *plan, const struct region *region, double bytes)
 {
-    double bytes = fmax(weights + vectors, 0) * (double)type_size(type);
-    const char *reason = gate(plan, "bytes of constants", region->bytes, bytes);
+    const char *reason = gate(plan, "bytes of constants", region->bytes, fmax(bytes, 0));
     if (!reason || !region->shared)
         return reason;
     return arena_format(plan->model->arena, "%s: other ops read its weight '%s', which stays",
@@ -259,6 +257,36 @@ static struct tensor *fused_tensor(struct arena *arena, int32_t type, int rank, 
     return tensor;
 }
 
+static struct value *make_weight(struct arena *arena, const struct lowering *l,
+                                 const struct value *target, int32_t type, int rank,
+                                 const int64_t *dims, const struct affine *form,
+                                 enum fused_part part, const double *number)
+{
+    struct graph *graph = l->region->graph;
+    const char *name = arena_format(arena, "%s.weight", target->name);
+    if (number)
+        return edit_repeated(graph, l->at, name,
+                             tensor_of_repeated(arena, type, rank, dims, number));
+    return edit_constant(graph, l->at, name, fused_tensor(arena, type, rank, dims, form, part));
+}
+
+/* As short as the weight is, where that is one number and the bias is one, too. */
+static struct value *make_bias(struct arena *arena, const struct lowering *l,
+                               const struct value *target, int32_t type, const double *bias,
+                               int64_t outputs, const double *number)
+{
+    enum { SHORT = 16 }; /* numbers that take no more room than an op */
+    struct graph *graph = l->region->graph;
+    const char *name = arena_format(arena, "%s.bias", target->name);
+    bool same = number && outputs > SHORT;
+    for (int64_t o = 1; same && o < outputs; o++)
+        same = bias[o] == bias[0];
+    return same ? edit_repeated(graph, l->at, name,
+                                tensor_of_repeated(arena, type, 1, &outputs, bias))
+                : edit_constant(graph, l->at, name,
+                                tensor_of_doubles(arena, type, 1, &outputs, bias));
+}
+
 /* The lift of a new node is known: nothing need be read back. */
 static void remember(struct node *node, enum layout layout, const struct lowering *l,
                      const struct affine *form, int32_t type, double parameters)
@@ -290,7 +318,7 @@ static const char *lent_name(const struct lowering *l)
 
 static struct node *make_conv(struct plan *plan, const struct lowering *l,
                               const struct affine *form, int32_t type, const double *bias,
-                              struct value *target)
+                              const double *number, struct value *target)
 {
     struct arena *arena = plan->model->arena;
     struct graph *graph = l->region->graph;
@@ -307,11 +335,10 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
     }
     struct value *inputs[3] = {l->source};
     plan->learned = plan->learned || l->source->rank < 0;
-    inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
-                              fused_tensor(arena, type, form->axes + 2, dims, form, FUSED_KERNEL));
+    inputs[1] =
+        make_weight(arena, l, target, type, form->axes + 2, dims, form, FUSED_KERNEL, number);
     if (bias)
-        inputs[2] = edit_constant(graph, l->at, arena_format(arena, "%s.bias", target->name),
-                                  tensor_of_doubles(arena, type, 1, dims, bias));
+        inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
     const struct edit_attribute attributes[] = {
         {"dilations", dilations, axes, 0},   {"group", NULL, 0, form->groups},
         {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
@@ -332,19 +359,17 @@ static bool is_gemm(const struct lowering *l, bool biased)
 
 static struct node *make_matrix(struct plan *plan, const struct lowering *l,
                                 const struct affine *form, int32_t type, const double *bias,
-                                struct value *target, struct node **product)
+                                const double *number, struct value *target, struct node **product)
 {
     struct arena *arena = plan->model->arena;
     struct graph *graph = l->region->graph;
     bool gemm = is_gemm(l, bias != NULL);
     int64_t dims[2] = {form->outputs, form->inputs}, turned[2] = {form->inputs, form->outputs};
     struct value *inputs[3] = {l->source};
-    inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
-                              fused_tensor(arena, type, 2, gemm ? dims : turned, form,
-                                           gemm ? FUSED_KERNEL : FUSED_KERNEL_TRANSPOSED));
+    inputs[1] = make_weight(arena, l, target, type, 2, gemm ? dims : turned, form,
+                            gemm ? FUSED_KERNEL : FUSED_KERNEL_TRANSPOSED, number);
     if (bias)
-        inputs[2] = edit_constant(graph, l->at, arena_format(arena, "%s.bias", target->name),
-                                  tensor_of_doubles(arena, type, 1, dims, bias));
+        inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
     const struct edit_attribute transpose = {"transB", NULL, 0, 1};
     if (gemm)
         return edit_node(graph, l->at, "Gemm", lent_name(l), lender(l->region), inputs,
@@ -379,6 +404,35 @@ static const char *name_of_sum(struct arena *arena, const struct value *first)
     return has_it ? first->name : arena_format(arena, "%s%s", first->name, suffix);
 }
 
+/* How the weight is stored: computed when it is written, or, where it is one number repeated and would be
+ * more bytes than go, as that: *number. */
+static const char *decide_storage(struct plan *plan, const struct lowering *l,
+                                  const struct affine *form, int32_t type, double **bias,
+                                  const double **number)
+{
+    struct arena *arena = plan->model->arena;
+    double size = (double)type_size(type), weights = (double)affine_weights(form) * size;
+    double *repeated = NEW(arena, double);
+    bool repeats = l->region->graph->opset >= 9 && affine_repeats(form, repeated);
+    *number = NULL;
+    const char *limit = bound(plan, affine_weights(form), type, affine_effort(form));
+    if (limit && !repeats)
+        return limit;
+    const char *reason = decide_bias(arena, form, type, bias);
+    if (reason)
+        return reason;
+    /* The constants that a sum adds have become the bias, or a part of it. */
+    double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (l->shift ? 1 : 0));
+    reason = gate_bytes(plan, l->region, weights + vectors);
+    if (!reason && !limit)
+        return NULL;
+    *repeated = tensor_rounded(type, *repeated);
+    if (!repeats || !isfinite(*repeated))
+        return reason;
+    *number = repeated;
+    return gate_bytes(plan, l->region, (double)(form->axes + 2) * sizeof(int64_t) + size + vectors);
+}
+
 const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
 {
     struct arena *arena = plan->model->arena;
@@ -391,6 +445,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         return "its source is itself a value that a rewrite made";
     if (l->target && l->target->is_new && !l->target->fusion)
         return "its value is a sum that a rewrite made";
+    const double *number;
     const char *first = l->target ? l->target->name : l->terms[0].value->name;
     const char *reason = plan_banned(plan, region->graph, first);
     if (!reason && l->source->graph != region->graph &&
@@ -415,13 +470,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (!reason)
         reason = gate_groups(plan, l, form);
     if (!reason)
-        reason = bound(plan, weights, type, affine_effort(form));
-    if (!reason)
-        reason = decide_bias(arena, form, type, &bias);
-    /* The constants that a sum adds have become the bias, or a part of it. */
-    double vectors = (double)form->outputs * ((bias ? 1 : 0) - (l->shift ? 1 : 0));
-    if (!reason)
-        reason = gate_bytes(plan, region, weights, vectors, type);
+        reason = decide_storage(plan, l, form, type, &bias, &number);
     if (reason)
         return reason;
     bool two = layout == LAYOUT_MATRIX && bias && !is_gemm(l, true);
@@ -441,8 +490,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     }
     struct node *product = NULL;
     struct node *node = layout == LAYOUT_CONV
-                            ? make_conv(plan, l, form, type, bias, target)
-                            : make_matrix(plan, l, form, type, bias, target, &product);
+                            ? make_conv(plan, l, form, type, bias, number, target)
+                            : make_matrix(plan, l, form, type, bias, number, target, &product);
     remove_replaced(region);
     if (product && product != node) {
         struct step *hidden = NEW(arena, struct step);
@@ -460,9 +509,9 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;
     fusion->multiply_adds_after = weights;
-    fusion->stored = weights * (double)type_size(type);
+    fusion->stored = number ? 0 : weights * (double)type_size(type);
     plan->stored += fusion->stored;
-    plan->effort += affine_effort(form);
+    plan->effort += number ? 0 : affine_effort(form);
     target->fusion = fusion;
     if (product)
         product->outputs[0]->fusion = fusion;
@@ -587,8 +636,9 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     reason = bound(plan, (double)weight->count, weight->type, affine_effort(kernel));
     region_count_constants(region, node);
     if (!reason)
-        reason = gate_bytes(plan, region, (double)weight->count, bias ? (double)outputs : 0,
-                            weight->type);
+        reason = gate_bytes(plan, region,
+                            (double)(weight->count + (bias ? outputs : 0)) *
+                                (double)type_size(weight->type));
     if (reason)
         return reason;
     region->multiply_adds += (double)weight->count;
