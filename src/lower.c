@@ -257,17 +257,27 @@ static struct tensor *fused_tensor(struct arena *arena, int32_t type, int rank, 
     return tensor;
 }
 
+/* Folded at once: a check reads single channels of what is known, and makes the whole of what is not. */
+static struct value *make_repeated(struct arena *arena, const struct lowering *l, const char *name,
+                                   int32_t type, int rank, const int64_t *dims,
+                                   const double *number)
+{
+    const struct tensor *folded;
+    struct value *value = edit_repeated(l->region->graph, l->at, name,
+                                        tensor_of_repeated(arena, type, rank, dims, number));
+    constant_of(value, &folded);
+    return value;
+}
+
 static struct value *make_weight(struct arena *arena, const struct lowering *l,
                                  const struct value *target, int32_t type, int rank,
                                  const int64_t *dims, const struct affine *form,
                                  enum fused_part part, const double *number)
 {
-    struct graph *graph = l->region->graph;
     const char *name = arena_format(arena, "%s.weight", target->name);
-    if (number)
-        return edit_repeated(graph, l->at, name,
-                             tensor_of_repeated(arena, type, rank, dims, number));
-    return edit_constant(graph, l->at, name, fused_tensor(arena, type, rank, dims, form, part));
+    return number ? make_repeated(arena, l, name, type, rank, dims, number)
+                  : edit_constant(l->region->graph, l->at, name,
+                                  fused_tensor(arena, type, rank, dims, form, part));
 }
 
 /* As short as the weight is, where that is one number and the bias is one, too. */
@@ -276,14 +286,12 @@ static struct value *make_bias(struct arena *arena, const struct lowering *l,
                                int64_t outputs, const double *number)
 {
     enum { SHORT = 16 }; /* numbers that take no more room than an op */
-    struct graph *graph = l->region->graph;
     const char *name = arena_format(arena, "%s.bias", target->name);
     bool same = number && outputs > SHORT;
     for (int64_t o = 1; same && o < outputs; o++)
         same = bias[o] == bias[0];
-    return same ? edit_repeated(graph, l->at, name,
-                                tensor_of_repeated(arena, type, 1, &outputs, bias))
-                : edit_constant(graph, l->at, name,
+    return same ? make_repeated(arena, l, name, type, 1, &outputs, bias)
+                : edit_constant(l->region->graph, l->at, name,
                                 tensor_of_doubles(arena, type, 1, &outputs, bias));
 }
 
