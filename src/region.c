@@ -152,11 +152,18 @@ static void count(struct region *region, struct node *node)
         region->principal = node;
 }
 
-/* A constant goes when its last reader goes; one that a caller may override never does. */
+/* A constant goes when its last reader goes; one that a caller may override never does. That of a graph
+ * around this one may be read here alone: exporters store the weights of bodies in the main graph. */
 static bool goes_with_readers(const struct region *region, const struct value *value)
 {
     bool overridable = value->is_input && region->plan->model->ir_version >= 4;
-    return value->graph == region->graph && !overridable && !is_needed(region, value);
+    if (overridable || value->is_output || value->is_annotated ||
+        value->kept_stamp == region->plan->stamp)
+        return false;
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (use_is_live(use) && !region_is_replaced(region, use->inner))
+            return false;
+    return true;
 }
 
 /* A constant for each channel may be shared, or be one number for all: either way the op has done the work
