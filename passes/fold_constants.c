@@ -6,8 +6,9 @@
  * operators compute from constants alone. The stored tensor takes over the computed value's name,
  * so its readers keep their bytes.
  *
- * Refused: what depends on a declared shape; results that are not finite; a result with more
- * numbers than the constants that go with it (Expand; a constant that others read as well); a result
+ * Refused: what depends on a declared shape; results that are not finite; a result of more
+ * bytes than the constants that go with it (Expand; int8 behind a Cast; a constant that others read as
+ * well); a result
  * whose operator has another one that is needed and cannot be stored. */
 #include <math.h>
 
@@ -29,50 +30,44 @@ static bool reads_weights(struct node *node)
     }
 }
 
-/* Numbers in the stored constants that go when the value's operators go; lists those operators. */
-static double stored_numbers(struct plan *plan, struct value *value, struct fusion *fusion)
+/* Bytes of the stored constants that go when the value's operators go; lists those operators. */
+static double freed_bytes(struct plan *plan, struct value *value, struct fusion *fusion)
 {
     struct region region = {.plan = plan, .graph = value->graph};
     struct node *producer = value->producer;
-    double numbers = 0;
     region_walk(&region, NULL, 0, &producer, 1, true);
     for (size_t i = 0; i < region.nodes.count; i++) {
         const struct node *node = region.nodes.items[i];
-        if (!region_is_replaced(&region, node))
-            continue;
-        if (node->op != OP_Constant && !node->is_new)
+        if (region_is_replaced(&region, node) && node->op != OP_Constant && !node->is_new)
             LIST_PUSH(plan->model->arena, &fusion->replaced, node);
-        if (node->op == OP_Constant && node->outputs[0]->tensor)
-            numbers += (double)node->outputs[0]->tensor->count;
-        for (size_t k = 0; k < node->input_count; k++) {
-            const struct value *input = node->inputs[k];
-            if (!input || !input->is_initializer || !input->tensor || input->is_output)
-                continue;
-            bool shared = false;
-            for (const struct use *use = input->uses; use; use = use->next)
-                shared = shared || (use_is_live(use) && !region_is_replaced(&region, use->reader));
-            numbers += shared ? 0 : (double)input->tensor->count;
-        }
     }
-    return numbers;
+    return region.bytes;
 }
 
-/* One result of the operators that go, as it will be stored, or the reason why it cannot be. */
-static const char *compute(struct arena *arena, struct value *value, struct tensor **stored)
+/* The reason why one result of the operators that go cannot be stored. */
+static const char *look_at(struct value *value, const struct tensor **tensor)
 {
-    const struct tensor *tensor;
-    const char *reason = constant_of(value, &tensor);
+    const char *reason = constant_of(value, tensor);
     if (reason)
-        return arena_format(arena, "it %s", reason);
-    if (!type_is_float(tensor->type) || !tensor_is_readable(tensor))
+        return arena_format(value->graph->model->arena, "it %s", reason);
+    if (!type_is_float((*tensor)->type) || !tensor_is_readable(*tensor))
         return "it is not of a float type";
-    if (tensor->count == 0)
+    if ((*tensor)->count == 0)
         return "it has no numbers";
-    if (tensor->from_shape)
+    if ((*tensor)->from_shape)
         return "it depends on the shape of a value";
     if (value->is_output || value->is_annotated)
         return "it is a graph output or carries a quantization annotation";
+    return NULL;
+}
+
+/* As it will be stored. */
+static const char *compute(struct arena *arena, struct value *value, const struct tensor *tensor,
+                           struct tensor **stored)
+{
     const double *numbers = constant_numbers(value, tensor);
+    if (!numbers)
+        return CONSTANT_TOO_LARGE;
     for (int64_t i = 0; i < tensor->count; i++)
         if (!isfinite(tensor_rounded(tensor->type, numbers[i])))
             return arena_format(arena, "number %lld is %s, not finite in %s", (long long)i,
@@ -86,23 +81,33 @@ static const char *store(struct plan *plan, struct value *value)
 {
     struct arena *arena = plan->model->arena;
     const struct node *producer = value->producer;
+    const struct tensor **tensors = NEW_ARRAY(arena, const struct tensor *, producer->output_count);
     struct tensor **stored = NEW_ARRAY(arena, struct tensor *, producer->output_count);
     struct fusion *fusion = NEW(arena, struct fusion);
     *fusion = (struct fusion){
         .pass = plan->pass, .graph = value->graph, .target = value, .difference = -1};
-    for (size_t i = 0; i < producer->output_count; i++) {
-        struct value *output = producer->outputs[i];
-        const char *reason = value_is_needed(output) ? compute(arena, output, &stored[i]) : NULL;
-        if (reason && output != value)
-            return arena_format(arena, "the %s that makes it makes '%s' too: %s",
-                                producer->proto->op_type, output->name, reason);
-        if (reason)
-            return reason;
-        fusion->parameters_after += stored[i] ? (double)stored[i]->count : 0;
+    const char *reason = NULL;
+    struct value *output = NULL;
+    for (size_t i = 0; i < producer->output_count && !reason; i++) {
+        output = producer->outputs[i];
+        reason = value_is_needed(output) ? look_at(output, &tensors[i]) : NULL;
+        fusion->stored += !reason && tensors[i] ? (double)tensor_stored_bytes(tensors[i]) : 0;
     }
-    fusion->parameters_before = stored_numbers(plan, value, fusion);
-    if (fusion->parameters_after > plan->options->max_growth * fusion->parameters_before)
-        return "cost: the stored result would have more numbers than the constants it is made from";
+    double freed = reason ? 0 : freed_bytes(plan, value, fusion);
+    if (!reason && fusion->stored > plan->options->max_growth * freed)
+        return arena_format(arena,
+                            "cost: the stored result would have %.0f bytes, the constants that go "
+                            "for it have %.0f",
+                            fusion->stored, freed);
+    for (size_t i = 0; i < producer->output_count && !reason; i++) {
+        output = producer->outputs[i];
+        reason = tensors[i] ? compute(arena, output, tensors[i], &stored[i]) : NULL;
+    }
+    if (reason && output != value)
+        return arena_format(arena, "the %s that makes it makes '%s' too: %s",
+                            producer->proto->op_type, output->name, reason);
+    if (reason)
+        return reason;
     for (size_t i = 0; i < producer->output_count; i++)
         if (stored[i])
             edit_store(producer->outputs[i], stored[i]);

@@ -194,6 +194,8 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         terms[i] = (struct step_term){leaf->value, leaf->factor * sign};
         if (!leaf->constant)
             seeds[seed_count++] = leaf->value;
+        else if (!branch && leaf->width && value_use_count(leaf->value) == 1)
+            lowering.spared_vectors++;
     }
     region.kept = others_of(tree, group, &region.kept_count);
     if (branch) {

@@ -169,6 +169,62 @@ const char *affine_make(struct arena *arena, int axes, const struct affine_axis 
     return finish(arena, form, axes, axis);
 }
 
+static void read_filled(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct affine *form = closure;
+    (void)first;
+    for (int64_t i = 0; i < count * affine_row_length(form); i++)
+        out[i] = *form->filled;
+}
+
+const char *affine_fill(struct arena *arena, int axes, const struct affine_axis *axis,
+                        int64_t outputs, int64_t inputs, int64_t groups, const double *number,
+                        const double *bias, const struct affine **result)
+{
+    const char *reason =
+        affine_make(arena, axes, axis, outputs, inputs, groups, read_filled, NULL, bias, result);
+    if (reason)
+        return reason;
+    struct affine *form = (struct affine *)(uintptr_t)*result;
+    form->filled = number;
+    form->closure = form;
+    return NULL;
+}
+
+/* All channels are scaled alike. */
+static bool scales_alike(const struct affine *form, double *scale)
+{
+    double inner;
+    if (form->kind == AFFINE_COMPOSE) {
+        if (!scales_alike(form->outer, scale) || !scales_alike(form->inner, &inner))
+            return false;
+        *scale *= inner;
+        return true;
+    }
+    if (form->kind != AFFINE_DIAGONAL || affine_taps(form) != 1)
+        return false;
+    *scale = form->scale ? form->scale[0] : form->factor;
+    for (int64_t c = 1; form->scale && c < form->outputs; c++)
+        if (form->scale[c] != *scale)
+            return false;
+    return true;
+}
+
+bool affine_repeats(const struct affine *form, double *number)
+{
+    double scale;
+    if (form->kind == AFFINE_KERNEL && form->filled) {
+        *number = *form->filled;
+        return true;
+    }
+    if (form->kind != AFFINE_COMPOSE ||
+        !((scales_alike(form->outer, &scale) && affine_repeats(form->inner, number)) ||
+          (scales_alike(form->inner, &scale) && affine_repeats(form->outer, number))))
+        return false;
+    *number *= scale;
+    return true;
+}
+
 const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
                                const double *shift, const double *terms,
                                const struct affine **result)

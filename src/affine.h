@@ -47,6 +47,7 @@ struct affine {
         struct {                     /* AFFINE_KERNEL: borrowed for the life of the form */
             affine_reader *read;
             const void *closure;
+            const double *filled; /* every number of it, or NULL; borrowed */
         };
         struct {                 /* AFFINE_DIAGONAL */
             const double *scale; /* of every tap of channel c; borrowed; then the width is known */
@@ -95,6 +96,14 @@ int64_t affine_extent(struct affine_axis axis, int64_t source_extent);
 const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
                         int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
                         const void *closure, const double *bias, const struct affine **result);
+
+/* A kernel of which every number is *number, borrowed for the life of the form. */
+const char *affine_fill(struct arena *arena, int axes, const struct affine_axis *axis,
+                        int64_t outputs, int64_t inputs, int64_t groups, const double *number,
+                        const double *bias, const struct affine **result);
+/* True when all numbers of all rows are one, and then which. It sees what is plain: a filled kernel that is
+ * scaled alike in all channels. */
+bool affine_repeats(const struct affine *form, double *number);
 
 /* y = scale[c] * x + shift[c]; NULL means 1 or 0. Any number of axes. terms: of each shift, the largest sum of
  * the absolute numbers that it was computed from, so that what rounding left of them can be told; NULL:

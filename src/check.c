@@ -353,7 +353,7 @@ static double work(const struct side *side)
         case OP_ConvTranspose:
         case OP_Gemm:
         case OP_MatMul: {
-            const struct tensor *tensor = item->node->inputs[1]->tensor;
+            const struct tensor *tensor = item->inputs[1]->stored;
             products += tensor ? positions * (double)tensor->count : 0;
             break;
         }

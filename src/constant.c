@@ -221,6 +221,11 @@ bool constant_is_computed(const struct value *value)
 
 const double *constant_numbers(struct value *value, const struct tensor *tensor)
 {
+    struct effort *effort = &value->graph->model->folding;
+    if (tensor->storage == STORAGE_REPEATED && (double)tensor->count > effort->cells)
+        return NULL;
+    if (tensor->storage == STORAGE_REPEATED)
+        effort->cells -= (double)tensor->count;
     double *numbers = NEW_ARRAY(value->graph->model->arena, double, tensor->count + 1);
     tensor_read(tensor, 0, tensor->count, numbers);
     return numbers;

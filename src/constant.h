@@ -15,7 +15,9 @@ const struct tensor *constant_folded(const struct value *value);
 /* True when the constant is computed by operators, not stored as it is. */
 bool constant_is_computed(const struct value *value);
 
-/* All numbers of a readable constant, in the model's arena. */
+/* All numbers of a readable constant, in the model's arena. NULL: it is one number repeated more often than
+ * is worth a model of this size, CONSTANT_TOO_LARGE. */
+#define CONSTANT_TOO_LARGE "it has more numbers than are read of a model of this size"
 const double *constant_numbers(struct value *value, const struct tensor *tensor);
 
 /* Integers that an attribute gives, or else an input that is constant: up to `most`, read into `held`. NULL:

@@ -194,22 +194,27 @@ void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message
     message->raw_data.data = (uint8_t *)(uintptr_t)tensor;
 }
 
-static struct node *constant_node(struct graph *graph, const struct node *at, struct value *value)
+static void give_value(struct node *node, Onnx__TensorProto *tensor)
 {
-    struct arena *arena = graph->model->arena;
-    struct node *node = edit_node(graph, at, "Constant", NULL, NULL, NULL, 0, value, NULL, 0);
+    struct arena *arena = node->graph->model->arena;
     Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
     Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
     onnx__attribute_proto__init(attribute);
     attribute->name = borrowed("value");
     attribute->has_type = true;
     attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
-    attribute->t = NEW(arena, Onnx__TensorProto);
-    edit_tensor_message(value->tensor, attribute->t);
+    attribute->t = tensor;
     proto->n_attribute = 1;
     proto->attribute = NEW_ARRAY(arena, Onnx__AttributeProto *, 1);
     proto->attribute[0] = attribute;
-    return node;
+}
+
+static void constant_node(struct graph *graph, const struct node *at, struct value *value)
+{
+    struct node *node = edit_node(graph, at, "Constant", NULL, NULL, NULL, 0, value, NULL, 0);
+    Onnx__TensorProto *proto = NEW(graph->model->arena, Onnx__TensorProto);
+    edit_tensor_message(value->tensor, proto);
+    give_value(node, proto);
 }
 
 static bool holds_initializers(const struct graph *graph)
@@ -232,6 +237,51 @@ struct value *edit_constant(struct graph *graph, const struct node *at, const ch
     LIST_PUSH(graph->model->arena, &graph->new_initializers, value);
     mark_changed(graph);
     return value;
+}
+
+struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor)
+{
+    struct arena *arena = graph->model->arena;
+    struct value *value = edit_value(graph, wanted);
+    tensor->name = value->name;
+    value_takes_shape(value, tensor);
+    const int64_t rank = tensor->rank;
+    struct value *shape = edit_constant(
+        graph, at, arena_format(arena, "%s.shape", value->name),
+        tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &rank, tensor->dims));
+    struct node *node =
+        edit_node(graph, at, "ConstantOfShape", NULL, NULL, &shape, 1, value, NULL, 0);
+    /* Too small to be computed when it is written. */
+    Onnx__TensorProto *proto = NEW(arena, Onnx__TensorProto);
+    onnx__tensor_proto__init(proto);
+    proto->has_data_type = proto->has_raw_data = true;
+    proto->data_type = tensor->type;
+    proto->n_dims = 1;
+    proto->dims = NEW(arena, int64_t);
+    proto->dims[0] = 1;
+    proto->raw_data.len = type_size(tensor->type);
+    proto->raw_data.data = NEW_ARRAY(arena, uint8_t, sizeof(double));
+    tensor_round(tensor->type, tensor->data, 1, proto->raw_data.data);
+    give_value(node, proto);
+    return value;
+}
+
+void edit_share(struct value *value, struct value *other)
+{
+    for (const struct use *use = value->uses; use; use = use->next) {
+        struct node *reader = use->inner;
+        for (size_t k = 0; k < reader->input_count; k++) {
+            if (reader->inputs[k] != value)
+                continue;
+            reader->inputs[k] = other;
+            reader->proto->input[k] = borrowed(other->name);
+            add_use(reader, other);
+        }
+    }
+    value->uses = NULL;
+    value->removed = true;
+    mark_changed(value->graph);
 }
 
 void edit_store(struct value *value, struct tensor *tensor)

@@ -21,6 +21,10 @@ struct value *edit_value(struct graph *graph, const char *wanted);
 struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
                             struct tensor *tensor);
 
+/* The same for a tensor of one number repeated, from opset 9 on: ConstantOfShape makes it of its shape. */
+struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor);
+
 /* The message of a new constant, which borrows from it. Where its numbers go stands the tensor itself:
  * protobuf-c hands it on unread, and emit.c puts what is computed in its place. */
 void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message);
@@ -28,6 +32,10 @@ void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message
 /* The computed constant `value` becomes a stored one of the same name; its producer is removed, so that other
  * results of it that somebody reads must be stored as well. */
 void edit_store(struct value *value, struct tensor *tensor);
+
+/* Whatever reads the new constant `value` reads `other` instead, a new constant of the same graph that holds
+ * the same. */
+void edit_share(struct value *value, struct value *other);
 
 struct edit_attribute {
     const char *name;

@@ -533,6 +533,14 @@ static const struct row rows[] = {
     {OP_Where, 3, eval_where},
 };
 
+static const struct row *find_row(enum op op)
+{
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (rows[i].kind == op)
+            return &rows[i];
+    return NULL;
+}
+
 /* What is not owned is an input's, and as its type holds it. */
 static void round_array(struct array *array)
 {
@@ -549,10 +557,7 @@ static void round_array(struct array *array)
 const char *eval_arrays(struct evaluation *e)
 {
     const struct node *node = e->node;
-    const struct row *row = NULL;
-    for (size_t i = 0; !row && i < COUNT_OF(rows); i++)
-        if (rows[i].kind == node->op)
-            row = &rows[i];
+    const struct row *row = find_row(node->op);
     if (!row)
         return arena_format(e->arena, "operator %s is not evaluated", node->proto->op_type);
     if (node_has_references(node))
@@ -576,6 +581,92 @@ const char *eval_arrays(struct evaluation *e)
     return NULL;
 }
 
+/* ---- one number repeated ---- */
+
+/* The inputs broadcast, and an element of the result depends on the elements in its place alone. */
+static bool is_elementwise(enum op op)
+{
+    const struct row *row = find_row(op);
+    return row &&
+           (row->evaluate == eval_unary || row->evaluate == eval_binary ||
+            row->evaluate == eval_pow || row->evaluate == eval_sum || row->evaluate == eval_cast ||
+            row->evaluate == eval_cast_like || row->evaluate == eval_identity);
+}
+
+/* The same tensor with a size of 1 on every axis; NULL: it is more than one number. */
+static const struct tensor *shrunk(struct arena *arena, const struct tensor *tensor)
+{
+    int64_t dims[EVAL_RANK];
+    if (tensor->rank > EVAL_RANK || (tensor->count != 1 && tensor->storage != STORAGE_REPEATED))
+        return NULL;
+    for (int i = 0; i < tensor->rank; i++)
+        dims[i] = 1;
+    return tensor->count == 1
+               ? tensor
+               : tensor_of_repeated(arena, tensor->type, tensor->rank, dims, tensor->data);
+}
+
+static bool widen(const struct tensor *tensor, int *rank, int64_t *dims)
+{
+    struct array array = {.rank = tensor->rank};
+    for (int i = 0; i < tensor->rank; i++)
+        array.dims[i] = tensor->dims[i];
+    return broadcast_dims(rank, dims, &array);
+}
+
+/* The inputs of a node whose result is plainly one number repeated, shrunk to what makes a single number,
+ * and the shape of the result. NULL: it is another node. */
+static const struct tensor **shrink_inputs(struct arena *arena, const struct node *node,
+                                           const struct tensor *const *inputs, int *rank,
+                                           int64_t *dims)
+{
+    static const int64_t ones[EVAL_RANK] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    bool fills = node->op == OP_ConstantOfShape, expands = node->op == OP_Expand;
+    bool repeats = fills || expands;
+    if (node->output_count != 1 || (!repeats && !is_elementwise(node->op)))
+        return NULL;
+    const struct tensor **one = NEW_ARRAY(arena, const struct tensor *, node->input_count);
+    *rank = 0;
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (!inputs[i])
+            return NULL;
+        if (i == (fills ? 0 : expands ? 1 : node->input_count)) {
+            int64_t shape[EVAL_RANK];
+            if (inputs[i]->rank != 1 || inputs[i]->count > EVAL_RANK ||
+                !tensor_read_integers(inputs[i], shape))
+                return NULL;
+            const struct tensor asked = {.rank = (int)inputs[i]->count, .dims = shape};
+            if (!widen(&asked, rank, dims))
+                return NULL;
+            one[i] = tensor_of_integers(arena, inputs[i]->type, 1, inputs[i]->dims, ones);
+            continue;
+        }
+        one[i] = shrunk(arena, inputs[i]);
+        if (!one[i] || !widen(inputs[i], rank, dims))
+            return NULL;
+        repeats = repeats || inputs[i]->storage == STORAGE_REPEATED;
+    }
+    return repeats ? one : NULL;
+}
+
+/* Weights of many models that only show a structure are one number repeated: a few bytes in the file, and
+ * no more here. NULL: the node is evaluated as others are. */
+static struct tensor *evaluate_repeated(struct arena *arena, const struct node *node,
+                                        const struct tensor *const *inputs, int64_t limit,
+                                        struct effort *effort)
+{
+    int rank;
+    int64_t dims[EVAL_RANK], count;
+    struct tensor *single = NULL;
+    struct pool pool = {.arena = arena, .effort = effort};
+    const struct tensor **one = shrink_inputs(arena, node, inputs, &rank, dims);
+    if (!one || !count_elements(dims, (size_t)rank, &count) || count < 2 || count > limit ||
+        eval_node(arena, node, one, &single, limit, effort) || single->count != 1 ||
+        single->storage != STORAGE_DOUBLES || !pool_affords(&pool, ELEMENT_COST * (double)count, 0))
+        return NULL; /* who asks for its numbers looks at all of them */
+    return tensor_of_repeated(arena, single->type, rank, dims, single->data);
+}
+
 const char *eval_node(struct arena *arena, const struct node *node,
                       const struct tensor *const *inputs, struct tensor **outputs, int64_t limit,
                       struct effort *effort)
@@ -585,6 +676,11 @@ const char *eval_node(struct arena *arena, const struct node *node,
     struct evaluation e = {
         .arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
     e.is_constant = true;
+    struct tensor *repeated = evaluate_repeated(arena, node, inputs, limit, effort);
+    if (repeated) {
+        outputs[0] = repeated;
+        return NULL;
+    }
     for (size_t i = 0; i < node->input_count; i++) {
         const char *reason = inputs[i] ? array_load(arena, &pool, inputs[i], &arrays[i]) : NULL;
         if (reason)

@@ -51,8 +51,9 @@ struct value {
     uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
     uint32_t tally;           /* join_branches.c: index while it counts */
     uint32_t tally_stamp;
-    uint32_t kept_stamp; /* region.c: the walk for which it is needed anyway */
-    uint32_t number;     /* number.c: what it holds, in a comparison of two models */
+    uint32_t kept_stamp;    /* region.c: the walk for which it is needed anyway */
+    uint32_t counted_stamp; /* region.c: the walk that counted its bytes */
+    uint32_t number;        /* number.c: what it holds, in a comparison of two models */
 };
 
 struct node {

@@ -14,7 +14,7 @@ enum { TELL = 1 << 20 }; /* bytes between two calls of touch */
 struct stream {
     const struct tensor *tensor;
     const struct secret *secret; /* for strings; NULL: nobody asks for their digests */
-    enum { FROM_BYTES, FROM_WORDS, FROM_LONGS, FROM_ROUNDING, FROM_STRINGS } kind;
+    enum { FROM_BYTES, FROM_WORDS, FROM_LONGS, FROM_ROUNDING, FROM_REPEATED, FROM_STRINGS } kind;
     const uint8_t *bytes; /* FROM_BYTES: all of them */
     uint64_t size, at;    /* in bytes; strings: unused */
     size_t element;
@@ -77,6 +77,7 @@ static bool stream_open(struct stream *stream, const struct tensor *tensor,
         stream->kind = size == sizeof(int64_t) ? FROM_BYTES : FROM_LONGS;
         return true;
     case STORAGE_WORDS: stream->kind = FROM_WORDS; return true;
+    case STORAGE_REPEATED: stream->kind = FROM_REPEATED; return true;
     case STORAGE_OPAQUE: return open_opaque(stream);
     default: return false; /* fused: not written yet */
     }
@@ -120,6 +121,12 @@ static size_t stream_next(struct stream *stream, uint8_t buffer[PIECE], const ui
         break;
     case FROM_ROUNDING:
         tensor_round(tensor->type, (const double *)tensor->data + first, (int64_t)count, buffer);
+        break;
+    case FROM_REPEATED: /* the first piece is as long as any that follows, and stays in the buffer */
+        if (stream->at == 0)
+            tensor_round(tensor->type, tensor->data, 1, buffer);
+        for (size_t i = 1; stream->at == 0 && i < count; i++)
+            memcpy(buffer + i * element, buffer, element);
         break;
     default: *piece = stream->bytes + stream->at;
     }

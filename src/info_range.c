@@ -126,6 +126,9 @@ bool info_range_of(struct model *model, const struct node *node, struct info_roo
         return false;
     if (!(fused ? fused_layout(node, weight, &layout) : stored_layout(node, weight, &layout)))
         return false;
+    /* A few bytes may state any number of channels of one number repeated. */
+    if ((size_t)layout.channels > landing_left(model->arena->landing) / 4 / sizeof(double))
+        return false;
     double *largest = room_for(model->arena, &rooms->largest, layout.channels);
     memset(largest, 0, (size_t)layout.channels * sizeof(*largest));
     bool good = true;

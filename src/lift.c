@@ -78,6 +78,12 @@ bool lift_is_weighted(struct node *node, enum layout layout)
     return right && !lift_node(node, layout)->reason;
 }
 
+bool lift_reads_weight(const struct node *node)
+{
+    return node->op == OP_Conv || node->op == OP_ConvTranspose || node->op == OP_Gemm ||
+           node->op == OP_MatMul;
+}
+
 /* ---- traces ---- */
 
 /* Nearest sources kept per value, and nodes walked back: branches are short, chains may not be. */

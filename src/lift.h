@@ -68,6 +68,9 @@ void lift_forget_reasons(struct model *model);
 /* True for Conv, Gemm and MatMul with a constant weight, AveragePool excluded. */
 bool lift_is_weighted(struct node *node, enum layout layout);
 
+/* True for ops whose input 1 is a weight, constant or not. */
+bool lift_reads_weight(const struct node *node);
+
 /* A per-channel constant operand of an elementwise op whose other operand is `data`. Returns NULL
  * and the number of channels (0: one number for all), or the reason why it is not per channel. */
 const char *lift_channels(const struct value *data, struct value *operand, enum layout layout,

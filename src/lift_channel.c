@@ -70,6 +70,8 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
         *channels = tensor->dims[axis];
     }
     *numbers = constant_numbers(operand, tensor);
+    if (!*numbers)
+        return CONSTANT_TOO_LARGE;
     for (int64_t i = 0; i < tensor->count; i++)
         if (!isfinite((*numbers)[i]))
             return arena_format(arena, "the constant holds %s",

@@ -71,6 +71,8 @@ const char *lift_vector(struct arena *arena, struct value *value, const char *wh
         return arena_format(arena, "its %s has %lld numbers, expected %lld", what,
                             (long long)tensor->count, (long long)count);
     *numbers = constant_numbers(value, tensor);
+    if (!*numbers)
+        return CONSTANT_TOO_LARGE;
     for (int64_t i = 0; i < count; i++)
         if (!isfinite((*numbers)[i]))
             return arena_format(arena, "its %s holds %s in channel %lld", what,
@@ -78,6 +80,23 @@ const char *lift_vector(struct arena *arena, struct value *value, const char *wh
     if (type)
         *type = tensor->type;
     return NULL;
+}
+
+/* The form of a weight that is stored [rows, columns], or [columns, rows] where it is transposed. */
+static const char *make_form(struct arena *arena, int axes, const struct affine_axis *axis,
+                             int64_t inputs, int64_t groups, struct kernel_reader from,
+                             const double *bias, const struct affine **form)
+{
+    if (from.tensor->storage == STORAGE_REPEATED) {
+        double *number = NEW(arena, double);
+        tensor_read(from.tensor, 0, 1, number);
+        *number *= from.factor;
+        return affine_fill(arena, axes, axis, from.rows, inputs, groups, number, bias, form);
+    }
+    struct kernel_reader *reader = NEW(arena, struct kernel_reader);
+    *reader = from;
+    return affine_make(arena, axes, axis, from.rows, inputs, groups, read_kernel, reader, bias,
+                       form);
 }
 
 const char *lift_conv(struct node *node, struct step *step)
@@ -118,11 +137,9 @@ const char *lift_conv(struct node *node, struct step *step)
         if (reason)
             return reason;
     }
-    struct kernel_reader *reader = NEW(arena, struct kernel_reader);
-    *reader = (struct kernel_reader){weight, outputs, weight->count / outputs, false, 1};
+    struct kernel_reader reader = {weight, outputs, weight->count / outputs, false, 1};
     const struct affine *form;
-    reason =
-        affine_make(arena, axes, axis, outputs, inputs, groups, read_kernel, reader, bias, &form);
+    reason = make_form(arena, axes, axis, inputs, groups, reader, bias, &form);
     step->form = form;
     step->type = weight->type;
     step->parameters = weight->count;
@@ -161,11 +178,10 @@ const char *lift_matrix(struct node *node, struct step *step)
         for (int64_t i = 0; i < outputs; i++)
             bias[i] = beta * numbers[channels ? i : 0];
     }
-    struct kernel_reader *reader = NEW(arena, struct kernel_reader);
-    *reader = (struct kernel_reader){weight, outputs, inputs, transposed,
-                                     gemm ? node_float(node, "alpha", 1) : 1};
+    struct kernel_reader reader = {weight, outputs, inputs, transposed,
+                                   gemm ? node_float(node, "alpha", 1) : 1};
     const struct affine *form;
-    reason = affine_make(arena, 0, NULL, outputs, inputs, 1, read_kernel, reader, bias, &form);
+    reason = make_form(arena, 0, NULL, inputs, 1, reader, bias, &form);
     step->form = form;
     step->type = weight->type;
     step->parameters = weight->count;

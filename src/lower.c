@@ -95,6 +95,16 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
                         after);
 }
 
+/* What is stored replaces what nobody reads any more, in bytes. */
+static const char *gate_bytes(struct plan *plan, const struct region *region, double bytes)
+{
+    const char *reason = gate(plan, "bytes of constants", region->bytes, fmax(bytes, 0));
+    if (!reason || !region->shared)
+        return reason;
+    return arena_format(plan->model->arena, "%s: other ops read its weight '%s', which stays",
+                        reason, region->shared->name);
+}
+
 /* A Conv of a group for each channel, where there was no product before, has one cost that multiply-adds do not
  * show: ONNX Runtime runs its groups one by one unless they come in fours (measured by
  * bench/latency.py). On few positions that takes longer than the passes over memory that it saves. */
@@ -187,7 +197,6 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
                               .sized = l->sized,
                               .difference = -1};
     fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
-    fusion->parameters_before = l->region->parameters;
     for (size_t k = 0; k < l->term_count; k++)
         add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
     if (l->target && l->target->is_new)
@@ -214,7 +223,7 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
         if (!earlier || earlier->superseded)
             continue;
         earlier->superseded = true;
-        plan->stored -= earlier->parameters_after * (double)type_size(earlier->type);
+        plan->stored -= earlier->stored;
         if (earlier->replaced.count > largest) {
             largest = earlier->replaced.count;
             fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
@@ -223,7 +232,6 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
             LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
         fusion->multiply_adds_before +=
             earlier->multiply_adds_before - earlier->multiply_adds_after;
-        fusion->parameters_before += earlier->parameters_before - earlier->parameters_after;
         fusion->sized = fusion->sized || earlier->sized;
     }
 }
@@ -236,6 +244,44 @@ static struct tensor *fused_tensor(struct arena *arena, int32_t type, int rank, 
     tensor->form = form;
     tensor->part = part;
     return tensor;
+}
+
+/* Folded at once: a check reads single channels of what is known, and makes the whole of what is not. */
+static struct value *make_repeated(struct arena *arena, const struct lowering *l, const char *name,
+                                   int32_t type, int rank, const int64_t *dims,
+                                   const double *number)
+{
+    const struct tensor *folded;
+    struct value *value = edit_repeated(l->region->graph, l->at, name,
+                                        tensor_of_repeated(arena, type, rank, dims, number));
+    constant_of(value, &folded);
+    return value;
+}
+
+static struct value *make_weight(struct arena *arena, const struct lowering *l,
+                                 const struct value *target, int32_t type, int rank,
+                                 const int64_t *dims, const struct affine *form,
+                                 enum fused_part part, const double *number)
+{
+    const char *name = arena_format(arena, "%s.weight", target->name);
+    return number ? make_repeated(arena, l, name, type, rank, dims, number)
+                  : edit_constant(l->region->graph, l->at, name,
+                                  fused_tensor(arena, type, rank, dims, form, part));
+}
+
+/* As short as the weight is, where that is one number and the bias is one, too. */
+static struct value *make_bias(struct arena *arena, const struct lowering *l,
+                               const struct value *target, int32_t type, const double *bias,
+                               int64_t outputs, const double *number)
+{
+    enum { SHORT = 16 }; /* numbers that take no more room than an op */
+    const char *name = arena_format(arena, "%s.bias", target->name);
+    bool same = number && outputs > SHORT;
+    for (int64_t o = 1; same && o < outputs; o++)
+        same = bias[o] == bias[0];
+    return same ? make_repeated(arena, l, name, type, 1, &outputs, bias)
+                : edit_constant(l->region->graph, l->at, name,
+                                tensor_of_doubles(arena, type, 1, &outputs, bias));
 }
 
 /* The lift of a new node is known: nothing need be read back. */
@@ -272,7 +318,7 @@ static const char *lent_name(const struct lowering *l)
 
 static struct node *make_conv(struct plan *plan, const struct lowering *l,
                               const struct affine *form, int32_t type, const double *bias,
-                              struct value *target)
+                              const double *number, struct value *target)
 {
     struct arena *arena = plan->model->arena;
     struct graph *graph = l->region->graph;
@@ -288,11 +334,10 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         dilations[i] = axis.step;
     }
     struct value *inputs[3] = {l->source};
-    inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
-                              fused_tensor(arena, type, form->axes + 2, dims, form, FUSED_KERNEL));
+    inputs[1] =
+        make_weight(arena, l, target, type, form->axes + 2, dims, form, FUSED_KERNEL, number);
     if (bias)
-        inputs[2] = edit_constant(graph, l->at, arena_format(arena, "%s.bias", target->name),
-                                  tensor_of_doubles(arena, type, 1, dims, bias));
+        inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
     const struct edit_attribute attributes[] = {
         {"dilations", dilations, axes, 0},   {"group", NULL, 0, form->groups},
         {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
@@ -311,19 +356,17 @@ static bool is_gemm(const struct lowering *l, bool biased)
 
 static struct node *make_matrix(struct plan *plan, const struct lowering *l,
                                 const struct affine *form, int32_t type, const double *bias,
-                                struct value *target, struct node **product)
+                                const double *number, struct value *target, struct node **product)
 {
     struct arena *arena = plan->model->arena;
     struct graph *graph = l->region->graph;
     bool gemm = is_gemm(l, bias != NULL);
     int64_t dims[2] = {form->outputs, form->inputs}, turned[2] = {form->inputs, form->outputs};
     struct value *inputs[3] = {l->source};
-    inputs[1] = edit_constant(graph, l->at, arena_format(arena, "%s.weight", target->name),
-                              fused_tensor(arena, type, 2, gemm ? dims : turned, form,
-                                           gemm ? FUSED_KERNEL : FUSED_KERNEL_TRANSPOSED));
+    inputs[1] = make_weight(arena, l, target, type, 2, gemm ? dims : turned, form,
+                            gemm ? FUSED_KERNEL : FUSED_KERNEL_TRANSPOSED, number);
     if (bias)
-        inputs[2] = edit_constant(graph, l->at, arena_format(arena, "%s.bias", target->name),
-                                  tensor_of_doubles(arena, type, 1, dims, bias));
+        inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
     const struct edit_attribute transpose = {"transB", NULL, 0, 1};
     if (gemm)
         return edit_node(graph, l->at, "Gemm", lent_name(l), lender(l->region), inputs,
@@ -360,6 +403,34 @@ static const char *name_of_sum(struct arena *arena, const struct value *first)
     return has_it ? first->name : arena_format(arena, "%s%s", first->name, suffix);
 }
 
+/* How the weight is stored: computed when it is written, or, where it is one number repeated and would be
+ * more bytes than go, as that: *number. */
+static const char *decide_storage(struct plan *plan, const struct lowering *l,
+                                  const struct affine *form, int32_t type, double **bias,
+                                  const double **number)
+{
+    struct arena *arena = plan->model->arena;
+    double size = (double)type_size(type), weights = (double)affine_weights(form) * size;
+    double *repeated = NEW(arena, double);
+    bool repeats = l->region->graph->opset >= 9 && affine_repeats(form, repeated);
+    *number = NULL;
+    const char *limit = bound(plan, affine_weights(form), type, affine_effort(form));
+    if (limit && !repeats)
+        return limit;
+    const char *reason = decide_bias(arena, form, type, bias);
+    if (reason)
+        return reason;
+    double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (double)l->spared_vectors);
+    reason = gate_bytes(plan, l->region, weights + vectors);
+    if (!reason && !limit)
+        return NULL;
+    *repeated = tensor_rounded(type, *repeated);
+    if (!repeats || !isfinite(*repeated))
+        return reason;
+    *number = repeated;
+    return gate_bytes(plan, l->region, (double)(form->axes + 2) * sizeof(int64_t) + size + vectors);
+}
+
 const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
 {
     struct arena *arena = plan->model->arena;
@@ -372,6 +443,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         return "its source is itself a value that a rewrite made";
     if (l->target && l->target->is_new && !l->target->fusion)
         return "its value is a sum that a rewrite made";
+    const double *number;
     const char *first = l->target ? l->target->name : l->terms[0].value->name;
     const char *reason = plan_banned(plan, region->graph, first);
     if (!reason && l->source->graph != region->graph &&
@@ -394,13 +466,9 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     reason = gate(plan, "multiply-adds per position",
                   region->multiply_adds + l->spared_multiply_adds, weights);
     if (!reason)
-        reason = gate(plan, "parameters", region->parameters, weights);
-    if (!reason)
         reason = gate_groups(plan, l, form);
     if (!reason)
-        reason = bound(plan, weights, type, affine_effort(form));
-    if (!reason)
-        reason = decide_bias(arena, form, type, &bias);
+        reason = decide_storage(plan, l, form, type, &bias, &number);
     if (reason)
         return reason;
     bool two = layout == LAYOUT_MATRIX && bias && !is_gemm(l, true);
@@ -420,8 +488,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     }
     struct node *product = NULL;
     struct node *node = layout == LAYOUT_CONV
-                            ? make_conv(plan, l, form, type, bias, target)
-                            : make_matrix(plan, l, form, type, bias, target, &product);
+                            ? make_conv(plan, l, form, type, bias, number, target)
+                            : make_matrix(plan, l, form, type, bias, number, target, &product);
     remove_replaced(region);
     if (product && product != node) {
         struct step *hidden = NEW(arena, struct step);
@@ -440,9 +508,9 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;
     fusion->multiply_adds_after = weights;
-    fusion->parameters_after = weights;
-    plan->stored += weights * (double)type_size(type);
-    plan->effort += affine_effort(form);
+    fusion->stored = number ? 0 : weights * (double)type_size(type);
+    plan->stored += fusion->stored;
+    plan->effort += number ? 0 : affine_effort(form);
     target->fusion = fusion;
     if (product)
         product->outputs[0]->fusion = fusion;
@@ -521,8 +589,8 @@ static const char *transpose_bias(struct node *node, int64_t outputs, const doub
     const char *reason = lift_weight(arena, node->inputs[2], "bias", &tensor);
     if (!reason && (tensor->rank != 1 || tensor->count != outputs))
         reason = "its bias does not fit its weight";
-    if (!reason)
-        *bias = constant_numbers(node->inputs[2], tensor);
+    if (!reason && !(*bias = constant_numbers(node->inputs[2], tensor)))
+        reason = CONSTANT_TOO_LARGE;
     return reason;
 }
 
@@ -566,9 +634,13 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     if (region->replaced < 2)
         return "no op would be saved";
     reason = bound(plan, (double)weight->count, weight->type, affine_effort(kernel));
+    region_count_constants(region, node);
+    if (!reason)
+        reason = gate_bytes(plan, region,
+                            (double)(weight->count + (bias ? outputs : 0)) *
+                                (double)type_size(weight->type));
     if (reason)
         return reason;
-    region->parameters += (double)weight->count;
     region->multiply_adds += (double)weight->count;
     struct transpose_reader *reader = NEW(arena, struct transpose_reader);
     *reader = (struct transpose_reader){
@@ -600,8 +672,9 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     remove_replaced(region);
     LIST_PUSH(arena, &fusion->made, (const struct node *)made);
     fusion->node = made;
-    fusion->multiply_adds_after = fusion->parameters_after = (double)weight->count;
-    plan->stored += (double)weight->count * (double)type_size(weight->type);
+    fusion->multiply_adds_after = (double)weight->count;
+    fusion->stored = (double)weight->count * (double)type_size(weight->type);
+    plan->stored += fusion->stored;
     target->fusion = fusion;
     lift_forget(plan->model);
     *result = fusion;

@@ -17,6 +17,7 @@ struct lowering {
     const struct node *at;       /* whose position the new ops take */
     size_t spared;               /* further ops that go without being in the region */
     double spared_multiply_adds; /* and what they cost */
+    size_t spared_vectors;       /* constants that they added, which go into the bias */
     bool probe;                  /* only asks: nothing is made, *result is not set */
 };
 

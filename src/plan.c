@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "account.h"
 #include "onnx_repvgg_fuse.h"
 #include "passes.h"
 #include "shape.h"
@@ -114,15 +115,9 @@ static bool is_whole(const struct model *model)
 }
 #endif
 
-void plan_run(struct plan *plan)
+static void run_passes(struct plan *plan)
 {
     bool any = false, edited = false;
-    plan->pass = PLAN_WHOLE_MODEL;
-    const char *reason = frozen(plan->model);
-    if (reason) {
-        plan_refuse(plan, NULL, NULL, reason);
-        return;
-    }
     for (int round = 0; round < ROUNDS; round++) {
         plan->changed = false;
         forget_refusals(plan);
@@ -150,4 +145,17 @@ void plan_run(struct plan *plan)
         edited = false;
         lift_forget_reasons(plan->model);
     }
+}
+
+void plan_run(struct plan *plan)
+{
+    plan->pass = PLAN_WHOLE_MODEL;
+    const char *reason = frozen(plan->model);
+    if (reason) {
+        plan_refuse(plan, NULL, NULL, reason);
+        return;
+    }
+    run_passes(plan);
+    account_share_constants(plan);
+    account_parameters(plan);
 }

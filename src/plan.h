@@ -18,7 +18,8 @@ struct fusion {
     LIST(const struct node *) replaced; /* nodes of the file */
     LIST(const struct node *) made;
     double multiply_adds_before, multiply_adds_after; /* per output position of target */
-    double parameters_before, parameters_after;
+    double parameters_before, parameters_after;       /* account.c: numbers of float types stored */
+    double stored;                                    /* bytes of its weight */
     enum layout layout;
     int axes;         /* spatial axes */
     int64_t channels; /* of the source */

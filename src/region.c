@@ -4,6 +4,8 @@
  * replaced and cost what they did before. */
 #include "region.h"
 
+#include <math.h>
+
 static struct node *maker(const struct region *region, const struct value *value)
 {
     if (!value || value == region->source || !value->producer)
@@ -144,13 +146,62 @@ static void count(struct region *region, struct node *node)
     else
         cost = step->form->outputs ? (double)affine_weights(step->form) : each;
     region->multiply_adds += cost * node->density;
-    /* One number for all channels does a vector's work. */
-    double parameters = (double)step->parameters;
-    region->parameters += parameters == 1 ? each : parameters;
     bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count;
     if (weighted && (!region->principal ||
                      lift_node(region->principal, region->layout)->parameters < step->parameters))
         region->principal = node;
+}
+
+/* A constant goes when its last reader goes; one that a caller may override never does. That of a graph
+ * around this one may be read here alone: exporters store the weights of bodies in the main graph. */
+static bool goes_with_readers(const struct region *region, const struct value *value)
+{
+    bool overridable = value->is_input && region->plan->model->ir_version >= 4;
+    if (overridable || value->is_output || value->is_annotated ||
+        value->kept_stamp == region->plan->stamp)
+        return false;
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (use_is_live(use) && !region_is_replaced(region, use->inner))
+            return false;
+    return true;
+}
+
+/* A constant for each channel may be shared, or be one number for all: either way the op has done the work
+ * of a vector, and a vector may be stored for it. */
+static double vector_bytes(const struct region *region, const struct node *node)
+{
+    const struct step *step = node->density > 0 ? node->steps[region->layout] : NULL;
+    bool weighted = lift_reads_weight(node);
+    if (!region->source || !step || step->reason || !step->parameters ||
+        (weighted && node->input_count < 3))
+        return 0;
+    int64_t channels = region_channels(node->outputs[0], region->layout);
+    size_t size = type_size(region->source->type);
+    return (double)(channels > 0 ? channels : 1) * (double)(size ? size : sizeof(float));
+}
+
+void region_count_constants(struct region *region, const struct node *node)
+{
+    bool weighted = lift_reads_weight(node);
+    double vectors = 0;
+    for (size_t k = 0; k < node->input_count; k++) {
+        struct value *value = node->inputs[k];
+        if (!value || !value->tensor)
+            continue;
+        if (!goes_with_readers(region, value)) {
+            region->shared = weighted && k == 1 ? value : region->shared;
+            continue;
+        }
+        if (value->counted_stamp == region->plan->stamp)
+            continue;
+        value->counted_stamp = region->plan->stamp;
+        double bytes = (double)tensor_stored_bytes(value->tensor);
+        if (node->density > 0 && !(weighted && k == 1))
+            vectors += bytes;
+        else
+            region->bytes += bytes;
+    }
+    region->bytes += fmax(vectors, vector_bytes(region, node));
 }
 
 void region_walk(struct region *region, struct value *const *seeds, size_t seed_count,
@@ -189,4 +240,7 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
         count(region, node);
         visit_inputs(region, node);
     }
+    for (size_t i = 0; i < region->nodes.count; i++)
+        if (region_is_replaced(region, region->nodes.items[i]))
+            region_count_constants(region, region->nodes.items[i]);
 }

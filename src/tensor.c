@@ -89,6 +89,14 @@ static bool type_is_integer(int32_t type)
     }
 }
 
+size_t tensor_stored_bytes(const struct tensor *tensor)
+{
+    /* A weight of more bytes than a size_t holds is in no file. */
+    int64_t bits;
+    return multiply_fits(tensor->count, type_bits(tensor->type), &bits) ? ((size_t)bits + 7) / 8
+                                                                        : 0;
+}
+
 double type_rounding(int32_t type)
 {
     switch (type) {
@@ -277,6 +285,10 @@ VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, 
     case STORAGE_DOUBLES:
         memcpy(out, (const double *)tensor->data + first, (size_t)count * sizeof(double));
         return;
+    case STORAGE_REPEATED:
+        for (int64_t i = 0; i < count; i++)
+            out[i] = *(const double *)tensor->data;
+        return;
     case STORAGE_LONGS:
         for (int64_t i = 0; i < count; i++)
             out[i] = (double)((const int64_t *)tensor->data)[first + i];
@@ -377,6 +389,14 @@ struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, co
     struct tensor *tensor = tensor_make(arena, type, rank, dims);
     tensor->storage = STORAGE_DOUBLES;
     tensor->data = values;
+    return tensor;
+}
+
+struct tensor *tensor_of_repeated(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                                  const double *value)
+{
+    struct tensor *tensor = tensor_of_doubles(arena, type, rank, dims, value);
+    tensor->storage = STORAGE_REPEATED;
     return tensor;
 }
 

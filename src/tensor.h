@@ -18,8 +18,9 @@ enum tensor_storage {
     STORAGE_WORDS,   /* int32: int32_data, which also holds float16 and bfloat16 as bits */
     STORAGE_LONGS,   /* int64: int64_data, value_ints, and results of constant folding */
     STORAGE_ULONGS,  /* uint64: uint64_data, which also holds uint32 */
-    STORAGE_FUSED,   /* computed when written: the kernel of an affine form */
-    STORAGE_OPAQUE   /* present, but nothing here reads it: strings, packed 4-bit types, ... */
+    STORAGE_REPEATED, /* of a float type: one double that every element is; ConstantOfShape, Expand */
+    STORAGE_FUSED,    /* computed when written: the kernel of an affine form */
+    STORAGE_OPAQUE    /* present, but nothing here reads it: strings, packed 4-bit types, ... */
 };
 
 enum fused_part {
@@ -65,6 +66,8 @@ static inline size_t tensor_bytes(const struct tensor *tensor)
 {
     return (size_t)tensor->count * type_size(tensor->type);
 }
+/* Bytes that it takes in a file: of packed types and strings, too. 0 where nobody can say. */
+size_t tensor_stored_bytes(const struct tensor *tensor);
 /* True when tensor_read works. */
 bool tensor_is_readable(const struct tensor *tensor);
 
@@ -84,6 +87,9 @@ double tensor_rounded(int32_t type, double value);
 /* New constants: doubles (of a float type) or integers. `values` is borrowed. */
 struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                  const double *values);
+/* Every element is *value. */
+struct tensor *tensor_of_repeated(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                                  const double *value);
 struct tensor *tensor_of_integers(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                   const int64_t *values);
 

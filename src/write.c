@@ -171,6 +171,10 @@ static bool fill_turned(struct writer *writer, const struct tensor *tensor,
 static bool fill_stored(struct writer *writer, const struct tensor *tensor, int64_t first,
                         int64_t count, uint8_t *out)
 {
+    if (tensor->storage == STORAGE_LONGS) {
+        memcpy(out, (const int64_t *)tensor->data + first, (size_t)count * sizeof(int64_t));
+        return true;
+    }
     double *numbers = malloc((size_t)count * sizeof(double) + 1);
     if (!numbers)
         return false;
