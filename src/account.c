@@ -146,6 +146,29 @@ static double freed_by(struct plan *plan, const struct node *node)
     return numbers;
 }
 
+/* The same of a sum that went, and of the sums in it. */
+static double freed_by_sum(struct plan *plan, const struct node *sum)
+{
+    struct arena *arena = plan->model->arena;
+    LIST(const struct node *) stack = {0};
+    double numbers = 0;
+    LIST_PUSH(arena, &stack, sum);
+    while (stack.count) {
+        const struct node *node = stack.items[--stack.count];
+        numbers += freed_by(plan, node);
+        for (size_t k = 0; k < node->input_count; k++) {
+            struct node *maker = node->inputs[k] ? node->inputs[k]->first_producer : NULL;
+            bool is_sum = maker && (maker->op == OP_Add || maker->op == OP_Sub ||
+                                    maker->op == OP_Sum || maker->op == OP_Mean);
+            if (!is_sum || !maker->removed || maker->mark == plan->stamp)
+                continue;
+            maker->mark = plan->stamp;
+            LIST_PUSH(arena, &stack, maker);
+        }
+    }
+    return numbers;
+}
+
 void account_parameters(struct plan *plan)
 {
     plan->stamp++;
@@ -155,6 +178,8 @@ void account_parameters(struct plan *plan)
             continue;
         for (size_t k = 0; k < fusion->replaced.count; k++)
             fusion->parameters_before += freed_by(plan, fusion->replaced.items[k]);
+        for (size_t k = 0; k < fusion->sums.count; k++)
+            fusion->parameters_before += freed_by_sum(plan, fusion->sums.items[k]);
         for (size_t k = 0; k < fusion->made.count; k++) {
             const struct node *node = fusion->made.items[k];
             for (size_t n = 0; n < node->input_count; n++)
