@@ -130,7 +130,8 @@ void fold_constants(struct plan *plan)
                     constant_of(value, &tensor))
                     continue;
                 const char *reason = store(plan, value);
-                if (reason)
+                /* Nobody expects a number that is repeated to be stored as often. */
+                if (reason && value->producer->op != OP_ConstantOfShape)
                     plan_refuse(plan, value->producer, value, reason);
             }
     }

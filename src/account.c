@@ -8,6 +8,7 @@
 #include "edit.h"
 #include "fused.h"
 #include "report.h"
+#include "secret.h"
 
 /* ---- constants alike ---- */
 
@@ -30,21 +31,24 @@ static int64_t row_count(const struct tensor *tensor)
     return tensor->storage == STORAGE_FUSED ? fused_channels(tensor) : 1;
 }
 
-/* The bytes of some rows as they will be written, or NULL where they cannot be: others tell why. A tensor
- * that is no fused one has a single row. */
-static const void *read_rows(struct arena *arena, const struct tensor *tensor, int64_t first,
-                             int64_t count)
+/* The bytes of some rows as they will be written, which the caller frees. NULL: a number is not finite, of
+ * which others tell, or there is no memory. A tensor that is no fused one has a single row. */
+static void *read_rows(const struct tensor *tensor, int64_t first, int64_t count)
 {
     int64_t numbers = tensor->count / row_count(tensor) * count;
-    double *values = NEW_ARRAY(arena, double, numbers + 1);
-    int64_t *rows = NEW_ARRAY(arena, int64_t, count);
-    for (int64_t i = 0; i < count; i++)
-        rows[i] = first + i;
-    if (tensor->storage == STORAGE_FUSED && fused_read(arena, tensor, rows, count, values))
-        return NULL;
-    if (tensor->storage != STORAGE_FUSED)
-        tensor_read(tensor, 0, numbers, values);
-    return tensor_round(tensor->type, values, numbers, values) < 0 ? values : NULL;
+    struct affine_dense *dense = NULL;
+    double *rows = malloc((size_t)numbers * sizeof(double) + 1);
+    bool good = rows != NULL;
+    if (good && tensor->storage == STORAGE_FUSED)
+        good = affine_prepare(tensor->form, &dense) &&
+               affine_rows(tensor->form, dense, tensor->form->outputs, first, count, rows);
+    else if (good)
+        tensor_read(tensor, 0, numbers, rows);
+    affine_release(&dense);
+    if (good && tensor_round(tensor->type, rows, numbers, rows) < 0)
+        return rows;
+    free(rows);
+    return NULL;
 }
 
 static bool same_shape(const struct tensor *a, const struct tensor *b)
@@ -55,7 +59,7 @@ static bool same_shape(const struct tensor *a, const struct tensor *b)
            row_count(a) == row_count(b);
 }
 
-static bool hold_the_same(struct arena *arena, const struct tensor *a, const struct tensor *b)
+static bool hold_the_same(const struct tensor *a, const struct tensor *b)
 {
     enum { NUMBERS = 1 << 16 }; /* looked at together */
     if (!same_shape(a, b))
@@ -65,32 +69,30 @@ static bool hold_the_same(struct arena *arena, const struct tensor *a, const str
     bool same = true;
     for (int64_t first = 0; same && first < rows; first += step) {
         int64_t count = rows - first < step ? rows - first : step;
-        const void *one = read_rows(arena, a, first, count);
-        const void *two = one ? read_rows(arena, b, first, count) : NULL;
-        same = two && memcmp(one, two, (size_t)(length * count) * type_size(a->type)) == 0;
-        arena_reset(arena);
+        void *one = read_rows(a, first, count), *two = read_rows(b, first, count);
+        same = one && two && memcmp(one, two, (size_t)(length * count) * type_size(a->type)) == 0;
+        free(one);
+        free(two);
     }
     return same;
 }
 
-static uint64_t hash_of(struct arena *arena, const struct secret *secret,
-                        const struct tensor *tensor)
+static uint64_t hash_of(const struct secret *secret, const struct tensor *tensor)
 {
     uint64_t words[3] = {
         (uint64_t)tensor->type << 1 | (tensor->part == FUSED_KERNEL),
         secret_hash(secret, tensor->dims, (size_t)tensor->rank * sizeof(*tensor->dims))};
-    const void *row = read_rows(arena, tensor, 0, 1);
+    void *row = read_rows(tensor, 0, 1);
     size_t size = (size_t)(tensor->count / row_count(tensor)) * type_size(tensor->type);
     words[2] = row ? secret_hash(secret, row, size) : 0;
-    arena_reset(arena);
+    free(row);
     return secret_hash(secret, words, sizeof(words));
 }
 
 void account_share_constants(struct plan *plan)
 {
     struct model *model = plan->model;
-    struct arena numbers;
-    arena_init(&numbers, model->arena->landing);
+    const struct secret *secret = landing_secret(model->arena->landing);
     for (size_t g = 0; g < model->graphs.count; g++) {
         struct graph *graph = model->graphs.items[g];
         LIST(struct stored) found = {0};
@@ -98,21 +100,20 @@ void account_share_constants(struct plan *plan)
             struct value *value = graph->new_initializers.items[i];
             if (value->removed || !value->is_new || value->tensor->count == 0)
                 continue;
-            uint64_t hash = hash_of(&numbers, landing_secret(model->arena->landing), value->tensor);
-            LIST_PUSH(model->arena, &found, ((struct stored){value, hash}));
+            struct stored stored = {value, hash_of(secret, value->tensor)};
+            LIST_PUSH(model->arena, &found, stored);
         }
         if (found.count)
             qsort(found.items, found.count, sizeof(*found.items), by_hash);
         for (size_t i = 1, first = 0; i < found.count; i++) {
             struct value *one = found.items[first].value, *two = found.items[i].value;
             if (found.items[i].hash == found.items[first].hash &&
-                hold_the_same(&numbers, one->tensor, two->tensor))
+                hold_the_same(one->tensor, two->tensor))
                 edit_share(two, one);
             else
                 first = i;
         }
     }
-    arena_free(&numbers);
 }
 
 /* ---- parameters ---- */
@@ -146,6 +147,29 @@ static double freed_by(struct plan *plan, const struct node *node)
     return numbers;
 }
 
+/* The same of a sum that went, and of the sums in it. */
+static double freed_by_sum(struct plan *plan, const struct node *sum)
+{
+    struct arena *arena = plan->model->arena;
+    LIST(const struct node *) stack = {0};
+    double numbers = 0;
+    LIST_PUSH(arena, &stack, sum);
+    while (stack.count) {
+        const struct node *node = stack.items[--stack.count];
+        numbers += freed_by(plan, node);
+        for (size_t k = 0; k < node->input_count; k++) {
+            struct node *maker = node->inputs[k] ? node->inputs[k]->first_producer : NULL;
+            bool is_sum = maker && (maker->op == OP_Add || maker->op == OP_Sub ||
+                                    maker->op == OP_Sum || maker->op == OP_Mean);
+            if (!is_sum || !maker->removed || maker->mark == plan->stamp)
+                continue;
+            maker->mark = plan->stamp;
+            LIST_PUSH(arena, &stack, maker);
+        }
+    }
+    return numbers;
+}
+
 void account_parameters(struct plan *plan)
 {
     plan->stamp++;
@@ -155,6 +179,8 @@ void account_parameters(struct plan *plan)
             continue;
         for (size_t k = 0; k < fusion->replaced.count; k++)
             fusion->parameters_before += freed_by(plan, fusion->replaced.items[k]);
+        for (size_t k = 0; k < fusion->sums.count; k++)
+            fusion->parameters_before += freed_by_sum(plan, fusion->sums.items[k]);
         for (size_t k = 0; k < fusion->made.count; k++) {
             const struct node *node = fusion->made.items[k];
             for (size_t n = 0; n < node->input_count; n++)

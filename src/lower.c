@@ -197,6 +197,8 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
                               .sized = l->sized,
                               .difference = -1};
     fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
+    if (l->spared_vectors)
+        LIST_PUSH(arena, &fusion->sums, l->at);
     for (size_t k = 0; k < l->term_count; k++)
         add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
     if (l->target && l->target->is_new)
@@ -230,6 +232,8 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
         }
         for (size_t k = 0; k < earlier->replaced.count; k++)
             LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
+        for (size_t k = 0; k < earlier->sums.count; k++)
+            LIST_PUSH(arena, &fusion->sums, earlier->sums.items[k]);
         fusion->multiply_adds_before +=
             earlier->multiply_adds_before - earlier->multiply_adds_after;
         fusion->sized = fusion->sized || earlier->sized;

@@ -17,6 +17,7 @@ struct fusion {
     LIST(struct check_term) terms;      /* what target is, when the file has no such value */
     LIST(const struct node *) replaced; /* nodes of the file */
     LIST(const struct node *) made;
+    LIST(const struct node *) sums; /* of which it is a part, and took up the constants */
     double multiply_adds_before, multiply_adds_after; /* per output position of target */
     double parameters_before, parameters_after;       /* account.c: numbers of float types stored */
     double stored;                                    /* bytes of its weight */
