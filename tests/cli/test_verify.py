@@ -739,6 +739,16 @@ def test_an_operator_of_another_domain(tmp_path):
     assert code == 2 and "Two" in report["reason"]
 
 
+def test_an_input_that_only_one_of_them_reads(tmp_path):
+    def build(first):
+        return onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["": 17]>
+g (float[2,3] signal, float[2,3] mask) => (float[2,3] y) {{ y = Add ({first}, mask) }}""")
+
+    code, report = verify(build("signal"), build("mask"), tmp_path)
+    assert code == 2
+    assert report["reason"] == "'y': it depends on 'signal', and what it is compared with does not"
+
+
 # Activations: evaluated between parts that differ, so right and wrong rewrites of them are told apart
 
 

@@ -573,6 +573,10 @@ def try_seed(seed, folder):
                 scale = max(np.abs(a).max(initial=0), 1e-30)
                 compare([a], [b], max(TOLERANCE, allowed / scale), f"value {model.graph.output[i].name}")
         assert sum(count_ops(after).values()) <= sum(count_ops(model).values()), "more ops than before"
+        again = fuse(result.data, folder, stem=stem + "again")
+        assert again.data == result.data, "a second run changes it"
+        again.path.unlink()
+        (again.path.parent / f"{stem}again.onnx").unlink()
     except Exception as e:
         raise Failure(f"seed {seed}: {type(e).__name__}: {e}\n  model: {folder}/{stem}.onnx") from e
     (result.path).unlink()
