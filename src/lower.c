@@ -95,10 +95,17 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
                         after);
 }
 
-/* What is stored replaces what nobody reads any more, in bytes. */
-static const char *gate_bytes(struct plan *plan, const struct region *region, double bytes)
+/* What is stored replaces what nobody reads any more, in bytes. With `few`, a few more bytes may pay for ops
+ * that go: all copies of a shared weight together. */
+static const char *gate_bytes(struct plan *plan, const struct region *region, double bytes,
+                              bool few)
 {
+    enum { FEW = 4096 };
+    double copies = region->shared ? (double)value_use_count(region->shared) : 1;
     const char *reason = gate(plan, "bytes of constants", region->bytes, fmax(bytes, 0));
+    bool stores = region->bytes > 0 || region->shared; /* x + x is no reason to store a weight */
+    if (few && stores && !region->packed && (bytes - region->bytes) * copies <= FEW)
+        return NULL;
     if (!reason || !region->shared)
         return reason;
     return arena_format(plan->model->arena, "%s: other ops read its weight '%s', which stays",
@@ -424,15 +431,23 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     const char *reason = decide_bias(arena, form, type, bias);
     if (reason)
         return reason;
+<<<<<<< HEAD
     double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (double)l->spared_vectors);
     reason = gate_bytes(plan, l->region, weights + vectors);
     if (!reason && !limit)
         return NULL;
+=======
+    /* The constants that a sum adds have become the bias, or a part of it. */
+    double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (l->shift ? 1 : 0));
+>>>>>>> wt-cost
     *repeated = tensor_rounded(type, *repeated);
-    if (!repeats || !isfinite(*repeated))
+    repeats = repeats && isfinite(*repeated);
+    reason = gate_bytes(plan, l->region, weights + vectors, !repeats);
+    if (!repeats || (!reason && !limit))
         return reason;
     *number = repeated;
-    return gate_bytes(plan, l->region, (double)(form->axes + 2) * sizeof(int64_t) + size + vectors);
+    double filled = (double)(form->axes + 2) * sizeof(int64_t) + size;
+    return gate_bytes(plan, l->region, filled + vectors, true);
 }
 
 const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
@@ -640,9 +655,9 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     reason = bound(plan, (double)weight->count, weight->type, affine_effort(kernel));
     region_count_constants(region, node);
     if (!reason)
-        reason = gate_bytes(plan, region,
-                            (double)(weight->count + (bias ? outputs : 0)) *
-                                (double)type_size(weight->type));
+        reason = gate_bytes(
+            plan, region,
+            (double)(weight->count + (bias ? outputs : 0)) * (double)type_size(weight->type), true);
     if (reason)
         return reason;
     region->multiply_adds += (double)weight->count;

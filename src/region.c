@@ -196,6 +196,8 @@ void region_count_constants(struct region *region, const struct node *node)
             continue;
         value->counted_stamp = region->plan->stamp;
         double bytes = (double)tensor_stored_bytes(value->tensor);
+        region->packed =
+            region->packed || (!type_is_float(value->tensor->type) && value->tensor->rank > 1);
         if (node->density > 0 && !(weighted && k == 1))
             vectors += bytes;
         else

@@ -16,6 +16,7 @@ struct region {
     size_t replaced;             /* ops on the data path that would go */
     double multiply_adds;        /* of those, per output position of the seeds */
     double bytes;                /* stored in constants that nobody reads once those ops are gone */
+    bool packed;                 /* some of it as integers, of fewer bytes than floats would take */
     const struct value *shared; /* a weight of theirs that others read, so that it stays; or NULL */
     struct node *principal;     /* the replaced op with the most weights, or NULL */
 };

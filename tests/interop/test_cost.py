@@ -8,7 +8,7 @@ import onnx.backend.test
 import pytest
 from onnx import helper, numpy_helper, parser
 
-from tests.support.tool import TOOL, assert_equal_under_ort, check_valid, count_ops, fuse
+from tests.support.tool import TOOL, adds_up, assert_equal_under_ort, check_valid, count_ops, fuse
 
 HEAD = '<ir_version: 8, opset_import: ["": 17]>\n'
 GOLDENS = sorted(p for p in (pathlib.Path(__file__).parents[1] / "golden").glob("*.before.txt")
@@ -62,12 +62,6 @@ def test_no_file_grows(make, tmp_path):
     assert result.code == 0, result.stderr
     assert len(result.data) <= len(model.SerializeToString()) * 1.02 + 512
     assert_equal_under_ort(model, result.model)
-
-
-def adds_up(report):
-    """The differences of all fusions are that of the whole model."""
-    of_fusions = sum(f["parameters_before"] - f["parameters_after"] for f in report["fusions"])
-    return of_fusions == report["before"]["parameters"] - report["after"]["parameters"]
 
 
 @pytest.mark.parametrize("path", GOLDENS + MODELS, ids=lambda path: path.name.split(".")[0])

@@ -65,6 +65,12 @@ def fuse(model, folder, *options, external=False, stem="model"):
     return Result(run.returncode, run.stdout, run.stderr, parsed, target)
 
 
+def adds_up(report):
+    """The differences of all fusions are that of the whole model."""
+    of_fusions = sum(f["parameters_before"] - f["parameters_after"] for f in report["fusions"])
+    return of_fusions == report["before"]["parameters"] - report["after"]["parameters"]
+
+
 # Walking a model
 
 
