@@ -431,15 +431,7 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     const char *reason = decide_bias(arena, form, type, bias);
     if (reason)
         return reason;
-<<<<<<< HEAD
     double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (double)l->spared_vectors);
-    reason = gate_bytes(plan, l->region, weights + vectors);
-    if (!reason && !limit)
-        return NULL;
-=======
-    /* The constants that a sum adds have become the bias, or a part of it. */
-    double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (l->shift ? 1 : 0));
->>>>>>> wt-cost
     *repeated = tensor_rounded(type, *repeated);
     repeats = repeats && isfinite(*repeated);
     reason = gate_bytes(plan, l->region, weights + vectors, !repeats);
