@@ -12,8 +12,9 @@
 #include "constant.h"
 
 enum {
-    SAMPLE_LEAST = 3,    /* channels of a sample: as few where each is much work */
-    WORK_OF_ALL = 500000 /* products up to which all channels are evaluated */
+    SAMPLE_LEAST = 3,     /* channels of a sample: as few where each is much work */
+    WORK_OF_ALL = 500000, /* products up to which all channels are evaluated */
+    SAFETY = 8            /* noise that was measured is one sample of what rounding does */
 };
 
 struct check_region {
@@ -495,7 +496,9 @@ static double compare(const struct trial *trial, const struct array *expected,
     note_differences(check, expected, NULL, 1, largest);
     note_differences(check, expected, found, 1, difference);
     for (int64_t c = 0; c < channels; c++) {
-        double least = noise ? fmax(largest[c], noise[c] / check->tolerance) : largest[c];
+        /* However small a tolerance was asked for, a channel is not larger than its terms. */
+        double unit = fmax(check->tolerance, SAFETY * type_rounding(check->type));
+        double least = noise ? fmax(largest[c], noise[c] / unit) : largest[c];
         if (difference[c] > 0)
             worst = fmax(worst, difference[c] / least);
     }
@@ -507,7 +510,6 @@ static double compare(const struct trial *trial, const struct array *expected,
 static const double *find_noise(const struct check_region *region, const struct array *expected,
                                 const struct array *found)
 {
-    enum { SAFETY = 8 }; /* it is one sample of what rounding does */
     struct check_region *moved = NEW(region->trial.arena, struct check_region);
     struct trial *trial = &moved->trial;
     struct array *sides[2];

@@ -204,7 +204,7 @@ static struct fusion *record(struct plan *plan, const struct lowering *l, const 
                               .sized = l->sized,
                               .difference = -1};
     fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
-    if (l->spared_vectors)
+    if (!l->target)
         LIST_PUSH(arena, &fusion->sums, l->at);
     for (size_t k = 0; k < l->term_count; k++)
         add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
