@@ -300,12 +300,26 @@ class Drawer(GraphDrawer):
     # Steps that take values of the pool and add one
 
     def across(self):
-        """A sum of values of two ranks, each with branches that fold, and constants that are per channel in one of them only."""
-        for _ in range(20):
-            a, b = self.pick(), self.pick()
-            if len(self.shape(a)) != len(self.shape(b)):
-                return self.sum([a, b, a, b], 6)
-        raise Impossible
+        """A sum of values of two ranks: of one, branches that fold; and constants that are per channel in one of them only."""
+        a, b = self.pick(), self.pick()
+        if len(self.shape(a)) == len(self.shape(b)):
+            raise Impossible
+        ops = self.among(("conv", "conv", "norm", "constant_op"), ("conv", "conv", "negate"), ("matmul", "gemm", "constant_op"), self.LINEAR)
+        first, last = (self.step(a, True, ops) for _ in range(2))
+        other = self.step(b, True) if self.chance(0.3) else b
+        whole = np.broadcast_shapes(self.shape(first), self.shape(other))
+        constants = []
+        for _ in range(self.among(1, 1, 2)):
+            shape = self.among(whole, self.shape(other))
+            per_channel = tuple(d if k == min(1, len(shape) - 1) else 1 for k, d in enumerate(shape))
+            constants.append(self.const(self.numbers(per_channel if self.chance(0.75) else self.broadcast(shape))))
+        if self.chance(0.25):
+            return self.add_up([first, other, *constants, last])
+        if self.chance(0.5):  # the constants meet a value of one rank only
+            pair = [self.n.add(first, last), self.n.add(other, *constants)]
+        else:  # the constants meet the sum of both ranks
+            pair = [self.n.add(*self.among((other, first), (first, other)), *constants), last]
+        return self.n.node(self.among("Add", "Add", "Sub"), pair if self.chance(0.5) else pair[::-1])
 
     def dense(self):
         """A value of two axes, which the op that makes it may not tell, and a sum of matrix products of it."""
@@ -336,6 +350,12 @@ class Drawer(GraphDrawer):
                 del n.nodes[mark[0]:], n.initializers[mark[1]:]
         if len(leaves) < 2:
             raise Impossible
+        y = self.add_up(leaves)
+        return self.unary(y) if self.chance(0.15) else y
+
+    def add_up(self, leaves):
+        """Their sum, in any order and shape of the tree."""
+        n = self.n
         leaves = [leaves[i] for i in self.rng.permutation(len(leaves))]
         while len(leaves) > 1:
             i = self.int(0, len(leaves) - 2)
@@ -347,7 +367,7 @@ class Drawer(GraphDrawer):
             leaves[i:i + width] = [self.fits(self.spy(n.node(op, leaves[i:i + width])))]
             if self.chance(0.1):
                 leaves[i] = self.fits(self.constant_op(leaves[i]))
-        return self.unary(leaves[0]) if self.chance(0.15) else leaves[0]
+        return leaves[0]
 
     def chain(self):
         y = self.pick()
@@ -509,7 +529,7 @@ class Drawer(GraphDrawer):
     def draw(self):
         n = self.n
         self.flag = n.input("flag", (), dtype=bool) if self.chance(0.25) else None
-        whole = [self.size() for _ in range(RANK)]
+        whole = [2 if self.chance(0.6) else self.size() for _ in range(RANK)]
         for k in range(self.among(1, 2, 2, 2, 3, 3)):
             rank = self.among(1, 2, 3, 3, 3, 4, 4, 4, 5)
             dims = [d if self.chance(0.85) else 1 for d in whole[RANK - rank:]] if self.chance(0.75) else [self.size() for _ in range(rank)]
@@ -523,7 +543,7 @@ class Drawer(GraphDrawer):
                 try:
                     self.pool.append(self.fits(getattr(self, names[self.rng.choice(len(names), p=odds / odds.sum())])()))
                     break
-                except (Impossible, KeyError, onnx.shape_inference.InferenceError):
+                except (Impossible, KeyError, ValueError, onnx.shape_inference.InferenceError):
                     self.n = n
                     del n.nodes[mark[0]:], n.initializers[mark[1]:], self.pool[mark[2]:]
                     self.weights.clear()
