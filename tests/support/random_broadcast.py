@@ -301,9 +301,8 @@ class Drawer(GraphDrawer):
 
     def across(self):
         """A sum of values of two ranks: of one, branches that fold; and constants that are per channel in one of them only."""
-        a, b = self.pick(), self.pick()
-        if len(self.shape(a)) == len(self.shape(b)):
-            raise Impossible
+        a = self.pick()
+        b = self.pick(*(r for r in range(1, RANK + 1) if r != len(self.shape(a))))
         ops = self.among(("conv", "conv", "norm", "constant_op"), ("conv", "conv", "negate"), ("matmul", "gemm", "constant_op"), self.LINEAR)
         first, last = (self.step(a, True, ops) for _ in range(2))
         other = self.step(b, True) if self.chance(0.3) else b
@@ -524,7 +523,7 @@ class Drawer(GraphDrawer):
                 function.attribute.append(name)
         return given
 
-    STEPS = {"sum": 5, "across": 3, "dense": 2, "chain": 2.5, "reshaped": 1.5, "nonlinear": 0.6, "conditional": 0.5, "loop": 0.4, "scan": 0.4, "function": 0.8}
+    STEPS = {"sum": 5, "across": 4, "dense": 2, "chain": 2.5, "reshaped": 1.5, "nonlinear": 0.6, "conditional": 0.5, "loop": 0.4, "scan": 0.4, "function": 0.8}
 
     def draw(self):
         n = self.n
@@ -538,10 +537,11 @@ class Drawer(GraphDrawer):
             self.pool.append(n.input(f"x{k}", dims))
         names, odds = list(self.STEPS), np.array(list(self.STEPS.values()))
         for _ in range(self.among(1, 1, 2, 2, 3)):
-            for _ in range(10):
+            for _ in range(12):
                 mark = (len(n.nodes), len(n.initializers), len(self.pool), {k: list(v) for k, v in self.weights.items()})
                 try:
-                    self.pool.append(self.fits(getattr(self, names[self.rng.choice(len(names), p=odds / odds.sum())])()))
+                    step = names[self.rng.choice(len(names), p=odds / odds.sum())]
+                    self.pool.append(self.fits(getattr(self, step)()))
                     break
                 except (Impossible, KeyError, ValueError, onnx.shape_inference.InferenceError):
                     self.n = n
