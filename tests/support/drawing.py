@@ -64,7 +64,7 @@ class GraphDrawer:
 
     def computed(self, array):
         """A weight that ops make of constants: the numbers of the array."""
-        n, axis, kind = self.n, self.int(0, 1), self.among(*self.WAYS)
+        n, axis, kind = self.n, self.int(0, min(1, array.ndim - 1)), self.among(*self.WAYS)
         if kind == "turn":
             order = [int(i) for i in self.rng.permutation(array.ndim)]
             return n.node("Transpose", [self.const(array.transpose(np.argsort(order)))], perm=order)
@@ -165,3 +165,5 @@ def attempt(work):
         return seed, try_seed(seed, folder), None
     except Failure as e:
         return seed, [], e
+    except Exception as e:
+        return seed, [], Failure("the generator's own", f"seed {seed}: the generator's own: {type(e).__name__}: {e}")
