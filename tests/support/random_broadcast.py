@@ -279,7 +279,7 @@ class Drawer(GraphDrawer):
 
     def fits(self, value):
         shape = self.shape(value)
-        if len(shape) > RANK or not 0 < np.prod(shape) <= ELEMENTS:
+        if not 0 < len(shape) <= RANK or not 0 < np.prod(shape) <= ELEMENTS:
             raise Impossible
         return value
 
