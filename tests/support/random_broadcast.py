@@ -264,6 +264,7 @@ class Drawer(GraphDrawer):
 
     def step(self, y, steady=False, ops=LINEAR):
         """One op after y, affine; steady: of the same shape."""
+        self.fits(y)
         for _ in range(12):
             name = self.among(*ops)
             mark = len(self.n.nodes), len(self.n.initializers)
