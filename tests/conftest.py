@@ -22,4 +22,9 @@ def pytest_configure(config):
 
 
 def pytest_report_header(config):
-    return f"random graphs: --seeds {config.option.seeds} --first-seed {config.option.first_seed}"
+    try:
+        from tests.support.random_broadcast import first_seed
+        broadcasts = "first seed {}, {}".format(*first_seed())
+    except ImportError as e:
+        broadcasts = f"none: {e}"
+    return [f"random graphs: --seeds {config.option.seeds} --first-seed {config.option.first_seed}", f"random broadcasts: {broadcasts}"]

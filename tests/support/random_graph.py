@@ -4,19 +4,16 @@
 Most of what is drawn is blocks: branches of one source, summed. Some of their branches can't fold, some values have
 other readers, some constants broadcast along the wrong axis: the fused model must be equal whatever folds.
 
-usage: python -m tests.support.random_graph [--first-seed N] [--seeds N] [--save FOLDER]
+usage: python -m tests.support.random_graph [--first-seed N] [--seeds N] [--jobs N] [--save FOLDER]
 """
-import argparse
 import collections
-import pathlib
 import sys
-import tempfile
-import time
 
 import numpy as np
 import onnx
 from onnx import helper
 
+from tests.support.drawing import Failure, GraphDrawer, Impossible, forget_sizes, run_seeds
 from tests.support.net import Net, newest_opset
 from tests.support.tool import check_tidy, check_valid, compare, count_ops, evaluator, fuse, same_interface
 
@@ -24,31 +21,12 @@ TOLERANCE = 2e-5
 LARGEST = 300.0  # of any value between; a graph that grows beyond it is drawn again
 
 
-class Impossible(Exception):
-    """What was drawn doesn't fit the shapes at hand."""
-
-
-class Drawer:
+class Drawer(GraphDrawer):
     def __init__(self, rng):
-        self.rng = rng
         opset = int(rng.choice([7, 8, 9, 11, 13, 14, 15, 17, 18, 20, 21, 22, newest_opset()]))
-        ir = 3 if opset < 9 and self.chance(0.5) else 8 if opset < 21 else 10
-        dtype = "float32"
-        self.n = Net(opset, ir, dtype, seed=int(rng.integers(1 << 31)), inferred=self.chance(0.5))
-        self.plain = self.n
-        self.pool = []
-        self.weights = collections.defaultdict(list)
-
-    # Dice
-
-    def chance(self, p):
-        return self.rng.random() < p
-
-    def among(self, *options):
-        return options[int(self.rng.integers(len(options)))]
-
-    def int(self, low, high):
-        return int(self.rng.integers(low, high + 1))
+        ir = 3 if opset < 9 and rng.random() < 0.5 else 8 if opset < 21 else 10
+        seed = int(rng.integers(1 << 31))
+        super().__init__(rng, Net(opset, ir, seed=seed, inferred=rng.random() < 0.5))
 
     def pick(self, rank=None):
         """A value of the pool, the newer the likelier."""
@@ -56,47 +34,6 @@ class Drawer:
         if not options:
             raise Impossible
         return options[-1 - min(int(self.rng.exponential(1.2)), len(options) - 1)]
-
-    def const(self, array):
-        return self.n.const(array, storage=self.among("raw", "raw", "raw", "typed", "constant"))
-
-    def weight(self, shape, fan_in):
-        """A random weight, now and then one that another op has already."""
-        if self.n is self.plain and self.weights[shape] and self.chance(0.15):
-            return self.among(*self.weights[shape])
-        array = self.n.normal(shape, fan_in ** -0.5)
-        w = self.computed(array) if self.chance(0.1) else self.const(array)
-        if self.n is self.plain:
-            self.weights[shape].append(w)
-        return w
-
-    def computed(self, array):
-        """A weight that ops make of constants: the numbers of the array."""
-        n, axis, kind = self.n, self.int(0, 1), self.among("turn", "shape", "scale", "join", "part", "part", "pass")
-        if kind == "turn":
-            order = [int(i) for i in self.rng.permutation(array.ndim)]
-            return n.node("Transpose", [self.const(array.transpose(np.argsort(order)))], perm=order)
-        if kind == "shape":
-            return n.node("Reshape", [self.const(array.reshape(-1)), n.ints(*array.shape)])
-        if kind == "scale":
-            scale = n.away((array.shape[0], *[1] * (array.ndim - 1)))
-            return n.node("Mul", [self.const(array / scale), self.const(scale)])
-        if kind == "join" and array.shape[axis] > 1:
-            at = self.int(1, array.shape[axis] - 1)
-            return n.node("Concat", [self.const(a) for a in np.split(array, [at], axis)], axis=axis)
-        if kind == "part":  # the rest may be a weight too, or data, or an output of the graph
-            more = n.normal(array.shape, 0.3)
-            whole, sizes = self.const(np.concatenate([array, more], axis)), [array.shape[axis]] * 2
-            if n.opset < 13:
-                part, rest = n.node("Split", [whole], 2, axis=axis, split=sizes)
-            else:
-                part, rest = n.node("Split", [whole, n.ints(*sizes)], 2, axis=axis)
-            if n is self.plain and self.chance(0.5):
-                self.pool.insert(0, rest)
-            elif n is self.plain:
-                self.weights[array.shape].append(rest)
-            return part
-        return self.passive(self.const(array))
 
     # Pieces
 
@@ -158,20 +95,6 @@ class Drawer:
             y = n.node(self.among("Relu", "Sigmoid", "Tanh"), [y])
         return y
 
-    def passive(self, y):
-        n = self.n
-        return self.among(n.identity, n.dropout, self.masked, n.cast, lambda v: n.node("Neg", [v]))(y)
-
-    def masked(self, y):
-        """A Dropout whose mask somebody reads."""
-        n = self.n
-        if n.opset < 12:
-            return n.dropout(y)
-        y, mask = n.node("Dropout", [y], 2)
-        if n is self.plain and self.chance(0.5):
-            self.pool.insert(0, n.cast(mask))
-        return y
-
     def constant_op(self, y):
         """An op with a constant: per channel mostly, or a shape that only looks so."""
         n = self.n
@@ -185,12 +108,6 @@ class Drawer:
         if op != "Div" and self.chance(0.4):
             return n.node(op, [a, y])
         return n.node(op, [y, a])
-
-    def spy(self, y):
-        """Now and then a value between gets another reader."""
-        if self.n is self.plain and self.chance(0.05):
-            self.pool.insert(0, y)
-        return y
 
     def branch(self, x, cout, stride, out):
         """One branch from x to [N, cout, *out], affine more often than not."""
@@ -497,21 +414,6 @@ class Drawer:
         return got
 
 
-def forget_sizes(model, rng):
-    """Make sizes of the inputs symbolic, and drop what was inferred from them."""
-    keep_space = rng.random() < 0.5
-    for v in model.graph.input:
-        if v.name not in {t.name for t in model.graph.initializer}:
-            for k, d in enumerate(v.type.tensor_type.shape.dim):
-                if k == 0 or (k > 1 and not keep_space):
-                    d.dim_param = f"{v.name}_{k}"
-    del model.graph.value_info[:]
-    for v in model.graph.output:
-        for k, d in enumerate(v.type.tensor_type.shape.dim):
-            d.dim_param = f"{v.name}_{k}"
-    return model
-
-
 def generate(seed):
     """A valid model that ONNX Runtime runs, inputs for it, and the largest value in it."""
     rng = np.random.default_rng(seed)
@@ -542,12 +444,8 @@ def generate(seed):
             return model, inputs, largest
 
 
-class Failure(Exception):
-    pass
-
-
 def try_seed(seed, folder):
-    """Draw, fuse, compare. Returns the report; raises Failure, the model left in the folder, when anything is wrong."""
+    """Draw, fuse, compare. Returns the passes that fused something; raises Failure, the model left in the folder, when anything is wrong."""
     model, inputs, largest = generate(seed)
     data = model.SerializeToString()
     stem = f"seed{seed}"
@@ -559,7 +457,7 @@ def try_seed(seed, folder):
             assert result.report["changed"] is False
             (result.path).unlink()
             (result.path.parent / f"{stem}.onnx").unlink()
-            return result.report
+            return fused_by(result.report)
         after = result.model
         check_valid(after)
         same_interface(model, after)
@@ -578,37 +476,15 @@ def try_seed(seed, folder):
         again.path.unlink()
         (again.path.parent / f"{stem}again.onnx").unlink()
     except Exception as e:
-        raise Failure(f"seed {seed}: {type(e).__name__}: {e}\n  model: {folder}/{stem}.onnx") from e
+        raise Failure(type(e).__name__, f"seed {seed}: {type(e).__name__}: {e}\n  model: {folder}/{stem}.onnx") from e
     (result.path).unlink()
     (result.path.parent / f"{stem}.onnx").unlink()
-    return result.report
+    return fused_by(result.report)
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--seeds", type=int, default=2000)
-    p.add_argument("--first-seed", type=int, default=0)
-    p.add_argument("--save", type=pathlib.Path, default=None, help="where failing models go (default: a new folder)")
-    a = p.parse_args()
-    folder = a.save or pathlib.Path(tempfile.mkdtemp(prefix="random_graph."))
-    folder.mkdir(parents=True, exist_ok=True)
-    failed, folded, passes = [], 0, collections.Counter()
-    start = time.time()
-    for seed in range(a.first_seed, a.first_seed + a.seeds):
-        try:
-            report = try_seed(seed, folder)
-        except Failure as e:
-            failed.append(seed)
-            print(e, flush=True)
-            continue
-        folded += bool(report["fusions"])
-        passes.update(f["pass"] for f in report["fusions"])
-    print(f"{a.seeds} seeds from {a.first_seed}: {len(failed)} failed, {folded} folded something "
-          f"({', '.join(f'{k} {v}' for k, v in sorted(passes.items()))}), {time.time() - start:.0f} s")
-    if failed:
-        print("failed:", *failed, f"(models in {folder})")
-    return 1 if failed else 0
+def fused_by(report):
+    return [f["pass"] for f in report["fusions"]]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_seeds(__doc__, try_seed))

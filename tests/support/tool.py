@@ -182,30 +182,38 @@ def session(model):
     return onnxruntime.InferenceSession(data, o, providers=["CPUExecutionProvider"])
 
 
-def widened(model):
-    """The model with every float16 and bfloat16 turned into float32: the same numbers, no rounding between ops."""
-    half = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
+def retyped(model, kinds, elem):
+    """The model with every tensor and value of these float types turned into another float type."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
+    dtype = helper.tensor_dtype_to_np_dtype(elem)
 
     def retype(message):
         for field, value in message.ListFields():
             if isinstance(message, TensorProto):
                 break
-            if field.name == "elem_type" and value in half:
-                message.elem_type = TensorProto.FLOAT
+            if field.name == "elem_type" and value in kinds:
+                message.elem_type = elem
             elif field.message_type is not None:
                 for m in [value] if isinstance(value, Message) else value:
                     retype(m)
-        if isinstance(message, TensorProto) and message.data_type in half:
-            array = numpy_helper.to_array(message).astype(np.float32)
+        if isinstance(message, TensorProto) and message.data_type in kinds:
+            array = numpy_helper.to_array(message).astype(dtype)
             message.CopyFrom(numpy_helper.from_array(array, message.name))
-        if isinstance(message, onnx.NodeProto) and message.op_type == "Cast":
+        if isinstance(message, onnx.NodeProto):
             for a in message.attribute:
-                if a.name == "to" and a.i in half:
-                    a.i = TensorProto.FLOAT
+                if message.op_type == "Cast" and a.name == "to" and a.i in kinds:
+                    a.i = elem
+                elif message.op_type == "Constant" and a.name in ("value_float", "value_floats") and not a.ref_attr_name:
+                    array = np.array(helper.get_attribute_value(a), np.float32).astype(dtype)
+                    a.CopyFrom(helper.make_attribute("value", numpy_helper.from_array(array)))
 
     retype(model)
     return model
+
+
+def widened(model):
+    """The model with every float16 and bfloat16 turned into float32: the same numbers, no rounding between ops."""
+    return retyped(model, (TensorProto.FLOAT16, TensorProto.BFLOAT16), TensorProto.FLOAT)
 
 
 def elem_types(model):
