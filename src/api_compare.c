@@ -105,8 +105,11 @@ static void load(struct onnx_fuse_comparison *comparison)
         side->has_folder = true;
         side->model.folder = &side->folder;
         model_load(&side->model);
-        shape_infer(&side->model);
     }
+    /* What is worth folding in the larger of two models is so in the other. */
+    comparison->sides[0].model.folding = comparison->sides[1].model.folding;
+    for (int i = 0; i < 2; i++)
+        shape_infer(&comparison->sides[i].model);
 }
 
 static void check_files(const struct onnx_fuse_comparison *comparison)

@@ -240,11 +240,29 @@ static bool keeps_meaning(enum op op)
     }
 }
 
+/* The function around a node, or NULL. */
+static const Onnx__FunctionProto *function_around(const struct node *node)
+{
+    const struct graph *graph = node->graph;
+    while (graph->parent)
+        graph = graph->parent;
+    return graph->function;
+}
+
 static int64_t version_of(const struct numbering *numbering, const struct node *node)
 {
     const char *domain = node->proto->domain ? node->proto->domain : "";
     if (node->opset)
         return keeps_meaning(node->op) ? 0 : node->opset;
+    const Onnx__FunctionProto *function = function_around(node);
+    if (function) { /* which imports for itself */
+        for (size_t i = 0; i < function->n_opset_import; i++) {
+            const char *imported = function->opset_import[i]->domain;
+            if (strcmp(imported ? imported : "", domain) == 0)
+                return function->opset_import[i]->version;
+        }
+        return -1;
+    }
     const Onnx__OperatorSetIdProto *imported =
         map_get(&numbering->imports[side_of(numbering, node->graph)], domain);
     return imported ? imported->version : -1;
