@@ -867,3 +867,101 @@ def test_a_hundred_thousand_nodes(tmp_path):
     code, report = verify(chain(100_000, last="LeakyRelu"), chain(100_000, 50_000, last="LeakyRelu"), tmp_path)
     assert code in (1, 2) and report["departure"]["b"] == "v50001"
     assert time.monotonic() - start < 60
+
+
+# Sizes: what either model reads far out has to show
+
+
+def parsed(body, x, y, opset=17, functions="", **weights):
+    model = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": {opset}, "f": 1]> g ({x}) => ({y}) {{ {body} }} {functions}')
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(w), name) for name, w in weights.items())
+    return model
+
+
+def both_ways(one, two, folder):
+    return {verify(one, two, folder)[0], verify(two, one, folder)[0]}
+
+
+def whole(*numbers):
+    return np.array(numbers, np.int64)
+
+
+IMAGE, ROWS = ("float[N,3,H,W] x", "float[?,?,?,?] y"), ("float[N,8] x", "float[?,?] y")
+KERNEL = np.random.default_rng(3).standard_normal((2, 3, 9, 9)).astype(np.float32)
+CENTRE = np.where(np.arange(81).reshape(9, 9) == 40, KERNEL, 0).astype(np.float32)
+MATRIX = KERNEL[0, 0, :8, :5].copy()
+CROP = "y = Slice (x, s, e, a)"
+CUT = "l = Shape <start = 1, end = 2> (x) p = Slice (t, z, l, o) y = Add (x, p)"
+LINES = KERNEL.reshape(-1)[:384].reshape(1, 64, 6)
+OTHER_LINES = np.where(np.arange(64).reshape(1, 64, 1) == 50, 2 * LINES, LINES)
+FAR = {  # name: inputs and outputs, the two models, whether they are equal
+    "far taps": (IMAGE, ("y = Conv <dilations = [8, 8], pads = [8, 8, 8, 8]> (x, w)", {"w": KERNEL[:, :, :3, :3]}),
+                 ("y = Conv (x, w)", {"w": KERNEL[:, :, 1:2, 1:2]}), 1),
+    "a kernel and its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": KERNEL}), ("y = Conv (x, w)", {"w": KERNEL[:, :, 4:5, 4:5]}), 1),
+    "a kernel of 0 but for its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": CENTRE}),
+                                         ("y = Conv (x, w)", {"w": KERNEL[:, :, 4:5, 4:5]}), 0),
+    "a crop of rows": (IMAGE, (CROP, {"s": whole(0), "e": whole(40), "a": whole(2)}), ("y = Identity (x)", {}), 1),
+    "a crop of channels": (("float[N,C,H,W] x", IMAGE[1]), (CROP, {"s": whole(0), "e": whole(20), "a": whole(1)}), ("y = Identity (x)", {}), 1),
+    "a crop of the batch": (IMAGE, (CROP, {"s": whole(0), "e": whole(20), "a": whole(0)}), ("y = Identity (x)", {}), 1),
+    "crops from the end": (IMAGE, (CROP, {"s": whole(0), "e": whole(-20), "a": whole(-4)}), (CROP, {"s": whole(0), "e": whole(-21), "a": whole(-4)}), 1),
+    "a crop after a pool": (IMAGE, ("t = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (x) y = Slice (t, s, e, a)",
+                                    {"s": whole(0), "e": whole(20), "a": whole(2)}),
+                            ("y = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (x)", {}), 1),
+    "a crop of what was transposed": (("float[N,M] x", ROWS[1]), ("t = Transpose <perm = [1, 0]> (x) u = Slice (t, s, e, a) y = Transpose <perm = [1, 0]> (u)",
+                                                                  {"s": whole(0), "e": whole(30), "a": whole(0)}), ("y = Identity (x)", {}), 1),
+    "a Pad that takes away": (IMAGE, ("y = Pad (x, p)", {"p": whole(0, 0, 0, 0, 0, 0, -5, 0)}), ("y = Identity (x)", {}), 1),
+    "long steps": (("float[N] x", "float[?] y"), *(("y = Slice (x, s, e, a, t)", {"s": whole(0), "e": whole(1 << 62), "a": whole(0), "t": whole(step)})
+                                                   for step in (30, 31)), 1),
+    "rows of a matrix": (ROWS, ("t = MatMul (x, w) y = Slice (t, s, e, a)", {"w": MATRIX, "s": whole(0), "e": whole(10), "a": whole(0)}),
+                         ("y = MatMul (x, w)", {"w": MATRIX}), 1),
+    "rows that are gathered": (ROWS, ("y = Gather (x, i)", {"i": whole(0, 1, 20)}), ("y = Gather (x, i)", {"i": whole(0, 1, 21)}), 1),
+    "a declared batch": (("float[4,3,8,8] x", IMAGE[1]), ("t = Relu (x) y = Slice (t, s, e, a)", {"s": whole(0), "e": whole(2), "a": whole(0)}),
+                         ("y = Relu (x)", {}), 1),
+    "a declared batch of images": (("float[4,3,H,W] x", IMAGE[1]),
+                                   ("t = Conv (x, w) u = Slice (t, s, e, a) y = Concat <axis = 0> (u, u)",
+                                    {"w": KERNEL[:, :, :1, :1], "s": whole(0), "e": whole(2), "a": whole(0)}),
+                                   ("y = Conv (x, w)", {"w": KERNEL[:, :, :1, :1]}), 1),
+    "a constant for each of a batch": (ROWS, ("y = Add (x, c)", {"c": KERNEL[0, 0, :4, :8]}),
+                                       ("y = Add (x, c)", {"c": np.concatenate([KERNEL[0, 0, :2, :8]] * 2)}), 1),
+    "a constant of the rows": (ROWS, ("y = Add (x, c)", {"c": KERNEL[0, 0, :4, :8]}), ("t = Mul (x, o) y = Add (t, c)", {"c": KERNEL[0, 0, :4, :8], "o": np.float32(1)}), 0),
+    "a table cut to a length": (("float[N,L,6] x", "float[?,?,?] y"), *((CUT, {"t": t, "z": whole(0), "o": whole(1)}) for t in (LINES, OTHER_LINES)), 1),
+    "one table cut to a length": (("float[N,L,6] x", "float[?,?,?] y"), (CUT, {"t": LINES, "z": whole(0), "o": whole(1)}),
+                                  (CUT.replace("y = Add (x, p)", "q = Add (p, x) y = Identity (q)"), {"t": LINES, "z": whole(0), "o": whole(1)}), 0),
+    "a table cut to the declared length": (("float[N,10,6] x", "float[?,?,?] y"), *((CUT, {"t": t, "z": whole(0), "o": whole(1)})
+                                                                                     for t in (LINES, OTHER_LINES)), 0),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_what_either_model_reads_far_out(name, tmp_path):
+    (x, y), (one, weights), (two, others), code = FAR[name]
+    assert both_ways(parsed(one, x, y, **weights), parsed(two, x, y, **others), tmp_path) == {code}
+
+
+@pytest.mark.parametrize("kind", [10, 16])
+def test_types_between_casts_count(kind, tmp_path):
+    """The coarsest type that takes part, of computed values too. What is off by more is still seen."""
+    def build(cast, factor=1.0):
+        body = f"c = Cast <to = {kind}> (x) r = Relu (c) z = Cast <to = 1> (r) y = Mul (z, k)" if cast else "z = Relu (x) y = Mul (z, k)"
+        return parsed(body, "float[2,16] x", "float[2,16] y", k=np.float32(factor))
+
+    assert both_ways(build(True), build(False), tmp_path) == {0}
+    assert both_ways(build(True, 1.2), build(False), tmp_path) == {1}
+    assert both_ways(build(False, 1.001), build(False), tmp_path) == {1}
+
+
+def test_one_file_twice(tmp_path):
+    """Whatever its operators are; and one structure."""
+    model = parsed("a = LRN <size = 3> (x) y, i = f.Unknown (a)", "float[1,3,999,999] x", "float[?,?,?,?] y")
+    other = copy_of(model)
+    other.graph.node[0].output[0] = other.graph.node[1].input[0] = "another"
+    assert verify(model, model, tmp_path)[0] == 0 and verify(model, other, tmp_path)[0] == 0
+
+
+def test_operator_sets_of_a_function_are_its_own(tmp_path):
+    """A foreign operator goes by the version that the function imports, not the model."""
+    def build(version):
+        return parsed("y = f.f (x)", "float[2] x", "float[2] y", functions=f'<domain: "f", opset_import: ["": 17, "other": {version}]> f (a) => (b) '
+                      "{ b = other.Op (a) }")
+
+    assert verify(build(1), build(1), tmp_path)[0] == 0 and verify(build(1), build(2), tmp_path)[0] == 2
