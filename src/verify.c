@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "rules.h"
 #include "text.h"
 #include "verify_internal.h"
 
@@ -434,6 +435,21 @@ static size_t count_values(const struct model *model)
     return count;
 }
 
+/* True when no runtime would load one of the models: then they are not equal, whatever they would compute. */
+static bool is_broken(struct verify *verify, struct model *const models[2])
+{
+    for (int side = 1; side >= 0; side--) {
+        const char *broken = rules_model(verify->arena, models[side]);
+        if (!broken)
+            continue;
+        verify->result->verdict = VERDICT_UNKNOWN;
+        verify->result->reason = arena_format(verify->arena, "the %s model is not valid ONNX: %s",
+                                              side ? "second" : "first", broken);
+        return true;
+    }
+    return false;
+}
+
 void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a,
                    struct model *b, const struct verify_options *options,
                    struct verify_result *result)
@@ -455,7 +471,7 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     joint_init(&verify.checking, arena, &scratch[2], effort);
     verify.search = 1;
     verify.steps_most = 2e6 + (double)arena->landing->input;
-    if (!same_interface(&verify, graphs))
+    if (!same_interface(&verify, graphs) || is_broken(&verify, (struct model *[]){a, b}))
         return;
     number_inputs(&verify, graphs);
     number_graph(&verify.numbering, graphs[0], 0);

@@ -887,19 +887,19 @@ def whole(*numbers):
 
 
 IMAGE, ROWS = ("float[N,3,H,W] x", "float[?,?,?,?] y"), ("float[N,8] x", "float[?,?] y")
-KERNEL = np.random.default_rng(3).standard_normal((2, 3, 9, 9)).astype(np.float32)
-CENTRE = np.where(np.arange(81).reshape(9, 9) == 40, KERNEL, 0).astype(np.float32)
-MATRIX = KERNEL[0, 0, :8, :5].copy()
+WINDOW = np.random.default_rng(3).standard_normal((2, 3, 9, 9)).astype(np.float32)
+POINT = np.where(np.arange(81).reshape(9, 9) == 40, WINDOW, 0).astype(np.float32)
+SQUARE = WINDOW[0, 0, :8, :5].copy()
 CROP = "y = Slice (x, s, e, a)"
 CUT = "l = Shape <start = 1, end = 2> (x) p = Slice (t, z, l, o) y = Add (x, p)"
-LINES = KERNEL.reshape(-1)[:384].reshape(1, 64, 6)
+LINES = WINDOW.reshape(-1)[:384].reshape(1, 64, 6)
 OTHER_LINES = np.where(np.arange(64).reshape(1, 64, 1) == 50, 2 * LINES, LINES)
 FAR = {  # name: inputs and outputs, the two models, whether they are equal
-    "far taps": (IMAGE, ("y = Conv <dilations = [8, 8], pads = [8, 8, 8, 8]> (x, w)", {"w": KERNEL[:, :, :3, :3]}),
-                 ("y = Conv (x, w)", {"w": KERNEL[:, :, 1:2, 1:2]}), 1),
-    "a kernel and its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": KERNEL}), ("y = Conv (x, w)", {"w": KERNEL[:, :, 4:5, 4:5]}), 1),
-    "a kernel of 0 but for its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": CENTRE}),
-                                         ("y = Conv (x, w)", {"w": KERNEL[:, :, 4:5, 4:5]}), 0),
+    "far taps": (IMAGE, ("y = Conv <dilations = [8, 8], pads = [8, 8, 8, 8]> (x, w)", {"w": WINDOW[:, :, :3, :3]}),
+                 ("y = Conv (x, w)", {"w": WINDOW[:, :, 1:2, 1:2]}), 1),
+    "a kernel and its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": WINDOW}), ("y = Conv (x, w)", {"w": WINDOW[:, :, 4:5, 4:5]}), 1),
+    "a kernel of 0 but for its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": POINT}),
+                                         ("y = Conv (x, w)", {"w": WINDOW[:, :, 4:5, 4:5]}), 0),
     "a crop of rows": (IMAGE, (CROP, {"s": whole(0), "e": whole(40), "a": whole(2)}), ("y = Identity (x)", {}), 1),
     "a crop of channels": (("float[N,C,H,W] x", IMAGE[1]), (CROP, {"s": whole(0), "e": whole(20), "a": whole(1)}), ("y = Identity (x)", {}), 1),
     "a crop of the batch": (IMAGE, (CROP, {"s": whole(0), "e": whole(20), "a": whole(0)}), ("y = Identity (x)", {}), 1),
@@ -912,18 +912,18 @@ FAR = {  # name: inputs and outputs, the two models, whether they are equal
     "a Pad that takes away": (IMAGE, ("y = Pad (x, p)", {"p": whole(0, 0, 0, 0, 0, 0, -5, 0)}), ("y = Identity (x)", {}), 1),
     "long steps": (("float[N] x", "float[?] y"), *(("y = Slice (x, s, e, a, t)", {"s": whole(0), "e": whole(1 << 62), "a": whole(0), "t": whole(step)})
                                                    for step in (30, 31)), 1),
-    "rows of a matrix": (ROWS, ("t = MatMul (x, w) y = Slice (t, s, e, a)", {"w": MATRIX, "s": whole(0), "e": whole(10), "a": whole(0)}),
-                         ("y = MatMul (x, w)", {"w": MATRIX}), 1),
+    "rows of a matrix": (ROWS, ("t = MatMul (x, w) y = Slice (t, s, e, a)", {"w": SQUARE, "s": whole(0), "e": whole(10), "a": whole(0)}),
+                         ("y = MatMul (x, w)", {"w": SQUARE}), 1),
     "rows that are gathered": (ROWS, ("y = Gather (x, i)", {"i": whole(0, 1, 20)}), ("y = Gather (x, i)", {"i": whole(0, 1, 21)}), 1),
     "a declared batch": (("float[4,3,8,8] x", IMAGE[1]), ("t = Relu (x) y = Slice (t, s, e, a)", {"s": whole(0), "e": whole(2), "a": whole(0)}),
                          ("y = Relu (x)", {}), 1),
     "a declared batch of images": (("float[4,3,H,W] x", IMAGE[1]),
                                    ("t = Conv (x, w) u = Slice (t, s, e, a) y = Concat <axis = 0> (u, u)",
-                                    {"w": KERNEL[:, :, :1, :1], "s": whole(0), "e": whole(2), "a": whole(0)}),
-                                   ("y = Conv (x, w)", {"w": KERNEL[:, :, :1, :1]}), 1),
-    "a constant for each of a batch": (ROWS, ("y = Add (x, c)", {"c": KERNEL[0, 0, :4, :8]}),
-                                       ("y = Add (x, c)", {"c": np.concatenate([KERNEL[0, 0, :2, :8]] * 2)}), 1),
-    "a constant of the rows": (ROWS, ("y = Add (x, c)", {"c": KERNEL[0, 0, :4, :8]}), ("t = Mul (x, o) y = Add (t, c)", {"c": KERNEL[0, 0, :4, :8], "o": np.float32(1)}), 0),
+                                    {"w": WINDOW[:, :, :1, :1], "s": whole(0), "e": whole(2), "a": whole(0)}),
+                                   ("y = Conv (x, w)", {"w": WINDOW[:, :, :1, :1]}), 1),
+    "a constant for each of a batch": (ROWS, ("y = Add (x, c)", {"c": WINDOW[0, 0, :4, :8]}),
+                                       ("y = Add (x, c)", {"c": np.concatenate([WINDOW[0, 0, :2, :8]] * 2)}), 1),
+    "a constant of the rows": (ROWS, ("y = Add (x, c)", {"c": WINDOW[0, 0, :4, :8]}), ("t = Mul (x, o) y = Add (t, c)", {"c": WINDOW[0, 0, :4, :8], "o": np.float32(1)}), 0),
     "a table cut to a length": (("float[N,L,6] x", "float[?,?,?] y"), *((CUT, {"t": t, "z": whole(0), "o": whole(1)}) for t in (LINES, OTHER_LINES)), 1),
     "one table cut to a length": (("float[N,L,6] x", "float[?,?,?] y"), (CUT, {"t": LINES, "z": whole(0), "o": whole(1)}),
                                   (CUT.replace("y = Add (x, p)", "q = Add (p, x) y = Identity (q)"), {"t": LINES, "z": whole(0), "o": whole(1)}), 0),
@@ -965,3 +965,53 @@ def test_operator_sets_of_a_function_are_its_own(tmp_path):
                       "{ b = other.Op (a) }")
 
     assert verify(build(1), build(1), tmp_path)[0] == 0 and verify(build(1), build(2), tmp_path)[0] == 2
+
+
+# Files that no runtime loads
+
+
+BROKEN = {
+    "float types mixed": ("float[3] x", "y = Mul (x, k)", 17, {"k": np.float64(2)}, "Mul '' -> 'y' (graph main): input 0 ('x') is of type float, and input 1 ('k') of type double"),
+    "a Conv of two types": ("float[1,2,5,5] x", "y = Conv (x, k)", 17, {"k": np.ones((1, 2, 1, 1))}, "input 1 ('k') of type double: Conv takes one type for both"),
+    "in a body": ("bool c, float[3] x", "y = If (c) <then_branch = t () => (float[3] u) { u = Mul (x, k) }, else_branch = e () => (float[3] v) { v = Relu (x) }>",
+                  17, {"k": np.float64(2)}, ".then_branch): input 0"),
+    "in a function": ("float[3] x", "y = f.g (x, k)", 17, {"k": np.float64(2)}, "(graph function g): input 0"),
+    "an operator of a later opset": ("float[3] x", "y = Gelu (x)", 14, {}, "Gelu is an operator of opset 20 and later, and opset 14 is imported"),
+    "an operator of earlier opsets": ("float[1,1,3,3] x", "y = Upsample (x, k)", 11, {"k": np.ones(4, np.float32)}, "Upsample is no operator since opset 10"),
+    "an operator that there is not": ("float[3] x", "y = Fancy (x)", 17, {}, "ai.onnx has no operator Fancy"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_no_runtime_loads_is_not_equal(name, tmp_path):
+    """Whatever it would compute, and on both sides too, unless it is one file."""
+    x, body, opset, weights, rule = BROKEN[name]
+    function = '<domain: "f", opset_import: ["": 17]> g (a, b) => (c) { c = Mul (a, b) }' if "f.g" in body else ""
+    broken = parsed(body, x, "float[?] y", opset, function, **weights)
+    other = copy_of(broken)
+    other.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "other"
+    good = parsed("y = Relu (x)", x, "float[?] y", opset)
+    for one, two, side in (good, broken, "second"), (broken, good, "first"), (broken, other, "second"):
+        code, report = verify(one, two, tmp_path)
+        assert code == 2 and f"the {side} model is not valid ONNX: " in report["reason"] and rule in report["reason"]
+    assert verify(broken, broken, tmp_path)[0] == 0
+
+
+def test_a_local_function_may_have_a_later_operators_name(tmp_path):
+    one, two = (parsed(body, "float[3] x", "float[3] y", 14, '<domain: "", opset_import: ["": 14]> Gelu (a) => (b) { b = Relu (a) }')
+                for body in ("t = Gelu (x) y = Identity (t)", "y = Gelu (x)"))
+    assert "not valid" not in verify(one, two, tmp_path)[1]["reason"]
+
+
+# Versions and outputs that change nothing
+
+
+@pytest.mark.parametrize("one, two, code", [
+    ((17, "y = LSTM <hidden_size = 4> (x, w, r)"), (18, "y = LSTM <hidden_size = 4> (x, w, r)"), 0),
+    ((7, "y = LSTM <hidden_size = 4> (x, w, r)"), (22, "y, h, c = LSTM <hidden_size = 4> (x, w, r, , , , )"), 0),
+    ((17, "y = LSTM <hidden_size = 4> (x, w, r)"), (17, "a, b, y = LSTM <hidden_size = 4> (x, w, r)"), 2),
+])
+def test_versions_and_outputs_that_change_nothing(one, two, code, tmp_path):
+    weights = {"w": WINDOW.reshape(-1)[:48].reshape(1, 16, 3), "r": WINDOW.reshape(-1)[:64].reshape(1, 16, 4)}
+    models = [parsed(body, "float[t,1,3] x", "float[?,?,?,?] y" if "a, b" not in body else "float[?,?,?] y", opset, **weights) for opset, body in (one, two)]
+    assert both_ways(*models, tmp_path) == {code}
