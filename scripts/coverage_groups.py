@@ -9,7 +9,7 @@ import sys
 
 # The groups with a floor first.
 GROUPS = {
-    "loader": r"src/(file|wire|load|graph|tensor|operator|operator_default|shape|shape_axes|shape_call|constant)\.c",
+    "loader": r"src/(file|wire|load|graph|tensor|operator|operator_default|operator_schema|shape|shape_axes|shape_call|constant)\.c",
     "algebra": r"src/(affine\w*|lift\w*|lower|region)\.c",
     "emitter": r"src/(emit|edit|write)\.c",
     "passes": r"passes/\w+\.c",

@@ -6,6 +6,7 @@
 
 #include "decimal.h"
 #include "diff.h"
+#include "inline.h"
 #include "onnx_repvgg_fuse.h"
 #include "shape.h"
 #include "verify.h"
@@ -95,6 +96,18 @@ void onnx_fuse_comparison_free(struct onnx_fuse_comparison *comparison)
     free(comparison);
 }
 
+/* What a function computes counts by what its calls give it and read of it: calls are replaced in both models, or in
+ * neither. */
+static void inline_both(struct model *a, struct model *b)
+{
+    enum { INLINED_MOST = 40000 };
+    bool has_functions = a->proto->n_functions || b->proto->n_functions;
+    if (!has_functions || inline_count(a) > INLINED_MOST || inline_count(b) > INLINED_MOST)
+        return;
+    inline_functions(a);
+    inline_functions(b);
+}
+
 static void load(struct onnx_fuse_comparison *comparison)
 {
     struct arena *arena = &comparison->arena;
@@ -115,9 +128,16 @@ static void load(struct onnx_fuse_comparison *comparison)
         side->folder.read_files = comparison->no_map;
         side->has_folder = true;
         side->model.folder = &side->folder;
-        model_load(&side->model);
-        shape_infer(&side->model);
+        model_parse(&side->model);
     }
+    if (!comparison->is_diff)
+        inline_both(&comparison->sides[0].model, &comparison->sides[1].model);
+    for (int i = 0; i < 2; i++)
+        model_build(&comparison->sides[i].model);
+    /* What is worth folding in the larger of two models is so in the other. */
+    comparison->sides[0].model.folding = comparison->sides[1].model.folding;
+    for (int i = 0; i < 2; i++)
+        shape_infer(&comparison->sides[i].model);
 }
 
 static void check_files(const struct onnx_fuse_comparison *comparison)

@@ -204,7 +204,7 @@ void model_check_files(const struct model *model)
         folder_check(model->arena->landing, model->folder);
 }
 
-void model_load(struct model *model)
+void model_parse(struct model *model)
 {
     struct wire_skeleton *skeleton = &model->skeleton;
     if (model->bytes.size == 0)
@@ -238,8 +238,18 @@ void model_load(struct model *model)
     restore_graph(skeleton, proto->graph);
     for (size_t i = 0; i < proto->n_functions; i++)
         restore_nodes(skeleton, proto->functions[i]->node, proto->functions[i]->n_node);
+}
+
+void model_build(struct model *model)
+{
     graph_build(model);
     size_t input = model->arena->landing->input + claimed_bytes(model);
     landing_bound(model->arena->landing, model->path, input);
     model->folding = effort_for(input);
+}
+
+void model_load(struct model *model)
+{
+    model_parse(model);
+    model_build(model);
 }

@@ -31,6 +31,9 @@ struct model {
 /* Reads a model: scans the wire format, unpacks the skeleton, points tensors into `bytes`, builds
  * the graphs. Lands with NOT_ONNX, INVALID_MODEL, LIMIT or IO. */
 void model_load(struct model *model);
+/* Its two halves: the messages, which may still be changed, and what is made of them. */
+void model_parse(struct model *model);
+void model_build(struct model *model);
 
 /* A tensor of the model with its data found, external data opened. Lands when it is broken. */
 struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto);

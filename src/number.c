@@ -194,57 +194,33 @@ bool node_commutes(const struct node *node)
     return false;
 }
 
-/* Operators that have meant the same since OPSET_OLDEST, as far as a node can be written in both. */
-static bool keeps_meaning(enum op op)
+/* The function around a node, or NULL. */
+static const Onnx__FunctionProto *function_around(const struct node *node)
 {
-    switch (op) {
-    case OP_Abs:
-    case OP_Add:
-    case OP_Ceil:
-    case OP_Concat:
-    case OP_Constant:
-    case OP_Conv:
-    case OP_ConvTranspose:
-    case OP_Div:
-    case OP_Elu:
-    case OP_Equal:
-    case OP_Erf:
-    case OP_Exp:
-    case OP_Expand:
-    case OP_Flatten:
-    case OP_Floor:
-    case OP_Gather:
-    case OP_Gemm:
-    case OP_GlobalAveragePool:
-    case OP_Identity:
-    case OP_LeakyRelu:
-    case OP_Log:
-    case OP_MatMul:
-    case OP_Mul:
-    case OP_Neg:
-    case OP_PRelu:
-    case OP_Pow:
-    case OP_Reciprocal:
-    case OP_Relu:
-    case OP_Sigmoid:
-    case OP_Softplus:
-    case OP_Softsign:
-    case OP_Sqrt:
-    case OP_Sub:
-    case OP_Sum:
-    case OP_Tanh:
-    case OP_Tile:
-    case OP_Transpose:
-    case OP_Where: return true;
-    default: return false;
-    }
+    const struct graph *graph = node->graph;
+    while (graph->parent)
+        graph = graph->parent;
+    return graph->function;
 }
 
 static int64_t version_of(const struct numbering *numbering, const struct node *node)
 {
     const char *domain = node->proto->domain ? node->proto->domain : "";
+    const struct operator_schema *schema =
+        node->opset <= OPSET_NEWEST
+            ? operator_schema(node->proto->domain, node->proto->op_type, node->opset)
+            : NULL;
     if (node->opset)
-        return keeps_meaning(node->op) ? 0 : node->opset;
+        return schema ? schema->meaning : node->opset;
+    const Onnx__FunctionProto *function = function_around(node);
+    if (function) { /* which imports for itself */
+        for (size_t i = 0; i < function->n_opset_import; i++) {
+            const char *imported = function->opset_import[i]->domain;
+            if (strcmp(imported ? imported : "", domain) == 0)
+                return function->opset_import[i]->version;
+        }
+        return -1;
+    }
     const Onnx__OperatorSetIdProto *imported =
         map_get(&numbering->imports[side_of(numbering, node->graph)], domain);
     return imported ? imported->version : -1;
@@ -264,6 +240,21 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Results that nobody asks for change nothing, save where how many there are is a mode. */
+static bool counts_outputs(const struct node *node)
+{
+    return node->opset == 0 || node->op == OP_BatchNormalization || node->op == OP_Split ||
+           !operator_schema(node->proto->domain, node->proto->op_type, node->opset);
+}
+
+static size_t outputs_named(const struct node *node)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < node->output_count; i++)
+        count += node->outputs[i] != NULL;
+    return count;
+}
+
 uint32_t number_operator(struct numbering *numbering, const struct node *node)
 {
     KEY_BEGIN(numbering, key);
@@ -272,12 +263,7 @@ uint32_t number_operator(struct numbering *numbering, const struct node *node)
     key_text(&key, node->proto->op_type);
     key_text(&key, node->proto->overload);
     key_add(&key, numbering->versions ? (uint64_t)version_of(numbering, node) : 0);
-    /* Optional results that nobody asks for change nothing, save for these operators' modes. */
-    size_t outputs = 0;
-    for (size_t i = 0; i < node->output_count; i++)
-        outputs += node->outputs[i] != NULL;
-    bool optional = node->op == OP_Dropout || node->op == OP_MaxPool;
-    key_add(&key, optional ? 0 : outputs);
+    key_add(&key, counts_outputs(node) ? outputs_named(node) : 0);
     size_t first = key.count;
     for (size_t i = 0; i < node->proto->n_attribute; i++)
         if (!attribute_is_default(node, node->proto->attribute[i]))

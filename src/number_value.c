@@ -108,6 +108,19 @@ uint32_t number_initializer(struct numbering *numbering, const struct value *val
 
 /* ---- attributes ---- */
 
+/* "0,2,3" */
+static bool says_list(const Onnx__AttributeProto *attribute, const char *value, size_t length)
+{
+    const char *at = value, *end = value + length;
+    for (size_t i = 0; i < attribute->n_ints; i++, at++) {
+        char *next;
+        if (at >= end || strtol(at, &next, 10) != attribute->ints[i])
+            return false;
+        at = next;
+    }
+    return at == end + 1;
+}
+
 /* Value: of `length` characters, as operator_default gives it. */
 static bool says(const Onnx__AttributeProto *attribute, const char *value, size_t length)
 {
@@ -119,6 +132,7 @@ static bool says(const Onnx__AttributeProto *attribute, const char *value, size_
     }
     double number;
     switch (attribute->type) {
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS: return says_list(attribute, value, length);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return attribute->i == strtol(value, NULL, 10);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
         return decimal_read(value, length, &number) && attribute->f == (float)number;

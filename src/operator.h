@@ -101,10 +101,23 @@ const char *operator_domain(const char *domain);
 enum op operator_find(const char *domain, const char *type, int64_t opset);
 
 /* What it means that `attribute` is left out of an operator, "" included: *length characters, which
- * are a number, a string, or "*1" for a list of nothing but that number. NULL: it has no default, or
+ * are a number, a string, "*1" for a list of nothing but that number, or "0,2" for a list. NULL: it has no default, or
  * one that no such text says, or the operator or opset is not known here. */
 const char *operator_default(const char *domain, const char *type, int64_t opset,
                              const char *attribute, size_t *length);
+
+/* An operator of ai.onnx since one of its versions. */
+struct operator_schema {
+    const char *name;
+    int since;   /* the opset that brought it, or OPSET_OLDEST and before */
+    int meaning; /* since when it computes the same of the same */
+    /* INPUTS>OUTPUTS: a letter for a type, the same for what must be of one type, "." for a type of its
+     * own, "*" behind what repeats; "": it is no operator any more */
+    const char *types;
+};
+/* The schema of an operator of the default domain at an opset: its oldest, of a later opset, where it is not there
+ * yet; NULL: there is none of this name, or the domain is another. */
+const struct operator_schema *operator_schema(const char *domain, const char *type, int64_t opset);
 
 /* True when the first output has the shape and type of the first input (Cast: shape only). */
 bool operator_keeps_shape(enum op op);

@@ -5,8 +5,8 @@
 
 #include "operator.h"
 
-/* ATTRIBUTE=VALUE, separated by spaces: a number, a string, or "*1" for a list of nothing but that
- * number. "@13": from that opset on; before, its absence meant something else. Source: the ONNX
+/* ATTRIBUTE=VALUE, separated by spaces: a number, a string, "*1" for a list of nothing but that number, or "0,2" for
+ * a list. "@13": from that opset on; before, its absence means what stands before. Source: the ONNX
  * operators' schemas and, for lists, their texts; tests/interop/test_defaults.py compares. */
 static const struct {
     const char *operator;
@@ -48,12 +48,12 @@ static const struct {
     {"Gelu", "approximate=none"},
     {"Gemm", "alpha=1 beta=1 transA=0 transB=0"},
     {"GlobalLpPool", "p=2"},
-    {"GridSample", "align_corners=0 mode=linear@20 padding_mode=zeros"},
+    {"GridSample", "align_corners=0 mode=bilinear mode=linear@20 padding_mode=zeros"},
     {"GroupNormalization", "epsilon=1e-05 stash_type=1"},
     {"HammingWindow", "output_datatype=1 periodic=1"},
     {"HannWindow", "output_datatype=1 periodic=1"},
     {"HardSigmoid", "alpha=0.2 beta=0.5"},
-    {"Hardmax", "axis=-1@13"},
+    {"Hardmax", "axis=1 axis=-1@13"},
     {"ImageDecoder", "pixel_format=RGB"},
     {"InstanceNormalization", "epsilon=1e-05"},
     {"IsInf", "detect_negative=1 detect_positive=1"},
@@ -62,12 +62,13 @@ static const struct {
     {"LayerNormalization", "axis=-1 epsilon=1e-05 stash_type=1"},
     {"LeakyRelu", "alpha=0.01"},
     {"LinearAttention", "chunk_size=64 scale=0 update_rule=gated_delta"},
-    {"LogSoftmax", "axis=-1@13"},
+    {"LogSoftmax", "axis=1 axis=-1@13"},
     {"LpNormalization", "axis=-1 p=2"},
     {"LpPool", "auto_pad=NOTSET ceil_mode=0 dilations=*1 p=2 pads=*0 strides=*1"},
     {"MaxPool", "auto_pad=NOTSET ceil_mode=0 dilations=*1 pads=*0 storage_order=0 strides=*1"},
     {"MaxRoiPool", "spatial_scale=1"},
     {"MaxUnpool", "pads=*0 strides=*1"},
+    {"MeanVarianceNormalization", "axes=0,2,3"},
     {"MelWeightMatrix", "output_datatype=1"},
     {"Mod", "fmod=0"},
     {"Multinomial", "dtype=6 sample_size=1"},
@@ -109,7 +110,7 @@ static const struct {
     {"Selu", "alpha=1.6732632 gamma=1.050701"},
     {"Shape", "start=0"},
     {"Shrink", "bias=0 lambd=0.5"},
-    {"Softmax", "axis=-1@13"},
+    {"Softmax", "axis=1 axis=-1@13"},
     {"SoftmaxCrossEntropyLoss", "reduction=mean"},
     {"SpaceToDepth", "mode=DCR"},
     {"Split", "axis=0"},
@@ -133,14 +134,17 @@ const char *operator_default(const char *domain, const char *type, int64_t opset
     const char *const *found = bsearch(type, operators, sizeof(operators) / sizeof(operators[0]),
                                        sizeof(operators[0]), operator_compare_name);
     size_t name = strlen(attribute);
+    const char *said = NULL;
     for (const char *at = found ? found[1] : NULL; at; at = strchr(at, ' ')) {
         at += *at == ' ';
         if (strncmp(at, attribute, name) != 0 || at[name] != '=')
             continue;
         const char *value = at + name + 1;
-        *length = strcspn(value, " @");
-        bool always = value[*length] != '@';
-        return always || opset >= strtol(value + *length + 1, NULL, 10) ? value : NULL;
+        size_t size = strcspn(value, " @");
+        if (value[size] == '@' && opset < strtol(value + size + 1, NULL, 10))
+            continue;
+        said = value;
+        *length = size;
     }
-    return NULL;
+    return said;
 }

@@ -204,3 +204,25 @@ const char *verify_compare_rows(struct verify *verify, const struct cone *cone,
     *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), NULL);
     return NULL;
 }
+
+const char *verify_compare_length(struct verify *verify, const struct cone *cone,
+                                  const struct graph *graph, struct value *left,
+                                  struct value *right, struct gap *gap)
+{
+    struct joint_eval *joint = &verify->checking;
+    const char *reason = NULL;
+    /* All open axes but the batch; or one of them, where the others have another meaning. */
+    for (int axis = -1; axis < EVAL_RANK; axis++)
+        for (int attempt = 0;; attempt++) {
+            const struct drawing drawing = {
+                .integers = verify_integers(cone, 0, attempt), .is_long = true, .axis = axis};
+            if (drawing.integers == INTEGERS_KINDS)
+                break;
+            reason = evaluate_drawn(verify, joint, cone, graph, left, right, &drawing);
+            if (reason)
+                continue;
+            *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), NULL);
+            return NULL;
+        }
+    return arena_copy(verify->arena, reason);
+}

@@ -8,7 +8,8 @@
 enum {
     OPENINGS_MOST = 16, /* sources computed from what is before them */
     SPAN_ROW = 48,      /* extent of windows in a row that is worth reaching */
-    CONSTANTS_MOST = 16
+    CONSTANTS_MOST = 16,
+    PLACES_MOST = 1 << 16 /* of a Gather */
 };
 
 static void note_type(struct cone *cone, int32_t type)
@@ -104,12 +105,49 @@ static void note_constants(struct cone *cone, const struct node *node)
     }
 }
 
-void cone_note(struct cone *cone, const struct node *node)
+/* Windows that lie otherwise where the size is another, and what is computed from sizes. */
+static bool goes_by_size(const struct node *node)
 {
-    int64_t rows = rows_of_table(node);
-    note_constants(cone, node);
-    cone->saturates = cone->saturates || hides(node->op);
-    cone->rows = rows > cone->rows ? rows : cone->rows;
+    const Onnx__AttributeProto *pad = node_attribute(node, "auto_pad");
+    return (pad && pad->s.len >= 4 && memcmp(pad->s.data, "SAME", 4) == 0) ||
+           node_integer(node, "ceil_mode", 0) || node->op == OP_Shape || node->op == OP_Size;
+}
+
+static bool moves_axes(enum op op)
+{
+    switch (op) {
+    case OP_Einsum:
+    case OP_Flatten:
+    case OP_Gather:
+    case OP_MatMul:
+    case OP_ReduceMean:
+    case OP_ReduceProd:
+    case OP_ReduceSum:
+    case OP_Reshape:
+    case OP_Squeeze:
+    case OP_Transpose:
+    case OP_UNKNOWN:
+    case OP_Unsqueeze: return true;
+    default: return false;
+    }
+}
+
+/* Operands that broadcast must fit the constants among them. */
+static bool broadcasts(enum op op)
+{
+    switch (op) {
+    case OP_Add:
+    case OP_Div:
+    case OP_Equal:
+    case OP_Mean:
+    case OP_Mod:
+    case OP_Mul:
+    case OP_Pow:
+    case OP_Sub:
+    case OP_Sum:
+    case OP_Where: return true;
+    default: return false;
+    }
 }
 
 static void note_layout(struct cone *cone, const struct node *node)
@@ -135,21 +173,127 @@ static bool is_extent(int64_t n)
     return n > 0 && n < 1 << 20;
 }
 
-/* The furthest element that a Slice asks for, from either end. */
+/* One more than the furthest element that a bound asks for, from either end; 0: no sensible one. */
+static int64_t extent_of(int64_t bound)
+{
+    bound = bound < 0 && bound > INT64_MIN ? -bound : bound;
+    return is_extent(bound) ? bound + 1 : 0;
+}
+
+/* The furthest element that a Slice asks for, or a Pad that takes some away. */
 static int64_t slice_extent(const struct node *node)
 {
-    int64_t extent = 1;
-    for (size_t i = 0; i < 2; i++) {
-        size_t count;
-        int64_t held[4];
+    int64_t extent = 1, held[2 * EVAL_RANK];
+    size_t count;
+    for (size_t i = 0; node->op == OP_Slice && i < 2; i++) {
         const int64_t *ends =
-            constant_integers(node, i ? "ends" : "starts", i + 1, held, COUNT_OF(held), &count);
-        for (size_t k = 0; ends && k < count; k++) {
-            int64_t end = ends[k] < 0 && ends[k] > INT64_MIN ? -ends[k] : ends[k];
-            extent = is_extent(end) && end + 1 > extent ? end + 1 : extent;
+            constant_integers(node, i ? "ends" : "starts", i + 1, held, EVAL_RANK, &count);
+        for (size_t k = 0; ends && k < count; k++)
+            extent = extent_of(ends[k]) > extent ? extent_of(ends[k]) : extent;
+    }
+    const int64_t *pads = node->op == OP_Pad
+                              ? constant_integers(node, "pads", 1, held, COUNT_OF(held), &count)
+                              : NULL;
+    for (size_t k = 0; pads && k < count; k++)
+        if (pads[k] < 0 && 2 * extent_of(pads[k]) > extent)
+            extent = 2 * extent_of(pads[k]);
+    return extent;
+}
+
+static void note_extent(struct cone *cone, int64_t axis, int64_t extent)
+{
+    if (axis >= 0 && axis < EVAL_RANK && extent > cone->extents[axis])
+        cone->extents[axis] = extent;
+}
+
+/* What a Slice, by axis, asks of the sizes. */
+static void note_slice(struct cone *cone, const struct node *node)
+{
+    const struct value *data = node_input(node, 0);
+    int64_t axes_held[EVAL_RANK], held[EVAL_RANK];
+    size_t named = 0, count = 0;
+    const int64_t *axes = constant_integers(node, "axes", 3, axes_held, EVAL_RANK, &named);
+    bool is_computed = node_input(node, 3) && !axes;
+    static const struct {
+        const char *name;
+        size_t input;
+    } lists[] = {{"starts", 1}, {"ends", 2}, {"steps", 4}};
+    for (size_t i = 0; i < COUNT_OF(lists); i++) {
+        const int64_t *bounds =
+            constant_integers(node, lists[i].name, lists[i].input, held, EVAL_RANK, &count);
+        for (size_t k = 0; bounds && k < count; k++) {
+            int64_t axis = !axes ? (int64_t)k : k < named ? axes[k] : -1;
+            if (axis < 0 && data && data->rank >= 0)
+                axis += data->rank;
+            if (is_computed || axis < 0)
+                cone->moves = true;
+            note_extent(cone, axis < 0 ? 0 : axis, extent_of(bounds[k]));
         }
     }
-    return extent;
+}
+
+/* The same of a Gather at fixed places. */
+static void note_gather(struct cone *cone, const struct node *node)
+{
+    const struct value *data = node_input(node, 0);
+    const struct tensor *indices, *table;
+    int64_t axis = node_integer(node, "axis", 0);
+    if (!data || !node_input(node, 1) || !constant_of(node->inputs[0], &table) ||
+        constant_of(node->inputs[1], &indices) || type_is_float(indices->type) ||
+        indices->count > PLACES_MOST)
+        return;
+    int64_t *places = NEW_ARRAY(cone->arena, int64_t, indices->count + 1);
+    axis += axis < 0 && data->rank > 0 ? data->rank : 0;
+    bool read = tensor_is_readable(indices) && tensor_read_integers(indices, places);
+    for (int64_t i = 0; read && i < indices->count; i++)
+        note_extent(cone, axis < 0 ? 0 : axis, extent_of(places[i]));
+}
+
+/* A constant that a Slice cuts to a length that is computed. */
+static void note_cut(struct cone *cone, const struct node *node)
+{
+    const struct tensor *table, *bound;
+    if (!node_input(node, 2) || !node->inputs[0] || constant_of(node->inputs[0], &table) ||
+        !constant_of(node->inputs[2], &bound))
+        return;
+    for (int i = 0; i < table->rank; i++)
+        cone->length = is_extent(table->dims[i]) && table->dims[i] > cone->length ? table->dims[i]
+                                                                                  : cone->length;
+}
+
+static void note_broadcast(struct cone *cone, const struct node *node)
+{
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct tensor *tensor;
+        if (!node->inputs[i] || constant_of(node->inputs[i], &tensor))
+            continue;
+        for (int k = 0; k < tensor->rank && k < EVAL_RANK; k++) {
+            int64_t dim = tensor->dims[tensor->rank - 1 - k];
+            cone->fixed[k] = is_extent(dim) && dim > 1 ? dim : cone->fixed[k];
+        }
+    }
+}
+
+/* What a node on the way, of either model, asks of the numbers and sizes drawn. */
+static void cone_note(struct cone *cone, const struct node *node)
+{
+    int64_t rows = rows_of_table(node);
+    note_constants(cone, node);
+    cone->saturates = cone->saturates || hides(node->op);
+    cone->rows = rows > cone->rows ? rows : cone->rows;
+    cone->by_size = cone->by_size || goes_by_size(node);
+    cone->moves = cone->moves || moves_axes(node->op);
+    if (node->op == OP_Slice) {
+        note_slice(cone, node);
+        note_cut(cone, node);
+    } else if (node->op == OP_Gather) {
+        note_gather(cone, node);
+    } else if (broadcasts(node->op)) {
+        note_broadcast(cone, node);
+    }
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i])
+            note_type(cone, node->outputs[i]->type);
 }
 
 /* The longest step of a Slice. */
@@ -184,6 +328,7 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
         break;
     case OP_AveragePool:
     case OP_MaxPool: break;
+    case OP_Pad:
     case OP_Slice:
         *extent = slice_extent(node);
         *stride = slice_stride(node);
@@ -198,14 +343,6 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
     for (size_t i = 0; step && i < strides; i++)
         if (is_extent(step[i]) && step[i] > *stride)
             *stride = step[i];
-}
-
-void cone_note_stride(struct cone *cone, const struct node *node)
-{
-    int64_t extent, stride;
-    window_of(node, &extent, &stride);
-    if (stride > cone->stride)
-        cone->stride = least(stride, SPAN_PLANE);
 }
 
 bool verify_is_spent(const struct verify *verify, double part)
@@ -277,12 +414,22 @@ static void widen(struct step *reader, const struct mark *input)
         reader->scale = input->scale;
 }
 
+static bool is_among(const struct cone *cone, const struct value *value)
+{
+    for (size_t i = 0; i < cone->sources.count; i++)
+        if (cone->sources.items[i]->number == value->number)
+            return true;
+    return false;
+}
+
 /* True when the walk ends at a value: it is a source. */
 static bool is_source(const struct verify *verify, const struct cone *cone,
                       const struct graph *left, const struct value *value)
 {
     if (!value->producer)
         return true;
+    if (cone->from)
+        return is_among(cone->from, value);
     if (cone->opens_all)
         return verify_is_closed(verify, value->number) && verify_left(verify, value->number, left);
     return verify_left(verify, value->number, left) && !is_opened(cone, value->number);
@@ -410,14 +557,6 @@ static const char *collect_few(struct verify *verify, const struct graph *left, 
     return reason;
 }
 
-static bool is_among(const struct cone *cone, const struct value *value)
-{
-    for (size_t i = 0; i < cone->sources.count; i++)
-        if (cone->sources.items[i]->number == value->number)
-            return true;
-    return false;
-}
-
 /* A source that is made of another one, or NULL. */
 static struct value *tied_source(struct verify *verify, const struct cone *cone)
 {
@@ -482,4 +621,28 @@ const char *cone_make(struct verify *verify, const struct graph *left, struct va
     const char *reason =
         attempt == 0 ? collect_few(verify, left, root, cone) : collect(verify, left, root, cone);
     return !reason && attempt == 3 ? open_tied(verify, left, root, cone) : reason;
+}
+
+struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone,
+                      struct value *value, size_t *nodes)
+{
+    struct cone joined = *cone, other = *cone;
+    other.from = cone;
+    other.nodes.items = NULL;
+    other.sources.items = NULL;
+    other.nodes.count = other.nodes.room = other.sources.count = other.sources.room = 0;
+    collect(verify, left, value, &other); /* as far as it goes */
+    *nodes = other.nodes.count;
+    other.span = other.span > cone->span ? other.span : cone->span;
+    other.stride = other.stride > cone->stride ? other.stride : cone->stride;
+    other.from = NULL;
+    other.nodes.items = joined.nodes.items;
+    other.nodes.count = joined.nodes.count;
+    other.nodes.room = joined.nodes.room;
+    other.sources.items = joined.sources.items;
+    other.sources.count = joined.sources.count;
+    other.sources.room = joined.sources.room;
+    other.draws_integers = joined.draws_integers;
+    other.layout = joined.layout ? joined.layout : other.layout;
+    return other;
 }

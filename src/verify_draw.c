@@ -118,10 +118,20 @@ static int64_t beyond(int64_t base, int64_t known, int64_t stride, int turn)
     return ((known - base) % stride + stride) % stride + turn % 2 * stride;
 }
 
+/* The extent that slices ask for along an axis: of any, where operators move axes. */
+static int64_t extent_wanted(const struct cone *cone, int axis)
+{
+    int64_t wanted = cone->extents[axis];
+    for (int i = 0; cone->moves && i < EVAL_RANK; i++)
+        wanted = cone->extents[i] > wanted ? cone->extents[i] : wanted;
+    return least(wanted, SPAN_LINE);
+}
+
 static const char *source_shape(struct verify *verify, const struct cone *cone,
                                 const struct graph *left_graph, const struct value *source,
-                                int size, int stretch, int *rank, int64_t *dims)
+                                const struct drawing *drawing, int size, int *rank, int64_t *dims)
 {
+    int stretch = drawing->stretch;
     const struct value *left = verify_left(verify, source->number, left_graph);
     /* What a graph's input is declared as holds; what is said of others may be stale. */
     const struct value *told = left && (source->rank < 0 || !left->producer) ? left : source;
@@ -158,6 +168,16 @@ static const char *source_shape(struct verify *verify, const struct cone *cone,
         }
         if (i == 0 && known == 1 && cone->layout == LAYOUT_IMAGE && size < CONE_SIZES - 1)
             dims[i] = 1 + stretch % 2; /* the batch is nobody's business */
+        if (channel || dims[i] == known)
+            continue;
+        int64_t wanted = extent_wanted(cone, i), fixed = cone->fixed[*rank - 1 - i];
+        wanted += wanted ? stretch % 2 : 0;
+        wanted = known >= 0 ? least(wanted, known) : wanted;
+        dims[i] = wanted > dims[i] ? wanted : dims[i];
+        if (known < 0 && fixed && !cone->moves)
+            dims[i] = fixed;
+        if (known < 0 && drawing->is_long && (drawing->axis < 0 ? i > 0 : i == drawing->axis))
+            dims[i] = cone->length;
     }
     return NULL;
 }
@@ -212,8 +232,7 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
         int rank = 0;
         if (joint_array(joint, source))
             continue;
-        const char *reason =
-            source_shape(verify, cone, left, source, size, drawing->stretch, &rank, dims);
+        const char *reason = source_shape(verify, cone, left, source, drawing, size, &rank, dims);
         if (!reason && drawing->every_row && source->type && !type_is_float(source->type))
             fit_rows(cone->rows, rank, dims);
         if (!reason)

@@ -68,6 +68,12 @@ struct cone {
     int64_t span; /* input extent that reaches every tap, per axis */
     int64_t
         stride; /* windows' steps, multiplied along the way: what a size leaves as rest counts */
+    int64_t extents[EVAL_RANK]; /* that bounds of slices ask for, by axis of what is sliced */
+    int64_t fixed[EVAL_RANK];   /* that constants which broadcast have, by axis from the last on */
+    int64_t length;             /* of the longest constant that is cut to a computed length, or 0 */
+    bool moves;                 /* an operator gives axes another place */
+    bool by_size;               /* an operator asks for the size of what it reads */
+    const struct cone *from;    /* whose sources it has, or NULL: it looks for its own */
 };
 
 enum {
@@ -108,6 +114,9 @@ struct drawing {
     int size, stretch; /* which of the sizes, and how the axes are unlike: a trial's number */
     enum integers integers;
     bool every_row; /* integers are all rows of the cone's constants, in order */
+    bool is_long; /* axis `axis` is as long as the cone's longest constant that is cut; all but the
+                       first where that is -1 */
+    int axis;
 };
 /* Random numbers for sources that have none yet. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
@@ -116,10 +125,10 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
 bool cone_is_open(const struct verify *verify, const struct cone *cone, const struct graph *left);
 /* True when not every tap can be reached by sources of a size that can be evaluated. */
 bool cone_is_short(const struct verify *verify, const struct cone *cone, const struct graph *left);
-/* Notes what a node on the way, of either model, asks of the numbers drawn. */
-void cone_note(struct cone *cone, const struct node *node);
-/* The same of its steps, where the way to it is not known. */
-void cone_note_stride(struct cone *cone, const struct node *node);
+/* `cone`, and what lies between its sources and a value of the first model: what either side asks of
+ * the sizes and numbers drawn, the coarsest type of both. *nodes: of the first model. */
+struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone,
+                      struct value *value, size_t *nodes);
 
 /* True when `part` of the steps that two models of this size are worth have been taken: walking,
  * evaluating, comparing. What depends on one another in many ways would take the square of it. */
@@ -165,6 +174,10 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
 const char *verify_compare_rows(struct verify *verify, const struct cone *cone,
                                 const struct graph *graph, struct value *left, struct value *right,
                                 struct gap *gap);
+/* The same where open axes are as long as the longest constant that is cut to their length. */
+const char *verify_compare_length(struct verify *verify, const struct cone *cone,
+                                  const struct graph *graph, struct value *left,
+                                  struct value *right, struct gap *gap);
 
 /* verify_measure.c */
 

@@ -14,43 +14,9 @@ enum {
 };
 /* Multiply-adds of one comparison at the declared size: seconds. */
 #define PRODUCTS_ONCE 4e9
-
-/* True for windows that lie otherwise where the size is another: what agrees on some sizes may differ
- * on the one that is declared. */
-static bool goes_by_size(const struct node *node)
-{
-    const Onnx__AttributeProto *pad = node_attribute(node, "auto_pad");
-    return (pad && pad->s.len >= 4 && memcmp(pad->s.data, "SAME", 4) == 0) ||
-           node_integer(node, "ceil_mode", 0);
-}
-
-/* Nodes of the first model between a value and the sources of a cone, which learns of them. */
-static size_t count_left(struct verify *verify, struct cone *cone, const struct value *left,
-                         bool *by_size)
-{
-    LIST(const struct value *) stack = {NULL, 0, 0};
-    size_t count = 0;
-    verify->walk++;
-    for (size_t i = 0; i < cone->sources.count; i++)
-        verify_mark(verify, cone->sources.items[i]->number)->walked = verify->walk;
-    LIST_PUSH(cone->arena, &stack, left);
-    while (stack.count && count < HINT_MOST) {
-        const struct value *value = stack.items[--stack.count];
-        struct mark *mark = verify_mark(verify, value->number);
-        const struct node *node = value->producer;
-        if (mark->walked == verify->walk || !node || node->op == OP_Constant)
-            continue;
-        mark->walked = verify->walk;
-        count++;
-        *by_size = *by_size || goes_by_size(node);
-        cone_note(cone, node);
-        cone_note_stride(cone, node);
-        for (size_t i = 0; i < node->input_count; i++)
-            if (node->inputs[i])
-                LIST_PUSH(cone->arena, &stack, node->inputs[i]);
-    }
-    return count;
-}
+/* Multiply-adds and elements of sources that cost next to nothing. */
+#define PRODUCTS_FEW 2e6
+#define ELEMENTS_FEW 1e5
 
 double cone_declared(const struct cone *cone)
 {
@@ -101,41 +67,40 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
     return NULL;
 }
 
-/* False where they are told apart on the size that the models declare, as far as it is known and not
- * too large. */
+/* False where they are told apart on the size that the models declare, as far as it is known: where that
+ * costs little, or where operators go by the size, more. */
 static bool agrees_as_declared(struct verify *verify, const struct cone *cone,
                                const struct graph *graph, struct value *left, struct value *right,
                                double tolerance)
 {
     struct joint_eval *joint = &verify->checking;
     double declared = cone_declared(cone), products = joint->products;
-    if (declared < 0 || verify_evaluate(verify, joint, cone, graph, left, right, 0, 0))
+    double most = cone->by_size ? PRODUCTS_ONCE / 4 : PRODUCTS_FEW;
+    if (declared < 0 || (!cone->by_size && declared > ELEMENTS_FEW) ||
+        verify_evaluate(verify, joint, cone, graph, left, right, 0, 0))
         return true;
     double drawn = count_drawn(cone, joint);
     products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
-    if (products > PRODUCTS_ONCE / 4 ||
-        verify_evaluate(verify, joint, cone, graph, left, right, 0, CONE_SIZES - 1))
+    struct gap gap;
+    if (products > most ||
+        verify_compare(verify, cone, graph, left, right, 0, CONE_SIZES - 1, &gap))
         return true;
-    struct gap gap = joint_compare(joint_array(joint, left), joint_array(joint, right), NULL);
     return verify_within(verify, &gap, tolerance);
 }
 
 /* What is evaluated and found equal. */
 struct pair {
-    struct cone *cone;
+    struct cone cone; /* of both sides */
     const struct graph *graph;
     struct value *left, *right;
     size_t left_ops;
-    bool by_size;
 };
 
-static struct pair pair_of(struct verify *verify, struct cone *cone, const struct graph *graph,
-                           struct value *left, struct value *right)
+static struct pair pair_of(struct verify *verify, const struct cone *cone,
+                           const struct graph *graph, struct value *left, struct value *right)
 {
-    struct pair pair = {.cone = cone, .graph = graph, .left = left, .right = right};
-    pair.left_ops = count_left(verify, cone, left, &pair.by_size);
-    for (size_t i = 0; i < cone->nodes.count; i++)
-        pair.by_size = pair.by_size || goes_by_size(cone->nodes.items[i]);
+    struct pair pair = {.graph = graph, .left = left, .right = right};
+    pair.cone = cone_join(verify, graph, cone, left, &pair.left_ops);
     return pair;
 }
 
@@ -158,12 +123,12 @@ static void note_region(struct verify *verify, const struct pair *pair, double d
     struct verify_region *region = NEW(verify->arena, struct verify_region);
     *region = (struct verify_region){.left = pair->left, .right = pair->right, .trials = trials};
     region->difference = difference;
-    region->right_ops = pair->cone->nodes.count;
+    region->right_ops = pair->cone.nodes.count;
     region->left_ops = pair->left_ops;
     LIST_PUSH(verify->arena, &verify->result->regions, region);
     verify->result->largest = fmax(verify->result->largest, difference);
     verify->result->tolerance =
-        fmax(verify->result->tolerance, verify_tolerance(verify, pair->cone->type));
+        fmax(verify->result->tolerance, verify_tolerance(verify, pair->cone.type));
 }
 
 /* The fewest numbers of one value that the last trial has drawn or compared. */
@@ -172,8 +137,8 @@ static int64_t numbers_seen(const struct verify *verify, const struct pair *pair
     const struct joint_eval *joint = &verify->checking;
     const struct array *array = joint_array(joint, pair->right);
     int64_t fewest = array ? array->count : 0;
-    for (size_t i = 0; i < pair->cone->sources.count; i++) {
-        array = joint_array(joint, pair->cone->sources.items[i]);
+    for (size_t i = 0; i < pair->cone.sources.count; i++) {
+        array = joint_array(joint, pair->cone.sources.items[i]);
         fewest = array && array->count < fewest ? array->count : fewest;
     }
     return fewest;
@@ -209,7 +174,7 @@ static bool take_gap(const struct verify *verify, const struct gap *found, doubl
 static const char *measure_trials(struct verify *verify, const struct pair *pair, int first,
                                   int trials, struct gap *gap, int *made)
 {
-    const struct cone *cone = pair->cone;
+    const struct cone *cone = &pair->cone;
     double tolerance = verify_tolerance(verify, cone->type);
     double products = verify->checking.products;
     int64_t numbers = 0; /* seen so far */
@@ -224,28 +189,36 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
             return reason;
         numbers += numbers_seen(verify, pair);
     }
-    if (!cone->rows)
+    /* Random rows of a table, or the first ones, say nothing about the others. */
+    if (cone->rows) {
+        reason = verify_compare_rows(verify, cone, pair->graph, pair->left, pair->right, &found);
+        if (reason || !take_gap(verify, &found, tolerance, gap, made))
+            return reason;
+    }
+    if (!cone->length || !cone_is_open(verify, cone, pair->graph))
         return NULL;
-    /* Random rows of a table say nothing about the others. */
-    reason = verify_compare_rows(verify, cone, pair->graph, pair->left, pair->right, &found);
+    reason = verify_compare_length(verify, cone, pair->graph, pair->left, pair->right, &found);
     if (!reason)
         take_gap(verify, &found, tolerance, gap, made);
     return reason;
 }
 
-bool verify_confirm(struct verify *verify, struct cone *cone, const struct graph *graph,
+bool verify_confirm(struct verify *verify, struct cone *right_cone, const struct graph *graph,
                     struct value *left, struct value *right, const struct gap *first)
 {
+    struct pair pair = pair_of(verify, right_cone, graph, left, right);
+    const struct cone *cone = &pair.cone;
     double tolerance = verify_strict_tolerance(verify, cone->type);
-    struct pair pair = pair_of(verify, cone, graph, left, right);
     int trials = trials_of(verify, cone, graph), made;
     struct gap gap = *first;
     if (cone_is_short(verify, cone, graph) ||
-        (pair.by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance)))
+        !agrees_as_declared(verify, cone, graph, left, right, tolerance))
         return false;
-    /* What agreed beside larger channels only is compared again, more closely. */
-    int again = first->alone <= tolerance;
-    if (cone->sources.count && measure_trials(verify, &pair, again, trials, &gap, &made))
+    /* What agreed beside larger channels only is compared again, more closely; and on sizes that the first
+     * model asks for. */
+    bool again = first->alone > tolerance || cone->span > right_cone->span ||
+                 memcmp(cone->extents, right_cone->extents, sizeof(cone->extents)) != 0;
+    if (cone->sources.count && measure_trials(verify, &pair, !again, trials, &gap, &made))
         return false;
     if (!verify_within(verify, &gap, tolerance) || (first->silent && gap.silent))
         return false;
@@ -293,11 +266,12 @@ static bool starts_inside(const struct cone *cone)
 }
 
 /* FOUND_NOTHING with *reason NULL: they agree, but it may be by chance. */
-static enum finding measure(struct verify *verify, struct cone *cone, struct graph *graph,
-                            struct value *left, struct value *right, bool brief, struct gap *gap,
-                            const char **reason)
+static enum finding measure(struct verify *verify, const struct cone *right_cone,
+                            struct graph *graph, struct value *left, struct value *right,
+                            bool brief, struct gap *gap, const char **reason)
 {
-    struct pair pair = pair_of(verify, cone, graph, left, right);
+    struct pair pair = pair_of(verify, right_cone, graph, left, right);
+    const struct cone *cone = &pair.cone;
     int trials = trials_of(verify, cone, graph), made;
     trials = brief ? 1 : trials < TRIALS_OUTPUTS ? TRIALS_OUTPUTS : trials;
     *reason = measure_trials(verify, &pair, 0, trials, gap, &made);
@@ -310,7 +284,7 @@ static enum finding measure(struct verify *verify, struct cone *cone, struct gra
         return FOUND_DIFFERENT;
     double tolerance = verify_strict_tolerance(verify, cone->type);
     if (!whole || !verify_within(verify, gap, tolerance) ||
-        (pair.by_size && !agrees_as_declared(verify, cone, graph, left, right, tolerance)))
+        !agrees_as_declared(verify, cone, graph, left, right, tolerance))
         return FOUND_NOTHING;
     note_region(verify, &pair, gap->ratio, made);
     return FOUND_EQUAL;
@@ -362,7 +336,7 @@ static enum finding measure_again(struct verify *verify, struct graph *graph, st
         return finding;
     *reason = cone_make(verify, graph, right, attempt, cone); /* to tell of what was seen */
     if (!*reason && cone_is_open(verify, cone, graph) &&
-        pair_of(verify, cone, graph, left, right).by_size)
+        pair_of(verify, cone, graph, left, right).cone.by_size)
         *reason = "its windows go by the size of an image, which is not known";
     return *reason ? FOUND_NOTHING : measure(verify, cone, graph, left, right, brief, gap, reason);
 }

@@ -100,14 +100,16 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     const struct array *b = joint_array(&verify->searching, right);
     if (!a || !b || (!hinted && (a->rank != b->rank || a->count != b->count)))
         return false;
-    double tolerance = verify_tolerance(verify, cone->type);
+    size_t nodes;
+    const struct cone joined = hinted ? cone_join(verify, graph, cone, left, &nodes) : *cone;
+    double tolerance = verify_tolerance(verify, joined.type);
     struct gap gap = joint_compare(a, b, NULL);
     verify->compared += 1 + (double)a->count / 64;
-    bool agrees = verify_within(verify, &gap, verify_strict_tolerance(verify, cone->type));
+    bool agrees = verify_within(verify, &gap, verify_strict_tolerance(verify, joined.type));
     bool departs =
         hinted && !verify_within(verify, &gap, tolerance) && !cone_contradicts(verify, cone);
     struct gap closer;
-    if (departs && !verify_compare(verify, cone, graph, left, right, 0, 0, &closer) &&
+    if (departs && !verify_compare(verify, &joined, graph, left, right, 0, 0, &closer) &&
         verify_within(verify, &closer, tolerance)) {
         departs = false;
         agrees = true;

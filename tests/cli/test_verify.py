@@ -145,7 +145,7 @@ def test_bodies_and_functions(tmp_path):
     assert code == 1 and report["departure"]["graph"].endswith(".else_branch")
     assert verify(calling(), calling(), tmp_path)[0] == 0
     code, report = verify(calling(), calling(2.0), tmp_path)
-    assert code == 1 and report["departure"]["graph"] == "function block"
+    assert code == 1 and report["departure"]["graph"] == "main" and report["departure"]["b"] == "first.out"
 
 
 @pytest.mark.parametrize("dtype, rtol", [("float16", 1e-2), ("float64", 1e-12), ("float32", 1e-5)])
@@ -684,25 +684,54 @@ def test_calls_in_calls(tmp_path):
     assert time.monotonic() - start < 10
 
 
-@pytest.mark.parametrize("calls, known", [
-    ("y = f.f (x)", True), ("a = f.f (x) y = f.f (a)", False), ("a = Relu (x) b = f.f (a) y = f.g (b)", False), ("a = Relu (x) y = f.g (a)", True),
-    ("a = Transpose <perm = [1, 0]> (x) b = f.f (a) c = Transpose <perm = [1, 0]> (b) y = f.f (c)", False),
-    ("a = f.f (x) b = ReduceSum <keepdims = 0> (x) c = f.f (b) y = Add (a, c)", False),
-    ("a = Neg (x) b = Relu (x) c = f.g (a) d = f.f (b) y = Add (c, d)", True)])
-def test_calls_say_what_a_function_takes(calls, known, tmp_path):
-    """Its inputs have no description: what all calls agree on holds."""
-    def build(first, second, describe=False):
+@pytest.mark.parametrize("calls", [
+    "y = f.f (x)", "a = f.f (x) y = f.f (a)", "a = Relu (x) b = f.f (a) y = f.g (b)", "a = Relu (x) y = f.g (a)",
+    "a = Transpose <perm = [1, 0]> (x) b = f.f (a) c = Transpose <perm = [1, 0]> (b) y = f.f (c)",
+    "a = f.f (x) b = ReduceSum <keepdims = 0> (x) c = f.f (b) y = Add (a, c)",
+    "a = Neg (x) b = Relu (x) c = f.g (a) d = f.f (b) y = Add (c, d)"])
+def test_a_function_is_what_its_calls_make_of_it(calls, tmp_path):
+    def build(first, second):
         graph = f'<ir_version: 9, opset_import: ["": 17, "f": 1]> n (float[2, 3] x) => (float[?, ?] y) {{ {calls} }}'
         f = '<domain: "f", opset_import: ["": 17]> f (p) => (q) { k = Constant <value_float = %s> () l = Constant <value_float = %s> () m = Mul (p, k) q = Mul (m, l) }'
         g = '<domain: "f", opset_import: ["": 17, "f": 1]> g (r) => (s) { t = Relu (r) s = f.f (t) }'
-        model = onnx.parser.parse_model(graph + f % (first, second) + g)
-        for name in "abc" if describe else "":
-            model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None if "ReduceSum" in calls else [2, 3]))
-        return model
+        return onnx.parser.parse_model(graph + f % (first, second) + g)
 
-    for describe in False, True:
-        answers = [verify(build(2.0, 3.0, describe), other, tmp_path)[0] for other in (build(3.0, 2.0, describe), build(2.0, 3.5, describe))]
-        assert answers == ([0, 1] if known or describe and "ReduceSum" not in calls else [2, 2])
+    assert [verify(build(2.0, 3.0), other, tmp_path)[0] for other in (build(3.0, 2.0), build(2.0, 3.5))] == [0, 1]
+
+
+FUNCTIONS = {  # name: body and functions of two models, whether they are equal
+    "an op moved into it": (("v = f.f (x) y = Relu (v)", "f (a) => (o) { o = Neg (a) }"), ("y = f.f (x)", "f (a) => (o) { q = Neg (a) o = Relu (q) }"), 0),
+    "an op moved into it, and another": (("v = f.f (x) y = Relu (v)", "f (a) => (o) { o = Neg (a) }"), ("y = f.f (x)", "f (a) => (o) { q = Neg (a) o = Abs (q) }"), 1),
+    "it differs for what no call gives": (("v = Abs (x) y = f.f (v)", "f (a) => (o) { o = Relu (a) }"), ("v = Abs (x) y = f.f (v)", "f (a) => (o) { o = Abs (a) }"), 0),
+    "it differs where no call reads": (("y, z = f.f (x)", "f (a) => (o, p) { o = Relu (a) p = Neg (a) }"), ("y, z = f.f (x)", "f (a) => (o, p) { o = Relu (a) p = Abs (a) }"), 0),
+    "no function at all": (("y = f.f (x)", "f (a) => (o) { b = Neg (a) o = Exp (b) }"), ("b = Neg (x) y = Exp (b)", "f (a) => (o) { o = Relu (a) }"), 0),
+    "an input handed on": (("v = Neg (x) y = f.f (v)", "f (a) => (a) { b = Relu (a) }"), ("y = Neg (x)", "f (a) => (a) { b = Relu (a) }"), 0),
+    "attributes given, left out, and by default": (
+        ("a = f.f <s = 0.5> (x) y = f.f (a)", "f <s: float = 0.25> (a) => (o) { o = LeakyRelu <alpha: float = @s> (a) }"),
+        ("a = LeakyRelu <alpha = 0.5> (x) y = LeakyRelu <alpha = 0.25> (a)", "f <s> (a) => (o) { o = LeakyRelu <alpha: float = @s> (a) }"), 0),
+    "an attribute that nobody gives": (("y = f.f (x)", "f <s> (a) => (o) { o = LeakyRelu <alpha: float = @s> (a) }"),
+                                       ("y = LeakyRelu (x)", "f <s> (a) => (o) { o = LeakyRelu <alpha: float = @s> (a) }"), 0),
+    "names that are taken": (("b = f.f (x) y = f.f (b)", "f (b) => (y) { x = Neg (b) y = Exp (x) }"), ("t = Neg (x) u = Exp (t) v = Neg (u) y = Exp (v)", "f (b) => (y) { y = Neg (b) }"), 0),
+    "a body in it": (("y = f.f (x)", "f (a) => (o) { c = Constant <value_int = 1> () t = Cast <to = 9> (c) o = If (t) <then_branch = p () => (u) { u = Neg (a) }, "
+                      "else_branch = q () => (v) { v = Abs (a) }> }"),
+                     ("c = Constant <value_int = 1> () t = Cast <to = 9> (c) y = If (t) <then_branch = p () => (float[2,3] u) { u = Neg (x) }, "
+                      "else_branch = q () => (float[2,3] v) { v = Abs (x) }>", "f (a) => (o) { o = Neg (a) }"), 0),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_counts_of_a_function(name, tmp_path):
+    """What its calls give it and read of it."""
+    one, two, code = FUNCTIONS[name]
+    models = [parsed(body, "float[2,3] x", "float[2,3] y", functions='<domain: "f", opset_import: ["": 17]> ' + f) for body, f in (one, two)]
+    assert both_ways(*models, tmp_path) == {code}
+
+
+def test_a_function_that_calls_itself(tmp_path):
+    model = parsed("y = f.f (x)", "float[2] x", "float[2] y", functions='<domain: "f", opset_import: ["": 17, "f": 1]> f (a) => (b) { c = f.f (a) b = Neg (c) }')
+    other = copy_of(model)
+    other.functions[0].node[1].op_type = "Abs"
+    assert verify(model, other, tmp_path)[0] != 0
 
 
 def test_a_function_that_draws_draws_anew_in_every_call(tmp_path):
@@ -877,3 +906,151 @@ def test_a_hundred_thousand_nodes(tmp_path):
     code, report = verify(chain(100_000, last="LeakyRelu"), chain(100_000, 50_000, last="LeakyRelu"), tmp_path)
     assert code in (1, 2) and report["departure"]["b"] == "v50001"
     assert time.monotonic() - start < 60
+
+
+# Sizes: what either model reads far out has to show
+
+
+def parsed(body, x, y, opset=17, functions="", **weights):
+    model = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": {opset}, "f": 1]> g ({x}) => ({y}) {{ {body} }} {functions}')
+    model.graph.initializer.extend(numpy_helper.from_array(np.asarray(w), name) for name, w in weights.items())
+    return model
+
+
+def both_ways(one, two, folder):
+    return {verify(one, two, folder)[0], verify(two, one, folder)[0]}
+
+
+def whole(*numbers):
+    return np.array(numbers, np.int64)
+
+
+IMAGE, ROWS = ("float[N,3,H,W] x", "float[?,?,?,?] y"), ("float[N,8] x", "float[?,?] y")
+WINDOW = np.random.default_rng(3).standard_normal((2, 3, 9, 9)).astype(np.float32)
+POINT = np.where(np.arange(81).reshape(9, 9) == 40, WINDOW, 0).astype(np.float32)
+SQUARE = WINDOW[0, 0, :8, :5].copy()
+CROP = "y = Slice (x, s, e, a)"
+CUT = "l = Shape <start = 1, end = 2> (x) p = Slice (t, z, l, o) y = Add (x, p)"
+LINES = WINDOW.reshape(-1)[:384].reshape(1, 64, 6)
+OTHER_LINES = np.where(np.arange(64).reshape(1, 64, 1) == 50, 2 * LINES, LINES)
+FAR = {  # name: inputs and outputs, the two models, whether they are equal
+    "far taps": (IMAGE, ("y = Conv <dilations = [8, 8], pads = [8, 8, 8, 8]> (x, w)", {"w": WINDOW[:, :, :3, :3]}),
+                 ("y = Conv (x, w)", {"w": WINDOW[:, :, 1:2, 1:2]}), 1),
+    "a kernel and its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": WINDOW}), ("y = Conv (x, w)", {"w": WINDOW[:, :, 4:5, 4:5]}), 1),
+    "a kernel of 0 but for its centre": (IMAGE, ("y = Conv <pads = [4, 4, 4, 4]> (x, w)", {"w": POINT}),
+                                         ("y = Conv (x, w)", {"w": WINDOW[:, :, 4:5, 4:5]}), 0),
+    "a crop of rows": (IMAGE, (CROP, {"s": whole(0), "e": whole(40), "a": whole(2)}), ("y = Identity (x)", {}), 1),
+    "a crop of channels": (("float[N,C,H,W] x", IMAGE[1]), (CROP, {"s": whole(0), "e": whole(20), "a": whole(1)}), ("y = Identity (x)", {}), 1),
+    "a crop of the batch": (IMAGE, (CROP, {"s": whole(0), "e": whole(20), "a": whole(0)}), ("y = Identity (x)", {}), 1),
+    "crops from the end": (IMAGE, (CROP, {"s": whole(0), "e": whole(-20), "a": whole(-4)}), (CROP, {"s": whole(0), "e": whole(-21), "a": whole(-4)}), 1),
+    "a crop after a pool": (IMAGE, ("t = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (x) y = Slice (t, s, e, a)",
+                                    {"s": whole(0), "e": whole(20), "a": whole(2)}),
+                            ("y = AveragePool <kernel_shape = [2, 2], strides = [2, 2]> (x)", {}), 1),
+    "a crop of what was transposed": (("float[N,M] x", ROWS[1]), ("t = Transpose <perm = [1, 0]> (x) u = Slice (t, s, e, a) y = Transpose <perm = [1, 0]> (u)",
+                                                                  {"s": whole(0), "e": whole(30), "a": whole(0)}), ("y = Identity (x)", {}), 1),
+    "a Pad that takes away": (IMAGE, ("y = Pad (x, p)", {"p": whole(0, 0, 0, 0, 0, 0, -5, 0)}), ("y = Identity (x)", {}), 1),
+    "long steps": (("float[N] x", "float[?] y"), *(("y = Slice (x, s, e, a, t)", {"s": whole(0), "e": whole(1 << 62), "a": whole(0), "t": whole(step)})
+                                                   for step in (30, 31)), 1),
+    "rows of a matrix": (ROWS, ("t = MatMul (x, w) y = Slice (t, s, e, a)", {"w": SQUARE, "s": whole(0), "e": whole(10), "a": whole(0)}),
+                         ("y = MatMul (x, w)", {"w": SQUARE}), 1),
+    "rows that are gathered": (ROWS, ("y = Gather (x, i)", {"i": whole(0, 1, 20)}), ("y = Gather (x, i)", {"i": whole(0, 1, 21)}), 1),
+    "a declared batch": (("float[4,3,8,8] x", IMAGE[1]), ("t = Relu (x) y = Slice (t, s, e, a)", {"s": whole(0), "e": whole(2), "a": whole(0)}),
+                         ("y = Relu (x)", {}), 1),
+    "a declared batch of images": (("float[4,3,H,W] x", IMAGE[1]),
+                                   ("t = Conv (x, w) u = Slice (t, s, e, a) y = Concat <axis = 0> (u, u)",
+                                    {"w": WINDOW[:, :, :1, :1], "s": whole(0), "e": whole(2), "a": whole(0)}),
+                                   ("y = Conv (x, w)", {"w": WINDOW[:, :, :1, :1]}), 1),
+    "a constant for each of a batch": (ROWS, ("y = Add (x, c)", {"c": WINDOW[0, 0, :4, :8]}),
+                                       ("y = Add (x, c)", {"c": np.concatenate([WINDOW[0, 0, :2, :8]] * 2)}), 1),
+    "a constant of the rows": (ROWS, ("y = Add (x, c)", {"c": WINDOW[0, 0, :4, :8]}), ("t = Mul (x, o) y = Add (t, c)", {"c": WINDOW[0, 0, :4, :8], "o": np.float32(1)}), 0),
+    "a table cut to a length": (("float[N,L,6] x", "float[?,?,?] y"), *((CUT, {"t": t, "z": whole(0), "o": whole(1)}) for t in (LINES, OTHER_LINES)), 1),
+    "one table cut to a length": (("float[N,L,6] x", "float[?,?,?] y"), (CUT, {"t": LINES, "z": whole(0), "o": whole(1)}),
+                                  (CUT.replace("y = Add (x, p)", "q = Add (p, x) y = Identity (q)"), {"t": LINES, "z": whole(0), "o": whole(1)}), 0),
+    "a table cut to the declared length": (("float[N,10,6] x", "float[?,?,?] y"), *((CUT, {"t": t, "z": whole(0), "o": whole(1)})
+                                                                                     for t in (LINES, OTHER_LINES)), 0),
+}
+
+
+@pytest.mark.parametrize("name", FAR)
+def test_what_either_model_reads_far_out(name, tmp_path):
+    (x, y), (one, weights), (two, others), code = FAR[name]
+    assert both_ways(parsed(one, x, y, **weights), parsed(two, x, y, **others), tmp_path) == {code}
+
+
+@pytest.mark.parametrize("kind", [10, 16])
+def test_types_between_casts_count(kind, tmp_path):
+    """The coarsest type that takes part, of computed values too. What is off by more is still seen."""
+    def build(cast, factor=1.0):
+        body = f"c = Cast <to = {kind}> (x) r = Relu (c) z = Cast <to = 1> (r) y = Mul (z, k)" if cast else "z = Relu (x) y = Mul (z, k)"
+        return parsed(body, "float[2,16] x", "float[2,16] y", k=np.float32(factor))
+
+    assert both_ways(build(True), build(False), tmp_path) == {0}
+    assert both_ways(build(True, 1.2), build(False), tmp_path) == {1}
+    assert both_ways(build(False, 1.001), build(False), tmp_path) == {1}
+
+
+def test_one_file_twice(tmp_path):
+    """Whatever its operators are; and one structure."""
+    model = parsed("a = LRN <size = 3> (x) y, i = f.Unknown (a)", "float[1,3,999,999] x", "float[?,?,?,?] y")
+    other = copy_of(model)
+    other.graph.node[0].output[0] = other.graph.node[1].input[0] = "another"
+    assert verify(model, model, tmp_path)[0] == 0 and verify(model, other, tmp_path)[0] == 0
+
+
+def test_operator_sets_of_a_function_are_its_own(tmp_path):
+    """A foreign operator goes by the version that the function imports, not the model."""
+    def build(version):
+        return parsed("y = f.f (x)", "float[2] x", "float[2] y", functions=f'<domain: "f", opset_import: ["": 17, "other": {version}]> f (a) => (b) '
+                      "{ b = other.Op (a) }")
+
+    assert verify(build(1), build(1), tmp_path)[0] == 0 and verify(build(1), build(2), tmp_path)[0] == 2
+
+
+# Files that no runtime loads
+
+
+BROKEN = {
+    "float types mixed": ("float[3] x", "y = Mul (x, k)", 17, {"k": np.float64(2)}, "Mul '' -> 'y' (graph main): input 0 ('x') is of type float, and input 1 ('k') of type double"),
+    "a Conv of two types": ("float[1,2,5,5] x", "y = Conv (x, k)", 17, {"k": np.ones((1, 2, 1, 1))}, "input 1 ('k') of type double: Conv takes one type for both"),
+    "in a body": ("bool c, float[3] x", "y = If (c) <then_branch = t () => (float[3] u) { u = Mul (x, k) }, else_branch = e () => (float[3] v) { v = Relu (x) }>",
+                  17, {"k": np.float64(2)}, ".then_branch): input 0"),
+    "in a function": ("float[3] x", "y = f.g (x, k)", 17, {"k": np.float64(2)}, "Mul '' -> 'y' (graph main): input 0"),
+    "an operator of a later opset": ("float[3] x", "y = Gelu (x)", 14, {}, "Gelu is an operator of opset 20 and later, and opset 14 is imported"),
+    "an operator of earlier opsets": ("float[1,1,3,3] x", "y = Upsample (x, k)", 11, {"k": np.ones(4, np.float32)}, "Upsample is no operator since opset 10"),
+    "an operator that there is not": ("float[3] x", "y = Fancy (x)", 17, {}, "ai.onnx has no operator Fancy"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_no_runtime_loads_is_not_equal(name, tmp_path):
+    """Whatever it would compute, and on both sides too, unless it is one file."""
+    x, body, opset, weights, rule = BROKEN[name]
+    function = '<domain: "f", opset_import: ["": 17]> g (a, b) => (c) { c = Mul (a, b) }' if "f.g" in body else ""
+    broken = parsed(body, x, "float[?] y", opset, function, **weights)
+    other = copy_of(broken)
+    other.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "other"
+    good = parsed("y = Relu (x)", x, "float[?] y", opset)
+    for one, two, side in (good, broken, "second"), (broken, good, "first"), (broken, other, "second"):
+        code, report = verify(one, two, tmp_path)
+        assert code == 2 and f"the {side} model is not valid ONNX: " in report["reason"] and rule in report["reason"]
+    assert verify(broken, broken, tmp_path)[0] == 0
+
+
+def test_a_local_function_may_have_a_later_operators_name(tmp_path):
+    one, two = (parsed(body, "float[3] x", "float[3] y", 14, '<domain: "", opset_import: ["": 14]> Gelu (a) => (b) { b = Relu (a) }')
+                for body in ("t = Gelu (x) y = Identity (t)", "y = Gelu (x)"))
+    assert "not valid" not in verify(one, two, tmp_path)[1]["reason"]
+
+
+# Versions and outputs that change nothing
+
+
+@pytest.mark.parametrize("one, two, code", [
+    ((17, "y = LSTM <hidden_size = 4> (x, w, r)"), (18, "y = LSTM <hidden_size = 4> (x, w, r)"), 0),
+    ((7, "y = LSTM <hidden_size = 4> (x, w, r)"), (22, "y, h, c = LSTM <hidden_size = 4> (x, w, r, , , , )"), 0),
+    ((17, "y = LSTM <hidden_size = 4> (x, w, r)"), (17, "a, b, y = LSTM <hidden_size = 4> (x, w, r)"), 2),
+])
+def test_versions_and_outputs_that_change_nothing(one, two, code, tmp_path):
+    weights = {"w": WINDOW.reshape(-1)[:48].reshape(1, 16, 3), "r": WINDOW.reshape(-1)[:64].reshape(1, 16, 4)}
+    models = [parsed(body, "float[t,1,3] x", "float[?,?,?,?] y" if "a, b" not in body else "float[?,?,?] y", opset, **weights) for opset, body in (one, two)]
+    assert both_ways(*models, tmp_path) == {code}
