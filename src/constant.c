@@ -99,12 +99,18 @@ static const struct tensor *type_of_like(struct arena *arena, const struct value
                : tensor_of_integers(arena, type, 0, NULL, NEW_ARRAY(arena, int64_t, 1));
 }
 
+/* A weight that somebody stored in few bits stays so. */
+static bool is_kept(enum op op)
+{
+    return op == OP_DequantizeLinear || op == OP_QuantizeLinear || op == OP_DynamicQuantizeLinear;
+}
+
 static const char *fold_node(struct value *value, int depth, struct tensor **result)
 {
     struct node *node = value->producer;
     struct arena *arena = node->graph->model->arena;
     bool from_shape = false;
-    if (node->op == OP_UNKNOWN)
+    if (node->op == OP_UNKNOWN || node->body_count || is_kept(node->op))
         return "it is computed by an operator that is not folded";
     if (node->op == OP_Shape || node->op == OP_Size)
         return fold_shape(node, depth, result);

@@ -69,7 +69,7 @@ UNKNOWN = {
     "an index that is no integer": ("h = Shape (x)\nt = Gather (h, c)", 16, {"x": "float[2,4,H,W]"}),
     "two numbers of which one is not known": ("h = Shape (x)\nt = Gather (h, pair)", 16, {"x": "float[2,4,H,W]"}),
     "a Gather without an index": ("h = Shape (x)\nt = Gather (h)", 16, {"x": "float[2,4,H,W]"}),
-    "an operator that is not folded": ("t = NonZero (f)", 16, {}),
+    "an operator that is not folded": ("t = Multinomial (f)", 16, {}),
     "a constant that is text": ('t = Constant <value_string = "4"> ()', 16, {}),
     "text": ("t = Cast <to = 7> (text)", 16, {}),
     "the second output": ("q, t = Dropout (four)", 16, {}),
