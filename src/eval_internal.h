@@ -354,6 +354,13 @@ const char *eval_optional(struct evaluation *e);
 const char *eval_optional_has_element(struct evaluation *e);
 const char *eval_optional_get_element(struct evaluation *e);
 
+/* eval_quantize.c */
+const char *eval_quantize_linear(struct evaluation *e);
+const char *eval_dequantize_linear(struct evaluation *e);
+const char *eval_dynamic_quantize_linear(struct evaluation *e);
+const char *eval_integer_product(struct evaluation *e);
+const char *eval_quantized_product(struct evaluation *e);
+
 /* eval_matrix.c */
 const char *eval_gemm(struct evaluation *e);
 const char *eval_matmul(struct evaluation *e);
