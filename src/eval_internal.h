@@ -361,6 +361,9 @@ const char *eval_dynamic_quantize_linear(struct evaluation *e);
 const char *eval_integer_product(struct evaluation *e);
 const char *eval_quantized_product(struct evaluation *e);
 
+/* eval_loss.c */
+const char *eval_loss(struct evaluation *e);
+
 /* eval_matrix.c */
 const char *eval_gemm(struct evaluation *e);
 const char *eval_matmul(struct evaluation *e);

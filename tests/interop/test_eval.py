@@ -27,8 +27,8 @@ EXCEPTIONS = {
 MISSING = """
 AffineGrid ArrayFeatureExtractor Attention Binarizer BlackmanWindow CausalConvWithState Col2Im DFT DeformConv
 Det FlexAttention GRU GridSample HammingWindow HannWindow ImageDecoder LSTM LabelEncoder
-LinearAttention MelWeightMatrix NegativeLogLikelihoodLoss NonMaxSuppression
-RNN RegexFullMatch Resize RoiAlign RotaryEmbedding STFT SoftmaxCrossEntropyLoss StringConcat StringNormalizer StringSplit SwiGLU
+LinearAttention MelWeightMatrix NonMaxSuppression
+RNN RegexFullMatch Resize RoiAlign RotaryEmbedding STFT StringConcat StringNormalizer StringSplit SwiGLU
 TfIdfVectorizer TreeEnsemble Upsample Adagrad Adam Momentum
 """.split()
 
