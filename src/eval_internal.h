@@ -364,6 +364,12 @@ const char *eval_quantized_product(struct evaluation *e);
 /* eval_loss.c */
 const char *eval_loss(struct evaluation *e);
 
+/* eval_recurrent.c */
+const char *eval_recurrent(struct evaluation *e);
+
+/* eval_resize.c */
+const char *eval_resize(struct evaluation *e);
+
 /* eval_matrix.c */
 const char *eval_gemm(struct evaluation *e);
 const char *eval_matmul(struct evaluation *e);
