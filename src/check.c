@@ -117,10 +117,12 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
                                .pool = &trial->pool,
                                .node = node,
                                .inputs = inputs,
+                               .outputs =
+                                   NEW_ARRAY(trial->arena, struct array *, node->output_count + 1),
                                .is_constant = !item->varies,
                                .limit = CHECK_MOST};
         reason = evaluate_kind(trial, &e, item);
-        if (!reason && item->output < COUNT_OF(e.outputs))
+        if (!reason)
             item->array = e.outputs[item->output];
         if (!reason && !item->array)
             reason = "this output is not evaluated";

@@ -150,7 +150,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
     reason = fold_inputs(node, depth, inputs);
     if (reason)
         return reason;
-    if (node->op == OP_UNKNOWN)
+    if (node->op == OP_UNKNOWN || node->body_count)
         return not_evaluated(value, NULL);
     for (size_t i = 0; i < node->input_count; i++) {
         if (inputs[i] && !tensor_is_readable(inputs[i]))

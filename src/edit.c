@@ -303,7 +303,7 @@ void edit_store(struct value *value, struct tensor *tensor)
     mark_changed(graph);
 }
 
-/* What goes holds no graph: an operator that does is none that is known, and those stay. */
+/* What goes holds no graph: those that do stay. */
 void edit_remove(struct node *node)
 {
     node->removed = true;
@@ -317,7 +317,7 @@ void edit_remove(struct node *node)
 
 static bool node_is_dead(const struct node *node)
 {
-    if (node->removed || node->op == OP_UNKNOWN)
+    if (node->removed || node->op == OP_UNKNOWN || node->body_count)
         return false;
     for (size_t i = 0; i < node->output_count; i++)
         if (value_is_needed(node->outputs[i]))

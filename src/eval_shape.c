@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-static void copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from,
-                       int64_t count)
+void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from,
+                     int64_t count)
 {
     memcpy(out->cells + to * EVAL_CELL, in->cells + from * EVAL_CELL, (size_t)count * EVAL_CELL);
 }
 
 /* Product of dims[first .. last - 1]; fits because the elements were counted, but for a shape with
  * a zero in it, where nothing is ever done with the product. */
-static int64_t extent(const int64_t *dims, int first, int last)
+int64_t eval_extent(const int64_t *dims, int first, int last)
 {
     int64_t product = 1;
     for (int i = first; i < last; i++)
@@ -24,7 +24,7 @@ static int64_t extent(const int64_t *dims, int first, int last)
 static void copy_along(struct array *out, const struct array *in, struct walk *walk)
 {
     for (int64_t i = 0; i < out->count; i++, walk_next(walk))
-        copy_cells(out, i, in, walk->offsets[0], 1);
+        eval_copy_cells(out, i, in, walk->offsets[0], 1);
 }
 
 /* The input's elements under another shape of as many elements. */
@@ -38,7 +38,7 @@ static const char *reshape(struct evaluation *e, int rank, const int64_t *dims)
     if (out->count != in->count)
         return arena_format(e->arena, "%s does not hold the elements of %s",
                             array_shape(e->arena, out), array_shape(e->arena, in));
-    copy_cells(out, 0, in, 0, in->count);
+    eval_copy_cells(out, 0, in, 0, in->count);
     return NULL;
 }
 
@@ -112,7 +112,7 @@ const char *eval_flatten(struct evaluation *e)
     const char *reason = eval_axis(e, 1, in->rank, true, &axis);
     if (reason)
         return reason;
-    int64_t dims[2] = {extent(in->dims, 0, axis), extent(in->dims, axis, in->rank)};
+    int64_t dims[2] = {eval_extent(in->dims, 0, axis), eval_extent(in->dims, axis, in->rank)};
     return reshape(e, 2, dims);
 }
 
@@ -186,12 +186,12 @@ const char *eval_concat(struct evaluation *e)
     reason = eval_result(e, first->type, first->rank, dims, &out);
     if (reason || out->count == 0)
         return reason;
-    int64_t outer = extent(dims, 0, axis), inner = extent(dims, axis + 1, first->rank);
+    int64_t outer = eval_extent(dims, 0, axis), inner = eval_extent(dims, axis + 1, first->rank);
     int64_t to = 0;
     for (int64_t row = 0; row < outer; row++) {
         for (size_t n = 0; n < e->node->input_count; n++) {
             int64_t chunk = e->inputs[n]->dims[axis] * inner;
-            copy_cells(out, to, e->inputs[n], row * chunk, chunk);
+            eval_copy_cells(out, to, e->inputs[n], row * chunk, chunk);
             to += chunk;
         }
     }
@@ -271,45 +271,6 @@ const char *eval_slice(struct evaluation *e)
     return reason;
 }
 
-const char *eval_gather(struct evaluation *e)
-{
-    const struct array *in = e->inputs[0], *indices = e->inputs[1];
-    int axis;
-    const char *reason = eval_axis(e, 0, in->rank, false, &axis);
-    if (reason)
-        return reason;
-    if (array_is_real(indices))
-        return "the indices are no integers";
-    int rank = in->rank - 1 + indices->rank;
-    if (rank > EVAL_RANK)
-        return "too many dimensions";
-    int64_t dims[EVAL_RANK];
-    int at = 0;
-    for (int i = 0; i < axis; i++)
-        dims[at++] = in->dims[i];
-    for (int i = 0; i < indices->rank; i++)
-        dims[at++] = indices->dims[i];
-    for (int i = axis + 1; i < in->rank; i++)
-        dims[at++] = in->dims[i];
-    struct array *out;
-    reason = eval_result(e, in->type, rank, dims, &out);
-    if (reason || out->count == 0)
-        return reason;
-    int64_t outer = extent(in->dims, 0, axis), inner = extent(in->dims, axis + 1, in->rank);
-    for (int64_t row = 0, to = 0; row < outer; row++) {
-        for (int64_t i = 0; i < indices->count; i++, to += inner) {
-            int64_t index = indices->integers[i];
-            if (index < -in->dims[axis] || index >= in->dims[axis])
-                return arena_format(e->arena, "index %lld of %lld", (long long)index,
-                                    (long long)in->dims[axis]);
-            if (index < 0)
-                index += in->dims[axis];
-            copy_cells(out, to, in, (row * in->dims[axis] + index) * inner, inner);
-        }
-    }
-    return NULL;
-}
-
 const char *eval_expand(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
@@ -364,7 +325,7 @@ const char *eval_tile(struct evaluation *e)
         int64_t from = 0;
         for (int axis = 0; axis < in->rank; axis++)
             from += walk.at[axis] % in->dims[axis] * strides[axis];
-        copy_cells(out, i, in, from, 1);
+        eval_copy_cells(out, i, in, from, 1);
     }
     return NULL;
 }
@@ -417,7 +378,7 @@ const char *eval_constant_of_shape(struct evaluation *e)
     int32_t type = value ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     reason = eval_result(e, type, (int)rank, dims, &out);
     for (int64_t i = 0; !reason && value && i < out->count; i++)
-        copy_cells(out, i, value, 0, 1);
+        eval_copy_cells(out, i, value, 0, 1);
     return reason;
 }
 
@@ -509,59 +470,50 @@ const char *eval_pad(struct evaluation *e)
             from += inside ? at * strides[axis] : 0;
         }
         if (inside)
-            copy_cells(out, i, in, from, 1);
+            eval_copy_cells(out, i, in, from, 1);
         else if (filler)
-            copy_cells(out, i, filler, 0, 1);
+            eval_copy_cells(out, i, filler, 0, 1);
         else if (array_is_real(in))
             out->reals[i] = fill;
     }
     return NULL;
 }
 
-const char *eval_scatter_nd(struct evaluation *e)
+const char *eval_split(struct evaluation *e)
 {
-    const struct array *in = e->inputs[0], *indices = e->inputs[1], *updates = e->inputs[2];
-    if (strcmp(node_string(e->arena, e->node, "reduction", "none"), "none") != 0)
-        return "a reduction is not evaluated";
-    if (array_is_real(indices) || indices->rank < 1)
-        return "the indices are no integers";
-    if (updates->type != in->type)
-        return arena_format(e->arena, "types %s and %s", type_name(in->type),
-                            type_name(updates->type));
-    int64_t depth = indices->dims[indices->rank - 1];
-    if (depth > in->rank)
-        return arena_format(e->arena, "indices of %lld dimensions into %d", (long long)depth,
-                            in->rank);
-    /* updates: the indices' dimensions but the last, then what an index leaves of the data */
-    bool agrees = updates->rank == indices->rank - 1 + in->rank - (int)depth;
-    for (int i = 0; agrees && i < updates->rank; i++)
-        agrees = updates->dims[i] == (i < indices->rank - 1
-                                          ? indices->dims[i]
-                                          : in->dims[i - (indices->rank - 1) + (int)depth]);
-    if (!agrees)
-        return arena_format(e->arena, "updates %s for indices %s and data %s",
-                            array_shape(e->arena, updates), array_shape(e->arena, indices),
-                            array_shape(e->arena, in));
-    struct array *out;
-    const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
+    const struct array *in = eval_input(e, 0);
+    size_t count = e->node->output_count, given = 0;
+    const int64_t *sizes = node_integers(e->node, "split", &given);
+    int axis;
+    const char *reason = eval_axis(e, 0, in->rank, false, &axis);
+    if (!reason && !sizes && eval_input(e, 1))
+        reason = eval_integers(e, 1, &sizes, &given);
     if (reason)
         return reason;
-    copy_cells(out, 0, in, 0, in->count);
-    if (updates->count == 0)
-        return NULL;
-    int64_t strides[EVAL_RANK];
-    dense_strides(in->rank, in->dims, strides);
-    int64_t block = extent(in->dims, (int)depth, in->rank);
-    for (int64_t row = 0; row < updates->count / block; row++) {
-        int64_t to = 0;
-        for (int64_t i = 0; i < depth; i++) {
-            int64_t index = indices->integers[row * depth + i];
-            if (index < -in->dims[i] || index >= in->dims[i])
-                return arena_format(e->arena, "index %lld of %lld", (long long)index,
-                                    (long long)in->dims[i]);
-            to += (index < 0 ? index + in->dims[i] : index) * strides[i];
-        }
-        copy_cells(out, to, updates, row * block, block);
+    if (count == 0 || (sizes && given != count))
+        return arena_format(e->arena, "a split into %zu parts", count);
+    int64_t extent = in->dims[axis], inner = EVAL_CELL, outer = 1, from = 0;
+    int64_t each = (extent + (int64_t)count - 1) / (int64_t)count;
+    for (int i = 0; i < in->rank; i++) {
+        outer *= i < axis ? in->dims[i] : 1;
+        inner *= i > axis ? in->dims[i] : 1;
+    }
+    for (size_t n = 0; n < count; n++) {
+        int64_t dims[EVAL_RANK], rest = extent - from;
+        int64_t size = sizes ? sizes[n] : each < rest ? each : rest;
+        if (size < 0 || size > rest || (n + 1 == count && size != rest))
+            return "the parts do not fill the axis";
+        memcpy(dims, in->dims, sizeof(dims));
+        dims[axis] = size;
+        struct array *part;
+        reason = array_make(e->arena, e->pool, e->limit, in->type, in->rank, dims, &part);
+        if (reason)
+            return reason;
+        for (int64_t i = 0; i < outer && size; i++)
+            memcpy(part->cells + i * size * inner, in->cells + (i * extent + from) * inner,
+                   (size_t)(size * inner));
+        e->outputs[n] = part;
+        from += size;
     }
     return NULL;
 }

@@ -236,7 +236,6 @@ static struct tensor *constant_tensor(struct model *model, const struct node *no
     return NULL;
 }
 
-/* No operator that is known has a body. */
 static bool has_graphs(const Onnx__NodeProto *proto)
 {
     for (size_t i = 0; i < proto->n_attribute; i++)
@@ -254,7 +253,8 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
     const char *domain = operator_domain(proto->domain);
     node->opset = domain[0] ? 0 : graph->opset;
     node->op = operator_find(domain, proto->op_type, node->opset);
-    if (node_has_references(node) || has_graphs(proto) || is_named(proto->overload))
+    if (node_has_references(node) || is_named(proto->overload) ||
+        has_graphs(proto) != operator_has_bodies(node->op))
         node->op = OP_UNKNOWN;
     node->input_count = (uint32_t)proto->n_input;
     node->inputs = NEW_ARRAY(arena, struct value *, proto->n_input + 1);

@@ -66,12 +66,6 @@ static bool is_even_power(const struct node *node)
     return fmod(number, 2) == 0;
 }
 
-static bool is_named(const struct node *node, const char *name)
-{
-    return !operator_domain(node->proto->domain)[0] && node->proto->op_type &&
-           strcmp(node->proto->op_type, name) == 0;
-}
-
 /* True for a value that is never below 0, whatever the inputs: by what makes it. At most *steps values are
  * looked at. */
 static bool is_nonnegative(const struct value *value, int depth, int *steps)
@@ -85,6 +79,9 @@ static bool is_nonnegative(const struct value *value, int depth, int *steps)
     case OP_Abs:
     case OP_Exp:
     case OP_HardSigmoid:
+    case OP_ReduceL1:
+    case OP_ReduceL2:
+    case OP_ReduceSumSquare:
     case OP_Relu:
     case OP_Sigmoid:
     case OP_Softmax:
@@ -108,14 +105,12 @@ static bool is_nonnegative(const struct value *value, int depth, int *steps)
     case OP_GlobalAveragePool:
     case OP_ReduceMean:
     case OP_ReduceSum: break;
-    case OP_UNKNOWN:
-        if (is_named(node, "ReduceL1") || is_named(node, "ReduceL2") ||
-            is_named(node, "ReduceSumSquare"))
-            return true;
-        for (size_t i = 0; is_named(node, "Max") && i < node->input_count; i++)
+    case OP_Max:
+        for (size_t i = 0; i < node->input_count; i++)
             if (is_nonnegative(node->inputs[i], depth - 1, steps))
                 return true;
         return false;
+    case OP_UNKNOWN: return false;
     default:
         if (!hands_on(node->op))
             return false;

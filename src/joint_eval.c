@@ -112,7 +112,14 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
         joint->bad = node;
         return reason;
     }
-    for (size_t i = 0; i < node->output_count && i < COUNT_OF(e.outputs); i++)
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && e.outputs[i] && !array_is_real(e.outputs[i]) &&
+            !array_is_whole(e.outputs[i])) {
+            joint->bad = node;
+            return arena_format(arena, "a result of %s is not evaluated",
+                                array_type_name(e.outputs[i]->type));
+        }
+    for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] && e.outputs[i]) {
             eval_note_reach(node, inputs, e.outputs[i]);
             if (joint->rounds && e.outputs[i]->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)

@@ -182,16 +182,21 @@ static bool node_draws(const struct node *node)
 
 bool node_commutes(const struct node *node)
 {
-    static const char *const names[] = {"And", "Max", "Min", "Or", "Xor"};
     if (node->proto->n_input != 2 || node->opset == 0)
         return false;
-    if (node->op == OP_Add || node->op == OP_Mul || node->op == OP_Equal || node->op == OP_Sum ||
-        node->op == OP_Mean)
-        return true;
-    for (size_t i = 0; node->op == OP_UNKNOWN && i < COUNT_OF(names); i++)
-        if (node->proto->op_type && strcmp(names[i], node->proto->op_type) == 0)
-            return true;
-    return false;
+    switch (node->op) {
+    case OP_Add:
+    case OP_And:
+    case OP_Equal:
+    case OP_Max:
+    case OP_Mean:
+    case OP_Min:
+    case OP_Mul:
+    case OP_Or:
+    case OP_Sum:
+    case OP_Xor: return true;
+    default: return false;
+    }
 }
 
 /* The function around a node, or NULL. */

@@ -45,3 +45,8 @@ bool operator_keeps_shape(enum op op)
 {
     return op != OP_UNKNOWN && operators[op - 1].keeps_shape;
 }
+
+bool operator_has_bodies(enum op op)
+{
+    return op == OP_If || op == OP_Loop || op == OP_Scan || op == OP_SequenceMap;
+}

@@ -333,7 +333,7 @@ static void infer_reduce(struct node *node)
     shape_learn(node_output(node, 0), input->type, rank, dims);
 }
 
-/* ---- ops that nothing here computes with ---- */
+/* ---- ops that no rewrite computes with ---- */
 
 static bool is_among(const char *const *names, size_t count, const char *name)
 {
@@ -343,7 +343,7 @@ static bool is_among(const char *const *names, size_t count, const char *name)
     return false;
 }
 
-static void infer_unknown(struct node *node)
+static void infer_by_name(struct node *node)
 {
     static const char *const same_shape[] = {"Acos",
                                              "Acosh",
@@ -404,7 +404,6 @@ void shape_infer_axes(struct node *node)
     case OP_ConstantOfShape:
     case OP_Expand: infer_given_shape(node); break;
     case OP_Tile: infer_tile(node); break;
-    case OP_UNKNOWN: infer_unknown(node); break;
-    default: break;
+    default: infer_by_name(node); break;
     }
 }

@@ -45,7 +45,7 @@ static const struct {
     {TYPE(FLOAT6E3M2), 6, "float6e3m2"},
 };
 
-static int type_bits(int32_t type)
+int type_bits(int32_t type)
 {
     for (size_t i = 0; i < COUNT_OF(types); i++)
         if (types[i].type == type)
@@ -73,7 +73,7 @@ bool type_is_float(int32_t type)
            type == TYPE(BFLOAT16);
 }
 
-static bool type_is_integer(int32_t type)
+bool type_is_integer(int32_t type)
 {
     switch (type) {
     case TYPE(UINT8):
@@ -351,10 +351,8 @@ void tensor_read(const struct tensor *tensor, int64_t first, int64_t count, doub
         read_numbers(tensor, first, count, out);
 }
 
-bool tensor_read_integers(const struct tensor *tensor, int64_t *out)
+void tensor_read_bits(const struct tensor *tensor, int64_t *out)
 {
-    if (!type_is_integer(tensor->type) || !tensor_is_readable(tensor))
-        return false;
     size_t size = type_size(tensor->type);
     for (int64_t i = 0; i < tensor->count; i++) {
         if (tensor->storage == STORAGE_LONGS || tensor->storage == STORAGE_ULONGS)
@@ -364,9 +362,17 @@ bool tensor_read_integers(const struct tensor *tensor, int64_t *out)
         else
             out[i] =
                 bytes_to_integer(tensor->type, (const uint8_t *)tensor->data + (size_t)i * size);
-        if (out[i] < 0 && tensor->type == TYPE(UINT64)) /* 2^63 or more */
-            return false;
     }
+}
+
+bool tensor_read_integers(const struct tensor *tensor, int64_t *out)
+{
+    if (!type_is_integer(tensor->type) || !tensor_is_readable(tensor))
+        return false;
+    tensor_read_bits(tensor, out);
+    for (int64_t i = 0; tensor->type == TYPE(UINT64) && i < tensor->count; i++)
+        if (out[i] < 0) /* 2^63 or more */
+            return false;
     return true;
 }
 
@@ -404,7 +410,7 @@ struct tensor *tensor_of_integers(struct arena *arena, int32_t type, int rank, c
                                   const int64_t *values)
 {
     struct tensor *tensor = tensor_make(arena, type, rank, dims);
-    tensor->storage = STORAGE_LONGS;
+    tensor->storage = type == TYPE(UINT64) ? STORAGE_ULONGS : STORAGE_LONGS;
     tensor->data = values;
     return tensor;
 }

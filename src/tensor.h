@@ -45,6 +45,10 @@ struct tensor {
 
 /* float, double, float16, bfloat16: what a fused weight may be. */
 bool type_is_float(int32_t type);
+/* Integers of a byte or more, and bools: what tensor_read_integers reads. */
+bool type_is_integer(int32_t type);
+/* Bits of an element; 0 for strings and types unknown here. */
+int type_bits(int32_t type);
 /* Bytes per element for types with a whole number of them, else 0. */
 size_t type_size(int32_t type);
 /* "float16", ...; "type 99" is written into `unknown`'s place by callers that need it. */
@@ -77,6 +81,9 @@ void tensor_read(const struct tensor *tensor, int64_t first, int64_t count, doub
 /* All elements as int64; false when the type is not an integer or bool type, or when a uint64 is
  * 2^63 or more. */
 bool tensor_read_integers(const struct tensor *tensor, int64_t *out);
+
+/* The same of a readable tensor of an integer type, a uint64 of 2^63 or more as its bits. */
+void tensor_read_bits(const struct tensor *tensor, int64_t *out);
 
 /* Rounds doubles to `type` (once, to nearest even) and writes them little-endian. Returns the
  * index of the first value that is not finite in `type`, or -1. */

@@ -140,3 +140,17 @@ const char *text_plain(struct arena *arena, const char *string)
     }
     return text.bytes;
 }
+
+static char lower_case(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool text_same_letters(const char *a, const char *b)
+{
+    while (*a && lower_case(*a) == lower_case(*b)) {
+        a++;
+        b++;
+    }
+    return lower_case(*a) == lower_case(*b);
+}

@@ -22,6 +22,9 @@ void text_json_bytes(struct text *text, const void *bytes, size_t size);
 /* A JSON number that reads back exactly; null when it is not finite. */
 void text_json_number(struct text *text, double number);
 
+/* True when two strings are the same, the case of ASCII letters left aside. */
+bool text_same_letters(const char *a, const char *b);
+
 /* Length of the well-formed UTF-8 character at the start of `size` bytes, or 0. It reads no byte behind the
  * first that does not fit, so 4 does for a string that ends. */
 size_t utf8_length(const unsigned char *bytes, size_t size);

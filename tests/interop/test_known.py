@@ -98,8 +98,8 @@ UNKNOWN = {
         "is computed by Shape -> 'h', which is not evaluated: a dimension is not known",
         "h = Shape (x)\nt = Gather (h)", 16, {"x": "float[2,4,H,W]"}),
     "an operator that is not folded": (
-        "is computed by NonZero -> 't', which is not evaluated",
-        "t = NonZero (f)", 16, {}),
+        "is computed by Multinomial -> 't', which is not evaluated",
+        "t = Multinomial <dtype = 7> (f)", 16, {}),
     "a constant that is text": (
         "is a Constant of a kind that is not read",
         't = Constant <value_string = "4"> ()', 16, {}),

@@ -201,12 +201,9 @@ case("it casts from int32 to int32", "a = Cast <to = 6> (x)\nb = Neg (x)\ny = Ad
 
 # Conv, Gemm, MatMul
 
-case("its weight 'k' is computed by Sign -> 'k', which is not evaluated", "k = Sign (w)\nb = Conv (x, k)\ny = Mul (b, v)")
-case("its weight 'k' is computed by ReduceL2 -> 'n', which is not evaluated",
-     "n = ReduceL2 <axes = [1]> (w)\nk = Div (w, n)\nb = Conv (x, k)\ny = Mul (b, v)")
-case("its weight 'k' is computed by DequantizeLinear -> 'd', which is not evaluated",
-     "d = DequantizeLinear (i, c)\nk = Identity (d)\nb = Conv (x, k)\ny = Mul (b, v)",
-     data=["float c = {0.5}", f"int8[4,4,1,1] i = {{{', '.join(['1'] * 16)}}}"])
+case("its weight 'k' is computed by Bernoulli -> 'k', which is not evaluated", "k = Bernoulli (w)\nb = Conv (x, k)\ny = Mul (b, v)")
+case("its weight 'k' is computed by RandomNormalLike -> 'n', which is not evaluated",
+     "n = RandomNormalLike (w)\nk = Div (w, n)\nb = Conv (x, k)\ny = Mul (b, v)")
 case("its weight 'k' is computed from 'q', which is not constant: it is a graph input",
      "r = Sign (q)\nk = Mul (r, w)\nb = Conv (x, k)\ny = Mul (b, v)", inputs=["float[4,4,1,1] q"])
 case("its weight 'k' is computed by Pow -> 'p', which is not evaluated: an integer to a negative power",
@@ -214,8 +211,8 @@ case("its weight 'k' is computed by Pow -> 'p', which is not evaluated: an integ
      data=[f"int64[4,4,1,1] i = {{{', '.join(['1'] * 16)}}}", "int64 j = {-1}"])
 case("its bias 'e' is computed from 'q', which is not constant: it is a graph input",
      "e = Neg (q)\nb = Conv (x, w, e)\ny = Mul (b, v)", inputs=["float[4] q"])
-case("its pads is computed by NonZero -> 'h', which is not evaluated",
-     "h = NonZero (s)\ng = Reshape (h, t)\na = Pad (x, g)", data=[ints("t", 8)])
+case("its pads is computed by Multinomial -> 'h', which is not evaluated",
+     "h = Multinomial <dtype = 7> (s)\ng = Reshape (h, t)\na = Pad (x, g)", data=[ints("t", 8)])
 case("its weight is missing", "b = Conv (x)\ny = Mul (b, v)")
 case("its weight has rank 2", "b = Conv (x, m)\ny = Mul (b, v)")
 case("its weight has rank 4", "b = Conv (x, k)\ny = Mul (b, v)", data=["float[0,4,1,1] k = {}"])
