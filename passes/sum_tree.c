@@ -94,7 +94,7 @@ void sum_flatten(struct tree *tree)
                      (node == tree->root || value_only_reader(at.value));
         const struct step *step = inner ? lift_node(node, tree->layout) : NULL;
         if (step && !step->reason && (step->term_count || adds_constant(node, tree->layout))) {
-            struct branch branch = {node, at.factor, tree->leaves.count, 0};
+            struct branch branch = {node, at.factor, tree->leaves.count, 0, false};
             LIST_PUSH(arena, &tree->nodes, node);
             LIST_PUSH(arena, &stack, ((struct leaf){.closes = tree->branches.count}));
             LIST_PUSH(arena, &tree->branches, branch);
@@ -225,16 +225,47 @@ static struct value *add_of_sign(const struct tree *tree, const struct made *par
     return add_up(tree, same_count > 2 ? "Sum" : "Add", same, same_count, last);
 }
 
+/* The largest sum below the root that begins with this leaf and has no leaf that was taken: it stays as it is.
+ * NULL: the leaf stays by itself. */
+static const struct branch *find_intact(const struct tree *tree, size_t leaf)
+{
+    for (size_t k = 1; k < tree->branches.count; k++) {
+        const struct branch *branch = &tree->branches.items[k];
+        bool intact = branch->first == leaf;
+        for (size_t i = branch->first; intact && i < branch->end; i++)
+            intact = !tree->leaves.items[i].taken;
+        if (intact)
+            return branch;
+    }
+    return NULL;
+}
+
 void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_count)
 {
     struct arena *arena = tree->plan->model->arena;
     LIST(struct made) parts = {0};
+    LIST(struct node *) torn = {0};
     for (size_t i = 0; i < group_count; i++)
         LIST_PUSH(arena, &parts, groups[i]);
-    for (size_t i = 0; i < tree->leaves.count; i++)
-        if (!tree->leaves.items[i].taken)
-            LIST_PUSH(arena, &parts,
-                      ((struct made){tree->leaves.items[i].value, tree->leaves.items[i].factor}));
+    size_t from = 0; /* the first leaf that is no part yet */
+    for (size_t k = 0; k < tree->branches.count; k++)
+        tree->branches.items[k].intact = false;
+    while (from < tree->leaves.count) {
+        const struct leaf *leaf = &tree->leaves.items[from];
+        const struct branch *branch = leaf->taken ? NULL : find_intact(tree, from);
+        if (branch)
+            LIST_PUSH(arena, &parts, ((struct made){branch->node->outputs[0], branch->factor}));
+        else if (!leaf->taken)
+            LIST_PUSH(arena, &parts, ((struct made){leaf->value, leaf->factor}));
+        for (size_t k = 0; branch && k < tree->branches.count; k++) {
+            struct branch *inner = &tree->branches.items[k];
+            inner->intact = inner->intact || (inner >= branch && inner->end <= branch->end);
+        }
+        from = branch ? branch->end : from + 1;
+    }
+    for (size_t k = 0; k < tree->branches.count; k++)
+        if (!tree->branches.items[k].intact)
+            LIST_PUSH(arena, &torn, tree->branches.items[k].node);
     /* The leftmost leaf of any tree is added, or is in a group that is: some part is not subtracted, and that
      * one goes first. */
     bool subtracts = false;
@@ -246,7 +277,7 @@ void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_coun
             parts.items[i] = first;
         }
     }
-    if (parts.count - 1 <= tree->nodes.count) {
+    if (parts.count - 1 <= torn.count) {
         add_in_pairs(tree, parts.items, parts.count);
     } else { /* the tree has a Sum of many, and no more ops may come out of it than went in */
         struct value *pair[2] = {add_of_sign(tree, parts.items, parts.count, 1, !subtracts),
@@ -254,9 +285,9 @@ void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_coun
         if (subtracts)
             add_up(tree, "Sub", pair, 2, true);
     }
-    for (size_t i = 0; i < tree->nodes.count; i++)
-        if (!tree->nodes.items[i]->removed)
-            edit_remove(tree->nodes.items[i]);
+    for (size_t i = 0; i < torn.count; i++)
+        if (!torn.items[i]->removed)
+            edit_remove(torn.items[i]);
     lift_forget(tree->plan->model);
 }
 

@@ -27,6 +27,7 @@ struct branch {
     struct node *node;
     double factor; /* of its value in the root's */
     size_t first, end;
+    bool intact; /* sum_rebuild leaves it as it is */
 };
 
 struct tree {

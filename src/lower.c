@@ -95,16 +95,29 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
                         after);
 }
 
+/* What a few more bytes are allowed for: an op that goes takes its message with it. */
+static double bytes_spared(const struct region *region, double bytes)
+{
+    enum { FEW = 4096, FEW_FOR_COPIES = 512, MESSAGE = 96 };
+    const struct value *shared = region->shared;
+    if (!shared)
+        return FEW;
+    /* Each reader of the weight may get a copy, and then the weight goes. */
+    double readers = (double)value_use_count(shared);
+    double weight = (double)shared->tensor->count * (double)type_size(shared->tensor->type);
+    double grown = (bytes - region->bytes) * readers - weight;
+    double messages = MESSAGE * readers * (double)region->replaced;
+    return grown <= FEW_FOR_COPIES + messages ? INFINITY : 0;
+}
+
 /* What is stored replaces what nobody reads any more, in bytes. With `few`, a few more bytes may pay for ops
- * that go: all copies of a shared weight together. */
+ * that go. */
 static const char *gate_bytes(struct plan *plan, const struct region *region, double bytes,
                               bool few)
 {
-    enum { FEW = 4096 };
-    double copies = region->shared ? (double)value_use_count(region->shared) : 1;
     const char *reason = gate(plan, "bytes of constants", region->bytes, fmax(bytes, 0));
     bool stores = region->bytes > 0 || region->shared; /* x + x is no reason to store a weight */
-    if (few && stores && !region->packed && (bytes - region->bytes) * copies <= FEW)
+    if (few && stores && !region->packed && bytes - region->bytes <= bytes_spared(region, bytes))
         return NULL;
     if (!reason || !region->shared)
         return reason;
