@@ -242,3 +242,26 @@ def test_windows_that_do_not_fit(attribute, tmp_path):
     assert result.code == 0, result.stderr
     assert result.reasons() and any(ATTRIBUTES[attribute] in r for r in result.reasons()), result.reasons()
     assert result.data == before.SerializeToString()
+
+
+# Ops that give four channels: a scale for each of them is a branch of what they give.
+FOUR_CHANNELS = {
+    "Tile": ("a = Tile (x, r)", {"x": "float[2,2,3,5]", "data": [ints("r", 1, 2, 1, 1)]}),
+    "Expand": ("a = Expand (x, r)", {"x": "float[2,1,3,5]", "data": [ints("r", 4, 1, 1)]}),
+    "ConstantOfShape": ("d = ConstantOfShape (r)\na = Pow (x, d)", {"x": "float[2,1,3,5]", "data": [ints("r", 1, 4, 1, 1)]}),
+    "Where": ("a = Where (c, x, x)", {"x": "float[2,1,3,5]", "inputs": ["bool[4,1,1] c"]}),
+    "Split in equal parts": ("a, d = Split <axis = 1> (x)", {"x": "float[2,8,3,5]"}),
+    "Split by sizes": ("a, d = Split <axis = 1> (x, r)", {"x": "float[2,9,3,5]", "data": [ints("r", 4, 5)]}),
+    "MatMul of stacks": ("a = MatMul (x, z)", {"x": "float[1,4,3,5]", "inputs": ["float[2,1,5,5] z"]}),
+    "Reshape that copies": ("a = Reshape (x, r)", {"x": "float[N,2,6,5]", "data": [ints("r", 0, -1, 3, 5)]}),
+}
+
+
+@pytest.mark.parametrize("name", FOUR_CHANNELS)
+def test_four_channels(name, tmp_path):
+    body, how = FOUR_CHANNELS[name]
+    before = build(body + "\np = Mul (a, v)\nq = Neg (a)\ny = Add (p, q)", **how)
+    result = fuse(before, tmp_path)
+    assert result.code == 0, result.stderr
+    ops = [n.op_type for n in result.model.graph.node]
+    assert "Add" not in ops and "Conv" in ops, result.reasons()
