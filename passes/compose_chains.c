@@ -1,4 +1,4 @@
-/* compose_chains.c
+/* passes/compose_chains.c
  *
  *     x -> Pad -> Conv 1x1 -> Conv 3x3 -> Conv 1x1 -> y        becomes        x -> Conv 3x3 -> y
  *
@@ -7,8 +7,10 @@
  *
  * Refused: a border where the outer op's padding is not what the inner ops make of 0 (padded after
  * padded, a bias before padding), and bad trades such as depthwise then pointwise. */
-#include "lower.h"
-#include "passes.h"
+#include "fuse/lift.h"
+#include "fuse/lower.h"
+#include "fuse/trace.h"
+#include "passes/passes.h"
 
 static bool is_root(struct node *node)
 {

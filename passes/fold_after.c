@@ -1,4 +1,4 @@
-/* fold_after.c
+/* passes/fold_after.c
  *
  *     x -> Conv -> BatchNormalization -> Mul(c) -> y        becomes        x -> Conv -> y
  *
@@ -8,8 +8,11 @@
  *
  * Refused: an op in between that another op reads, constants that are not per channel,
  * BatchNormalization in training mode, results that are not finite. */
-#include "lower.h"
-#include "passes.h"
+#include "affine/laws.h"
+#include "fuse/lift.h"
+#include "fuse/lower.h"
+#include "fuse/lower_transpose.h"
+#include "passes/passes.h"
 
 static bool is_root(struct node *node)
 {

@@ -1,4 +1,4 @@
-/* fold_before.c
+/* passes/fold_before.c
  *
  *     x -> BatchNormalization -> Conv -> y        becomes        x -> Conv -> y
  *
@@ -8,8 +8,12 @@
  * it never folds. The longest run that is exact is taken.
  *
  * Refused: a shift before padding, ops whose result others read, what fold_after refuses too. */
-#include "lower.h"
-#include "passes.h"
+#include "affine/laws.h"
+#include "affine/rows.h"
+#include "fuse/lift.h"
+#include "fuse/lower.h"
+#include "fuse/lower_transpose.h"
+#include "passes/passes.h"
 
 static bool is_root(struct node *node)
 {

@@ -1,4 +1,4 @@
-/* fold_constants.c
+/* passes/fold_constants.c
  *
  *     W -> Transpose -> Mul(c) -> weight of Conv        becomes        W' -> weight of Conv
  *
@@ -12,11 +12,11 @@
  * whose operator has another one that is needed and cannot be stored. */
 #include <math.h>
 
-#include "constant.h"
-#include "decimal.h"
-#include "edit.h"
-#include "passes.h"
-#include "region.h"
+#include "base/decimal.h"
+#include "fuse/region.h"
+#include "infer/constant.h"
+#include "model/edit.h"
+#include "passes/passes.h"
 
 static bool reads_weights(struct node *node)
 {

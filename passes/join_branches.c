@@ -1,4 +1,4 @@
-/* join_branches.c
+/* passes/join_branches.c
  *
  *     x -> Conv 3x3 -> BN -.
  *     x -> Conv 1x1 -> BN --+-> Add -> Add -> y        becomes        x -> Conv 3x3 -> y
@@ -11,10 +11,12 @@
  * Refused: branches of different sources, strides or extents; branches that broadcast; a branch
  * with an op that is not linear; a sum that would cost more than its parts. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "lower.h"
-#include "sum_tree.h"
+#include "affine/laws.h"
+#include "fuse/lift.h"
+#include "fuse/lower.h"
+#include "passes/passes.h"
+#include "passes/sum_tree.h"
 
 /* ---- sources ---- */
 
@@ -186,12 +188,12 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     if (reason)
         return reason;
     struct value **seeds = NEW_ARRAY(arena, struct value *, group->count);
-    struct step_term *terms = NEW_ARRAY(arena, struct step_term, group->count);
+    struct term *terms = NEW_ARRAY(arena, struct term, group->count);
     double sign = sign_of(tree, group);
     size_t seed_count = 0;
     for (size_t i = 0; i < group->count; i++) {
         const struct leaf *leaf = member_of(tree, group, i);
-        terms[i] = (struct step_term){leaf->value, leaf->factor * sign};
+        terms[i] = (struct term){leaf->value, leaf->factor * sign};
         if (!leaf->constant)
             seeds[seed_count++] = leaf->value;
         else if (!branch && leaf->width && value_use_count(leaf->value) == 1)

@@ -1,68 +1,129 @@
-/* passes.c: the table, and the search for candidates. */
-#include "passes.h"
+/* passes/passes.c: the table, and the rounds that run it. */
+#include "passes/passes.h"
 
-#include <stdlib.h>
+#include <assert.h>
+
+#include "fuse/account.h"
+#include "fuse/trace.h"
+#include "infer/call.h"
 
 const struct pass passes[] = {
-#define X(name, purpose) {#name, purpose, name},
+#define X(name, cleans, purpose) {#name, purpose, cleans, name},
     PASSES(X)
 #undef X
 };
+
 const size_t pass_count = COUNT_OF(passes);
 
-static int shallow_first(const void *a, const void *b)
+/* Each round removes an op; a model that needs more rounds than this keeps what is left. */
+enum { ROUNDS = 1000 };
+
+/* Each round says again what it declines: of what was said before, only that holds still. */
+static void forget_refusals(struct plan *plan)
 {
-    const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
-    if (x->depth != y->depth)
-        return x->depth < y->depth ? -1 : 1;
-    return (x->position > y->position) - (x->position < y->position);
+    plan->refusals.count = 0;
+    plan->refused = (struct map){0};
 }
 
-struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
-                              bool reverse, size_t *count)
+static bool is_named_in(const char *const *names, const char *name)
 {
-    struct arena *arena = plan->model->arena;
-    struct node_list found = plan->candidates; /* its memory is used by one pass after another */
-    found.count = 0;
-    for (size_t i = 0; i < graph->node_count; i++)
-        if (!graph->nodes[i]->removed && wanted(graph->nodes[i]))
-            LIST_PUSH(arena, &found, graph->nodes[i]);
-    for (size_t i = 0; i < graph->new_nodes.count; i++)
-        if (!graph->new_nodes.items[i]->removed && wanted(graph->new_nodes.items[i]))
-            LIST_PUSH(arena, &found, graph->new_nodes.items[i]);
-    plan->candidates = found;
-    bool sorted = true; /* as they mostly are: in a file in order, depth grows */
-    for (size_t i = 1; i < found.count && sorted; i++)
-        sorted = shallow_first(&found.items[i - 1], &found.items[i]) <= 0;
-    if (!sorted)
-        qsort(found.items, found.count, sizeof(*found.items), shallow_first);
-    for (size_t i = 0; reverse && i < found.count / 2; i++) {
-        struct node *node = found.items[i];
-        found.items[i] = found.items[found.count - 1 - i];
-        found.items[found.count - 1 - i] = node;
+    for (; names && *names; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_enabled(const struct plan *plan, const struct pass *pass)
+{
+    const struct onnx_fuse_options *options = plan->options;
+    return (!options->only || is_named_in(options->only, pass->name)) &&
+           !is_named_in(options->skip, pass->name);
+}
+
+/* Reasons that hold for the whole model. */
+static const char *frozen(const struct model *model)
+{
+    const struct graph *main = model->graphs.items[0];
+    if (model->proto->n_training_info)
+        return "the model has training_info, which changes its initializers while it runs";
+    if (main->opset > OPSET_NEWEST)
+        return arena_format(model->arena, "opset %lld is newer than %d, the newest known here",
+                            (long long)main->opset, OPSET_NEWEST);
+    if (main->opset < OPSET_OLDEST && model->graphs.count == 1)
+        return arena_format(model->arena, "opset %lld is older than %d, the oldest known here",
+                            (long long)main->opset, OPSET_OLDEST);
+    return NULL;
+}
+
+#ifndef NDEBUG
+static bool is_there(const struct value *value)
+{
+    return !value || (!value->removed && (!value->producer || !value->producer->removed));
+}
+
+/* Between passes, in builds for tests: what is read and what the graphs give out is there. A pass that
+ * took away a node with a result that somebody needs would make a model that does not load. */
+static bool is_whole(const struct model *model)
+{
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
+            const struct node *node = i < graph->node_count
+                                          ? graph->nodes[i]
+                                          : graph->new_nodes.items[i - graph->node_count];
+            for (size_t k = 0; !node->removed && k < node->input_count; k++)
+                if (!is_there(node->inputs[k]))
+                    return false;
+            for (size_t k = 0; k < node->output_count; k++)
+                if (node->outputs[k] && node->outputs[k]->is_output && !is_there(node->outputs[k]))
+                    return false;
+        }
     }
-    *count = found.count;
-    return found.items;
+    return true;
+}
+#endif
+
+static void run_passes(struct plan *plan)
+{
+    bool any = false, edited = false;
+    for (int round = 0; round < ROUNDS; round++) {
+        plan->changed = false;
+        forget_refusals(plan);
+        for (size_t i = 0; i < pass_count; i++) {
+            bool cleans = passes[i].cleans;
+            bool asked =
+                cleans && plan->options->only && is_named_in(plan->options->only, passes[i].name);
+            if (!is_enabled(plan, &passes[i]) || (cleans && !any && !asked) ||
+                (!cleans && plan_is_full(plan)))
+                continue;
+            plan->pass = passes[i].name;
+            passes[i].run(plan);
+            assert(is_whole(plan->model));
+            any = any || plan->changed;
+        }
+        edited = edited || plan->changed;
+        if (plan->full)
+            return;
+        if (plan->changed)
+            continue;
+        /* Nothing is left to do by what was known. The new ops say something of what they read and give, as
+         * they would in the file that is written. */
+        if (!edited || !shape_infer(plan->model))
+            return;
+        edited = false;
+        lift_forget_reasons(plan->model);
+    }
 }
 
-bool is_conv_transpose(const struct node *node)
+void plan_run(struct plan *plan)
 {
-    return node->op == OP_ConvTranspose;
-}
-
-bool is_matrix_product(const struct node *node)
-{
-    if (node->op == OP_Gemm || node->op == OP_MatMul)
-        return true;
-    const struct step *step =
-        node->is_new && node->op == OP_Add ? node->steps[LAYOUT_MATRIX] : NULL;
-    return step && !step->reason && step->passed_count == 1 &&
-           step->passed[0] == node->inputs[0]->producer;
-}
-
-bool is_per_channel(struct node *node, enum layout layout)
-{
-    const struct step *step = lift_node(node, layout);
-    return !step->reason && step->input && step->form->kind == AFFINE_DIAGONAL &&
-           affine_is_pointwise(step->form);
+    plan->pass = PLAN_WHOLE_MODEL;
+    const char *reason = frozen(plan->model);
+    if (reason) {
+        plan_refuse(plan, NULL, NULL, reason);
+        return;
+    }
+    run_passes(plan);
+    account_share_constants(plan);
+    account_parameters(plan);
 }

@@ -1,4 +1,4 @@
-/* remove_dead.c
+/* passes/remove_dead.c
  *
  * Nodes whose outputs nothing reads, initializers that nothing reads, and the value_info of values
  * that are gone. It follows the other rewrites: a model they do not change keeps its dead parts,
@@ -6,8 +6,8 @@
  *
  * Left alone: ops that are unknown here or of another domain, which may have effects; from IR 4 on,
  * initializers that are also graph inputs, which belong to the caller. */
-#include "edit.h"
-#include "passes.h"
+#include "model/edit.h"
+#include "passes/passes.h"
 
 void remove_dead(struct plan *plan)
 {

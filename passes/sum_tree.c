@@ -1,11 +1,12 @@
-/* sum_tree.c: trees of sums, flattened, and built anew of what is left. */
-#include "sum_tree.h"
+/* passes/sum_tree.c: trees of sums, flattened, and built anew of what is left. */
+#include "passes/sum_tree.h"
 
 #include <math.h>
-#include <string.h>
 
-#include "edit.h"
-#include "region.h"
+#include "fuse/channel.h"
+#include "fuse/lift.h"
+#include "fuse/region.h"
+#include "model/edit.h"
 
 static bool is_sum(const struct node *node)
 {

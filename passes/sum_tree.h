@@ -1,9 +1,9 @@
-/* sum_tree.h: what join_branches looks at: a tree of Add, Sub, Sum and Mean, flattened to its leaves. */
-#ifndef SUM_TREE_H
-#define SUM_TREE_H
+/* passes/sum_tree.h: what join_branches looks at: a tree of Add, Sub, Sum and Mean, flattened to its leaves. */
+#ifndef PASSES_SUM_TREE_H
+#define PASSES_SUM_TREE_H
 
-#include "lift_internal.h"
-#include "passes.h"
+#include "fuse/plan.h"
+#include "fuse/trace.h"
 
 struct leaf {
     struct value *value;

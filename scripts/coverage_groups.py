@@ -9,9 +9,9 @@ import sys
 
 # The groups with a floor first.
 GROUPS = {
-    "loader": r"src/(file|wire|load|graph|tensor|operator|operator_default|operator_schema|shape|shape_axes|shape_call|constant)\.c",
-    "algebra": r"src/(affine\w*|lift\w*|lower|region)\.c",
-    "emitter": r"src/(emit|edit|write)\.c",
+    "loader": r"src/(io/file|model/(wire|load|external|graph|tensor\w*|operator\w*)|infer/(constant|window|learn|axes|shape|call))\.c",
+    "algebra": r"src/(affine/\w+|infer/operand|fuse/(step|extent|channel|product|border|lift|trace|lower\w*|region))\.c",
+    "emitter": r"src/(write/\w+|model/edit)\.c",
     "passes": r"passes/\w+\.c",
     "everything": r".*",
 }

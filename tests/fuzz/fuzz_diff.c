@@ -1,7 +1,8 @@
 /* fuzz_diff.c: two models compared by diff, in every format. A model is the same as itself. */
 #include "target.h"
 
-#include "diff.h"
+#include "diff/model.h"
+#include "diff/text.h"
 
 static void differ(struct loaded *loaded, bool strict, bool page, bool same)
 {

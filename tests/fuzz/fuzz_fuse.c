@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "verify.h"
+#include "verify/report.h"
 
 /* Names that are read and nobody in reach makes, and those with a reader before their maker. How many
  * read one, and in how many graphs, is of no concern: a fused node may read what is behind an

@@ -1,7 +1,7 @@
 /* fuzz_verify.c: two models compared by verify. A model is never different from itself. */
 #include "target.h"
 
-#include "verify.h"
+#include "verify/report.h"
 
 static void verify(struct loaded *loaded, struct arena *scratch, bool same)
 {

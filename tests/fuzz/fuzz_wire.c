@@ -1,8 +1,6 @@
 /* fuzz_wire.c: the scan of the wire format. What it lets through, protobuf-c must unpack. */
 #include "target.h"
 
-#include "wire.h"
-
 static void *take(void *arena, size_t size)
 {
     return arena_try_alloc(arena, size);

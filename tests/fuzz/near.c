@@ -1,8 +1,8 @@
 /* near.c: unpack, change, pack. */
 #include "near.h"
 
+#include "model/wire.h"
 #include "near_internal.h"
-#include "wire.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* near_graph.c: changes that keep a graph nearly valid: ops put in between, branches put beside,
  * windows and weights of another size, scopes around nodes. */
 #include "near_graph.h"
+#include "base/arena.h"
 
 /* ---- nodes in between ---- */
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "base.h"
+#include "base/arena.h"
 #include "onnx.pb-c.h"
 
 struct place {

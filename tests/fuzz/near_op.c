@@ -1,4 +1,5 @@
 /* near_op.c: nodes, attributes, constants, and ops drawn to follow a value. */
+#include "base/arena.h"
 #include "near_graph.h"
 
 /* ---- making ---- */

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "shape.h"
+#include "infer/call.h"
+#include "model/load.h"
 
 #ifndef __has_feature
 #define __has_feature(feature) 0

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval_internal.h"
-#include "model.h"
+#include "eval/graph.h"
+#include "model/load.h"
 
 struct program {
     struct landing landing;

@@ -14,9 +14,10 @@ result() { # NUMBER STATUS WHAT
     echo "ok $1 - $3"
 }
 
+command=$(printf "'%s'," "$@")
 cat >"$folder/big.txt" <<EOF
 [binaries]
-c = '$1'
+c = [$command]
 [properties]
 needs_exe_wrapper = true
 [host_machine]
@@ -30,14 +31,14 @@ grep -q 'little-endian machines only' "$folder/log"
 result 1 $? 'meson refuses a big-endian machine'
 
 compiles() { # OPTION...
-    printf '#include "base.h"\n' >"$folder/order.c"
+    printf '#include "base/arena.h"\n' >"$folder/order.c"
     "$compiler" "$@" -std=c11 -fsyntax-only -I"$root/src" "$folder/order.c" >"$folder/log" 2>&1
 }
 compiler=$1
 compiles
-result 2 $? 'base.h compiles here'
+result 2 $? 'base/arena.h compiles here'
 compiles -U__BYTE_ORDER__ -D__BYTE_ORDER__=__ORDER_BIG_ENDIAN__ -w
 [ $? -ne 0 ] && grep -q 'expected a little-endian machine' "$folder/log"
-result 3 $? 'base.h refuses a big-endian machine'
+result 3 $? 'base/arena.h refuses a big-endian machine'
 echo 1..3
 exit $failed

@@ -19,7 +19,7 @@ refuse() {
 }
 
 # Proof that the patterns find something: decimal.c is where they are allowed.
-grep -qE '"%[-+0-9.*#]*[aAeEgG]' src/decimal.c || exit 2
+grep -qE '"%[-+0-9.*#]*[aAeEgG]' src/base/decimal.c || exit 2
 
 # %.0f has no decimal point.
 refuse 'numbers are written by decimal.h, whatever the locale: no %g, %e, %a, %f with a point' \

@@ -1,11 +1,11 @@
 /* plain.h: affine forms as numbers, and what they must do, straight from the definition on top of
- * affine.h. All numbers are small integers, so sums are exact in any order and equal means equal. */
+ * affine/form.h. All numbers are small integers, so sums are exact in any order and equal means equal. */
 #ifndef PLAIN_H
 #define PLAIN_H
 
 #include <string.h>
 
-#include "affine.h"
+#include "affine/rows.h"
 #include "unit.h"
 
 enum { AXES = 3 };

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "affine.h"
+#include "affine/laws.h"
+#include "affine/rows.h"
 #include "unit.h"
 
 void *__real_malloc(size_t size);

@@ -2,6 +2,7 @@
  * borders, branches of other extents, other maps taken for the same one, and absurd arguments. */
 #include <math.h>
 
+#include "affine/laws.h"
 #include "plain.h"
 
 enum { SEEDS = 3000, SHOWN = 5 };

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "unit.h"
 
 /* More than the blocks that are made ready ahead begin with, by pieces of many sizes. */

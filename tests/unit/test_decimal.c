@@ -1,6 +1,6 @@
 /* test_decimal.c: numbers as text and back, against printf and strtod, which read and write the same
  * where the locale is C. */
-#include "decimal.h"
+#include "base/decimal.h"
 
 #include <float.h>
 #include <math.h>

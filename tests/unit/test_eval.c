@@ -2,9 +2,8 @@
  * regions that are equal, and regions that are not.
  *
  * Nodes are made by hand, so nothing of the loader takes part. */
-#include "check.h"
-#include "eval.h"
-#include "model.h"
+#include "check/check.h"
+#include "eval/eval.h"
 #include "unit.h"
 
 #include <math.h>
@@ -1298,9 +1297,9 @@ static void check_sum(struct bench *bench, struct region *region, double factor,
     new->outputs[0] = only_output(old);
     only_output(old)->producer = new;
     only_output(old)->name = "sum";
-    struct check_term *terms = NEW_ARRAY(&bench->arena, struct check_term, 2);
-    terms[0] = (struct check_term){region->source, 1};
-    terms[1] = (struct check_term){only_output(tripled), -2};
+    struct term *terms = NEW_ARRAY(&bench->arena, struct term, 2);
+    terms[0] = (struct term){region->source, 1};
+    terms[1] = (struct term){only_output(tripled), -2};
     region->check.terms = terms;
     region->check.term_count = 2;
     region->check.target = only_output(made);

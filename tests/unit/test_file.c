@@ -1,6 +1,6 @@
 /* test_file.c: what is read: files that cannot be read, that change, and data that may not be read.
  *
- * System calls of file.c go through the linker's --wrap, so that each can be made to fail. What may
+ * System calls of io/file.c go through the linker's --wrap, so that each can be made to fail. What may
  * be read below a folder is asked twice: with openat2, and walked as on a kernel that has none. */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "file.h"
+#include "io/file.h"
 #include "unit.h"
 
 /* ---- system calls that fail ---- */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "affine.h"
+#include "affine/rows.h"
 #include "onnx_repvgg_fuse.h"
-#include "sum_tree.h"
+#include "passes/sum_tree.h"
 #include "tap.h"
 
 enum fault { NONE, RANK, TAP, BIAS };

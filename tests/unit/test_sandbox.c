@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sandbox.h"
+#include "command/sandbox.h"
 #include "tap.h"
 
 static char base[] = "/tmp/onnx-repvgg-fuse-sandbox-XXXXXX";

@@ -1,12 +1,10 @@
 /* test_tensor.c: element types against a slow and exact reference, and tensors that are broken. */
-#include "tensor.h"
+#include "eval/array.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "eval_internal.h"
-#include "file.h"
 #include "unit.h"
 
 #define TYPE(name) ONNX__TENSOR_PROTO__DATA_TYPE__##name

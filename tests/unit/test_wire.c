@@ -1,6 +1,6 @@
 /* test_wire.c: the wire format by hand: cut short, too deep, of other types, imitating what the
  * skeleton puts in place of payloads. What is accepted must unpack to what was meant. */
-#include "wire.h"
+#include "model/wire.h"
 
 #include "bytes.h"
 #include "onnx.pb-c.h"

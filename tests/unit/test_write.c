@@ -10,9 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "affine.h"
+#include "affine/laws.h"
 #include "unit.h"
-#include "write.h"
+#include "write/write.h"
 
 /* ---- what fails ---- */
 

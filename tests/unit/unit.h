@@ -2,7 +2,7 @@
 #ifndef UNIT_H
 #define UNIT_H
 
-#include "base.h"
+#include "base/arena.h"
 #include "tap.h"
 
 struct unit {

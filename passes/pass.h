@@ -1,0 +1,28 @@
+/* passes/pass.h: what a pass is, and what several passes need. */
+#ifndef PASSES_PASS_H
+#define PASSES_PASS_H
+
+#include "fuse/plan.h"
+
+struct pass {
+    const char *name, *purpose;
+    bool cleans; /* takes away what other passes left: runs after a change, however full
+                    memory is */
+    void (*run)(struct plan *plan);
+};
+
+/* ---- what several passes need ---- */
+
+/* Nodes of a graph for which `wanted` holds, by depth, so that the result does not depend on the
+ * order of nodes in the file. Deepest first when `reverse`. Valid until the next call. */
+struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
+                              bool reverse, size_t *count);
+
+/* Looks at every graph, in either layout where both are wanted, until nothing changes. */
+bool is_conv_transpose(const struct node *node);
+/* Gemm, MatMul, or the Add of a bias that a rewrite put behind a MatMul: it stands for both. */
+bool is_matrix_product(const struct node *node);
+/* A step that treats every channel and position by itself: scale and shift. */
+bool is_per_channel(struct node *node, enum layout layout);
+
+#endif

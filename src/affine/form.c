@@ -1,0 +1,168 @@
+/* affine/form.c: a form, its sizes and bounds. Its numbers are in affine/rows.c, what may be done with it in affine/laws.c. */
+#include "affine/form.h"
+
+/* A kernel of more numbers is refused: 2^31 doubles are 16 GiB. */
+#define LIMIT_WEIGHTS (INT64_C(1) << 31)
+/* Numbers held while one form is computed, beyond one for each byte of input: 16 MiB of them. */
+#define NUMBERS_BASE 0x1p21
+
+static const struct affine_axis trivial = {.stride = 1, .step = 1, .taps = 1};
+
+struct affine_axis affine_axis_of(const struct affine *form, int index)
+{
+    return form->axis ? form->axis[index] : trivial;
+}
+
+int64_t affine_axis_high(struct affine_axis axis)
+{
+    return axis.low + (axis.taps - 1) * axis.step;
+}
+
+int64_t affine_taps(const struct affine *form)
+{
+    int64_t taps = 1;
+    for (int i = 0; i < form->axes; i++)
+        taps *= affine_axis_of(form, i).taps;
+    return taps;
+}
+
+int64_t affine_row_length(const struct affine *form)
+{
+    return form->groups ? form->inputs / form->groups * affine_taps(form) : affine_taps(form);
+}
+
+int64_t affine_weights(const struct affine *form)
+{
+    return form->outputs * affine_row_length(form);
+}
+
+bool affine_is_diagonal(const struct affine *form)
+{
+    return form->groups == form->inputs && form->groups == form->outputs;
+}
+
+bool affine_is_pointwise(const struct affine *form)
+{
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis axis = affine_axis_of(form, i);
+        if (axis.stride != 1 || axis.low != 0 || axis.taps != 1 || axis.end != 0)
+            return false;
+    }
+    return true;
+}
+
+bool affine_is_identity(const struct affine *form)
+{
+    return form->kind == AFFINE_DIAGONAL && affine_is_pointwise(form) && !form->scale &&
+           form->factor == 1 && !form->offset && form->shift == 0 && !form->border;
+}
+
+bool affine_has_border(const struct affine *form)
+{
+    return form->kind == AFFINE_DIAGONAL && form->border;
+}
+
+static int64_t floor_divide(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+int64_t affine_extent(struct affine_axis axis, int64_t source_extent)
+{
+    int64_t extent = floor_divide(source_extent - 1 + axis.end, axis.stride) + 1;
+    return extent > 0 ? extent : -1;
+}
+
+/* ---- makers ---- */
+
+/* Numbers looked at to read one form, beyond 8 for each byte of input. */
+#define EFFORT_BASE 0x1p24
+
+const char *affine_check_axes(struct arena *arena, int axes, const struct affine_axis *axis)
+{
+    if (axes > AFFINE_AXES)
+        return arena_format(arena, "%d spatial axes, at most %d are supported", axes, AFFINE_AXES);
+    for (int i = 0; i < axes; i++) {
+        struct affine_axis a = axis[i];
+        if (a.stride < 1 || a.step < 1 || a.taps < 1)
+            return "a stride, dilation or kernel size is not positive";
+        if (a.stride > AFFINE_LIMIT || a.step > AFFINE_LIMIT || a.taps > AFFINE_LIMIT ||
+            a.low > AFFINE_LIMIT || a.low < -AFFINE_LIMIT || a.end > AFFINE_LIMIT ||
+            a.end < -AFFINE_LIMIT || (a.taps - 1) > AFFINE_LIMIT / a.step)
+            return "a stride, dilation, padding or kernel size is absurdly large";
+    }
+    return NULL;
+}
+
+static double visits_of(const struct affine *form)
+{
+    return form->visits > 0 ? form->visits : 1;
+}
+
+static double count_visits(const struct affine *form)
+{
+    double visits = 1;
+    if (form->kind == AFFINE_COMPOSE)
+        visits += visits_of(form->outer) + visits_of(form->inner);
+    for (size_t k = 0; form->kind == AFFINE_JOIN && k < form->term_count; k++)
+        visits += visits_of(form->terms[k].form);
+    return visits;
+}
+
+double affine_effort(const struct affine *form)
+{
+    enum { VISIT = 128 }; /* a visit is worth so many numbers */
+    double numbers = (double)affine_weights(form);
+    return visits_of(form) * (numbers > VISIT ? numbers : VISIT);
+}
+
+const char *affine_finish(struct arena *arena, struct affine *form, int axes,
+                          const struct affine_axis *axis)
+{
+    const char *reason = affine_check_axes(arena, axes, axis);
+    if (reason)
+        return reason;
+    form->axes = axes;
+    form->axis = NULL;
+    if (axes > 0) {
+        struct affine_axis *copy = NEW_ARRAY(arena, struct affine_axis, axes);
+        memcpy(copy, axis, (size_t)axes * sizeof(*axis));
+        form->axis = copy;
+    }
+    int64_t weights = form->outputs ? form->outputs : 1;
+    bool fits = !form->groups || multiply_fits(weights, form->inputs / form->groups, &weights);
+    for (int i = 0; i < axes && fits; i++)
+        fits = multiply_fits(weights, axis[i].taps, &weights);
+    if (!fits || weights > LIMIT_WEIGHTS)
+        return "the kernel would have more than 2^31 numbers";
+    /* Sums of sums, each of which several read, double with every step. */
+    form->visits = count_visits(form);
+    if (affine_effort(form) > EFFORT_BASE + 8 * (double)arena->landing->input)
+        return "limit: it is made of the same ops in more ways than are added up";
+    return NULL;
+}
+
+const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
+                        int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
+                        const void *closure, const double *bias, const struct affine **result)
+{
+    if (groups < 1 || outputs < 1 || inputs < 1 || outputs % groups || inputs % groups)
+        return arena_format(arena,
+                            "%lld input and %lld output channels do not divide into %lld groups",
+                            (long long)inputs, (long long)outputs, (long long)groups);
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.kind = AFFINE_KERNEL,
+                            .outputs = outputs,
+                            .inputs = inputs,
+                            .groups = groups,
+                            .read = read,
+                            .closure = closure,
+                            .offset = bias};
+    *result = form;
+    return affine_finish(arena, form, axes, axis);
+}
+
+bool affine_is_held(const struct landing *landing, double numbers)
+{
+    return numbers <= NUMBERS_BASE + (double)landing->input;
+}

@@ -1,0 +1,430 @@
+/* affine/laws.c: what forms can be made of, and what may be done with them: scale, pad, compose, join. */
+#include "affine/laws.h"
+
+#include <math.h>
+
+#include "affine/rows.h"
+#include "base/decimal.h"
+
+/* ---- makers ---- */
+
+static void read_filled(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct affine *form = closure;
+    (void)first;
+    for (int64_t i = 0; i < count * affine_row_length(form); i++)
+        out[i] = *form->filled;
+}
+
+const char *affine_fill(struct arena *arena, int axes, const struct affine_axis *axis,
+                        int64_t outputs, int64_t inputs, int64_t groups, const double *number,
+                        const double *bias, const struct affine **result)
+{
+    const char *reason =
+        affine_make(arena, axes, axis, outputs, inputs, groups, read_filled, NULL, bias, result);
+    if (reason)
+        return reason;
+    struct affine *form = (struct affine *)(uintptr_t)*result;
+    form->filled = number;
+    form->closure = form;
+    return NULL;
+}
+
+/* All channels are scaled alike. */
+static bool scales_alike(const struct affine *form, double *scale)
+{
+    double inner;
+    if (form->kind == AFFINE_COMPOSE) {
+        if (!scales_alike(form->outer, scale) || !scales_alike(form->inner, &inner))
+            return false;
+        *scale *= inner;
+        return true;
+    }
+    if (form->kind != AFFINE_DIAGONAL || affine_taps(form) != 1)
+        return false;
+    *scale = form->scale ? form->scale[0] : form->factor;
+    for (int64_t c = 1; form->scale && c < form->outputs; c++)
+        if (form->scale[c] != *scale)
+            return false;
+    return true;
+}
+
+bool affine_repeats(const struct affine *form, double *number)
+{
+    double scale;
+    if (form->kind == AFFINE_KERNEL && form->filled) {
+        *number = *form->filled;
+        return true;
+    }
+    if (form->kind != AFFINE_COMPOSE ||
+        !((scales_alike(form->outer, &scale) && affine_repeats(form->inner, number)) ||
+          (scales_alike(form->inner, &scale) && affine_repeats(form->outer, number))))
+        return false;
+    *number *= scale;
+    return true;
+}
+
+const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
+                               const double *shift, const double *terms,
+                               const struct affine **result)
+{
+    if (channels < 1)
+        return "no channels";
+    struct affine *form = affine_uniform(arena, 1, 0);
+    form->outputs = form->inputs = form->groups = channels;
+    form->scale = scale;
+    form->offset = shift;
+    form->bias_terms = terms;
+    *result = form;
+    return NULL;
+}
+
+struct affine *affine_uniform(struct arena *arena, double factor, double shift)
+{
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.kind = AFFINE_DIAGONAL, .axes = -1, .factor = factor, .shift = shift};
+    return form;
+}
+
+const char *affine_box(struct arena *arena, int axes, const struct affine_axis *axis, double factor,
+                       const struct affine **result)
+{
+    struct affine *form = affine_uniform(arena, factor, 0);
+    *result = form;
+    return affine_finish(arena, form, axes, axis);
+}
+
+const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
+                       int64_t channels, const double *border, double rounding,
+                       const struct affine **result)
+{
+    struct affine_axis axis[AFFINE_AXES];
+    if (axes > AFFINE_AXES)
+        return affine_check_axes(arena, axes, NULL);
+    for (int i = 0; i < axes; i++) {
+        if (begin[i] > AFFINE_LIMIT || begin[i] < -AFFINE_LIMIT || end[i] > AFFINE_LIMIT ||
+            end[i] < -AFFINE_LIMIT)
+            return "a padding is absurdly large";
+        axis[i] = (struct affine_axis){
+            .stride = 1, .low = -begin[i], .step = 1, .taps = 1, .end = begin[i] + end[i]};
+    }
+    struct affine *form = affine_uniform(arena, 1, 0);
+    if (border) {
+        form->outputs = form->inputs = form->groups = channels;
+        form->border = border;
+        form->border_rounding = rounding;
+    }
+    *result = form;
+    return affine_finish(arena, form, axes, axis);
+}
+
+/* ---- compose ---- */
+
+/* Unknown (0 or -1) agrees with anything. */
+static bool unify(int64_t a, int64_t b, int64_t unknown, int64_t *result)
+{
+    *result = a == unknown ? b : a;
+    return a == unknown || b == unknown || a == b;
+}
+
+static struct affine_axis compose_axis(struct affine_axis outer, struct affine_axis inner)
+{
+    struct affine_axis axis = {.stride = inner.stride * outer.stride,
+                               .low = inner.low + inner.stride * outer.low,
+                               .end = inner.end + inner.stride * outer.end};
+    int64_t high = affine_axis_high(inner) + inner.stride * affine_axis_high(outer);
+    int64_t outer_step = outer.taps > 1 ? inner.stride * outer.step : 0;
+    int64_t inner_step = inner.taps > 1 ? inner.step : 0;
+    int64_t step = greatest_common_divisor(outer_step, inner_step);
+    axis.step = step ? step : 1;
+    axis.taps = (high - axis.low) / axis.step + 1;
+    return axis;
+}
+
+/* What the outer form finds in its padding against what the inner one gives there. */
+static const char *compare_border(struct arena *arena, const struct affine *outer,
+                                  const struct affine *inner)
+{
+    int64_t channels;
+    unify(outer->inputs, inner->outputs, 0, &channels);
+    channels = channels ? channels : 1; /* of unknown width: all channels are alike */
+    const double *bias = affine_bias(arena, inner, channels);
+    if (!affine_has_border(outer) && !bias)
+        return NULL;
+    if (!affine_has_border(outer))
+        return "border: the outer op pads with 0 where the inner one gives its bias, which is not "
+               "0";
+    const double *terms = affine_bias_terms(arena, inner, channels);
+    for (int64_t c = 0; c < channels; c++) {
+        double inside = bias ? bias[c] : 0;
+        double largest = fmax(terms[c], fabs(outer->border[c]));
+        if (!(fabs(inside - outer->border[c]) <= 8 * outer->border_rounding * largest))
+            return arena_format(
+                arena, "border: the padding holds %s in channel %lld where the inner op gives %s",
+                decimal_rounded(outer->border[c], 9).text, (long long)c,
+                decimal_rounded(inside, 9).text);
+    }
+    return NULL;
+}
+
+/* What the rows of a composition take while they are computed: affine/rows.c. Two thin kernels may
+ * have a product as large as the square of what the file holds. */
+static const char *compare_room(struct arena *arena, const struct affine *outer,
+                                const struct affine *inner)
+{
+    double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
+    int64_t depth = outer->groups ? outer->inputs / outer->groups : 1;
+    double middles = (double)depth;
+    double numbers =
+        outer_taps * inner_taps + middles * outer_taps + middles * (double)affine_row_length(inner);
+    if (!affine_is_diagonal(outer) && !affine_is_diagonal(inner))
+        numbers += (double)affine_weights(inner);
+    if (affine_is_held(arena->landing, numbers))
+        return NULL;
+    return arena_format(
+        arena,
+        "limit: composing two kernels would take %.0f numbers on the way, more than "
+        "is worth a model of this size",
+        numbers);
+}
+
+const char *affine_compose(struct arena *arena, const struct affine *outer,
+                           const struct affine *inner, const struct affine **result)
+{
+    int64_t middle, axes;
+    if (affine_has_border(inner))
+        return "border: the padding holds values that its own input does not explain";
+    if (!unify(outer->inputs, inner->outputs, 0, &middle))
+        return arena_format(arena, "the outer op takes %lld channels, the inner one gives %lld",
+                            (long long)outer->inputs, (long long)inner->outputs);
+    if (!unify(outer->axes, inner->axes, -1, &axes))
+        return arena_format(arena, "the outer op has %d spatial axes, the inner one %d",
+                            outer->axes, inner->axes);
+    if (affine_is_identity(outer) || (affine_is_identity(inner) && !affine_has_border(outer))) {
+        /* The identity may know a width that the other does not. */
+        *result =
+            affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
+        return NULL;
+    }
+    struct affine_axis axis[AFFINE_AXES];
+    bool outside = false;
+    for (int i = 0; i < axes; i++) {
+        struct affine_axis o = affine_axis_of(outer, i), in = affine_axis_of(inner, i);
+        if (o.low < 0) {
+            outside = true;
+            if (affine_axis_high(in) >= in.stride)
+                return "border: the outer op pads, and the inner kernel would reach back inside";
+        }
+        if (o.end + affine_axis_high(o) > 0) {
+            outside = true;
+            if (in.end + in.low < 0)
+                return "border: the outer op pads, and the inner kernel would reach back inside";
+        }
+        axis[i] = compose_axis(o, in);
+    }
+    const char *large = compare_room(arena, outer, inner);
+    if (large)
+        return large;
+    if (outside || affine_has_border(outer)) {
+        const char *reason = compare_border(arena, outer, inner);
+        if (reason)
+            return reason;
+    }
+    struct affine *form = NEW(arena, struct affine);
+    *form =
+        (struct affine){.kind = AFFINE_COMPOSE,
+                        .outer = outer,
+                        .inner = inner,
+                        .outputs = outer->outputs ? outer->outputs : middle,
+                        .inputs = inner->inputs ? inner->inputs : middle,
+                        .groups = greatest_common_divisor(outer->groups ? outer->groups : middle,
+                                                          inner->groups ? inner->groups : middle)};
+    *result = form;
+    return affine_finish(arena, form, (int)axes, axis);
+}
+
+/* ---- join ---- */
+
+static const char *join_axis(struct arena *arena, const struct affine_term *terms, size_t count,
+                             int index, int64_t source_extent, struct affine_axis *result,
+                             bool *used_extent)
+{
+    struct affine_axis axis = affine_axis_of(terms[0].form, index);
+    int64_t high = affine_axis_high(axis);
+    for (size_t k = 1; k < count; k++) {
+        struct affine_axis other = affine_axis_of(terms[k].form, index);
+        if (other.stride != axis.stride)
+            return arena_format(arena, "the branches' strides differ: %lld and %lld",
+                                (long long)axis.stride, (long long)other.stride);
+        if (other.end != axis.end) {
+            if (source_extent < 1 ||
+                affine_extent(axis, source_extent) != affine_extent(other, source_extent))
+                return arena_format(
+                    arena,
+                    "the branches' extents differ: %+lld and %+lld beyond the source on axis %d",
+                    (long long)axis.end, (long long)other.end, index);
+            *used_extent = true;
+            axis.end = axis.end > other.end ? axis.end : other.end;
+        }
+        axis.low = axis.low < other.low ? axis.low : other.low;
+        high = high > affine_axis_high(other) ? high : affine_axis_high(other);
+    }
+    int64_t step = 0;
+    for (size_t k = 0; k < count; k++) {
+        struct affine_axis other = affine_axis_of(terms[k].form, index);
+        if (other.taps > 1)
+            step = greatest_common_divisor(step, other.step);
+        step = greatest_common_divisor(step, other.low - axis.low);
+    }
+    axis.step = step ? step : 1;
+    axis.taps = (high - axis.low) / axis.step + 1;
+    *result = axis;
+    return NULL;
+}
+
+const char *affine_join(struct arena *arena, const struct affine_term *terms, size_t count,
+                        const int64_t *source_extent, const struct affine **result,
+                        bool *used_extent)
+{
+    int64_t axes = -1, outputs = 0, inputs = 0, groups = 0;
+    bool unknown = false;
+    for (size_t k = 0; k < count; k++) {
+        const struct affine *form = terms[k].form;
+        if (affine_has_border(form))
+            return "border: the padding holds values that its own input does not explain";
+        if (!unify(axes, form->axes, -1, &axes))
+            return "the branches' numbers of spatial axes differ";
+        if (!unify(outputs, form->outputs, 0, &outputs))
+            return arena_format(arena, "the branches' channels differ: %lld and %lld",
+                                (long long)outputs, (long long)form->outputs);
+        if (!unify(inputs, form->inputs, 0, &inputs))
+            return arena_format(arena, "the branches take %lld and %lld channels of one source",
+                                (long long)inputs, (long long)form->inputs);
+        groups = greatest_common_divisor(groups, form->groups);
+        unknown |= !form->outputs;
+    }
+    if (unknown && inputs != outputs)
+        return arena_format(
+            arena,
+            "the identity branch has %lld channels and the others give %lld: it would broadcast",
+            (long long)inputs, (long long)outputs);
+    struct affine_axis axis[AFFINE_AXES];
+    for (int i = 0; i < axes; i++) {
+        const char *reason = join_axis(
+            arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
+        if (reason)
+            return reason;
+    }
+    struct affine *form = NEW(arena, struct affine);
+    struct affine_term *copy = NEW_ARRAY(arena, struct affine_term, count);
+    memcpy(copy, terms, count * sizeof(*terms));
+    *form = (struct affine){.kind = AFFINE_JOIN,
+                            .outputs = outputs,
+                            .inputs = inputs,
+                            .groups = groups,
+                            .terms = copy,
+                            .term_count = count};
+    *result = form;
+    return affine_finish(arena, form, (int)axes, axis);
+}
+
+/* One term on another lattice or in wider groups. */
+static const char *restate(struct arena *arena, const struct affine *form, int64_t groups,
+                           const struct affine_axis *axis, const struct affine **result)
+{
+    struct affine *wider = NEW(arena, struct affine);
+    struct affine_term *term = NEW(arena, struct affine_term);
+    *term = (struct affine_term){form, 1};
+    *wider = (struct affine){.kind = AFFINE_JOIN,
+                             .outputs = form->outputs,
+                             .inputs = form->inputs,
+                             .groups = groups,
+                             .terms = term,
+                             .term_count = 1};
+    *result = wider;
+    return affine_finish(arena, wider, form->axes, axis);
+}
+
+const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
+                         const struct affine **result)
+{
+    if (groups < 1 || form->groups % groups)
+        return arena_format(arena, "%lld groups do not widen to %lld", (long long)form->groups,
+                            (long long)groups);
+    struct affine_axis axis[AFFINE_AXES];
+    for (int i = 0; i < form->axes; i++)
+        axis[i] = affine_axis_of(form, i);
+    return restate(arena, form, groups, axis, result);
+}
+
+const char *affine_lowerable(struct arena *arena, const struct affine *form,
+                             const struct affine **result)
+{
+    struct affine_axis axis[AFFINE_AXES];
+    bool same = true;
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis a = affine_axis_of(form, i);
+        int64_t more;
+        if (a.low > 0) { /* taps of weight 0 in front, up to where the padding is not negative */
+            more = (a.low + a.step - 1) / a.step;
+            a.low -= more * a.step;
+            a.taps += more;
+        }
+        if (a.end + affine_axis_high(a) < 0) {
+            more = (-(a.end + affine_axis_high(a)) + a.step - 1) / a.step;
+            a.taps += more;
+        }
+        same = same && a.taps == affine_axis_of(form, i).taps;
+        axis[i] = a;
+    }
+    *result = form;
+    return same ? NULL : restate(arena, form, form->groups, axis, result);
+}
+
+const struct affine *affine_settle(struct arena *arena, const struct affine *form, int axes,
+                                   int64_t width)
+{
+    bool open = !form->outputs && width;
+    if (form->axes == axes && !open)
+        return form;
+    struct affine *settled = NEW(arena, struct affine);
+    *settled = *form;
+    settled->axes = axes;
+    if (open)
+        settled->outputs = settled->inputs = settled->groups = width;
+    return settled;
+}
+
+/* ---- equality ---- */
+
+bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b,
+                  double tolerance)
+{
+    /* a - b is the zero map when they are equal; join refuses when the extents are not. */
+    struct affine_term terms[2] = {{a, 1}, {b, -1}};
+    const struct affine *difference, *one, *other;
+    bool used = false;
+    if (a->outputs != b->outputs || affine_join(arena, terms, 2, NULL, &difference, &used))
+        return false;
+    int64_t width = difference->outputs ? difference->outputs : 1;
+    int64_t length = affine_row_length(difference);
+    if (affine_join(arena, terms, 1, NULL, &one, &used) ||
+        affine_join(arena, terms + 1, 1, NULL, &other, &used))
+        return false;
+    double *row = NEW_ARRAY(arena, double, length);
+    double largest = 0, apart = 0;
+    const struct affine *forms[3] = {one, other, difference};
+    for (int k = 0; k < 3; k++) {
+        const double *bias = affine_bias(arena, forms[k], width);
+        double *target = k < 2 ? &largest : &apart;
+        int64_t numbers = affine_row_length(forms[k]);
+        for (int64_t o = 0; o < width; o++) {
+            if (!affine_rows(forms[k], NULL, width, o, 1, row))
+                return false;
+            for (int64_t i = 0; i < numbers; i++)
+                *target = fmax(*target, fabs(row[i]));
+            *target = fmax(*target, bias ? fabs(bias[o]) : 0);
+        }
+    }
+    return apart <= tolerance * largest;
+}

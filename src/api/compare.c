@@ -1,0 +1,330 @@
+/* api/compare.c: the public functions that take two models. Errors land here. */
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/decimal.h"
+#include "diff/json.h"
+#include "diff/model.h"
+#include "diff/text.h"
+#include "infer/call.h"
+#include "model/external.h"
+#include "model/inline.h"
+#include "model/load.h"
+#include "report/page_diff.h"
+#include "verify/report.h"
+
+struct side {
+    const char *path;
+    struct model model;
+    struct folder folder;
+    bool has_folder;
+};
+
+/* Both models stay open until it is freed: the formats read them. A format that cannot be made lands,
+ * too, so what is known of the comparison itself stands apart from the landing. */
+struct onnx_fuse_comparison {
+    struct landing landing;
+    enum onnx_fuse_status status;
+    const char *error;
+    pthread_mutex_t mutex; /* guards what making a format changes */
+    struct arena arena;
+    struct arena scratch[VERIFY_ARENAS];
+    struct side sides[2];
+    bool is_diff, follow_symlinks, no_map;
+    enum onnx_fuse_verdict verdict;
+    struct diff_options diff_options;
+    struct diff_result diff;
+    struct verify_options verify_options;
+    struct verify_result verify;
+    struct map formats; /* texts that were asked for */
+};
+
+void onnx_fuse_diff_options_init(struct onnx_fuse_diff_options *options)
+{
+    *options = (struct onnx_fuse_diff_options){.struct_size = sizeof(*options)};
+}
+
+void onnx_fuse_verify_options_init(struct onnx_fuse_verify_options *options)
+{
+    *options = (struct onnx_fuse_verify_options){.struct_size = sizeof(*options), .trials = 2};
+}
+
+static struct onnx_fuse_comparison *comparison_new(const char *a, const char *b, bool is_diff)
+{
+    struct onnx_fuse_comparison *comparison = calloc(1, sizeof(*comparison));
+    if (comparison && pthread_mutex_init(&comparison->mutex, NULL) != 0) {
+        free(comparison);
+        comparison = NULL;
+    }
+    if (!comparison)
+        return NULL;
+    comparison->is_diff = is_diff;
+    comparison->verdict = ONNX_FUSE_UNDECIDED;
+    comparison->sides[0].path = a;
+    comparison->sides[1].path = b;
+    arena_init(&comparison->arena, &comparison->landing);
+    for (int i = 0; i < VERIFY_ARENAS; i++)
+        arena_init(&comparison->scratch[i], &comparison->landing);
+    for (int i = 0; i < 2; i++) {
+        comparison->sides[i].folder.descriptor = -1;
+        comparison->sides[i].model.bytes.descriptor = -1;
+    }
+    return comparison;
+}
+
+static void comparison_close(struct onnx_fuse_comparison *comparison)
+{
+    for (int i = 0; i < 2; i++) {
+        struct side *side = &comparison->sides[i];
+        free(side->model.skeleton.bytes);
+        side->model.skeleton.bytes = NULL;
+        mapping_close(&side->model.bytes);
+        side->model.bytes = (struct mapping){.descriptor = -1};
+        if (side->has_folder)
+            folder_close(&side->folder);
+        side->has_folder = false;
+    }
+    for (int i = 0; i < VERIFY_ARENAS; i++)
+        arena_free(&comparison->scratch[i]);
+}
+
+void onnx_fuse_comparison_free(struct onnx_fuse_comparison *comparison)
+{
+    if (!comparison)
+        return;
+    comparison_close(comparison);
+    arena_free(&comparison->arena);
+    pthread_mutex_destroy(&comparison->mutex);
+    free(comparison);
+}
+
+/* What a function computes counts by what its calls give it and read of it: calls are replaced in both models, or in
+ * neither. */
+static void inline_both(struct model *a, struct model *b)
+{
+    enum { INLINED_MOST = 40000 };
+    bool has_functions = a->proto->n_functions || b->proto->n_functions;
+    if (!has_functions || inline_count(a) > INLINED_MOST || inline_count(b) > INLINED_MOST)
+        return;
+    inline_functions(a);
+    inline_functions(b);
+}
+
+static void load(struct onnx_fuse_comparison *comparison)
+{
+    struct arena *arena = &comparison->arena;
+    bool both =
+        strcmp(comparison->sides[0].path, "-") == 0 && strcmp(comparison->sides[1].path, "-") == 0;
+    if (both)
+        fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
+             "both models are standard input: give a file for one of them");
+    for (int i = 0; i < 2; i++) {
+        struct side *side = &comparison->sides[i];
+        side->path =
+            arena_copy(arena, side->path); /* the caller's may be gone by the time of a format */
+        side->model.arena = arena;
+        side->model.path = strcmp(side->path, "-") == 0 ? "standard input" : side->path;
+        mapping_open(&comparison->landing, side->path, comparison->no_map, &side->model.bytes);
+        folder_open(arena, side->path, &side->folder);
+        side->folder.follow_links = comparison->follow_symlinks;
+        side->folder.read_files = comparison->no_map;
+        side->has_folder = true;
+        side->model.folder = &side->folder;
+        model_parse(&side->model);
+    }
+    if (!comparison->is_diff)
+        inline_both(&comparison->sides[0].model, &comparison->sides[1].model);
+    for (int i = 0; i < 2; i++)
+        model_build(&comparison->sides[i].model);
+    /* What is worth folding in the larger of two models is so in the other. */
+    comparison->sides[0].model.folding = comparison->sides[1].model.folding;
+    for (int i = 0; i < 2; i++)
+        shape_infer(&comparison->sides[i].model);
+}
+
+static void check_files(const struct onnx_fuse_comparison *comparison)
+{
+    for (int i = 0; i < 2; i++)
+        model_check_files(&comparison->sides[i].model);
+}
+
+/* A caller built against an older header knows a shorter struct, never one that ends before
+ * `least`. */
+static void take_options(struct onnx_fuse_comparison *comparison, void *own, size_t own_size,
+                         const void *given, size_t least)
+{
+    size_t size;
+    memcpy(&size, given, sizeof(size));
+    if (size < least || size > own_size)
+        fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
+             "options of %zu bytes, expected %zu: call the init function first", size, own_size);
+    memcpy(own, given, size);
+}
+
+static void check_number(struct onnx_fuse_comparison *comparison, const char *name, double number)
+{
+    if (!(number >= 0) || !isfinite(number))
+        fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
+             "%s is %s, expected a number that is not negative", name,
+             decimal_rounded(number, 6).text);
+}
+
+static void run_diff(struct onnx_fuse_comparison *comparison,
+                     const struct onnx_fuse_diff_options *given)
+{
+    struct onnx_fuse_diff_options options;
+    onnx_fuse_diff_options_init(&options);
+    if (given)
+        take_options(comparison, &options, sizeof(options), given,
+                     offsetof(struct onnx_fuse_diff_options, follow_symlinks));
+    comparison->follow_symlinks = options.follow_symlinks;
+    comparison->no_map = options.no_map;
+    check_number(comparison, "rtol", options.rtol);
+    check_number(comparison, "atol", options.atol);
+    comparison->diff_options = (struct diff_options){.rtol = options.rtol,
+                                                     .atol = options.atol,
+                                                     .strict = options.strict,
+                                                     .colour = options.colour,
+                                                     .progress = options.progress,
+                                                     .closure = options.closure};
+    diff_ignore(&comparison->arena, &comparison->diff_options, options.ignore);
+    load(comparison);
+    diff_models(&comparison->arena, &comparison->sides[0].model, &comparison->sides[1].model,
+                &comparison->diff_options, &comparison->diff);
+    check_files(comparison);
+    comparison->verdict = comparison->diff.counted ? ONNX_FUSE_DIFFERENT : ONNX_FUSE_SAME;
+}
+
+static void run_verify(struct onnx_fuse_comparison *comparison,
+                       const struct onnx_fuse_verify_options *given)
+{
+    struct onnx_fuse_verify_options options;
+    onnx_fuse_verify_options_init(&options);
+    if (given)
+        take_options(comparison, &options, sizeof(options), given,
+                     offsetof(struct onnx_fuse_verify_options, follow_symlinks));
+    comparison->follow_symlinks = options.follow_symlinks;
+    comparison->no_map = options.no_map;
+    check_number(comparison, "rtol", options.rtol);
+    if (options.trials < 1 || options.trials > 1000)
+        fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "trials is %d, expected 1 to 1000",
+             options.trials);
+    comparison->verify_options = (struct verify_options){.rtol = options.rtol,
+                                                         .trials = options.trials,
+                                                         .seed = options.seed,
+                                                         .progress = options.progress,
+                                                         .closure = options.closure};
+    load(comparison);
+    verify_models(&comparison->arena, comparison->scratch, &comparison->sides[0].model,
+                  &comparison->sides[1].model, &comparison->verify_options, &comparison->verify);
+    check_files(comparison);
+    comparison->verdict = (enum onnx_fuse_verdict)comparison->verify.verdict;
+}
+
+/* Everything below may land here. The comparison lives on the heap, so no local is clobbered. */
+static enum onnx_fuse_status finish(struct onnx_fuse_comparison *comparison,
+                                    const struct onnx_fuse_diff_options *diff_options,
+                                    const struct onnx_fuse_verify_options *verify_options,
+                                    struct onnx_fuse_comparison **result)
+{
+    *result = comparison;
+    if (!comparison)
+        return ONNX_FUSE_OUT_OF_MEMORY;
+    if (setjmp(comparison->landing.jump) == 0) {
+        if (comparison->is_diff)
+            run_diff(comparison, diff_options);
+        else
+            run_verify(comparison, verify_options);
+    } else {
+        comparison->verdict = ONNX_FUSE_UNDECIDED;
+        comparison_close(comparison);
+    }
+    comparison->status = comparison->landing.status;
+    comparison->error = comparison->status == ONNX_FUSE_OK ? "" : comparison->landing.message;
+    return comparison->status;
+}
+
+enum onnx_fuse_status onnx_fuse_diff(const char *a, const char *b,
+                                     const struct onnx_fuse_diff_options *options,
+                                     struct onnx_fuse_comparison **comparison)
+{
+    return finish(comparison_new(a, b, true), options, NULL, comparison);
+}
+
+enum onnx_fuse_status onnx_fuse_verify(const char *a, const char *b,
+                                       const struct onnx_fuse_verify_options *options,
+                                       struct onnx_fuse_comparison **comparison)
+{
+    return finish(comparison_new(a, b, false), NULL, options, comparison);
+}
+
+enum onnx_fuse_verdict onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison)
+{
+    return comparison->verdict;
+}
+
+const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *comparison)
+{
+    return comparison->error;
+}
+
+static const char *diff_format(struct arena *arena, const struct diff_result *result,
+                               const struct diff_options *options, const char *format,
+                               const char *left, const char *right)
+{
+    if (strcmp(format, "text") == 0)
+        return diff_text(arena, result, options, left, right);
+    if (strcmp(format, "json") == 0)
+        return diff_json(arena, result, left, right);
+    if (strcmp(format, "github") == 0)
+        return diff_github(arena, result, left, right);
+    if (strcmp(format, "sarif") == 0)
+        return diff_sarif(arena, result, left, right);
+    if (strcmp(format, "html") == 0)
+        return html_diff(arena, result, options, left, right);
+    return NULL;
+}
+
+static const char *make_format(struct onnx_fuse_comparison *comparison, const char *format)
+{
+    struct arena *arena = &comparison->arena;
+    const char *a = comparison->sides[0].path, *b = comparison->sides[1].path;
+    if (comparison->is_diff)
+        return diff_format(arena, &comparison->diff, &comparison->diff_options, format, a, b);
+    if (strcmp(format, "text") == 0)
+        return verify_text(arena, &comparison->verify, a, b);
+    if (strcmp(format, "json") == 0)
+        return verify_json(arena, &comparison->verify, a, b);
+    return NULL;
+}
+
+/* A text may take as much memory again. NULL where it cannot be made: a comparison stays a good one. */
+static const char *format_guarded(struct onnx_fuse_comparison *comparison, const char *format)
+{
+    const size_t most = comparison->landing.most;
+    const char *volatile text = NULL;
+    comparison->landing.most = most > SIZE_MAX / 2 ? SIZE_MAX : 2 * most;
+    if (setjmp(comparison->landing.jump) == 0) {
+        text = make_format(comparison, format);
+        if (text)
+            map_put(&comparison->arena, &comparison->formats,
+                    arena_copy(&comparison->arena, format), (void *)(uintptr_t)text);
+    } else {
+        text = NULL;
+    }
+    comparison->landing.most = most;
+    return text;
+}
+
+const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison, const char *format)
+{
+    if (comparison->status != ONNX_FUSE_OK)
+        return NULL;
+    pthread_mutex_lock(&comparison->mutex);
+    const char *text = map_get(&comparison->formats, format);
+    if (!text)
+        text = format_guarded(comparison, format);
+    pthread_mutex_unlock(&comparison->mutex);
+    return text;
+}

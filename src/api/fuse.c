@@ -1,0 +1,210 @@
+/* api/fuse.c: the public functions that fuse and tell of it. Their errors land here. */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "passes/passes.h"
+#include "report/page_fuse.h"
+#include "run/options.h"
+#include "run/run.h"
+
+/* A report is the run it tells of, its files closed. A text is made when someone asks for it the first
+ * time, and kept. Several threads may ask at once, so what that changes is behind a lock, and the other
+ * getters read nothing of it: an error of such a text lands in run.landing, too. */
+struct onnx_fuse_report {
+    struct run run;
+    enum onnx_fuse_status status; /* of the run */
+    const char *error;
+    struct onnx_fuse_report *self; /* what a getter may change of a report that it only reads */
+    pthread_mutex_t mutex;         /* guards run and the texts */
+    const char *json, *explanation, *table, *html;
+};
+
+static struct onnx_fuse_report *report_new(void)
+{
+    struct onnx_fuse_report *report = calloc(1, sizeof(*report));
+    if (report && pthread_mutex_init(&report->mutex, NULL) != 0) {
+        free(report);
+        report = NULL;
+    }
+    if (report)
+        report->self = report;
+    return report;
+}
+
+/* Everything below run_fuse may land here. The report lives on the heap, so no local is clobbered. */
+static void run_once(struct run *run, const struct onnx_fuse_options *options)
+{
+    if (setjmp(run->landing.jump) == 0) {
+        run_options(run, options);
+        run_fuse(run);
+    }
+}
+
+static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_options *options)
+{
+    struct run *run = &report->run;
+    run_init(run);
+    run_once(run, options);
+    if (run_again(run))
+        run_once(run, options);
+    run_close(run);
+    report->status = run->landing.status;
+    report->error = report->status == ONNX_FUSE_OK ? "" : run->landing.message;
+    if (report->status != ONNX_FUSE_OK) { /* how far it came is nobody's concern */
+        run->summary = (struct summary){0};
+        run->warnings.count = 0;
+    }
+}
+
+/* Runs, and hands the report over or frees it. */
+static enum onnx_fuse_status finish(struct onnx_fuse_report *report,
+                                    const struct onnx_fuse_options *options,
+                                    struct onnx_fuse_report **wanted)
+{
+    run_guarded(report, options);
+    enum onnx_fuse_status status = report->status;
+    if (wanted)
+        *wanted = report;
+    else
+        onnx_fuse_report_free(report);
+    return status;
+}
+
+enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output,
+                                     const struct onnx_fuse_options *options,
+                                     struct onnx_fuse_report **report)
+{
+    struct onnx_fuse_report *own = report_new();
+    if (report)
+        *report = NULL;
+    if (!own)
+        return ONNX_FUSE_OUT_OF_MEMORY;
+    own->run.input = input;
+    own->run.output_path = output;
+    return finish(own, options, report);
+}
+
+enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result,
+                                       size_t *result_size, const struct onnx_fuse_options *options,
+                                       struct onnx_fuse_report **report)
+{
+    struct onnx_fuse_report *own = report_new();
+    *result = NULL;
+    *result_size = 0;
+    if (report)
+        *report = NULL;
+    if (!own)
+        return ONNX_FUSE_OUT_OF_MEMORY;
+    own->run.memory = model;
+    own->run.memory_size = size;
+    run_guarded(own, options);
+    enum onnx_fuse_status status = own->status;
+    if (status == ONNX_FUSE_OK) {
+        *result = own->run.result;
+        *result_size = *result ? own->run.result_size : 0;
+    } else {
+        run_forget_result(&own->run);
+    }
+    if (report)
+        *report = own;
+    else
+        onnx_fuse_report_free(own);
+    return status;
+}
+
+void onnx_fuse_free(void *result)
+{
+    free(result);
+}
+
+void onnx_fuse_options_init(struct onnx_fuse_options *options)
+{
+    options_default(options);
+}
+
+void onnx_fuse_report_free(struct onnx_fuse_report *report)
+{
+    if (!report)
+        return;
+    arena_free(&report->run.arena);
+    pthread_mutex_destroy(&report->mutex);
+    free(report);
+}
+
+const char *onnx_fuse_report_error(const struct onnx_fuse_report *report)
+{
+    return report->error;
+}
+
+bool onnx_fuse_report_changed(const struct onnx_fuse_report *report)
+{
+    return report->run.summary.changed;
+}
+
+size_t onnx_fuse_report_warnings(const struct onnx_fuse_report *report)
+{
+    return report->run.warnings.count;
+}
+
+size_t onnx_fuse_report_ops(const struct onnx_fuse_report *report, bool after)
+{
+    return after ? report->run.summary.after.ops : report->run.summary.before.ops;
+}
+
+double onnx_fuse_report_seconds(const struct onnx_fuse_report *report)
+{
+    return report->run.summary.seconds;
+}
+
+typedef const char *make_text(const struct plan *plan, const struct summary *summary);
+
+/* Everything below `make` may land here. `kept` is in the report, so no local is clobbered. */
+static void make_guarded(struct run *run, const char **kept, make_text *make)
+{
+    landing_extend(&run->landing);
+    if (setjmp(run->landing.jump) == 0)
+        *kept = make(&run->plan, &run->summary);
+}
+
+/* Makes one text and keeps it. "" after a failed run, and when there is no memory for it. */
+static const char *text_of(struct onnx_fuse_report *report, const char **kept, make_text *make)
+{
+    if (report->status != ONNX_FUSE_OK)
+        return "";
+    pthread_mutex_lock(&report->mutex);
+    if (!*kept)
+        make_guarded(&report->run, kept, make);
+    const char *text = *kept ? *kept : "";
+    pthread_mutex_unlock(&report->mutex);
+    return text;
+}
+
+const char *onnx_fuse_report_json(const struct onnx_fuse_report *report)
+{
+    return text_of(report->self, &report->self->json, report_json);
+}
+
+const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report)
+{
+    return text_of(report->self, &report->self->explanation, report_explanation);
+}
+
+const char *onnx_fuse_report_table(const struct onnx_fuse_report *report)
+{
+    return text_of(report->self, &report->self->table, report_table);
+}
+
+const char *onnx_fuse_report_html(const struct onnx_fuse_report *report)
+{
+    return text_of(report->self, &report->self->html, html_fuse);
+}
+
+const char *onnx_fuse_pass_name(size_t index)
+{
+    return index < pass_count ? passes[index].name : NULL;
+}
+
+const char *onnx_fuse_pass_purpose(size_t index)
+{
+    return index < pass_count ? passes[index].purpose : NULL;
+}

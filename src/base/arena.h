@@ -1,0 +1,109 @@
+/* base/arena.h: memory, and what every other file needs besides: lists, checked arithmetic.
+ *
+ * Everything that belongs to one run lives in its arena and is freed by one call. Nobody frees a
+ * single allocation; what is large and short-lived gets an arena of its own. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stdarg.h>
+
+#include "base/error.h"
+
+/* For static inner loops: compiled once more for processors with AVX2, chosen when the program starts. Sums
+ * keep their written order in both, so the numbers are the same. Without glibc's indirect functions,
+ * and under a sanitizer, whose runtime starts later than the choice is made, one version does. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__OPTIMIZE__) && !defined(__clang__) &&   \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define VECTORISED __attribute__((target_clones("avx2", "default")))
+#else
+#define VECTORISED
+#endif
+
+/* Weights lie in the file as little-endian numbers, and are read, hashed and written as they lie. For
+ * compilers that do not say, meson.build asks. */
+#ifdef __BYTE_ORDER__
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "expected a little-endian machine");
+#endif
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks;
+    struct landing *landing;
+    size_t allocated; /* bytes asked of the system so far */
+    bool runs_ahead;
+    struct ahead *ahead;
+    struct arena_block *spare; /* the next large block, its pages made ready by `ahead` */
+};
+
+void arena_init(struct arena *arena, struct landing *landing);
+void arena_free(struct arena *arena);
+/* From here on a second thread gets a large arena's next pages ready, until arena_settle or
+ * arena_free. Nothing but time depends on it. */
+void arena_run_ahead(struct arena *arena);
+void arena_settle(struct arena *arena);
+/* Empties it but keeps its memory, for a caller that will fill it again. */
+void arena_reset(struct arena *arena);
+
+/* Says that all of this memory will be used: the system may take large pages for it, which come many
+ * times faster. Little is done for little. */
+void memory_is_large(void *bytes, size_t size);
+
+/* count * size bytes, zeroed, aligned to 8. Lands with OUT_OF_MEMORY when the product
+ * overflows or the system has none, with LIMIT when the landing's bound is reached. */
+void *arena_alloc(struct arena *arena, size_t count, size_t size);
+
+/* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */
+void *arena_try_alloc(struct arena *arena, size_t size);
+
+/* Frees one allocation where it is large enough to have memory of its own; others stay: false. */
+bool arena_give_back(struct arena *arena, const void *memory);
+
+char *arena_copy(struct arena *arena, const char *text);
+char *arena_format(struct arena *arena, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0), nonnull));
+
+#define NEW(arena, type) ((type *)arena_alloc((arena), 1, sizeof(type)))
+#define NEW_ARRAY(arena, type, count) ((type *)arena_alloc((arena), (size_t)(count), sizeof(type)))
+
+/* A growing array. push doubles the room, so n pushes cost O(n). */
+#define LIST(type)                                                                                 \
+    struct {                                                                                       \
+        type *items;                                                                               \
+        size_t count, room;                                                                        \
+    }
+#define LIST_PUSH(arena, list, item)                                                               \
+    do {                                                                                           \
+        if ((list)->count == (list)->room)                                                         \
+            (list)->items = list_grow((arena), (list)->items, (list)->count,                       \
+                                      sizeof(*(list)->items), &(list)->room);                      \
+        (list)->items[(list)->count++] = (item);                                                   \
+    } while (0)
+/* Room for `more` items at once, where their number is known. */
+#define LIST_RESERVE(arena, list, more)                                                            \
+    ((list)->items = list_reserve((arena), (list)->items, (list)->count, (more),                   \
+                                  sizeof(*(list)->items), &(list)->room))
+void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room);
+void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size,
+                   size_t *room);
+
+/* Checked arithmetic: false when the result does not fit. */
+static inline bool multiply_fits(int64_t a, int64_t b, int64_t *product)
+{
+    return !__builtin_mul_overflow(a, b, product);
+}
+static inline bool add_fits(int64_t a, int64_t b, int64_t *sum)
+{
+    return !__builtin_add_overflow(a, b, sum);
+}
+
+/* Number of elements of a shape; false when a dimension is negative or the product overflows. */
+bool count_elements(const int64_t *dims, size_t rank, int64_t *count);
+
+int64_t greatest_common_divisor(int64_t a, int64_t b);
+
+#endif

@@ -1,0 +1,143 @@
+/* base/text.c: a string that grows, and JSON's escapes. */
+#include "base/text.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "base/decimal.h"
+#include "base/tame.h"
+
+enum { LONG = 1 << 16 };
+
+/* Room for `size` bytes and the zero behind them. */
+static void reserve(struct text *text, size_t size)
+{
+    if (text->room - text->size > size)
+        return;
+    size_t room = text->room ? text->room * 2 : 32;
+    while (room - text->size <= size)
+        room *= 2;
+    char *grown = arena_alloc(text->arena, room, 1);
+    if (text->size)
+        memcpy(grown, text->bytes, text->size);
+    if (text->room >= LONG) /* what is shorter the arena keeps in any case */
+        arena_give_back(text->arena, text->bytes);
+    text->bytes = grown;
+    text->room = room;
+}
+
+void text_append(struct text *text, const char *bytes, size_t size)
+{
+    reserve(text, size);
+    if (size)
+        memcpy(text->bytes + text->size, bytes, size);
+    text->size += size;
+    text->bytes[text->size] = 0;
+}
+
+/* In place: a piece of its own for each of a hundred thousand lines would stay in the arena. */
+void text_print(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    int length = 0;
+    reserve(text, 0);
+    for (int turn = 0; turn < 2; turn++) {
+        size_t room = text->room - text->size;
+        va_start(arguments, format);
+        length = vsnprintf(text->bytes + text->size, room, format, arguments);
+        va_end(arguments);
+        if (length < 0 || (size_t)length < room)
+            break;
+        reserve(text, (size_t)length);
+    }
+    if (length > 0)
+        text->size += (size_t)length;
+    text->bytes[text->size] = 0;
+}
+
+void text_json_bytes(struct text *text, const void *bytes, size_t size)
+{
+    const unsigned char *s = bytes;
+    char escape[8];
+    text_append(text, "\"", 1);
+    for (size_t at = 0; at < size;) {
+        size_t length = utf8_length(s + at, size - at);
+        if (length == 0) {
+            text_append(text, "\\ufffd", 6);
+            length = 1;
+        } else if (s[at] == '"' || s[at] == '\\' || s[at] < 0x20 || s[at] == 0x7f) {
+            const char *name = s[at] == '\n' ? "\\n" : s[at] == '\t' ? "\\t" : NULL;
+            bool plain = s[at] == '"' || s[at] == '\\';
+            int written = name
+                              ? snprintf(escape, sizeof(escape), "%s", name)
+                              : snprintf(escape, sizeof(escape), plain ? "\\%c" : "\\u%04x", s[at]);
+            text_append(text, escape, (size_t)written);
+        } else {
+            text_append(text, (const char *)s + at, length);
+        }
+        at += length;
+    }
+    text_append(text, "\"", 1);
+}
+
+void text_json(struct text *text, const char *string)
+{
+    text_json_bytes(text, string, string ? strlen(string) : 0);
+}
+
+void text_json_number(struct text *text, double number)
+{
+    text_print(text, "%s", isfinite(number) ? decimal_rounded(number, 17).text : "null");
+}
+
+const char *text_plain(struct arena *arena, const char *string)
+{
+    struct text text = {.arena = arena};
+    const char *s = string;
+    while (*s && !tame_length(s))
+        s += utf8_length((const unsigned char *)s, 4);
+    if (!*s)
+        return string;
+    for (s = string; *s;) {
+        size_t length = tame_length(s),
+               plain = length ? 0 : utf8_length((const unsigned char *)s, 4);
+        if (*s == '\n' || *s == '\t')
+            text_print(&text, "\\%c", *s == '\n' ? 'n' : 't');
+        else if (!length)
+            text_append(&text, s, plain);
+        else
+            for (size_t i = 0; i < length; i++)
+                text_print(&text, "\\x%02x", (unsigned char)s[i]);
+        s += length + plain;
+    }
+    return text.bytes;
+}
+
+static char lower_case(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool text_same_letters(const char *a, const char *b)
+{
+    while (*a && lower_case(*a) == lower_case(*b)) {
+        a++;
+        b++;
+    }
+    return lower_case(*a) == lower_case(*b);
+}
+
+const char *text_grouped(struct arena *arena, double number)
+{
+    if (number < 0)
+        return "unknown";
+    const char *digits = arena_format(arena, "%.0f", number);
+    size_t length = strlen(digits), used = 0;
+    char *out = arena_alloc(arena, length + length / 3 + 2, 1);
+    for (size_t i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0)
+            out[used++] = ' ';
+        out[used++] = digits[i];
+    }
+    return out;
+}

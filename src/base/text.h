@@ -1,0 +1,40 @@
+/* base/text.h: a string that grows, in an arena, and strings as JSON wants them. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include "base/arena.h"
+
+/* {.arena = ...} is an empty text. `bytes` is NUL-terminated once something was added, else NULL. */
+struct text {
+    struct arena *arena;
+    char *bytes;
+    size_t size, room;
+};
+
+/* Bytes as they are. */
+void text_append(struct text *text, const char *bytes, size_t size);
+void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A quoted JSON string; NULL is "". Names are whatever bytes a file holds: what is no UTF-8 becomes
+ * U+FFFD. */
+void text_json(struct text *text, const char *string);
+void text_json_bytes(struct text *text, const void *bytes, size_t size);
+/* A JSON number that reads back exactly; null when it is not finite. */
+void text_json_number(struct text *text, double number);
+
+/* True when two strings are the same, the case of ASCII letters left aside. */
+bool text_same_letters(const char *a, const char *b);
+
+/* The string with control characters (base/tame.h) as \n, \t or \xNN: names are whatever bytes a file holds, and a
+ * terminal acts on some. The string itself when there are none. */
+const char *text_plain(struct arena *arena, const char *string);
+
+static inline const char *text_or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+/* 12345678 as "12 345 678"; negative: "unknown" */
+const char *text_grouped(struct arena *arena, double number);
+
+#endif

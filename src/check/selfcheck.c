@@ -1,0 +1,312 @@
+/* check/selfcheck.c: each rewrite against the ops it replaces, before it is kept.
+ *
+ * Checks do not depend on each other. Threads take the next one; each has an arena and a landing of
+ * its own, and writes only to the rewrite it checks. Nothing they read changes meanwhile, so the
+ * output may be written at the same time: see write/write.h. */
+#include "check/selfcheck.h"
+
+#include <math.h>
+#include <pthread.h>
+
+#include "base/decimal.h"
+#include "check/check.h"
+#include "model/external.h"
+
+static double tolerance_of(const struct onnx_fuse_options *options, int32_t type)
+{
+    return options->tolerance > 0 ? options->tolerance : type_tolerance(type);
+}
+
+enum { TRIALS = 2, MORE_TRIALS = 6 };
+/* Memory up to which two trials share what they read. */
+enum { FEW_CELLS = 1 << 17 };
+
+static int trial_rank(const struct fusion *fusion)
+{
+    const struct value *source = fusion->source;
+    if (fusion->layout == LAYOUT_CONV)
+        return fusion->axes + 2;
+    return source->rank >= 2 && source->rank <= AFFINE_AXES ? source->rank : 2;
+}
+
+/* Shape of a trial input: a few positions of output per axis, borders included, no two axes alike.
+ * A rewrite that holds for the declared size only is tried at that size. spans: what the windows of
+ * either side reach, which the plan may have wrong. */
+static void trial_shape(const struct fusion *fusion, int trial, const int64_t *spans, int64_t *dims)
+{
+    int rank = trial_rank(fusion);
+    const struct value *source = fusion->source;
+    if (fusion->layout == LAYOUT_MATRIX) {
+        for (int i = 0; i < rank - 1; i++)
+            dims[i] = 2 + i + trial;
+        dims[rank - 1] = fusion->channels;
+        return;
+    }
+    bool declared = fusion->sized && source->rank == rank;
+    dims[0] = declared && source->dims[0] > 0 ? source->dims[0] : 1;
+    dims[1] = fusion->channels;
+    for (int i = 0; i < fusion->axes; i++) {
+        struct affine_axis axis = affine_axis_of(fusion->form, fusion->form->axes ? i : 0);
+        int64_t size = 2 * axis.stride + 1 - axis.end;
+        size = size < spans[i] ? spans[i] : size;
+        size = size < 3 ? 3 : size;
+        dims[2 + i] = size + (i + 2 * trial) % 3 + (trial < TRIALS ? 0 : 2 * trial);
+        if (declared && source->dims[2 + i] > 0)
+            dims[2 + i] = source->dims[2 + i];
+    }
+}
+
+struct worker {
+    struct selfcheck *checker;
+    struct landing landing;
+    struct arena arena;   /* of one check */
+    struct arena reasons; /* what the checks said */
+};
+
+struct selfcheck {
+    struct model *model;
+    const struct onnx_fuse_options *options;
+    struct effort *effort; /* of all checks: what they took is taken off at the end */
+    struct fusion **fusions;
+    size_t count;
+    struct effort share; /* of one check: the same whatever the others cost */
+    double *spent;       /* products, by check */
+    int at_once;         /* threads that may check side by side */
+    atomic_size_t next;
+    bool stopped;           /* by the caller; set by its thread */
+    struct worker *workers; /* jobs of them, one per thread */
+    struct thread
+        *threads; /* jobs of them: those that check beside the caller, which is the first */
+    int jobs;
+    atomic_bool paused;
+};
+
+struct thread {
+    struct selfcheck *checker;
+    int number;
+    pthread_t id;
+    bool started;
+};
+
+/* Evaluates one rewrite on a few inputs, notes the difference, and returns NULL when it holds. */
+static const char *check(struct worker *worker, struct fusion *fusion, struct effort *effort)
+{
+    int64_t dims[AFFINE_AXES + 2];
+    struct check_case one = {.source = fusion->source,
+                             .target = fusion->target,
+                             .terms = fusion->terms.items,
+                             .term_count = fusion->terms.count,
+                             .rank = trial_rank(fusion),
+                             .dims = dims,
+                             .channels = fusion->outputs,
+                             .type = fusion->type,
+                             .tolerance = tolerance_of(worker->checker->options, fusion->type),
+                             .effort = effort};
+    struct check_region *region = NULL;
+    const char *reason = NULL;
+    int evaluated = 0;
+    one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
+    /* Sizes grow from trial to trial: ops between may need more than the smallest. */
+    for (int trial = 0; trial < MORE_TRIALS && evaluated < TRIALS; trial++) {
+        struct check_result result;
+        int64_t spans[AFFINE_AXES];
+        one.seed = (uint64_t)trial + 1;
+        reason = region ? NULL : check_begin(&worker->arena, &one, &region);
+        if (!reason) {
+            check_spans(region, fusion->axes, spans);
+            trial_shape(fusion, trial, spans, dims);
+            reason = check_try(region, &result);
+        }
+        if (reason) {
+            reason =
+                arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
+        } else {
+            evaluated++;
+            fusion->difference = fmax(fusion->difference, result.difference);
+            fusion->channels_checked = result.channels;
+        }
+        if (fusion->sized)
+            break;
+        /* The next trial has what this one had: it begins anew where they might lack it together. */
+        if (reason || worker->checker->share.cells - effort->cells > FEW_CELLS) {
+            region = NULL;
+            arena_reset(&worker->arena);
+            effort->cells = worker->checker->share.cells;
+        }
+    }
+    arena_reset(&worker->arena);
+    if (!evaluated)
+        return reason;
+    if (!isfinite(fusion->difference))
+        return "its numbers are not finite: NaN or infinity in a weight, or larger than its type "
+               "holds";
+    if (fusion->difference <= one.tolerance)
+        return NULL;
+    return arena_format(
+        &worker->reasons, "the self-check found a relative difference of %s, more than %s",
+        decimal_rounded(fusion->difference, 3).text, decimal_rounded(one.tolerance, 3).text);
+}
+
+/* Pages of the input that one check may read before they are given back. */
+enum { LARGE = 1 << 20 };
+/* An arena that one check needed so much of is not kept for the next. */
+enum { LARGE_ARENA = 8 << 20 };
+
+static bool check_next(struct worker *worker)
+{
+    struct selfcheck *checker = worker->checker;
+    size_t index = atomic_fetch_add(&checker->next, 1);
+    if (index >= checker->count)
+        return false;
+    struct fusion *fusion = checker->fusions[index];
+    struct effort left = checker->share;
+    fusion->failure = check(worker, fusion, &left);
+    checker->spent[index] = checker->share.products - left.products;
+    if (worker->arena.allocated > LARGE_ARENA)
+        arena_free(&worker->arena);
+    if (fusion->parameters_before > LARGE)
+        model_give_back(checker->model);
+    return true;
+}
+
+static void report_progress(struct selfcheck *checker)
+{
+    const struct onnx_fuse_options *options = checker->options;
+    double done = fmin((double)atomic_load(&checker->next), (double)checker->count);
+    if (options->progress &&
+        !options->progress(options->closure, "checking", done / (double)checker->count)) {
+        checker->stopped = true;
+        atomic_store(&checker->next, checker->count);
+    }
+}
+
+bool selfcheck_next(void *closure, int thread)
+{
+    struct selfcheck *checker = closure;
+    struct worker *worker = &checker->workers[thread];
+    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK)
+        return false;
+    if (setjmp(worker->landing.jump) != 0)
+        return false;
+    bool more = check_next(worker);
+    if (more && thread == 0)
+        report_progress(checker);
+    return more;
+}
+
+enum { MOST_THREADS = 64, FEW = 4 };
+
+struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_options *options,
+                                  struct effort *effort, struct fusion **fusions, size_t count)
+{
+    struct arena *arena = model->arena;
+    struct landing *landing = arena->landing;
+    struct selfcheck *checker = NEW(arena, struct selfcheck);
+    int jobs = options->jobs < MOST_THREADS ? options->jobs : MOST_THREADS;
+    checker->model = model;
+    checker->options = options;
+    checker->effort = effort;
+    checker->fusions = fusions;
+    checker->count = count;
+    checker->workers = NEW_ARRAY(arena, struct worker, jobs);
+    checker->threads = NEW_ARRAY(arena, struct thread, jobs);
+    checker->jobs = jobs;
+    checker->share = *effort;
+    checker->share.products /= count ? (double)count : 1;
+    checker->spent = NEW_ARRAY(arena, double, count + 1);
+    /* What is left to the run is theirs, together. What one may take does not depend on how many
+     * there are, or the result would. */
+    double left = (double)landing_left(landing);
+    if (checker->share.cells * sizeof(double) > left / 2)
+        checker->share.cells = left / 2 / sizeof(double);
+    checker->at_once = jobs;
+    while (checker->at_once > 1 &&
+           checker->at_once * checker->share.cells * sizeof(double) > left / 2)
+        checker->at_once--;
+    for (int i = 0; i < jobs; i++) {
+        struct worker *worker = &checker->workers[i];
+        worker->checker = checker;
+        landing_bound(&worker->landing, model->path, landing->input);
+        if (landing->most) /* 1, not 0, which would be no bound */
+            worker->landing.most = landing_left(landing) / (size_t)checker->at_once + 1;
+        arena_init(&worker->arena, &worker->landing);
+        arena_init(&worker->reasons, &worker->landing);
+    }
+    return checker;
+}
+
+static void *work(void *closure)
+{
+    struct thread *thread = closure;
+    while (!atomic_load(&thread->checker->paused) &&
+           selfcheck_next(thread->checker, thread->number))
+        ;
+    return NULL;
+}
+
+void selfcheck_start(struct selfcheck *checker)
+{
+    /* A thread must be worth its start. */
+    for (int i = 1; checker->count >= FEW && i < checker->at_once; i++) {
+        struct thread *thread = &checker->threads[i];
+        thread->checker = checker;
+        thread->number = i;
+        thread->started = pthread_create(&thread->id, NULL, work, thread) == 0;
+    }
+}
+
+static void join(struct selfcheck *checker)
+{
+    for (int i = 1; i < checker->jobs; i++)
+        if (checker->threads[i].started)
+            pthread_join(checker->threads[i].id, NULL);
+    for (int i = 1; i < checker->jobs; i++)
+        checker->threads[i].started = false;
+}
+
+void selfcheck_pause(struct selfcheck *checker)
+{
+    atomic_store(&checker->paused, true);
+    join(checker);
+    atomic_store(&checker->paused, false);
+}
+
+void selfcheck_run(struct selfcheck *checker)
+{
+    while (selfcheck_next(checker, 0))
+        ;
+    join(checker);
+}
+
+void selfcheck_free(struct selfcheck *checker)
+{
+    if (checker)
+        selfcheck_pause(checker);
+    for (int i = 0; checker && i < checker->jobs; i++) {
+        arena_free(&checker->workers[i].arena);
+        arena_free(&checker->workers[i].reasons);
+    }
+}
+
+void selfcheck_end(struct selfcheck *checker)
+{
+    struct arena *arena = checker->model->arena;
+    bool good = true;
+    for (int i = 0; i < checker->jobs; i++) {
+        const struct landing *own = &checker->workers[i].landing;
+        good = good && own->status == ONNX_FUSE_OK;
+        if (own->status == ONNX_FUSE_LIMIT)
+            fail(arena->landing, ONNX_FUSE_LIMIT, "%s", own->message);
+    }
+    for (size_t i = 0; i < checker->count; i++)
+        checker->effort->products -= checker->spent[i];
+    for (size_t i = 0; good && i < checker->count; i++)
+        if (checker->fusions[i]->failure)
+            checker->fusions[i]->failure = arena_copy(arena, checker->fusions[i]->failure);
+    if (checker->stopped)
+        fail(arena->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller",
+             checker->model->path);
+    if (!good)
+        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory in the self-check",
+             checker->model->path);
+}

@@ -1,0 +1,183 @@
+/* command/diff.c: onnx-repvgg-fuse diff A B, also called by git with seven arguments. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "command/tool.h"
+#include "onnx_repvgg_fuse.h"
+
+static const char usage[] =
+    "usage: onnx-repvgg-fuse diff [OPTIONS] A B\n"
+    "\n"
+    "Tells what changed from one ONNX model to another. Nodes are matched by structure: renamed\n"
+    "temporaries, nodes in another order and constants stored another way are no changes.\n"
+    "\n"
+    "      --strict        count what does not change what the model computes as well: names,\n"
+    "                      order, storage, spelled-out defaults, doc strings, metadata\n"
+    "      --rtol R        let numbers of weights differ by R times the first model's (default 0)\n"
+    "      --atol A        and by A (default 0)\n"
+    "      --ignore KIND   do not report a kind of change (may be repeated; commas separate)\n"
+    "      --format F      text (default), json, github (workflow annotations),\n"
+    "                      sarif, or html (a page for a browser)\n"
+    "      --color WHEN    auto (default: on a terminal, unless NO_COLOR is set), always, never\n"
+    "      --exit-zero     exit with 0 when the models differ, too\n"
+    "      --follow-symlinks\n"
+    "                      follow symbolic links to external data\n"
+    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
+    "  -q, --quiet         print errors only\n"
+    "  -h, --help          print this text\n"
+    "\n"
+    "Kinds: region attribute edge weight input output opset function; with --strict also\n"
+    "ir_version dead name order storage spelling shape doc metadata.\n"
+    "As git's external diff (GIT_EXTERNAL_DIFF, diff.onnx.command) it takes git's seven arguments\n"
+    "and exits with 0.\n"
+    "\n"
+    "Exit status: 0 the same, 1 different, 2 trouble.\n";
+
+enum { STRICT = 256, RTOL, ATOL, IGNORE, FORMAT, COLOR, EXIT_ZERO, FOLLOW_SYMLINKS, NO_SANDBOX };
+
+static const struct option long_options[] = {
+    {"strict", no_argument, NULL, STRICT},
+    {"rtol", required_argument, NULL, RTOL},
+    {"atol", required_argument, NULL, ATOL},
+    {"ignore", required_argument, NULL, IGNORE},
+    {"format", required_argument, NULL, FORMAT},
+    {"color", required_argument, NULL, COLOR},
+    {"colour", required_argument, NULL, COLOR},
+    {"exit-zero", no_argument, NULL, EXIT_ZERO},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+struct call {
+    struct onnx_fuse_diff_options options;
+    const char **ignore;
+    size_t ignore_count;
+    const char *format, *color;
+    bool quiet, exit_zero, no_sandbox;
+};
+
+static bool is_one_of(const char *text, const char *const *names)
+{
+    while (*names && strcmp(*names, text) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* Returns -1 to go on, or the exit status. */
+static int parse_option(struct call *call, int option)
+{
+    static const char *const formats[] = {"text", "json", "github", "sarif", "html", NULL};
+    static const char *const colors[] = {"auto", "always", "never", NULL};
+    switch (option) {
+    case STRICT: call->options.strict = true; return -1;
+    case RTOL:
+        if (!parse_number(optarg, &call->options.rtol) || call->options.rtol < 0)
+            return trouble("--rtol: '%s' is not a number that is 0 or more", optarg);
+        return -1;
+    case ATOL:
+        if (!parse_number(optarg, &call->options.atol) || call->options.atol < 0)
+            return trouble("--atol: '%s' is not a number that is 0 or more", optarg);
+        return -1;
+    case IGNORE:
+        return add_names(&call->ignore, &call->ignore_count, optarg)
+                   ? -1
+                   : trouble("%s", "out of memory");
+    case FORMAT:
+        if (!is_one_of(optarg, formats))
+            return trouble("--format: '%s' is none of text, json, github, sarif, html", optarg);
+        call->format = optarg;
+        return -1;
+    case COLOR:
+        if (!is_one_of(optarg, colors))
+            return trouble("--color: '%s' is none of auto, always, never", optarg);
+        call->color = optarg;
+        return -1;
+    case EXIT_ZERO: call->exit_zero = true; return -1;
+    case FOLLOW_SYMLINKS: call->options.follow_symlinks = true; return -1;
+    case NO_SANDBOX: call->no_sandbox = true; return -1;
+    case 'q': call->quiet = true; return -1;
+    case 'h': fputs(usage, stdout); return fflush(stdout) ? TROUBLE : DONE;
+    default: return trouble("%s", "try diff --help"); /* getopt has said what is wrong */
+    }
+}
+
+static bool wants_color(const struct call *call)
+{
+    const char *refused = getenv("NO_COLOR");
+    if (strcmp(call->color, "auto") != 0)
+        return strcmp(call->color, "always") == 0;
+    return isatty(STDOUT_FILENO) && !(refused && refused[0]);
+}
+
+static int compare(struct call *call, const char *a, const char *b)
+{
+    struct onnx_fuse_comparison *comparison = NULL;
+    call->options.ignore = call->ignore;
+    call->options.colour = wants_color(call);
+    if (!call->no_sandbox)
+        confine((const char *[]){a, b, NULL}, call->options.follow_symlinks);
+    enum onnx_fuse_status failed = onnx_fuse_diff(a, b, &call->options, &comparison);
+    int status;
+    if (failed) {
+        status = doubt(DONE) ? TROUBLE
+                             : trouble("%s", comparison ? onnx_fuse_comparison_error(comparison)
+                                                        : "out of memory");
+    } else {
+        const char *text = call->quiet ? "" : onnx_fuse_comparison_format(comparison, call->format);
+        status = (int)onnx_fuse_comparison_verdict(comparison);
+        if (!text)
+            status = trouble("%s", "out of memory");
+        else if (doubt(DONE) != DONE)
+            status = TROUBLE;
+        else if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+            status = trouble("%s", "cannot write to standard output");
+    }
+    onnx_fuse_comparison_free(comparison);
+    return status == WARNED && call->exit_zero ? DONE : status;
+}
+
+/* git gives: path, old file, old hash, old mode, new file, new hash, new mode; and, for a rename,
+ * the new path and a description. It takes any exit status but 0 for a failure of the driver. A side
+ * that does not exist is /dev/null. */
+static int compare_for_git(struct call *call, char **arguments)
+{
+    const char *old_file = arguments[1], *new_file = arguments[4];
+    bool is_new = strcmp(old_file, "/dev/null") == 0, is_gone = strcmp(new_file, "/dev/null") == 0;
+    call->exit_zero = true;
+    if (!call->quiet && strcmp(call->format, "text") == 0)
+        printf("onnx-repvgg-fuse diff %s\n", arguments[0]);
+    if (is_new || is_gone) {
+        printf("%s %s\n", arguments[0], is_new ? "is new" : "was removed");
+        return fflush(stdout) ? TROUBLE : DONE;
+    }
+    return compare(call, old_file, new_file);
+}
+
+int command_diff(int count, char **arguments)
+{
+    struct call call = {.format = "text", .color = "auto"};
+    int option, status = -1;
+    onnx_fuse_diff_options_init(&call.options);
+    while (status < 0 && (option = getopt_long(count, arguments, "qh", long_options, NULL)) != -1)
+        status = parse_option(&call, option);
+    int left = count - optind;
+    if (status >= 0)
+        ;
+    else if (left == 7 || left == 9)
+        status = compare_for_git(&call, arguments + optind);
+    else if (left != 2)
+        status = trouble("%s", left < 2 ? "diff: two models are expected: A and B"
+                                        : "diff: more than two models are given");
+    else
+        status = compare(&call, arguments[optind], arguments[optind + 1]);
+    free(call.ignore);
+    return status;
+}

@@ -1,0 +1,105 @@
+/* command/dump.c: onnx-repvgg-fuse dump. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "command/tool.h"
+#include "onnx_repvgg_fuse.h"
+
+static const char usage[] =
+    "usage: onnx-repvgg-fuse dump [OPTIONS] MODEL\n"
+    "\n"
+    "Prints an ONNX model (- is standard input) in ONNX's text syntax, one node a line, the same "
+    "for\n"
+    "the same model. onnx.parser.parse_model reads it back. What the syntax has no place for "
+    "stands\n"
+    "in comments that begin with '# not held:'.\n"
+    "\n"
+    "      --elide N        give tensors of more than N elements by type, shape and hash; such "
+    "text\n"
+    "                       cannot be read back, and its first line says so\n"
+    "      --no-metadata    leave out the comments that are doc strings and metadata\n"
+    "      --keep-external  say where external data lies instead of reading it\n"
+    "      --strict         exit with 1 when the text does not hold all of the model\n"
+    "      --follow-symlinks\n"
+    "                      follow symbolic links to external data\n"
+    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
+    "  -h, --help           print this text\n"
+    "\n"
+    "For git diff: git config diff.onnx.textconv 'onnx-repvgg-fuse dump --elide 16 --no-metadata'\n"
+    "              echo '*.onnx diff=onnx' >> .gitattributes\n"
+    "\n"
+    "Exit status: 0 done, 1 something is not held under --strict, 2 trouble.\n";
+
+enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT, FOLLOW_SYMLINKS, NO_SANDBOX };
+
+static const struct option long_options[] = {
+    {"elide", required_argument, NULL, ELIDE},
+    {"no-metadata", no_argument, NULL, NO_METADATA},
+    {"keep-external", no_argument, NULL, KEEP_EXTERNAL},
+    {"strict", no_argument, NULL, STRICT},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+static bool write_text(void *closure, const char *bytes, size_t size)
+{
+    return fwrite(bytes, 1, size, closure) == size;
+}
+
+static bool parse_count(const char *text, int64_t *count)
+{
+    char *end;
+    errno = 0;
+    long long number = strtoll(text, &end, 10);
+    *count = number;
+    return end != text && *end == 0 && errno == 0 && number >= 0;
+}
+
+int command_dump(int count, char **arguments)
+{
+    struct onnx_fuse_dump_options options;
+    bool strict = false, confined = true;
+    int option;
+    onnx_fuse_dump_options_init(&options);
+    while ((option = getopt_long(count, arguments, "h", long_options, NULL)) != -1)
+        switch (option) {
+        case ELIDE:
+            if (!parse_count(optarg, &options.elide))
+                return trouble("--elide: '%s' is not a whole number from 0 on", optarg);
+            break;
+        case NO_METADATA: options.no_metadata = true; break;
+        case KEEP_EXTERNAL: options.keep_external = true; break;
+        case STRICT: strict = true; break;
+        case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
+        case NO_SANDBOX: confined = false; break;
+        case 'h': fputs(usage, stdout); return DONE;
+        default: return trouble("%s", "try dump --help"); /* getopt has said what is wrong */
+        }
+    if (count - optind != 1)
+        return trouble("dump: expected one MODEL%s; try dump --help",
+                       count - optind ? ", found several" : "");
+    options.write = write_text;
+    options.closure = stdout;
+    struct onnx_fuse_view *view = NULL;
+    int result = DONE;
+    if (confined)
+        confine((const char *[]){arguments[optind], NULL}, options.follow_symlinks);
+    enum onnx_fuse_status status = onnx_fuse_dump(arguments[optind], &options, &view);
+    if (status == ONNX_FUSE_IO && ferror(stdout))
+        result = trouble("%s", "cannot write to standard output");
+    else if (status != ONNX_FUSE_OK)
+        result = doubt(DONE) ? TROUBLE
+                             : trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
+    else if (fflush(stdout) != 0)
+        result = trouble("%s", "cannot write to standard output");
+    else if (doubt(DONE) != DONE)
+        result = TROUBLE;
+    else if (strict && onnx_fuse_view_not_held(view))
+        result = WARNED;
+    onnx_fuse_view_free(view);
+    return result;
+}

@@ -1,0 +1,72 @@
+/* command/info.c: onnx-repvgg-fuse info. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command/tool.h"
+#include "onnx_repvgg_fuse.h"
+
+static const char usage[] =
+    "usage: onnx-repvgg-fuse info [OPTIONS] MODEL\n"
+    "\n"
+    "Tells what is in an ONNX model (- is standard input) and what fusing "
+    "would make of it: ops by\n"
+    "type, inputs, outputs, parameters, multiply-adds, bytes, the regions "
+    "that would be fused, and\n"
+    "how far apart the channels of their weights lie before and after (the "
+    "sign of trouble in INT8).\n"
+    "\n"
+    "      --format FORMAT  text (default) or json\n"
+    "      --follow-symlinks\n"
+    "                      follow symbolic links to external data\n"
+    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
+    "  -h, --help           print this text\n"
+    "\n"
+    "Exit status: 0 done, 2 trouble.\n";
+
+enum { FORMAT = 256, FOLLOW_SYMLINKS, NO_SANDBOX };
+
+static const struct option long_options[] = {
+    {"format", required_argument, NULL, FORMAT},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+int command_info(int count, char **arguments)
+{
+    struct onnx_fuse_options options;
+    bool json = false, confined = true;
+    int option;
+    onnx_fuse_options_init(&options);
+    while ((option = getopt_long(count, arguments, "h", long_options, NULL)) != -1)
+        switch (option) {
+        case FORMAT:
+            json = strcmp(optarg, "json") == 0;
+            if (!json && strcmp(optarg, "text") != 0)
+                return trouble("--format: '%s' is none of text and json", optarg);
+            break;
+        case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
+        case NO_SANDBOX: confined = false; break;
+        case 'h': fputs(usage, stdout); return DONE;
+        default: return trouble("%s", "try info --help"); /* getopt has said what is wrong */
+        }
+    if (count - optind != 1)
+        return trouble("info: expected one MODEL%s; try info --help",
+                       count - optind ? ", found several" : "");
+    struct onnx_fuse_view *view = NULL;
+    int result = DONE;
+    if (confined)
+        confine((const char *[]){arguments[optind], NULL}, options.follow_symlinks);
+    enum onnx_fuse_status status = onnx_fuse_info(arguments[optind], &options, &view);
+    if (doubt(DONE) != DONE)
+        result = TROUBLE;
+    else if (status != ONNX_FUSE_OK)
+        result = trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
+    else if (fputs(json ? onnx_fuse_view_json(view) : onnx_fuse_view_text(view), stdout) < 0 ||
+             fflush(stdout) != 0)
+        result = trouble("%s", "cannot write to standard output");
+    onnx_fuse_view_free(view);
+    return result;
+}

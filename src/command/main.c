@@ -1,0 +1,400 @@
+/* command/main.c: the command, and where its subcommands begin. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include "command/batch.h"
+#include "command/guard.h"
+#include "command/sandbox.h"
+#include "command/tool.h"
+
+#define COMMAND_LINE(name, purpose) "  " #name "\t" purpose "\n"
+
+static const char usage[] =
+    "usage: onnx-repvgg-fuse [OPTIONS] IN OUT\n"
+    "       onnx-repvgg-fuse [OPTIONS] IN -o OUT\n"
+    "       onnx-repvgg-fuse [OPTIONS] --batch FOLDER IN...\n"
+    "       onnx-repvgg-fuse COMMAND ...\n"
+    "\n"
+    "Fuses the parallel branches of re-parameterised networks (RepVGG and its descendants) in an\n"
+    "ONNX model to single Convs, exactly. IN and OUT may be one file; - is standard input or "
+    "output.\n"
+    "\n"
+    "  -o, --output OUT     where to write\n"
+    "      --explain        list every fusion and refusal, with the reason\n"
+    "      --json FILE      write the same as JSON (- is standard output)\n"
+    "      --report FILE    write the same as an HTML page with pictures (- is standard output)\n"
+    "      --only PASS      run this pass only (may be repeated; commas separate)\n"
+    "      --skip PASS      leave this pass out (may be repeated; commas separate)\n"
+    "      --list-passes    list the passes in the order they run\n"
+    "      --max-growth R   let a rewrite cost up to R times what it replaces (default 1)\n"
+    "      --no-check       do not evaluate each rewrite before it is kept\n"
+    "      --tolerance T    largest relative difference of that check (default: by type)\n"
+    "      --strict         exit with 1 when a rewrite was dropped by its check\n"
+    "      --batch FOLDER   fuse many models into a folder; folders among IN are searched\n"
+    "      --dry-run        do everything but write\n"
+    "      --external-data WHERE\n"
+    "                       where weights go: auto (default), inline, or a file name beside OUT\n"
+    "      --follow-symlinks\n"
+    "                       follow symbolic links to external data (caches made of links)\n"
+    "      --no-sync        do not wait until the disk has the result\n"
+    "      --no-sandbox     do not give away what is not needed: network, programs, other files\n"
+    "      --jobs N         threads that compute weights (default: one per core)\n"
+    "  -q, --quiet          print errors only\n"
+    "      --version        print the version\n"
+    "  -h, --help           print this text\n"
+    "\n"
+    "Commands, each with its own --help (a model of such a name is ./NAME):\n" COMMANDS(
+        COMMAND_LINE) "\n"
+                      "Exit status: 0 done, 1 a warning under --strict, 2 trouble (OUT is as it "
+                      "was).\n";
+
+struct command {
+    const char *input, *output, *json, *batch; /* batch: the folder results go to */
+    char *const *inputs;                       /* of a batch */
+    int input_count;
+    bool explain, strict, quiet, no_sandbox;
+    const char **only, **skip;
+    size_t only_count, skip_count;
+    struct onnx_fuse_options options;
+};
+
+/* ---- arguments ---- */
+
+static int list_passes(void)
+{
+    const char *name;
+    for (size_t i = 0; (name = onnx_fuse_pass_name(i)); i++)
+        printf("%-16s %s\n", name, onnx_fuse_pass_purpose(i));
+    return DONE;
+}
+
+enum {
+    EXPLAIN = 256,
+    JSON,
+    REPORT,
+    ONLY,
+    SKIP,
+    LIST_PASSES,
+    MAX_GROWTH,
+    NO_CHECK,
+    TOLERANCE,
+    STRICT,
+    BATCH,
+    DRY_RUN,
+    EXTERNAL_DATA,
+    FOLLOW_SYMLINKS,
+    NO_SYNC,
+    NO_SANDBOX,
+    JOBS,
+    VERSION
+};
+
+static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},
+    {"explain", no_argument, NULL, EXPLAIN},
+    {"json", required_argument, NULL, JSON},
+    {"report", required_argument, NULL, REPORT},
+    {"only", required_argument, NULL, ONLY},
+    {"skip", required_argument, NULL, SKIP},
+    {"list-passes", no_argument, NULL, LIST_PASSES},
+    {"max-growth", required_argument, NULL, MAX_GROWTH},
+    {"no-check", no_argument, NULL, NO_CHECK},
+    {"tolerance", required_argument, NULL, TOLERANCE},
+    {"strict", no_argument, NULL, STRICT},
+    {"batch", required_argument, NULL, BATCH},
+    {"dry-run", no_argument, NULL, DRY_RUN},
+    {"external-data", required_argument, NULL, EXTERNAL_DATA},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sync", no_argument, NULL, NO_SYNC},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
+    {"jobs", required_argument, NULL, JOBS},
+    {"quiet", no_argument, NULL, 'q'},
+    {"version", no_argument, NULL, VERSION},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Returns -1 to go on, or the exit status. */
+static int parse_option(struct command *command, int option)
+{
+    double number;
+    switch (option) {
+    case 'o': command->output = optarg; return -1;
+    case EXPLAIN: command->explain = true; return -1;
+    case JSON: command->json = optarg; return -1;
+    case REPORT: command->options.html_report = optarg; return -1;
+    case ONLY:
+    case SKIP: {
+        bool only = option == ONLY;
+        if (!add_names(only ? &command->only : &command->skip,
+                       only ? &command->only_count : &command->skip_count, optarg))
+            return trouble("%s", "out of memory");
+        if (only && !command->only)
+            return trouble("--only: '%s' names no pass; --list-passes shows those there are",
+                           optarg);
+        return -1;
+    }
+    case LIST_PASSES: return list_passes();
+    case MAX_GROWTH:
+        if (!parse_number(optarg, &number) || number <= 0)
+            return trouble("--max-growth: '%s' is not a number above 0", optarg);
+        command->options.max_growth = number;
+        return -1;
+    case NO_CHECK: command->options.no_check = true; return -1;
+    case TOLERANCE:
+        if (!parse_number(optarg, &number) || number <= 0)
+            return trouble("--tolerance: '%s' is not a number above 0", optarg);
+        command->options.tolerance = number;
+        return -1;
+    case STRICT: command->strict = true; return -1;
+    case DRY_RUN: command->options.dry_run = true; return -1;
+    case BATCH: command->batch = optarg; return -1;
+    case EXTERNAL_DATA: command->options.external_data = optarg; return -1;
+    case FOLLOW_SYMLINKS: command->options.follow_symlinks = true; return -1;
+    case NO_SYNC: command->options.no_sync = true; return -1;
+    case NO_SANDBOX: command->no_sandbox = true; return -1;
+    case JOBS:
+        if (!parse_number(optarg, &number) || number < 1 || number > 1024 ||
+            number != floor(number))
+            return trouble("--jobs: '%s' is not a whole number from 1 to 1024", optarg);
+        command->options.jobs = (int)number;
+        return -1;
+    case 'q': command->quiet = true; return -1;
+    case VERSION: printf("onnx-repvgg-fuse %s\n", onnx_fuse_version()); return DONE;
+    case 'h': fputs(usage, stdout); return DONE;
+    default: return trouble("%s", "try --help"); /* getopt has said what is wrong */
+    }
+}
+
+/* The library knows more of them; these are what people write. */
+static bool is_standard_output(const char *path)
+{
+    static const char *const names[] = {"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"};
+    for (size_t i = 0; path && i < sizeof(names) / sizeof(*names); i++)
+        if (strcmp(path, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static int check_reports(const struct command *command)
+{
+    const char *html = command->options.html_report, *json = command->json;
+    bool taken = is_standard_output(command->output) && !command->options.dry_run;
+    if (is_standard_output(html) && taken)
+        return trouble("%s", "--report and OUT cannot both be standard output");
+    if (is_standard_output(json) && taken)
+        return trouble("%s", "--json and OUT cannot both be standard output");
+    if (html && json &&
+        (strcmp(html, json) == 0 || (is_standard_output(html) && is_standard_output(json))))
+        return trouble("--report and --json cannot both be '%s'", html);
+    return -1;
+}
+
+static int parse_arguments(struct command *command, int count, char **arguments)
+{
+    int option, status;
+    while ((option = getopt_long(count, arguments, "o:qh", long_options, NULL)) != -1)
+        if ((status = parse_option(command, option)) >= 0)
+            return status;
+    int left = count - optind;
+    if (command->batch && !command->batch[0])
+        return trouble("%s", "--batch: the folder's name is empty");
+    if (command->batch) {
+        command->inputs = arguments + optind;
+        command->input_count = left;
+        if (left < 1)
+            return trouble("--batch %s: IN is missing: expected models or folders", command->batch);
+        if (command->output || command->json || command->explain || command->options.html_report)
+            return trouble("--batch %s goes with neither -o, --json, --report nor --explain",
+                           command->batch);
+        return -1;
+    }
+    if (left >= 1)
+        command->input = arguments[optind];
+    if (left == 2 && !command->output)
+        command->output = arguments[optind + 1];
+    else if (left == 2)
+        return trouble("OUT is given twice, the second time as '%s'", arguments[optind + 1]);
+    if (left > 2)
+        return trouble("'%s' is one file too many: expected IN and OUT", arguments[optind + 2]);
+    if (!command->input)
+        return trouble("%s", "IN is missing: expected IN and OUT; try --help");
+    if (!command->output && !command->options.dry_run)
+        return trouble("OUT is missing: where should the result of '%s' go?", command->input);
+    return check_reports(command);
+}
+
+/* ---- progress ---- */
+
+struct progress {
+    struct timespec start, last;
+    bool wanted, shown;
+};
+
+static double seconds_since(const struct timespec *from)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)(time.tv_sec - from->tv_sec) + (double)(time.tv_nsec - from->tv_nsec) * 1e-9;
+}
+
+/* Silent for the first second, then a line that overwrites itself. Ends the run when a part of a
+ * file could not be read. */
+static bool show_progress(void *closure, const char *step, double fraction)
+{
+    struct progress *progress = closure;
+    if (guard_faults())
+        return false;
+    if (!progress->wanted || seconds_since(&progress->start) < 1 ||
+        (progress->shown && seconds_since(&progress->last) < 0.1))
+        return true;
+    fprintf(stderr, "\r%-10s %3.0f %%", step, 100 * fraction);
+    (void)fflush(stderr);
+    progress->shown = true;
+    clock_gettime(CLOCK_MONOTONIC, &progress->last);
+    return true;
+}
+
+static void clear_progress(const struct progress *progress)
+{
+    if (progress->shown)
+        fprintf(stderr, "\r%20s\r", "");
+}
+
+/* ---- sandbox ---- */
+
+static void confine_run(const struct command *command)
+{
+    struct sandbox sandbox;
+    if (command->no_sandbox)
+        return;
+    sandbox_open(&sandbox);
+    sandbox_allow_model(&sandbox, command->input);
+    if (command->output && !command->options.dry_run)
+        sandbox_allow_output(&sandbox, command->output);
+    if (command->json)
+        sandbox_allow_output(&sandbox, command->json);
+    if (command->options.html_report)
+        sandbox_allow_output(&sandbox, command->options.html_report);
+    if (command->options.follow_symlinks)
+        sandbox_allow_reading(&sandbox);
+    sandbox_close(&sandbox);
+}
+
+static int run(const struct command *command)
+{
+    struct onnx_fuse_report *report = NULL;
+    struct progress progress = {0};
+    struct onnx_fuse_options options = command->options;
+    options.only = command->only;
+    options.skip = command->skip;
+    clock_gettime(CLOCK_MONOTONIC, &progress.start);
+    progress.wanted = !command->quiet && isatty(STDERR_FILENO);
+    options.progress = show_progress;
+    options.closure = &progress;
+    /* A dry run without OUT is planned as if it went in place. */
+    const char *output = command->output ? command->output : command->input;
+    options.json_report = command->json;
+    confine_run(command);
+    enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
+    clear_progress(&progress);
+    int result = DONE;
+    if (status != ONNX_FUSE_OK) {
+        result = trouble("%s", guard_faults() ? guard_message
+                               : report       ? onnx_fuse_report_error(report)
+                                              : "out of memory");
+    } else {
+        /* What is on standard output is one thing: everything else goes to standard error then. */
+        bool taken = (is_standard_output(output) && !options.dry_run) ||
+                     is_standard_output(options.html_report) ||
+                     is_standard_output(options.json_report);
+        FILE *talk = taken ? stderr : stdout;
+        size_t warnings = onnx_fuse_report_warnings(report);
+        if (command->explain && !command->quiet)
+            fputs(onnx_fuse_report_explanation(report), talk);
+        else if (warnings && !command->quiet)
+            fprintf(stderr,
+                    "onnx-repvgg-fuse: %s: %zu warnings: rewrites were dropped by their self-check "
+                    "or for want of memory; --explain lists them\n",
+                    command->input, warnings);
+        if (!command->quiet && (command->explain || isatty(fileno(talk))))
+            fputs(onnx_fuse_report_table(report), talk);
+        if (command->strict && warnings)
+            result = WARNED;
+        if (fflush(talk) != 0)
+            result = trouble(options.dry_run ? "%s: cannot write the report"
+                                             : "%s: cannot write the report; the model is written",
+                             talk == stdout ? "standard output" : "standard error");
+    }
+    onnx_fuse_report_free(report);
+    return result;
+}
+
+/* Every row of the table. */
+static const struct subcommand {
+    const char *name;
+    int (*run)(int count, char **arguments);
+} subcommands[] = {
+#define COMMAND_ROW(name, purpose) {#name, command_##name},
+    COMMANDS(COMMAND_ROW)
+#undef COMMAND_ROW
+};
+
+static const struct subcommand *find_subcommand(const char *name)
+{
+    for (size_t i = 0; i < sizeof(subcommands) / sizeof(subcommands[0]); i++)
+        if (strcmp(subcommands[i].name, name) == 0)
+            return &subcommands[i];
+    return NULL;
+}
+
+/* Buffers of a few hundred kilobytes come and go with each block of weights. By default the system
+ * would be given their pages back, and asked for them again, each time. */
+static void keep_freed_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 8 << 20);
+    mallopt(M_TOP_PAD, 1 << 20);
+#endif
+}
+
+int main(int count, char **arguments)
+{
+    struct command command = {0};
+    static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
+    if (count > 0)
+        arguments[0] = name;
+    keep_freed_memory();
+    guard_install();
+    const struct subcommand *subcommand = count > 1 ? find_subcommand(arguments[1]) : NULL;
+    if (subcommand) {
+        arguments[1] = name;
+        return subcommand->run(count - 1, arguments + 1);
+    }
+    onnx_fuse_options_init(&command.options);
+    int status = parse_arguments(&command, count, arguments);
+    if (status < 0 && command.batch) {
+        command.options.only = command.only;
+        command.options.skip = command.skip;
+        status = batch_run(command.batch, command.inputs, command.input_count, &command.options,
+                           command.strict, command.quiet, !command.no_sandbox);
+    } else if (status < 0) {
+        status = run(&command);
+    }
+    if (status == DONE && fflush(stdout) != 0)
+        status = trouble("%s", "cannot write to standard output");
+    free(command.only);
+    free(command.skip);
+    return status;
+}

@@ -1,0 +1,58 @@
+/* command/tool.c: what main and the subcommands share. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "command/tool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/decimal.h"
+#include "base/tame.h"
+#include "command/guard.h"
+#include "command/sandbox.h"
+
+bool parse_number(const char *text, double *number)
+{
+    return decimal_read(text, strlen(text), number);
+}
+
+int trouble(const char *format, const char *detail)
+{
+    char *plain = strdup(detail);
+    if (plain)
+        tame(plain);
+    fprintf(stderr, "onnx-repvgg-fuse: ");
+    fprintf(stderr, format, plain ? plain : "out of memory");
+    fprintf(stderr, "\n");
+    free(plain);
+    return TROUBLE;
+}
+
+int doubt(int status)
+{
+    return guard_faults() ? trouble("%s", guard_message) : status;
+}
+
+void confine(const char *const *models, bool follow_symlinks)
+{
+    struct sandbox sandbox;
+    sandbox_open(&sandbox);
+    for (; *models; models++)
+        sandbox_allow_model(&sandbox, *models);
+    if (follow_symlinks)
+        sandbox_allow_reading(&sandbox);
+    sandbox_close(&sandbox);
+}
+
+bool add_names(const char ***names, size_t *count, char *list)
+{
+    for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+        const char **grown = realloc(*names, (*count + 2) * sizeof(*grown));
+        if (!grown)
+            return false;
+        *names = grown;
+        grown[(*count)++] = name;
+        grown[*count] = NULL;
+    }
+    return true;
+}

@@ -1,0 +1,40 @@
+/* command/tool.h: what main and the subcommands share. */
+#ifndef COMMAND_TOOL_H
+#define COMMAND_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Name, and what --help says of it. */
+#define COMMANDS(ROW)                                                                              \
+    ROW(diff, "tell what changed from one model to another")                                       \
+    ROW(dump, "print a model as text, one node a line")                                            \
+    ROW(info, "print what is in a model and what would be fused")                                  \
+    ROW(verify, "tell whether two models compute the same")
+
+#define COMMAND_DECLARE(name, purpose) int command_##name(int count, char **arguments);
+COMMANDS(COMMAND_DECLARE)
+#undef COMMAND_DECLARE
+
+/* Before a byte of a model is read, for a command that only reads: models it reads, NULL-terminated,
+ * and whether links to external data may lead anywhere. */
+void confine(const char *const *models, bool follow_symlinks);
+
+/* Exit statuses. diff and verify call 1 different. */
+enum { DONE = 0, WARNED = 1, TROUBLE = 2 };
+
+/* Prints "onnx-repvgg-fuse: " and the message on standard error. `format` has one %s, for `detail`.
+ * Returns TROUBLE. */
+int trouble(const char *format, const char *detail);
+
+/* False when the text is not one finite number and nothing else. */
+bool parse_number(const char *text, double *number);
+
+/* The status, or TROUBLE and a message when a part of a file could not be read meanwhile. To be asked
+ * before anything is printed of what was read. */
+int doubt(int status);
+
+/* Adds the names of a comma list, which is cut up. *names is grown by realloc and ends with NULL. False: out of memory. */
+bool add_names(const char ***names, size_t *count, char *list);
+
+#endif

@@ -1,0 +1,119 @@
+/* command/verify.c: onnx-repvgg-fuse verify A B. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command/tool.h"
+#include "onnx_repvgg_fuse.h"
+
+static const char usage[] =
+    "usage: onnx-repvgg-fuse verify [OPTIONS] A B\n"
+    "\n"
+    "Tells whether two ONNX models compute the same: by structure and weights where they are "
+    "alike,\n"
+    "by evaluating what differs on random input where they are not. Inputs and outputs are paired "
+    "by\n"
+    "name, other names do not matter. No runtime is needed.\n"
+    "\n"
+    "      --rtol R        largest difference, relative to the largest element (default: by type "
+    "of\n"
+    "                      the weights: float 1e-5, float16 1e-2, bfloat16 6e-2, double 1e-12)\n"
+    "      --trials N      random inputs for each part that differs (default 2)\n"
+    "      --seed N        of the random inputs (default 0)\n"
+    "      --format F      text (default) or json\n"
+    "      --follow-symlinks\n"
+    "                      follow symbolic links to external data\n"
+    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
+    "  -q, --quiet         print errors only\n"
+    "  -h, --help          print this text\n"
+    "\n"
+    "Exit status: 0 equal, 1 not equal, 2 cannot tell, or trouble.\n";
+
+enum { RTOL = 256, TRIALS, SEED, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
+
+static const struct option long_options[] = {
+    {"rtol", required_argument, NULL, RTOL},
+    {"trials", required_argument, NULL, TRIALS},
+    {"seed", required_argument, NULL, SEED},
+    {"format", required_argument, NULL, FORMAT},
+    {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
+    {"no-sandbox", no_argument, NULL, NO_SANDBOX},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
+};
+
+/* Prints the result. Nothing but the models' difference may look like success. */
+static int report(struct onnx_fuse_comparison *comparison, const char *format, bool quiet)
+{
+    int status = (int)onnx_fuse_comparison_verdict(comparison);
+    const char *text = quiet ? "" : onnx_fuse_comparison_format(comparison, format);
+    if (!text)
+        return trouble("%s", "out of memory");
+    if (doubt(DONE) != DONE)
+        return TROUBLE;
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+        return trouble("%s", "cannot write to standard output");
+    return status;
+}
+
+int command_verify(int count, char **arguments)
+{
+    struct onnx_fuse_verify_options options;
+    struct onnx_fuse_comparison *comparison = NULL;
+    const char *format = "text";
+    bool quiet = false, confined = true;
+    double number;
+    int option;
+    onnx_fuse_verify_options_init(&options);
+    while ((option = getopt_long(count, arguments, "qh", long_options, NULL)) != -1)
+        switch (option) {
+        case RTOL:
+            if (!parse_number(optarg, &options.rtol) || options.rtol <= 0)
+                return trouble("--rtol: '%s' is not a number above 0", optarg);
+            break;
+        case TRIALS:
+            if (!parse_number(optarg, &number) || number < 1 || number > 1000 ||
+                number != floor(number))
+                return trouble("--trials: '%s' is not a whole number from 1 to 1000", optarg);
+            options.trials = (int)number;
+            break;
+        case SEED:
+            if (!parse_number(optarg, &number) || number < 0 || number > 1e15 ||
+                number != floor(number))
+                return trouble("--seed: '%s' is not a whole number", optarg);
+            options.seed = (uint64_t)number;
+            break;
+        case FORMAT:
+            if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
+                return trouble("--format: '%s' is neither text nor json", optarg);
+            format = optarg;
+            break;
+        case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
+        case NO_SANDBOX: confined = false; break;
+        case 'q': quiet = true; break;
+        case 'h': fputs(usage, stdout); return fflush(stdout) ? TROUBLE : DONE;
+        default: return trouble("%s", "try verify --help"); /* getopt has said what is wrong */
+        }
+    if (count - optind != 2)
+        return trouble("%s", count - optind < 2 ? "verify: two models are expected: A and B"
+                                                : "verify: more than two models are given");
+    if (confined)
+        confine((const char *[]){arguments[optind], arguments[optind + 1], NULL},
+                options.follow_symlinks);
+    enum onnx_fuse_status failed =
+        onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison);
+    int status;
+    if (doubt(DONE) != DONE)
+        status = TROUBLE;
+    else if (failed)
+        status =
+            trouble("%s", comparison ? onnx_fuse_comparison_error(comparison) : "out of memory");
+    else
+        status = report(comparison, format, quiet);
+    onnx_fuse_comparison_free(comparison);
+    return status;
+}

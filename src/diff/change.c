@@ -1,0 +1,67 @@
+/* diff/change.c: kinds of changes, and the list of them. */
+#include "diff/change.h"
+
+static const struct {
+    const char *name, *purpose;
+    bool counts;
+} kinds[] = {
+#define X(name, counts, purpose) {#name, purpose, counts},
+    DIFF_KINDS(X)
+#undef X
+};
+
+const char *diff_kind_name(enum diff_kind kind)
+{
+    return kinds[kind].name;
+}
+
+const char *diff_kind_purpose(enum diff_kind kind)
+{
+    return kinds[kind].purpose;
+}
+
+bool diff_kind_counts(enum diff_kind kind)
+{
+    return kinds[kind].counts;
+}
+
+void diff_ignore(struct arena *arena, struct diff_options *options, const char *const *names)
+{
+    for (; names && *names; names++) {
+        size_t kind = 0;
+        const char *known = kinds[0].name;
+        for (size_t i = 1; i < COUNT_OF(kinds); i++)
+            known = arena_format(arena, "%s %s", known, kinds[i].name);
+        while (kind < COUNT_OF(kinds) && strcmp(kinds[kind].name, *names) != 0)
+            kind++;
+        if (kind == COUNT_OF(kinds))
+            fail(arena->landing, ONNX_FUSE_ARGUMENT, "there is no kind '%s'; there are %s", *names,
+                 known);
+        options->ignore[kind] = true;
+    }
+}
+
+void diff_add(struct differ *differ, const struct diff_change *change)
+{
+    struct diff_result *result = differ->result;
+    if (differ->options->ignore[change->kind])
+        return;
+    struct diff_change *own = NEW(differ->arena, struct diff_change);
+    *own = *change;
+    own->counts = kinds[change->kind].counts || differ->options->strict;
+    if (!own->what)
+        own->what = "";
+    LIST_PUSH(differ->arena, &result->changes, own);
+    result->by_kind[change->kind]++;
+    result->counted += own->counts;
+}
+
+const char *diff_key(struct arena *arena, struct map *counts, const char *name)
+{
+    size_t *count = map_get(counts, name);
+    if (!count) {
+        count = NEW(arena, size_t);
+        map_put(arena, counts, name, count);
+    }
+    return arena_format(arena, "%zu %s", (*count)++, name);
+}

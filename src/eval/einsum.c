@@ -1,0 +1,118 @@
+/* eval/einsum.c: Einsum: one sum over the labels of all terms. */
+#include "eval/einsum.h"
+
+/* The next term of an equation as indices of labels ('a' is 0, 'A' is 26), up to ',', '-' or the
+ * end. Returns NULL, or why the equation is not evaluated. */
+static const char *read_term(const char **text, int *labels, int *count)
+{
+    *count = 0;
+    for (; **text && **text != ',' && **text != '-'; ++*text) {
+        char c = **text;
+        if (c == ' ')
+            continue;
+        if (c == '.')
+            return "an ellipsis is not evaluated";
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'))
+            return "the equation is broken";
+        if (*count == EVAL_RANK)
+            return "the equation has too many labels";
+        labels[(*count)++] = c >= 'a' ? c - 'a' : c - 'A' + 26;
+    }
+    return NULL;
+}
+
+enum { EINSUM_LABELS = 52 };
+
+const char *eval_einsum(struct evaluation *e)
+{
+    const char *text = node_string(e->arena, e->node, "equation", "");
+    size_t terms = e->node->input_count;
+    int labels[EVAL_OPERANDS][EVAL_RANK], counts[EVAL_OPERANDS];
+    int seen[EINSUM_LABELS] = {0};
+    int64_t extents[EINSUM_LABELS];
+    if (terms >= EVAL_OPERANDS)
+        return "the equation has too many terms";
+    for (size_t n = 0; n < terms; n++) {
+        const struct array *in = e->inputs[n];
+        if (!in || !array_is_real(in))
+            return "a term is missing or holds no reals";
+        if (n > 0 && *text++ != ',')
+            return "the equation has fewer terms than the node has inputs";
+        const char *reason = read_term(&text, labels[n], &counts[n]);
+        if (reason)
+            return reason;
+        if (counts[n] != in->rank)
+            return arena_format(e->arena, "term %zu has %d labels for %d dimensions", n, counts[n],
+                                in->rank);
+        for (int i = 0; i < in->rank; i++) {
+            int label = labels[n][i];
+            if (seen[label] && extents[label] != in->dims[i])
+                return arena_format(e->arena, "a label stands for %lld and for %lld",
+                                    (long long)extents[label], (long long)in->dims[i]);
+            seen[label]++;
+            extents[label] = in->dims[i];
+        }
+    }
+
+    /* Without an arrow the result has the labels that occur once, in the order of ASCII. */
+    int *result = labels[terms], *result_count = &counts[terms];
+    if (text[0] == '-' && text[1] == '>') {
+        text += 2;
+        const char *reason = read_term(&text, result, result_count);
+        if (reason)
+            return reason;
+    } else {
+        *result_count = 0;
+        for (int i = 0; i < EINSUM_LABELS; i++) {
+            int label = (i + 26) % EINSUM_LABELS;
+            if (seen[label] == 1 && *result_count == EVAL_RANK)
+                return "the equation has too many labels";
+            if (seen[label] == 1)
+                result[(*result_count)++] = label;
+        }
+    }
+    if (*text)
+        return "the equation is broken";
+
+    /* One walk over all labels: those of the result first, then those that are summed over. */
+    struct walk walk = {.operands = (int)terms + 1};
+    int place[EINSUM_LABELS];
+    for (int i = 0; i < EINSUM_LABELS; i++)
+        place[i] = -1;
+    for (int i = 0; i < *result_count; i++) {
+        if (!seen[result[i]] || place[result[i]] >= 0)
+            return "the equation is broken";
+        place[result[i]] = walk.rank;
+        walk.dims[walk.rank++] = extents[result[i]];
+    }
+    struct array *out;
+    const char *reason = eval_result(e, e->inputs[0]->type, walk.rank, walk.dims, &out);
+    if (reason)
+        return reason;
+    for (int label = 0; label < EINSUM_LABELS; label++) {
+        if (!seen[label] || place[label] >= 0)
+            continue;
+        if (walk.rank == EVAL_RANK)
+            return "the equation has too many labels";
+        place[label] = walk.rank;
+        walk.dims[walk.rank++] = extents[label];
+    }
+    for (size_t n = 0; n <= terms; n++) {
+        const struct array *array = n < terms ? e->inputs[n] : out;
+        int64_t strides[EVAL_RANK];
+        dense_strides(array->rank, array->dims, strides);
+        for (int i = 0; i < array->rank; i++)
+            walk.strides[n][place[labels[n][i]]] += strides[i]; /* "ii" steps along the diagonal */
+    }
+    int64_t steps;
+    if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > EVAL_PRODUCTS ||
+        !pool_affords(e->pool, 8 * (double)steps, 0))
+        return "too many products";
+    for (int64_t i = 0; i < steps; i++, walk_next(&walk)) {
+        double product = 1;
+        for (size_t n = 0; n < terms; n++)
+            product *= e->inputs[n]->reals[walk.offsets[n]];
+        out->reals[walk.offsets[terms]] += product;
+    }
+    return NULL;
+}

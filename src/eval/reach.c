@@ -1,0 +1,65 @@
+/* eval/reach.c: how large the numbers were that were added up to make an array.
+ *
+ * Two ways to compute the same differ by the rounding of what they add. Where most of it cancels, that
+ * is no small part of the result, and shows nothing. */
+#include "eval/reach.h"
+
+#include <float.h>
+#include <math.h>
+
+VECTORISED static double largest_number(const double *numbers, int64_t count)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < count; i++) {
+        double size = fabs(numbers[i]);
+        largest = size > largest && size <= DBL_MAX ? size : largest;
+    }
+    return largest;
+}
+
+static double largest_of(struct array *array)
+{
+    if (array->largest == 0)
+        array->largest = largest_number(array->reals, array->count);
+    return array->largest;
+}
+
+double eval_reach(struct array *array)
+{
+    return array->reach > 0 ? array->reach : largest_of(array);
+}
+
+static bool adds(enum op op)
+{
+    switch (op) {
+    case OP_Add:
+    case OP_Mean:
+    case OP_ReduceMean:
+    case OP_ReduceSum:
+    case OP_Sub:
+    case OP_Sum: return true;
+    default: return false;
+    }
+}
+
+void eval_note_reach(const struct node *node, struct array *const *inputs, struct array *out)
+{
+    enum { GROWTH_MOST = 64 }; /* so that numbers made of nothing but rounding are not all alike */
+    for (size_t i = 0; array_is_real(out) && i < node->input_count; i++) {
+        struct array *in = inputs[i];
+        if (!in || !array_is_real(in) || in == out)
+            continue;
+        if (adds(node->op)) {
+            out->reach = fmax(out->reach, eval_reach(in));
+        } else if (in->reach > 0) {
+            /* What follows a sum that cancelled is as uncertain, and grows or shrinks with it. */
+            double growth = largest_of(in) > 0 ? largest_of(out) / in->largest : 1;
+            out->reach = fmax(out->reach, in->reach * fmin(growth, GROWTH_MOST));
+        }
+    }
+}
+
+double eval_least(double reach, int32_t type, double tolerance)
+{
+    return fmin(4 * type_rounding(type) / tolerance, 1) * reach;
+}

@@ -1,0 +1,56 @@
+/* eval/window.h: where the kernel of a convolution or a pooling stands. */
+#ifndef EVAL_WINDOW_H
+#define EVAL_WINDOW_H
+
+#include "eval/array.h"
+
+/* Every number that describes a window stays below this, so that sums and products of two of them
+ * need no check. */
+#define WINDOW_LIMIT ((int64_t)1 << 30)
+
+/* Where a kernel stands: position * stride + tap * dilation - begin, per axis, counts along the
+ * strided side (the input of Conv, the output of ConvTranspose), position along the other. */
+struct eval_window {
+    int axes;
+    int64_t kernel[EVAL_RANK], stride[EVAL_RANK], dilation[EVAL_RANK];
+    int64_t begin[EVAL_RANK], end[EVAL_RANK];
+    int64_t strided[EVAL_RANK], positions[EVAL_RANK];
+    int64_t taps; /* product of kernel */
+};
+
+enum auto_pad { PAD_AS_TOLD, PAD_VALID, PAD_SAME_UPPER, PAD_SAME_LOWER };
+
+int64_t window_volume(int rank, const int64_t *dims);
+int64_t window_divide_up(int64_t a, int64_t b); /* b > 0 */
+/* An attribute with a number per spatial axis, each at least `least` and not absurdly large. */
+const char *window_read_axes(struct evaluation *e, const char *name, int axes, int64_t otherwise,
+                             int64_t least, int64_t *out);
+
+/* kernel_shape, strides, dilations, pads; `kernel` is the shape of the weight, or NULL. The image's
+ * extents go to strided or positions, the caller sees to the other. */
+const char *window_read(struct evaluation *e, const int64_t *kernel, int64_t *image_extents,
+                        struct eval_window *window, enum auto_pad *auto_pad);
+
+/* Extent of a kernel with its holes. */
+int64_t window_reach(const struct eval_window *window, int axis);
+
+/* Positions of a Conv or a pooling on each axis, SAME padding resolved. */
+const char *window_place(struct evaluation *e, struct eval_window *window, enum auto_pad auto_pad,
+                         bool ceil_mode);
+
+/* Adds one tap to a plane. Forward (Conv): positions += factor * strided. Backward
+ * (ConvTranspose): strided += factor * positions. */
+void window_add_tap(const struct eval_window *window, const int64_t *tap, double factor,
+                    bool backward, const double *from, double *to);
+
+/* The next tap of the kernel in row-major order. */
+void window_next_tap(const struct eval_window *window, int64_t *tap);
+
+/* What window_place_taps takes, and `others` more cells. */
+bool window_affords_places(struct evaluation *e, const struct eval_window *window, int64_t others);
+
+/* Where each position of a window reads a plane, tap by tap; -1: outside it. */
+int64_t *window_place_taps(struct evaluation *e, const struct eval_window *window,
+                           int64_t image_plane);
+
+#endif

@@ -1,0 +1,247 @@
+/* fuse/extent.c: ops that move or average positions: Pad, Slice, AveragePool. */
+#include "fuse/extent.h"
+
+#include "affine/laws.h"
+#include "base/decimal.h"
+#include "infer/constant.h"
+#include "infer/operand.h"
+#include "infer/window.h"
+
+const char *lift_average_pool(struct node *node, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct window window[AFFINE_AXES];
+    struct affine_axis axis[AFFINE_AXES];
+    size_t axes;
+    const int64_t *kernel = node_integers(node, "kernel_shape", &axes);
+    if (!kernel || axes < 1 || axes > AFFINE_AXES)
+        return "its kernel_shape is missing or has too many axes";
+    step->input = node_input(node, 0);
+    if (!step->input)
+        return "its input is missing";
+    const int64_t *extent = lift_source_extent(step->input, (int)axes);
+    const char *reason = shape_window(node, (int)axes, NULL, extent, window);
+    if (reason)
+        return reason;
+    bool whole = node_integer(node, "count_include_pad", 0) != 0;
+    double taps = 1;
+    for (size_t i = 0; i < axes; i++) {
+        struct window w = window[i];
+        int64_t span = (w.kernel - 1) * w.dilation;
+        if (!whole && (w.pad_begin || w.pad_end))
+            return "AveragePool leaves its padding out of the average, so the border weighs "
+                   "differently";
+        axis[i] = (struct affine_axis){.stride = w.stride,
+                                       .low = -w.pad_begin,
+                                       .step = w.kernel > 1 ? w.dilation : 1,
+                                       .taps = w.kernel,
+                                       .end = w.pad_begin + w.pad_end - span};
+        if (node_integer(node, "ceil_mode", 0) && w.stride > 1) {
+            if (!extent || extent[i] < 1)
+                return "AveragePool rounds its output size up (ceil_mode), and its input size is "
+                       "not known";
+            if (((extent[i] - 1) % w.stride + axis[i].end) % w.stride)
+                return "AveragePool's last window hangs over the end (ceil_mode)";
+            step->sized = true;
+        }
+        step->sized = step->sized || w.used_extent;
+        taps *= (double)w.kernel;
+    }
+    const struct affine *form;
+    reason = affine_box(arena, (int)axes, axis, 1 / taps, &form);
+    step->form = form;
+    return reason;
+}
+
+enum { MAX_RANK = AFFINE_AXES + 2 };
+
+/* Axes given by input or attribute, made positive; all axes when absent. */
+static const char *read_axes(struct node *node, size_t index, int rank, int64_t *axes,
+                             size_t *count, bool *sized)
+{
+    if (node_input(node, index)) {
+        const char *reason = operand_integers(node, index, "axes", axes, MAX_RANK, count, sized);
+        if (reason)
+            return reason;
+    } else {
+        for (int i = 0; i < rank; i++)
+            axes[i] = i;
+        *count = (size_t)rank;
+    }
+    bool seen[MAX_RANK] = {false};
+    for (size_t i = 0; i < *count; i++) {
+        axes[i] += axes[i] < 0 ? rank : 0;
+        if (axes[i] < 0 || axes[i] >= rank || seen[axes[i]])
+            return "its axes are outside the value or repeated";
+        seen[axes[i]] = true;
+    }
+    return NULL;
+}
+
+const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank,
+                             bool *sized)
+{
+    int64_t pads[2 * MAX_RANK], axes[MAX_RANK];
+    size_t count = 0, axis_count = 0;
+    if (strcmp(node_string(node->graph->model->arena, node, "mode", "constant"), "constant") != 0)
+        return "Pad repeats values of the border (reflect, edge or wrap)";
+    if (!node_input(node, 0))
+        return "its input is missing";
+    if (node->opset < 11) {
+        const int64_t *attribute = node_integers(node, "pads", &count);
+        if (!attribute || count > COUNT_OF(pads))
+            return "its pads are missing";
+        memcpy(pads, attribute, count * sizeof(*pads));
+    } else {
+        if (!node_input(node, 1))
+            return "its pads are missing";
+        const char *reason = operand_integers(node, 1, "pads", pads, COUNT_OF(pads), &count, sized);
+        if (reason)
+            return reason;
+    }
+    *rank = node_input(node, 3) ? node->inputs[0]->rank : (int)count / 2;
+    if (*rank < 2 || *rank > MAX_RANK ||
+        (node->inputs[0]->rank >= 0 && node->inputs[0]->rank != *rank))
+        return "the rank of the value is not known or does not fit";
+    const char *reason = read_axes(node, 3, *rank, axes, &axis_count, sized);
+    if (reason)
+        return reason;
+    if (count != 2 * axis_count)
+        return "its pads do not fit its axes";
+    memset(begin, 0, (size_t)*rank * sizeof(*begin));
+    memset(end, 0, (size_t)*rank * sizeof(*end));
+    for (size_t i = 0; i < axis_count; i++) {
+        begin[axes[i]] = pads[i];
+        end[axes[i]] = pads[axis_count + i];
+    }
+    return NULL;
+}
+
+/* The number a Pad fills with. */
+static const char *pad_value(struct node *node, double *value)
+{
+    const struct tensor *tensor;
+    *value = node->opset < 11 ? node_float(node, "value", 0) : 0;
+    if (node->opset < 11 || !node_input(node, 2))
+        return NULL;
+    const char *reason = constant_of(node->inputs[2], &tensor);
+    if (reason)
+        return arena_format(node->graph->model->arena, "Pad fills with a value that %s", reason);
+    if (tensor->count != 1 || !tensor_is_readable(tensor))
+        return "Pad fills with what is no single number";
+    tensor_read(tensor, 0, 1, value);
+    return NULL;
+}
+
+const char *lift_pad(struct node *node, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    int64_t begin[MAX_RANK], end[MAX_RANK];
+    double value;
+    int rank;
+    const char *reason = lift_pad_amounts(node, begin, end, &rank, &step->sized);
+    if (!reason)
+        reason = pad_value(node, &value);
+    if (reason)
+        return reason;
+    if (value != 0)
+        return arena_format(arena, "Pad fills with %s, not with 0", decimal_rounded(value, 6).text);
+    if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
+        return "Pad changes the batch or the channels";
+    step->input = node->inputs[0];
+    const struct affine *form;
+    reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
+    step->form = form;
+    return reason;
+}
+
+/* Start and end of a Slice with step 1 along one axis, as amounts cropped. extent -1: unknown. */
+static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *begin, int64_t *end,
+                        bool *sized)
+{
+    const int64_t open = INT32_MAX; /* exporters write it, or INT64_MAX, for "to the end" */
+    if (extent < 0 && (start < 0 || (stop >= 0 && stop < open)))
+        return "Slice counts from a size that is not known";
+    if (start < 0 || (stop >= 0 && stop < open))
+        *sized = true;
+    if (extent >= 0) {
+        start += start < 0 ? extent : 0;
+        stop += stop < 0 ? extent : 0;
+        start = start < 0 ? 0 : start > extent ? extent : start;
+        stop = stop < 0 ? 0 : stop > extent ? extent : stop;
+        if (stop <= start)
+            return "Slice leaves nothing";
+        *begin = start;
+        *end = extent - stop;
+        return NULL;
+    }
+    if (stop <= -open)
+        return "Slice leaves nothing";
+    *begin = start;
+    *end = stop >= open ? 0 : -stop;
+    return NULL;
+}
+
+const char *lift_slice(struct node *node, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    int64_t starts[MAX_RANK], stops[MAX_RANK], steps[MAX_RANK], axes[MAX_RANK];
+    int64_t begin[MAX_RANK] = {0}, end[MAX_RANK] = {0};
+    size_t count = 0, stop_count = 0, axis_count = 0, step_count = 0;
+    struct value *input = node_input(node, 0);
+    const char *reason = NULL;
+    if (!input)
+        return "its input is missing";
+    int rank = input->rank;
+    if (rank < 3 || rank > MAX_RANK)
+        return "the rank of the value is not known or does not fit";
+    if (node->opset < 10) {
+        const int64_t *a = node_integers(node, "starts", &count);
+        const int64_t *b = node_integers(node, "ends", &stop_count);
+        const int64_t *c = node_integers(node, "axes", &axis_count);
+        if (!a || !b || count > MAX_RANK || stop_count != count || (c && axis_count != count))
+            return "its starts, ends and axes do not fit";
+        for (size_t i = 0; i < count; i++) {
+            starts[i] = a[i];
+            stops[i] = b[i];
+            axes[i] = c ? c[i] : (int64_t)i;
+            axes[i] += axes[i] < 0 ? rank : 0;
+            if (axes[i] < 0 || axes[i] >= rank)
+                return "its axes are outside the value";
+        }
+    } else {
+        if (!node_input(node, 1) || !node_input(node, 2))
+            return "its starts or ends are missing";
+        reason = operand_integers(node, 1, "starts", starts, MAX_RANK, &count, &step->sized);
+        if (!reason)
+            reason = operand_integers(node, 2, "ends", stops, MAX_RANK, &stop_count, &step->sized);
+        if (!reason)
+            reason = read_axes(node, 3, rank, axes, &axis_count, &step->sized);
+        if (!reason && node_input(node, 4))
+            reason = operand_integers(node, 4, "steps", steps, MAX_RANK, &step_count, &step->sized);
+        if (reason)
+            return reason;
+        if (!node_input(node, 3))
+            axis_count = count;
+        if (stop_count != count || axis_count != count || (step_count && step_count != count))
+            return "its starts, ends, axes and steps do not fit";
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (step_count && steps[i] != 1)
+            return "Slice has a step other than 1";
+        int64_t axis = axes[i];
+        int64_t extent = input->disputed ? -1 : input->dims[axis];
+        reason = crop(starts[i], stops[i], extent, &begin[axis], &end[axis], &step->sized);
+        if (reason)
+            return reason;
+        if (axis < 2 && (begin[axis] || end[axis]))
+            return "Slice changes the batch or the channels";
+        begin[axis] = -begin[axis];
+        end[axis] = -end[axis];
+    }
+    step->input = input;
+    const struct affine *form;
+    reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
+    step->form = form;
+    return reason;
+}

@@ -1,0 +1,68 @@
+/* fuse/lift.c: one operator at a time to the algebra. */
+#include "fuse/lift.h"
+
+#include "fuse/border.h"
+#include "fuse/channel.h"
+#include "fuse/extent.h"
+#include "fuse/product.h"
+
+static const char *lift(struct node *node, enum layout layout, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    bool conv = layout == LAYOUT_CONV;
+    /* What a network trained away: max(x, 0) + 1 * min(x, 0). */
+    if (node->op == OP_LeakyRelu && node_float(node, "alpha", 0.01) == 1)
+        return lift_unary(node, step);
+    switch (node->op) {
+    case OP_Conv: return conv ? lift_conv(node, step) : "Conv is no matrix product";
+    case OP_Gemm:
+    case OP_MatMul: return conv ? "a matrix product is no convolution" : lift_matrix(node, step);
+    case OP_BatchNormalization: return lift_batch_normalization(node, layout, step);
+    case OP_Mul:
+    case OP_Div: return lift_product(node, layout, step);
+    case OP_Add:
+    case OP_Sub:
+    case OP_Sum:
+    case OP_Mean: return lift_sum(node, layout, step);
+    case OP_Identity:
+    case OP_Neg:
+    case OP_Cast: return lift_unary(node, step);
+    case OP_Dropout: return lift_dropout(node, step);
+    case OP_AveragePool:
+        return conv ? lift_average_pool(node, step) : "a pool is no matrix product";
+    case OP_Pad: return conv ? lift_pad(node, step) : "Pad is no matrix product";
+    case OP_Slice: return conv ? lift_slice(node, step) : "Slice is no matrix product";
+    case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
+    case OP_Transpose:
+        return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
+    case OP_ConvTranspose: return "ConvTranspose folds only what follows it per channel";
+    default:
+        return arena_format(arena, "%s is not a linear op that is known",
+                            node->proto->op_type ? node->proto->op_type : "an op without a name");
+    }
+}
+
+const struct step *lift_node(struct node *node, enum layout layout)
+{
+    if (!node->steps[layout]) {
+        struct step *step = NEW(node->graph->model->arena, struct step);
+        step->reason = lift(node, layout, step);
+        if (!step->reason)
+            step->reason = only_first_is_needed(node);
+        node->steps[layout] = step;
+    }
+    return node->steps[layout];
+}
+
+bool lift_is_weighted(struct node *node, enum layout layout)
+{
+    enum op op = node->op;
+    bool right = layout == LAYOUT_CONV ? op == OP_Conv : op == OP_Gemm || op == OP_MatMul;
+    return right && !lift_node(node, layout)->reason;
+}
+
+bool lift_reads_weight(const struct node *node)
+{
+    return node->op == OP_Conv || node->op == OP_ConvTranspose || node->op == OP_Gemm ||
+           node->op == OP_MatMul;
+}

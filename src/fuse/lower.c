@@ -1,0 +1,538 @@
+/* fuse/lower.c: the last conditions, the cost gate, and the new ops. */
+#include "fuse/lower.h"
+
+#include <math.h>
+
+#include "affine/laws.h"
+#include "affine/rows.h"
+#include "base/decimal.h"
+#include "fuse/trace.h"
+#include "infer/constant.h"
+#include "model/edit.h"
+
+/* ---- conditions ---- */
+
+/* The element type of the new weights. */
+static const char *decide_type(struct arena *arena, const struct lowering *l, int32_t *type)
+{
+    int32_t known = l->source->type ? l->source->type : l->target ? l->target->type : 0;
+    *type = l->type ? l->type : known;
+    if (known && *type != known)
+        return arena_format(arena, "mixed types: the weights are %s, the data is %s",
+                            type_name(*type), type_name(known));
+    if (!*type)
+        return "the element type of the data is not known";
+    if (!type_is_float(*type))
+        return arena_format(arena, "the data is %s, not a float type", type_name(*type));
+    return NULL;
+}
+
+/* The new op is of a kind that the model may not have yet. Conv takes bfloat16 from opset 22 on, Gemm and
+ * MatMul from 13; ONNX Runtime has no Conv of double, but the ops around it. */
+static const char *takes_type(const struct lowering *l, enum layout layout, int32_t type)
+{
+    int64_t opset = l->region->graph->opset;
+    if (l->region->principal)
+        return NULL;
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 &&
+        opset < (layout == LAYOUT_CONV ? 22 : 13))
+        return layout == LAYOUT_CONV ? "Conv takes no bfloat16 before opset 22"
+                                     : "Gemm and MatMul take no bfloat16 before opset 13";
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE && layout == LAYOUT_CONV)
+        return "a Conv of double is not made where there was none: few runtimes have it";
+    return NULL;
+}
+
+/* Width and axes, where the form alone does not say. */
+static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
+                                const struct affine **result)
+{
+    const struct affine *form = *result;
+    int64_t channels = region_channels(l->source, layout);
+    if (!form->outputs && channels < 1)
+        return "the number of channels is not known";
+    if (form->axes < 0 && l->source->rank < 0)
+        return "the rank of the source is not known";
+    int axes = layout == LAYOUT_CONV ? l->source->rank - 2 : 0;
+    *result = form = affine_settle(arena, form, form->axes < 0 ? axes : form->axes, channels);
+    if (channels >= 0 && channels != form->inputs)
+        return arena_format(arena, "the source has %lld channels, the ops take %lld",
+                            (long long)channels, (long long)form->inputs);
+    if (layout == LAYOUT_CONV && (form->axes < 1 || form->axes > AFFINE_AXES))
+        return "the value has no spatial axis, or too many";
+    if (l->source->rank >= 0 && layout == LAYOUT_CONV && l->source->rank != form->axes + 2)
+        return "the rank of the source does not fit the kernel";
+    /* A matrix has no groups. */
+    if (layout == LAYOUT_MATRIX && form->groups > 1)
+        return affine_widen(arena, form, 1, result);
+    return NULL;
+}
+
+static const char *decide_bias(struct arena *arena, const struct affine *form, int32_t type,
+                               double **rounded)
+{
+    const double *bias = affine_bias(arena, form, form->outputs);
+    *rounded = NULL;
+    if (!bias)
+        return NULL;
+    *rounded = NEW_ARRAY(arena, double, form->outputs);
+    for (int64_t o = 0; o < form->outputs; o++) {
+        (*rounded)[o] = tensor_rounded(type, bias[o]);
+        if (!isfinite((*rounded)[o]))
+            return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
+                                decimal_rounded(bias[o], 6).text, (long long)o, type_name(type));
+    }
+    return NULL;
+}
+
+static const char *gate(struct plan *plan, const char *what, double before, double after)
+{
+    double growth = plan->options->max_growth;
+    if (after <= before * growth * (1 + 1e-12))
+        return NULL;
+    return arena_format(plan->model->arena, "cost: %s would grow from %.0f to %.0f", what, before,
+                        after);
+}
+
+/* What a few more bytes are allowed for: an op that goes takes its message with it. */
+static double bytes_spared(const struct region *region, double bytes)
+{
+    enum { FEW = 4096, FEW_FOR_COPIES = 512, MESSAGE = 96 };
+    const struct value *shared = region->shared;
+    if (!shared)
+        return FEW;
+    /* Each reader of the weight may get a copy, and then the weight goes. */
+    double readers = (double)value_use_count(shared);
+    double weight = (double)shared->tensor->count * (double)type_size(shared->tensor->type);
+    double grown = (bytes - region->bytes) * readers - weight;
+    double messages = MESSAGE * readers * (double)region->replaced;
+    return grown <= FEW_FOR_COPIES + messages ? INFINITY : 0;
+}
+
+const char *gate_bytes(struct plan *plan, const struct region *region, double bytes, bool few)
+{
+    const char *reason = gate(plan, "bytes of constants", region->bytes, fmax(bytes, 0));
+    bool stores = region->bytes > 0 || region->shared; /* x + x is no reason to store a weight */
+    if (few && stores && !region->packed && bytes - region->bytes <= bytes_spared(region, bytes))
+        return NULL;
+    if (!reason || !region->shared)
+        return reason;
+    return arena_format(plan->model->arena, "%s: other ops read its weight '%s', which stays",
+                        reason, region->shared->name);
+}
+
+/* A Conv of a group for each channel, where there was no product before, has one cost that multiply-adds do not
+ * show: ONNX Runtime runs its groups one by one unless they come in fours (measured by
+ * bench/latency.py). On few positions that takes longer than the passes over memory that it saves. */
+static const char *gate_groups(struct plan *plan, const struct lowering *l,
+                               const struct affine *form)
+{
+    enum { CHANNELS_LEAST = 128, POSITIONS_MOST = 128 };
+    const struct region *region = l->region;
+    const struct value *source = l->source;
+    double positions = 1;
+    if (region->layout != LAYOUT_CONV || form->groups != form->inputs ||
+        affine_weights(form) != form->inputs || source->rank < 3 ||
+        form->outputs < CHANNELS_LEAST || form->outputs % 4 == 0 || plan->options->max_growth > 1)
+        return NULL;
+    for (int i = 2; i < source->rank; i++)
+        positions *= source->dims[i] < 0 ? POSITIONS_MOST : (double)source->dims[i];
+    for (size_t i = 0; i < region->nodes.count; i++)
+        if (region_is_replaced(region, region->nodes.items[i]) &&
+            region->nodes.items[i]->op == OP_Conv)
+            return NULL;
+    if (positions >= POSITIONS_MOST)
+        return NULL;
+    return arena_format(plan->model->arena,
+                        "cost: a Conv of %lld groups, not in fours, takes longer at %.0f positions "
+                        "than the ops it replaces",
+                        (long long)form->outputs, positions);
+}
+
+/* Bytes of new weights beyond 8 for each byte of input: a weight that many ops share becomes one for
+ * each, and --max-growth lets weights grow. */
+#define STORED_BASE 0x1p25
+/* Numbers looked at to read all new weights once, beyond 64 for each byte of input. */
+#define EFFORT_BASE 0x1p27
+
+const char *lower_bound(const struct plan *plan, double weights, int32_t type, double effort)
+{
+    const struct landing *landing = plan->model->arena->landing;
+    double bytes = weights * (double)type_size(type);
+    if (!affine_is_held(landing, weights))
+        return arena_format(plan->model->arena,
+                            "limit: a weight of %.0f numbers is more than is made for a model of "
+                            "%zu bytes",
+                            weights, landing->input);
+    if (plan->stored + bytes > STORED_BASE + 8 * (double)landing->input)
+        return arena_format(plan->model->arena,
+                            "limit: the new weights together would take more than %.0f MiB, the "
+                            "most for a model of %zu bytes",
+                            (STORED_BASE + 8 * (double)landing->input) / 0x1p20, landing->input);
+    if (plan->effort + effort > EFFORT_BASE + 64 * (double)landing->input)
+        return "limit: the new weights together are made of the same ops in more ways than are "
+               "added up";
+    return NULL;
+}
+
+/* ---- making ---- */
+
+static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region);
+
+/* Only values of the file can be checked against: a sum that a rewrite made is spelled out. */
+static void add_term(struct arena *arena, struct fusion *fusion, struct value *value, double factor)
+{
+    const struct fusion *earlier = value->is_new ? value->fusion : NULL;
+    if (!earlier) {
+        LIST_PUSH(arena, &fusion->terms, ((struct term){value, factor}));
+        return;
+    }
+    for (size_t i = 0; i < earlier->terms.count; i++) {
+        struct term term = earlier->terms.items[i];
+        term.factor *= factor;
+        LIST_PUSH(arena, &fusion->terms, term);
+    }
+}
+
+struct fusion *lower_record(struct plan *plan, const struct lowering *l, const struct affine *form,
+                            int32_t type)
+{
+    struct arena *arena = plan->model->arena;
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){.pass = plan->pass,
+                              .graph = l->region->graph,
+                              .source = l->source,
+                              .target = l->target,
+                              .layout = l->region->layout,
+                              .axes = form->axes < 0 ? 0 : form->axes,
+                              .channels = form->inputs,
+                              .outputs = form->outputs,
+                              .type = type,
+                              .form = form,
+                              .sized = l->sized,
+                              .difference = -1};
+    fusion->multiply_adds_before = l->region->multiply_adds + l->spared_multiply_adds;
+    if (!l->target)
+        LIST_PUSH(arena, &fusion->sums, l->at);
+    for (size_t k = 0; k < l->term_count; k++)
+        add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
+    if (l->target && l->target->is_new)
+        add_term(arena, fusion, l->target, 1);
+    adopt(plan, fusion, l->region);
+    LIST_PUSH(arena, &plan->fusions, fusion);
+    plan->changed = true;
+    return fusion;
+}
+
+/* Lists the ops replaced. Where an earlier rewrite made one of them, its own ops are listed and the
+ * earlier rewrite is no longer one of its own. */
+static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region)
+{
+    struct arena *arena = plan->model->arena;
+    size_t largest = 1;
+    for (size_t i = region->nodes.count; i-- > 0;) {
+        const struct node *node = region->nodes.items[i];
+        if (!region_is_replaced(region, node) || node->op == OP_Constant)
+            continue;
+        struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
+        if (!node->is_new)
+            LIST_PUSH(arena, &fusion->replaced, node);
+        if (!earlier || earlier->superseded)
+            continue;
+        earlier->superseded = true;
+        plan->stored -= earlier->stored;
+        if (earlier->replaced.count > largest) {
+            largest = earlier->replaced.count;
+            fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
+        }
+        for (size_t k = 0; k < earlier->replaced.count; k++)
+            LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
+        for (size_t k = 0; k < earlier->sums.count; k++)
+            LIST_PUSH(arena, &fusion->sums, earlier->sums.items[k]);
+        fusion->multiply_adds_before +=
+            earlier->multiply_adds_before - earlier->multiply_adds_after;
+        fusion->sized = fusion->sized || earlier->sized;
+    }
+}
+
+struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                            const struct affine *form, enum fused_part part)
+{
+    struct tensor *tensor = tensor_of_doubles(arena, type, rank, dims, NULL);
+    tensor->storage = STORAGE_FUSED;
+    tensor->form = form;
+    tensor->part = part;
+    return tensor;
+}
+
+/* Folded at once: a check reads single channels of what is known, and makes the whole of what is not. */
+static struct value *make_repeated(struct arena *arena, const struct lowering *l, const char *name,
+                                   int32_t type, int rank, const int64_t *dims,
+                                   const double *number)
+{
+    const struct tensor *folded;
+    struct value *value = edit_repeated(l->region->graph, l->at, name,
+                                        tensor_of_repeated(arena, type, rank, dims, number));
+    constant_of(value, &folded);
+    return value;
+}
+
+static struct value *make_weight(struct arena *arena, const struct lowering *l,
+                                 const struct value *target, int32_t type, int rank,
+                                 const int64_t *dims, const struct affine *form,
+                                 enum fused_part part, const double *number)
+{
+    const char *name = arena_format(arena, "%s.weight", target->name);
+    return number ? make_repeated(arena, l, name, type, rank, dims, number)
+                  : edit_constant(l->region->graph, l->at, name,
+                                  lower_tensor(arena, type, rank, dims, form, part));
+}
+
+/* As short as the weight is, where that is one number and the bias is one, too. */
+static struct value *make_bias(struct arena *arena, const struct lowering *l,
+                               const struct value *target, int32_t type, const double *bias,
+                               int64_t outputs, const double *number)
+{
+    enum { SHORT = 16 }; /* numbers that take no more room than an op */
+    const char *name = arena_format(arena, "%s.bias", target->name);
+    bool same = number && outputs > SHORT;
+    for (int64_t o = 1; same && o < outputs; o++)
+        same = bias[o] == bias[0];
+    return same ? make_repeated(arena, l, name, type, 1, &outputs, bias)
+                : edit_constant(l->region->graph, l->at, name,
+                                tensor_of_doubles(arena, type, 1, &outputs, bias));
+}
+
+/* The lift of a new node is known: nothing need be read back. */
+static void remember(struct node *node, enum layout layout, const struct lowering *l,
+                     const struct affine *form, int32_t type, double parameters)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct step *step = NEW(arena, struct step);
+    *step = (struct step){.input = l->source,
+                          .form = form,
+                          .type = type,
+                          .sized = l->sized,
+                          .parameters = (int64_t)parameters};
+    node->steps[layout] = step;
+}
+
+/* The replaced op with the most weights lends its name and what was said of it. */
+static const struct node *lender(const struct region *region)
+{
+    const struct node *node = region->principal;
+    const struct step *step = node ? node->steps[region->layout] : NULL;
+    if (step && step->passed_count) /* a product and the Add of its bias */
+        node = step->passed[0];
+    return node && region_is_replaced(region, node) ? node : NULL;
+}
+
+static const char *lent_name(const struct lowering *l)
+{
+    const struct node *node = lender(l->region);
+    if (!node)
+        node = l->target ? l->target->producer : NULL;
+    return node && node->proto->name ? node->proto->name : "";
+}
+
+static struct node *make_conv(struct plan *plan, const struct lowering *l,
+                              const struct affine *form, int32_t type, const double *bias,
+                              const double *number, struct value *target)
+{
+    struct arena *arena = plan->model->arena;
+    struct graph *graph = l->region->graph;
+    int64_t dims[AFFINE_AXES + 2] = {form->outputs, form->inputs / form->groups};
+    int64_t pads[2 * AFFINE_AXES], strides[AFFINE_AXES], dilations[AFFINE_AXES];
+    size_t axes = (size_t)form->axes;
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis axis = affine_axis_of(form, i);
+        dims[2 + i] = axis.taps;
+        pads[i] = -axis.low;
+        pads[form->axes + i] = axis.end + affine_axis_high(axis);
+        strides[i] = axis.stride;
+        dilations[i] = axis.step;
+    }
+    struct value *inputs[3] = {l->source};
+    inputs[1] =
+        make_weight(arena, l, target, type, form->axes + 2, dims, form, FUSED_KERNEL, number);
+    if (bias)
+        inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
+    const struct edit_attribute attributes[] = {
+        {"dilations", dilations, axes, 0},   {"group", NULL, 0, form->groups},
+        {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
+        {"strides", strides, axes, 0},
+    };
+    return edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs, bias ? 3 : 2,
+                     target, attributes, COUNT_OF(attributes));
+}
+
+/* Gemm where the rank is known and, before opset 11 made it optional, where there is a bias. */
+static bool is_gemm(const struct lowering *l, bool biased)
+{
+    bool matrix = l->source->rank == 2 || (l->target && l->target->rank == 2);
+    return matrix && (biased || l->region->graph->opset >= 11);
+}
+
+static struct node *make_matrix(struct plan *plan, const struct lowering *l,
+                                const struct affine *form, int32_t type, const double *bias,
+                                const double *number, struct value *target, struct node **product)
+{
+    struct arena *arena = plan->model->arena;
+    struct graph *graph = l->region->graph;
+    bool gemm = is_gemm(l, bias != NULL);
+    int64_t dims[2] = {form->outputs, form->inputs}, turned[2] = {form->inputs, form->outputs};
+    struct value *inputs[3] = {l->source};
+    inputs[1] = make_weight(arena, l, target, type, 2, gemm ? dims : turned, form,
+                            gemm ? FUSED_KERNEL : FUSED_KERNEL_TRANSPOSED, number);
+    if (bias)
+        inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
+    const struct edit_attribute transpose = {"transB", NULL, 0, 1};
+    if (gemm)
+        return edit_node(graph, l->at, "Gemm", lent_name(l), lender(l->region), inputs,
+                         bias ? 3 : 2, target, &transpose, 1);
+    struct value *middle =
+        bias ? edit_value(graph, arena_format(arena, "%s.product", target->name)) : target;
+    *product = edit_node(graph, l->at, "MatMul", lent_name(l), lender(l->region), inputs, 2, middle,
+                         NULL, 0);
+    if (!bias)
+        return *product;
+    struct value *sum[2] = {middle, inputs[2]};
+    const char *name = lent_name(l);
+    if (name[0])
+        name = edit_node_name(plan->model, arena_format(arena, "%s.bias", name));
+    return edit_node(graph, l->at, "Add", name, NULL, sum, 2, target, NULL, 0);
+}
+
+void lower_remove_replaced(const struct region *region)
+{
+    for (size_t i = 0; i < region->nodes.count; i++) {
+        struct node *node = region->nodes.items[i];
+        if (region_is_replaced(region, node) && !node->removed)
+            edit_remove(node);
+    }
+}
+
+/* The name of a value that stands for a sum of others, of which this is the first. */
+static const char *name_of_sum(struct arena *arena, const struct value *first)
+{
+    static const char suffix[] = ".fused";
+    size_t length = strlen(first->name), end = sizeof(suffix) - 1;
+    bool has_it = first->is_new && length > end && strcmp(first->name + length - end, suffix) == 0;
+    return has_it ? first->name : arena_format(arena, "%s%s", first->name, suffix);
+}
+
+/* How the weight is stored: computed when it is written, or, where it is one number repeated and would be
+ * more bytes than go, as that: *number. */
+static const char *decide_storage(struct plan *plan, const struct lowering *l,
+                                  const struct affine *form, int32_t type, double **bias,
+                                  const double **number)
+{
+    struct arena *arena = plan->model->arena;
+    double size = (double)type_size(type), weights = (double)affine_weights(form) * size;
+    double *repeated = NEW(arena, double);
+    bool repeats = l->region->graph->opset >= 9 && affine_repeats(form, repeated);
+    *number = NULL;
+    const char *limit = lower_bound(plan, affine_weights(form), type, affine_effort(form));
+    if (limit && !repeats)
+        return limit;
+    const char *reason = decide_bias(arena, form, type, bias);
+    if (reason)
+        return reason;
+    double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (double)l->spared_vectors);
+    *repeated = tensor_rounded(type, *repeated);
+    repeats = repeats && isfinite(*repeated);
+    reason = gate_bytes(plan, l->region, weights + vectors, !repeats);
+    if (!repeats || (!reason && !limit))
+        return reason;
+    *number = repeated;
+    double filled = (double)(form->axes + 2) * sizeof(int64_t) + size;
+    return gate_bytes(plan, l->region, filled + vectors, true);
+}
+
+const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
+{
+    struct arena *arena = plan->model->arena;
+    struct region *region = l->region;
+    enum layout layout = region->layout;
+    const struct affine *form;
+    double *bias;
+    int32_t type;
+    if (l->source->is_new)
+        return "its source is itself a value that a rewrite made";
+    if (l->target && l->target->is_new && !l->target->fusion)
+        return "its value is a sum that a rewrite made";
+    const double *number;
+    const char *first = l->target ? l->target->name : l->terms[0].value->name;
+    const char *reason = plan_banned(plan, region->graph, first);
+    if (!reason && l->source->graph != region->graph &&
+        graph_find(region->graph, l->source->name) != l->source)
+        reason = arena_format(arena,
+                              "its source '%s' is of a graph around it, and the name means "
+                              "another value here",
+                              l->source->name);
+    if (!reason)
+        reason = affine_lowerable(arena, l->form, &form);
+    if (!reason)
+        reason = decide_type(arena, l, &type);
+    if (!reason)
+        reason = takes_type(l, layout, type);
+    if (!reason)
+        reason = decide_shape(arena, l, layout, &form);
+    if (reason)
+        return reason;
+    double weights = (double)affine_weights(form);
+    reason = gate(plan, "multiply-adds per position",
+                  region->multiply_adds + l->spared_multiply_adds, weights);
+    if (!reason)
+        reason = gate_groups(plan, l, form);
+    if (!reason)
+        reason = decide_storage(plan, l, form, type, &bias, &number);
+    if (reason)
+        return reason;
+    bool two = layout == LAYOUT_MATRIX && bias && !is_gemm(l, true);
+    if (region->replaced + l->spared <= (two ? 2u : 1u))
+        return "no op would be saved";
+    if (l->probe)
+        return NULL;
+
+    struct fusion *fusion = lower_record(plan, l, form, type);
+    struct value *target = l->target;
+    if (!target) {
+        target = edit_value(region->graph, name_of_sum(arena, l->terms[0].value));
+        target->type = type;
+        target->rank = l->terms[0].value->rank;
+        target->dims = l->terms[0].value->dims;
+        fusion->target = target;
+    }
+    struct node *product = NULL;
+    struct node *node = layout == LAYOUT_CONV
+                            ? make_conv(plan, l, form, type, bias, number, target)
+                            : make_matrix(plan, l, form, type, bias, number, target, &product);
+    lower_remove_replaced(region);
+    if (product && product != node) {
+        struct step *hidden = NEW(arena, struct step);
+        hidden->reason = "its bias is added by the next op";
+        hidden->is_part = true;
+        product->steps[LAYOUT_MATRIX] = hidden;
+        product->steps[LAYOUT_CONV] = hidden;
+        LIST_PUSH(arena, &fusion->made, (const struct node *)product);
+    }
+    remember(node, layout, l, form, type, weights);
+    if (product && product != node) { /* the Add stands for both */
+        node->steps[layout]->passed = NEW(arena, struct node *);
+        node->steps[layout]->passed[0] = product;
+        node->steps[layout]->passed_count = 1;
+    }
+    LIST_PUSH(arena, &fusion->made, (const struct node *)node);
+    fusion->node = node;
+    fusion->multiply_adds_after = weights;
+    fusion->stored = number ? 0 : weights * (double)type_size(type);
+    plan->stored += fusion->stored;
+    plan->effort += number ? 0 : affine_effort(form);
+    target->fusion = fusion;
+    if (product)
+        product->outputs[0]->fusion = fusion;
+    lift_forget(plan->model);
+    *result = fusion;
+    return NULL;
+}

@@ -1,0 +1,68 @@
+/* fuse/plan.c: what was made, what was declined and why. */
+#include "fuse/plan.h"
+
+#include <stdlib.h>
+
+const char *plan_key(struct arena *arena, const struct graph *graph, const char *target)
+{
+    return arena_format(arena, "%s\n%s", graph->name, target);
+}
+
+const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target)
+{
+    return plan->bans.count ? map_get(&plan->bans, plan_key(plan->model->arena, graph, target))
+                            : NULL;
+}
+
+void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,
+                 const char *reason)
+{
+    struct arena *arena = plan->model->arena;
+    const char *key = arena_format(arena, "%s\n%s\n%s", plan->pass, node ? node->graph->name : "",
+                                   output ? output->name : "");
+    struct refusal refusal = {plan->pass, node ? node->graph : plan->model->graphs.items[0], node,
+                              output, reason};
+    struct refusal *old = map_get(&plan->refused, key);
+    if (old) {
+        *old = refusal; /* what was said last holds for the graph as it is now */
+        return;
+    }
+    struct refusal *entry = NEW(arena, struct refusal);
+    *entry = refusal;
+    map_put(arena, &plan->refused, key, entry);
+    LIST_PUSH(arena, &plan->refusals, entry);
+}
+
+bool plan_is_full(struct plan *plan)
+{
+    const struct landing *landing = plan->model->arena->landing;
+    /* Who asks what would be done wants to be told as well. */
+    plan->full = plan->full || landing_has_taken(landing, plan->options->dry_run ? 9 : 10);
+    return plan->full;
+}
+
+/* ---- helpers ---- */
+
+bool fusion_is_live(const struct fusion *fusion)
+{
+    return !fusion->superseded &&
+           (fusion->node ? !fusion->node->removed : !fusion->target->removed);
+}
+
+/* In the file's order, whatever order the walk found them in. */
+static int by_place(const void *a, const void *b)
+{
+    const struct node *x = *(const struct node *const *)a, *y = *(const struct node *const *)b;
+    return (x->position > y->position) - (x->position < y->position);
+}
+
+const struct node **fusion_replaced(const struct plan *plan, const struct fusion *fusion)
+{
+    size_t count = fusion->replaced.count;
+    const struct node **nodes = NEW_ARRAY(plan->model->arena, const struct node *, count + 1);
+    if (count) {
+        memcpy(nodes, fusion->replaced.items, count * sizeof(*nodes));
+        qsort(nodes, count, sizeof(*nodes), by_place);
+    }
+    return nodes;
+}

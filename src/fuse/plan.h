@@ -1,0 +1,78 @@
+/* fuse/plan.h: what one run decides: rewrites made, rewrites declined, and why. */
+#ifndef FUSE_PLAN_H
+#define FUSE_PLAN_H
+
+#include "fuse/step.h"
+
+/* One rewrite that is in force: `node` makes `target` from `source` instead of the ops replaced. */
+struct fusion {
+    const char *pass;
+    struct graph *graph;
+    struct node *node; /* the new node that makes target; NULL: target became a stored constant */
+    struct value *target, *source;      /* source NULL: a stored constant has none */
+    LIST(struct term) terms;            /* what target is, when the file has no such value */
+    LIST(const struct node *) replaced; /* nodes of the file */
+    LIST(const struct node *) made;
+    LIST(const struct node *) sums; /* of which it is a part, and took up the constants */
+    double multiply_adds_before, multiply_adds_after; /* per output position of target */
+    double parameters_before, parameters_after; /* fuse/account.c: numbers of float types stored */
+    double stored;                              /* bytes of its weight */
+    enum layout layout;
+    int axes;         /* spatial axes */
+    int64_t channels; /* of the source */
+    int64_t outputs;  /* channels of the target */
+    int32_t type;
+    const struct affine *form;
+    bool sized;        /* holds for the declared input size only */
+    bool superseded;   /* a later rewrite replaced it as a whole */
+    double difference; /* of the self-check; negative: not checked */
+    int64_t channels_checked;
+    const char *failure; /* why the self-check does not hold, or NULL */
+};
+
+struct refusal {
+    const char *pass;
+    const struct graph *graph;
+    const struct node *node;
+    const struct value *output;
+    const char *reason;
+};
+
+struct plan {
+    struct model *model;
+    const struct onnx_fuse_options *options;
+    LIST(struct fusion *) fusions;
+    LIST(struct refusal *) refusals;
+    LIST(struct refusal *) warnings; /* rewrites whose self-check failed */
+    struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
+    struct map refused;              /* pass and output -> its refusal: each is listed once */
+    struct node_list candidates;     /* passes/passes.c */
+    const char *pass;                /* the one that is running */
+    uint32_t stamp;                  /* fuse/region.c */
+    bool changed;                    /* by the pass that is running */
+    bool full;                       /* plan_is_full; set from the start: no rewrites at all */
+    double stored;                   /* bytes of new weights in force */
+    double effort;                   /* numbers looked at to read all new weights once */
+};
+
+/* True when so much memory is taken that no more rewrites are made: those in force have yet to be
+ * checked and written. */
+bool plan_is_full(struct plan *plan);
+/* Stands for the pass in a refusal that holds for all of them. */
+#define PLAN_WHOLE_MODEL "model"
+
+/* Lists a declined rewrite. */
+void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,
+                 const char *reason);
+/* The key under which a rewrite of this target can be banned. */
+const char *plan_key(struct arena *arena, const struct graph *graph, const char *target);
+/* Why it is banned, or NULL. */
+const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target);
+
+/* True for a rewrite that is still in force. */
+bool fusion_is_live(const struct fusion *fusion);
+
+/* What a rewrite replaced, in the file's order, whatever order the walk found it in. */
+const struct node **fusion_replaced(const struct plan *plan, const struct fusion *fusion);
+
+#endif

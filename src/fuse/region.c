@@ -1,0 +1,250 @@
+/* fuse/region.c: which ops go, and what they cost.
+ *
+ * An op goes when everything that reads its outputs goes. Ops that stay for other readers are not
+ * replaced and cost what they did before. */
+#include "fuse/region.h"
+
+#include <math.h>
+
+#include "fuse/lift.h"
+
+static struct node *maker(const struct region *region, const struct value *value)
+{
+    if (!value || value == region->source || !value->producer)
+        return NULL;
+    return value->producer->graph == region->graph ? value->producer : NULL;
+}
+
+/* ---- nodes that wait, the deepest at the top: a heap ---- */
+
+/* Above 0: `a` comes first. */
+static int comes_before(const struct node *a, const struct node *b)
+{
+    if (a->depth != b->depth)
+        return a->depth > b->depth ? 1 : -1;
+    return (a->position > b->position) - (a->position < b->position);
+}
+
+static void swap(struct node **a, struct node **b)
+{
+    struct node *node = *a;
+    *a = *b;
+    *b = node;
+}
+
+static void put(struct region *region, struct node *node)
+{
+    LIST_PUSH(region->plan->model->arena, &region->waiting, node);
+    struct node **items = region->waiting.items;
+    for (size_t i = region->waiting.count - 1; i > 0; i = (i - 1) / 2) {
+        if (comes_before(items[i], items[(i - 1) / 2]) <= 0)
+            break;
+        swap(&items[i], &items[(i - 1) / 2]);
+    }
+}
+
+static struct node *take(struct region *region)
+{
+    struct node **items = region->waiting.items, *first = items[0];
+    size_t count = --region->waiting.count;
+    items[0] = items[count];
+    for (size_t i = 0, next = 1; next < count; i = next, next = 2 * i + 1) {
+        if (next + 1 < count && comes_before(items[next + 1], items[next]) > 0)
+            next++;
+        if (comes_before(items[next], items[i]) <= 0)
+            break;
+        swap(&items[i], &items[next]);
+    }
+    return first;
+}
+
+/* ---- the walk ---- */
+
+static void visit(struct region *region, struct node *node, double density)
+{
+    if (!node)
+        return;
+    if (node->mark == region->plan->stamp) {
+        if (!node->doomed && density > node->density)
+            node->density = density;
+        return;
+    }
+    node->mark = region->plan->stamp;
+    node->doomed = false;
+    node->density = density;
+    put(region, node);
+}
+
+static double strides(const struct affine *form)
+{
+    double product = 1;
+    for (int i = 0; form && i < form->axes; i++)
+        product *= (double)affine_axis_of(form, i).stride;
+    return product;
+}
+
+/* Nodes off the data path have density 0: they feed it with constants and cost nothing. */
+static void visit_inputs(struct region *region, struct node *node)
+{
+    const struct step *step = node->density > 0 ? lift_node(node, region->layout) : NULL;
+    if (step && !step->reason) {
+        double density = node->density * strides(step->form);
+        if (step->input)
+            visit(region, maker(region, step->input), density);
+        for (size_t k = 0; k < step->term_count; k++)
+            visit(region, maker(region, step->terms[k].value), density);
+        for (size_t k = 0; k < step->passed_count; k++)
+            visit(region, step->passed[k], 0);
+    }
+    if (node->op == OP_Shape || node->op == OP_Size)
+        return; /* its input is not read, only its declared shape */
+    /* Of the second only the type. */
+    size_t read = node->op == OP_CastLike && node->density == 0 ? 1 : node->input_count;
+    for (size_t k = 0; k < read; k++)
+        if (!step || node->inputs[k] != step->input)
+            visit(region, maker(region, node->inputs[k]), 0);
+}
+
+bool region_is_replaced(const struct region *region, const struct node *node)
+{
+    return node->mark == region->plan->stamp && node->doomed;
+}
+
+static bool is_needed(const struct region *region, const struct value *value)
+{
+    if (!value)
+        return false;
+    if (value->is_output || value->is_annotated || value->kept_stamp == region->plan->stamp)
+        return true;
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (use_is_live(use) && !region_is_replaced(region, use->reader))
+            return true;
+    return false;
+}
+
+int64_t region_channels(const struct value *value, enum layout layout)
+{
+    if (!value || value->rank < 2)
+        return -1;
+    return value->dims[layout == LAYOUT_CONV ? 1 : value->rank - 1];
+}
+
+static void count(struct region *region, struct node *node)
+{
+    const struct step *step = lift_node(node, region->layout);
+    if (node->density == 0 || step->reason)
+        return;
+    region->replaced++;
+    region->replaced += step->passed_count;
+    int64_t channels = region_channels(node->outputs[0], region->layout);
+    double each = channels > 0 ? (double)channels : 1;
+    double cost;
+    if (step->term_count)
+        cost = each * (double)(step->term_count - 1);
+    else if (step->parameters == 0 && affine_is_pointwise(step->form))
+        cost = 0; /* Identity, Dropout, Cast, Neg */
+    else if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
+        cost = affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
+    else
+        cost = step->form->outputs ? (double)affine_weights(step->form) : each;
+    region->multiply_adds += cost * node->density;
+    bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count;
+    if (weighted && (!region->principal ||
+                     lift_node(region->principal, region->layout)->parameters < step->parameters))
+        region->principal = node;
+}
+
+/* A constant goes when its last reader goes; one that a caller may override never does. That of a graph
+ * around this one may be read here alone: exporters store the weights of bodies in the main graph. */
+static bool goes_with_readers(const struct region *region, const struct value *value)
+{
+    bool overridable = value->is_input && region->plan->model->ir_version >= 4;
+    if (overridable || value->is_output || value->is_annotated ||
+        value->kept_stamp == region->plan->stamp)
+        return false;
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (use_is_live(use) && !region_is_replaced(region, use->inner))
+            return false;
+    return true;
+}
+
+/* A constant for each channel may be shared, or be one number for all: either way the op has done the work
+ * of a vector, and a vector may be stored for it. */
+static double vector_bytes(const struct region *region, const struct node *node)
+{
+    const struct step *step = node->density > 0 ? node->steps[region->layout] : NULL;
+    bool weighted = lift_reads_weight(node);
+    if (!region->source || !step || step->reason || !step->parameters ||
+        (weighted && node->input_count < 3))
+        return 0;
+    int64_t channels = region_channels(node->outputs[0], region->layout);
+    size_t size = type_size(region->source->type);
+    return (double)(channels > 0 ? channels : 1) * (double)(size ? size : sizeof(float));
+}
+
+void region_count_constants(struct region *region, const struct node *node)
+{
+    bool weighted = lift_reads_weight(node);
+    double vectors = 0;
+    for (size_t k = 0; k < node->input_count; k++) {
+        struct value *value = node->inputs[k];
+        if (!value || !value->tensor)
+            continue;
+        if (!goes_with_readers(region, value)) {
+            region->shared = weighted && k == 1 ? value : region->shared;
+            continue;
+        }
+        if (value->counted_stamp == region->plan->stamp)
+            continue;
+        value->counted_stamp = region->plan->stamp;
+        double bytes = (double)tensor_stored_bytes(value->tensor);
+        region->packed =
+            region->packed || (!type_is_float(value->tensor->type) && value->tensor->rank > 1);
+        if (node->density > 0 && !(weighted && k == 1))
+            vectors += bytes;
+        else
+            region->bytes += bytes;
+    }
+    region->bytes += fmax(vectors, vector_bytes(region, node));
+}
+
+void region_walk(struct region *region, struct value *const *seeds, size_t seed_count,
+                 struct node *const *freed, size_t freed_count, bool count_freed)
+{
+    struct arena *arena = region->plan->model->arena;
+    region->plan->stamp++;
+    region->waiting.count = 0;
+    for (size_t i = 0; i < region->kept_count; i++)
+        region->kept[i]->kept_stamp = region->plan->stamp;
+    for (size_t i = 0; i < freed_count; i++) {
+        freed[i]->mark = region->plan->stamp;
+        freed[i]->doomed = true;
+        if (!count_freed)
+            continue;
+        freed[i]->density = 1;
+        LIST_PUSH(arena, &region->nodes, freed[i]);
+    }
+    for (size_t i = 0; i < seed_count; i++)
+        visit(region, maker(region, seeds[i]), 1);
+    for (size_t i = 0; count_freed && i < freed_count; i++)
+        visit_inputs(region, freed[i]);
+    for (size_t i = 0; count_freed && i < freed_count; i++)
+        count(region, freed[i]);
+    /* All readers of the deepest one have been judged. What is behind an op that stays is read by it, and
+     * stays as well: nobody needs to look. */
+    while (region->waiting.count) {
+        struct node *node = take(region);
+        bool needed = false;
+        for (size_t k = 0; k < node->output_count; k++)
+            needed = needed || is_needed(region, node->outputs[k]);
+        node->doomed = !needed;
+        if (needed)
+            continue;
+        LIST_PUSH(arena, &region->nodes, node);
+        count(region, node);
+        visit_inputs(region, node);
+    }
+    for (size_t i = 0; i < region->nodes.count; i++)
+        if (region_is_replaced(region, region->nodes.items[i]))
+            region_count_constants(region, region->nodes.items[i]);
+}

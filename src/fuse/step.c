@@ -1,0 +1,25 @@
+/* fuse/step.c: what the steps of all operators need. */
+#include "fuse/step.h"
+
+#include "affine/laws.h"
+
+const struct affine *lift_identity(struct model *model)
+{
+    if (!model->identity)
+        model->identity = affine_uniform(model->arena, 1, 0);
+    return model->identity;
+}
+
+const char *only_first_is_needed(const struct node *node)
+{
+    for (size_t i = 1; i < node->output_count; i++)
+        if (value_is_needed(node->outputs[i]))
+            return arena_format(node->graph->model->arena, "its output '%s' is needed as well",
+                                node->outputs[i]->name);
+    return NULL;
+}
+
+const int64_t *lift_source_extent(const struct value *source, int axes)
+{
+    return axes > 0 && source->rank == axes + 2 && !source->disputed ? source->dims + 2 : NULL;
+}

@@ -1,0 +1,45 @@
+/* fuse/step.h: what one node does to its data input, as a form, or why it is not affine. */
+#ifndef FUSE_STEP_H
+#define FUSE_STEP_H
+
+#include "affine/form.h"
+#include "model/model.h"
+
+/* Where the channels of a value are. */
+enum layout {
+    LAYOUT_CONV,  /* axis 1, then at least one spatial axis: Conv and what surrounds it */
+    LAYOUT_MATRIX /* the last axis: Gemm, MatMul */
+};
+
+struct term {
+    struct value *value;
+    double factor;
+};
+
+struct step {
+    const char *reason; /* not NULL: the node is not affine, and why */
+    /* one input: y = form(input) */
+    struct value *input;
+    const struct affine *form;
+    /* several: y = form(sum of factor * value); constants among the operands went into form */
+    struct term *terms;
+    size_t term_count;
+    /* nodes between input and this one, when the step spans several */
+    struct node **passed;
+    size_t passed_count;
+    int32_t type;       /* element type that this op fixes; 0: none */
+    bool sized;         /* holds for the declared input size only */
+    bool is_part;       /* of what the next op stands for: its reason holds whatever is learned */
+    int64_t parameters; /* weights of the op, per channel where it is a per-channel constant */
+};
+
+/* x as it is: one form for all that need it. */
+const struct affine *lift_identity(struct model *model);
+
+/* The spatial extents of a source, -1 where unknown, or NULL when they are not known or disputed. */
+const int64_t *lift_source_extent(const struct value *source, int axes);
+
+/* What an op makes besides its first output, such as the mask of Dropout, would go with it. */
+const char *only_first_is_needed(const struct node *node);
+
+#endif

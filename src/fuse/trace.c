@@ -1,0 +1,163 @@
+/* fuse/trace.c: steps composed over many nodes. */
+#include "fuse/trace.h"
+
+#include "affine/laws.h"
+#include "fuse/lift.h"
+
+/* Nearest sources kept per value, and nodes walked back: branches are short, chains may not be. */
+enum { TRACE_SOURCES = 24, TRACE_DEPTH = 48 };
+
+static const struct trace *trace(struct value *value, enum layout layout, int depth);
+
+static bool merge_types(int32_t a, int32_t b, int32_t *type)
+{
+    *type = a ? a : b;
+    return !a || !b || a == b;
+}
+
+static void push_entry(struct arena *arena, struct trace *trace_, struct trace_entry entry)
+{
+    if (trace_->sources.count < TRACE_SOURCES)
+        LIST_PUSH(arena, &trace_->sources, entry);
+    trace_->entries = trace_->sources.items;
+    trace_->count = trace_->sources.count;
+}
+
+static void trace_through(struct arena *arena, const struct step *step, struct value *source,
+                          const struct affine *inner, int32_t type, bool sized, struct trace *out)
+{
+    const struct affine *form;
+    int32_t merged;
+    const char *reason = affine_compose(arena, step->form, inner, &form);
+    if (!reason && !merge_types(step->type, type, &merged))
+        reason =
+            arena_format(arena, "mixed types: %s and %s", type_name(step->type), type_name(type));
+    if (reason) {
+        if (!out->reason)
+            out->reason = reason;
+        return;
+    }
+    push_entry(arena, out, (struct trace_entry){source, form, merged, step->sized || sized});
+}
+
+static const struct trace_entry *find_source(const struct trace *trace_, const struct value *source)
+{
+    for (size_t i = 0; i < trace_->count; i++)
+        if (trace_->entries[i].source == source)
+            return &trace_->entries[i];
+    return NULL;
+}
+
+static void trace_join(struct arena *arena, const struct step *step, enum layout layout, int depth,
+                       struct trace *out)
+{
+    const struct trace **traces = NEW_ARRAY(arena, const struct trace *, step->term_count);
+    struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, step->term_count);
+    for (size_t k = 0; k < step->term_count; k++) {
+        traces[k] = trace(step->terms[k].value, layout, depth + 1);
+        out->truncated = out->truncated || traces[k]->truncated;
+    }
+    for (size_t i = 0; i < traces[0]->count; i++) {
+        struct value *source = traces[0]->entries[i].source;
+        int32_t type = 0;
+        bool sized = false;
+        const char *reason = NULL;
+        int axes = -1;
+        for (size_t k = 0; k < step->term_count && !reason; k++) {
+            const struct trace_entry *entry = find_source(traces[k], source);
+            if (!entry)
+                reason = "the branches have different sources";
+            else if (!merge_types(type, entry->type, &type))
+                reason = "the branches are of mixed types";
+            else {
+                terms[k] = (struct affine_term){entry->form, step->terms[k].factor};
+                sized = sized || entry->sized;
+                axes = entry->form->axes > axes ? entry->form->axes : axes;
+            }
+        }
+        const struct affine *joined;
+        if (!reason)
+            reason = affine_join(arena, terms, step->term_count, lift_source_extent(source, axes),
+                                 &joined, &sized);
+        if (!reason)
+            trace_through(arena, step, source, joined, type, sized, out);
+        else if (!out->reason)
+            out->reason = reason;
+    }
+}
+
+static const struct trace *trace(struct value *value, enum layout layout, int depth)
+{
+    struct model *model = value->graph->model;
+    const struct trace *known = value->traces[layout];
+    if (known && value->trace_stamps[layout] == model->stamp &&
+        (!known->truncated || known->depth <= depth))
+        return known;
+    struct trace *out = NEW(model->arena, struct trace);
+    LIST_RESERVE(model->arena, &out->sources, 2); /* most have no more */
+    push_entry(model->arena, out, (struct trace_entry){value, lift_identity(model), 0, false});
+    out->depth = depth;
+    value->traces[layout] = out;
+    value->trace_stamps[layout] = model->stamp;
+    struct node *node = value->producer;
+    if (!node || node->outputs[0] != value || depth == TRACE_DEPTH) {
+        out->reason = "it is a source";
+        out->truncated = depth == TRACE_DEPTH;
+        return out;
+    }
+    out->node = node;
+    if (landing_has_taken(model->arena->landing, 9)) {
+        out->reason = "following it further takes more memory than is worth a model of this size";
+        return out;
+    }
+    const struct step *step = lift_node(node, layout);
+    if (step->reason) {
+        out->reason = step->reason;
+        return out;
+    }
+    if (step->term_count) {
+        trace_join(model->arena, step, layout, depth, out);
+    } else if (step->input) {
+        const struct trace *sub = trace(step->input, layout, depth + 1);
+        out->truncated = sub->truncated;
+        for (size_t i = 0; i < sub->count; i++)
+            trace_through(model->arena, step, sub->entries[i].source, sub->entries[i].form,
+                          sub->entries[i].type, sub->entries[i].sized, out);
+        if (!out->reason) { /* nothing stopped it here: it ends where its input's trace does */
+            out->node = sub->node;
+            out->reason = sub->reason;
+        }
+    }
+    return out;
+}
+
+const struct trace *lift_trace(struct value *value, enum layout layout)
+{
+    return trace(value, layout, 0);
+}
+
+void lift_forget(struct model *model)
+{
+    model->stamp++;
+}
+
+static void forget_reasons(struct node *node)
+{
+    for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++) {
+        const struct step *step = node->steps[layout];
+        if (step && step->reason && !step->is_part)
+            node->steps[layout] = NULL;
+    }
+}
+
+void lift_forget_reasons(struct model *model)
+{
+    lift_forget(model);
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->node_count; i++)
+            forget_reasons(graph->nodes[i]);
+        for (size_t i = 0; i < graph->new_nodes.count; i++)
+            forget_reasons(graph->new_nodes.items[i]);
+    }
+}

@@ -1,0 +1,32 @@
+/* fuse/trace.h: the values that a value is affine of, nearest first, each with the form between. */
+#ifndef FUSE_TRACE_H
+#define FUSE_TRACE_H
+
+#include "fuse/step.h"
+
+struct trace_entry {
+    struct value *source;
+    const struct affine *form;
+    int32_t type;
+    bool sized;
+};
+
+struct trace {
+    const struct trace_entry *entries; /* the first is the value itself */
+    size_t count;
+    LIST(struct trace_entry) sources; /* the same, while it grows */
+    const char *reason;               /* why it does not go on */
+    const struct node *node;          /* where */
+    int depth;                        /* where the walk that made it began */
+    bool truncated; /* the walk was too long: from nearer by there would be more */
+};
+
+/* Traces a value back to a bounded distance. Valid until the next lift_forget. */
+const struct trace *lift_trace(struct value *value, enum layout layout);
+
+/* Forgets all traces, because the graph changed. */
+void lift_forget(struct model *model);
+/* And why nodes are not affine, because more is known of their values. */
+void lift_forget_reasons(struct model *model);
+
+#endif

@@ -1,0 +1,29 @@
+/* infer/census.h: what a model weighs: ops, parameters, multiply-adds, bytes. */
+#ifndef INFER_CENSUS_H
+#define INFER_CENSUS_H
+
+#include "base/text.h"
+#include "model/model.h"
+
+/* What a model weighs, before or after. */
+struct census {
+    struct census_entry {
+        const char *type;
+        size_t count;
+    } * by_type; /* sorted by name; Constant is not counted */
+    size_t type_count;
+    size_t ops;
+    double parameters;
+    double multiply_adds; /* negative: some shape is not known */
+    uint64_t bytes;
+};
+
+/* Counts the nodes and constants that are in force now. */
+void census_take(struct model *model, uint64_t bytes, struct census *census);
+/* Ops of a type; 0 where there is none. */
+size_t census_count(const struct census *census, const char *type);
+
+/* "name": {...} */
+void census_json(struct text *text, const char *name, const struct census *census);
+
+#endif

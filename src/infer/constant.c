@@ -1,0 +1,243 @@
+/* infer/constant.c: constants, folded when someone asks. Nothing in the graph changes. */
+#include "infer/constant.h"
+
+#include "eval/eval.h"
+#include "model/model.h"
+
+enum { NOT_TRIED, CONSTANT, NOT_CONSTANT, BEING_FOLDED };
+
+/* Deeper chains of constant operators are left alone: they are walked by recursion. */
+enum { FOLD_DEPTH = 200 };
+/* Elements of one folded result. */
+#define FOLD_LIMIT (INT64_C(1) << 27)
+
+static const char *fold(struct value *value, int depth, const struct tensor **tensor);
+
+/* True for a value of which a shape is only what the model declares: what a constant's shape says holds
+ * always, unless its numbers come from another shape. */
+static bool is_declared(struct value *value, int depth)
+{
+    const struct tensor *constant;
+    return fold(value, depth, &constant) != NULL || constant->from_shape;
+}
+
+/* Shape and Size ask only for what inference knows. */
+static const char *fold_shape(struct node *node, int depth, struct tensor **result)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct value *input = node_input(node, 0);
+    const struct tensor *constant;
+    if (!input)
+        return "a shape is not known";
+    bool is_constant = !fold(input, depth + 1, &constant);
+    int64_t rank = is_constant ? constant->rank : input->rank;
+    const int64_t *of = is_constant ? constant->dims : input->dims;
+    if (rank < 0)
+        return "a shape is not known";
+    int64_t start = 0, end = rank, size = 1;
+    if (node->op == OP_Shape) {
+        start = node_integer(node, "start", 0);
+        end = node_integer(node, "end", rank);
+        start = start < 0 ? start + rank : start;
+        end = end < 0 ? end + rank : end;
+        start = start < 0 ? 0 : start > rank ? rank : start;
+        end = end < start ? start : end > rank ? rank : end;
+    }
+    int64_t count = end - start;
+    int64_t *dims = NEW_ARRAY(arena, int64_t, count + 1);
+    for (int64_t i = 0; i < count; i++) {
+        dims[i] = of[start + i];
+        if (dims[i] < 0 || (input->disputed && !is_constant))
+            return "a dimension is not known";
+        if (!multiply_fits(size, dims[i], &size))
+            return "a shape overflows";
+    }
+    if (node->op == OP_Size) {
+        dims[0] = size;
+        *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, dims);
+    } else {
+        *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, dims);
+    }
+    (*result)->from_shape = is_declared(input, depth + 1);
+    return NULL;
+}
+
+/* Gather of one known dimension out of a shape with unknown ones: what torch's exporter writes. */
+static const char *fold_shape_gather(struct node *node, int depth, struct tensor **result)
+{
+    struct value *shape = node_input(node, 0), *index = node_input(node, 1);
+    const struct tensor *where;
+    int64_t at;
+    struct node *producer = shape ? shape->producer : NULL;
+    if (!producer || producer->op != OP_Shape || !index || producer->proto->n_attribute)
+        return "not a Gather of a Shape";
+    const struct value *input = node_input(producer, 0);
+    if (!input || input->rank < 0 || fold(index, depth + 1, &where) || where->count != 1 ||
+        !tensor_read_integers(where, &at))
+        return "a shape is not known";
+    at = at < 0 ? at + input->rank : at;
+    if (at < 0 || at >= input->rank || input->dims[at] < 0 || input->disputed)
+        return "a dimension is not known";
+    int64_t *dim = NEW(node->graph->model->arena, int64_t);
+    *dim = input->dims[at];
+    *result = tensor_of_integers(node->graph->model->arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
+                                 where->rank, where->dims, dim);
+    (*result)->from_shape = is_declared(producer->inputs[0], depth + 1);
+    return NULL;
+}
+
+/* Of what a CastLike is like only the type is asked for. NULL: that is not known. */
+static const struct tensor *type_of_like(struct arena *arena, const struct value *like)
+{
+    int32_t type = like ? like->type : 0;
+    if (!type)
+        return NULL;
+    return type_is_float(type)
+               ? tensor_of_doubles(arena, type, 0, NULL, NEW_ARRAY(arena, double, 1))
+               : tensor_of_integers(arena, type, 0, NULL, NEW_ARRAY(arena, int64_t, 1));
+}
+
+/* Why what is made of `input` is no constant: what stopped it, wherever that is. */
+static const char *because_of(struct arena *arena, const struct value *input, const char *reason)
+{
+    if (input->producer)
+        return reason;
+    return arena_format(arena, "is computed from '%s', which %s", input->name, reason);
+}
+
+static const char *not_evaluated(const struct value *value, const char *reason)
+{
+    const char *operator_name = value->producer->proto->op_type;
+    return arena_format(
+        value->graph->model->arena, "is computed by %s -> '%s', which is not evaluated%s%s",
+        operator_name ? operator_name : "", value->name, reason ? ": " : "", reason ? reason : "");
+}
+
+/* The constants of a node's inputs, NULL where one is left out. */
+static const char *fold_inputs(struct node *node, int depth, const struct tensor **inputs)
+{
+    struct arena *arena = node->graph->model->arena;
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (!node->inputs[i])
+            continue;
+        if (node->op == OP_CastLike && i == 1 &&
+            (inputs[i] = type_of_like(arena, node->inputs[i])) != NULL)
+            continue;
+        const char *reason = fold(node->inputs[i], depth + 1, &inputs[i]);
+        if (reason)
+            return because_of(arena, node->inputs[i], reason);
+    }
+    return NULL;
+}
+
+static const char *fold_node(struct value *value, int depth, struct tensor **result)
+{
+    struct node *node = value->producer;
+    struct arena *arena = node->graph->model->arena;
+    bool from_shape = false;
+    const char *reason;
+    if (node->op == OP_Shape || node->op == OP_Size) {
+        reason = fold_shape(node, depth, result);
+        return reason ? not_evaluated(value, reason) : NULL;
+    }
+    if (node->op == OP_Gather && !fold_shape_gather(node, depth, result))
+        return NULL;
+    if (node->op == OP_Constant)
+        return "is a Constant of a kind that is not read";
+    const struct tensor **inputs = NEW_ARRAY(arena, const struct tensor *, node->input_count);
+    reason = fold_inputs(node, depth, inputs);
+    if (reason)
+        return reason;
+    if (node->op == OP_UNKNOWN || node->body_count)
+        return not_evaluated(value, NULL);
+    for (size_t i = 0; i < node->input_count; i++) {
+        if (inputs[i] && !tensor_is_readable(inputs[i]))
+            return arena_format(arena,
+                                "is computed from '%s', which is %s, not a type that is read",
+                                node->inputs[i]->name, type_name(inputs[i]->type));
+        from_shape = from_shape || (inputs[i] && inputs[i]->from_shape);
+    }
+    struct tensor **outputs = NEW_ARRAY(arena, struct tensor *, node->output_count);
+    reason = eval_node(arena, node, inputs, outputs, FOLD_LIMIT, &node->graph->model->folding);
+    if (reason)
+        return not_evaluated(value, reason);
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] == value)
+            *result = outputs[i];
+    if (!*result)
+        return not_evaluated(value, "this output is not made");
+    (*result)->from_shape = from_shape;
+    return NULL;
+}
+
+static const char *fold(struct value *value, int depth, const struct tensor **tensor)
+{
+    const struct model *model = value->graph->model;
+    *tensor = NULL;
+    if (value->is_initializer && value->is_input && model->ir_version >= 4)
+        return "is not constant: it is also a graph input, so a caller may override it";
+    if (value->tensor) {
+        *tensor = value->tensor;
+        return NULL;
+    }
+    if (!value->producer)
+        return value->is_input ? "is not constant: it is a graph input"
+                               : "is not constant: it is not known before the model runs";
+    if (value->folded_state == CONSTANT) {
+        *tensor = value->folded;
+        return NULL;
+    }
+    if (value->folded_state == NOT_CONSTANT)
+        return value->not_constant;
+    if (value->folded_state == BEING_FOLDED)
+        return "is computed from itself";
+    if (depth > FOLD_DEPTH)
+        return "is computed by too long a chain of operators";
+    value->folded_state = BEING_FOLDED;
+    struct tensor *result = NULL;
+    value->not_constant = fold_node(value, depth, &result);
+    value->folded = result;
+    value->folded_state = value->not_constant ? NOT_CONSTANT : CONSTANT;
+    *tensor = result;
+    return value->not_constant;
+}
+
+const char *constant_of(struct value *value, const struct tensor **tensor)
+{
+    return fold(value, 0, tensor);
+}
+
+const struct tensor *constant_folded(const struct value *value)
+{
+    return value->folded_state == CONSTANT ? value->folded : NULL;
+}
+
+bool constant_is_computed(const struct value *value)
+{
+    return !value->tensor;
+}
+
+const double *constant_numbers(struct value *value, const struct tensor *tensor)
+{
+    struct effort *effort = &value->graph->model->folding;
+    if (tensor->storage == STORAGE_REPEATED && (double)tensor->count > effort->cells)
+        return NULL;
+    if (tensor->storage == STORAGE_REPEATED)
+        effort->cells -= (double)tensor->count;
+    double *numbers = NEW_ARRAY(value->graph->model->arena, double, tensor->count + 1);
+    tensor_read(tensor, 0, tensor->count, numbers);
+    return numbers;
+}
+
+const int64_t *constant_integers(const struct node *node, const char *name, size_t input,
+                                 int64_t *held, size_t most, size_t *count)
+{
+    const int64_t *given = node_integers(node, name, count);
+    struct value *value = node_input(node, input);
+    const struct tensor *tensor;
+    if (given || !value || constant_of(value, &tensor) || tensor->count > (int64_t)most ||
+        !tensor_read_integers(tensor, held))
+        return given;
+    *count = (size_t)tensor->count;
+    return held;
+}

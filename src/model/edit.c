@@ -1,0 +1,369 @@
+/* model/edit.c: makes and removes nodes and constants. */
+#include "model/edit.h"
+
+const char *edit_name(struct model *model, const char *wanted)
+{
+    const char *name = wanted;
+    for (unsigned number = 1; graph_has_name(model, name); number++)
+        name = arena_format(model->arena, "%s_%u", wanted, number);
+    return name;
+}
+
+/* Few models need the names of nodes: they are gathered when the first new one is asked for. */
+static void know_node_names(struct model *model)
+{
+    struct arena *arena = model->arena;
+    if (model->node_names.room)
+        return;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        size_t made = graph->new_nodes.count;
+        map_reserve(arena, &model->node_names, graph->node_count + made + 1);
+        for (size_t i = 0; i < graph->node_count + made; i++) {
+            const struct node *node = i < made ? graph->new_nodes.items[i] : graph->nodes[i - made];
+            if (node->proto->name && node->proto->name[0])
+                map_put(arena, &model->node_names, node->proto->name, model);
+        }
+    }
+}
+
+const char *edit_node_name(struct model *model, const char *wanted)
+{
+    know_node_names(model);
+    const char *name = wanted;
+    for (unsigned number = 1; map_get(&model->node_names, name); number++)
+        name = arena_format(model->arena, "%s_%u", wanted, number);
+    return name;
+}
+
+struct value *edit_value(struct graph *graph, const char *wanted)
+{
+    bool old; /* never: the name is new */
+    struct value *value = graph_value(graph, edit_name(graph->model, wanted), &old);
+    value->is_new = true;
+    return value;
+}
+
+static void add_use(struct node *reader, struct value *value)
+{
+    struct use *use = NEW(reader->graph->model->arena, struct use);
+    struct node *inner = reader;
+    /* In the scope of an outer value, its reader is the node that holds this graph. */
+    while (reader->graph != value->graph && reader->graph->owner)
+        reader = reader->graph->owner;
+    *use = (struct use){reader, inner, value->uses};
+    value->uses = use;
+}
+
+static void mark_changed(struct graph *graph)
+{
+    graph->changed = true;
+}
+
+/* Names outlive the messages that mention them, and protobuf-c only reads what it packs. */
+static char *borrowed(const char *name)
+{
+    return (char *)(uintptr_t)name;
+}
+
+static Onnx__AttributeProto **make_attributes(struct arena *arena,
+                                              const struct edit_attribute *attributes, size_t count)
+{
+    Onnx__AttributeProto **protos = NEW_ARRAY(arena, Onnx__AttributeProto *, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
+        onnx__attribute_proto__init(attribute);
+        attribute->name = borrowed(attributes[i].name);
+        attribute->has_type = true;
+        if (attributes[i].integers) {
+            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
+            attribute->n_ints = attributes[i].count;
+            attribute->ints = NEW_ARRAY(arena, int64_t, attributes[i].count + 1);
+            memcpy(attribute->ints, attributes[i].integers, attributes[i].count * sizeof(int64_t));
+        } else {
+            attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
+            attribute->has_i = true;
+            attribute->i = attributes[i].integer;
+        }
+        protos[i] = attribute;
+    }
+    return protos;
+}
+
+/* A network repeats its Convs: nodes made one after another share their attributes. */
+static bool same_attributes(const Onnx__NodeProto *proto, const struct edit_attribute *attributes,
+                            size_t count)
+{
+    bool same = proto->n_attribute == count;
+    for (size_t i = 0; same && i < count; i++) {
+        const Onnx__AttributeProto *old = proto->attribute[i];
+        same = strcmp(old->name, attributes[i].name) == 0 &&
+               old->has_i == !attributes[i].integers && old->i == attributes[i].integer &&
+               old->n_ints == attributes[i].count &&
+               (!attributes[i].integers ||
+                memcmp(old->ints, attributes[i].integers, old->n_ints * sizeof(int64_t)) == 0);
+    }
+    return same;
+}
+
+struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
+                       const char *node_name, const struct node *like, struct value *const *inputs,
+                       size_t input_count, struct value *output,
+                       const struct edit_attribute *attributes, size_t attribute_count)
+{
+    struct arena *arena = graph->model->arena;
+    Onnx__NodeProto *proto = NEW(arena, Onnx__NodeProto);
+    onnx__node_proto__init(proto);
+    proto->op_type = borrowed(operator_name);
+    if (like) {
+        proto->doc_string = like->proto->doc_string;
+        proto->n_metadata_props = like->proto->n_metadata_props;
+        proto->metadata_props = like->proto->metadata_props;
+        proto->n_device_configurations = like->proto->n_device_configurations;
+        proto->device_configurations = like->proto->device_configurations;
+    }
+    if (node_name && node_name[0]) {
+        proto->name = borrowed(node_name);
+        if (graph->model->node_names.room)
+            map_put(arena, &graph->model->node_names, node_name, graph->model);
+    }
+    proto->n_input = input_count;
+    proto->input = NEW_ARRAY(arena, char *, input_count + 1);
+    proto->n_output = 1;
+    proto->output = NEW_ARRAY(arena, char *, 1);
+    proto->output[0] = borrowed(output->name);
+    const struct node *last = graph->model->last_attributed;
+    proto->n_attribute = attribute_count;
+    proto->attribute = last && same_attributes(last->proto, attributes, attribute_count)
+                           ? last->proto->attribute
+                           : make_attributes(arena, attributes, attribute_count);
+
+    struct node *node = NEW(arena, struct node);
+    *node = (struct node){.proto = proto,
+                          .graph = graph,
+                          .op = operator_find("", operator_name, graph->opset),
+                          .opset = graph->opset,
+                          .input_count = input_count,
+                          .output_count = 1,
+                          .position = at->position,
+                          .depth = at->depth,
+                          .is_new = true};
+    node->inputs = NEW_ARRAY(arena, struct value *, input_count + 1);
+    node->outputs = NEW_ARRAY(arena, struct value *, 1);
+    for (size_t i = 0; i < input_count; i++) {
+        proto->input[i] = borrowed(inputs[i] ? inputs[i]->name : "");
+        node->inputs[i] = inputs[i];
+        if (inputs[i])
+            add_use(node, inputs[i]);
+    }
+    struct node *before = output->producer;
+    node->outputs[0] = output;
+    output->producer = node;
+    output->removed = false;
+    if (before)
+        edit_remove(before);
+    node->sequence = graph->new_nodes.count;
+    if (attribute_count)
+        graph->model->last_attributed = node;
+    LIST_PUSH(arena, &graph->new_nodes, node);
+    mark_changed(graph);
+    return node;
+}
+
+void edit_take_attributes(struct node *node, const struct node *from)
+{
+    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
+    proto->n_attribute = from->proto->n_attribute;
+    proto->attribute = from->proto->attribute;
+}
+
+void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message)
+{
+    onnx__tensor_proto__init(message);
+    message->name = borrowed(tensor->name);
+    message->has_data_type = true;
+    message->data_type = tensor->type;
+    message->n_dims = (size_t)tensor->rank;
+    message->dims = (int64_t *)(uintptr_t)tensor->dims;
+    message->has_raw_data = true;
+    message->raw_data.len = tensor_bytes(tensor);
+    message->raw_data.data = (uint8_t *)(uintptr_t)tensor;
+}
+
+static void give_value(struct node *node, Onnx__TensorProto *tensor)
+{
+    struct arena *arena = node->graph->model->arena;
+    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
+    Onnx__AttributeProto *attribute = NEW(arena, Onnx__AttributeProto);
+    onnx__attribute_proto__init(attribute);
+    attribute->name = borrowed("value");
+    attribute->has_type = true;
+    attribute->type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+    attribute->t = tensor;
+    proto->n_attribute = 1;
+    proto->attribute = NEW_ARRAY(arena, Onnx__AttributeProto *, 1);
+    proto->attribute[0] = attribute;
+}
+
+static void constant_node(struct graph *graph, const struct node *at, struct value *value)
+{
+    struct node *node = edit_node(graph, at, "Constant", NULL, NULL, NULL, 0, value, NULL, 0);
+    Onnx__TensorProto *proto = NEW(graph->model->arena, Onnx__TensorProto);
+    edit_tensor_message(value->tensor, proto);
+    give_value(node, proto);
+}
+
+static bool holds_initializers(const struct graph *graph)
+{
+    return graph->proto && (!graph->parent || graph->model->ir_version >= 4);
+}
+
+struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor)
+{
+    struct value *value = edit_value(graph, wanted);
+    value->tensor = tensor;
+    tensor->name = value->name;
+    value_takes_shape(value, tensor);
+    if (!holds_initializers(graph)) {
+        constant_node(graph, at, value);
+        return value;
+    }
+    value->is_initializer = true;
+    LIST_PUSH(graph->model->arena, &graph->new_initializers, value);
+    mark_changed(graph);
+    return value;
+}
+
+struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor)
+{
+    struct arena *arena = graph->model->arena;
+    struct value *value = edit_value(graph, wanted);
+    tensor->name = value->name;
+    value_takes_shape(value, tensor);
+    const int64_t rank = tensor->rank;
+    struct value *shape = edit_constant(
+        graph, at, arena_format(arena, "%s.shape", value->name),
+        tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &rank, tensor->dims));
+    struct node *node =
+        edit_node(graph, at, "ConstantOfShape", NULL, NULL, &shape, 1, value, NULL, 0);
+    /* Too small to be computed when it is written. */
+    Onnx__TensorProto *proto = NEW(arena, Onnx__TensorProto);
+    onnx__tensor_proto__init(proto);
+    proto->has_data_type = proto->has_raw_data = true;
+    proto->data_type = tensor->type;
+    proto->n_dims = 1;
+    proto->dims = NEW(arena, int64_t);
+    proto->dims[0] = 1;
+    proto->raw_data.len = type_size(tensor->type);
+    proto->raw_data.data = NEW_ARRAY(arena, uint8_t, sizeof(double));
+    tensor_round(tensor->type, tensor->data, 1, proto->raw_data.data);
+    give_value(node, proto);
+    return value;
+}
+
+void edit_share(struct value *value, struct value *other)
+{
+    for (const struct use *use = value->uses; use; use = use->next) {
+        struct node *reader = use->inner;
+        for (size_t k = 0; k < reader->input_count; k++) {
+            if (reader->inputs[k] != value)
+                continue;
+            reader->inputs[k] = other;
+            reader->proto->input[k] = borrowed(other->name);
+            add_use(reader, other);
+        }
+    }
+    value->uses = NULL;
+    value->removed = true;
+    mark_changed(value->graph);
+}
+
+void edit_store(struct value *value, struct tensor *tensor)
+{
+    struct graph *graph = value->graph;
+    struct node *producer = value->producer;
+    value->tensor = tensor;
+    tensor->name = value->name;
+    value_takes_shape(value, tensor);
+    if (!holds_initializers(graph)) {
+        constant_node(graph, producer, value);
+        return;
+    }
+    value->producer = NULL;
+    value->is_initializer = true;
+    value->removed = false; /* another result of its producer may have been stored first */
+    LIST_PUSH(graph->model->arena, &graph->new_initializers, value);
+    edit_remove(producer);
+    mark_changed(graph);
+}
+
+/* What goes holds no graph: those that do stay. */
+void edit_remove(struct node *node)
+{
+    node->removed = true;
+    mark_changed(node->graph);
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && node->outputs[i]->producer == node)
+            node->outputs[i]->removed = true;
+}
+
+/* ---- dead code ---- */
+
+static bool node_is_dead(const struct node *node)
+{
+    if (node->removed || node->op == OP_UNKNOWN || node->body_count)
+        return false;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (value_is_needed(node->outputs[i]))
+            return false;
+    return true;
+}
+
+static void push_if_dead(struct arena *arena, struct node *node, struct node_list *dead)
+{
+    if (node && node_is_dead(node)) {
+        edit_remove(node);
+        LIST_PUSH(arena, dead, node);
+    }
+}
+
+bool edit_remove_dead(struct model *model)
+{
+    struct arena *arena = model->arena;
+    struct node_list dead = {0};
+    bool any = false;
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; i < graph->node_count; i++)
+            push_if_dead(arena, graph->nodes[i], &dead);
+        for (size_t i = 0; i < graph->new_nodes.count; i++)
+            push_if_dead(arena, graph->new_nodes.items[i], &dead);
+    }
+    for (size_t next = 0; next < dead.count; next++) {
+        struct node *node = dead.items[next];
+        any = true;
+        for (size_t k = 0; k < node->input_count; k++)
+            if (node->inputs[k])
+                push_if_dead(arena, node->inputs[k]->producer, &dead);
+    }
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        struct graph *graph = model->graphs.items[g];
+        /* Below IR 4 an initializer is listed as an input as well and goes with it; from IR 4 on
+         * such an input belongs to the caller. */
+        for (size_t i = 0; i < graph->initializers.count + graph->new_initializers.count; i++) {
+            struct value *value =
+                i < graph->initializers.count
+                    ? graph->initializers.items[i]
+                    : graph->new_initializers.items[i - graph->initializers.count];
+            bool callers = value->is_input && model->ir_version >= 4;
+            if (value->removed || callers || value_is_needed(value))
+                continue;
+            value->removed = true;
+            graph->changed = true;
+            any = true;
+        }
+    }
+    return any;
+}

@@ -1,0 +1,66 @@
+/* model/edit.h: the only writer of graphs and messages after they are built.
+ *
+ * Every edit keeps the index right: names, producers, readers. What the file said is never
+ * changed; new messages are made beside it, and write/emit.c writes old bytes or new messages. */
+#ifndef MODEL_EDIT_H
+#define MODEL_EDIT_H
+
+#include "model/model.h"
+
+/* A name nobody uses yet: `wanted`, or with a number behind it. */
+const char *edit_name(struct model *model, const char *wanted);
+
+/* The same for a node. A node that is replaced may hand its name on as it is. */
+const char *edit_node_name(struct model *model, const char *wanted);
+
+/* A new value of this graph, under a new name. */
+struct value *edit_value(struct graph *graph, const char *wanted);
+
+/* A new constant: an initializer, or a Constant node where the graph can hold none (local functions,
+ * subgraphs below IR 4). It stands at the position of `at`. tensor->name is set. */
+struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor);
+
+/* The same for a tensor of one number repeated, from opset 9 on: ConstantOfShape makes it of its shape. */
+struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted,
+                            struct tensor *tensor);
+
+/* The message of a new constant, which borrows from it. Where its numbers go stands the tensor itself:
+ * protobuf-c hands it on unread, and write/emit.c puts what is computed in its place. */
+void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message);
+
+/* The computed constant `value` becomes a stored one of the same name; its producer is removed, so that other
+ * results of it that somebody reads must be stored as well. */
+void edit_store(struct value *value, struct tensor *tensor);
+
+/* Whatever reads the new constant `value` reads `other` instead, a new constant of the same graph that holds
+ * the same. */
+void edit_share(struct value *value, struct value *other);
+
+struct edit_attribute {
+    const char *name;
+    const int64_t *integers; /* NULL: a single integer */
+    size_t count;
+    int64_t integer;
+};
+
+/* A new node that makes `output` in place of its present producer, if it has one, and stands at the
+ * position of `at`. like: whose name, doc_string, metadata and device configuration it takes over,
+ * or NULL. inputs: NULL entries are optional ones left out. Names are borrowed for the life of the
+ * graph, arrays for the call. */
+struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
+                       const char *node_name, const struct node *like, struct value *const *inputs,
+                       size_t input_count, struct value *output,
+                       const struct edit_attribute *attributes, size_t attribute_count);
+
+/* The new node has the attributes of another one, as they are. */
+void edit_take_attributes(struct node *node, const struct node *from);
+
+/* The node is gone, and with it its readings. Its outputs must have no reader left. */
+void edit_remove(struct node *node);
+
+/* Removes nodes, initializers and descriptions that nothing reads. Returns whether there were any.
+ * Ops of other domains and unknown ops stay: they may have effects. */
+bool edit_remove_dead(struct model *model);
+
+#endif

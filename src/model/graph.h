@@ -1,0 +1,180 @@
+/* model/graph.h: the index over a model: values by name, who makes them, who reads them.
+ *
+ * One struct graph per ONNX scope: the main graph, each subgraph of If, Loop, Scan, and each
+ * local function. A scope sees the values of the scopes around it. Only model/edit.c changes an index
+ * after graph_build, so no index can go stale behind a pass. What the file said stays readable:
+ * a node that was replaced keeps its inputs and outputs, and value.first_producer keeps the node
+ * that made the value in the file. */
+#ifndef MODEL_GRAPH_H
+#define MODEL_GRAPH_H
+
+#include "base/map.h"
+#include "model/operator.h"
+#include "model/tensor.h"
+
+struct fusion;
+struct step;
+struct trace;
+
+struct graph;
+struct node;
+struct model;
+
+struct use {
+    struct node *reader; /* in the value's own graph: the reader, or the node that holds it */
+    struct node *inner;  /* the reader itself, perhaps inside a body of `reader` */
+    struct use *next;
+};
+
+struct node_list {
+    struct node **items;
+    size_t count, room;
+};
+
+struct graph {
+    struct model *model;
+    struct graph *parent;                /* NULL for the main graph and for functions */
+    struct node *owner;                  /* the node whose attribute this graph is, or NULL */
+    const Onnx__GraphProto *proto;       /* NULL for a function */
+    const Onnx__FunctionProto *function; /* NULL for a graph */
+    const char *name; /* for reports: "main", "function NAME", "NODE.ATTRIBUTE" */
+    int64_t opset;    /* of the default domain; 0 when not imported */
+    struct map values;
+    struct node **nodes; /* in the file's order */
+    size_t node_count;
+    struct node_list order;     /* topological, of the file's nodes */
+    struct node_list new_nodes; /* in the order they were made */
+    LIST(struct value *) new_initializers;
+    /* Those of the file that have a name, in its order, sparse ones behind; removed ones too. */
+    LIST(struct value *) initializers;
+    bool changed; /* this graph itself; bodies have their own flag */
+};
+
+struct value {
+    const char *name;
+    struct graph *graph;
+    struct node *producer;       /* NULL: input, initializer, or unknown to this model */
+    struct node *first_producer; /* the producer in the file */
+    struct use *uses;            /* removed readers included: ask value_use_count */
+    struct tensor *tensor;       /* initializer, or the value of a Constant node; else NULL */
+    bool is_input;               /* listed among the inputs of its graph */
+    bool is_output;              /* listed among the outputs of its graph */
+    bool is_initializer;
+    bool is_annotated;     /* named by a quantization_annotation */
+    bool is_new;           /* made by a rewrite: not in the file */
+    bool removed;          /* by model/edit.c: nothing mentions it any more */
+    bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
+    uint8_t folded_state;  /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
+    struct fusion *fusion; /* the rewrite that made its producer, or NULL */
+
+    /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. */
+    int32_t type;
+    int rank;
+    int64_t *dims;
+
+    struct tensor *folded;
+    const char *not_constant; /* infer/constant.c: why, in state 2 */
+    struct trace *traces[2];  /* fuse/trace.c: memo, one per layout */
+    uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
+    uint32_t tally;           /* passes/join_branches.c: index while it counts */
+    uint32_t tally_stamp;
+    uint32_t kept_stamp;    /* fuse/region.c: the walk for which it is needed anyway */
+    uint32_t counted_stamp; /* fuse/region.c: the walk that counted its bytes */
+    uint32_t number;        /* match/number.c: what it holds, in a comparison of two models */
+};
+
+struct node {
+    const Onnx__NodeProto *proto;
+    struct graph *graph;
+    struct value **inputs;  /* NULL where an optional input is left out */
+    struct value **outputs; /* NULL where an optional output is left out */
+    struct graph **bodies;  /* one per subgraph attribute, in attribute order */
+    /* Counts: a message has less than 2^31 of anything, and there are many nodes. */
+    uint32_t input_count, output_count, body_count;
+    uint32_t position; /* index in the file; a new node stands where its last replaced op stood */
+    uint32_t depth; /* longest path from the graph's inputs, in nodes: independent of file order */
+    uint32_t sequence; /* new nodes: in the order they were made */
+    enum op op;        /* OP_UNKNOWN: left alone */
+    bool removed;
+    bool is_new;
+    bool emitted;          /* write/emit.c */
+    bool doomed;           /* fuse/region.c: replaced, should the rewrite be made */
+    int64_t opset;         /* of the operator's domain; 0 when not imported */
+    struct step *steps[2]; /* fuse/lift.c: memo, one per layout */
+    double density;        /* fuse/region.c: output positions per output position of the root */
+    uint32_t mark;         /* fuse/region.c: which walk saw this node last */
+    uint32_t number;       /* match/number.c: what it computes, in a comparison of two models */
+    struct node *partner;  /* match/match.c: the node of the other model it is taken for */
+    /* report/page_fuse.c: its attributes as text, kept when the file is closed; else NULL */
+    const char *const *says;
+};
+
+/* Builds the index of every graph of the model: model->graphs, outer before inner. Lands with
+ * INVALID_MODEL on a cycle or on a value produced twice. Cost is near-linear in nodes. */
+void graph_build(struct model *model);
+
+/* The value of this name in this graph, made where there is none: *old tells. The name is borrowed. */
+struct value *graph_value(struct graph *graph, const char *name, bool *old);
+/* True when some graph of the model has a value of this name. */
+bool graph_has_name(const struct model *model, const char *name);
+
+/* A constant's type and shape are its tensor's own: known as a whole, so that shape inference never
+ * writes to it. */
+void value_takes_shape(struct value *value, const struct tensor *tensor);
+
+/* The value a name refers to in this scope or one around it, or NULL. */
+struct value *graph_find(const struct graph *graph, const char *name);
+
+/* What a local function and its calls go by: no other has the same. */
+const char *graph_function_key(struct arena *arena, const char *domain, const char *name,
+                               const char *overload);
+
+bool use_is_live(const struct use *use);
+/* Readers that are not removed, each input of a node counted. A graph output does not count. */
+size_t value_use_count(const struct value *value);
+/* True when something reads the value or the graph gives it out; false for NULL. */
+bool value_is_needed(const struct value *value);
+/* The only reader, when there is exactly one use, the value is no graph output and carries no
+ * quantization annotation; else NULL. */
+struct node *value_only_reader(const struct value *value);
+
+/* Attributes by name, with defaults. A reference attribute of a function body is never found:
+ * callers ask node_has_references first. */
+const Onnx__AttributeProto *node_attribute(const struct node *node, const char *name);
+int64_t node_integer(const struct node *node, const char *name, int64_t otherwise);
+double node_float(const struct node *node, const char *name, double otherwise);
+const char *node_string(struct arena *arena, const struct node *node, const char *name,
+                        const char *otherwise);
+/* The integers of an attribute, or NULL when it is absent; *count is their number. */
+const int64_t *node_integers(const struct node *node, const char *name, size_t *count);
+/* True when an attribute refers to an attribute of the function around the node. */
+bool node_has_references(const struct node *node);
+
+static inline struct value *node_input(const struct node *node, size_t index)
+{
+    return index < node->input_count ? node->inputs[index] : NULL;
+}
+static inline struct value *node_output(const struct node *node, size_t index)
+{
+    return index < node->output_count ? node->outputs[index] : NULL;
+}
+
+/* Outputs of a graph by position; NULL for what is not there. */
+size_t graph_output_count(const struct graph *graph);
+struct value *graph_output(const struct graph *graph, size_t index);
+/* Inputs of a graph by position. */
+size_t graph_input_count(const struct graph *graph);
+struct value *graph_input(const struct graph *graph, size_t index);
+
+/* True when operand order means nothing. */
+bool node_commutes(const struct node *node);
+
+/* Inputs without the left-out ones at the end. */
+size_t node_input_end(const struct node *node);
+/* True when the value is a constant that nobody can override, stored or made by a Constant node. */
+bool value_is_stored(const struct value *value);
+
+/* True for an operator that draws random numbers: two of a kind do not make the same. */
+bool node_draws(const struct node *node);
+
+#endif

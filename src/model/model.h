@@ -1,0 +1,31 @@
+/* model/model.h: one model in memory: the mapped file, the unpacked skeleton, the graphs. */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include "base/budget.h"
+#include "model/graph.h"
+#include "model/wire.h"
+
+struct affine;
+
+struct model {
+    struct arena *arena;
+    const char *path;              /* for messages */
+    struct mapping bytes;          /* the file as it is; payloads of tensors point into it */
+    struct folder *folder;         /* where external data may lie; NULL: nowhere */
+    struct wire_skeleton skeleton; /* its bytes are freed once unpacked */
+    Onnx__ModelProto *proto;
+    int64_t ir_version;
+    LIST(struct graph *) graphs;   /* outer before inner; the main graph first, functions last */
+    struct map inner_names;        /* of values in all graphs but the main one, and of what no graph
+                                has but describes: new names avoid them */
+    struct map node_names;         /* the same for nodes; model/edit.c, empty until it is needed */
+    const struct affine *identity; /* fuse/step.c */
+    const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */
+    uint32_t stamp;                     /* fuse/trace.c */
+    bool has_external;
+    bool learned;          /* infer/shape.c: something that was not known, in the round that runs */
+    struct effort folding; /* what is left of it */
+};
+
+#endif

@@ -1,0 +1,42 @@
+/* report/page.h: a page around its JSON. */
+#ifndef REPORT_PAGE_H
+#define REPORT_PAGE_H
+
+#include "base/map.h"
+#include "base/text.h"
+
+/* Ends of what a page shows; it says so where something is left out. */
+enum {
+    HTML_NODES = 40,      /* nodes drawn on one side of a picture */
+    HTML_GROUPS = 60,     /* pictures on a page, equal ones counted once */
+    HTML_TITLES = 400,    /* further ones that are only named */
+    HTML_BLOCKS = 600,    /* blocks, equal or not, that are listed and can be drawn */
+    HTML_PLACES = 60,     /* places listed for one reason */
+    HTML_REASONS = 100,   /* reasons */
+    HTML_PLOTS = 60,      /* plots of weights */
+    HTML_LINES = 400,     /* other changes, of those that count and of those that do not */
+    HTML_STRING = 300,    /* bytes of one string */
+    HTML_LISTED = 2000,   /* changes in the text for readers without scripts */
+    HTML_LISTING = 100000 /* bytes of the text for readers without scripts */
+};
+
+/* The JSON of a page while it grows. Strings of pictures are stored once each. */
+struct page {
+    struct arena *arena;
+    struct text json;
+    struct map seen;
+    LIST(const char *) strings;
+    size_t blocks; /* listed so far */
+};
+
+/* The index of a string, cut at HTML_STRING bytes. NULL is "". */
+size_t page_string(struct page *page, const char *string);
+/* The string, cut and quoted. */
+void page_json(struct page *page, const char *string);
+void page_or_null(struct page *page, const char *string);
+
+/* Puts the page together. json: begins with "{" and lacks only the strings and the end. listing: for
+ * readers without scripts. */
+const char *page_finish(struct page *page, const char *title, const char *listing);
+
+#endif

@@ -1,0 +1,11 @@
+/* report/page_diff.h: a comparison as a page. */
+#ifndef REPORT_PAGE_DIFF_H
+#define REPORT_PAGE_DIFF_H
+
+#include "diff/change.h"
+
+/* The page of a comparison whose models are still open. */
+const char *html_diff(struct arena *arena, const struct diff_result *result,
+                      const struct diff_options *options, const char *left, const char *right);
+
+#endif

@@ -1,0 +1,13 @@
+/* report/page_fuse.h: a run as a page. */
+#ifndef REPORT_PAGE_FUSE_H
+#define REPORT_PAGE_FUSE_H
+
+#include "report/text.h"
+
+/* Keeps what a page says of the nodes replaced beyond the closing of the model's file. */
+void html_keep(const struct plan *plan);
+
+/* The page of a run, NUL-terminated, in the arena of its model. */
+const char *html_fuse(const struct plan *plan, const struct summary *summary);
+
+#endif

@@ -1,0 +1,303 @@
+/* report/text.c: three views of one run. */
+#include "report/text.h"
+
+#include <inttypes.h>
+#include <math.h>
+
+#include "base/decimal.h"
+
+/* ---- helpers ---- */
+
+double report_largest_difference(const struct plan *plan)
+{
+    double largest = -1;
+    for (size_t i = 0; i < plan->fusions.count; i++)
+        if (fusion_is_live(plan->fusions.items[i]))
+            largest = fmax(largest, plan->fusions.items[i]->difference);
+    return largest;
+}
+
+static const char *name_of(const struct node *node)
+{
+    return node && node->proto->name ? node->proto->name : "";
+}
+
+static const char *type_of(const struct node *node)
+{
+    return node && node->proto->op_type ? node->proto->op_type : "";
+}
+
+/* ---- JSON ---- */
+
+static void json_number(struct text *text, double number, bool known)
+{
+    text_json_number(text, known ? number : NAN);
+}
+
+void report_json_fusion(struct text *text, const struct plan *plan, const struct fusion *fusion)
+{
+    const struct node **replaced = fusion_replaced(plan, fusion);
+    text_print(text, "\"pass\": \"%s\", \"graph\": ", fusion->pass);
+    text_json(text, fusion->graph->name);
+    text_print(text, ", \"node\": ");
+    text_json(text, name_of(fusion->node));
+    text_print(text, ", \"output\": ");
+    text_json(text, fusion->target->name);
+    text_print(text, ", \"source\": ");
+    text_json(text, fusion->source ? fusion->source->name : "");
+    text_print(text, ", \"replaced\": [");
+    for (size_t i = 0; i < fusion->replaced.count; i++) {
+        text_print(text, "%s{\"op\": ", i ? ", " : "");
+        text_json(text, type_of(replaced[i]));
+        text_print(text, ", \"node\": ");
+        text_json(text, name_of(replaced[i]));
+        text_print(text, "}");
+    }
+    text_print(text, "], \"new\": [");
+    for (size_t i = 0; i < fusion->made.count; i++) {
+        text_print(text, "%s", i ? ", " : "");
+        text_json(text, type_of(fusion->made.items[i]));
+    }
+    text_print(text, "], \"multiply_adds_before\": ");
+    json_number(text, fusion->multiply_adds_before, true);
+    text_print(text, ", \"multiply_adds_after\": ");
+    json_number(text, fusion->multiply_adds_after, true);
+    text_print(text, ", \"parameters_before\": ");
+    json_number(text, fusion->parameters_before, true);
+    text_print(text, ", \"parameters_after\": ");
+    json_number(text, fusion->parameters_after, true);
+    text_print(text, ", \"difference\": ");
+    json_number(text, fusion->difference, fusion->difference >= 0);
+    text_print(text, ", \"channels_checked\": %" PRId64, fusion->channels_checked);
+}
+
+static void json_refusal(struct text *text, const struct refusal *refusal)
+{
+    text_print(text, "\n    {\"pass\": \"%s\", \"graph\": ", refusal->pass);
+    text_json(text, refusal->graph->name);
+    text_print(text, ", \"node\": ");
+    text_json(text, name_of(refusal->node));
+    text_print(text, ", \"op\": ");
+    text_json(text, refusal->node ? type_of(refusal->node) : "model");
+    text_print(text, ", \"output\": ");
+    text_json(text, refusal->output ? refusal->output->name : "");
+    text_print(text, ", \"reason\": ");
+    text_json(text, refusal->reason);
+    text_print(text, "}");
+}
+
+const char *report_json(const struct plan *plan, const struct summary *summary)
+{
+    struct text text = {.arena = plan->model->arena};
+    bool first = true;
+    text_print(&text,
+               "{\n  \"schema\": 1,\n  \"tool\": \"onnx-repvgg-fuse\",\n  \"version\": \"%s\",\n",
+               onnx_fuse_version());
+    text_print(&text, "  \"input\": ");
+    text_json(&text, summary->input);
+    text_print(&text, ",\n  \"output\": ");
+    text_json(&text, summary->output);
+    text_print(&text, ",\n  \"changed\": %s,\n  \"fusions\": [",
+               summary->changed ? "true" : "false");
+    for (size_t i = 0; i < plan->fusions.count; i++)
+        if (fusion_is_live(plan->fusions.items[i])) {
+            text_print(&text, "%s\n    {", first ? "" : ",");
+            report_json_fusion(&text, plan, plan->fusions.items[i]);
+            text_print(&text, "}");
+            first = false;
+        }
+    text_print(&text, "%s],\n  \"refusals\": [", first ? "" : "\n  ");
+    for (size_t i = 0; i < plan->refusals.count; i++) {
+        text_print(&text, "%s", i ? "," : "");
+        json_refusal(&text, plan->refusals.items[i]);
+    }
+    text_print(&text, "%s],\n  \"warnings\": [", plan->refusals.count ? "\n  " : "");
+    for (size_t i = 0; i < plan->warnings.count; i++) {
+        text_print(&text, "%s", i ? "," : "");
+        json_refusal(&text, plan->warnings.items[i]);
+    }
+    text_print(&text, "%s],\n", plan->warnings.count ? "\n  " : "");
+    census_json(&text, "before", &summary->before);
+    text_print(&text, ",\n");
+    census_json(&text, "after", &summary->after);
+    double largest = report_largest_difference(plan);
+    text_print(&text, ",\n  \"largest_difference\": ");
+    json_number(&text, largest, largest >= 0);
+    text_print(&text, ",\n  \"seconds\": %s\n}\n", decimal_fixed(summary->seconds, 6).text);
+    return text.bytes;
+}
+
+/* ---- lines ---- */
+
+void report_ops(struct text *text, const struct plan *plan, const struct fusion *fusion)
+{
+    const struct node **nodes = fusion_replaced(plan, fusion);
+    struct map seen = {0};
+    LIST(struct census_entry *) entries = {0};
+    for (size_t i = 0; i < fusion->replaced.count; i++) {
+        struct census_entry *entry = map_get(&seen, type_of(nodes[i]));
+        if (!entry) {
+            entry = NEW(text->arena, struct census_entry);
+            entry->type = type_of(nodes[i]);
+            map_put(text->arena, &seen, entry->type, entry);
+            LIST_PUSH(text->arena, &entries, entry);
+        }
+        entry->count++;
+    }
+    for (size_t i = 0; i < entries.count; i++)
+        text_print(text, "%s%zu %s", i ? ", " : "", entries.items[i]->count,
+                   entries.items[i]->type);
+}
+
+/* Names are whatever a file holds: a line of the text stays one. */
+static void end_line(struct text *text, size_t start)
+{
+    const char *line = text->bytes + start, *plain = text_plain(text->arena, line);
+    if (plain != line) {
+        text->size = start;
+        text_append(text, plain, strlen(plain));
+    }
+    text_append(text, "\n", 1);
+}
+
+/* One line; `alike` more have the same pass, graph, operator and reason. */
+static void print_refusal(struct text *text, const char *word, const struct refusal *refusal,
+                          size_t alike)
+{
+    if (!refusal->node && strcmp(refusal->pass, PLAN_WHOLE_MODEL) == 0) {
+        text_print(text, "%s the whole model: %s\n", word,
+                   text_plain(text->arena, refusal->reason));
+        return;
+    }
+    size_t start = text->size;
+    text_print(text, "%s %s", word, refusal->pass);
+    if (strcmp(refusal->graph->name, "main") != 0)
+        text_print(text, " in %s", refusal->graph->name);
+    if (refusal->node)
+        text_print(text, ": %s '%s' -> '%s'", type_of(refusal->node), name_of(refusal->node),
+                   refusal->output ? refusal->output->name : "");
+    if (alike)
+        text_print(text, " and %zu more %s", alike,
+                   refusal->node ? type_of(refusal->node) : "places");
+    text_print(text, ": %s", refusal->reason);
+    end_line(text, start);
+}
+
+/* Refusals of one pass, graph and operator for one reason. */
+struct alike {
+    size_t count;
+    bool told;
+};
+
+/* A detector has a hundred activations that are no linear op: one line says it. Two are named. */
+static void print_refusals(struct text *text, const char *word, struct refusal *const *refusals,
+                           size_t count)
+{
+    enum { NAMED_MOST = 2 };
+    struct map groups = {.count = 0};
+    struct alike **of = NEW_ARRAY(text->arena, struct alike *, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct refusal *refusal = refusals[i];
+        const char *key =
+            arena_format(text->arena, "%s\n%s\n%s\n%s", refusal->pass, refusal->graph->name,
+                         refusal->node ? type_of(refusal->node) : "", refusal->reason);
+        of[i] = map_get(&groups, key);
+        if (!of[i]) {
+            of[i] = NEW(text->arena, struct alike);
+            map_put(text->arena, &groups, key, of[i]);
+        }
+        of[i]->count++;
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool groups_up = of[i]->count > NAMED_MOST;
+        if (!groups_up || !of[i]->told)
+            print_refusal(text, word, refusals[i], groups_up ? of[i]->count - 1 : 0);
+        of[i]->told = true;
+    }
+}
+
+const char *report_explanation(const struct plan *plan, const struct summary *summary)
+{
+    struct text text = {.arena = plan->model->arena};
+    text_append(&text, "", 0);
+    for (size_t i = 0; i < plan->fusions.count; i++) {
+        const struct fusion *fusion = plan->fusions.items[i];
+        if (!fusion_is_live(fusion))
+            continue;
+        size_t start = text.size;
+        text_print(&text, "fused %s", fusion->pass);
+        if (strcmp(fusion->graph->name, "main") != 0)
+            text_print(&text, " in %s", fusion->graph->name);
+        text_print(&text, ": ");
+        report_ops(&text, plan, fusion);
+        text_print(&text, " -> %s", fusion->node ? "" : "a stored constant");
+        for (size_t k = 0; k < fusion->made.count; k++)
+            text_print(&text, "%s%s", k ? ", " : "", type_of(fusion->made.items[k]));
+        if (fusion->node)
+            text_print(&text, " '%s' from '%s'", name_of(fusion->node), fusion->source->name);
+        text_print(&text, " to '%s'; ", fusion->target->name);
+        if (fusion->node)
+            text_print(&text, "multiply-adds per position %.0f -> %.0f, ",
+                       fusion->multiply_adds_before, fusion->multiply_adds_after);
+        text_print(&text, "parameters %.0f -> %.0f", fusion->parameters_before,
+                   fusion->parameters_after);
+        if (fusion->difference >= 0)
+            text_print(&text, "; difference %s over %" PRId64 " of %" PRId64 " channels",
+                       decimal_rounded(fusion->difference, 2).text, fusion->channels_checked,
+                       fusion->outputs);
+        end_line(&text, start);
+    }
+    print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
+    print_refusals(&text, "warning", plan->warnings.items, plan->warnings.count);
+    (void)summary;
+    return text.bytes;
+}
+
+/* ---- table ---- */
+
+static void row(struct text *text, const char *label, double before, double after)
+{
+    text_print(text, "%-20s %15s -> %15s\n", label, text_grouped(text->arena, before),
+               text_grouped(text->arena, after));
+}
+
+void report_table_rows(struct text *text, const struct plan *plan, const struct summary *summary)
+{
+    const struct census *before = &summary->before, *after = &summary->after;
+    text_print(text, "%-20s %15s    %15s\n", "", "before", "after");
+    /* Merge of two sorted lists; a row only where the numbers differ. */
+    size_t a = 0, b = 0, same = 0;
+    while (a < before->type_count || b < after->type_count) {
+        const char *type;
+        int order = a == before->type_count ? 1
+                    : b == after->type_count
+                        ? -1
+                        : strcmp(before->by_type[a].type, after->by_type[b].type);
+        type = order <= 0 ? before->by_type[a].type : after->by_type[b].type;
+        a += order <= 0;
+        b += order >= 0;
+        size_t was = census_count(before, type), is = census_count(after, type);
+        if (was != is)
+            row(text, type, (double)was, (double)is);
+        else
+            same += was;
+    }
+    if (same)
+        row(text, "other ops", (double)same, (double)same);
+    row(text, "ops", (double)before->ops, (double)after->ops);
+    row(text, "parameters", before->parameters, after->parameters);
+    row(text, "multiply-adds", before->multiply_adds, after->multiply_adds);
+    row(text, "bytes", (double)before->bytes, (double)after->bytes);
+    double largest = report_largest_difference(plan);
+    if (largest >= 0)
+        text_print(text, "largest relative difference of the self-check: %s\n",
+                   decimal_rounded(largest, 2).text);
+}
+
+const char *report_table(const struct plan *plan, const struct summary *summary)
+{
+    struct text text = {.arena = plan->model->arena};
+    report_table_rows(&text, plan, summary);
+    text_print(&text, "time: %s s\n", decimal_fixed(summary->seconds, 3).text);
+    return text.bytes;
+}

@@ -1,0 +1,295 @@
+/* run/run.c: load, plan, check, write; and again without what did not hold. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "run/run.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/decimal.h"
+#include "check/selfcheck.h"
+#include "model/external.h"
+#include "passes/passes.h"
+#include "report/page_fuse.h"
+#include "run/place.h"
+#include "run/report.h"
+#include "run/size.h"
+#include "run/source.h"
+#include "write/write.h"
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static void make_plan(struct run *run)
+{
+    run->plan = (struct plan){
+        .model = &run->model, .options = &run->options, .bans = run->bans, .full = run->is_short};
+    run_progress(run, "planning", 0);
+    plan_run(&run->plan);
+}
+
+/* Said once, and as a warning: what is written is right, and less than what could be. */
+static void warn_of_memory(struct run *run)
+{
+    if (!run->plan.full)
+        return;
+    struct refusal *warning = NEW(&run->arena, struct refusal);
+    *warning = (struct refusal){
+        PLAN_WHOLE_MODEL, run->model.graphs.items[0], NULL, NULL,
+        arena_format(&run->arena,
+                     "memory limit: written without the remaining rewrites, since they take more "
+                     "than the %zu MiB allowed for %zu bytes of input",
+                     run->landing.most >> 20, run->landing.input)};
+    LIST_PUSH(&run->arena, &run->warnings, warning);
+}
+
+static bool is_changed(const struct model *model)
+{
+    for (size_t i = 0; i < model->graphs.count; i++)
+        if (model->graphs.items[i]->changed)
+            return true;
+    return false;
+}
+
+/* A rewrite that cannot stand is dropped: the plan is made again without it. */
+static void ban(struct run *run, const struct fusion *fusion, const char *reason, bool is_warning)
+{
+    struct arena *arena = &run->arena;
+    const char *target =
+        fusion->target->is_new ? fusion->terms.items[0].value->name : fusion->target->name;
+    map_put(arena, &run->bans, plan_key(arena, fusion->graph, target), arena_copy(arena, reason));
+    if (!is_warning)
+        return;
+    struct refusal *warning = NEW(arena, struct refusal);
+    *warning = (struct refusal){fusion->pass, fusion->graph, fusion->node, fusion->target, reason};
+    LIST_PUSH(arena, &run->warnings, warning);
+}
+
+static void begin_check(struct run *run)
+{
+    size_t count = 0;
+    struct fusion **live = NEW_ARRAY(&run->arena, struct fusion *, run->plan.fusions.count + 1);
+    for (size_t i = 0; i < run->plan.fusions.count; i++)
+        if (run->plan.fusions.items[i]->node && fusion_is_live(run->plan.fusions.items[i]))
+            live[count++] = run->plan.fusions.items[i];
+    run->check = selfcheck_begin(&run->model, &run->options, &run->checking, live, count);
+}
+
+/* False: a rewrite failed. */
+static bool end_check(struct run *run)
+{
+    bool good = true;
+    if (!run->check)
+        return true;
+    selfcheck_end(run->check);
+    selfcheck_free(run->check);
+    run->check = NULL;
+    for (size_t i = 0; i < run->plan.fusions.count; i++) {
+        const struct fusion *fusion = run->plan.fusions.items[i];
+        if (!fusion->node || !fusion_is_live(fusion) || !fusion->failure)
+            continue;
+        /* A NaN in the file is not the rewrite's fault, but nothing can be checked with it. */
+        ban(run, fusion, fusion->failure, fusion->difference >= 0 && isfinite(fusion->difference));
+        good = false;
+    }
+    return good;
+}
+
+static struct fusion *fusion_of(const struct plan *plan, const struct tensor *tensor)
+{
+    for (size_t i = 0; i < plan->fusions.count; i++) {
+        struct fusion *fusion = plan->fusions.items[i];
+        for (size_t k = 0; fusion_is_live(fusion) && k < fusion->made.count; k++)
+            for (size_t j = 0; j < fusion->made.items[k]->input_count; j++) {
+                const struct value *input = fusion->made.items[k]->inputs[j];
+                if (input && input->tensor == tensor)
+                    return fusion;
+            }
+    }
+    return NULL;
+}
+
+static bool ban_failures(struct run *run, const struct write_result *result)
+{
+    for (size_t i = 0; i < result->failures.count; i++) {
+        const struct write_failure *failure = &result->failures.items[i];
+        struct fusion *fusion = fusion_of(&run->plan, failure->tensor);
+        if (fusion)
+            ban(run, fusion,
+                arena_format(&run->arena, "the fused weight is %s at number %lld, not finite in %s",
+                             decimal_rounded(failure->number, 6).text, (long long)failure->index,
+                             type_name(failure->tensor->type)),
+                false);
+    }
+    return result->failures.count == 0;
+}
+
+/* Writes, and takes the self-check along while there is one. Rewrites that fail it say nothing about
+ * the numbers of the others: those are judged next time. */
+static bool write_to(struct run *run, const struct pieces *pieces, const struct sink *sink)
+{
+    struct write_result result = {0};
+    struct write_company company = {selfcheck_next, run->check};
+    write_pieces(&run->model, pieces, sink, run->options.jobs, run->options.progress,
+                 run->options.closure, run->check ? &company : NULL, &result);
+    return end_check(run) && ban_failures(run, &result);
+}
+
+static bool write_pieces_to(struct run *run, const struct pieces *pieces, struct output *output)
+{
+    struct sink sink = {.output = output};
+    output_size(output, pieces->size, run_copied_bytes(pieces) <= pieces->size / 2);
+    /* A pipe takes nothing back: everything is computed once before the first byte is sent. */
+    if (!output_is_seekable(output)) {
+        struct sink nowhere = {0};
+        if (!write_to(run, pieces, &nowhere))
+            return false;
+    }
+    return write_to(run, pieces, &sink);
+}
+
+static bool write_to_memory(struct run *run, const struct pieces *pieces)
+{
+    struct sink sink = {0};
+    run_forget_result(run);
+    if (!run->options.dry_run) {
+        size_t size = pieces->size ? pieces->size : 1;
+        run->result = run->options.allocate ? run->options.allocate(run->options.closure, size)
+                                            : malloc(size);
+        if (!run->result)
+            fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu bytes for the result",
+                 (unsigned long long)pieces->size);
+        run->result_size = pieces->size;
+        memory_is_large(run->result, size);
+        sink.memory = run->result;
+    }
+    return write_to(run, pieces, &sink);
+}
+
+/* Checks and writes the plan. False: a rewrite does not hold or a weight is not finite; what was
+ * written is of no use. */
+static bool write_out(struct run *run)
+{
+    struct pieces pieces, data;
+    if (!run->options.no_check) {
+        begin_check(run);
+        selfcheck_start(run->check);
+    }
+    const char *location = run_plan_bytes(run, &pieces, &data);
+    census_take(&run->model,
+                pieces.size + data.size + (run->moved ? 0 : run_external_bytes(&run->model)),
+                &run->summary.after);
+    /* A large output is written while the checks go on: most often they find nothing. */
+    if (run->check && run->options.jobs > 1 && write_takes_company(location ? &data : &pieces)) {
+        selfcheck_pause(run->check);
+    } else if (run->check) {
+        selfcheck_run(run->check);
+        if (!end_check(run))
+            return false;
+    }
+    if (run->options.dry_run)
+        run_check_dry(run);
+    if (!run->output_path || run->options.dry_run)
+        return write_to_memory(run, &pieces) && (!location || write_to_memory(run, &data));
+    run->output.no_sync = run->data_output.no_sync = run->options.no_sync;
+    run->output.no_sweep = run->data_output.no_sweep = run_reads_temporary(run);
+    run->data_output.fresh = true;
+    run->data_output.family = run_base_name(run->output_path);
+    if (location) {
+        output_open(&run->arena, &run->data_output,
+                    output_beside(&run->arena, run->output_path, location));
+        run_check_apart(run, &run->data_output);
+        if (!write_pieces_to(run, &data, &run->data_output))
+            return false;
+    }
+    output_open(&run->arena, &run->output, run->output_path);
+    run_check_apart(run, &run->output);
+    return write_pieces_to(run, &pieces, &run->output);
+}
+
+/* The output takes its place. False: another run has taken the name of the data file meanwhile. */
+static bool appear(struct run *run)
+{
+    if (!run->output_path || run->options.dry_run)
+        return true;
+    /* The data first: a model never stands without it. */
+    if (run->data_output.name) {
+        if (!output_commit(&run->data_output)) {
+            if (run_names_data(run->options.external_data))
+                fail(&run->landing, ONNX_FUSE_IO,
+                     "external data '%s' has come to exist beside the output: name another file or "
+                     "remove it",
+                     run->options.external_data);
+            return false;
+        }
+        output_settle(&run->data_output);
+    }
+    output_commit(&run->output);
+    output_keep(&run->data_output);
+    output_settle(&run->output);
+    return true;
+}
+
+/* A model with more bad rewrites than this comes out without any. */
+enum { ATTEMPTS = 64 };
+static const char *const no_passes[] = {NULL};
+
+/* What the report says of the plan as it stands now. */
+static void summarise(struct run *run)
+{
+    warn_of_memory(run);
+    run->plan.warnings.items = run->warnings.items;
+    run->plan.warnings.count = run->warnings.count;
+    run->summary.changed = run->moved || is_changed(&run->model);
+    run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
+    run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
+    html_keep(&run->plan);
+}
+
+void run_fuse(struct run *run)
+{
+    double start = now();
+    bool again = false; /* the output's name was taken: reports are written anew */
+    run_open_report(run, run->options.html_report, &run->page);
+    run_open_report(run, run->options.json_report, &run->json);
+    if (run->options.html_report && output_is_same(&run->page, &run->json))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: both reports go there, expected two files",
+             run->options.html_report);
+    run_load(run);
+    run_check_data(run, &run->page);
+    run_check_data(run, &run->json);
+    census_take(&run->model, run->model.bytes.size + run_external_bytes(&run->model),
+                &run->summary.before);
+    run->checking = effort_for(run->landing.input);
+    for (int attempt = 0;; attempt++) {
+        make_plan(run);
+        if (write_out(run)) {
+            run->is_written = !run->options.dry_run;
+            model_check_files(&run->model);
+            run_progress(run, "finishing", 1);
+            run->summary.seconds = now() - start;
+            summarise(run);
+            run_write_report(run, run->options.html_report, &run->page, html_fuse, again);
+            run_write_report(run, run->options.json_report, &run->json, report_json, again);
+            again = true;
+            if (appear(run))
+                break;
+        }
+        output_abandon(&run->output);
+        output_abandon(&run->data_output);
+        /* What an attempt took stays taken. */
+        if (attempt == ATTEMPTS)
+            run->options.only = no_passes;
+        run->is_short = run->is_short || landing_has_taken(&run->landing, 6);
+        run_reload(&run->model);
+    }
+    run->summary.seconds = now() - start;
+    run_finish_report(run->options.html_report, &run->page);
+    run_finish_report(run->options.json_report, &run->json);
+}

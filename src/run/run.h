@@ -1,0 +1,10 @@
+/* run/run.h: load, plan, check, write; and again without what did not hold. */
+#ifndef RUN_RUN_H
+#define RUN_RUN_H
+
+#include "run/state.h"
+
+/* The whole of it: load, plan, check, write, rename. */
+void run_fuse(struct run *run);
+
+#endif

@@ -1,0 +1,229 @@
+/* verify/compare.c: two values evaluated side by side on one random input, and how far apart they are. */
+#include "verify/compare.h"
+
+#include <math.h>
+
+#include "verify/draw.h"
+
+double verify_tolerance(const struct verify *verify, int32_t type)
+{
+    return verify->options->rtol > 0 ? verify->options->rtol : type_tolerance(type);
+}
+
+double verify_strict_tolerance(const struct verify *verify, int32_t type)
+{
+    return verify_tolerance(verify, type) / (verify->unresolved ? 4 : 1);
+}
+
+bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance)
+{
+    bool exact = gap->of_integers && verify->options->rtol <= 0;
+    return gap->same_shape && gap->ratio <= (exact ? 0 : tolerance);
+}
+
+void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
+                         const struct value *value, const char *reason)
+{
+    const struct node *bad = joint->bad;
+    if (verify->blocker)
+        return;
+    verify->blocker = bad ? arena_format(verify->arena, "%s '%s', which makes '%s': %s",
+                                         bad->proto->op_type ? bad->proto->op_type : "",
+                                         bad->proto->name ? bad->proto->name : "",
+                                         node_output(bad, 0) ? bad->outputs[0]->name : "", reason)
+                          : arena_format(verify->arena, "'%s': %s", value->name, reason);
+}
+
+enum integers verify_integers(const struct cone *cone, int trial, int attempt)
+{
+    /* Each trial begins with another kind: a mask is read as 0 or 1, a token as a row, a length as large. */
+    static const enum integers first[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS,
+                                          INTEGERS_FEW};
+    static const enum integers first_row[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_BITS};
+    /* What fits fewer operators comes before what fits more and shows less. */
+    static const enum integers next[] = {INTEGERS_ROWS,  INTEGERS_WIDE, INTEGERS_MIDDLE,
+                                         INTEGERS_SMALL, INTEGERS_FEW,  INTEGERS_BITS};
+    int skipped = cone->rows ? 0 : 1;
+    if (!cone->draws_integers)
+        return attempt ? INTEGERS_KINDS : INTEGERS_BITS;
+    if (attempt == 0)
+        return cone->rows ? first_row[trial % (int)COUNT_OF(first_row)]
+                          : first[trial % (int)COUNT_OF(first)];
+    attempt += skipped - 1;
+    return attempt < (int)COUNT_OF(next) ? next[attempt] : INTEGERS_KINDS;
+}
+
+/* One evaluation of a pair on fresh numbers. `left` may be NULL: then `right` alone. */
+static const char *evaluate_drawn(struct verify *verify, struct joint_eval *joint,
+                                  const struct cone *cone, const struct graph *graph,
+                                  struct value *left, struct value *right,
+                                  const struct drawing *drawing)
+{
+    joint_reset(joint);
+    const char *reason = cone_draw(verify, joint, cone, graph, drawing);
+    if (!reason)
+        reason = joint_evaluate(joint, right, CONE_MOST + 1);
+    if (!reason && left)
+        reason = joint_evaluate(joint, left, HINT_MOST);
+    return reason;
+}
+
+/* The same with the first kind of integers that the operators accept. */
+static const char *evaluate_integers(struct verify *verify, struct joint_eval *joint,
+                                     const struct cone *cone, const struct graph *graph,
+                                     struct value *left, struct value *right,
+                                     struct drawing *drawing)
+{
+    const char *reason = NULL;
+    for (int attempt = 0;; attempt++) {
+        drawing->integers = verify_integers(cone, drawing->trial, attempt);
+        if (drawing->integers == INTEGERS_KINDS)
+            return reason;
+        reason = evaluate_drawn(verify, joint, cone, graph, left, right, drawing);
+        if (!reason)
+            return NULL;
+    }
+}
+
+const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
+                            const struct cone *cone, const struct graph *graph, struct value *left,
+                            struct value *right, int trial, int size)
+{
+    const char *reason = NULL;
+    /* Sizes that the first trial found are good for all. */
+    for (int stretch = trial;; stretch = 0) {
+        for (int i = size; i < CONE_SIZES; i++) {
+            struct drawing drawing = {.trial = trial, .size = i, .stretch = stretch};
+            reason = evaluate_integers(verify, joint, cone, graph, left, right, &drawing);
+            if (!reason)
+                return NULL;
+            if (joint->bad && (joint->bad->op == OP_UNKNOWN || joint->bad->body_count))
+                return arena_copy(verify->arena, reason);
+        }
+        /* The reason lies in the joint's memory, which is emptied before anyone reads it. */
+        if (stretch == 0)
+            return arena_copy(verify->arena, reason);
+    }
+}
+
+/* What some inputs gave, one behind the other along the first axis. */
+struct pooled {
+    struct array *left, *right; /* as exact as can be */
+    double *noise;              /* that rounding leaves: one number per channel */
+};
+
+static struct array *room_for(struct arena *arena, const struct array *array, int64_t inputs)
+{
+    struct array *room = NEW(arena, struct array);
+    *room = *array;
+    room->count = 0;
+    room->dims[0] = 0;
+    room->reals = NEW_ARRAY(arena, double, inputs * array->count);
+    return room;
+}
+
+static void append(struct array *pooled, const struct array *array)
+{
+    memcpy(pooled->reals + pooled->count, array->reals, (size_t)array->count * sizeof(double));
+    pooled->count += array->count;
+    pooled->dims[0] += array->rank ? array->dims[0] : 0;
+    pooled->reach = fmax(pooled->reach, array->reach);
+}
+
+/* Adds a pair that has been evaluated, and evaluates it once more, rounded after each op. False: that cannot
+ * be done. */
+static bool pool_input(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                       struct value *left, struct value *right, int trial, int size,
+                       struct pooled *pooled)
+{
+    struct joint_eval *joint = &verify->checking;
+    const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
+    struct array exact_a = *a, exact_b = *b;
+    exact_a.reals = pooled->left->reals + pooled->left->count;
+    exact_b.reals = pooled->right->reals + pooled->right->count;
+    append(pooled->left, a);
+    append(pooled->right, b);
+    joint->rounds = true;
+    bool rounded = !verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+    joint->rounds = false;
+    if (rounded) {
+        joint_note_noise(&exact_a, joint_array(joint, left), pooled->noise);
+        joint_note_noise(&exact_b, joint_array(joint, right), pooled->noise);
+    }
+    return rounded;
+}
+
+const char *verify_compare(struct verify *verify, const struct cone *cone,
+                           const struct graph *graph, struct value *left, struct value *right,
+                           int trial, int size, struct gap *gap)
+{
+    enum {
+        NOISE_MOST = 1 << 20, /* elements */
+        CHANNEL_LEAST = 8,    /* numbers of a channel that tell its size and what rounding leaves */
+        ALIKE = 8             /* trials of one kind of numbers are so far apart */
+    };
+    struct joint_eval *joint = &verify->checking;
+    double tolerance = verify_tolerance(verify, cone->type);
+    const char *reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+    if (reason)
+        return reason;
+    const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
+    *gap = joint_compare(a, b, NULL);
+    bool plain = gap->ratio > tolerance; /* beside all channels, too */
+    gap->ratio = gap->alone;
+    if (verify_within(verify, gap, tolerance) || !gap->same_shape || gap->of_integers ||
+        a->count > NOISE_MOST || verify->options->rtol > 0)
+        return NULL;
+    int64_t count = a->count, channels = a->rank > 1 ? a->dims[1] : 1;
+    /* Of a number alone, rounding may leave more than one look at it shows: it is looked at on more inputs. */
+    bool few = !plain && channels > 1 && count < CHANNEL_LEAST * channels;
+    int inputs = few ? CHANNEL_LEAST : 1;
+    struct pooled pooled = {.left = room_for(cone->arena, a, inputs),
+                            .right = room_for(cone->arena, b, inputs),
+                            .noise = NEW_ARRAY(cone->arena, double, channels)};
+    while (pool_input(verify, cone, graph, left, right, trial, size, &pooled)) {
+        *gap = joint_compare(pooled.left, pooled.right, pooled.noise);
+        gap->ratio = gap->alone;
+        trial += ALIKE;
+        if (--inputs == 0 || verify_within(verify, gap, tolerance) ||
+            verify_evaluate(verify, joint, cone, graph, left, right, trial, size) ||
+            joint_array(joint, left)->count != count || joint_array(joint, right)->count != count)
+            break;
+    }
+    return NULL;
+}
+
+const char *verify_compare_rows(struct verify *verify, const struct cone *cone,
+                                const struct graph *graph, struct value *left, struct value *right,
+                                struct gap *gap)
+{
+    struct joint_eval *joint = &verify->checking;
+    const struct drawing drawing = {.integers = INTEGERS_ROWS, .every_row = true};
+    const char *reason = evaluate_drawn(verify, joint, cone, graph, left, right, &drawing);
+    if (reason)
+        return arena_copy(verify->arena, reason);
+    *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), NULL);
+    return NULL;
+}
+
+const char *verify_compare_length(struct verify *verify, const struct cone *cone,
+                                  const struct graph *graph, struct value *left,
+                                  struct value *right, struct gap *gap)
+{
+    struct joint_eval *joint = &verify->checking;
+    const char *reason = NULL;
+    /* All open axes but the batch; or one of them, where the others have another meaning. */
+    for (int axis = -1; axis < EVAL_RANK; axis++)
+        for (int attempt = 0;; attempt++) {
+            const struct drawing drawing = {
+                .integers = verify_integers(cone, 0, attempt), .is_long = true, .axis = axis};
+            if (drawing.integers == INTEGERS_KINDS)
+                break;
+            reason = evaluate_drawn(verify, joint, cone, graph, left, right, &drawing);
+            if (reason)
+                continue;
+            *gap = joint_compare(joint_array(joint, left), joint_array(joint, right), NULL);
+            return NULL;
+        }
+    return arena_copy(verify->arena, reason);
+}

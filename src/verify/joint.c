@@ -1,0 +1,339 @@
+/* verify/joint.c: evaluates values of two models on shared arrays. */
+#include "verify/joint.h"
+
+#include <math.h>
+
+#include "eval/eval.h"
+#include "eval/reach.h"
+#include "infer/constant.h"
+
+enum { KEPT_MOST = 16 << 20 }; /* bytes that are kept from one region for the next */
+enum { LARGE = 1 << 16 };      /* elements of a constant that is loaded again for each reader */
+
+void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
+                struct effort effort)
+{
+    *joint = (struct joint_eval){
+        .keeper = keeper, .scratch = scratch, .effort = effort, .cells = effort.cells};
+    joint->pool = (struct pool){.arena = scratch, .recycles = true, .effort = &joint->effort};
+}
+
+void joint_reset(struct joint_eval *joint)
+{
+    for (size_t i = 0; i < joint->filled.count; i++)
+        joint->arrays[joint->filled.items[i]] = NULL;
+    joint->filled.count = 0;
+    joint->pool =
+        (struct pool){.arena = joint->scratch, .recycles = true, .effort = &joint->effort};
+    joint->effort.cells = joint->cells;
+    if (joint->scratch->allocated > KEPT_MOST)
+        arena_free(joint->scratch);
+    else
+        arena_reset(joint->scratch);
+}
+
+void joint_put(struct joint_eval *joint, uint32_t number, struct array *array)
+{
+    if (number >= joint->room) {
+        size_t room = joint->room ? joint->room : 1024;
+        while (room <= number)
+            room *= 2;
+        struct array **grown = NEW_ARRAY(joint->keeper, struct array *, room);
+        if (joint->room)
+            memcpy(grown, joint->arrays, joint->room * sizeof(*grown));
+        joint->arrays = grown;
+        joint->room = room;
+    }
+    if (!joint->arrays[number])
+        LIST_PUSH(joint->keeper, &joint->filled, number);
+    joint->arrays[number] = array;
+}
+
+struct array *joint_array(const struct joint_eval *joint, const struct value *value)
+{
+    return value->number && value->number < joint->room ? joint->arrays[value->number] : NULL;
+}
+
+/* ---- evaluation ---- */
+
+static const char *load_constant(struct joint_eval *joint, const struct value *value,
+                                 const struct tensor *tensor)
+{
+    struct array *array;
+    const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
+    joint->touched += (double)tensor->count * (double)type_size(tensor->type);
+    if (!reason)
+        joint_put(joint, value->number, array);
+    return reason;
+}
+
+/* Multiply-adds of a node that was evaluated, roughly. */
+static double products_of(const struct node *node, struct array *const *inputs,
+                          const struct array *out)
+{
+    const struct array *weight = node->input_count > 1 ? inputs[1] : NULL;
+    if (!weight || weight->rank < 2)
+        return 0;
+    switch (node->op) {
+    case OP_Conv:
+        return weight->dims[0]
+                   ? (double)out->count * (double)weight->count / (double)weight->dims[0]
+                   : 0;
+    case OP_ConvTranspose:
+        return weight->dims[0]
+                   ? (double)inputs[0]->count * (double)weight->count / (double)weight->dims[0]
+                   : 0;
+    case OP_Gemm:
+    case OP_MatMul: return (double)out->count * (double)weight->dims[weight->rank - 2];
+    default: return (double)out->count;
+    }
+}
+
+/* Nothing here computes in more than double. */
+static void round_as_float(struct array *array)
+{
+    for (int64_t i = 0; i < array->count; i++)
+        array->reals[i] = (double)(float)array->reals[i];
+}
+
+static const char *evaluate_node(struct joint_eval *joint, const struct node *node)
+{
+    struct arena *arena = joint->scratch;
+    struct array **inputs = NEW_ARRAY(arena, struct array *, node->input_count);
+    for (size_t i = 0; i < node->input_count; i++)
+        inputs[i] = node->inputs[i] ? joint_array(joint, node->inputs[i]) : NULL;
+    struct evaluation e = {.arena = arena,
+                           .pool = &joint->pool,
+                           .node = node,
+                           .inputs = inputs,
+                           .is_constant = joint->rounds,
+                           .limit = JOINT_MOST};
+    const char *reason = eval_arrays(&e);
+    if (reason) {
+        joint->bad = node;
+        return reason;
+    }
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && e.outputs[i] && !array_is_real(e.outputs[i]) &&
+            !array_is_whole(e.outputs[i])) {
+            joint->bad = node;
+            return arena_format(arena, "a result of %s is not evaluated",
+                                array_type_name(e.outputs[i]->type));
+        }
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && e.outputs[i]) {
+            eval_note_reach(node, inputs, e.outputs[i]);
+            if (joint->rounds && e.outputs[i]->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)
+                round_as_float(e.outputs[i]);
+            joint_put(joint, node->outputs[i]->number, e.outputs[i]);
+        }
+    double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
+    for (size_t i = 0; i < node->input_count; i++)
+        elements += inputs[i] ? (double)inputs[i]->count : 0;
+    joint->steps += 1 + elements / 64;
+    if (e.outputs[0])
+        joint->products += products_of(node, inputs, e.outputs[0]);
+    /* All weights of a model at once, in double, would be twice the model. */
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct tensor *tensor;
+        if (!inputs[i] || inputs[i]->count < LARGE || constant_of(node->inputs[i], &tensor) ||
+            !joint_array(joint, node->inputs[i]))
+            continue;
+        joint->arrays[node->inputs[i]->number] = NULL;
+        pool_free(&joint->pool, inputs[i]);
+    }
+    return NULL;
+}
+
+struct frame {
+    struct value *value;
+    size_t next; /* input to look at */
+};
+
+/* Depth first with a stack of its own. A value is left once its node has been evaluated. */
+const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t limit)
+{
+    struct arena *arena = joint->scratch;
+    LIST(struct frame) stack = {NULL, 0, 0};
+    struct frame first = {value, 0};
+    joint->bad = NULL;
+    if (joint_array(joint, value))
+        return NULL;
+    LIST_PUSH(arena, &stack, first);
+    while (stack.count) {
+        struct frame *frame = &stack.items[stack.count - 1];
+        const struct tensor *tensor;
+        struct node *node = frame->value->producer;
+        if (!frame->value->number) /* no array would be kept for it */
+            return arena_format(arena, "it depends on '%s', which is made later",
+                                frame->value->name);
+        if (joint_array(joint, frame->value)) {
+            stack.count--;
+            continue;
+        }
+        if (frame->next == 0 && !constant_of(frame->value, &tensor) && tensor_is_readable(tensor)) {
+            const char *reason = load_constant(joint, frame->value, tensor);
+            if (reason)
+                return reason;
+            continue;
+        }
+        if (!node)
+            return arena_format(arena, "it depends on '%s', and what it is compared with does not",
+                                frame->value->name);
+        if (frame->next == 0 && limit-- == 0)
+            return "it depends on too many nodes";
+        if (node->op == OP_UNKNOWN || node->body_count) {
+            joint->bad = node;
+            return arena_format(arena, "operator %s is not evaluated",
+                                node->proto->op_type ? node->proto->op_type : "");
+        }
+        if (frame->next < node->input_count) {
+            struct value *input = node->inputs[frame->next++];
+            struct frame inner = {input, 0};
+            if (input && !joint_array(joint, input))
+                LIST_PUSH(arena, &stack, inner);
+            continue;
+        }
+        const char *reason = evaluate_node(joint, node);
+        if (reason)
+            return reason;
+        if (!joint_array(joint, frame->value)) {
+            joint->bad = node;
+            return "an output is not evaluated";
+        }
+    }
+    return NULL;
+}
+
+/* ---- comparison ---- */
+
+static double element(const struct array *array, int64_t at)
+{
+    return array_is_real(array) ? array->reals[at] : (double)array->integers[at];
+}
+
+static double difference_of(double a, double b)
+{
+    if (isfinite(a) && isfinite(b))
+        return fabs(a - b);
+    /* Infinities that meet in a sum make NaN in one order, and in another they do not meet. */
+    bool meets = (isnan(a) && !isfinite(b)) || (isnan(b) && !isfinite(a));
+    return meets || a == b ? 0 : (double)INFINITY;
+}
+
+static double size_of(double a, double b)
+{
+    return isfinite(a) && isfinite(b) ? fmax(fabs(a), fabs(b)) : 0;
+}
+
+/* Integers that are no double are told apart all the same. */
+static double gap_at(const struct array *left, const struct array *right, int64_t at)
+{
+    if (array_is_real(left))
+        return difference_of(left->reals[at], right->reals[at]);
+    return left->integers[at] == right->integers[at]
+               ? 0
+               : fmax(1, fabs((double)left->integers[at] - (double)right->integers[at]));
+}
+
+/* One channel: its largest difference and its largest element. */
+static void compare_channel(const struct array *left, const struct array *right, int64_t channel,
+                            int64_t channels, int64_t inner, struct gap *gap, double *difference,
+                            double *largest)
+{
+    bool finite = false, other = false;
+    *difference = *largest = 0;
+    for (int64_t block = channel * inner; block < left->count; block += channels * inner)
+        for (int64_t i = block; i < block + inner; i++) {
+            double a = element(left, i), b = element(right, i);
+            double here = gap_at(left, right, i);
+            *difference = fmax(*difference, here);
+            *largest = fmax(*largest, size_of(a, b));
+            if (isfinite(a) && isfinite(gap->seen) && a != gap->seen)
+                gap->constant = false;
+            gap->seen = isfinite(a) ? a : gap->seen;
+            finite = finite || (isfinite(a) && isfinite(b));
+            other = other || !isfinite(a) || !isfinite(b);
+            if (here > gap->difference) {
+                gap->difference = here;
+                gap->at = i;
+                gap->left = a;
+                gap->right = b;
+            }
+        }
+    gap->silent = gap->silent || (other && !finite);
+}
+
+/* Channels are axis 1. */
+static int64_t channels_of(const struct array *array)
+{
+    return array->rank > 1 ? array->dims[1] : 1;
+}
+
+static int64_t inner_of(const struct array *array)
+{
+    int64_t inner = 1;
+    for (int i = 2; i < array->rank; i++)
+        inner *= array->dims[i];
+    return array->rank < 2 ? array->count : inner;
+}
+
+static bool same_shape(const struct array *left, const struct array *right)
+{
+    bool same = left->rank == right->rank;
+    for (int i = 0; same && i < left->rank; i++)
+        same = left->dims[i] == right->dims[i];
+    return same && array_is_real(left) == array_is_real(right);
+}
+
+/* What sums that cancel leave for the order they are made in, in double, of what they add up: far below what
+ * any type holds. */
+#define DUST 0x1p-44
+#define CANCELLED 0x1p-20
+
+struct gap joint_compare(const struct array *left, const struct array *right, const double *noise)
+{
+    struct gap gap = {.same_shape = same_shape(left, right), .constant = true, .seen = (double)NAN};
+    if (!gap.same_shape)
+        return gap;
+    gap.of_integers = !array_is_real(left);
+    int64_t channels = channels_of(left), inner = inner_of(left);
+    double reach = fmax(left->reach, right->reach);
+    if (left->count == 0) {
+        gap.silent = true;
+        return gap;
+    }
+    for (int64_t i = 0; i < left->count; i++)
+        gap.largest = fmax(gap.largest, size_of(element(left, i), element(right, i)));
+    if (left->count == 1 && isfinite(element(left, 0)))
+        gap.constant = false;
+    for (int64_t channel = 0; channel < channels; channel++) {
+        double difference, largest;
+        compare_channel(left, right, channel, channels, inner, &gap, &difference, &largest);
+        difference = noise ? fmax(0, difference - noise[channel]) : difference;
+        if (difference <= DUST * reach && largest <= CANCELLED * reach)
+            difference = 0;
+        if (difference > 0)
+            gap.alone = fmax(gap.alone, largest > 0 ? difference / largest : (double)INFINITY);
+        largest = fmax(largest, gap.largest / 10);
+        if (difference > 0)
+            gap.ratio = fmax(gap.ratio, largest > 0 ? difference / largest : (double)INFINITY);
+    }
+    return gap;
+}
+
+void joint_note_noise(const struct array *exact, const struct array *rounded, double *noise)
+{
+    /* One sample of what rounding does, to be compared with others. */
+    enum { SAFETY = 8 };
+    double unit = exact->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-29 : 1;
+    int64_t channels = channels_of(exact), inner = inner_of(exact);
+    if (!same_shape(exact, rounded) || !array_is_real(exact))
+        return;
+    for (int64_t i = 0; i < exact->count; i++) {
+        double *channel = &noise[i / inner % channels];
+        double difference = fabs(exact->reals[i] - rounded->reals[i]);
+        if (isfinite(difference))
+            *channel = fmax(*channel, SAFETY * unit * difference);
+    }
+}

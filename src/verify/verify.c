@@ -1,0 +1,472 @@
+/* verify/verify.c: walks the second model in the order it computes, and takes each value for equal by
+ * structure, or by evaluation, or not at all. */
+#include "infer/rules.h"
+#include "match/number.h"
+#include "model/external.h"
+#include "verify/cone.h"
+#include "verify/measure.h"
+#include "verify/search.h"
+
+/* Bodies and functions inside one another; model/wire.h bounds bodies, this bounds functions. */
+enum { DEPTH_MOST = 200 };
+
+static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level,
+                         int depth);
+
+static void progress(const struct verify *verify, double fraction)
+{
+    const struct verify_options *options = verify->options;
+    if (options->progress && !options->progress(options->closure, "verifying", fraction))
+        fail(verify->arena->landing, ONNX_FUSE_CANCELLED, "stopped by the caller");
+}
+
+/* ---- nodes with bodies, calls of functions ---- */
+
+static bool same_inputs(const struct node *a, const struct node *b)
+{
+    size_t count = node_input_end(a);
+    if (node_input_end(b) != count || a->output_count != b->output_count)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if ((a->inputs[i] ? a->inputs[i]->number : 0) != (b->inputs[i] ? b->inputs[i]->number : 0))
+            return false;
+    return true;
+}
+
+static bool is_of_one_attribute(const struct graph *a, const struct graph *b)
+{
+    const char *one = strrchr(a->name, '.'), *other = strrchr(b->name, '.');
+    return one && other && strcmp(one, other) == 0;
+}
+
+/* The body of `a` that goes by the attribute of body `index` of `b`. Attributes may stand in another order; of several of
+ * one name, and of the graphs in one, the first is the first's. */
+static struct graph *body_like(const struct node *a, const struct node *b, size_t index)
+{
+    size_t before = 0;
+    for (size_t i = 0; i < index; i++)
+        before += is_of_one_attribute(b->bodies[i], b->bodies[index]);
+    for (size_t i = 0; i < a->body_count; i++)
+        if (is_of_one_attribute(a->bodies[i], b->bodies[index]) && before-- == 0)
+            return a->bodies[i];
+    return NULL;
+}
+
+/* What came of two functions the first time: calls in calls would compare them again and again. */
+struct outcome {
+    bool equal;
+};
+
+static bool equal_functions(struct verify *verify, struct graph *a, struct graph *b, int depth)
+{
+    const char *key = arena_format(verify->arena, "%p %p", (void *)a, (void *)b);
+    struct outcome *outcome = map_get(&verify->functions, key);
+    if (!outcome) {
+        bool differs = verify->differs;
+        outcome = NEW(verify->arena, struct outcome);
+        map_put(verify->arena, &verify->functions, key, outcome);
+        verify->differs = false;
+        outcome->equal =
+            graph_input_count(a) == graph_input_count(b) &&
+            number_parameters(&verify->numbering, a) == number_parameters(&verify->numbering, b) &&
+            verify_graph(verify, a, b, NUMBER_FUNCTION_LEVEL, depth);
+        verify->differs = differs; /* what no caller gives or reads does not count */
+    }
+    return outcome->equal;
+}
+
+static bool equal_bodies(struct verify *verify, struct node *a, struct node *b, uint32_t level,
+                         int depth)
+{
+    struct graph *function = node_function(&verify->numbering, b);
+    struct graph *other = node_function(&verify->numbering, a);
+    if (a->body_count != b->body_count || !function != !other || depth == DEPTH_MOST)
+        return false;
+    for (size_t i = 0; i < b->body_count; i++) {
+        struct graph *body = body_like(a, b, i);
+        if (!body || graph_input_count(body) != graph_input_count(b->bodies[i]) ||
+            !verify_graph(verify, body, b->bodies[i], level + 1, depth + 1))
+            return false;
+    }
+    if (function) {
+        if (!equal_functions(verify, other, function, depth + 1))
+            return false;
+        number_adopt_function(&verify->numbering, b, a);
+    }
+    return true;
+}
+
+static bool has_bodies(const struct verify *verify, const struct node *node)
+{
+    return node->body_count || node_function(&verify->numbering, node);
+}
+
+/* kind: the node's number_operator. */
+static bool is_candidate(struct verify *verify, const struct node *other, const struct node *node,
+                         uint32_t kind)
+{
+    return has_bodies(verify, other) && same_inputs(other, node) &&
+           number_operator(&verify->numbering, other) == kind;
+}
+
+static void take_numbers(struct node *node, const struct node *other)
+{
+    node->number = other->number;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] && other->outputs[i])
+            node->outputs[i]->number = other->outputs[i]->number;
+}
+
+/* The node of the first model that makes what a node makes, by name, or NULL. */
+static struct node *node_of_name(const struct graph *graph, const struct node *node)
+{
+    const struct value *output = node_output(node, 0);
+    const struct value *twin = output ? map_get(&graph->values, output->name) : NULL;
+    return twin ? twin->producer : NULL;
+}
+
+/* A node of the first model with the same inputs whose bodies compute the same. Where there is only
+ * one to compare with and its bodies differ, so do the models. */
+static bool prove_bodies(struct verify *verify, struct graph *graph, struct node *node,
+                         uint32_t level, int depth)
+{
+    enum { CANDIDATES_MOST = 16 }; /* or many nodes alike would each be compared with each */
+    uint32_t kind = number_operator(&verify->numbering, node);
+    struct node *named = node_of_name(graph, node);
+    bool differs = verify->differs;
+    size_t candidates = 0;
+    if (named && !is_candidate(verify, named, node, kind))
+        named = NULL;
+    for (size_t i = 0; i <= graph->order.count && candidates < CANDIDATES_MOST; i++) {
+        struct node *other = i ? graph->order.items[i - 1] : named;
+        if (!other || (i && (other == named || !is_candidate(verify, other, node, kind))))
+            continue;
+        candidates++;
+        if (!equal_bodies(verify, other, node, level, depth))
+            continue;
+        verify->differs = differs;
+        take_numbers(node, other);
+        return true;
+    }
+    if (candidates > 1)
+        verify->differs = differs;
+    return false;
+}
+
+/* ---- graphs ---- */
+
+/* Where to look first: the output of the same name or position, else the value of the same name. */
+static struct value *hint_for(struct graph *a, const struct graph *b, const struct value *value)
+{
+    for (size_t i = 0; value->is_output && (a->owner || a->function) && i < graph_output_count(b) &&
+                       i < graph_output_count(a);
+         i++)
+        if (graph_output(b, i) == value)
+            return graph_output(a, i);
+    struct value *hint = map_get(&a->values, value->name);
+    return hint && hint->producer ? hint : NULL;
+}
+
+/* True when a value is not what the first model has under its name. */
+static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node,
+                        uint32_t level, int depth)
+{
+    bool departed = false;
+    number_node(&verify->numbering, node, level);
+    bool equal = true;
+    for (size_t i = 0; i < node->output_count; i++)
+        equal = equal && (!node->outputs[i] || verify_left(verify, node->outputs[i]->number, a));
+    if (!equal && has_bodies(verify, node)) {
+        if (!number_is_draw(&verify->numbering, node)) /* no two draws are one, however alike */
+            prove_bodies(verify, a, node, level, depth);
+        return false;
+    }
+    for (size_t i = 0; i < node->output_count; i++) {
+        struct value *value = node->outputs[i];
+        if (!value)
+            continue;
+        if (verify_left(verify, value->number, a))
+            verify->result->by_structure++;
+        else if (node->op != OP_Constant)
+            departed = !verify_prove(verify, a, value, hint_for(a, b, value)) || departed;
+    }
+    return departed && verify->departed;
+}
+
+/* Values of the first model's graph become known as equal to whatever has their number. */
+static void add_graph(struct verify *verify, struct graph *graph)
+{
+    for (size_t i = 0; i < graph_input_count(graph); i++)
+        if (graph_input(graph, i))
+            verify_add_left(verify, graph_input(graph, i));
+    for (size_t i = 0; i < graph->initializers.count; i++)
+        verify_add_left(verify, graph->initializers.items[i]);
+    for (size_t i = 0; i < graph->order.count; i++) {
+        const struct node *node = graph->order.items[i];
+        for (size_t k = 0; k < node->output_count; k++)
+            if (node->outputs[k])
+                verify_add_left(verify, node->outputs[k]);
+    }
+}
+
+/* The value of the first model that an output should be equal to: by name in the main graph, else
+ * by position. */
+static struct value *output_pair(struct graph *a, const struct graph *b, size_t index)
+{
+    const struct value *right = graph_output(b, index);
+    if (b->owner || b->function)
+        return index < graph_output_count(a) ? graph_output(a, index) : NULL;
+    return right ? map_get(&a->values, right->name) : NULL;
+}
+
+/* True for an output of a branch that nobody reads. */
+static bool is_idle(const struct graph *body, size_t index)
+{
+    const struct node *owner = body->owner;
+    bool branch = owner && owner->proto->op_type && strcmp(owner->proto->op_type, "If") == 0;
+    return branch && !value_is_needed(index < owner->output_count ? owner->outputs[index] : NULL);
+}
+
+/* True when outputs are known to differ. Sets *unknown when some are not known to be equal. */
+static bool outputs_differ(struct verify *verify, struct graph *a, const struct graph *b,
+                           bool brief, bool *unknown)
+{
+    bool differ = false;
+    for (size_t i = 0; i < graph_output_count(b); i++) {
+        struct value *right = graph_output(b, i), *left = output_pair(a, b, i);
+        enum finding finding = FOUND_NOTHING;
+        if ((left && right && left->number == right->number) || is_idle(b, i))
+            continue;
+        if (left && right)
+            finding = verify_measure(verify, a, left, right, brief);
+        else if (!verify->blocker)
+            verify->blocker = "an output of the graph is made by nothing";
+        differ = differ || finding == FOUND_DIFFERENT;
+        *unknown = *unknown || finding == FOUND_NOTHING;
+    }
+    return differ;
+}
+
+/* Something departs, halfway: if outputs do too, there is no need to look at every value between. */
+static bool settled(struct verify *verify, struct graph *a, struct graph *b, size_t next,
+                    uint32_t level)
+{
+    const char *blocker = verify->blocker;
+    bool unknown = false;
+    for (size_t i = next; i < b->order.count; i++)
+        number_node(&verify->numbering, b->order.items[i], level);
+    bool differ = outputs_differ(verify, a, b, true, &unknown);
+    verify->blocker = blocker;
+    return differ;
+}
+
+static bool compare_outputs(struct verify *verify, struct graph *a, struct graph *b)
+{
+    bool unknown = false;
+    if (graph_output_count(a) != graph_output_count(b))
+        return false;
+    bool differ = outputs_differ(verify, a, b, false, &unknown);
+    verify->differs = verify->differs || differ;
+    return !differ && !unknown;
+}
+
+static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level,
+                         int depth)
+{
+    add_graph(verify, a);
+    size_t departures = 0, settle = 1;
+    if (level)
+        number_start(&verify->numbering, b, level);
+    for (size_t i = 0; i < b->order.count; i++) {
+        if (verify_node(verify, a, b, b->order.items[i], level, depth) && ++departures == settle) {
+            settle *= 4;
+            if (graph_output_count(a) == graph_output_count(b) &&
+                settled(verify, a, b, i + 1, level)) {
+                verify->differs = true;
+                return false;
+            }
+        }
+        if (!level)
+            progress(verify, (double)(i + 1) / (double)b->order.count);
+    }
+    return compare_outputs(verify, a, b);
+}
+
+/* ---- the interface ---- */
+
+static bool is_given(const struct value *value)
+{
+    return value && !value_is_stored(value);
+}
+
+static void refuse(struct verify *verify, const char *format, const char *name)
+{
+    verify->result->verdict = VERDICT_DIFFERENT;
+    verify->result->reason = arena_format(verify->arena, format, name);
+}
+
+/* By name: a value is there only when a node makes or reads it. */
+static struct map output_names(struct arena *arena, const struct graph *graph)
+{
+    struct map names = {0};
+    for (size_t i = 0; i < graph->proto->n_output; i++)
+        if (graph->proto->output[i]->name)
+            map_put(arena, &names, graph->proto->output[i]->name, graph->proto->output[i]);
+    return names;
+}
+
+/* The element type that the model states, or 0. */
+static int32_t declared_type(const Onnx__ValueInfoProto *info)
+{
+    bool is_tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+    return is_tensor ? info->type->tensor_type->elem_type : 0;
+}
+
+static bool same_interface(struct verify *verify, struct graph *graphs[2])
+{
+    const struct map outputs[2] = {output_names(verify->arena, graphs[0]),
+                                   output_names(verify->arena, graphs[1])};
+    for (int side = 0; side < 2; side++) {
+        struct graph *own = graphs[side], *other = graphs[1 - side];
+        for (size_t i = 0; i < graph_input_count(own); i++) {
+            const struct value *value = graph_input(own, i);
+            if (!is_given(value))
+                continue;
+            const struct value *twin = map_get(&other->values, value->name);
+            if (!is_given(twin) || !twin->is_input) {
+                refuse(verify,
+                       side ? "only the second model has the input '%s'"
+                            : "only the first model has the input '%s'",
+                       value->name);
+                return false;
+            }
+            if (value->type && twin->type && value->type != twin->type) {
+                refuse(verify, "the input '%s' has another element type", value->name);
+                return false;
+            }
+        }
+        for (size_t i = 0; i < own->proto->n_output; i++) {
+            const char *name = own->proto->output[i]->name;
+            if (name && !map_get(&outputs[1 - side], name)) {
+                refuse(verify,
+                       side ? "only the second model has the output '%s'"
+                            : "only the first model has the output '%s'",
+                       name);
+                return false;
+            }
+            const Onnx__ValueInfoProto *twin = name ? map_get(&outputs[1 - side], name) : NULL;
+            int32_t type = declared_type(own->proto->output[i]);
+            int32_t other_type = twin ? declared_type(twin) : 0;
+            if (type && other_type && type != other_type) {
+                refuse(verify, "the output '%s' has another element type", name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* Inputs of one name get one number. */
+static void number_inputs(struct verify *verify, struct graph *graphs[2])
+{
+    uint32_t next = 0;
+    for (size_t i = 0; i < graph_input_count(graphs[0]); i++) {
+        struct value *value = graph_input(graphs[0], i);
+        struct value *twin = value ? map_get(&graphs[1]->values, value->name) : NULL;
+        if (value)
+            value->number = number_input(&verify->numbering, 0, next);
+        if (value && twin)
+            twin->number = value->number;
+        next++;
+    }
+    for (size_t i = 0; i < graph_input_count(graphs[1]); i++) {
+        struct value *value = graph_input(graphs[1], i);
+        if (value && !value->number)
+            value->number = number_input(&verify->numbering, 0, next++);
+    }
+}
+
+/* ---- the same at once ---- */
+
+/* True when every output of the second model has the structure of the first model's. */
+static bool same_structure(struct verify *verify, struct graph *a, struct graph *b)
+{
+    if (graph_output_count(a) != graph_output_count(b))
+        return false;
+    number_graph(&verify->numbering, b, 0);
+    for (size_t i = 0; i < graph_output_count(b); i++) {
+        const struct value *right = graph_output(b, i), *left = output_pair(a, b, i);
+        if (!left || !right || left->number != right->number)
+            return false;
+    }
+    return true;
+}
+
+/* Values that nodes of a model make. */
+static size_t count_values(const struct model *model)
+{
+    size_t count = 0;
+    for (size_t g = 0; g < model->graphs.count; g++)
+        for (size_t i = 0; i < model->graphs.items[g]->node_count; i++)
+            for (size_t k = 0; k < model->graphs.items[g]->nodes[i]->output_count; k++)
+                count += model->graphs.items[g]->nodes[i]->outputs[k] != NULL;
+    return count;
+}
+
+/* True when no runtime would load one of the models: then they are not equal, whatever they would compute. */
+static bool is_broken(struct verify *verify, struct model *const models[2])
+{
+    for (int side = 1; side >= 0; side--) {
+        const char *broken = rules_model(verify->arena, models[side]);
+        if (!broken)
+            continue;
+        verify->result->verdict = VERDICT_UNKNOWN;
+        verify->result->reason = arena_format(verify->arena, "the %s model is not valid ONNX: %s",
+                                              side ? "second" : "first", broken);
+        return true;
+    }
+    return false;
+}
+
+void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a,
+                   struct model *b, const struct verify_options *options,
+                   struct verify_result *result)
+{
+    struct verify verify = {
+        .arena = arena, .cones = &scratch[0], .options = options, .result = result};
+    struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
+    *result = (struct verify_result){.verdict = VERDICT_EQUAL, .reason = ""};
+    if (model_same_bytes(a, b)) {
+        result->by_structure = count_values(b);
+        return;
+    }
+    numbering_init(&verify.numbering, arena, a, b, true, true);
+    struct effort effort = effort_for(arena->landing->input);
+    /* Two places, and each pair on many inputs. */
+    effort.cells /= 2;
+    effort.products /= 6;
+    joint_init(&verify.searching, arena, &scratch[1], effort);
+    joint_init(&verify.checking, arena, &scratch[2], effort);
+    verify.search = 1;
+    verify.steps_most = 2e6 + (double)arena->landing->input;
+    if (!same_interface(&verify, graphs) || is_broken(&verify, (struct model *[]){a, b}))
+        return;
+    number_inputs(&verify, graphs);
+    number_graph(&verify.numbering, graphs[0], 0);
+    if (same_structure(&verify, graphs[0], graphs[1])) {
+        result->by_structure = count_values(b);
+    } else if (verify_graph(&verify, graphs[0], graphs[1], 0, 0)) {
+        result->departs = false; /* a hint that led nowhere */
+    } else if (verify.differs) {
+        result->verdict = VERDICT_DIFFERENT;
+        result->reason = "they compute different values";
+    } else {
+        result->verdict = VERDICT_UNKNOWN;
+        result->reason = verify.blocker ? verify.blocker
+                         : result->departs
+                             ? "outputs agree on random inputs, but values before them depart"
+                             : "no equal value was found";
+    }
+    model_give_back(a);
+    model_give_back(b);
+}

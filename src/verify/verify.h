@@ -1,0 +1,59 @@
+/* verify/verify.h: do two models compute the same? Translation validation, without a runtime.
+ *
+ * Values of the same structure and the same weights are equal (match/number.h). Where the second model
+ * has a value that the first has not, the nodes between it and the equal values before it are
+ * evaluated on random numbers, borders included, and so are the nodes of the first model that start
+ * from the same values, until one gives the same numbers: the two are then equal, and what reads
+ * them is compared by structure again. Inputs and outputs of the graphs are paired by name; other
+ * names serve as a hint where to look first, never as proof. */
+#ifndef VERIFY_VERIFY_H
+#define VERIFY_VERIFY_H
+
+#include "model/model.h"
+
+enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_UNKNOWN = 2 };
+
+/* A value of the second model that was shown equal to one of the first by evaluation. */
+struct verify_region {
+    const struct value *left, *right;
+    size_t left_ops, right_ops; /* nodes evaluated on each side */
+    double difference;          /* relative (verify/joint.h, gap.ratio), the worst of all trials */
+    int trials;
+};
+
+/* Two values that should be equal and are not. */
+struct verify_departure {
+    const struct value *left, *right;
+    bool same_shape;
+    double difference, largest; /* absolute; NaN, as the next two, where the shapes differ */
+    double left_number, right_number;
+    const char *at; /* "[0, 3, 1, 2] of [1, 8, 5, 6]", or "shapes [1, 8] and [1, 7]" */
+};
+
+struct verify_result {
+    enum verdict verdict;
+    const char *reason; /* one sentence; "" when equal */
+    bool departs;
+    struct verify_departure departure; /* the first one, in the order the second model computes */
+    size_t by_structure;               /* values of the second model that are equal by structure */
+    LIST(struct verify_region *) regions;
+    double largest; /* relative difference of all regions */
+    double tolerance;
+};
+
+struct verify_options {
+    double rtol; /* relative to the largest element; 0: by the type of the weights */
+    int trials;  /* random inputs a region must pass */
+    uint64_t seed;
+    bool (*progress)(void *closure, const char *step, double fraction);
+    void *closure;
+};
+
+enum { VERIFY_ARENAS = 3 };
+
+/* Lands with OUT_OF_MEMORY or CANCELLED. The scratch arenas are emptied and used again at will. */
+void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a,
+                   struct model *b, const struct verify_options *options,
+                   struct verify_result *result);
+
+#endif

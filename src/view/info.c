@@ -1,0 +1,340 @@
+/* view/info.c: one model told as lines and as JSON. Schema: docs/info.md. */
+#include <inttypes.h>
+
+#include "base/decimal.h"
+#include "model/external.h"
+#include "view/range.h"
+
+/* ---- what the run does not know yet ---- */
+
+static void add_range(const struct plan *plan, struct info *info, const struct node *node,
+                      info_ranges *ranges)
+{
+    struct info_range range;
+    if (info_range_of(plan->model, node, &info->rooms, &range))
+        LIST_PUSH(plan->model->arena, ranges, range);
+}
+
+void info_collect(const struct plan *plan, struct info *info)
+{
+    *info = (struct info){0};
+    for (const struct external_file *file = plan->model->folder ? plan->model->folder->files : NULL;
+         file; file = file->next)
+        info->external_bytes += file->mapping.size;
+    for (size_t i = 0; i < plan->fusions.count; i++) {
+        const struct fusion *fusion = plan->fusions.items[i];
+        if (!fusion_is_live(fusion))
+            continue;
+        struct info_region region = {.fusion = fusion};
+        const struct node **replaced = fusion_replaced(plan, fusion);
+        for (size_t k = 0; k < fusion->replaced.count; k++)
+            add_range(plan, info, replaced[k], &region.before);
+        for (size_t k = 0; k < fusion->made.count; k++)
+            add_range(plan, info, fusion->made.items[k], &region.after);
+        LIST_PUSH(plan->model->arena, &info->regions, region);
+        model_give_back(plan->model);
+    }
+}
+
+static const char *op_of(const struct node *node)
+{
+    return node->proto->op_type ? node->proto->op_type : "";
+}
+
+static const char *name_of(const struct node *node)
+{
+    return node->proto->name ? node->proto->name : "";
+}
+
+/* An initializer that is listed among the inputs has a value already. */
+static bool is_true_input(const struct plan *plan, const Onnx__ValueInfoProto *info)
+{
+    const struct value *value =
+        graph_find(plan->model->graphs.items[0], info->name ? info->name : "");
+    return !value || !value->is_initializer;
+}
+
+/* ---- types ---- */
+
+/* float, seq(float), ...: without the shape. */
+static void print_type(struct text *text, const Onnx__TypeProto *type)
+{
+    switch (type ? type->value_case : ONNX__TYPE_PROTO__VALUE__NOT_SET) {
+    case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
+        text_print(text, "%s", type_name(type->tensor_type->elem_type));
+        break;
+    case ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE:
+        text_print(text, "sparse_tensor(%s)", type_name(type->sparse_tensor_type->elem_type));
+        break;
+    case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
+        text_print(text, "seq(");
+        print_type(text, type->sequence_type->elem_type);
+        text_print(text, ")");
+        break;
+    case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
+        text_print(text, "optional(");
+        print_type(text, type->optional_type->elem_type);
+        text_print(text, ")");
+        break;
+    case ONNX__TYPE_PROTO__VALUE_MAP_TYPE:
+        text_print(text, "map(%s, ", type_name(type->map_type->key_type));
+        print_type(text, type->map_type->value_type);
+        text_print(text, ")");
+        break;
+    case ONNX__TYPE_PROTO__VALUE_OPAQUE_TYPE: text_print(text, "opaque"); break;
+    default: text_print(text, "unknown");
+    }
+}
+
+/* The shape of a tensor, or NULL: not known, or no tensor. */
+static const Onnx__TensorShapeProto *shape_of(const Onnx__TypeProto *type)
+{
+    if (type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
+        return type->tensor_type->shape;
+    if (type && type->value_case == ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE)
+        return type->sparse_tensor_type->shape;
+    return NULL;
+}
+
+/* [1, "N", null] as JSON, [1,N,?] as text. */
+static void print_shape(struct text *text, const Onnx__TensorShapeProto *shape, bool json)
+{
+    if (!shape) {
+        text_print(text, json ? "null" : "[...]");
+        return;
+    }
+    text_print(text, "[");
+    for (size_t i = 0; i < shape->n_dim; i++) {
+        const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
+        text_print(text, "%s", !i ? "" : json ? ", " : ",");
+        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+            text_print(text, "%" PRId64, dim->dim_value);
+        else if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
+            text_print(text, json ? "null" : "?");
+        else if (json)
+            text_json(text, dim->dim_param);
+        else
+            text_print(text, "%s", text_plain(text->arena, dim->dim_param));
+    }
+    text_print(text, "]");
+}
+
+/* ---- JSON ---- */
+
+static void json_values(struct text *text, const struct plan *plan, const char *key,
+                        Onnx__ValueInfoProto *const *infos, size_t count, bool inputs)
+{
+    bool first = true;
+    text_print(text, "  \"%s\": [", key);
+    for (size_t i = 0; i < count; i++) {
+        if (inputs && !is_true_input(plan, infos[i]))
+            continue;
+        text_print(text, "%s\n    {\"name\": ", first ? "" : ",");
+        text_json(text, infos[i]->name);
+        text_print(text, ", \"type\": \"");
+        print_type(text, infos[i]->type);
+        text_print(text, "\", \"shape\": ");
+        print_shape(text, shape_of(infos[i]->type), true);
+        text_print(text, "}");
+        first = false;
+    }
+    text_print(text, "%s],\n", first ? "" : "\n  ");
+}
+
+static void json_ranges(struct text *text, const char *key, const info_ranges *ranges)
+{
+    text_print(text, ",\n     \"%s\": [", key);
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct info_range *range = &ranges->items[i];
+        text_print(text, "%s\n       {\"op\": ", i ? "," : "");
+        text_json(text, op_of(range->node));
+        text_print(text, ", \"node\": ");
+        text_json(text, name_of(range->node));
+        text_print(text, ", \"channels\": %" PRId64 ", \"smallest\": ", range->channels);
+        text_json_number(text, range->smallest);
+        text_print(text, ", \"largest\": ");
+        text_json_number(text, range->largest);
+        text_print(text, ", \"ratio\": ");
+        text_json_number(text, range->largest / range->smallest);
+        text_print(text, "}");
+    }
+    text_print(text, "]");
+}
+
+const char *info_json(const struct plan *plan, const struct summary *summary,
+                      const struct info *info)
+{
+    struct text out = {.arena = plan->model->arena};
+    struct text *text = &out;
+    const Onnx__ModelProto *proto = plan->model->proto;
+    text_print(text,
+               "{\n  \"schema\": 1,\n  \"tool\": \"onnx-repvgg-fuse\",\n  \"version\": \"%s\",\n"
+               "  \"input\": ",
+               onnx_fuse_version());
+    text_json(text, summary->input);
+    text_print(text, ",\n  \"bytes\": %zu,\n  \"external_bytes\": %" PRIu64 ",\n",
+               plan->model->bytes.size, info->external_bytes);
+    text_print(text, "  \"ir_version\": %" PRId64 ",\n  \"producer\": {\"name\": ",
+               plan->model->ir_version);
+    text_json(text, proto->producer_name);
+    text_print(text, ", \"version\": ");
+    text_json(text, proto->producer_version);
+    text_print(text, "},\n  \"domain\": ");
+    text_json(text, proto->domain);
+    text_print(text, ",\n  \"model_version\": %" PRId64 ",\n  \"opsets\": [",
+               proto->has_model_version ? proto->model_version : 0);
+    for (size_t i = 0; i < proto->n_opset_import; i++) {
+        text_print(text, "%s{\"domain\": ", i ? ", " : "");
+        text_json(text, proto->opset_import[i]->domain);
+        text_print(text, ", \"version\": %" PRId64 "}", proto->opset_import[i]->version);
+    }
+    text_print(text, "],\n  \"functions\": %zu,\n", proto->n_functions);
+    json_values(text, plan, "inputs", proto->graph->input, proto->graph->n_input, true);
+    json_values(text, plan, "outputs", proto->graph->output, proto->graph->n_output, false);
+    census_json(text, "before", &summary->before);
+    text_print(text, ",\n");
+    census_json(text, "after", &summary->after);
+    text_print(text, ",\n  \"regions\": [");
+    for (size_t i = 0; i < info->regions.count; i++) {
+        const struct info_region *region = &info->regions.items[i];
+        text_print(text, "%s\n    {", i ? "," : "");
+        report_json_fusion(text, plan, region->fusion);
+        json_ranges(text, "weights_before", &region->before);
+        json_ranges(text, "weights_after", &region->after);
+        text_print(text, "}");
+    }
+    text_print(text, "%s],\n  \"refused\": %zu,\n  \"dropped\": %zu\n}\n",
+               info->regions.count ? "\n  " : "", plan->refusals.count, plan->warnings.count);
+    return out.bytes;
+}
+
+/* ---- text ---- */
+
+static void text_values(struct text *text, const struct plan *plan, const char *label,
+                        Onnx__ValueInfoProto *const *infos, size_t count, bool inputs)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (inputs && !is_true_input(plan, infos[i]))
+            continue;
+        const Onnx__TypeProto *type = infos[i]->type;
+        text_print(text, "%-16s ", label);
+        print_type(text, type);
+        if (shape_of(type) || (type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE))
+            print_shape(text, shape_of(type), false);
+        text_print(text, " %s\n", text_plain(text->arena, infos[i]->name ? infos[i]->name : ""));
+    }
+}
+
+static void row(struct text *text, const char *label, double before, double after)
+{
+    text_print(text, "%-24s %16s %16s\n", label, text_grouped(text->arena, before),
+               text_grouped(text->arena, after));
+}
+
+/* Types in both lists, merged; both are sorted. */
+static void type_rows(struct text *text, const struct census *before, const struct census *after)
+{
+    size_t a = 0, b = 0;
+    while (a < before->type_count || b < after->type_count) {
+        int order = a == before->type_count ? 1
+                    : b == after->type_count
+                        ? -1
+                        : strcmp(before->by_type[a].type, after->by_type[b].type);
+        const struct census_entry *old = order <= 0 ? &before->by_type[a++] : NULL;
+        const struct census_entry *new = order >= 0 ? &after->by_type[b++] : NULL;
+        row(text, old ? old->type : new->type, old ? (double)old->count : 0,
+            new ? (double)new->count : 0);
+    }
+}
+
+/* "0.02 to 1.5, 75 times", of the weight whose channels lie farthest apart. */
+static void text_ranges(struct text *text, const info_ranges *ranges)
+{
+    const struct info_range *worst = NULL;
+    for (size_t i = 0; i < ranges->count; i++) {
+        const struct info_range *range = &ranges->items[i];
+        if (!worst || range->largest * worst->smallest > worst->largest * range->smallest)
+            worst = range;
+    }
+    if (!worst)
+        text_print(text, "none");
+    else if (worst->smallest > 0)
+        text_print(text, "%s to %s, %s times", decimal_rounded(worst->smallest, 3).text,
+                   decimal_rounded(worst->largest, 3).text,
+                   decimal_rounded(worst->largest / worst->smallest, 3).text);
+    else
+        text_print(text, "0 to %s", decimal_rounded(worst->largest, 3).text);
+}
+
+static void text_region(struct text *text, const struct plan *plan,
+                        const struct info_region *region)
+{
+    const struct fusion *fusion = region->fusion;
+    text_print(text, "\n%s: ", fusion->pass);
+    report_ops(text, plan, fusion);
+    text_print(text, " -> %s", fusion->node ? "" : "a stored constant");
+    for (size_t i = 0; i < fusion->made.count; i++)
+        text_print(text, "%s%s", i ? ", " : "", op_of(fusion->made.items[i]));
+    if (fusion->node)
+        text_print(text, " '%s'", text_plain(text->arena, name_of(fusion->node)));
+    text_print(text, "\n  to '%s'", text_plain(text->arena, fusion->target->name));
+    if (fusion->source)
+        text_print(text, " from '%s'", text_plain(text->arena, fusion->source->name));
+    if (strcmp(fusion->graph->name, "main") != 0)
+        text_print(text, " in %s", text_plain(text->arena, fusion->graph->name));
+    text_print(text, "\n  parameters %s -> %s\n",
+               text_grouped(text->arena, fusion->parameters_before),
+               text_grouped(text->arena, fusion->parameters_after));
+    if (region->before.count || region->after.count) {
+        text_print(text, "  largest weight per channel: ");
+        text_ranges(text, &region->before);
+        text_print(text, " -> ");
+        text_ranges(text, &region->after);
+        text_print(text, "\n");
+    }
+}
+
+const char *info_text(const struct plan *plan, const struct summary *summary,
+                      const struct info *info)
+{
+    struct text out = {.arena = plan->model->arena};
+    struct text *text = &out;
+    const Onnx__ModelProto *proto = plan->model->proto;
+    const struct census *before = &summary->before, *after = &summary->after;
+    text_print(text, "%-16s %s\n", "model", text_plain(text->arena, plan->model->path));
+    text_print(text, "%-16s %s", "bytes",
+               text_grouped(text->arena, (double)plan->model->bytes.size));
+    if (info->external_bytes)
+        text_print(text, " and %s of external data",
+                   text_grouped(text->arena, (double)info->external_bytes));
+    text_print(text, "\n%-16s %s%s%s\n", "producer",
+               text_plain(text->arena, proto->producer_name ? proto->producer_name : ""),
+               proto->producer_version && proto->producer_version[0] ? " " : "",
+               text_plain(text->arena, proto->producer_version ? proto->producer_version : ""));
+    text_print(text, "%-16s %" PRId64 "\n", "IR version", plan->model->ir_version);
+    for (size_t i = 0; i < proto->n_opset_import; i++) {
+        const char *domain = proto->opset_import[i]->domain;
+        text_print(text, "%-16s %s %" PRId64 "\n", "opset",
+                   domain && domain[0] ? text_plain(text->arena, domain) : "ai.onnx",
+                   proto->opset_import[i]->version);
+    }
+    if (proto->n_functions)
+        text_print(text, "%-16s %zu\n", "functions", proto->n_functions);
+    text_values(text, plan, "input", proto->graph->input, proto->graph->n_input, true);
+    text_values(text, plan, "output", proto->graph->output, proto->graph->n_output, false);
+    text_print(text, "\n%-24s %16s %16s\n", "", "now", "fused");
+    type_rows(text, before, after);
+    row(text, "ops", (double)before->ops, (double)after->ops);
+    row(text, "parameters", before->parameters, after->parameters);
+    row(text, "multiply-adds", before->multiply_adds, after->multiply_adds);
+    row(text, "bytes", (double)before->bytes, (double)after->bytes);
+    for (size_t i = 0; i < info->regions.count; i++)
+        text_region(text, plan, &info->regions.items[i]);
+    text_print(text, "\n%zu regions would be fused, %zu were refused", info->regions.count,
+               plan->refusals.count);
+    if (plan->warnings.count)
+        text_print(text, ", %zu warnings: dropped by their self-check or for want of memory",
+                   plan->warnings.count);
+    text_print(text, "%s\n", plan->refusals.count ? " (--explain --dry-run says why)" : "");
+    return out.bytes;
+}
