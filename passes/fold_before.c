@@ -36,8 +36,10 @@ static size_t find_run(struct node *node, enum layout layout, struct node **run)
     return count;
 }
 
+/* probe: nothing is made, the answer is whether it would be. shared: others that take the run up as well read
+ * what it gives. */
 static const char *fold_run(struct plan *plan, struct node *node, enum layout layout,
-                            struct node *const *run, size_t count)
+                            struct node *const *run, size_t count, bool shared, bool probe)
 {
     struct arena *arena = plan->model->arena;
     struct value *source = lift_node(run[count - 1], layout)->input;
@@ -85,8 +87,47 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
                                 .type = type,
                                 .sized = sized,
                                 .target = node->outputs[0],
-                                .at = node};
+                                .at = node,
+                                .spared = shared,
+                                .probe = probe};
     return lower(plan, &lowering, &fusion);
+}
+
+static bool is_shared(struct node *node)
+{
+    return node->outputs[0] && !value_only_reader(node->outputs[0]) &&
+           (is_per_channel(node, LAYOUT_CONV) || is_per_channel(node, LAYOUT_MATRIX));
+}
+
+/* An op whose result several ops with weights read: all of them take it up, or none. */
+static const char *fold_shared(struct plan *plan, struct node *node)
+{
+    struct arena *arena = plan->model->arena;
+    struct value *value = node->outputs[0];
+    struct node_list readers = {0};
+    const char *reason = NULL;
+    if (value->is_output || value->is_annotated)
+        return NULL;
+    for (const struct use *use = value->uses; use; use = use->next) {
+        struct node *reader = use->inner;
+        if (!use_is_live(use))
+            continue;
+        enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
+        bool weighted = reader->graph == node->graph && reader->outputs[0] &&
+                        lift_is_weighted(reader, layout) && reader->inputs[0] == value &&
+                        lift_node(reader, layout)->input == value && is_per_channel(node, layout);
+        if (!weighted)
+            return NULL; /* it stays for this one */
+        LIST_PUSH(arena, &readers, reader);
+    }
+    for (int probe = 1; probe >= 0 && !reason; probe--)
+        for (size_t i = readers.count; i-- > 0 && !reason;) {
+            struct node *reader = readers.items[i];
+            enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
+            if (!reader->removed)
+                reason = fold_run(plan, reader, layout, &node, 1, true, probe != 0);
+        }
+    return readers.count > 1 ? reason : NULL;
 }
 
 void fold_before(struct plan *plan)
@@ -104,13 +145,19 @@ void fold_before(struct plan *plan)
             const char *first = NULL, *reason = NULL;
             size_t length = find_run(node, layout, run);
             for (; length > 0; length--) {
-                reason = fold_run(plan, node, layout, run, length);
+                reason = fold_run(plan, node, layout, run, length, false, false);
                 if (!reason)
                     break;
                 first = first ? first : reason;
             }
             if (length == 0 && first)
                 plan_refuse(plan, node, node->outputs[0], first);
+        }
+        nodes = pass_candidates(plan, graph, is_shared, false, &count);
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
+            const char *reason = nodes[i]->removed ? NULL : fold_shared(plan, nodes[i]);
+            if (reason)
+                plan_refuse(plan, nodes[i], nodes[i]->outputs[0], reason);
         }
     }
 }

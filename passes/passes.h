@@ -11,6 +11,8 @@
     X(fold_after, false, "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it") \
     X(fold_before, false,                                                                          \
       "fold per-channel ops before Conv, ConvTranspose, Gemm or MatMul into it")                   \
+    X(slide_back, false, "move per-channel ops back to the weights that they come from")           \
+    X(slide_forward, false, "move per-channel ops on to the weights that take them up")            \
     X(compose_chains, false,                                                                       \
       "fold chains of Conv, Pad, Slice, AveragePool, Gemm, MatMul into one op")                    \
     X(remove_dead, true, "remove nodes, initializers and descriptions that nothing reads")

@@ -156,7 +156,8 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
 static bool has_channels(const struct trial *trial, const struct value *value)
 {
     const struct check_case *check = trial->check;
-    return value->rank == check->rank && value->dims[check->channel_axis] == check->channels;
+    return check->channel_axis >= 0 && value->rank == check->rank &&
+           value->dims[check->channel_axis] == check->channels;
 }
 
 /* Hands the demand for channels from the root to the source. */
@@ -207,7 +208,7 @@ static void clear_side(struct side *side)
             continue;
         if ((item->node || item->terms) && item->array)
             pool_return(&trial->pool, item->array);
-        item->array = item->is_source ? trial->input : NULL;
+        item->array = item->is_source ? check_input(trial, item->value) : NULL;
         if (item->is_number)
             item->array = check_number(trial, item->value);
         item->is_whole = item->is_source || item->is_number;
@@ -389,23 +390,33 @@ static void draw_sample(struct trial *trial, int64_t wanted)
     }
 }
 
+static const char *draw_source(struct trial *trial, const struct value *value, int rank,
+                               const int64_t *dims, uint64_t *state, struct array **array)
+{
+    int32_t type = type_is_float(value->type) ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    const char *reason =
+        array_make(trial->arena, &trial->pool, CHECK_MOST, type, rank, dims, array);
+    for (int64_t i = 0; !reason && i < (*array)->count; i++)
+        (*array)->reals[i] = eval_uniform(eval_random(state));
+    return reason;
+}
+
 static const char *make_input(struct trial *trial)
 {
     const struct check_case *check = trial->check;
-    int32_t type = type_is_float(check->source->type) ? check->source->type
-                                                      : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
-    const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, type, check->rank,
-                                    check->dims, &trial->input);
     uint64_t state = check->seed;
-    for (int64_t i = 0; !reason && i < trial->input->count; i++)
-        trial->input->reals[i] = eval_uniform(eval_random(&state));
+    const char *reason =
+        draw_source(trial, check->source, check->rank, check->dims, &state, &trial->input);
+    for (size_t i = 0; !reason && i < check->other_count; i++)
+        reason = draw_source(trial, check->others[i].value, check->others[i].rank,
+                             check->others[i].dims, &state, &trial->others[i]);
     return reason;
 }
 
 /* The first value behind the target that the file has: where it is a part of a sum, the sum. */
 static const struct value *file_value(const struct value *value)
 {
-    while (value && value->is_new) {
+    while (value && value->is_new && !value->first_producer) {
         const struct use *use = value->uses;
         while (use && !use_is_live(use))
             use = use->next;
@@ -431,6 +442,7 @@ const char *check_begin(struct arena *arena, const struct check_case *check,
         (struct trial){.arena = arena,
                        .pool = {.arena = arena, .recycles = true, .effort = check->effort},
                        .check = check,
+                       .others = NEW_ARRAY(arena, struct array *, check->other_count + 1),
                        .sum = file_value(check->target)};
     *begun = region;
     return region->trial.sum ? list_sides(region) : "no value of the file depends on it";
@@ -443,7 +455,8 @@ static void decide_sample(struct check_region *region)
     double all = work(&region->file) + work(&region->new);
     double wanted = fmax(SAMPLE_LEAST, fmin(SAMPLE, WORK_OF_ALL * channels / all));
     /* A sum of more axes has its channels elsewhere. */
-    bool aligned = trial->sum->rank < 0 || trial->sum->rank == trial->check->rank;
+    bool aligned =
+        !trial->check->moves && (trial->sum->rank < 0 || trial->sum->rank == trial->check->rank);
     trial->samples = all > WORK_OF_ALL && channels > wanted && aligned;
     if (trial->samples)
         draw_sample(trial, (int64_t)wanted);
@@ -561,5 +574,7 @@ const char *check_try(struct check_region *region, struct check_result *result)
     pool_return(&trial->pool, expected);
     pool_return(&trial->pool, found);
     pool_return(&trial->pool, trial->input);
+    for (size_t i = 0; i < check->other_count; i++)
+        pool_return(&trial->pool, trial->others[i]);
     return NULL;
 }

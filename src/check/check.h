@@ -13,13 +13,23 @@
 
 #include "fuse/step.h"
 
+/* A further value that both sides are computed from. */
+struct check_source {
+    const struct value *value;
+    int rank;
+    const int64_t *dims;
+};
+
 struct check_case {
     const struct value *source;
+    const struct check_source *others;
+    size_t other_count;
     const struct value *target;
     /* Values of the file that a target which the file does not know adds up: they are evaluated, where other
      * parts of the sum are not. */
     const struct term *terms;
     size_t term_count;
+    bool moves; /* the new side is what the target's moved_producer makes */
     /* Shape of the random input: [batch, channels, spatial...], or [batch..., channels] */
     int rank;
     const int64_t *dims;

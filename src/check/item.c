@@ -39,10 +39,30 @@ static bool adds_up(const struct node *node)
            (node->op == OP_Add || node->op == OP_Sub || node->op == OP_Sum || node->op == OP_Mean);
 }
 
-/* What makes the value on this side. */
+/* What makes the value on this side. Where a move has shown that another op makes it as well, either will do,
+ * but for the value that is checked. */
 static const struct node *maker(const struct side *side, const struct value *value)
 {
-    return side->is_file ? value->first_producer : value->producer;
+    const struct check_case *check = side->trial->check;
+    bool is_root = value == side->trial->sum;
+    if (is_root && check->moves)
+        return side->is_file ? value->first_producer : value->moved_producer;
+    if (side->is_file)
+        return value->moved_producer && !is_root ? value->moved_producer : value->first_producer;
+    return value->is_new && value->first_producer && value != check->target ? value->first_producer
+                                                                            : value->producer;
+}
+
+/* Where the numbers of a source are, or NULL: it is none. */
+static struct array **source_of(struct trial *trial, const struct value *value)
+{
+    const struct check_case *check = trial->check;
+    if (value == check->source)
+        return &trial->input;
+    for (size_t i = 0; i < check->other_count; i++)
+        if (check->others[i].value == value)
+            return &trial->others[i];
+    return NULL;
 }
 
 /* The numbers of a value that is a constant, or NULL. */
@@ -82,7 +102,7 @@ static void fill_in_sum(struct side *side, struct item *item)
 
 static void fill(struct side *side, struct item *item)
 {
-    if (item->value == side->trial->check->source) {
+    if (source_of(side->trial, item->value)) {
         item->is_source = item->varies = true;
         return;
     }
@@ -94,9 +114,9 @@ static void fill(struct side *side, struct item *item)
 /* True while the way leads through sums to parts that the rewrite does not add up. */
 static bool goes_on_in_sum(const struct side *side, const struct value *value)
 {
-    const struct trial *trial = side->trial;
-    if (value == trial->check->source || value == trial->check->target || is_term(trial, value) ||
-        stored_numbers(side, value))
+    struct trial *trial = side->trial;
+    if (source_of(side->trial, value) || value == trial->check->target || is_term(trial, value) ||
+        (value->is_new && value->first_producer) || stored_numbers(side, value))
         return false;
     if (side->is_file)
         return is_part(trial, value) || adds_up(value->first_producer);
@@ -138,6 +158,11 @@ static struct item *find_item(struct side *side, const struct value *value, bool
     return item;
 }
 
+struct array *check_input(struct trial *trial, const struct value *value)
+{
+    return *source_of(trial, value);
+}
+
 static const struct value *input_of(const struct item *item, size_t index)
 {
     return item->terms ? item->terms[index].value : item->node->inputs[index];
@@ -149,7 +174,7 @@ const char *check_list(struct side *side)
     struct arena *arena = side->trial->arena;
     const struct check_case *check = side->trial->check;
     LIST(struct item *) stack = {NULL, 0, 0};
-    side->root = find_item(side, side->trial->sum, check->target->is_new);
+    side->root = find_item(side, side->trial->sum, check->term_count > 0);
     side->root->readers++;
     LIST_PUSH(arena, &stack, side->root);
     while (stack.count) {

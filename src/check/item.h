@@ -51,6 +51,7 @@ struct trial {
     struct pool pool;
     const struct check_case *check;
     struct array *input;
+    struct array **others;   /* of check_case.others */
     const struct value *sum; /* the value of the file that both sides compute */
     struct value_list parts; /* of the sum, which stand for a number each */
     bool perturbs;           /* constants are moved by what rounding may change of them */
@@ -72,6 +73,9 @@ struct side {
 /* Lists what trial.sum needs, inputs before readers. The new side comes first: it finds trial.parts. Returns
  * NULL, or the reason why it cannot be evaluated. */
 const char *check_list(struct side *side);
+
+/* The random numbers of a source. */
+struct array *check_input(struct trial *trial, const struct value *value);
 
 /* The number that a part of the sum stands for in this trial. */
 struct array *check_number(const struct trial *trial, const struct value *value);

@@ -88,8 +88,79 @@ struct thread {
     bool started;
 };
 
-/* Evaluates one rewrite on a few inputs, notes the difference, and returns NULL when it holds. */
-static const char *check(struct worker *worker, struct fusion *fusion, struct effort *effort)
+/* Of a source of a move: as it is declared, or, where that will do, small but for the axis of the channels. */
+static void move_shape(const struct move_source *source, bool small, int trial, int64_t *dims)
+{
+    const struct value *value = source->value;
+    for (int i = 0; i < value->rank; i++) {
+        dims[i] = value->dims[i] > 0 ? value->dims[i] : 2 + i + trial;
+        if (small && i != source->axis && dims[i] > 2 + i + trial)
+            dims[i] = 2 + i + trial;
+    }
+}
+
+/* Evaluates the ops of a move, at their place in the file and where they are now, for one value that they make. */
+static const char *try_move(struct worker *worker, struct fusion *fusion,
+                            const struct value *target, bool small, int trial,
+                            struct effort *effort)
+{
+    struct arena *arena = &worker->arena;
+    arena_reset(arena);
+    effort->cells = worker->checker->share.cells;
+    size_t count = fusion->sources.count;
+    struct check_source *sources = NEW_ARRAY(arena, struct check_source, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct value *value = fusion->sources.items[i].value;
+        int64_t *dims = NEW_ARRAY(arena, int64_t, value->rank + 1);
+        move_shape(&fusion->sources.items[i], small, trial, dims);
+        sources[i] = (struct check_source){value, value->rank, dims};
+    }
+    struct check_case one = {.source = sources[0].value,
+                             .others = sources + 1,
+                             .other_count = count - 1,
+                             .target = target,
+                             .moves = true,
+                             .rank = sources[0].rank,
+                             .dims = sources[0].dims,
+                             .channel_axis = sources[0].rank - 1,
+                             .seed = (uint64_t)trial + 1,
+                             .type = fusion->type,
+                             .tolerance = tolerance_of(worker->checker->options, fusion->type),
+                             .effort = effort};
+    if (target->rank > 1) /* channels are axis 1 of the target */
+        one.channel_axis = sources[0].rank - (target->rank - 1);
+    struct check_region *region;
+    struct check_result result;
+    const char *reason = check_begin(arena, &one, &region);
+    if (!reason)
+        reason = check_try(region, &result);
+    if (reason)
+        return arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
+    fusion->difference = fmax(fusion->difference, result.difference);
+    return NULL;
+}
+
+static const char *check_move(struct worker *worker, struct fusion *fusion,
+                              const struct value *target, struct effort *effort)
+{
+    for (int trial = 0; trial < TRIALS; trial++)
+        if (try_move(worker, fusion, target, true, trial, effort))
+            return try_move(worker, fusion, target, false, trial, effort);
+    return NULL;
+}
+
+static const char *check_moves(struct worker *worker, struct fusion *fusion, struct effort *effort)
+{
+    const char *reason = NULL;
+    for (size_t i = 0; !reason && i < fusion->moved.count; i++)
+        reason = check_move(worker, fusion, fusion->moved.items[i], effort);
+    arena_reset(&worker->arena);
+    return reason;
+}
+
+/* Evaluates one rewrite on a few inputs, notes the difference, and returns NULL when the evaluation could be
+ * made. */
+static const char *evaluate(struct worker *worker, struct fusion *fusion, struct effort *effort)
 {
     int64_t dims[AFFINE_AXES + 2];
     struct check_case one = {.source = fusion->source,
@@ -135,16 +206,25 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
         }
     }
     arena_reset(&worker->arena);
-    if (!evaluated)
+    return evaluated ? NULL : reason;
+}
+
+/* NULL when the rewrite holds. */
+static const char *check(struct worker *worker, struct fusion *fusion, struct effort *effort)
+{
+    double tolerance = tolerance_of(worker->checker->options, fusion->type);
+    const char *reason =
+        fusion->moves ? check_moves(worker, fusion, effort) : evaluate(worker, fusion, effort);
+    if (reason)
         return reason;
     if (!isfinite(fusion->difference))
         return "its numbers are not finite: NaN or infinity in a weight, or larger than its type "
                "holds";
-    if (fusion->difference <= one.tolerance)
+    if (fusion->difference <= tolerance)
         return NULL;
     return arena_format(
         &worker->reasons, "the self-check found a relative difference of %s, more than %s",
-        decimal_rounded(fusion->difference, 3).text, decimal_rounded(one.tolerance, 3).text);
+        decimal_rounded(fusion->difference, 3).text, decimal_rounded(tolerance, 3).text);
 }
 
 /* Pages of the input that one check may read before they are given back. */

@@ -457,7 +457,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     const struct affine *form;
     double *bias;
     int32_t type;
-    if (l->source->is_new)
+    if (l->source->is_new && !l->source->first_producer)
         return "its source is itself a value that a rewrite made";
     if (l->target && l->target->is_new && !l->target->fusion)
         return "its value is a sum that a rewrite made";

@@ -49,6 +49,11 @@ bool fusion_is_live(const struct fusion *fusion)
            (fusion->node ? !fusion->node->removed : !fusion->target->removed);
 }
 
+bool fusion_is_checked(const struct fusion *fusion)
+{
+    return fusion->moves || fusion_is_live(fusion);
+}
+
 /* In the file's order, whatever order the walk found them in. */
 static int by_place(const void *a, const void *b)
 {

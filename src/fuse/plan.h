@@ -4,6 +4,12 @@
 
 #include "fuse/step.h"
 
+/* A value that a move is computed from, and the axis of it along which numbers differ; -1: none. */
+struct move_source {
+    struct value *value;
+    int axis;
+};
+
 /* One rewrite that is in force: `node` makes `target` from `source` instead of the ops replaced. */
 struct fusion {
     const char *pass;
@@ -23,9 +29,12 @@ struct fusion {
     int64_t outputs;  /* channels of the target */
     int32_t type;
     const struct affine *form;
-    bool sized;        /* holds for the declared input size only */
-    bool superseded;   /* a later rewrite replaced it as a whole */
-    double difference; /* of the self-check; negative: not checked */
+    bool sized;                       /* holds for the declared input size only */
+    bool moves;                       /* its ops only changed places: there is no form */
+    LIST(struct move_source) sources; /* of a move, instead of `source` */
+    LIST(struct value *) moved;       /* of a move: the values of the file that its ops make */
+    bool superseded;                  /* a later rewrite replaced it as a whole */
+    double difference;                /* of the self-check; negative: not checked */
     int64_t channels_checked;
     const char *failure; /* why the self-check does not hold, or NULL */
 };
@@ -71,6 +80,9 @@ const char *plan_banned(const struct plan *plan, const struct graph *graph, cons
 
 /* True for a rewrite that is still in force. */
 bool fusion_is_live(const struct fusion *fusion);
+
+/* True for a rewrite that is still in force, and for a move: what it has shown, others rely on. */
+bool fusion_is_checked(const struct fusion *fusion);
 
 /* What a rewrite replaced, in the file's order, whatever order the walk found it in. */
 const struct node **fusion_replaced(const struct plan *plan, const struct fusion *fusion);

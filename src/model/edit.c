@@ -106,6 +106,25 @@ static bool same_attributes(const Onnx__NodeProto *proto, const struct edit_attr
     return same;
 }
 
+/* A new node makes its outputs, in place of who did. */
+static void take_place(struct node *node)
+{
+    struct graph *graph = node->graph;
+    for (size_t i = 0; i < node->output_count; i++) {
+        struct value *output = node->outputs[i];
+        struct node *before = output ? output->producer : NULL;
+        if (!output)
+            continue;
+        output->producer = node;
+        output->removed = false;
+        if (before && !before->removed)
+            edit_remove(before);
+    }
+    node->sequence = graph->new_nodes.count;
+    LIST_PUSH(graph->model->arena, &graph->new_nodes, node);
+    mark_changed(graph);
+}
+
 struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
                        const char *node_name, const struct node *like, struct value *const *inputs,
                        size_t input_count, struct value *output,
@@ -156,17 +175,47 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
         if (inputs[i])
             add_use(node, inputs[i]);
     }
-    struct node *before = output->producer;
     node->outputs[0] = output;
-    output->producer = node;
-    output->removed = false;
-    if (before)
-        edit_remove(before);
-    node->sequence = graph->new_nodes.count;
+    take_place(node);
     if (attribute_count)
         graph->model->last_attributed = node;
-    LIST_PUSH(arena, &graph->new_nodes, node);
-    mark_changed(graph);
+    return node;
+}
+
+struct node *edit_copy(const struct node *from, const struct node *at,
+                       struct value *const *inputs, struct value *const *outputs)
+{
+    struct graph *graph = from->graph;
+    struct arena *arena = graph->model->arena;
+    Onnx__NodeProto *proto = NEW(arena, Onnx__NodeProto);
+    struct node *node = NEW(arena, struct node);
+    *proto = *from->proto;
+    *node = (struct node){.proto = proto,
+                          .graph = graph,
+                          .op = from->op,
+                          .opset = from->opset,
+                          .input_count = from->input_count,
+                          .output_count = from->output_count,
+                          .position = at->position,
+                          .depth = at->depth,
+                          .is_new = true};
+    node->inputs = NEW_ARRAY(arena, struct value *, from->input_count + 1);
+    node->outputs = NEW_ARRAY(arena, struct value *, from->output_count + 1);
+    proto->input = NEW_ARRAY(arena, char *, from->input_count + 1);
+    proto->output = NEW_ARRAY(arena, char *, from->output_count + 1);
+    proto->n_input = from->input_count;
+    proto->n_output = from->output_count;
+    for (size_t i = 0; i < from->input_count; i++) {
+        proto->input[i] = borrowed(inputs[i] ? inputs[i]->name : "");
+        node->inputs[i] = inputs[i];
+        if (inputs[i])
+            add_use(node, inputs[i]);
+    }
+    for (size_t i = 0; i < from->output_count; i++) {
+        proto->output[i] = borrowed(outputs[i] ? outputs[i]->name : "");
+        node->outputs[i] = outputs[i];
+    }
+    take_place(node);
     return node;
 }
 

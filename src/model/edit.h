@@ -53,6 +53,11 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
                        size_t input_count, struct value *output,
                        const struct edit_attribute *attributes, size_t attribute_count);
 
+/* A copy of a node with other inputs and outputs, as many as it has: NULL where one is left out. It stands at
+ * the position of `at`. An output that has a producer gets another one, which goes. */
+struct node *edit_copy(const struct node *node, const struct node *at, struct value *const *inputs,
+                       struct value *const *outputs);
+
 /* The new node has the attributes of another one, as they are. */
 void edit_take_attributes(struct node *node, const struct node *from);
 

@@ -54,7 +54,9 @@ struct value {
     const char *name;
     struct graph *graph;
     struct node *producer;       /* NULL: input, initializer, or unknown to this model */
-    struct node *first_producer; /* the producer in the file */
+    struct node *first_producer; /* the producer in the file; of a new value that a move made, that move's node,
+                                    which says what it is */
+    struct node *moved_producer; /* a move has shown that this node makes it as well; or NULL */
     struct use *uses;            /* removed readers included: ask value_use_count */
     struct tensor *tensor;       /* initializer, or the value of a Constant node; else NULL */
     bool is_input;               /* listed among the inputs of its graph */

@@ -76,7 +76,7 @@ static void begin_check(struct run *run)
     size_t count = 0;
     struct fusion **live = NEW_ARRAY(&run->arena, struct fusion *, run->plan.fusions.count + 1);
     for (size_t i = 0; i < run->plan.fusions.count; i++)
-        if (run->plan.fusions.items[i]->node && fusion_is_live(run->plan.fusions.items[i]))
+        if (run->plan.fusions.items[i]->node && fusion_is_checked(run->plan.fusions.items[i]))
             live[count++] = run->plan.fusions.items[i];
     run->check = selfcheck_begin(&run->model, &run->options, &run->checking, live, count);
 }
@@ -92,7 +92,7 @@ static bool end_check(struct run *run)
     run->check = NULL;
     for (size_t i = 0; i < run->plan.fusions.count; i++) {
         const struct fusion *fusion = run->plan.fusions.items[i];
-        if (!fusion->node || !fusion_is_live(fusion) || !fusion->failure)
+        if (!fusion->node || !fusion_is_checked(fusion) || !fusion->failure)
             continue;
         /* A NaN in the file is not the rewrite's fault, but nothing can be checked with it. */
         ban(run, fusion, fusion->failure, fusion->difference >= 0 && isfinite(fusion->difference));

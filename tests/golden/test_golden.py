@@ -15,11 +15,10 @@ from google.protobuf.message import Message
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from tests.support.tool import assert_equal_under_ort, check_tidy, check_valid, compare, feeds, fuse, same_interface
+from tests.support.tool import PASSES, assert_equal_under_ort, check_tidy, check_valid, compare, feeds, fuse, same_interface
 
 HERE = pathlib.Path(__file__).parent
 NAMES = sorted(p.name.removesuffix(".before.txt") for p in HERE.glob("*.before.txt"))
-PASSES = ["fold_constants", "join_branches", "fold_after", "fold_before", "compose_chains", "remove_dead"]
 
 
 def tensors(message):

@@ -16,6 +16,8 @@ from tests.support.net import BFLOAT16
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOOL = os.environ.get("ONNX_REPVGG_FUSE", str(ROOT / "build" / "onnx-repvgg-fuse"))
+# Of the table passes/passes.h, in its order: a new row is all that a new pass needs here.
+PASSES = [line.split()[0] for line in subprocess.run([TOOL, "--list-passes"], capture_output=True, text=True, check=True).stdout.splitlines()]
 
 # Of the largest output magnitude. Half types round each fused weight once: 2^-11 and 2^-8 of its size.
 TOLERANCE = {

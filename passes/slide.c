@@ -1,0 +1,172 @@
+/* passes/slide.c: ops that scale or shift, made anew at another place.
+ *
+ * A move makes new values: those of the file keep their numbers. What a new value is, its first producer says,
+ * and a value of the file that is now made another way has a moved_producer: the self-check of the move shows
+ * that both make the same, and all other checks may take either. */
+#include "passes/slide.h"
+
+#include <string.h>
+
+#include "fuse/trace.h"
+#include "infer/constant.h"
+#include "model/edit.h"
+
+size_t slide_readers(const struct value *value, struct node **only)
+{
+    size_t count = 0;
+    *only = NULL;
+    for (const struct use *use = value->uses; use; use = use->next) {
+        if (!use_is_live(use))
+            continue;
+        count++;
+        *only = use->inner;
+    }
+    return count;
+}
+
+bool slide_is_inner(const struct value *value, const struct graph *graph)
+{
+    if (!value || value->graph != graph || value->is_output || value->is_annotated ||
+        !type_is_float(value->type))
+        return false;
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (use_is_live(use) && use->inner->graph != graph)
+            return false;
+    return true;
+}
+
+void slide_stop(struct slide *slide, const struct node *by, const char *reason)
+{
+    if (slide->reason)
+        return;
+    slide->reason = reason;
+    slide->stopped_by = by;
+}
+
+void slide_begin(struct slide *slide, struct value *target)
+{
+    struct plan *plan = slide->plan;
+    struct fusion *fusion = NEW(plan->model->arena, struct fusion);
+    *fusion = (struct fusion){.pass = plan->pass,
+                              .graph = slide->node->graph,
+                              .target = target,
+                              .type = target->type,
+                              .moves = true,
+                              .sized = true,
+                              .difference = -1};
+    LIST_PUSH(plan->model->arena, &fusion->replaced, (const struct node *)slide->node);
+    LIST_PUSH(plan->model->arena, &plan->fusions, fusion);
+    slide->fusion = fusion;
+    plan->changed = true;
+}
+
+static struct value *new_value(struct slide *slide, const struct value *like, const char *name)
+{
+    struct value *value = edit_value(slide->node->graph, name);
+    value->type = like->type;
+    value->rank = like->rank;
+    value->dims = like->dims;
+    value->fusion = slide->fusion;
+    return value;
+}
+
+/* The node says what its new outputs are, and that it makes the others as well. */
+static void define(struct slide *slide, struct node *node)
+{
+    struct arena *arena = slide->plan->model->arena;
+    LIST_PUSH(arena, &slide->fusion->made, (const struct node *)node);
+    for (size_t i = 0; i < node->output_count; i++) {
+        struct value *output = node->outputs[i];
+        if (!output)
+            continue;
+        if (output->is_new && !output->first_producer) {
+            output->first_producer = node;
+            continue;
+        }
+        output->moved_producer = node;
+        output->fusion = slide->fusion;
+        if (value_is_needed(output))
+            LIST_PUSH(arena, &slide->fusion->moved, output);
+    }
+    slide->fusion->node = node;
+}
+
+static struct value *lane_constant(struct slide *slide, const struct node *at,
+                                   const struct value *value, const struct lane *lane,
+                                   const double *numbers, const char *suffix)
+{
+    struct arena *arena = slide->plan->model->arena;
+    int rank = lane->axis < 0 ? 0 : value->rank - lane->axis;
+    int64_t dims[16] = {lane->width, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    double *copy = NEW_ARRAY(arena, double, lane->width);
+    memcpy(copy, numbers, (size_t)lane->width * sizeof(double));
+    const char *name = slide->node->outputs[0]->name;
+    return edit_constant(slide->node->graph, at, arena_format(arena, "%s.%s", name, suffix),
+                         tensor_of_doubles(arena, value->type, rank, dims, copy));
+}
+
+void slide_source(struct slide *slide, struct value *value, int axis)
+{
+    struct fusion *fusion = slide->fusion;
+    const struct tensor *tensor;
+    for (size_t i = 0; i < fusion->sources.count; i++)
+        if (fusion->sources.items[i].value == value)
+            return;
+    if (!value || !type_is_float(value->type) || !constant_of(value, &tensor))
+        return;
+    fusion->source = fusion->source ? fusion->source : value;
+    LIST_PUSH(slide->plan->model->arena, &fusion->sources, ((struct move_source){value, axis}));
+}
+
+struct value *slide_apply(struct slide *slide, struct value *value, const struct lane *lane,
+                          const struct node *at, struct value *target)
+{
+    struct arena *arena = slide->plan->model->arena;
+    struct graph *graph = slide->node->graph;
+    const char *name = slide->node->outputs[0]->name;
+    const char *node_name = slide->node->proto->name ? slide->node->proto->name : "";
+    bool scales = false, shifts = lane_shifts(lane);
+    for (int64_t c = 0; c < lane->width; c++)
+        scales = scales || lane->scale[c] != 1;
+    scales = scales || !shifts;
+    if (scales) {
+        struct value *pair[2] = {value,
+                                 lane_constant(slide, at, value, lane, lane->scale, "scale")};
+        struct value *product =
+            !shifts && target ? target
+                              : new_value(slide, value, arena_format(arena, "%s.scaled", name));
+        define(slide, edit_node(graph, at, "Mul", edit_node_name(graph->model, node_name),
+                                slide->node, pair, 2, product, NULL, 0));
+        value = product;
+    }
+    if (shifts) {
+        struct value *pair[2] = {value,
+                                 lane_constant(slide, at, value, lane, lane->shift, "shift")};
+        struct value *sum =
+            target ? target : new_value(slide, value, arena_format(arena, "%s.shifted", name));
+        define(slide, edit_node(graph, at, "Add", edit_node_name(graph->model, node_name),
+                                slide->node, pair, 2, sum, NULL, 0));
+        value = sum;
+    }
+    return value;
+}
+
+struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
+                         struct value *const *inputs, size_t output, struct value *target)
+{
+    struct arena *arena = slide->plan->model->arena;
+    struct value **outputs = NEW_ARRAY(arena, struct value *, node->output_count);
+    memcpy(outputs, node->outputs, node->output_count * sizeof(*outputs));
+    struct value *old = node->outputs[output];
+    /* What was moved before is not named after each of its moves. */
+    const char *name =
+        old->is_new && old->first_producer ? old->name : arena_format(arena, "%s.moved", old->name);
+    outputs[output] = target ? target : new_value(slide, old, name);
+    if (!node->is_new)
+        LIST_PUSH(arena, &slide->fusion->replaced, (const struct node *)node);
+    struct node *copy = edit_copy(node, at, inputs, outputs);
+    define(slide, copy);
+    if (!node->removed)
+        edit_remove(node);
+    return outputs[output];
+}

@@ -1,0 +1,40 @@
+/* passes/slide.h: what slide_back and slide_forward share. */
+#ifndef PASSES_SLIDE_H
+#define PASSES_SLIDE_H
+
+#include "fuse/lane.h"
+#include "passes/pass.h"
+
+/* An op that scales or shifts, on its way to another place. */
+struct slide {
+    struct plan *plan;
+    struct node *node;
+    struct fusion *fusion; /* NULL while the way is only looked at */
+    size_t hops;           /* ops that were passed */
+    size_t ends;           /* weights that were reached */
+    const char *reason;    /* the first thing that stopped it */
+    const struct node *stopped_by;
+};
+
+enum { SLIDE_HOPS = 24 };
+
+/* Ops that read numbers of the value: Shape and Size read none. *only: the last of them. */
+size_t slide_readers(const struct value *value, struct node **only);
+/* True when nobody but ops of its own graph reads the numbers of the value. */
+bool slide_is_inner(const struct value *value, const struct graph *graph);
+
+/* Records that the op moves, under the name of a value that it makes in the file. */
+void slide_begin(struct slide *slide, struct value *target);
+/* A value from which both ways are computed. Constants are none. axis: along which the lane lies on it; -1: none
+ * is known. */
+void slide_source(struct slide *slide, struct value *value, int axis);
+/* The lane applied to a value by Mul and Add, at the place of `at`. target: NULL for a new value. */
+struct value *slide_apply(struct slide *slide, struct value *value, const struct lane *lane,
+                          const struct node *at, struct value *target);
+/* A copy of an op that was passed; output `output` of it is `target`, or a new value that stands for `old`. */
+struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
+                         struct value *const *inputs, size_t output, struct value *target);
+/* Notes why the op stays where it is. */
+void slide_stop(struct slide *slide, const struct node *by, const char *reason);
+
+#endif

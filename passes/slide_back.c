@@ -1,0 +1,204 @@
+/* passes/slide_back.c
+ *
+ *     x -> Conv -> Transpose -> Mul(c) -> y        becomes        x -> Conv -> Mul(c') -> Transpose -> y
+ *
+ * and fold_after folds what then stands behind the Conv. An op that scales or shifts each channel slides back
+ * along the ops that let it through (fuse/lane.h), to each op with a constant weight that they come from: through
+ * a Concat to all of its parts, or none.
+ *
+ * Refused: a value on the way that another op reads, or that the graph gives out; an op that does not let it
+ * through; a way that does not end at weights. */
+#include "fuse/lift.h"
+#include "fuse/trace.h"
+#include "infer/constant.h"
+#include "model/edit.h"
+#include "passes/passes.h"
+#include "passes/slide.h"
+
+/* A way back from a value: through `node`, or, where that is NULL, it ends here and the lane is applied to the
+ * value. */
+struct route {
+    struct value *value;
+    struct lane lane;
+    struct node *node;
+    size_t output;
+    struct route **inputs; /* of the node; NULL for an input that stays as it is */
+};
+
+static bool scales_or_shifts(struct node *node)
+{
+    switch (node->op) {
+    case OP_Mul:
+    case OP_Div:
+    case OP_Add:
+    case OP_Sub:
+    case OP_Neg:
+    case OP_BatchNormalization: return node->outputs[0] != NULL;
+    default: return false;
+    }
+}
+
+/* True for an op with a constant weight whose channels are the lane's. */
+static bool has_weight(struct node *node, const struct value *value, const struct lane *lane)
+{
+    const struct tensor *tensor;
+    int channels = node->op == OP_Conv || node->op == OP_ConvTranspose ? 1 : value->rank - 1;
+    if (lane->axis >= 0 && lane->axis != channels)
+        return false;
+    if (node->op == OP_ConvTranspose)
+        return node_input(node, 1) && !constant_of(node->inputs[1], &tensor);
+    return lift_is_weighted(node, node->op == OP_Conv ? LAYOUT_CONV : LAYOUT_MATRIX) ||
+           is_matrix_product(node);
+}
+
+/* Ops per channel right behind the weight are folded together with what comes to stand behind them. */
+static bool ends_at_weight(struct value *value, const struct lane *lane)
+{
+    struct node *reader;
+    for (int hops = 0; hops < SLIDE_HOPS; hops++) {
+        struct node *node = value->producer;
+        if (!node || node->graph != value->graph || node->outputs[0] != value ||
+            slide_readers(value, &reader) != 1 || !slide_is_inner(value, node->graph))
+            return false;
+        if (has_weight(node, value, lane))
+            return true;
+        bool conv = is_per_channel(node, LAYOUT_CONV), matrix = is_per_channel(node, LAYOUT_MATRIX);
+        if (!conv && !matrix)
+            return false;
+        value = lift_node(node, conv ? LAYOUT_CONV : LAYOUT_MATRIX)->input;
+    }
+    return false;
+}
+
+static struct route *find(struct slide *slide, struct value *value, const struct lane *lane,
+                          int depth);
+
+static struct route *find_through(struct slide *slide, struct node *node, size_t output,
+                                  struct route *route, int depth)
+{
+    struct arena *arena = slide->plan->model->arena;
+    bool all = node->op == OP_Concat, any = node->op == OP_Mul || node->op == OP_MatMul;
+    size_t count = all || any ? node->input_count : 1;
+    route->node = node;
+    route->output = output;
+    route->inputs = NEW_ARRAY(arena, struct route *, node->input_count + 1);
+    for (size_t i = 0; i < count; i++) {
+        struct lane lane;
+        const char *reason = lane_backward(node, output, i, &route->lane, &lane);
+        if (reason)
+            slide_stop(slide, node, reason);
+        else if (all && lane_is_neutral(&lane))
+            continue;
+        else
+            route->inputs[i] = find(slide, node->inputs[i], &lane, depth + 1);
+        if (!route->inputs[i] && !any)
+            return NULL;
+        if (route->inputs[i] && any)
+            return route;
+    }
+    return any ? NULL : route;
+}
+
+static struct route *find(struct slide *slide, struct value *value, const struct lane *lane,
+                          int depth)
+{
+    struct arena *arena = slide->plan->model->arena;
+    struct node *node = value ? value->producer : NULL, *reader;
+    if (!node || node->graph != slide->node->graph || !slide_is_inner(value, node->graph) ||
+        slide->hops++ > SLIDE_HOPS)
+        return NULL;
+    if (slide_readers(value, &reader) != 1) {
+        slide_stop(slide, node, "the value in front of it is read by other ops as well");
+        return NULL;
+    }
+    struct route *route = NEW(arena, struct route);
+    *route = (struct route){.value = value, .lane = *lane};
+    if (ends_at_weight(value, lane)) {
+        slide->ends++;
+        return depth > 0 ? route : NULL; /* right behind it fold_after has its say */
+    }
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i] == value)
+            return find_through(slide, node, i, route, depth);
+    return NULL;
+}
+
+/* Makes the ops of a way anew. at: the op behind, whose place the last of them takes. */
+static struct value *rebuild(struct slide *slide, const struct route *route, const struct node *at,
+                             struct value *target)
+{
+    struct arena *arena = slide->plan->model->arena;
+    struct node *node = route->node;
+    if (!node)
+        return slide_apply(slide, route->value, &route->lane, at, target);
+    struct value **inputs = NEW_ARRAY(arena, struct value *, node->input_count + 1);
+    for (size_t i = 0; i < node->input_count; i++)
+        inputs[i] =
+            route->inputs[i] ? rebuild(slide, route->inputs[i], node, NULL) : node->inputs[i];
+    return slide_copy(slide, node, at, inputs, route->output, target);
+}
+
+/* What both ways are computed from: the values at the ends of the way. */
+static void list_sources(struct slide *slide, const struct route *route)
+{
+    if (!route->node)
+        slide_source(slide, route->value, route->lane.axis);
+    for (size_t i = 0; route->node && i < route->node->input_count; i++) {
+        if (route->inputs[i])
+            list_sources(slide, route->inputs[i]);
+        else
+            slide_source(slide, route->node->inputs[i], route->lane.axis);
+    }
+}
+
+/* True when what stopped the op stands right behind a weight: a reader could have wished that it folds. */
+static bool is_near_weight(const struct node *node)
+{
+    for (int hops = 0; hops < 2 && node; hops++) {
+        if (lift_reads_weight(node))
+            return true;
+        node = node_input(node, 0) ? node->inputs[0]->producer : NULL;
+    }
+    return false;
+}
+
+static void slide_one(struct plan *plan, struct node *node)
+{
+    struct slide slide = {.plan = plan, .node = node};
+    struct value *target = node->outputs[0];
+    struct lane lane;
+    if (lane_of(node, &lane) || lane_is_neutral(&lane) || !lane.data->producer ||
+        lane_of(lane.data->producer, &(struct lane){0}) == NULL)
+        return;
+    const char *banned = plan_banned(plan, node->graph, target->name);
+    if (banned) {
+        plan_refuse(plan, node, target, banned);
+        return;
+    }
+    struct route *route = find(&slide, lane.data, &lane, 0);
+    if (!route) {
+        bool direct =
+            slide.stopped_by == lane.data->producer && lift_reads_weight(slide.stopped_by);
+        if (slide.reason && !direct && (slide.ends || is_near_weight(slide.stopped_by)))
+            plan_refuse(plan, node, target,
+                        arena_format(plan->model->arena, "it does not slide back through %s: %s",
+                                     slide.stopped_by->proto->op_type, slide.reason));
+        return;
+    }
+    slide_begin(&slide, target);
+    list_sources(&slide, route);
+    rebuild(&slide, route, node, target);
+    lift_forget(plan->model);
+}
+
+void slide_back(struct plan *plan)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        struct graph *graph = plan->model->graphs.items[g];
+        struct node **nodes = pass_candidates(plan, graph, scales_or_shifts, false, &count);
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
+            if (!nodes[i]->removed)
+                slide_one(plan, nodes[i]);
+    }
+}

@@ -1,0 +1,207 @@
+/* passes/slide_forward.c
+ *
+ *     x -> Mul(c) -> Transpose -> MatMul -> y        becomes        x -> Transpose -> Mul(c') -> MatMul -> y
+ *
+ * and fold_before folds what then stands in front of the weight. An op that scales or shifts each channel slides
+ * along the ops that let it through (fuse/lane.h), to every op with a constant weight that reads what comes of it.
+ * Shape and Size read no numbers: they stay.
+ *
+ * Refused: a reader on the way that neither lets it through nor has a weight to take it up; a shift in front of
+ * padding; a value that the graph gives out. */
+#include "affine/laws.h"
+#include "fuse/lift.h"
+#include "fuse/trace.h"
+#include "infer/constant.h"
+#include "model/edit.h"
+#include "passes/passes.h"
+#include "passes/slide.h"
+
+static bool scales_or_shifts(struct node *node)
+{
+    struct lane lane;
+    return node->outputs[0] && !lane_of(node, &lane);
+}
+
+static bool is_padded(const struct affine *form)
+{
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis axis = affine_axis_of(form, i);
+        if (axis.low < 0 || axis.end + affine_axis_high(axis) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Ops per channel right in front of a weight are folded into it together. */
+static struct node *behind_lanes(struct node *node, const struct value **value)
+{
+    struct lane lane;
+    for (int hops = 0; hops < SLIDE_HOPS && !lane_of(node, &lane) && lane.data == *value; hops++) {
+        struct node *reader;
+        if (!slide_is_inner(node->outputs[0], node->graph) ||
+            slide_readers(node->outputs[0], &reader) != 1)
+            return node;
+        *value = node->outputs[0];
+        node = reader;
+    }
+    return node;
+}
+
+/* True for a reader with a constant weight that takes the lane up. */
+static bool takes_up(struct node *node, size_t index, const struct value *value,
+                     const struct lane *lane)
+{
+    const struct tensor *tensor;
+    if (index != 0 && node->op != OP_Mul && node->op != OP_Add && node->op != OP_Sub)
+        return false;
+    node = behind_lanes(node, &value);
+    index = node->inputs[0] == value ? 0 : 1;
+    bool conv = node->op == OP_Conv || node->op == OP_ConvTranspose;
+    int channels = conv ? 1 : value->rank - 1;
+    if (index != 0 || (lane->axis >= 0 && lane->axis != channels))
+        return false;
+    if (node->op == OP_ConvTranspose)
+        return !lane_shifts(lane) && !constant_of(node->inputs[1], &tensor);
+    if (node->op != OP_Conv && node->op != OP_Gemm && node->op != OP_MatMul)
+        return false;
+    const struct step *step = lift_node(node, conv ? LAYOUT_CONV : LAYOUT_MATRIX);
+    return !step->reason && step->input == value && !(lane_shifts(lane) && is_padded(step->form));
+}
+
+static bool reads_shape(const struct node *node)
+{
+    return node->op == OP_Shape || node->op == OP_Size;
+}
+
+/* Which input of the node the value is; input_count: more than one of them. */
+static size_t only_input(const struct node *node, const struct value *value)
+{
+    size_t found = node->input_count, count = 0;
+    for (size_t i = 0; i < node->input_count; i++)
+        if (node->inputs[i] == value) {
+            found = i;
+            count++;
+        }
+    return count == 1 ? found : node->input_count;
+}
+
+/* True when every reader of the value takes the lane up or hands it on to such. */
+static bool is_taken_up(struct slide *slide, const struct value *value, const struct lane *lane)
+{
+    size_t readers = 0;
+    if (!slide_is_inner(value, slide->node->graph))
+        return false;
+    for (const struct use *use = value->uses; use; use = use->next) {
+        struct node *node = use->inner;
+        struct lane next;
+        if (!use_is_live(use) || reads_shape(node))
+            continue;
+        readers++;
+        size_t index = only_input(node, value);
+        if (index < node->input_count && takes_up(node, index, value, lane))
+            continue;
+        const char *reason = index < node->input_count ? lane_forward(node, index, lane, &next)
+                                                       : "it reads the value twice";
+        if (reason && lift_reads_weight(node))
+            reason = lane_shifts(lane)
+                         ? "a shift in front of its padding, or of a weight that is not constant"
+                         : "its weight is not constant, or takes the channels along another axis";
+        if (reason || slide->hops++ > SLIDE_HOPS) {
+            slide_stop(slide, node, reason ? reason : "the way is too long");
+            return false;
+        }
+        if (!node->outputs[0] || !is_taken_up(slide, node->outputs[0], &next))
+            return false;
+    }
+    return readers > 0;
+}
+
+/* old: the value as the file has it; plain: the same without the lane. Ops that read it are made anew. */
+static void carry(struct slide *slide, struct value *old, struct value *plain,
+                  const struct lane *lane, const struct node *at)
+{
+    struct arena *arena = slide->plan->model->arena;
+    LIST(struct node *) readers = {0};
+    bool is_read = false; /* by an op with a weight, or for its shape */
+    for (const struct use *use = old->uses; use; use = use->next)
+        if (use_is_live(use)) {
+            struct node *node = use->inner;
+            size_t index = only_input(node, old);
+            bool stays = reads_shape(node) || takes_up(node, index, old, lane);
+            is_read = is_read || stays;
+            if (!stays)
+                LIST_PUSH(arena, &readers, node);
+        }
+    /* Uses are listed last first. */
+    for (size_t i = readers.count; i-- > 0;) {
+        struct node *node = readers.items[i];
+        struct value **inputs = NEW_ARRAY(arena, struct value *, node->input_count + 1);
+        struct lane next;
+        size_t index = only_input(node, old);
+        for (size_t k = 0; k < node->input_count; k++) {
+            inputs[k] = k == index ? plain : node->inputs[k];
+            if (k != index)
+                slide_source(slide, inputs[k], lane->axis);
+        }
+        lane_forward(node, index, lane, &next);
+        struct value *result = node->outputs[0];
+        struct value *moved = slide_copy(slide, node, node, inputs, 0, NULL);
+        carry(slide, result, moved, &next, node);
+    }
+    if (is_read && old != slide->node->outputs[0])
+        slide_apply(slide, plain, lane, at, old);
+}
+
+/* True when what stopped the op has a weight, or stands right in front of one. */
+static bool is_near_weight(const struct node *node)
+{
+    if (lift_reads_weight(node))
+        return true;
+    for (const struct use *use = node->outputs[0] ? node->outputs[0]->uses : NULL; use;
+         use = use->next)
+        if (use_is_live(use) && lift_reads_weight(use->inner))
+            return true;
+    return false;
+}
+
+static void slide_one(struct plan *plan, struct node *node)
+{
+    struct slide slide = {.plan = plan, .node = node};
+    struct value *value = node->outputs[0];
+    struct lane lane;
+    if (lane_of(node, &lane) || lane_is_neutral(&lane))
+        return;
+    const char *banned = plan_banned(plan, node->graph, value->name);
+    if (banned) {
+        plan_refuse(plan, node, value, banned);
+        return;
+    }
+    if (!is_taken_up(&slide, value, &lane)) {
+        struct node *reader;
+        bool direct = slide_readers(value, &reader) == 1 && reader == slide.stopped_by &&
+                      lift_reads_weight(reader);
+        if (slide.reason && !direct && is_near_weight(slide.stopped_by))
+            plan_refuse(plan, node, value,
+                        arena_format(plan->model->arena, "it does not slide on through %s: %s",
+                                     slide.stopped_by->proto->op_type, slide.reason));
+        return;
+    }
+    if (slide.hops == 0)
+        return; /* fold_before has its say */
+    slide_begin(&slide, value);
+    slide_source(&slide, lane.data, lane.axis);
+    carry(&slide, value, lane.data, &lane, node);
+    lift_forget(plan->model);
+}
+
+void slide_forward(struct plan *plan)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        struct graph *graph = plan->model->graphs.items[g];
+        struct node **nodes = pass_candidates(plan, graph, scales_or_shifts, true, &count);
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
+            if (!nodes[i]->removed)
+                slide_one(plan, nodes[i]);
+    }
+}
