@@ -18,7 +18,9 @@ static bool is_root(struct node *node)
     case OP_Conv:
     case OP_AveragePool:
     case OP_Pad:
-    case OP_Slice: return true;
+    case OP_Slice:
+    case OP_MaxPool:
+    case OP_Transpose: return true;
     default: return is_matrix_product(node);
     }
 }
@@ -63,19 +65,23 @@ void compose_chains(struct plan *plan)
         for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
             struct node *node = nodes[i];
             enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
+            if (node->op == OP_Transpose && lift_node(node, layout)->reason)
+                layout = LAYOUT_MATRIX;
             if (node->removed || !node->outputs[0] || lift_node(node, layout)->reason)
                 continue;
+            /* A Transpose stands for a product and the Transpose in front of that. */
+            size_t least = node->op == OP_Transpose ? 1 : 2;
             const struct trace *trace = lift_trace(node->outputs[0], layout);
-            const char *nearest = trace->count <= 2 ? trace->reason : NULL, *reason = NULL;
+            const char *nearest = trace->count <= least ? trace->reason : NULL, *reason = NULL;
             bool weighted = false;
             size_t k = trace->count;
-            for (; k > 2; k--) {
+            for (; k > least; k--) {
                 reason = fold_to(plan, node, layout, &trace->entries[k - 1], &weighted);
                 if (!reason)
                     break;
                 nearest = weighted ? reason : nearest;
             }
-            if (k <= 2)
+            if (k <= least)
                 refuse_chain(plan, node, layout, nearest);
         }
     }

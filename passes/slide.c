@@ -162,7 +162,7 @@ struct value *slide_copy(struct slide *slide, struct node *node, const struct no
     const char *name =
         old->is_new && old->first_producer ? old->name : arena_format(arena, "%s.moved", old->name);
     outputs[output] = target ? target : new_value(slide, old, name);
-    if (!node->is_new)
+    if (!node->is_new && node != slide->node)
         LIST_PUSH(arena, &slide->fusion->replaced, (const struct node *)node);
     struct node *copy = edit_copy(node, at, inputs, outputs);
     define(slide, copy);

@@ -155,7 +155,37 @@ const char *lift_pad(struct node *node, struct step *step)
     return reason;
 }
 
-/* Start and end of a Slice with step 1 along one axis, as amounts cropped. extent -1: unknown. */
+/* A MaxPool of single elements picks some of them. Source: ONNX MaxPool-1 .. MaxPool-22. */
+const char *lift_max_pool(struct node *node, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct window window[AFFINE_AXES];
+    struct affine_axis axis[AFFINE_AXES];
+    size_t axes;
+    const int64_t *kernel = node_integers(node, "kernel_shape", &axes);
+    if (!kernel || axes < 1 || axes > AFFINE_AXES)
+        return "its kernel_shape is missing or has too many axes";
+    step->input = node_input(node, 0);
+    if (!step->input)
+        return "its input is missing";
+    const int64_t *extent = lift_source_extent(step->input, (int)axes);
+    const char *reason = shape_window(node, (int)axes, NULL, extent, window);
+    if (reason)
+        return reason;
+    for (size_t i = 0; i < axes; i++) {
+        struct window w = window[i];
+        if (w.kernel != 1 || w.pad_begin || w.pad_end ||
+            (w.stride > 1 && node_integer(node, "ceil_mode", 0)))
+            return "MaxPool is not a linear op";
+        axis[i] = (struct affine_axis){.stride = w.stride, .step = 1, .taps = 1};
+    }
+    const struct affine *form;
+    reason = affine_box(arena, (int)axes, axis, 1, &form);
+    step->form = form;
+    return reason;
+}
+
+/* Start and end of a Slice with a positive step along one axis, as amounts cropped. extent -1: unknown. */
 static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *begin, int64_t *end,
                         bool *sized)
 {
@@ -187,7 +217,9 @@ const char *lift_slice(struct node *node, struct step *step)
     struct arena *arena = node->graph->model->arena;
     int64_t starts[MAX_RANK], stops[MAX_RANK], steps[MAX_RANK], axes[MAX_RANK];
     int64_t begin[MAX_RANK] = {0}, end[MAX_RANK] = {0};
+    struct affine_axis axis_of[MAX_RANK];
     size_t count = 0, stop_count = 0, axis_count = 0, step_count = 0;
+    int64_t strides[MAX_RANK];
     struct value *input = node_input(node, 0);
     const char *reason = NULL;
     if (!input)
@@ -195,6 +227,8 @@ const char *lift_slice(struct node *node, struct step *step)
     int rank = input->rank;
     if (rank < 3 || rank > MAX_RANK)
         return "the rank of the value is not known or does not fit";
+    for (int i = 0; i < rank; i++)
+        strides[i] = 1;
     if (node->opset < 10) {
         const int64_t *a = node_integers(node, "starts", &count);
         const int64_t *b = node_integers(node, "ends", &stop_count);
@@ -227,21 +261,24 @@ const char *lift_slice(struct node *node, struct step *step)
             return "its starts, ends, axes and steps do not fit";
     }
     for (size_t i = 0; i < count; i++) {
-        if (step_count && steps[i] != 1)
-            return "Slice has a step other than 1";
+        if (step_count && (steps[i] < 1 || steps[i] > INT32_MAX))
+            return "Slice has a step other than 1, or of no size that is reckoned with";
         int64_t axis = axes[i];
+        strides[axis] = step_count ? steps[i] : 1;
         int64_t extent = input->disputed ? -1 : input->dims[axis];
         reason = crop(starts[i], stops[i], extent, &begin[axis], &end[axis], &step->sized);
         if (reason)
             return reason;
-        if (axis < 2 && (begin[axis] || end[axis]))
+        if (axis < 2 && (begin[axis] || end[axis] || strides[axis] != 1))
             return "Slice changes the batch or the channels";
-        begin[axis] = -begin[axis];
-        end[axis] = -end[axis];
     }
     step->input = input;
+    for (int i = 0; i < rank; i++)
+        axis_of[i] = (struct affine_axis){
+            .stride = strides[i], .low = begin[i], .step = 1, .taps = 1, .end = -begin[i] - end[i]};
     const struct affine *form;
-    reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
+    reason = rank - 2 > AFFINE_AXES ? "the value has too many axes"
+                                    : affine_box(arena, rank - 2, axis_of + 2, 1, &form);
     step->form = form;
     return reason;
 }

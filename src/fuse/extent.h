@@ -5,6 +5,7 @@
 #include "fuse/step.h"
 
 const char *lift_average_pool(struct node *node, struct step *step);
+const char *lift_max_pool(struct node *node, struct step *step);
 const char *lift_pad(struct node *node, struct step *step);
 const char *lift_slice(struct node *node, struct step *step);
 

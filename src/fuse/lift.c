@@ -5,6 +5,7 @@
 #include "fuse/channel.h"
 #include "fuse/extent.h"
 #include "fuse/product.h"
+#include "fuse/turned.h"
 
 static const char *lift(struct node *node, enum layout layout, struct step *step)
 {
@@ -30,11 +31,16 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Dropout: return lift_dropout(node, step);
     case OP_AveragePool:
         return conv ? lift_average_pool(node, step) : "a pool is no matrix product";
+    case OP_MaxPool: return conv ? lift_max_pool(node, step) : "a pool is no matrix product";
     case OP_Pad: return conv ? lift_pad(node, step) : "Pad is no matrix product";
     case OP_Slice: return conv ? lift_slice(node, step) : "Slice is no matrix product";
     case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
     case OP_Transpose:
+        if (!lift_turned(node, layout, step))
+            return NULL;
+        *step = (struct step){0};
         return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
+    case OP_Einsum: return lift_einsum(node, layout, step);
     case OP_ConvTranspose: return "ConvTranspose folds only what follows it per channel";
     default:
         return arena_format(arena, "%s is not a linear op that is known",

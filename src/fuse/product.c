@@ -3,6 +3,7 @@
 
 #include "affine/laws.h"
 #include "fuse/channel.h"
+#include "infer/constant.h"
 #include "infer/operand.h"
 #include "infer/window.h"
 
@@ -137,6 +138,80 @@ const char *lift_matrix(struct node *node, struct step *step)
                                    gemm ? node_float(node, "alpha", 1) : 1};
     const struct affine *form;
     reason = make_form(arena, 0, NULL, inputs, 1, reader, bias, &form);
+    step->form = form;
+    step->type = weight->type;
+    step->parameters = weight->count;
+    return reason;
+}
+
+/* ---- Einsum ---- */
+
+struct equation {
+    char operand[2][16], result[16];
+};
+
+/* Letters of a product of two operands with an explicit result, blanks left out. */
+static bool read_equation(const char *text, struct equation *equation)
+{
+    char *parts[3] = {equation->operand[0], equation->operand[1], equation->result};
+    size_t part = 0, length = 0;
+    for (; *text; text++) {
+        if (*text == ' ')
+            continue;
+        if (*text == ',' && part == 0) {
+            parts[part++][length] = 0;
+            length = 0;
+        } else if (text[0] == '-' && text[1] == '>' && part == 1) {
+            parts[part++][length] = 0;
+            length = 0;
+            text++;
+        } else if (((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z')) &&
+                   length < sizeof(equation->result) - 1 && !memchr(parts[part], *text, length)) {
+            parts[part][length++] = *text;
+        } else {
+            return false;
+        }
+    }
+    parts[part][length] = 0;
+    return part == 2;
+}
+
+/* One axis of the data, the channels, is multiplied by a constant matrix: a Conv of 1x1, or a MatMul.
+ * Source: ONNX Einsum-12. */
+const char *lift_einsum(struct node *node, enum layout layout, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    const struct tensor *weight;
+    struct equation equation;
+    if (node->input_count != 2 || !node_input(node, 0) || !node_input(node, 1) ||
+        !read_equation(node_string(arena, node, "equation", ""), &equation))
+        return "Einsum is no product of a value and a matrix";
+    size_t constant = constant_of(node->inputs[1], &weight) ? 0 : 1;
+    const char *reason = operand_weight(arena, node->inputs[constant], "weight", &weight);
+    if (reason)
+        return reason;
+    const char *data = equation.operand[1 - constant], *matrix = equation.operand[constant];
+    size_t rank = strlen(data), axis = layout == LAYOUT_CONV ? 1 : rank - 1;
+    if (weight->rank != 2 || strlen(matrix) != 2 || weight->count == 0 || rank < 2 ||
+        strlen(equation.result) != rank || (layout == LAYOUT_CONV && rank < 3))
+        return "Einsum is no product of a value and a matrix";
+    char input = data[axis], output = equation.result[axis];
+    bool transposed = matrix[0] == input && matrix[1] == output;
+    if (input == output || strchr(data, output) ||
+        !(transposed || (matrix[0] == output && matrix[1] == input)))
+        return "Einsum does not multiply the channels by a matrix";
+    for (size_t i = 0; i < rank; i++)
+        if (i != axis && data[i] != equation.result[i])
+            return "Einsum moves axes";
+    step->input = node->inputs[1 - constant];
+    int64_t outputs = weight->dims[transposed ? 1 : 0], inputs = weight->dims[transposed ? 0 : 1];
+    const struct affine *form;
+    int axes = layout == LAYOUT_CONV ? (int)rank - 2 : 0;
+    struct affine_axis axis_of[16];
+    for (int i = 0; i < axes; i++)
+        axis_of[i] = (struct affine_axis){.stride = 1, .step = 1, .taps = 1};
+    struct kernel_reader reader = {weight, outputs, inputs, transposed, 1};
+    reason = make_form(arena, axes, axis_of, inputs, 1, reader, NULL, &form);
     step->form = form;
     step->type = weight->type;
     step->parameters = weight->count;

@@ -9,4 +9,6 @@
 const char *lift_conv(struct node *node, struct step *step);
 const char *lift_matrix(struct node *node, struct step *step);
 
+const char *lift_einsum(struct node *node, enum layout layout, struct step *step);
+
 #endif

@@ -129,6 +129,14 @@ int64_t region_channels(const struct value *value, enum layout layout)
     return value->dims[layout == LAYOUT_CONV ? 1 : value->rank - 1];
 }
 
+/* The op itself, or of several that a step spans the one that has the weight. */
+static struct node *with_weight(struct node *node, const struct step *step)
+{
+    for (size_t k = 0; k < step->passed_count && !lift_reads_weight(node); k++)
+        node = lift_reads_weight(step->passed[k]) ? step->passed[k] : node;
+    return node;
+}
+
 static void count(struct region *region, struct node *node)
 {
     const struct step *step = lift_node(node, region->layout);
@@ -149,9 +157,10 @@ static void count(struct region *region, struct node *node)
         cost = step->form->outputs ? (double)affine_weights(step->form) : each;
     region->multiply_adds += cost * node->density;
     bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count;
-    if (weighted && (!region->principal ||
-                     lift_node(region->principal, region->layout)->parameters < step->parameters))
-        region->principal = node;
+    if (weighted && (!region->principal || region->most_parameters < step->parameters)) {
+        region->most_parameters = step->parameters;
+        region->principal = with_weight(node, step);
+    }
 }
 
 /* A constant goes when its last reader goes; one that a caller may override never does. That of a graph

@@ -18,6 +18,7 @@ struct region {
     double bytes;                /* stored in constants that nobody reads once those ops are gone */
     bool packed;                 /* some of it as integers, of fewer bytes than floats would take */
     const struct value *shared; /* a weight of theirs that others read, so that it stays; or NULL */
+    int64_t most_parameters;    /* of the principal */
     struct node *principal;     /* the replaced op with the most weights, or NULL */
 };
 
