@@ -160,7 +160,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
     }
     if (!is_worth_it(found, sum->input_count))
         return;
-    const char *banned = plan_banned(plan, sum->graph, target->name);
+    const char *banned = plan_banned(plan, sum->graph, target);
     if (banned) {
         plan_refuse(plan, sum, target, banned);
         return;

@@ -177,7 +177,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     const struct branch *branch = branch_of(tree, group);
     /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
     const char *banned =
-        branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]->name);
+        branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]);
     if (banned)
         return banned;
     struct region region = {
@@ -211,7 +211,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         int64_t channels = region_channels(tree->root->outputs[0], tree->layout);
         lowering.terms = terms;
         lowering.term_count = group->count;
-        lowering.spared = group->count - 1;
+        lowering.spared = sum_spared(tree, group, sign);
         lowering.spared_multiply_adds =
             (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
     }
@@ -242,7 +242,8 @@ static void take(struct tree *tree, const struct group *group, const struct fusi
 {
     for (size_t i = 0; i < group->count; i++)
         tree->leaves.items[group->members[i]].taken = true;
-    made[(*made_count)++] = (struct made){fusion->target, sign_of(tree, group)};
+    made[*made_count] = (struct made){fusion->target, sign_of(tree, group)};
+    tree->made[made[(*made_count)++].factor < 0]++;
     tree->torn = tree->torn || fusion->target->is_new;
 }
 

@@ -170,7 +170,7 @@ static void slide_one(struct plan *plan, struct node *node)
     if (lane_of(node, &lane) || lane_is_neutral(&lane) || !lane.data->producer ||
         lane_of(lane.data->producer, &(struct lane){0}) == NULL)
         return;
-    const char *banned = plan_banned(plan, node->graph, target->name);
+    const char *banned = plan_banned(plan, node->graph, target);
     if (banned) {
         plan_refuse(plan, node, target, banned);
         return;

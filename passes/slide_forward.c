@@ -171,7 +171,7 @@ static void slide_one(struct plan *plan, struct node *node)
     struct lane lane;
     if (lane_of(node, &lane) || lane_is_neutral(&lane))
         return;
-    const char *banned = plan_banned(plan, node->graph, value->name);
+    const char *banned = plan_banned(plan, node->graph, value);
     if (banned) {
         plan_refuse(plan, node, value, banned);
         return;

@@ -92,7 +92,8 @@ void sum_flatten(struct tree *tree)
         }
         struct node *node = at.constant ? NULL : at.value->producer;
         bool inner = node && node->graph == tree->graph && is_sum_node(node) &&
-                     (node == tree->root || value_only_reader(at.value));
+                     (node == tree->root || value_only_reader(at.value)) &&
+                     !(node->is_new && at.value->fusion); /* a product and its bias */
         const struct step *step = inner ? lift_node(node, tree->layout) : NULL;
         if (step && !step->reason && (step->term_count || adds_constant(node, tree->layout))) {
             struct branch branch = {node, at.factor, tree->leaves.count, 0, false};
@@ -141,9 +142,8 @@ const struct branch *branch_of(const struct tree *tree, const struct group *grou
         return NULL;
     for (size_t i = 0; i < tree->branches.count; i++) {
         const struct branch *branch = &tree->branches.items[i];
-        const struct value *sum = branch->node->outputs[0];
         if (branch->first == first && branch->end == last + 1 && branch->factor == 1)
-            return sum->is_new && !sum->fusion ? NULL : branch; /* what sum_rebuild left */
+            return branch;
     }
     return NULL;
 }
@@ -163,7 +163,7 @@ struct node **nodes_of(const struct tree *tree, const struct branch *branch, siz
     return nodes;
 }
 
-struct value *const *others_of(struct tree *tree, const struct group *group, size_t *count)
+static void mark_members(struct tree *tree, const struct group *group, bool mark)
 {
     struct arena *arena = tree->plan->model->arena;
     if (!tree->member) {
@@ -171,17 +171,98 @@ struct value *const *others_of(struct tree *tree, const struct group *group, siz
         tree->others = NEW_ARRAY(arena, struct value *, tree->leaves.count);
     }
     for (size_t i = 0; i < group->count; i++)
-        tree->member[group->members[i]] = true;
+        tree->member[group->members[i]] = mark;
+}
+
+struct value *const *others_of(struct tree *tree, const struct group *group, size_t *count)
+{
+    mark_members(tree, group, true);
     *count = 0;
     for (size_t i = 0; i < tree->leaves.count; i++)
         if (!tree->member[i] && !tree->leaves.items[i].taken)
             tree->others[(*count)++] = tree->leaves.items[i].value;
-    for (size_t i = 0; i < group->count; i++)
-        tree->member[group->members[i]] = false;
+    mark_members(tree, group, false);
     return tree->others;
 }
 
 /* ---- what is left of it ---- */
+
+/* What is added in the tree that is built anew, by sign: [1] is subtracted. */
+struct parts {
+    size_t count[2];
+    size_t torn; /* sums of the tree that go for it */
+};
+
+static bool is_free(const struct tree *tree, size_t leaf)
+{
+    return !tree->leaves.items[leaf].taken && !(tree->member && tree->member[leaf]);
+}
+
+/* Goes through the leaves that no op was made of, in their order: the largest sums below the root that have
+ * none of those stay as they are. `list` takes them and the leaves that stay by themselves; NULL: they are
+ * counted only. */
+static struct parts find_parts(struct tree *tree, struct made *list)
+{
+    struct parts parts = {{0, 0}, 0};
+    size_t k = 1, leaf = 0, end = tree->leaves.count, run = 0, listed = 0;
+    for (size_t i = 0; i < tree->branches.count; i++)
+        tree->branches.items[i].intact = false;
+    while (leaf < end) {
+        const struct branch *intact = NULL;
+        /* The end of the free leaves that begin here. */
+        for (run = run > leaf ? run : leaf; run < end && is_free(tree, run);)
+            run++;
+        for (; k < tree->branches.count && tree->branches.items[k].first <= leaf; k++) {
+            struct branch *branch = &tree->branches.items[k];
+            branch->intact = branch->end <= (intact ? intact->end : run);
+            if (branch->intact && !intact)
+                intact = branch;
+        }
+        if (intact)
+            for (; k < tree->branches.count && tree->branches.items[k].first < intact->end; k++)
+                tree->branches.items[k].intact = true;
+        const struct leaf *at = &tree->leaves.items[leaf];
+        struct made part = intact ? (struct made){intact->node->outputs[0], intact->factor}
+                                  : (struct made){at->value, at->factor};
+        if (is_free(tree, leaf)) {
+            parts.count[part.factor < 0]++;
+            if (list)
+                list[listed++] = part;
+        }
+        leaf = intact ? intact->end : leaf + 1;
+    }
+    for (size_t i = 0; i < tree->branches.count; i++)
+        parts.torn += !tree->branches.items[i].intact && !tree->branches.items[i].node->removed;
+    return parts;
+}
+
+/* Where the tree has a Sum of many, more pairs may come out than sums went in. */
+static bool fits_in_pairs(struct parts parts)
+{
+    return parts.count[0] + parts.count[1] - 1 <= parts.torn;
+}
+
+/* Sums that are saved when these parts are added. */
+static int64_t saved_by(struct parts parts)
+{
+    size_t added = parts.count[0], subtracted = parts.count[1];
+    size_t pairs = added + subtracted - 1, many = (added > 1) + (subtracted > 1) + (subtracted > 0);
+    return (int64_t)parts.torn - (int64_t)(fits_in_pairs(parts) ? pairs : many);
+}
+
+int64_t sum_spared(struct tree *tree, const struct group *group, double sign)
+{
+    struct parts before = find_parts(tree, NULL);
+    mark_members(tree, group, true);
+    struct parts after = find_parts(tree, NULL);
+    mark_members(tree, group, false);
+    for (size_t i = 0; i < COUNT_OF(tree->made); i++) {
+        before.count[i] += tree->made[i];
+        after.count[i] += tree->made[i];
+    }
+    after.count[sign < 0]++;
+    return saved_by(after) - (tree->torn ? saved_by(before) : 0);
+}
 
 /* One op of what is left: the last one makes the value of the root, others a new one. */
 static struct value *add_up(const struct tree *tree, const char *operator_name,
@@ -193,9 +274,11 @@ static struct value *add_up(const struct tree *tree, const char *operator_name,
     const char *name = last && root->proto->name ? root->proto->name : "";
     if (!last) {
         sum = edit_value(tree->graph, arena_format(arena, "%s.sum", output->name));
-        sum->type = output->type;
-        sum->rank = output->rank;
-        sum->dims = output->dims;
+        sum->type = output->type; /* its shape is that of the parts, which may be smaller */
+        struct term_list *terms = NEW(arena, struct term_list);
+        for (size_t i = 0; i < count; i++)
+            plan_add_term(arena, terms, inputs[i], i && strcmp(operator_name, "Sub") == 0 ? -1 : 1);
+        sum->terms = terms;
     }
     edit_node(tree->graph, root, operator_name, name, last ? root : NULL, inputs, count, sum, NULL,
               0);
@@ -226,69 +309,37 @@ static struct value *add_of_sign(const struct tree *tree, const struct made *par
     return add_up(tree, same_count > 2 ? "Sum" : "Add", same, same_count, last);
 }
 
-/* The largest sum below the root that begins with this leaf and has no leaf that was taken: it stays as it is.
- * NULL: the leaf stays by itself. */
-static const struct branch *find_intact(const struct tree *tree, size_t leaf)
-{
-    for (size_t k = 1; k < tree->branches.count; k++) {
-        const struct branch *branch = &tree->branches.items[k];
-        bool intact = branch->first == leaf;
-        for (size_t i = branch->first; intact && i < branch->end; i++)
-            intact = !tree->leaves.items[i].taken;
-        if (intact)
-            return branch;
-    }
-    return NULL;
-}
-
 void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_count)
 {
     struct arena *arena = tree->plan->model->arena;
-    LIST(struct made) parts = {0};
-    LIST(struct node *) torn = {0};
-    for (size_t i = 0; i < group_count; i++)
-        LIST_PUSH(arena, &parts, groups[i]);
-    size_t from = 0; /* the first leaf that is no part yet */
-    for (size_t k = 0; k < tree->branches.count; k++)
-        tree->branches.items[k].intact = false;
-    while (from < tree->leaves.count) {
-        const struct leaf *leaf = &tree->leaves.items[from];
-        const struct branch *branch = leaf->taken ? NULL : find_intact(tree, from);
-        if (branch)
-            LIST_PUSH(arena, &parts, ((struct made){branch->node->outputs[0], branch->factor}));
-        else if (!leaf->taken)
-            LIST_PUSH(arena, &parts, ((struct made){leaf->value, leaf->factor}));
-        for (size_t k = 0; branch && k < tree->branches.count; k++) {
-            struct branch *inner = &tree->branches.items[k];
-            inner->intact = inner->intact || (inner >= branch && inner->end <= branch->end);
-        }
-        from = branch ? branch->end : from + 1;
-    }
-    for (size_t k = 0; k < tree->branches.count; k++)
-        if (!tree->branches.items[k].intact)
-            LIST_PUSH(arena, &torn, tree->branches.items[k].node);
+    struct made *parts = NEW_ARRAY(arena, struct made, group_count + tree->leaves.count);
+    struct parts found = find_parts(tree, parts + group_count);
+    memcpy(parts, groups, group_count * sizeof(*groups));
+    for (size_t i = 0; i < COUNT_OF(found.count); i++)
+        found.count[i] += tree->made[i];
+    size_t count = found.count[0] + found.count[1];
     /* The leftmost leaf of any tree is added, or is in a group that is: some part is not subtracted, and that
      * one goes first. */
     bool subtracts = false;
-    for (size_t i = parts.count; i-- > 0;) {
-        struct made first = parts.items[0], part = parts.items[i];
+    for (size_t i = count; i-- > 0;) {
+        struct made first = parts[0], part = parts[i];
         subtracts = subtracts || part.factor < 0;
         if (first.factor < 0 && part.factor > 0) {
-            parts.items[0] = part;
-            parts.items[i] = first;
+            parts[0] = part;
+            parts[i] = first;
         }
     }
-    if (parts.count - 1 <= torn.count) {
-        add_in_pairs(tree, parts.items, parts.count);
-    } else { /* the tree has a Sum of many, and no more ops may come out of it than went in */
-        struct value *pair[2] = {add_of_sign(tree, parts.items, parts.count, 1, !subtracts),
-                                 add_of_sign(tree, parts.items, parts.count, -1, false)};
+    if (fits_in_pairs(found)) {
+        add_in_pairs(tree, parts, count);
+    } else {
+        struct value *pair[2] = {add_of_sign(tree, parts, count, 1, !subtracts),
+                                 add_of_sign(tree, parts, count, -1, false)};
         if (subtracts)
             add_up(tree, "Sub", pair, 2, true);
     }
-    for (size_t i = 0; i < torn.count; i++)
-        if (!torn.items[i]->removed)
-            edit_remove(torn.items[i]);
+    for (size_t i = 0; i < tree->branches.count; i++)
+        if (!tree->branches.items[i].intact && !tree->branches.items[i].node->removed)
+            edit_remove(tree->branches.items[i].node);
     lift_forget(tree->plan->model);
 }
 

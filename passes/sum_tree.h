@@ -27,7 +27,7 @@ struct branch {
     struct node *node;
     double factor; /* of its value in the root's */
     size_t first, end;
-    bool intact; /* sum_rebuild leaves it as it is */
+    bool intact; /* stays as it is when the tree is built anew */
 };
 
 struct tree {
@@ -40,9 +40,10 @@ struct tree {
     struct leaf_list leaves;
     bool torn;          /* the tree must be built anew */
     bool whole_factors; /* every factor is 1 or -1: a smaller tree can be built */
+    size_t made[2];     /* ops made of groups that are added, and of those that are subtracted */
     double looks;       /* leaves looked at by groups that were tried */
     const char *reason; /* the first thing that spoke against folding */
-    bool *member;       /* room for others_of, which is asked again and again */
+    bool *member;       /* room for others_of and sum_spared, which are asked again and again */
     struct value **others;
 };
 
@@ -83,6 +84,10 @@ struct node **nodes_of(const struct tree *tree, const struct branch *branch, siz
 /* Values of the leaves that stay: one of them may be a member's value, or lie on the way to it.
  * Valid until the next call. */
 struct value *const *others_of(struct tree *tree, const struct group *group, size_t *count);
+
+/* Sums that building the tree anew saves, when the group becomes one op of this sign beside what was made
+ * before. A Sum of many may stay one op however many of its operands go. */
+int64_t sum_spared(struct tree *tree, const struct group *group, double sign);
 
 /* What is left of the tree: sums of the new ops and of the leaves that did not fold. Where every new
  * op took over a branch, the sums above them are as good as they were. */

@@ -82,8 +82,7 @@ static bool holds_sample(const struct trial *trial, const struct item *item)
         return array->rank == check->rank &&
                array->dims[check->channel_axis] == trial->sample_count;
     int axis = array->rank - (check->rank - check->channel_axis);
-    return array->rank <= check->rank &&
-           (axis < 0 || array->dims[axis] == 1 || array->dims[axis] == trial->sample_count);
+    return axis < 0 || array->dims[axis] == 1 || array->dims[axis] == trial->sample_count;
 }
 
 static const char *evaluate_item(struct trial *trial, struct item *item)
@@ -196,54 +195,68 @@ static void spread_demand(struct side *side)
     }
 }
 
+/* What a value that stands for the source, or for a share of it, holds in this trial. */
+static const char *take_share(struct trial *trial, struct item *item)
+{
+    item->array = item->share == 1 ? check_input(trial, item->value) : trial->input;
+    if (item->share == 1)
+        return NULL;
+    const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, trial->input->type,
+                                    trial->input->rank, trial->input->dims, &item->array);
+    for (int64_t i = 0; !reason && i < trial->input->count; i++)
+        item->array->reals[i] = trial->input->reals[i] * item->share;
+    return reason;
+}
+
 /* Forgets what the trial before found, but for constants. */
-static void clear_side(struct side *side)
+static const char *clear_side(struct side *side)
 {
     struct trial *trial = side->trial;
-    for (size_t i = 0; i < side->order.count; i++) {
+    const char *reason = NULL;
+    for (size_t i = 0; i < side->order.count && !reason; i++) {
         struct item *item = side->order.items[i];
         if (!item->is_evaluated)
             item->left = item->readers;
         if (!item->varies)
             continue;
-        if ((item->node || item->terms) && item->array)
+        if ((item->node || item->terms || (item->is_source && item->share != 1)) && item->array)
             pool_return(&trial->pool, item->array);
-        item->array = item->is_source ? check_input(trial, item->value) : NULL;
-        if (item->is_number)
-            item->array = check_number(trial, item->value);
+        item->array = item->is_number ? check_number(trial, item->value) : NULL;
+        if (item->is_source)
+            reason = take_share(trial, item);
         item->is_whole = item->is_source || item->is_number;
         item->wanted = WANTED_NOT;
     }
+    return reason;
 }
 
 static const char *evaluate_side(struct side *side, struct array **result)
 {
     struct trial *trial = side->trial;
-    clear_side(side);
+    const char *reason = clear_side(side);
     /* Constants first: the demand may hang on them. */
-    for (size_t i = 0; i < side->order.count; i++) {
+    for (size_t i = 0; i < side->order.count && !reason; i++) {
         struct item *item = side->order.items[i];
         if (item->node && !item->varies && !item->is_evaluated) {
-            const char *reason = evaluate_item(trial, item);
-            if (reason)
-                return reason;
-            item->is_evaluated = true;
+            reason = evaluate_item(trial, item);
+            item->is_evaluated = !reason;
         }
     }
+    if (reason)
+        return reason;
     spread_demand(side);
-    for (size_t i = 0; i < side->order.count; i++) {
+    for (size_t i = 0; i < side->order.count && !reason; i++) {
         struct item *item = side->order.items[i];
-        if ((item->node || item->terms) && item->varies) {
-            const char *reason = evaluate_item(trial, item);
-            if (reason)
-                return reason;
-        }
+        if ((item->node || item->terms) && item->varies)
+            reason = evaluate_item(trial, item);
     }
+    if (reason)
+        return reason;
     int channel_axis = trial->check->channel_axis;
     if (side->root->array && side->root->array->rank != trial->check->rank)
         channel_axis = -1;
     bool is_copy;
-    const char *reason = check_read(trial, side->root, channel_axis, result, &is_copy);
+    reason = check_read(trial, side->root, channel_axis, result, &is_copy);
     if (!reason && !array_is_real(*result))
         reason = arena_format(trial->arena, "'%s' holds no reals", trial->sum->name);
     return reason;

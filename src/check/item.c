@@ -79,16 +79,28 @@ static const struct tensor *stored_numbers(const struct side *side, const struct
     return folded && !folded->from_shape && folded->storage != STORAGE_FUSED ? folded : NULL;
 }
 
+/* The share of the source that the value stands for, when a rewrite made the source and the value is one of the
+ * terms it adds up: times their factors, the shares of all terms add up to 1. Else 0. */
+static double share_of(const struct trial *trial, const struct value *value)
+{
+    const struct term_list *terms = trial->check->source->terms;
+    double factor = 0;
+    for (size_t i = 0; terms && i < terms->count; i++)
+        if (terms->items[i].value == value)
+            factor = factor ? factor : terms->items[i].factor;
+    return factor ? 1 / (factor * (double)terms->count) : 0;
+}
+
 /* An item met on the way from the file's sum to its parts. What a rewrite of another part makes is what that
  * rewrite says it is: its own check holds it to that. */
 static void fill_in_sum(struct side *side, struct item *item)
 {
     struct trial *trial = side->trial;
     const struct value *value = item->value;
-    const struct fusion *fusion = side->is_file ? NULL : value->fusion;
-    if (value->is_new && fusion) {
-        item->terms = fusion->terms.items;
-        item->input_count = fusion->terms.count;
+    const struct term_list *terms = value->fusion && !side->is_file ? value->terms : NULL;
+    if (terms) {
+        item->terms = terms->items;
+        item->input_count = terms->count;
     } else if (!value->is_new && !side->is_file && value != trial->sum) {
         item->is_number = true;
         LIST_PUSH(trial->arena, &trial->parts, value);
@@ -102,7 +114,10 @@ static void fill_in_sum(struct side *side, struct item *item)
 
 static void fill(struct side *side, struct item *item)
 {
-    if (source_of(side->trial, item->value)) {
+    item->share = source_of(side->trial, item->value) ? 1
+                  : side->is_file                     ? share_of(side->trial, item->value)
+                                                      : 0;
+    if (item->share != 0) {
         item->is_source = item->varies = true;
         return;
     }
@@ -115,11 +130,13 @@ static void fill(struct side *side, struct item *item)
 static bool goes_on_in_sum(const struct side *side, const struct value *value)
 {
     struct trial *trial = side->trial;
-    if (source_of(side->trial, value) || value == trial->check->target || is_term(trial, value) ||
-        (value->is_new && value->first_producer) || stored_numbers(side, value))
+    if (source_of(trial, value) || value == trial->check->target || is_term(trial, value) ||
+        (value->is_new && value->first_producer))
         return false;
     if (side->is_file)
-        return is_part(trial, value) || adds_up(value->first_producer);
+        return !share_of(trial, value) &&
+               (is_part(trial, value) ||
+                (adds_up(value->first_producer) && !stored_numbers(side, value)));
     return !value->is_new || value->fusion || adds_up(value->producer);
 }
 
@@ -215,6 +232,9 @@ const char *check_list(struct side *side)
 struct array *check_number(const struct trial *trial, const struct value *value)
 {
     struct array *array = NEW(trial->arena, struct array);
+    array->rank = value->rank > 0 && value->rank <= EVAL_RANK ? value->rank : 0;
+    for (int axis = 0; axis < array->rank; axis++)
+        array->dims[axis] = 1;
     uint64_t state = trial->check->seed;
     size_t i = 0;
     while (trial->parts.items[i] != value)

@@ -24,6 +24,8 @@ struct item {
     size_t next_input;    /* for the walk */
     size_t place;         /* in the side's order */
     bool is_source;
+    double
+        share; /* of the source, where a rewrite made that: this is one of the terms it adds up */
     bool is_number;    /* another part of the sum: one random number */
     bool in_sum;       /* found on the way from the file's sum to its parts */
     bool is_done;      /* the walk has left it */

@@ -98,14 +98,16 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
 static double bytes_spared(const struct region *region, double bytes)
 {
     enum { FEW = 4096, FEW_FOR_COPIES = 512, MESSAGE = 96 };
-    const struct value *shared = region->shared;
+    struct value *shared = region->shared;
+    const struct tensor *weight;
     if (!shared)
         return FEW;
-    /* Each reader of the weight may get a copy, and then the weight goes. */
+    /* Each of several readers may get a copy, and then the weight goes. */
     double readers = (double)value_use_count(shared);
-    double weight = (double)shared->tensor->count * (double)type_size(shared->tensor->type);
-    double grown = (bytes - region->bytes) * readers - weight;
-    double messages = MESSAGE * readers * (double)region->replaced;
+    double grown = (bytes - region->bytes) * readers;
+    if (readers > 1 && !constant_of(shared, &weight))
+        grown -= (double)tensor_stored_bytes(weight);
+    double messages = MESSAGE * readers * (double)region->saved;
     return grown <= FEW_FOR_COPIES + messages ? INFINITY : 0;
 }
 
@@ -179,21 +181,6 @@ const char *lower_bound(const struct plan *plan, double weights, int32_t type, d
 
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region);
 
-/* Only values of the file can be checked against: a sum that a rewrite made is spelled out. */
-static void add_term(struct arena *arena, struct fusion *fusion, struct value *value, double factor)
-{
-    const struct fusion *earlier = value->is_new ? value->fusion : NULL;
-    if (!earlier) {
-        LIST_PUSH(arena, &fusion->terms, ((struct term){value, factor}));
-        return;
-    }
-    for (size_t i = 0; i < earlier->terms.count; i++) {
-        struct term term = earlier->terms.items[i];
-        term.factor *= factor;
-        LIST_PUSH(arena, &fusion->terms, term);
-    }
-}
-
 struct fusion *lower_record(struct plan *plan, const struct lowering *l, const struct affine *form,
                             int32_t type)
 {
@@ -215,9 +202,9 @@ struct fusion *lower_record(struct plan *plan, const struct lowering *l, const s
     if (!l->target)
         LIST_PUSH(arena, &fusion->sums, l->at);
     for (size_t k = 0; k < l->term_count; k++)
-        add_term(arena, fusion, l->terms[k].value, l->terms[k].factor);
-    if (l->target && l->target->is_new)
-        add_term(arena, fusion, l->target, 1);
+        plan_add_term(arena, &fusion->terms, l->terms[k].value, l->terms[k].factor);
+    if (l->target && l->target->terms)
+        plan_add_term(arena, &fusion->terms, l->target, 1);
     adopt(plan, fusion, l->region);
     LIST_PUSH(arena, &plan->fusions, fusion);
     plan->changed = true;
@@ -424,7 +411,7 @@ static const char *name_of_sum(struct arena *arena, const struct value *first)
 /* How the weight is stored: computed when it is written, or, where it is one number repeated and would be
  * more bytes than go, as that: *number. */
 static const char *decide_storage(struct plan *plan, const struct lowering *l,
-                                  const struct affine *form, int32_t type, double **bias,
+                                  const struct affine *form, int32_t type, bool biased,
                                   const double **number)
 {
     struct arena *arena = plan->model->arena;
@@ -435,18 +422,22 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     const char *limit = lower_bound(plan, affine_weights(form), type, affine_effort(form));
     if (limit && !repeats)
         return limit;
-    const char *reason = decide_bias(arena, form, type, bias);
-    if (reason)
-        return reason;
-    double vectors = (double)form->outputs * size * ((*bias ? 1 : 0) - (double)l->spared_vectors);
+    double vectors = (double)form->outputs * size * (biased - (double)l->spared_vectors);
     *repeated = tensor_rounded(type, *repeated);
     repeats = repeats && isfinite(*repeated);
-    reason = gate_bytes(plan, l->region, weights + vectors, !repeats);
+    const char *reason = gate_bytes(plan, l->region, weights + vectors, !repeats);
     if (!repeats || (!reason && !limit))
         return reason;
     *number = repeated;
     double filled = (double)(form->axes + 2) * sizeof(int64_t) + size;
     return gate_bytes(plan, l->region, filled + vectors, true);
+}
+
+/* True when it is known what the value is in terms of the file: it is there, a move defined it, or a sum of
+ * values of the file is what it holds. */
+static bool is_told(const struct value *value)
+{
+    return !value->is_new || value->first_producer || value->terms;
 }
 
 const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
@@ -457,12 +448,10 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     const struct affine *form;
     double *bias;
     int32_t type;
-    if (l->source->is_new && !l->source->first_producer)
-        return "its source is itself a value that a rewrite made";
-    if (l->target && l->target->is_new && !l->target->fusion)
-        return "its value is a sum that a rewrite made";
+    if (!is_told(l->source) || (l->target && !is_told(l->target)))
+        return "it begins or ends between the two ops that a rewrite made";
     const double *number;
-    const char *first = l->target ? l->target->name : l->terms[0].value->name;
+    const struct value *first = l->target ? l->target : l->terms[0].value;
     const char *reason = plan_banned(plan, region->graph, first);
     if (!reason && l->source->graph != region->graph &&
         graph_find(region->graph, l->source->name) != l->source)
@@ -486,11 +475,17 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (!reason)
         reason = gate_groups(plan, l, form);
     if (!reason)
-        reason = decide_storage(plan, l, form, type, &bias, &number);
+        reason = decide_bias(arena, form, type, &bias);
     if (reason)
         return reason;
     bool two = layout == LAYOUT_MATRIX && bias && !is_gemm(l, true);
-    if (region->replaced + l->spared <= (two ? 2u : 1u))
+    region->saved = (int64_t)region->replaced + l->spared - (two ? 2 : 1);
+    reason = decide_storage(plan, l, form, type, bias != NULL, &number);
+    if (reason)
+        return reason;
+    /* With fewer operands a Sum of many is one op as before, and less work: where a product was already there,
+     * that is enough. */
+    if (region->saved < (l->term_count > 1 && region->principal ? 0 : 1))
         return "no op would be saved";
     if (l->probe)
         return NULL;
@@ -502,6 +497,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         target->type = type;
         target->rank = l->terms[0].value->rank;
         target->dims = l->terms[0].value->dims;
+        target->terms = &fusion->terms;
         fusion->target = target;
     }
     struct node *product = NULL;

@@ -14,7 +14,7 @@ struct lowering {
     const struct term *terms; /* what a new target is the sum of */
     size_t term_count;
     const struct node *at;       /* whose position the new ops take */
-    size_t spared;               /* further ops that go without being in the region */
+    int64_t spared;              /* further ops that go without being in the region */
     double spared_multiply_adds; /* and what they cost */
     size_t spared_vectors;       /* constants that they added, which go into the bias */
     bool probe;                  /* only asks: nothing is made, *result is not set */

@@ -94,7 +94,7 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     const struct affine *kernel;
     const double *old_bias, *shift;
     double *bias = NULL;
-    const char *reason = plan_banned(plan, node->graph, target->name);
+    const char *reason = plan_banned(plan, node->graph, target);
     if (!reason)
         reason = transpose_rows(node, &weight, &kernel);
     if (reason)
@@ -121,7 +121,8 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
                                 decimal_rounded(exact, 6).text, (long long)o,
                                 type_name(weight->type));
     }
-    if (region->replaced < 2)
+    region->saved = (int64_t)region->replaced - 1;
+    if (region->saved < 1)
         return "no op would be saved";
     reason = lower_bound(plan, (double)weight->count, weight->type, affine_effort(kernel));
     region_count_constants(region, node);

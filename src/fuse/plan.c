@@ -3,15 +3,30 @@
 
 #include <stdlib.h>
 
-const char *plan_key(struct arena *arena, const struct graph *graph, const char *target)
+const char *plan_key(struct arena *arena, const struct graph *graph, const struct value *target)
 {
-    return arena_format(arena, "%s\n%s", graph->name, target);
+    const struct value *first = target->terms ? target->terms->items[0].value : target;
+    return arena_format(arena, "%s\n%s", graph->name, first->name);
 }
 
-const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target)
+const char *plan_banned(const struct plan *plan, const struct graph *graph,
+                        const struct value *target)
 {
     return plan->bans.count ? map_get(&plan->bans, plan_key(plan->model->arena, graph, target))
                             : NULL;
+}
+
+void plan_add_term(struct arena *arena, struct term_list *terms, struct value *value, double factor)
+{
+    if (!value->terms) {
+        LIST_PUSH(arena, terms, ((struct term){value, factor}));
+        return;
+    }
+    for (size_t i = 0; i < value->terms->count; i++) {
+        struct term term = value->terms->items[i];
+        term.factor *= factor;
+        LIST_PUSH(arena, terms, term);
+    }
 }
 
 void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,

@@ -16,7 +16,7 @@ struct fusion {
     struct graph *graph;
     struct node *node; /* the new node that makes target; NULL: target became a stored constant */
     struct value *target, *source;      /* source NULL: a stored constant has none */
-    LIST(struct term) terms;            /* what target is, when the file has no such value */
+    struct term_list terms;             /* what target is, when the file has no such value */
     LIST(const struct node *) replaced; /* nodes of the file */
     LIST(const struct node *) made;
     LIST(const struct node *) sums; /* of which it is a part, and took up the constants */
@@ -70,13 +70,20 @@ bool plan_is_full(struct plan *plan);
 /* Stands for the pass in a refusal that holds for all of them. */
 #define PLAN_WHOLE_MODEL "model"
 
+/* Adds value * factor to a sum. Only values of the file can be checked against: one that a rewrite made is
+ * spelled out. */
+void plan_add_term(struct arena *arena, struct term_list *terms, struct value *value,
+                   double factor);
+
 /* Lists a declined rewrite. */
 void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,
                  const char *reason);
-/* The key under which a rewrite of this target can be banned. */
-const char *plan_key(struct arena *arena, const struct graph *graph, const char *target);
+/* The key under which a rewrite of this target can be banned: a part of a sum goes by the first value of the
+ * file that it adds up, since its own name means nothing in the next plan. */
+const char *plan_key(struct arena *arena, const struct graph *graph, const struct value *target);
 /* Why it is banned, or NULL. */
-const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target);
+const char *plan_banned(const struct plan *plan, const struct graph *graph,
+                        const struct value *target);
 
 /* True for a rewrite that is still in force. */
 bool fusion_is_live(const struct fusion *fusion);

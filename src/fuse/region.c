@@ -197,12 +197,13 @@ void region_count_constants(struct region *region, const struct node *node)
     double vectors = 0;
     for (size_t k = 0; k < node->input_count; k++) {
         struct value *value = node->inputs[k];
-        if (!value || !value->tensor)
+        bool stays = value && (value->tensor ? !goes_with_readers(region, value)
+                                             : value->producer &&
+                                                   !region_is_replaced(region, value->producer));
+        if (stays && weighted && k == 1)
+            region->shared = value;
+        if (!value || !value->tensor || stays)
             continue;
-        if (!goes_with_readers(region, value)) {
-            region->shared = weighted && k == 1 ? value : region->shared;
-            continue;
-        }
         if (value->counted_stamp == region->plan->stamp)
             continue;
         value->counted_stamp = region->plan->stamp;

@@ -14,12 +14,13 @@ struct region {
     LIST(struct node *) nodes;   /* those that would go: data path and what feeds it */
     LIST(struct node *) waiting; /* of the walk */
     size_t replaced;             /* ops on the data path that would go */
+    int64_t saved;               /* fewer ops than before, set by who lowers it */
     double multiply_adds;        /* of those, per output position of the seeds */
     double bytes;                /* stored in constants that nobody reads once those ops are gone */
     bool packed;                 /* some of it as integers, of fewer bytes than floats would take */
-    const struct value *shared; /* a weight of theirs that others read, so that it stays; or NULL */
-    int64_t most_parameters;    /* of the principal */
-    struct node *principal;     /* the replaced op with the most weights, or NULL */
+    struct value *shared;    /* a weight of theirs that others read, so that it stays; or NULL */
+    int64_t most_parameters; /* of the principal */
+    struct node *principal;  /* the replaced op with the most weights, or NULL */
 };
 
 /* Walks from the seeds back to the source. `freed` ops are taken as replaced whoever reads them;

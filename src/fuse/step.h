@@ -16,6 +16,11 @@ struct term {
     double factor;
 };
 
+struct term_list {
+    struct term *items;
+    size_t count, room;
+};
+
 struct step {
     const char *reason; /* not NULL: the node is not affine, and why */
     /* one input: y = form(input) */

@@ -14,6 +14,7 @@
 
 struct fusion;
 struct step;
+struct term_list;
 struct trace;
 
 struct graph;
@@ -68,6 +69,8 @@ struct value {
     bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
     uint8_t folded_state;  /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */
+    /* Of a value that a rewrite made: what it adds up, in values of the file. NULL: it is no such sum. */
+    const struct term_list *terms;
 
     /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. */
     int32_t type;
