@@ -221,7 +221,7 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
         freed[i]->doomed = true;
         if (!count_freed)
             continue;
-        freed[i]->density = 1;
+        freed[i]->density = region->source != NULL; /* without one there is no data path */
         LIST_PUSH(arena, &region->nodes, freed[i]);
     }
     for (size_t i = 0; i < seed_count; i++)
