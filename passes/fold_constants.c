@@ -5,6 +5,9 @@
  * Whatever operators compute from constants alone, and from sizes that are known. The stored tensor takes over
  * the computed value's name, so its readers keep their bytes. Of a chain of operators the last result is stored.
  *
+ * Where some sizes of what a Reshape or Expand asks for are not known, it asks for them otherwise: 0 or 1 copies the
+ * size that the data has, and -1 is what is left.
+ *
  * Refused: a result of 4 KiB more than the constants that go with it (a large Expand or ConstantOfShape; int8
  * behind a Cast; a constant that others read as well); results that are not finite; graph outputs; the weight of
  * an op that works on quantised numbers, which runtimes look for behind its DequantizeLinear; a result
@@ -14,6 +17,7 @@
 #include "base/decimal.h"
 #include "fuse/region.h"
 #include "infer/constant.h"
+#include "infer/elements.h"
 #include "model/edit.h"
 #include "passes/passes.h"
 
@@ -229,6 +233,93 @@ static void refuse(struct plan *plan, const struct node *node, const struct valu
     plan_refuse(plan, node, asked, reason);
 }
 
+/* ---- targets of Reshape and Expand, of which some sizes are not known ---- */
+
+/* The size that a Reshape or Expand may ask for instead of one that is not known. False: there is none. */
+static bool is_copied(const struct node *reader, struct element size, int axis, int count,
+                      int64_t *asked)
+{
+    const struct value *data = node_input(reader, 0);
+    int at = !data || data->rank < 0   ? -1
+             : reader->op == OP_Expand ? axis - (count - data->rank)
+                                       : axis;
+    *asked = reader->op == OP_Expand ? 1 : 0;
+    return size.kind == ELEMENT_SYMBOL && at >= 0 && at < data->rank &&
+           data->dims[at] == size.number &&
+           (reader->op == OP_Expand || !node_integer(reader, "allowzero", 0));
+}
+
+/* A target that gives the same result: of sizes that are not known those that the data has are copied, and of a
+ * Reshape one more follows from all others, whatever it is. */
+static bool rewrite_target(const struct node *reader, const struct elements *target, int64_t *asked)
+{
+    int open = 0;
+    for (size_t i = 0; i < target->count; i++) {
+        struct element size = target->items[i];
+        if (size.kind == ELEMENT_NUMBER) {
+            asked[i] = size.number;
+            open += size.number == -1;
+        } else if (!is_copied(reader, size, (int)i, (int)target->count, &asked[i])) {
+            asked[i] = -1;
+            open++;
+        }
+    }
+    return open <= (reader->op == OP_Reshape);
+}
+
+/* What all readers of a target can take instead of it. */
+static bool agree_on_target(const struct value *value, const struct elements *target,
+                            int64_t *asked)
+{
+    bool any = false;
+    for (const struct use *use = value->uses; use; use = use->next) {
+        const struct node *reader = use->inner;
+        int64_t other[ELEMENTS_MOST];
+        if (!use_is_live(use))
+            continue;
+        if ((reader->op != OP_Reshape && reader->op != OP_Expand) ||
+            node_input(reader, 0) == value ||
+            !rewrite_target(reader, target, any ? other : asked) ||
+            (any && memcmp(other, asked, target->count * sizeof(*asked)) != 0))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+static void store_target(struct plan *plan, struct node *reader)
+{
+    struct arena *arena = plan->model->arena;
+    struct value *value = node_input(reader, 1);
+    int64_t asked[ELEMENTS_MOST];
+    if (reader->removed || !value || !value->producer || value->graph != reader->graph ||
+        value->producer->output_count != 1 || value->producer->folds ||
+        value->producer->op == OP_UNKNOWN || value->producer->body_count ||
+        value->type != ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || value->is_output ||
+        value->is_annotated)
+        return;
+    const struct elements *target = elements_of(value, 0);
+    if (!target || target->rank != 1 || !agree_on_target(value, target, asked))
+        return;
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){
+        .pass = plan->pass, .graph = reader->graph, .target = value, .difference = -1};
+    freed_bytes(plan, value->producer, fusion);
+    const int64_t count = (int64_t)target->count;
+    int64_t *sizes = NEW_ARRAY(arena, int64_t, count + 1);
+    memcpy(sizes, asked, target->count * sizeof(*sizes));
+    struct tensor *stored = tensor_of_integers(arena, value->type, 1, &count, sizes);
+    fusion->stored = (double)tensor_stored_bytes(stored);
+    edit_store(value, stored);
+    LIST_PUSH(arena, &plan->fusions, fusion);
+    plan->changed = true;
+}
+
+static bool takes_target(struct node *node)
+{
+    return (node->op == OP_Reshape || node->op == OP_Expand) && node->input_count == 2;
+}
+
 /* The deepest first: what only they read is never stored. */
 static void fold_graph(struct plan *plan, struct graph *graph)
 {
@@ -244,6 +335,9 @@ static void fold_graph(struct plan *plan, struct graph *graph)
         if (reason)
             refuse(plan, nodes[i], value, reason);
     }
+    nodes = pass_candidates(plan, graph, takes_target, true, &count);
+    for (size_t i = 0; i < count && !plan_is_full(plan); i++)
+        store_target(plan, nodes[i]);
 }
 
 void fold_constants(struct plan *plan)
