@@ -54,6 +54,23 @@ static bool is_small(const struct value *value)
     return value && value->rank >= 0 && value->rank <= 1 && type_is_integer(value->type);
 }
 
+/* Bytes of the results that somebody needs, by their shapes; -1: not known. */
+static double expected_bytes(const struct node *node)
+{
+    double bytes = 0;
+    int64_t count;
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct value *value = node->outputs[i];
+        if (!value_is_needed(value))
+            continue;
+        if (value->rank < 0 || !type_size(value->type) ||
+            !count_elements(value->dims, (size_t)value->rank, &count))
+            return -1;
+        bytes += (double)count * (double)type_size(value->type);
+    }
+    return bytes;
+}
+
 static void look_at_node(struct node *node)
 {
     const struct tensor *tensor;
@@ -67,6 +84,8 @@ static void look_at_node(struct node *node)
               (node->op == OP_CastLike && k == 1 && node->inputs[k]->type);
     if (!all)
         node->folds = is_small(node->outputs[0]) && !constant_of(node->outputs[0], &tensor);
+    else if (node->outputs[0] && expected_bytes(node) >= 0 && expected_bytes(node) <= GROWTH)
+        constant_of(node->outputs[0], &tensor); /* from the front, so that no chain is too long */
 }
 
 static bool folds(struct node *node)
@@ -92,7 +111,8 @@ static double freed_bytes(struct plan *plan, struct node *producer, struct fusio
 /* The reader is an op on quantised numbers, as runtimes find it: all that it reads is dequantised. */
 static bool is_quantised(const struct node *reader)
 {
-    for (size_t k = 0; k < reader->input_count; k++) {
+    enum { MOST = 16 }; /* no such op reads more */
+    for (size_t k = 0; k < reader->input_count && k < MOST; k++) {
         const struct value *input = reader->inputs[k];
         const struct node *producer = input ? input->producer : NULL;
         if (producer && producer->op == OP_DequantizeLinear && !producer->folds)
@@ -121,23 +141,6 @@ static const char *too_large(struct arena *arena, double stored, double freed)
                         stored, freed);
 }
 
-/* Bytes of the results that somebody needs, by their shapes; -1: not known. */
-static double expected_bytes(const struct node *node)
-{
-    double bytes = 0;
-    int64_t count;
-    for (size_t i = 0; i < node->output_count; i++) {
-        const struct value *value = node->outputs[i];
-        if (!value_is_needed(value))
-            continue;
-        if (value->rank < 0 || !type_size(value->type) ||
-            !count_elements(value->dims, (size_t)value->rank, &count))
-            return -1;
-        bytes += (double)count * (double)type_size(value->type);
-    }
-    return bytes;
-}
-
 /* As it will be stored. */
 static const char *compute(struct arena *arena, struct value *value, struct tensor **stored)
 {
@@ -148,6 +151,8 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
     if (!tensor_is_readable(tensor) ||
         !(type_is_float(tensor->type) || type_is_integer(tensor->type)))
         return "it is not of a type that is stored";
+    if (tensor->count == 0)
+        return "it has no numbers";
     if (!type_is_float(tensor->type)) {
         int64_t *integers = NEW_ARRAY(arena, int64_t, tensor->count + 1);
         tensor_read_bits(tensor, integers);
@@ -224,8 +229,9 @@ static void refuse(struct plan *plan, const struct node *node, const struct valu
                    const char *reason)
 {
     const struct value *asked;
-    /* Nobody expects a number that is repeated to be stored as often. */
-    if (node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
+    /* Nobody expects a number that is repeated to be stored as often. Why a value is no constant say those who
+     * ask for one. */
+    if (value->not_constant || node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
         return;
     if (asked != value)
         reason = arena_format(plan->model->arena, "the %s that makes it makes '%s' too: %s",
@@ -271,10 +277,14 @@ static bool rewrite_target(const struct node *reader, const struct elements *tar
 static bool agree_on_target(const struct value *value, const struct elements *target,
                             int64_t *asked)
 {
+    enum { MOST = 256 };
+    int readers = 0;
     bool any = false;
     for (const struct use *use = value->uses; use; use = use->next) {
         const struct node *reader = use->inner;
         int64_t other[ELEMENTS_MOST];
+        if (++readers > MOST)
+            return false;
         if (!use_is_live(use))
             continue;
         if ((reader->op != OP_Reshape && reader->op != OP_Expand) ||

@@ -146,8 +146,11 @@ static struct elements *of_gather(struct node *node, int depth)
     for (size_t i = 0; i < at->count; i++) {
         int64_t place = at->items[i].number, count = (int64_t)data->count;
         place += place < 0 ? count : 0;
-        if (at->items[i].kind == ELEMENT_NUMBER && place >= 0 && place < count)
-            made->items[i] = data->items[place];
+        if (at->items[i].kind != ELEMENT_NUMBER)
+            continue;
+        if (place < 0 || place >= count)
+            return NULL;
+        made->items[i] = data->items[place];
     }
     return made;
 }

@@ -170,7 +170,7 @@ static bool fill_turned(struct writer *writer, const struct tensor *tensor,
 static bool fill_stored(struct writer *writer, const struct tensor *tensor, int64_t first,
                         int64_t count, uint8_t *out)
 {
-    if (tensor->storage == STORAGE_LONGS) {
+    if (tensor->storage == STORAGE_LONGS || tensor->storage == STORAGE_ULONGS) {
         const int64_t *integers = (const int64_t *)tensor->data + first;
         size_t size = type_size(tensor->type); /* of two's complement, the lowest bytes */
         for (int64_t i = 0; i < count; i++)
