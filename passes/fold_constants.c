@@ -1,24 +1,30 @@
 /* passes/fold_constants.c
  *
- *     W -> Transpose -> Mul(c) -> weight of Conv        becomes        W' -> weight of Conv
+ *     W -> Transpose -> Mul(c) -> ...        becomes        W' -> ...
  *
- * For the weights and parameters of Conv, ConvTranspose, Gemm, MatMul and BatchNormalization that
- * operators compute from constants alone. The stored tensor takes over the computed value's name,
- * so its readers keep their bytes.
+ * Whatever operators compute from constants alone, and from sizes that are known. The stored tensor takes over
+ * the computed value's name, so its readers keep their bytes. Of a chain of operators the last result is stored.
  *
- * Refused: what depends on a declared shape; results that are not finite; a result of more
- * bytes than the constants that go with it (Expand; int8 behind a Cast; a constant that others read as
- * well); a result
+ * Where some sizes of what a Reshape or Expand asks for are not known, it asks for them otherwise: 0 or 1 copies the
+ * size that the data has, and -1 is what is left.
+ *
+ * Refused: a result of 4 KiB more than the constants that go with it (a large Expand or ConstantOfShape; int8
+ * behind a Cast; a constant that others read as well); results that are not finite; graph outputs; the weight of
+ * an op that works on quantised numbers, which runtimes look for behind its DequantizeLinear; a result
  * whose operator has another one that is needed and cannot be stored. */
 #include <math.h>
 
 #include "base/decimal.h"
 #include "fuse/region.h"
 #include "infer/constant.h"
+#include "infer/elements.h"
 #include "model/edit.h"
 #include "passes/passes.h"
 
-static bool reads_weights(struct node *node)
+/* A file may grow by this much for an op that goes. */
+enum { GROWTH = 4096 };
+
+static bool reads_weights(const struct node *node)
 {
     switch (node->op) {
     case OP_Conv:
@@ -30,11 +36,69 @@ static bool reads_weights(struct node *node)
     }
 }
 
-/* Bytes of the stored constants that go when the value's operators go; lists those operators. */
-static double freed_bytes(struct plan *plan, struct value *value, struct fusion *fusion)
+/* ---- which nodes ---- */
+
+/* Known without a look at the numbers: these are evaluated when it is plain that somebody wants them. */
+static bool is_constant(struct value *value)
 {
-    struct region region = {.plan = plan, .graph = value->graph};
-    struct node *producer = value->producer;
+    bool is_callers =
+        value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
+    if (value->tensor)
+        return !is_callers;
+    return value->producer && value->producer->folds;
+}
+
+/* Integers of few elements are asked for themselves: they may be made of sizes that are known. */
+static bool is_small(const struct value *value)
+{
+    return value && value->rank >= 0 && value->rank <= 1 && type_is_integer(value->type);
+}
+
+/* Bytes of the results that somebody needs, by their shapes; -1: not known. */
+static double expected_bytes(const struct node *node)
+{
+    double bytes = 0;
+    int64_t count;
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct value *value = node->outputs[i];
+        if (!value_is_needed(value))
+            continue;
+        if (value->rank < 0 || !type_size(value->type) ||
+            !count_elements(value->dims, (size_t)value->rank, &count))
+            return -1;
+        bytes += (double)count * (double)type_size(value->type);
+    }
+    return bytes;
+}
+
+static void look_at_node(struct node *node)
+{
+    const struct tensor *tensor;
+    node->folds = !node->removed && node->op != OP_UNKNOWN && node->op != OP_Constant &&
+                  !node->body_count && node->output_count > 0;
+    if (!node->folds)
+        return;
+    bool all = node->op != OP_Shape && node->op != OP_Size;
+    for (size_t k = 0; all && k < node->input_count; k++)
+        all = !node->inputs[k] || is_constant(node->inputs[k]) ||
+              (node->op == OP_CastLike && k == 1 && node->inputs[k]->type);
+    if (!all)
+        node->folds = is_small(node->outputs[0]) && !constant_of(node->outputs[0], &tensor);
+    else if (node->outputs[0] && expected_bytes(node) >= 0 && expected_bytes(node) <= GROWTH)
+        constant_of(node->outputs[0], &tensor); /* from the front, so that no chain is too long */
+}
+
+static bool folds(struct node *node)
+{
+    return node->folds;
+}
+
+/* ---- what one of them gives ---- */
+
+/* Bytes of the stored constants that go when the operator goes; lists the operators that go. */
+static double freed_bytes(struct plan *plan, struct node *producer, struct fusion *fusion)
+{
+    struct region region = {.plan = plan, .graph = producer->graph};
     region_walk(&region, NULL, 0, &producer, 1, true);
     for (size_t i = 0; i < region.nodes.count; i++) {
         const struct node *node = region.nodes.items[i];
@@ -44,27 +108,57 @@ static double freed_bytes(struct plan *plan, struct value *value, struct fusion 
     return region.bytes;
 }
 
-/* The reason why one result of the operators that go cannot be stored. */
-static const char *look_at(struct value *value, const struct tensor **tensor)
+/* The reader is an op on quantised numbers, as runtimes find it: all that it reads is dequantised. */
+static bool is_quantised(const struct node *reader)
 {
-    const char *reason = constant_of(value, tensor);
-    if (reason)
-        return arena_format(value->graph->model->arena, "it %s", reason);
-    if (!type_is_float((*tensor)->type) || !tensor_is_readable(*tensor))
-        return "it is not of a float type";
-    if ((*tensor)->count == 0)
-        return "it has no numbers";
-    if ((*tensor)->from_shape)
-        return "it depends on the shape of a value";
+    enum { MOST = 16 }; /* no such op reads more */
+    for (size_t k = 0; k < reader->input_count && k < MOST; k++) {
+        const struct value *input = reader->inputs[k];
+        const struct node *producer = input ? input->producer : NULL;
+        if (producer && producer->op == OP_DequantizeLinear && !producer->folds)
+            return true;
+    }
+    return false;
+}
+
+/* The reason why one result cannot be stored, whatever its numbers are. */
+static const char *look_at(const struct value *value)
+{
     if (value->is_output || value->is_annotated)
         return "it is a graph output or carries a quantization annotation";
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (value->producer->op == OP_DequantizeLinear && use_is_live(use) &&
+            is_quantised(use->inner))
+            return "what reads it works on quantised numbers";
     return NULL;
 }
 
-/* As it will be stored. */
-static const char *compute(struct arena *arena, struct value *value, const struct tensor *tensor,
-                           struct tensor **stored)
+static const char *too_large(struct arena *arena, double stored, double freed)
 {
+    return arena_format(arena,
+                        "cost: the stored result would have %.0f bytes, the constants that go "
+                        "for it have %.0f",
+                        stored, freed);
+}
+
+/* As it will be stored. */
+static const char *compute(struct arena *arena, struct value *value, struct tensor **stored)
+{
+    const struct tensor *tensor;
+    const char *reason = constant_of(value, &tensor);
+    if (reason)
+        return arena_format(arena, "it %s", reason);
+    if (!tensor_is_readable(tensor) ||
+        !(type_is_float(tensor->type) || type_is_integer(tensor->type)))
+        return "it is not of a type that is stored";
+    if (tensor->count == 0)
+        return "it has no numbers";
+    if (!type_is_float(tensor->type)) {
+        int64_t *integers = NEW_ARRAY(arena, int64_t, tensor->count + 1);
+        tensor_read_bits(tensor, integers);
+        *stored = tensor_of_integers(arena, tensor->type, tensor->rank, tensor->dims, integers);
+        return NULL;
+    }
     const double *numbers = constant_numbers(value, tensor);
     if (!numbers)
         return CONSTANT_TOO_LARGE;
@@ -76,36 +170,38 @@ static const char *compute(struct arena *arena, struct value *value, const struc
     return NULL;
 }
 
-/* An operator with several results (Split) goes as a whole: all that somebody needs are stored. */
-static const char *store(struct plan *plan, struct value *value)
+/* An operator with several results (Split) goes as a whole: all that somebody needs are stored. Sets *value
+ * to the result that the reason is about. */
+static const char *store(struct plan *plan, struct node *producer, struct value **value)
 {
     struct arena *arena = plan->model->arena;
-    const struct node *producer = value->producer;
-    const struct tensor **tensors = NEW_ARRAY(arena, const struct tensor *, producer->output_count);
     struct tensor **stored = NEW_ARRAY(arena, struct tensor *, producer->output_count);
     struct fusion *fusion = NEW(arena, struct fusion);
-    *fusion = (struct fusion){
-        .pass = plan->pass, .graph = value->graph, .target = value, .difference = -1};
+    *fusion = (struct fusion){.pass = plan->pass, .graph = producer->graph, .difference = -1};
     const char *reason = NULL;
-    struct value *output = NULL;
+    *value = NULL;
     for (size_t i = 0; i < producer->output_count && !reason; i++) {
-        output = producer->outputs[i];
-        reason = value_is_needed(output) ? look_at(output, &tensors[i]) : NULL;
-        fusion->stored += !reason && tensors[i] ? (double)tensor_stored_bytes(tensors[i]) : 0;
+        if (!value_is_needed(producer->outputs[i]))
+            continue;
+        *value = producer->outputs[i];
+        fusion->target = fusion->target ? fusion->target : *value;
+        reason = look_at(*value);
     }
-    double freed = reason ? 0 : freed_bytes(plan, value, fusion);
-    if (!reason && fusion->stored > plan->options->max_growth * freed)
-        return arena_format(arena,
-                            "cost: the stored result would have %.0f bytes, the constants that go "
-                            "for it have %.0f",
-                            fusion->stored, freed);
+    if (reason || !fusion->target)
+        return reason;
+    double expected = expected_bytes(producer), freed = freed_bytes(plan, producer, fusion);
+    double most = GROWTH + plan->options->max_growth * freed;
+    if (expected > most)
+        return too_large(arena, expected, freed);
     for (size_t i = 0; i < producer->output_count && !reason; i++) {
-        output = producer->outputs[i];
-        reason = tensors[i] ? compute(arena, output, tensors[i], &stored[i]) : NULL;
+        if (!value_is_needed(producer->outputs[i]))
+            continue;
+        *value = producer->outputs[i];
+        reason = compute(arena, *value, &stored[i]);
+        fusion->stored += reason ? 0 : (double)tensor_stored_bytes(stored[i]);
     }
-    if (reason && output != value)
-        return arena_format(arena, "the %s that makes it makes '%s' too: %s",
-                            producer->proto->op_type, output->name, reason);
+    if (!reason && fusion->stored > most)
+        reason = too_large(arena, fusion->stored, freed);
     if (reason)
         return reason;
     for (size_t i = 0; i < producer->output_count; i++)
@@ -116,23 +212,146 @@ static const char *store(struct plan *plan, struct value *value)
     return NULL;
 }
 
+/* A result of the node feeds weights: a reader wants to know why it stays. */
+static bool is_asked_for(const struct node *node, const struct value **value)
+{
+    for (size_t i = 0; i < node->output_count; i++)
+        for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use;
+             use = use->next)
+            if (use_is_live(use) && reads_weights(use->inner)) {
+                *value = node->outputs[i];
+                return true;
+            }
+    return false;
+}
+
+static void refuse(struct plan *plan, const struct node *node, const struct value *value,
+                   const char *reason)
+{
+    const struct value *asked;
+    /* Nobody expects a number that is repeated to be stored as often. Why a value is no constant say those who
+     * ask for one. */
+    if (value->not_constant || node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
+        return;
+    if (asked != value)
+        reason = arena_format(plan->model->arena, "the %s that makes it makes '%s' too: %s",
+                              node->proto->op_type, value->name, reason);
+    plan_refuse(plan, node, asked, reason);
+}
+
+/* ---- targets of Reshape and Expand, of which some sizes are not known ---- */
+
+/* The size that a Reshape or Expand may ask for instead of one that is not known. False: there is none. */
+static bool is_copied(const struct node *reader, struct element size, int axis, int count,
+                      int64_t *asked)
+{
+    const struct value *data = node_input(reader, 0);
+    int at = !data || data->rank < 0   ? -1
+             : reader->op == OP_Expand ? axis - (count - data->rank)
+                                       : axis;
+    *asked = reader->op == OP_Expand ? 1 : 0;
+    return size.kind == ELEMENT_SYMBOL && at >= 0 && at < data->rank &&
+           data->dims[at] == size.number &&
+           (reader->op == OP_Expand || !node_integer(reader, "allowzero", 0));
+}
+
+/* A target that gives the same result: of sizes that are not known those that the data has are copied, and of a
+ * Reshape one more follows from all others, whatever it is. */
+static bool rewrite_target(const struct node *reader, const struct elements *target, int64_t *asked)
+{
+    int open = 0;
+    for (size_t i = 0; i < target->count; i++) {
+        struct element size = target->items[i];
+        if (size.kind == ELEMENT_NUMBER) {
+            asked[i] = size.number;
+            open += size.number == -1;
+        } else if (!is_copied(reader, size, (int)i, (int)target->count, &asked[i])) {
+            asked[i] = -1;
+            open++;
+        }
+    }
+    return open <= (reader->op == OP_Reshape);
+}
+
+/* What all readers of a target can take instead of it. */
+static bool agree_on_target(const struct value *value, const struct elements *target,
+                            int64_t *asked)
+{
+    enum { MOST = 256 };
+    int readers = 0;
+    bool any = false;
+    for (const struct use *use = value->uses; use; use = use->next) {
+        const struct node *reader = use->inner;
+        int64_t other[ELEMENTS_MOST];
+        if (++readers > MOST)
+            return false;
+        if (!use_is_live(use))
+            continue;
+        if ((reader->op != OP_Reshape && reader->op != OP_Expand) ||
+            node_input(reader, 0) == value ||
+            !rewrite_target(reader, target, any ? other : asked) ||
+            (any && memcmp(other, asked, target->count * sizeof(*asked)) != 0))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+static void store_target(struct plan *plan, struct node *reader)
+{
+    struct arena *arena = plan->model->arena;
+    struct value *value = node_input(reader, 1);
+    int64_t asked[ELEMENTS_MOST];
+    if (reader->removed || !value || !value->producer || value->graph != reader->graph ||
+        value->producer->output_count != 1 || value->producer->folds ||
+        value->producer->op == OP_UNKNOWN || value->producer->body_count ||
+        value->type != ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || value->is_output ||
+        value->is_annotated)
+        return;
+    const struct elements *target = elements_of(value, 0);
+    if (!target || target->rank != 1 || !agree_on_target(value, target, asked))
+        return;
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){
+        .pass = plan->pass, .graph = reader->graph, .target = value, .difference = -1};
+    freed_bytes(plan, value->producer, fusion);
+    const int64_t count = (int64_t)target->count;
+    int64_t *sizes = NEW_ARRAY(arena, int64_t, count + 1);
+    memcpy(sizes, asked, target->count * sizeof(*sizes));
+    struct tensor *stored = tensor_of_integers(arena, value->type, 1, &count, sizes);
+    fusion->stored = (double)tensor_stored_bytes(stored);
+    edit_store(value, stored);
+    LIST_PUSH(arena, &plan->fusions, fusion);
+    plan->changed = true;
+}
+
+static bool takes_target(struct node *node)
+{
+    return (node->op == OP_Reshape || node->op == OP_Expand) && node->input_count == 2;
+}
+
+/* The deepest first: what only they read is never stored. */
+static void fold_graph(struct plan *plan, struct graph *graph)
+{
+    size_t count;
+    struct value *value;
+    for (size_t i = 0; i < graph->order.count; i++)
+        look_at_node(graph->order.items[i]);
+    for (size_t i = 0; i < graph->new_nodes.count; i++)
+        look_at_node(graph->new_nodes.items[i]);
+    struct node **nodes = pass_candidates(plan, graph, folds, true, &count);
+    for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
+        const char *reason = store(plan, nodes[i], &value);
+        if (reason)
+            refuse(plan, nodes[i], value, reason);
+    }
+    nodes = pass_candidates(plan, graph, takes_target, true, &count);
+    for (size_t i = 0; i < count && !plan_is_full(plan); i++)
+        store_target(plan, nodes[i]);
+}
+
 void fold_constants(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, reads_weights, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-            for (size_t k = 0; k < nodes[i]->input_count; k++) {
-                struct value *value = nodes[i]->inputs[k];
-                const struct tensor *tensor;
-                if (!value || value->graph != graph || value->tensor || !value->producer ||
-                    constant_of(value, &tensor))
-                    continue;
-                const char *reason = store(plan, value);
-                /* Nobody expects a number that is repeated to be stored as often. */
-                if (reason && value->producer->op != OP_ConstantOfShape)
-                    plan_refuse(plan, value->producer, value, reason);
-            }
-    }
+    for (size_t g = 0; g < plan->model->graphs.count; g++)
+        fold_graph(plan, plan->model->graphs.items[g]);
 }

@@ -65,17 +65,13 @@ static struct array **source_of(struct trial *trial, const struct value *value)
     return NULL;
 }
 
-/* The numbers of a value that is a constant, or NULL. */
+/* The numbers of a value that is a constant, or NULL. Those that fold_constants stored, and those that were
+ * folded for somebody, are the evaluator's own: it has no need to make them again for each rewrite that reads one. */
 static const struct tensor *stored_numbers(const struct side *side, const struct value *value)
 {
-    const struct node *node = maker(side, value);
-    /* A value that the file computes may be a stored constant by now: on the file's side it is computed all the
-     * same. */
-    if (value->tensor && (!node || node->op == OP_Constant))
+    if (value->tensor)
         return value->tensor;
-    /* Constants are folded by the evaluator, which has no need to do so again for each rewrite that reads
-     * one. */
-    const struct tensor *folded = node ? constant_folded(value) : NULL;
+    const struct tensor *folded = maker(side, value) ? constant_folded(value) : NULL;
     return folded && !folded->from_shape && folded->storage != STORAGE_FUSED ? folded : NULL;
 }
 

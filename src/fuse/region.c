@@ -165,14 +165,20 @@ static void count(struct region *region, struct node *node)
 
 /* A constant goes when its last reader goes; one that a caller may override never does. That of a graph
  * around this one may be read here alone: exporters store the weights of bodies in the main graph. */
+enum {
+    READERS_MOST = 256
+}; /* nobody looks at more: with so many of them a constant is taken to stay */
+
 static bool goes_with_readers(const struct region *region, const struct value *value)
 {
     bool overridable = value->is_input && region->plan->model->ir_version >= 4;
     if (overridable || value->is_output || value->is_annotated ||
         value->kept_stamp == region->plan->stamp)
         return false;
+    int readers = 0;
     for (const struct use *use = value->uses; use; use = use->next)
-        if (use_is_live(use) && !region_is_replaced(region, use->inner))
+        if (++readers > READERS_MOST ||
+            (use_is_live(use) && !region_is_replaced(region, use->inner)))
             return false;
     return true;
 }
@@ -231,7 +237,7 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
         freed[i]->doomed = true;
         if (!count_freed)
             continue;
-        freed[i]->density = 1;
+        freed[i]->density = region->source != NULL; /* without one there is no data path */
         LIST_PUSH(arena, &region->nodes, freed[i]);
     }
     for (size_t i = 0; i < seed_count; i++)

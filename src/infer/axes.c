@@ -2,8 +2,10 @@
 #include "infer/axes.h"
 
 #include "infer/constant.h"
+#include "infer/elements.h"
 #include "infer/learn.h"
 #include "infer/window.h"
+#include "model/model.h"
 
 enum { MAX_RANK = SHAPE_MAX_RANK };
 
@@ -140,8 +142,13 @@ static void infer_shape(struct node *node)
 {
     const struct value *input = node_input(node, 0);
     int64_t count = -1;
-    if (has_rank(input) && !node->proto->n_attribute)
-        count = input->rank;
+    if (has_rank(input) && node->op == OP_Shape) {
+        int64_t rank = input->rank, start = node_integer(node, "start", 0);
+        int64_t end = node_integer(node, "end", rank);
+        start = start < -rank ? 0 : start < 0 ? start + rank : start > rank ? rank : start;
+        end = end < -rank ? 0 : end < 0 ? end + rank : end > rank ? rank : end;
+        count = end > start ? end - start : 0;
+    }
     shape_learn(node_output(node, 0), ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
                 node->op == OP_Shape ? 1 : 0, &count);
 }
@@ -204,51 +211,77 @@ static void infer_unsqueeze(struct node *node)
     shape_learn(node_output(node, 0), input->type, rank, dims);
 }
 
-/* The size of the axis that is named by -1, or -1. Axes that are copied from the input need not be known. */
-static int64_t what_is_left(const struct value *input, int rank, const int64_t *dims,
-                            const bool *copied)
+/* The sizes that a small integer input asks for, as far as they are known. False: not even their number is. */
+static bool asked_sizes(const struct node *node, size_t input, struct element *sizes, int *count)
 {
-    int64_t all = 1, others = 1;
+    struct value *value = node_input(node, input);
+    const struct elements *elements = value ? elements_of(value, 0) : NULL;
+    *count = elements && elements->count <= MAX_RANK ? (int)elements->count : -1;
+    if (*count < 0 && value && value->rank == 1 && value->dims[0] >= 0 &&
+        value->dims[0] <= MAX_RANK) {
+        *count = (int)value->dims[0];
+        elements = NULL;
+    }
+    for (int i = 0; i < *count; i++)
+        sizes[i] = elements ? elements->items[i] : (struct element){ELEMENT_UNKNOWN, 0};
+    return *count >= 0;
+}
+
+/* The size of the axis that is named by -1: what the others leave of the input, or -1. A symbol on both sides is
+ * on neither. */
+static int64_t what_is_left(const struct value *input, int rank, const int64_t *dims, int left)
+{
+    int64_t from[MAX_RANK], others[MAX_RANK];
+    int count = 0;
     if (!has_rank(input))
         return -1;
-    for (int i = 0; i < input->rank; i++)
-        if (!(i < rank && copied[i]) &&
-            (input->dims[i] < 0 || !multiply_fits(all, input->dims[i], &all)))
-            return -1;
-    for (int i = 0; i < rank; i++)
-        if (!copied[i] && dims[i] >= 0 && !multiply_fits(others, dims[i], &others))
-            return -1;
-    return others > 0 && all % others == 0 ? all / others : -1;
+    memcpy(from, input->dims, (size_t)input->rank * sizeof(*from));
+    for (int i = 0; i < rank; i++) {
+        int same = -1;
+        if (i == left)
+            continue;
+        for (int k = 0; k < input->rank && same < 0 && dims[i] < -1; k++)
+            same = from[k] == dims[i] ? k : -1;
+        if (same >= 0)
+            from[same] = 1;
+        else
+            others[count++] = dims[i];
+    }
+    int64_t all = shape_product(from, input->rank), taken = shape_product(others, count);
+    if (taken == 1)
+        return all;
+    return taken > 0 && all >= 0 && all % taken == 0 ? all / taken : -1;
 }
 
 static void infer_reshape(struct node *node)
 {
-    const struct value *input = node_input(node, 0), *target = node_input(node, 1);
-    int64_t dims[MAX_RANK], held[MAX_RANK];
-    size_t count = 0, open = 0;
-    bool copied[MAX_RANK] = {false};
-    const int64_t *sizes = constant_integers(node, "shape", 1, held, MAX_RANK, &count);
-    if (!input || count > MAX_RANK)
+    const struct value *input = node_input(node, 0);
+    const int64_t *given;
+    struct element sizes[MAX_RANK];
+    int64_t dims[MAX_RANK];
+    size_t count;
+    int rank = -1, left = -1, open = 0;
+    given = node_integers(node, "shape", &count);
+    if (!input || (given ? count > MAX_RANK : !asked_sizes(node, 1, sizes, &rank)))
         return;
-    if (!sizes) { /* how many are asked for may be known */
-        if (!target || target->rank != 1 || target->dims[0] < 0 || target->dims[0] > MAX_RANK)
-            return;
-        all_unknown((int)target->dims[0], dims);
-        shape_learn(node_output(node, 0), input->type, (int)target->dims[0], dims);
-        return;
-    }
-    int rank = (int)count, left = -1;
+    for (size_t i = 0; given && i < count; i++)
+        sizes[i] = (struct element){ELEMENT_NUMBER, given[i]};
+    rank = given ? (int)count : rank;
     for (int i = 0; i < rank; i++) {
-        dims[i] = is_extent(sizes[i]) ? sizes[i] : -1;
-        copied[i] = sizes[i] == 0 && !node_integer(node, "allowzero", 0);
-        if (copied[i])
-            dims[i] = has_rank(input) && i < input->rank ? input->dims[i] : -1;
-        else if (sizes[i] == -1)
+        dims[i] = element_dim(sizes[i]);
+        if (sizes[i].kind != ELEMENT_NUMBER || sizes[i].number > 0)
+            open += dims[i] == -1;
+        else if (sizes[i].number == -1)
             left = i;
-        open += dims[i] < 0 && !copied[i];
+        else if (sizes[i].number == 0 && !node_integer(node, "allowzero", 0))
+            dims[i] = has_rank(input) && i < input->rank ? input->dims[i] : -1;
     }
-    if (left >= 0 && open == 1)
-        dims[left] = what_is_left(input, rank, dims, copied);
+    /* What a size that is not known copies, or leaves, nobody knows. */
+    if (left >= 0 && !open)
+        dims[left] = what_is_left(input, rank, dims, left);
+    else if (left < 0 && open == 1)
+        for (int i = 0; i < rank; i++)
+            dims[i] = dims[i] == -1 ? what_is_left(input, rank, dims, i) : dims[i];
     shape_learn(node_output(node, 0), input->type, rank, dims);
 }
 
@@ -261,11 +294,8 @@ static void infer_flatten(struct node *node)
         return;
     axis += axis < 0 ? input->rank : 0;
     if (has_rank(input) && axis >= 0 && axis <= input->rank) {
-        size_t first = (size_t)axis, rest = (size_t)input->rank - first;
-        if (!count_elements(input->dims, first, &dims[0]))
-            dims[0] = -1;
-        if (!count_elements(input->dims + first, rest, &dims[1]))
-            dims[1] = -1;
+        dims[0] = shape_product(input->dims, (int)axis);
+        dims[1] = shape_product(input->dims + axis, input->rank - (int)axis);
     }
     shape_learn(node_output(node, 0), input->type, 2, dims);
 }
@@ -275,39 +305,39 @@ static void infer_given_shape(struct node *node)
 {
     bool expands = node->op == OP_Expand;
     const struct value *data = expands ? node_input(node, 0) : NULL;
-    int64_t dims[MAX_RANK], held[MAX_RANK];
-    size_t count;
-    const int64_t *sizes = constant_integers(node, "", expands ? 1 : 0, held, MAX_RANK, &count);
+    struct element sizes[MAX_RANK];
+    int64_t dims[MAX_RANK], asked[MAX_RANK];
+    int count;
     const Onnx__AttributeProto *value = node_attribute(node, "value");
     int32_t type = expands             ? data ? data->type : 0
                    : value && value->t ? value->t->data_type
                                        : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
-    int rank = sizes ? (int)count : -1;
-    if (expands && !has_rank(data))
-        rank = -1;
-    else if (expands && data->rank > rank && sizes)
-        rank = data->rank;
-    for (int i = 0; i < rank; i++) {
-        int at = i - (rank - (int)count), from = data ? i - (rank - data->rank) : -1;
-        int64_t size = at < 0 ? 1 : is_extent(sizes[at]) ? sizes[at] : -1;
-        int64_t old = from < 0 ? 1 : data->dims[from];
-        dims[i] = size == 1 ? old : old == 1 || old < 0 ? size : old;
-    }
+    bool known = asked_sizes(node, expands ? 1 : 0, sizes, &count) && (!expands || has_rank(data));
+    int rank = !known ? -1 : expands && data->rank > count ? data->rank : count;
+    for (int i = 0; i < rank; i++)
+        dims[i] = 1;
+    for (int i = 0; i < rank && i < count; i++)
+        asked[i] = element_dim(sizes[i]);
+    if (rank >= 0)
+        shape_broadcast(rank, dims, count, asked);
+    if (rank >= 0 && expands)
+        shape_broadcast(rank, dims, data->rank, data->dims);
     shape_learn(node_output(node, 0), type, rank, dims);
 }
 
 static void infer_tile(struct node *node)
 {
     const struct value *input = node_input(node, 0);
-    int64_t dims[MAX_RANK], held[MAX_RANK];
-    size_t count;
-    const int64_t *repeats = constant_integers(node, "", 1, held, MAX_RANK, &count);
+    struct element repeats[MAX_RANK];
+    int64_t dims[MAX_RANK];
+    int count;
     if (!has_rank(input))
         return;
-    for (int i = 0; i < input->rank; i++)
-        if (!repeats || count != (size_t)input->rank || !is_extent(input->dims[i]) ||
-            !is_extent(repeats[i]) || !multiply_fits(input->dims[i], repeats[i], &dims[i]))
-            dims[i] = -1;
+    bool known = asked_sizes(node, 1, repeats, &count) && count == input->rank;
+    for (int i = 0; i < input->rank; i++) {
+        const int64_t sizes[2] = {input->dims[i], known ? element_dim(repeats[i]) : -1};
+        dims[i] = shape_product(sizes, 2);
+    }
     shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
@@ -315,80 +345,253 @@ static void infer_reduce(struct node *node)
 {
     const struct value *input = node_input(node, 0);
     int64_t dims[MAX_RANK], axes[MAX_RANK], keeps = node_integer(node, "keepdims", 1);
-    size_t count;
+    size_t count = 0;
     bool reduced[MAX_RANK] = {false};
     int rank = 0;
+    bool given = node_attribute(node, "axes") || node_input(node, 1);
+    bool none = node_integer(node, "noop_with_empty_axes", 0) != 0;
     if (!has_rank(input) || (keeps != 0 && keeps != 1))
         return;
-    bool named = axes_of(node, 1, input->rank, axes, &count) && count > 0;
-    if (!named && !keeps)
+    bool named = given && axes_of(node, 1, input->rank, axes, &count);
+    if (given && !named && !keeps)
         return;
     for (size_t i = 0; named && i < count; i++)
         reduced[axes[i]] = true;
-    for (int i = 0; i < input->rank; i++)
-        if (!reduced[i])
-            dims[rank++] = named ? input->dims[i] : -1;
+    for (int i = 0; i < input->rank; i++) {
+        bool goes = reduced[i] || ((!given || (named && count == 0)) && !none);
+        if (!goes)
+            dims[rank++] = named || !given ? input->dims[i] : -1;
         else if (keeps)
             dims[rank++] = 1;
+    }
     shape_learn(node_output(node, 0), input->type, rank, dims);
+}
+
+/* ArgMax, ArgMin. */
+static void infer_arg(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK], axis = node_integer(node, "axis", 0);
+    bool keeps = node_integer(node, "keepdims", 1) != 0;
+    int rank = 0;
+    if (!has_rank(input))
+        return;
+    axis += axis < 0 ? input->rank : 0;
+    for (int i = 0; i < input->rank; i++)
+        if (i != axis)
+            dims[rank++] = input->dims[i];
+        else if (keeps)
+            dims[rank++] = 1;
+    if (axis >= 0 && axis < input->rank)
+        shape_learn(node_output(node, 0), ONNX__TENSOR_PROTO__DATA_TYPE__INT64, rank, dims);
+}
+
+static void infer_top_k(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    struct element size;
+    int64_t dims[MAX_RANK], axis = node_integer(node, "axis", -1);
+    struct value *k = node_input(node, 1);
+    const struct elements *most = k ? elements_of(k, 0) : NULL;
+    if (!has_rank(input))
+        return;
+    axis += axis < 0 ? input->rank : 0;
+    if (axis < 0 || axis >= input->rank)
+        return;
+    memcpy(dims, input->dims, (size_t)input->rank * sizeof(*dims));
+    size = most && most->count == 1 ? most->items[0] : (struct element){ELEMENT_UNKNOWN, 0};
+    dims[axis] = node_attribute(node, "k") ? node_integer(node, "k", -1) : element_dim(size);
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
+    shape_learn(node_output(node, 1), ONNX__TENSOR_PROTO__DATA_TYPE__INT64, input->rank, dims);
+}
+
+/* Resize to sizes that are given, or by whole factors: what others round to, runtimes may round otherwise. */
+static void infer_resize(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t dims[MAX_RANK], held[MAX_RANK];
+    size_t count = 0;
+    if (!has_rank(input))
+        return;
+    all_unknown(input->rank, dims);
+    struct value *factors = node_input(node, node->op == OP_Upsample || node->opset < 11 ? 1 : 2);
+    const struct tensor *tensor = NULL;
+    const int64_t *sizes =
+        node->opset >= 11 ? constant_integers(node, "", 3, held, MAX_RANK, &count) : NULL;
+    bool plain =
+        !node_attribute(node, "axes") &&
+        strcmp(node_string(node->graph->model->arena, node, "keep_aspect_ratio_policy", "stretch"),
+               "stretch") == 0;
+    if (sizes && count == (size_t)input->rank && plain) {
+        for (int i = 0; i < input->rank; i++)
+            dims[i] = is_extent(sizes[i]) ? sizes[i] : -1;
+    } else if (!node_input(node, 3) && plain && factors && !constant_of(factors, &tensor) &&
+               tensor_is_readable(tensor) && tensor->count == input->rank &&
+               tensor->count <= MAX_RANK) {
+        double factor[MAX_RANK];
+        tensor_read(tensor, 0, tensor->count, factor);
+        for (int i = 0; i < input->rank; i++)
+            if (factor[i] == 1)
+                dims[i] = input->dims[i];
+            else if (is_extent(input->dims[i]) && factor[i] > 1 && factor[i] < 4096 &&
+                     factor[i] == (double)(int64_t)factor[i])
+                dims[i] = input->dims[i] * (int64_t)factor[i];
+    }
+    shape_learn(node_output(node, 0), input->type, input->rank, dims);
+}
+
+/* DepthToSpace, SpaceToDepth. */
+static void infer_depth(struct node *node)
+{
+    const struct value *input = node_input(node, 0);
+    int64_t block = node_integer(node, "blocksize", 0), dims[MAX_RANK];
+    bool to_space = node->op == OP_DepthToSpace;
+    if (!has_rank(input) || input->rank != 4 || block < 1 || block > 4096)
+        return;
+    for (int i = 0; i < 4; i++) {
+        int64_t factor = i == 0 ? 1 : i == 1 ? block * block : block, size = input->dims[i];
+        bool grows = (i == 1) != to_space;
+        if (factor == 1)
+            dims[i] = size;
+        else if (!is_extent(size) || (!grows && size % factor))
+            dims[i] = -1;
+        else
+            dims[i] = grows ? size * factor : size / factor;
+    }
+    shape_learn(node_output(node, 0), input->type, 4, dims);
+}
+
+/* Range of whole numbers. */
+static void infer_range(struct node *node)
+{
+    struct value *bounds[3] = {node_input(node, 0), node_input(node, 1), node_input(node, 2)};
+    int64_t n[3], count = -1;
+    bool known = true;
+    for (int i = 0; i < 3 && known; i++) {
+        const struct elements *one = bounds[i] ? elements_of(bounds[i], 0) : NULL;
+        known = one && one->count == 1 && one->items[0].kind == ELEMENT_NUMBER &&
+                one->items[0].number > -SHAPE_ABSURD && one->items[0].number < SHAPE_ABSURD;
+        n[i] = known ? one->items[0].number : 0;
+    }
+    if (known && n[2] != 0) {
+        int64_t span = n[2] > 0 ? n[1] - n[0] : n[0] - n[1], step = n[2] > 0 ? n[2] : -n[2];
+        count = span > 0 ? (span - 1) / step + 1 : 0;
+    }
+    shape_learn(node_output(node, 0), bounds[0] ? bounds[0]->type : 0, 1, &count);
+}
+
+/* The sizes of an equation's letters, and its letters behind the arrow. Without an arrow, or with an ellipsis: nothing. */
+static void infer_einsum(struct node *node)
+{
+    const char *at = node_string(node->graph->model->arena, node, "equation", "");
+    int64_t sizes[128], dims[MAX_RANK];
+    size_t operand = 0;
+    int rank = 0;
+    all_unknown(COUNT_OF(sizes), sizes);
+    if (!strstr(at, "->") || strchr(at, '.'))
+        return;
+    for (; *at != '-'; at++) {
+        const struct value *input = node_input(node, operand);
+        if (*at == ',') {
+            operand++;
+            rank = 0;
+        } else if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z')) {
+            int64_t *size = &sizes[(unsigned char)*at];
+            if (has_rank(input) && rank < input->rank && (*size == -1 || *size == 1))
+                *size = input->dims[rank];
+            rank++;
+        }
+    }
+    rank = 0;
+    for (at += 2; *at; at++)
+        if ((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z')) {
+            if (rank == MAX_RANK)
+                return;
+            dims[rank++] = sizes[(unsigned char)*at];
+        }
+    const struct value *first = node_input(node, 0);
+    shape_learn(node_output(node, 0), first ? first->type : 0, rank, dims);
 }
 
 /* ---- ops that no rewrite computes with ---- */
 
-static bool is_among(const char *const *names, size_t count, const char *name)
+static void infer_like(struct node *node, size_t like, int32_t type)
 {
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
+    const struct value *input = node_input(node, like);
+    if (has_rank(input))
+        shape_learn(node_output(node, 0), type, input->rank, input->dims);
+    else
+        shape_learn(node_output(node, 0), type, -1, NULL);
 }
 
-static void infer_by_name(struct node *node)
+/* Of the type of the scale, or of the zero point, where no attribute says. */
+static void infer_quantize(struct node *node)
 {
-    static const char *const same_shape[] = {"Acos",
-                                             "Acosh",
-                                             "Asin",
-                                             "Asinh",
-                                             "Atan",
-                                             "Atanh",
-                                             "Celu",
-                                             "Cos",
-                                             "Cosh",
-                                             "CumSum",
-                                             "GroupNormalization",
-                                             "Hardmax",
-                                             "InstanceNormalization",
-                                             "LRN",
-                                             "LayerNormalization",
-                                             "LogSoftmax",
-                                             "LpNormalization",
-                                             "MeanVarianceNormalization",
-                                             "RMSNormalization",
-                                             "Round",
-                                             "Shrink",
-                                             "Sign",
-                                             "Sin",
-                                             "Sinh",
-                                             "Tan",
-                                             "ThresholdedRelu",
-                                             "Trilu"};
-    static const char *const same_rank[] = {"DepthToSpace", "Resize", "SpaceToDepth", "Upsample"};
-    const struct value *input = node_input(node, 0);
-    const char *name = node->proto->op_type;
-    int64_t dims[MAX_RANK];
-    if (!has_rank(input) || !name || operator_domain(node->proto->domain)[0])
-        return;
-    all_unknown(input->rank, dims);
-    if (is_among(same_shape, COUNT_OF(same_shape), name))
-        shape_learn(node_output(node, 0), input->type, input->rank, input->dims);
-    else if (is_among(same_rank, COUNT_OF(same_rank), name))
-        shape_learn(node_output(node, 0), input->type, input->rank, dims);
+    bool back = node->op == OP_DequantizeLinear;
+    const struct value *like = node_input(node, back ? 1 : 2);
+    int32_t type = like ? like->type : back ? 0 : ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
+    infer_like(node, 0, (int32_t)node_integer(node, "output_dtype", type));
+}
+
+/* What both branches of an If give. */
+static void infer_if(struct node *node)
+{
+    for (size_t k = 0; k < node->output_count; k++) {
+        const struct value *one = node->body_count == 2 ? graph_output(node->bodies[0], k) : NULL;
+        const struct value *two = node->body_count == 2 ? graph_output(node->bodies[1], k) : NULL;
+        int64_t dims[MAX_RANK];
+        if (!one || !two || !node->outputs[k])
+            continue;
+        int rank = has_rank(one) && one->rank == two->rank ? one->rank : -1;
+        for (int i = 0; i < rank; i++)
+            dims[i] = one->dims[i] == two->dims[i] ? one->dims[i] : -1;
+        shape_learn(node->outputs[k], one->type == two->type ? one->type : 0, rank, dims);
+    }
+}
+
+/* Sizes as the first input has them. */
+static bool keeps_sizes(enum op op)
+{
+    switch (op) {
+    case OP_Acos:
+    case OP_Acosh:
+    case OP_Asin:
+    case OP_Asinh:
+    case OP_Atan:
+    case OP_Atanh:
+    case OP_Celu:
+    case OP_Cos:
+    case OP_Cosh:
+    case OP_CumSum:
+    case OP_GroupNormalization:
+    case OP_Hardmax:
+    case OP_InstanceNormalization:
+    case OP_LRN:
+    case OP_LayerNormalization:
+    case OP_LogSoftmax:
+    case OP_LpNormalization:
+    case OP_MeanVarianceNormalization:
+    case OP_RMSNormalization:
+    case OP_ReverseSequence:
+    case OP_Round:
+    case OP_ScatterElements:
+    case OP_Shrink:
+    case OP_Sign:
+    case OP_Sin:
+    case OP_Sinh:
+    case OP_Tan:
+    case OP_ThresholdedRelu:
+    case OP_Trilu: return true;
+    default: return false;
+    }
 }
 
 void shape_infer_axes(struct node *node)
 {
     switch (node->op) {
-    case OP_GlobalAveragePool: infer_global_pool(node); break;
+    case OP_GlobalAveragePool:
+    case OP_GlobalMaxPool:
+    case OP_GlobalLpPool: infer_global_pool(node); break;
     case OP_Pad: infer_pad(node); break;
     case OP_Slice: infer_slice(node); break;
     case OP_Shape:
@@ -397,13 +600,40 @@ void shape_infer_axes(struct node *node)
     case OP_Squeeze: infer_squeeze(node); break;
     case OP_Unsqueeze: infer_unsqueeze(node); break;
     case OP_Reshape: infer_reshape(node); break;
+    case OP_ReduceL1:
+    case OP_ReduceL2:
+    case OP_ReduceLogSum:
+    case OP_ReduceLogSumExp:
+    case OP_ReduceMax:
     case OP_ReduceMean:
+    case OP_ReduceMin:
     case OP_ReduceProd:
-    case OP_ReduceSum: infer_reduce(node); break;
+    case OP_ReduceSum:
+    case OP_ReduceSumSquare: infer_reduce(node); break;
+    case OP_ArgMax:
+    case OP_ArgMin: infer_arg(node); break;
+    case OP_TopK: infer_top_k(node); break;
+    case OP_Resize:
+    case OP_Upsample: infer_resize(node); break;
+    case OP_DepthToSpace:
+    case OP_SpaceToDepth: infer_depth(node); break;
+    case OP_Range: infer_range(node); break;
+    case OP_Einsum: infer_einsum(node); break;
+    case OP_If: infer_if(node); break;
+    case OP_GatherElements:
+        infer_like(node, 1, node_input(node, 0) ? node->inputs[0]->type : 0);
+        break;
+    case OP_Not:
+    case OP_IsNaN:
+    case OP_IsInf: infer_like(node, 0, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL); break;
+    case OP_DequantizeLinear:
+    case OP_QuantizeLinear: infer_quantize(node); break;
     case OP_Flatten: infer_flatten(node); break;
     case OP_ConstantOfShape:
     case OP_Expand: infer_given_shape(node); break;
     case OP_Tile: infer_tile(node); break;
-    default: infer_by_name(node); break;
+    default:
+        if (keeps_sizes(node->op) && node_input(node, 0))
+            infer_like(node, 0, node->inputs[0]->type);
     }
 }

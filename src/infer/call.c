@@ -218,7 +218,7 @@ static void fold_again(struct model *model)
             struct node *node = model->graphs.items[g]->nodes[i];
             for (size_t k = 0; k < node->output_count; k++)
                 if (node->outputs[k] && !node->outputs[k]->folded)
-                    node->outputs[k]->folded_state = 0;
+                    node->outputs[k]->folded_state = node->outputs[k]->elements_state = 0;
         }
 }
 

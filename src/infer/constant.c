@@ -2,6 +2,7 @@
 #include "infer/constant.h"
 
 #include "eval/eval.h"
+#include "infer/elements.h"
 #include "model/model.h"
 
 enum { NOT_TRIED, CONSTANT, NOT_CONSTANT, BEING_FOLDED };
@@ -11,78 +12,32 @@ enum { FOLD_DEPTH = 200 };
 /* Elements of one folded result. */
 #define FOLD_LIMIT (INT64_C(1) << 27)
 
-static const char *fold(struct value *value, int depth, const struct tensor **tensor);
-
 /* True for a value of which a shape is only what the model declares: what a constant's shape says holds
  * always, unless its numbers come from another shape. */
 static bool is_declared(struct value *value, int depth)
 {
     const struct tensor *constant;
-    return fold(value, depth, &constant) != NULL || constant->from_shape;
+    return constant_fold(value, depth, &constant) != NULL || constant->from_shape;
 }
 
-/* Shape and Size ask only for what inference knows. */
-static const char *fold_shape(struct node *node, int depth, struct tensor **result)
+/* Elements that are known one by one: of a shape, and what is computed of it. Its own sizes may be declared
+ * only. */
+static const char *fold_elements(struct value *value, int depth, struct tensor **result)
 {
-    struct arena *arena = node->graph->model->arena;
-    struct value *input = node_input(node, 0);
-    const struct tensor *constant;
-    if (!input)
+    const struct node *node = value->producer;
+    struct arena *arena = value->graph->model->arena;
+    const struct elements *elements = elements_of(value, depth);
+    if (!elements)
         return "a shape is not known";
-    bool is_constant = !fold(input, depth + 1, &constant);
-    int64_t rank = is_constant ? constant->rank : input->rank;
-    const int64_t *of = is_constant ? constant->dims : input->dims;
-    if (rank < 0)
-        return "a shape is not known";
-    int64_t start = 0, end = rank, size = 1;
-    if (node->op == OP_Shape) {
-        start = node_integer(node, "start", 0);
-        end = node_integer(node, "end", rank);
-        start = start < 0 ? start + rank : start;
-        end = end < 0 ? end + rank : end;
-        start = start < 0 ? 0 : start > rank ? rank : start;
-        end = end < start ? start : end > rank ? rank : end;
-    }
-    int64_t count = end - start;
-    int64_t *dims = NEW_ARRAY(arena, int64_t, count + 1);
+    int64_t count = (int64_t)elements->count, *integers = NEW_ARRAY(arena, int64_t, count + 1);
     for (int64_t i = 0; i < count; i++) {
-        dims[i] = of[start + i];
-        if (dims[i] < 0 || (input->disputed && !is_constant))
+        if (elements->items[i].kind != ELEMENT_NUMBER)
             return "a dimension is not known";
-        if (!multiply_fits(size, dims[i], &size))
-            return "a shape overflows";
+        integers[i] = elements->items[i].number;
     }
-    if (node->op == OP_Size) {
-        dims[0] = size;
-        *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, dims);
-    } else {
-        *result = tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, dims);
-    }
-    (*result)->from_shape = is_declared(input, depth + 1);
-    return NULL;
-}
-
-/* Gather of one known dimension out of a shape with unknown ones: what torch's exporter writes. */
-static const char *fold_shape_gather(struct node *node, int depth, struct tensor **result)
-{
-    struct value *shape = node_input(node, 0), *index = node_input(node, 1);
-    const struct tensor *where;
-    int64_t at;
-    struct node *producer = shape ? shape->producer : NULL;
-    if (!producer || producer->op != OP_Shape || !index || producer->proto->n_attribute)
-        return "not a Gather of a Shape";
-    const struct value *input = node_input(producer, 0);
-    if (!input || input->rank < 0 || fold(index, depth + 1, &where) || where->count != 1 ||
-        !tensor_read_integers(where, &at))
-        return "a shape is not known";
-    at = at < 0 ? at + input->rank : at;
-    if (at < 0 || at >= input->rank || input->dims[at] < 0 || input->disputed)
-        return "a dimension is not known";
-    int64_t *dim = NEW(node->graph->model->arena, int64_t);
-    *dim = input->dims[at];
-    *result = tensor_of_integers(node->graph->model->arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
-                                 where->rank, where->dims, dim);
-    (*result)->from_shape = is_declared(producer->inputs[0], depth + 1);
+    bool is_shape = node->op == OP_Shape || node->op == OP_Size;
+    *result = tensor_of_integers(arena, value->type, elements->rank, &count, integers);
+    (*result)->from_shape = !is_shape || is_declared(node->inputs[0], depth + 1);
     return NULL;
 }
 
@@ -123,7 +78,7 @@ static const char *fold_inputs(struct node *node, int depth, const struct tensor
         if (node->op == OP_CastLike && i == 1 &&
             (inputs[i] = type_of_like(arena, node->inputs[i])) != NULL)
             continue;
-        const char *reason = fold(node->inputs[i], depth + 1, &inputs[i]);
+        const char *reason = constant_fold(node->inputs[i], depth + 1, &inputs[i]);
         if (reason)
             return because_of(arena, node->inputs[i], reason);
     }
@@ -137,17 +92,15 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
     bool from_shape = false;
     const char *reason;
     if (node->op == OP_Shape || node->op == OP_Size) {
-        reason = fold_shape(node, depth, result);
+        reason = fold_elements(value, depth, result);
         return reason ? not_evaluated(value, reason) : NULL;
     }
-    if (node->op == OP_Gather && !fold_shape_gather(node, depth, result))
-        return NULL;
     if (node->op == OP_Constant)
         return "is a Constant of a kind that is not read";
     const struct tensor **inputs = NEW_ARRAY(arena, const struct tensor *, node->input_count);
     reason = fold_inputs(node, depth, inputs);
     if (reason)
-        return reason;
+        return value->rank <= 1 && !fold_elements(value, depth, result) ? NULL : reason;
     if (node->op == OP_UNKNOWN || node->body_count)
         return not_evaluated(value, NULL);
     for (size_t i = 0; i < node->input_count; i++) {
@@ -170,7 +123,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
     return NULL;
 }
 
-static const char *fold(struct value *value, int depth, const struct tensor **tensor)
+const char *constant_fold(struct value *value, int depth, const struct tensor **tensor)
 {
     const struct model *model = value->graph->model;
     *tensor = NULL;
@@ -204,7 +157,7 @@ static const char *fold(struct value *value, int depth, const struct tensor **te
 
 const char *constant_of(struct value *value, const struct tensor **tensor)
 {
-    return fold(value, 0, tensor);
+    return constant_fold(value, 0, tensor);
 }
 
 const struct tensor *constant_folded(const struct value *value)

@@ -9,6 +9,9 @@
  * it is none: what a sentence says of the value ("is computed by Sign -> 'y', which is not evaluated"). The tensor may be opaque or fused: ask tensor_is_readable. */
 const char *constant_of(struct value *value, const struct tensor **tensor);
 
+/* The same where others wait for it: `depth` of them. */
+const char *constant_fold(struct value *value, int depth, const struct tensor **tensor);
+
 /* What has been computed for a value that operators make of constants, or NULL. Folds nothing. */
 const struct tensor *constant_folded(const struct value *value);
 

@@ -25,8 +25,44 @@ void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dim
     if (value->rank != rank)
         return;
     for (int i = 0; i < rank; i++)
-        if (value->dims[i] < 0 && dims[i] >= 0) {
+        if (value->dims[i] < 0 && (dims[i] >= 0 || (value->dims[i] == -1 && dims[i] < -1))) {
             value->dims[i] = dims[i];
             model->learned = true;
         }
+}
+
+/* Of two extents that broadcast, one that is not known may be 1, or must equal a known one that is not. */
+static int64_t broadcast_extent(int64_t a, int64_t b)
+{
+    if (a == b || b == 1)
+        return a;
+    if (a == 1)
+        return b;
+    if (a < 0 && b < 0)
+        return -1;
+    return a < 0 ? b : a;
+}
+
+void shape_broadcast(int rank, int64_t *dims, int other_rank, const int64_t *other)
+{
+    for (int i = 0; i < other_rank; i++) {
+        int64_t *dim = &dims[rank - other_rank + i];
+        *dim = broadcast_extent(*dim, other[i]);
+    }
+}
+
+int64_t shape_product(const int64_t *dims, int count)
+{
+    int64_t product = 1, symbol = 0;
+    for (int i = 0; i < count; i++) {
+        if (dims[i] == 0)
+            return 0;
+        if (dims[i] < 0 && (dims[i] == -1 || symbol))
+            product = -1;
+        else if (dims[i] < 0)
+            symbol = dims[i];
+        else if (product >= 0 && !multiply_fits(product, dims[i], &product))
+            product = -1;
+    }
+    return !symbol ? product : product == 1 ? symbol : -1;
 }

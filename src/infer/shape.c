@@ -9,23 +9,6 @@
 #include "infer/window.h"
 #include "model/model.h"
 
-/* Two extents that broadcast: an unknown one may be 1, or must equal a known one that is not. */
-static int64_t broadcast_extent(int64_t a, int64_t b)
-{
-    if (a == 1 || b == 1)
-        return a == 1 ? b : a;
-    return a < 0 ? b : a;
-}
-
-/* Shapes are aligned at their last axis. `dims` has the larger rank. */
-static void broadcast(int rank, int64_t *dims, int other_rank, const int64_t *other)
-{
-    for (int i = 0; i < other_rank; i++) {
-        int64_t *dim = &dims[rank - other_rank + i];
-        *dim = broadcast_extent(*dim, other[i]);
-    }
-}
-
 /* Operands before the first one do not broadcast; the type is that of the operands where none is given. */
 static void infer_broadcast(struct node *node, size_t first, int32_t type)
 {
@@ -45,8 +28,32 @@ static void infer_broadcast(struct node *node, size_t first, int32_t type)
     for (int i = 0; i < rank; i++)
         dims[i] = 1;
     for (size_t k = 0; rank >= 0 && k < node->input_count; k++)
-        broadcast(rank, dims, node->inputs[k]->rank, node->inputs[k]->dims);
+        shape_broadcast(rank, dims, node->inputs[k]->rank, node->inputs[k]->dims);
     shape_learn(node_output(node, 0), type, rank, dims);
+}
+
+/* Sizes that a ConvTranspose makes. -1 stays where attributes do not fit, or with auto_pad. */
+static void infer_transposed_sizes(const struct node *node, int axes, const int64_t *kernel,
+                                   const int64_t *in, int64_t *out)
+{
+    size_t shapes, extras;
+    struct window window[SHAPE_MAX_RANK];
+    const int64_t *asked = node_integers(node, "output_shape", &shapes);
+    const int64_t *extra = node_integers(node, "output_padding", &extras);
+    bool given = asked && shapes >= (size_t)axes;
+    if ((extra && extras != (size_t)axes) || shape_window(node, axes, kernel, NULL, window) ||
+        (!given && node_attribute(node, "auto_pad")))
+        return;
+    for (int i = 0; i < axes; i++) {
+        struct window w = window[i];
+        int64_t size = -1, more = extra ? extra[i] : 0;
+        if (given)
+            size = asked[shapes - (size_t)axes + (size_t)i];
+        else if (in[i] > 0 && in[i] < SHAPE_ABSURD && more >= 0 && more < SHAPE_ABSURD)
+            size = w.stride * (in[i] - 1) + more + (w.kernel - 1) * w.dilation + 1 - w.pad_begin -
+                   w.pad_end;
+        out[i] = size > 0 ? size : -1;
+    }
 }
 
 static void infer_window(struct node *node)
@@ -75,6 +82,7 @@ static void infer_window(struct node *node)
         int64_t groups = node_integer(node, "group", 1);
         if (groups > 0 && weight->dims[1] >= 0 && !multiply_fits(weight->dims[1], groups, &dims[1]))
             dims[1] = -1;
+        infer_transposed_sizes(node, rank - 2, weight->dims + 2, in + 2, dims + 2);
     } else if (!node_integer(node, "ceil_mode", 0) &&
                !shape_window(node, rank - 2, pool ? NULL : weight->dims + 2, in + 2, window)) {
         for (int i = 2; i < rank; i++) {
@@ -112,8 +120,8 @@ static void infer_matmul(struct node *node)
     int rank = batch_a > batch_b ? batch_a : batch_b;
     for (int i = 0; i < rank; i++)
         dims[i] = 1;
-    broadcast(rank, dims, batch_a, a->dims);
-    broadcast(rank, dims, batch_b, b->dims);
+    shape_broadcast(rank, dims, batch_a, a->dims);
+    shape_broadcast(rank, dims, batch_b, b->dims);
     if (a->rank > 1)
         dims[rank++] = a->dims[a->rank - 2];
     if (b->rank > 1)
@@ -136,6 +144,9 @@ static void infer_concat(struct node *node)
         const struct value *input = node->inputs[k];
         if (!input || input->rank != first->rank)
             return;
+        for (int i = 0; i < first->rank; i++)
+            if (i != axis && (dims[i] == -1 || input->dims[i] >= 0))
+                dims[i] = input->dims[i];
         if (dims[axis] < 0 || input->dims[axis] < 0 ||
             !add_fits(dims[axis], input->dims[axis], &dims[axis]))
             dims[axis] = -1;
@@ -187,6 +198,18 @@ static void infer_constant(struct value *value)
         shape_learn(value, tensor->type, tensor->rank, tensor->dims);
 }
 
+/* Since opset 18 the last part may be smaller. -1: before it no size was right, and runtimes disagree. */
+static int64_t equal_part(const struct node *node, int64_t extent, size_t part)
+{
+    int64_t parts = node->output_count, size = extent / parts + (extent % parts != 0);
+    if (extent % parts == 0)
+        return size;
+    int64_t rest = extent - size * (parts - 1);
+    if (node->opset < 18 || node_integer(node, "num_outputs", parts) != parts || rest < 0)
+        return -1;
+    return (int64_t)part + 1 == parts ? rest : size;
+}
+
 /* All but the axis that is split stays. Without sizes the parts are equal; since opset 18 the last one may be
  * smaller. */
 static void infer_split(struct node *node)
@@ -206,9 +229,11 @@ static void infer_split(struct node *node)
         if (axis < 0 || axis >= input->rank)
             continue;
         if (equal)
-            dims[axis] = dims[axis] % parts == 0 ? dims[axis] / parts : -1;
+            dims[axis] = parts == 1       ? dims[axis]
+                         : dims[axis] < 0 ? -1
+                                          : equal_part(node, dims[axis], k);
         else
-            dims[axis] = sizes && count == node->output_count && sizes[k] > 0 ? sizes[k] : -1;
+            dims[axis] = sizes && count == node->output_count && sizes[k] >= 0 ? sizes[k] : -1;
         shape_learn(node_output(node, k), input->type, input->rank, dims);
     }
 }
@@ -244,6 +269,17 @@ static bool is_arithmetic(enum op op)
     }
 }
 
+/* What is declared of a result does not overrule what the graph's inputs leave open. */
+static void learn_backwards(struct value *input, int32_t type, int rank, const int64_t *dims)
+{
+    int64_t open[SHAPE_MAX_RANK];
+    if (rank > SHAPE_MAX_RANK)
+        return;
+    for (int i = 0; i < rank; i++)
+        open[i] = input->rank == rank && input->dims[i] < -1 ? -1 : dims[i];
+    shape_learn(input, type, rank, open);
+}
+
 /* Along an axis where the other operands have one element or none, an operand has what the result has. */
 static void infer_operand(struct node *node, size_t operand)
 {
@@ -273,7 +309,7 @@ static void infer_operand(struct node *node, size_t operand)
         }
     }
     /* Operands are of the type of the result. */
-    shape_learn(input, output->type, rank, dims);
+    learn_backwards(input, output->type, rank, dims);
 }
 
 /* All axes of a matrix product but the last are those of the data. */
@@ -287,7 +323,7 @@ static void infer_data_of_matmul(struct node *node)
         return;
     memcpy(dims, output->dims, (size_t)output->rank * sizeof(*dims));
     dims[output->rank - 1] = weight->dims[0];
-    shape_learn(input, output->type, output->rank, dims);
+    learn_backwards(input, output->type, output->rank, dims);
 }
 
 /* What an op gives can say what it takes, as far as it keeps it. A body may never run. */
@@ -299,7 +335,7 @@ static void infer_backwards(struct node *node)
     if (!output)
         return;
     if (operator_keeps_shape(node->op) && input && input->graph == node->graph)
-        shape_learn(input, casts ? 0 : output->type, output->rank, output->dims);
+        learn_backwards(input, casts ? 0 : output->type, output->rank, output->dims);
     for (size_t i = 0; is_arithmetic(node->op) && i < node->input_count; i++)
         if (node->inputs[i] && node->inputs[i]->graph == node->graph)
             infer_operand(node, i);
@@ -333,9 +369,22 @@ static void infer_node(struct node *node)
     case OP_MaxPool: infer_window(node); break;
     case OP_Gemm: infer_gemm(node); break;
     case OP_MatMul: infer_matmul(node); break;
-    case OP_Mod:
-    case OP_Pow: infer_broadcast(node, 0, 0); break;
-    case OP_Equal: infer_broadcast(node, 0, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL); break;
+    case OP_BitShift:
+    case OP_BitwiseAnd:
+    case OP_BitwiseOr:
+    case OP_BitwiseXor:
+    case OP_Max:
+    case OP_Min:
+    case OP_Mod: infer_broadcast(node, 0, 0); break;
+    case OP_Pow: infer_broadcast(node, 0, node_input(node, 0) ? node->inputs[0]->type : 0); break;
+    case OP_And:
+    case OP_Equal:
+    case OP_Greater:
+    case OP_GreaterOrEqual:
+    case OP_Less:
+    case OP_LessOrEqual:
+    case OP_Or:
+    case OP_Xor: infer_broadcast(node, 0, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL); break;
     case OP_Where: infer_broadcast(node, 1, 0); break;
     case OP_Concat: infer_concat(node); break;
     case OP_Split: infer_split(node); break;

@@ -37,6 +37,23 @@ static noreturn void twice(const struct graph *graph, const char *name, const ch
          graph->model->path, graph->name, name, what);
 }
 
+/* A size that an input of the main graph leaves open. What other values are said to have is no promise. */
+static int64_t symbol_of(struct value *value, const char *name)
+{
+    struct model *model = value->graph->model;
+    bool is_source = value->is_input && value->graph->proto && !value->graph->parent;
+    if (!is_source)
+        return -1;
+    const int64_t *old = is_named(name) ? map_get(&model->symbols, name) : NULL;
+    if (old)
+        return *old;
+    int64_t *symbol = NEW(model->arena, int64_t);
+    *symbol = -2 - model->symbol_count++;
+    if (is_named(name))
+        map_put(model->arena, &model->symbols, name, symbol);
+    return *symbol;
+}
+
 /* Type and shape as a ValueInfoProto gives them. */
 static void value_describe(struct value *value, const Onnx__TypeProto *type)
 {
@@ -51,7 +68,10 @@ static void value_describe(struct value *value, const Onnx__TypeProto *type)
     for (size_t i = 0; i < shape->n_dim; i++) {
         const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
         bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-        value->dims[i] = known && dim->dim_value >= 0 ? dim->dim_value : -1;
+        const char *name = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM
+                               ? dim->dim_param
+                               : NULL;
+        value->dims[i] = known && dim->dim_value >= 0 ? dim->dim_value : symbol_of(value, name);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "model/operator.h"
 #include "model/tensor.h"
 
+struct elements;
 struct fusion;
 struct step;
 struct term_list;
@@ -68,16 +69,19 @@ struct value {
     bool removed;          /* by model/edit.c: nothing mentions it any more */
     bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
     uint8_t folded_state;  /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
+    uint8_t elements_state; /* infer/elements.c: 0 not tried, 1 tried, 2 being tried */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */
     /* Of a value that a rewrite made: what it adds up, in values of the file. NULL: it is no such sum. */
     const struct term_list *terms;
 
-    /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. */
+    /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. Below that it is a
+     * symbol: a size that the main graph's inputs do not tell; of one name it is one size. */
     int32_t type;
     int rank;
     int64_t *dims;
 
     struct tensor *folded;
+    struct elements *elements; /* infer/elements.c: what is known of a shape */
     const char *not_constant; /* infer/constant.c: why, in state 2 */
     struct trace *traces[2];  /* fuse/trace.c: memo, one per layout */
     uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
@@ -104,6 +108,7 @@ struct node {
     bool is_new;
     bool emitted;          /* write/emit.c */
     bool doomed;           /* fuse/region.c: replaced, should the rewrite be made */
+    bool folds;            /* passes/fold_constants.c: it makes constants of constants */
     int64_t opset;         /* of the operator's domain; 0 when not imported */
     struct step *steps[2]; /* fuse/lift.c: memo, one per layout */
     double density;        /* fuse/region.c: output positions per output position of the root */

@@ -19,6 +19,8 @@ struct model {
     LIST(struct graph *) graphs;   /* outer before inner; the main graph first, functions last */
     struct map inner_names;        /* of values in all graphs but the main one, and of what no graph
                                 has but describes: new names avoid them */
+    struct map symbols;            /* sizes of the main graph's inputs by name: a dim as in value.dims */
+    int64_t symbol_count;
     struct map node_names;         /* the same for nodes; model/edit.c, empty until it is needed */
     const struct affine *identity; /* fuse/step.c */
     const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */

@@ -170,8 +170,11 @@ static bool fill_turned(struct writer *writer, const struct tensor *tensor,
 static bool fill_stored(struct writer *writer, const struct tensor *tensor, int64_t first,
                         int64_t count, uint8_t *out)
 {
-    if (tensor->storage == STORAGE_LONGS) {
-        memcpy(out, (const int64_t *)tensor->data + first, (size_t)count * sizeof(int64_t));
+    if (tensor->storage == STORAGE_LONGS || tensor->storage == STORAGE_ULONGS) {
+        const int64_t *integers = (const int64_t *)tensor->data + first;
+        size_t size = type_size(tensor->type); /* of two's complement, the lowest bytes */
+        for (int64_t i = 0; i < count; i++)
+            memcpy(out + (size_t)i * size, &integers[i], size);
         return true;
     }
     double *numbers = malloc((size_t)count * sizeof(double) + 1);

@@ -219,7 +219,6 @@ case("its weight has rank 4", "b = Conv (x, k)\ny = Mul (b, v)", data=["float[0,
 case("its group does not fit", "b = Conv <group = 0> (x, w)\ny = Mul (b, v)")
 case(MISSING, "d = Conv (none, w)\ny = Conv (d, w)")
 case("its bias has 16 numbers, expected 4", "b = Conv (x, w, m)\ny = Mul (b, v)")
-case("depends on the shape of a value", "d = Shape (x)\nc = Cast <to = 1> (d)\nb = Conv (x, w, c)\ny = Mul (b, v)")
 MATRIX = {"x": "float[2,4]"}
 case("it transposes its input", "b = Gemm <transA = 1> (x, m)\ny = Mul (b, s)", x="float[4,2]")
 case("its weight has rank 1", "b = MatMul (x, s)\ny = Mul (b, s)", **MATRIX)

@@ -291,9 +291,9 @@ def quantised_branch(n):
 @refused(reason=CONSTANT + "|Quantize")
 def quantised_weight(n):
     x = n.input("x", X)
-    q = n.const(n.rng.integers(-90, 90, (6, 6, 3, 3)).astype(np.int8))
+    q = n.const(n.rng.integers(-90, 90, (6, 6, 15, 15)).astype(np.int8))
     w = n.node("DequantizeLinear", [q, n.const(np.array(0.01)), n.const(np.array(0, np.int8))])
-    n.output(n.bn(n.conv(x, 6, 3, weight=w)))
+    n.output(n.bn(n.conv(x, 6, 15, weight=w)))
 
 
 @refused(reason=OP + "|Reshape|Transpose|shuffle")
