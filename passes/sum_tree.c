@@ -1,6 +1,8 @@
 /* passes/sum_tree.c: trees of sums, flattened, and built anew of what is left. */
 #include "passes/sum_tree.h"
 
+#include "passes/pass.h"
+
 #include <math.h>
 
 #include "fuse/channel.h"
@@ -93,7 +95,7 @@ void sum_flatten(struct tree *tree)
         struct node *node = at.constant ? NULL : at.value->producer;
         bool inner = node && node->graph == tree->graph && is_sum_node(node) &&
                      (node == tree->root || value_only_reader(at.value)) &&
-                     !(node->is_new && at.value->fusion); /* a product and its bias */
+                     !is_matrix_product(node); /* with its bias */
         const struct step *step = inner ? lift_node(node, tree->layout) : NULL;
         if (step && !step->reason && (step->term_count || adds_constant(node, tree->layout))) {
             struct branch branch = {node, at.factor, tree->leaves.count, 0, false};

@@ -36,7 +36,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Slice: return conv ? lift_slice(node, step) : "Slice is no matrix product";
     case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
     case OP_Transpose:
-        if (!lift_turned(node, layout, step))
+        if (!lift_turned(node, layout, lift_node, step))
             return NULL;
         *step = (struct step){0};
         return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";

@@ -2,7 +2,6 @@
 #include "fuse/turned.h"
 
 #include "affine/laws.h"
-#include "fuse/lift.h"
 
 static const char none[] = "Transpose is not a linear op that is known";
 
@@ -21,7 +20,7 @@ static bool turns(const struct node *node, int rank, bool to_end)
     return true;
 }
 
-const char *lift_turned(struct node *node, enum layout layout, struct step *step)
+const char *lift_turned(struct node *node, enum layout layout, step_reader *read, struct step *step)
 {
     enum { PASSED_MOST = 16 };
     struct arena *arena = node->graph->model->arena;
@@ -36,7 +35,7 @@ const char *lift_turned(struct node *node, enum layout layout, struct step *step
         return none;
     while (maker && maker->graph == node->graph && count < PASSED_MOST &&
            !turns(maker, rank, conv)) {
-        const struct step *inner = lift_node(maker, between);
+        const struct step *inner = read(maker, between);
         if (inner->reason || !inner->input || inner->sized || inner->passed_count ||
             (inner->type && step->type && inner->type != step->type) ||
             affine_compose(arena, form, inner->form, &form))
