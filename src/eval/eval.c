@@ -6,6 +6,7 @@
 
 #include "eval/activation.h"
 #include "eval/arrange.h"
+#include "eval/attention.h"
 #include "eval/cast.h"
 #include "eval/compare.h"
 #include "eval/control.h"
@@ -51,6 +52,7 @@ static const struct row rows[] = {
     [OP_Asinh] = {1, NUMBERS, eval_unary},
     [OP_Atan] = {1, NUMBERS, eval_unary},
     [OP_Atanh] = {1, NUMBERS, eval_unary},
+    [OP_Attention] = {3, NUMBERS, eval_attention},
     [OP_AveragePool] = {1, NUMBERS, eval_average_pool},
     [OP_BatchNormalization] = {5, NUMBERS, eval_batch_normalization},
     [OP_BitCast] = {1, NUMBERS, eval_bit_cast},
@@ -61,6 +63,7 @@ static const struct row rows[] = {
     [OP_BitwiseXor] = {2, NUMBERS, eval_bitwise},
     [OP_Cast] = {1, TENSORS, eval_cast},
     [OP_CastLike] = {2, TENSORS, eval_cast_like},
+    [OP_CausalConvWithState] = {2, NUMBERS, eval_causal_conv},
     [OP_Ceil] = {1, NUMBERS, eval_unary},
     [OP_Celu] = {1, NUMBERS, eval_activation},
     [OP_CenterCropPad] = {2, TENSORS, eval_center_crop_pad},
@@ -117,6 +120,7 @@ static const struct row rows[] = {
     [OP_LeakyRelu] = {1, NUMBERS, eval_activation},
     [OP_Less] = {2, TENSORS, eval_compare},
     [OP_LessOrEqual] = {2, TENSORS, eval_compare},
+    [OP_LinearAttention] = {3, NUMBERS, eval_linear_attention},
     [OP_Log] = {1, NUMBERS, eval_unary},
     [OP_LogSoftmax] = {1, NUMBERS, eval_softmax},
     [OP_Loop] = {0, ALL, eval_loop},
@@ -167,6 +171,7 @@ static const struct row rows[] = {
     [OP_Reshape] = {2, TENSORS, eval_reshape},
     [OP_Resize] = {1, TENSORS, eval_resize},
     [OP_ReverseSequence] = {2, TENSORS, eval_reverse_sequence},
+    [OP_RotaryEmbedding] = {3, NUMBERS, eval_rotary_embedding},
     [OP_Round] = {1, NUMBERS, eval_unary},
     [OP_Scan] = {0, ALL, eval_scan},
     [OP_Scatter] = {3, TENSORS, eval_elements},
@@ -199,6 +204,7 @@ static const struct row rows[] = {
     [OP_Squeeze] = {1, TENSORS, eval_squeeze},
     [OP_Sub] = {2, NUMBERS, eval_binary},
     [OP_Sum] = {1, NUMBERS, eval_sum},
+    [OP_SwiGLU] = {2, NUMBERS, eval_swiglu},
     [OP_Swish] = {1, NUMBERS, eval_activation},
     [OP_Tan] = {1, NUMBERS, eval_unary},
     [OP_Tanh] = {1, NUMBERS, eval_unary},
