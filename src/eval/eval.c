@@ -11,6 +11,7 @@
 #include "eval/compare.h"
 #include "eval/control.h"
 #include "eval/conv.h"
+#include "eval/detect.h"
 #include "eval/einsum.h"
 #include "eval/gather.h"
 #include "eval/graph.h"
@@ -25,6 +26,7 @@
 #include "eval/recurrent.h"
 #include "eval/reduce.h"
 #include "eval/resize.h"
+#include "eval/sample.h"
 #include "eval/sequence.h"
 
 /* What an operator's inputs may be. */
@@ -45,6 +47,7 @@ static const struct row rows[] = {
     [OP_Acos] = {1, NUMBERS, eval_unary},
     [OP_Acosh] = {1, NUMBERS, eval_unary},
     [OP_Add] = {2, NUMBERS, eval_binary},
+    [OP_AffineGrid] = {2, NUMBERS, eval_affine_grid},
     [OP_And] = {2, NUMBERS, eval_bitwise},
     [OP_ArgMax] = {1, NUMBERS, eval_arg},
     [OP_ArgMin] = {1, NUMBERS, eval_arg},
@@ -68,6 +71,7 @@ static const struct row rows[] = {
     [OP_Celu] = {1, NUMBERS, eval_activation},
     [OP_CenterCropPad] = {2, TENSORS, eval_center_crop_pad},
     [OP_Clip] = {1, NUMBERS, eval_clip},
+    [OP_Col2Im] = {3, NUMBERS, eval_col2im},
     [OP_Compress] = {2, TENSORS, eval_compress},
     [OP_Concat] = {1, TENSORS, eval_concat},
     [OP_ConcatFromSequence] = {1, ALL, eval_concat_from_sequence},
@@ -80,8 +84,10 @@ static const struct row rows[] = {
     [OP_Cosh] = {1, NUMBERS, eval_unary},
     [OP_CumProd] = {2, NUMBERS, eval_running},
     [OP_CumSum] = {2, NUMBERS, eval_running},
+    [OP_DeformConv] = {3, NUMBERS, eval_deform_conv},
     [OP_DepthToSpace] = {1, TENSORS, eval_depth},
     [OP_DequantizeLinear] = {2, NUMBERS, eval_dequantize_linear},
+    [OP_Det] = {1, NUMBERS, eval_det},
     [OP_Div] = {2, NUMBERS, eval_binary},
     [OP_Dropout] = {1, NUMBERS, eval_dropout},
     [OP_DynamicQuantizeLinear] = {1, NUMBERS, eval_dynamic_quantize_linear},
@@ -105,6 +111,7 @@ static const struct row rows[] = {
     [OP_GlobalMaxPool] = {1, NUMBERS, eval_global_pool},
     [OP_Greater] = {2, TENSORS, eval_compare},
     [OP_GreaterOrEqual] = {2, TENSORS, eval_compare},
+    [OP_GridSample] = {2, NUMBERS, eval_grid_sample},
     [OP_GroupNormalization] = {3, NUMBERS, eval_group_normalization},
     [OP_HardSigmoid] = {1, NUMBERS, eval_activation},
     [OP_HardSwish] = {1, NUMBERS, eval_activation},
@@ -140,6 +147,7 @@ static const struct row rows[] = {
     [OP_Mul] = {2, NUMBERS, eval_binary},
     [OP_Neg] = {1, NUMBERS, eval_unary},
     [OP_NegativeLogLikelihoodLoss] = {2, NUMBERS, eval_loss},
+    [OP_NonMaxSuppression] = {2, NUMBERS, eval_non_max_suppression},
     [OP_NonZero] = {1, NUMBERS, eval_non_zero},
     [OP_Not] = {1, NUMBERS, eval_test},
     [OP_OneHot] = {3, TENSORS, eval_one_hot},
@@ -171,6 +179,7 @@ static const struct row rows[] = {
     [OP_Reshape] = {2, TENSORS, eval_reshape},
     [OP_Resize] = {1, TENSORS, eval_resize},
     [OP_ReverseSequence] = {2, TENSORS, eval_reverse_sequence},
+    [OP_RoiAlign] = {3, NUMBERS, eval_roi_align},
     [OP_RotaryEmbedding] = {3, NUMBERS, eval_rotary_embedding},
     [OP_Round] = {1, NUMBERS, eval_unary},
     [OP_Scan] = {0, ALL, eval_scan},
