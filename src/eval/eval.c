@@ -18,6 +18,7 @@
 #include "eval/loss.h"
 #include "eval/math.h"
 #include "eval/matrix.h"
+#include "eval/microsoft.h"
 #include "eval/move.h"
 #include "eval/normalize.h"
 #include "eval/order.h"
@@ -230,6 +231,41 @@ static const struct row rows[] = {
     [OP_Xor] = {2, NUMBERS, eval_bitwise},
 };
 
+/* Operators that fuse reads nothing into: OP_UNKNOWN. */
+static const struct {
+    const char *domain, *name;
+    struct row row;
+} others[] = {
+    {"", "SimplifiedLayerNormalization", {2, NUMBERS, eval_simplified_layer_normalization}},
+    {"com.microsoft", "BiasGelu", {2, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "DequantizeLinear", {2, NUMBERS, eval_dequantize_linear}},
+    {"com.microsoft", "DynamicQuantizeMatMul", {3, NUMBERS, eval_matmul_to_float}},
+    {"com.microsoft", "EmbedLayerNormalization", {1, NUMBERS, eval_embed_layer_normalization}},
+    {"com.microsoft", "FastGelu", {1, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "FusedConv", {2, NUMBERS, eval_fused_conv}},
+    {"com.microsoft", "FusedGemm", {2, NUMBERS, eval_fused_gemm}},
+    {"com.microsoft", "FusedMatMul", {2, NUMBERS, eval_fused_matmul}},
+    {"com.microsoft", "Gelu", {1, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "MatMulIntegerToFloat", {4, NUMBERS, eval_matmul_to_float}},
+    {"com.microsoft", "NhwcMaxPool", {1, NUMBERS, eval_nhwc_max_pool}},
+    {"com.microsoft", "QGemm", {6, NUMBERS, eval_quantized_gemm}},
+    {"com.microsoft", "QLinearAdd", {2, NUMBERS, eval_quantized_binary}},
+    {"com.microsoft", "QLinearAveragePool", {2, NUMBERS, eval_quantized_pool}},
+    {"com.microsoft", "QLinearConcat", {1, NUMBERS, eval_quantized_concat}},
+    {"com.microsoft", "QLinearGlobalAveragePool", {2, NUMBERS, eval_quantized_pool}},
+    {"com.microsoft", "QLinearLeakyRelu", {2, NUMBERS, eval_quantized_unary}},
+    {"com.microsoft", "QLinearMul", {2, NUMBERS, eval_quantized_binary}},
+    {"com.microsoft", "QLinearSigmoid", {2, NUMBERS, eval_quantized_unary}},
+    {"com.microsoft", "QLinearSoftmax", {2, NUMBERS, eval_quantized_unary}},
+    {"com.microsoft", "QuantizeLinear", {2, NUMBERS, eval_quantize_linear}},
+    {"com.microsoft", "QuickGelu", {1, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "SkipLayerNormalization", {3, NUMBERS, eval_skip_layer_normalization}},
+    {"com.microsoft",
+     "SkipSimplifiedLayerNormalization",
+     {3, NUMBERS, eval_skip_layer_normalization}},
+    {"com.microsoft", "TransposeMatMul", {2, NUMBERS, eval_fused_matmul}},
+};
+
 static bool is_taken(enum takes takes, const struct array *array)
 {
     if (takes == ALL || array_is_real(array) || array_is_whole(array))
@@ -252,7 +288,24 @@ static void round_array(struct array *array)
 
 static const struct row *row_of(const struct node *node)
 {
+    const char *name = node->op == OP_UNKNOWN ? node->proto->op_type : NULL;
+    for (size_t i = 0; name && i < COUNT_OF(others); i++)
+        if (strcmp(others[i].name, name) == 0 &&
+            strcmp(others[i].domain, operator_domain(node->proto->domain)) == 0)
+            return &others[i].row;
     return (size_t)node->op < COUNT_OF(rows) ? &rows[node->op] : &rows[0];
+}
+
+const char *eval_unknown(struct arena *arena, const struct node *node)
+{
+    const char *name = node->proto->op_type ? node->proto->op_type : "";
+    if (strcmp(operator_domain(node->proto->domain), "com.microsoft.nchwc") == 0)
+        return arena_format(
+            arena,
+            "%s of com.microsoft.nchwc holds numbers in the order of the machine that "
+            "wrote the file",
+            name);
+    return arena_format(arena, "operator %s is not evaluated", name);
 }
 
 bool eval_knows(const struct node *node)
@@ -271,7 +324,7 @@ const char *eval_arrays(struct evaluation *e)
         return eval_call(e, function);
     }
     if (!row->evaluate)
-        return arena_format(e->arena, "operator %s is not evaluated", node->proto->op_type);
+        return eval_unknown(e->arena, node);
     if (node->body_count && (!e->scope || !e->pool->effort))
         return arena_format(e->arena, "operator %s is not evaluated here", node->proto->op_type);
     if (node_has_references(node))

@@ -58,6 +58,7 @@ static int64_t rows_of_table(const struct node *node)
 static bool hides(enum op op)
 {
     switch (op) {
+    case OP_UNKNOWN: /* what a runtime's optimizer writes holds an activation more often than not */
     case OP_Clip:
     case OP_Ceil:
     case OP_Elu:
@@ -178,22 +179,30 @@ static bool broadcasts(enum op op)
     }
 }
 
-static void note_layout(struct cone *cone, const struct node *node)
+/* The weight of a convolution, of any domain, or NULL. */
+static const struct value *kernel_of(const struct node *node)
 {
     switch (node->op) {
-    case OP_AveragePool:
-    case OP_BatchNormalization:
     case OP_Conv:
+    case OP_ConvInteger:
     case OP_ConvTranspose:
-    case OP_GlobalAveragePool:
-    case OP_MaxPool: cone->layout = LAYOUT_IMAGE; break;
-    case OP_Gemm:
-    case OP_MatMul:
-        if (cone->layout == LAYOUT_NONE)
-            cone->layout = LAYOUT_ROWS;
-        break;
-    default: break;
+    case OP_DeformConv: return node_input(node, 1);
+    case OP_QLinearConv: return node_input(node, 3);
+    case OP_UNKNOWN:
+        return node->proto->op_type && strcmp(node->proto->op_type, "FusedConv") == 0
+                   ? node_input(node, 1)
+                   : NULL;
+    default: return NULL;
     }
+}
+
+static void note_layout(struct cone *cone, const struct node *node)
+{
+    if (kernel_of(node) || node_attribute(node, "kernel_shape") ||
+        node->op == OP_BatchNormalization || node->op == OP_GlobalAveragePool)
+        cone->layout = LAYOUT_IMAGE;
+    else if ((node->op == OP_Gemm || node->op == OP_MatMul) && cone->layout == LAYOUT_NONE)
+        cone->layout = LAYOUT_ROWS;
 }
 
 static bool is_extent(int64_t n)
@@ -347,24 +356,16 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
     const int64_t *kernel = node_integers(node, "kernel_shape", &kernels);
     const int64_t *step = node_integers(node, "strides", &strides);
     const int64_t *dilation = node_integers(node, "dilations", &dilations);
-    const struct value *weight = node_input(node, 1);
+    const struct value *weight = kernel_of(node);
     *extent = *stride = 1;
-    switch (node->op) {
-    case OP_Conv:
-    case OP_ConvTranspose:
-        if (!kernel && weight && weight->rank > 2) {
-            kernel = weight->dims + 2;
-            kernels = (size_t)weight->rank - 2;
-        }
-        break;
-    case OP_AveragePool:
-    case OP_MaxPool: break;
-    case OP_Pad:
-    case OP_Slice:
+    if (node->op == OP_Pad || node->op == OP_Slice) {
         *extent = slice_extent(node);
         *stride = slice_stride(node);
         return;
-    default: return;
+    }
+    if (!kernel && weight && weight->rank > 2) {
+        kernel = weight->dims + 2;
+        kernels = (size_t)weight->rank - 2;
     }
     for (size_t i = 0; kernel && i < kernels; i++) {
         int64_t gap = dilation && i < dilations ? dilation[i] : 1;

@@ -178,8 +178,7 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
                 return "it depends on too many nodes";
             if (!eval_knows(node)) {
                 joint->bad = node;
-                return arena_format(arena, "operator %s is not evaluated",
-                                    node->proto->op_type ? node->proto->op_type : "");
+                return eval_unknown(arena, node);
             }
             eval_reads(arena, node, &frame->reads);
         }
