@@ -29,6 +29,8 @@
 #include "eval/resize.h"
 #include "eval/sample.h"
 #include "eval/sequence.h"
+#include "eval/spectrum.h"
+#include "eval/string.h"
 
 /* What an operator's inputs may be. */
 enum takes {
@@ -65,6 +67,7 @@ static const struct row rows[] = {
     [OP_BitwiseNot] = {1, NUMBERS, eval_unary},
     [OP_BitwiseOr] = {2, NUMBERS, eval_bitwise},
     [OP_BitwiseXor] = {2, NUMBERS, eval_bitwise},
+    [OP_BlackmanWindow] = {1, NUMBERS, eval_window},
     [OP_Cast] = {1, TENSORS, eval_cast},
     [OP_CastLike] = {2, TENSORS, eval_cast_like},
     [OP_CausalConvWithState] = {2, NUMBERS, eval_causal_conv},
@@ -85,6 +88,7 @@ static const struct row rows[] = {
     [OP_Cosh] = {1, NUMBERS, eval_unary},
     [OP_CumProd] = {2, NUMBERS, eval_running},
     [OP_CumSum] = {2, NUMBERS, eval_running},
+    [OP_DFT] = {1, NUMBERS, eval_dft},
     [OP_DeformConv] = {3, NUMBERS, eval_deform_conv},
     [OP_DepthToSpace] = {1, TENSORS, eval_depth},
     [OP_DequantizeLinear] = {2, NUMBERS, eval_dequantize_linear},
@@ -114,6 +118,8 @@ static const struct row rows[] = {
     [OP_GreaterOrEqual] = {2, TENSORS, eval_compare},
     [OP_GridSample] = {2, NUMBERS, eval_grid_sample},
     [OP_GroupNormalization] = {3, NUMBERS, eval_group_normalization},
+    [OP_HammingWindow] = {1, NUMBERS, eval_window},
+    [OP_HannWindow] = {1, NUMBERS, eval_window},
     [OP_HardSigmoid] = {1, NUMBERS, eval_activation},
     [OP_HardSwish] = {1, NUMBERS, eval_activation},
     [OP_Hardmax] = {1, NUMBERS, eval_softmax},
@@ -142,6 +148,7 @@ static const struct row rows[] = {
     [OP_MaxUnpool] = {2, NUMBERS, eval_max_unpool},
     [OP_Mean] = {1, NUMBERS, eval_sum},
     [OP_MeanVarianceNormalization] = {1, NUMBERS, eval_mean_variance_normalization},
+    [OP_MelWeightMatrix] = {5, NUMBERS, eval_mel_weight_matrix},
     [OP_Min] = {1, NUMBERS, eval_extreme},
     [OP_Mish] = {1, NUMBERS, eval_activation},
     [OP_Mod] = {2, NUMBERS, eval_binary},
@@ -176,6 +183,7 @@ static const struct row rows[] = {
     [OP_ReduceProd] = {1, NUMBERS, eval_reduce},
     [OP_ReduceSum] = {1, NUMBERS, eval_reduce},
     [OP_ReduceSumSquare] = {1, NUMBERS, eval_reduce},
+    [OP_RegexFullMatch] = {1, TENSORS, eval_regex_full_match},
     [OP_Relu] = {1, NUMBERS, eval_unary},
     [OP_Reshape] = {2, TENSORS, eval_reshape},
     [OP_Resize] = {1, TENSORS, eval_resize},
@@ -183,6 +191,7 @@ static const struct row rows[] = {
     [OP_RoiAlign] = {3, NUMBERS, eval_roi_align},
     [OP_RotaryEmbedding] = {3, NUMBERS, eval_rotary_embedding},
     [OP_Round] = {1, NUMBERS, eval_unary},
+    [OP_STFT] = {2, NUMBERS, eval_stft},
     [OP_Scan] = {0, ALL, eval_scan},
     [OP_Scatter] = {3, TENSORS, eval_elements},
     [OP_ScatterElements] = {3, TENSORS, eval_elements},
@@ -212,6 +221,9 @@ static const struct row rows[] = {
     [OP_SplitToSequence] = {1, TENSORS, eval_split_to_sequence},
     [OP_Sqrt] = {1, NUMBERS, eval_unary},
     [OP_Squeeze] = {1, TENSORS, eval_squeeze},
+    [OP_StringConcat] = {2, TENSORS, eval_string_concat},
+    [OP_StringNormalizer] = {1, TENSORS, eval_string_normalizer},
+    [OP_StringSplit] = {1, TENSORS, eval_string_split},
     [OP_Sub] = {2, NUMBERS, eval_binary},
     [OP_Sum] = {1, NUMBERS, eval_sum},
     [OP_SwiGLU] = {2, NUMBERS, eval_swiglu},
@@ -219,6 +231,7 @@ static const struct row rows[] = {
     [OP_Tan] = {1, NUMBERS, eval_unary},
     [OP_Tanh] = {1, NUMBERS, eval_unary},
     [OP_TensorScatter] = {2, TENSORS, eval_tensor_scatter},
+    [OP_TfIdfVectorizer] = {1, TENSORS, eval_tf_idf_vectorizer},
     [OP_ThresholdedRelu] = {1, NUMBERS, eval_activation},
     [OP_Tile] = {2, TENSORS, eval_tile},
     [OP_TopK] = {1, NUMBERS, eval_top_k},
