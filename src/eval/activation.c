@@ -109,3 +109,18 @@ const char *eval_prelu(struct evaluation *e)
     }
     return reason;
 }
+
+const char *eval_swiglu(struct evaluation *e)
+{
+    const struct array *gate = e->inputs[0], *in = e->inputs[1];
+    double alpha = node_float(e->node, "alpha", 1);
+    struct array *out;
+    if (!array_is_real(gate) || !array_is_real(in) || gate->rank != in->rank ||
+        memcmp(gate->dims, in->dims, (size_t)in->rank * sizeof(*in->dims)) != 0)
+        return arena_format(e->arena, "a gate of shape %s for %s", array_shape(e->arena, gate),
+                            array_shape(e->arena, in));
+    const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
+    for (int64_t i = 0; !reason && i < in->count; i++)
+        out->reals[i] = gate->reals[i] / (1 + exp(-alpha * gate->reals[i])) * in->reals[i];
+    return reason;
+}

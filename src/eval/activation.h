@@ -7,5 +7,6 @@
 /* eval/activation.c */
 const char *eval_activation(struct evaluation *e);
 const char *eval_prelu(struct evaluation *e);
+const char *eval_swiglu(struct evaluation *e);
 
 #endif

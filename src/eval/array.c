@@ -167,6 +167,24 @@ const char *eval_result(struct evaluation *e, int32_t type, int rank, const int6
     return reason;
 }
 
+const char *eval_as(struct evaluation *e, enum op op, const char *(*evaluate)(struct evaluation *e),
+                    struct array *const *inputs, size_t count, struct array **out)
+{
+    struct evaluation inner = *e;
+    struct node *node = NEW(e->arena, struct node);
+    *node = *e->node;
+    node->op = op;
+    node->opset = OPSET_NEWEST;
+    node->input_count = (uint32_t)count;
+    node->output_count = 1;
+    inner.node = node;
+    inner.inputs = inputs;
+    inner.outputs = NEW_ARRAY(e->arena, struct array *, 2);
+    const char *reason = evaluate(&inner);
+    *out = inner.outputs[0];
+    return reason;
+}
+
 const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c)
 {
     int64_t product;

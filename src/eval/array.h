@@ -113,6 +113,11 @@ const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int6
 const char *array_copy(struct arena *arena, struct pool *pool, int64_t limit,
                        const struct array *array, struct array **copy);
 
+/* Evaluates the node as if it were of another operator, with its attributes and one output, by the function that
+ * does so. */
+const char *eval_as(struct evaluation *e, enum op op, const char *(*evaluate)(struct evaluation *e),
+                    struct array *const *inputs, size_t count, struct array **out);
+
 /* Random numbers: splitmix64. */
 static inline uint64_t eval_random(uint64_t *state)
 {

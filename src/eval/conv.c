@@ -211,3 +211,49 @@ const char *eval_conv_transpose(struct evaluation *e)
 {
     return eval_conv_transpose_channels(e, NULL, 0);
 }
+
+/* Col2Im: the columns of each channel, one for each tap, added up where the taps stand. */
+const char *eval_col2im(struct evaluation *e)
+{
+    const struct array *in = e->inputs[0];
+    const int64_t *extents, *block;
+    size_t axes, block_axes;
+    const char *reason = eval_integers(e, 1, &extents, &axes);
+    if (!reason)
+        reason = eval_integers(e, 2, &block, &block_axes);
+    if (!reason && (!array_is_real(in) || in->rank != 3 || axes != block_axes || axes < 1 ||
+                    axes + 2 > EVAL_RANK))
+        reason = arena_format(e->arena, "%s for %zu axes", array_shape(e->arena, in), axes);
+    if (reason)
+        return reason;
+    struct array image = {.rank = (int)axes + 2};
+    memcpy(image.dims + 2, extents, axes * sizeof(*extents));
+    struct array *inputs[] = {&image};
+    struct evaluation inner = *e;
+    struct eval_window window = {.axes = 0};
+    enum auto_pad auto_pad;
+    inner.inputs = inputs;
+    reason = window_read(&inner, block, window.strided, &window, &auto_pad);
+    for (size_t i = 0; !reason && i < axes; i++)
+        reason = extents[i] < 0 ? "a negative extent" : NULL;
+    if (!reason)
+        reason = window_place(e, &window, auto_pad, false);
+    if (reason)
+        return reason;
+    int64_t plane = window_volume(window.axes, window.positions);
+    if (in->dims[1] % window.taps != 0 || in->dims[2] != plane)
+        return arena_format(e->arena, "columns of shape %s for %lld taps and %lld positions",
+                            array_shape(e->arena, in), (long long)window.taps, (long long)plane);
+    image.dims[0] = in->dims[0];
+    image.dims[1] = in->dims[1] / window.taps;
+    struct array *out;
+    reason = eval_result(e, in->type, image.rank, image.dims, &out);
+    int64_t extent = window_volume(window.axes, window.strided);
+    for (int64_t row = 0; !reason && in->count && row < in->dims[0] * image.dims[1]; row++) {
+        int64_t tap[EVAL_RANK] = {0};
+        for (int64_t t = 0; t < window.taps; t++, window_next_tap(&window, tap))
+            window_add_tap(&window, tap, 1, true, in->reals + (row * window.taps + t) * plane,
+                           out->reals + row * extent);
+    }
+    return reason;
+}

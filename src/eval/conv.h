@@ -5,6 +5,7 @@
 #include "eval/array.h"
 
 /* eval/conv.c */
+const char *eval_col2im(struct evaluation *e);
 const char *eval_conv(struct evaluation *e);
 const char *eval_conv_transpose(struct evaluation *e);
 

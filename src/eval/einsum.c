@@ -1,34 +1,55 @@
 /* eval/einsum.c: Einsum: one sum over the labels of all terms. */
 #include "eval/einsum.h"
 
-/* The next term of an equation as indices of labels ('a' is 0, 'A' is 26), up to ',', '-' or the
- * end. Returns NULL, or why the equation is not evaluated. */
-static const char *read_term(const char **text, int *labels, int *count)
+enum {
+    EINSUM_LETTERS = 52, /* 'a' is label 0, 'A' is 26 */
+    EINSUM_LABELS =
+        EINSUM_LETTERS + EVAL_RANK, /* then the axes of an ellipsis, the last one first */
+    EINSUM_TERM = 2 * EVAL_RANK
+};
+
+/* The next term of an equation as labels, up to ',', '-' or the end. rank: axes that the term has, of which an
+ * ellipsis takes what is left; or NULL, and an ellipsis takes *hidden of them. Returns NULL, or why the equation
+ * is not evaluated. */
+static const char *read_term(const char **text, const int *rank, int *hidden, int *labels,
+                             int *count)
 {
-    *count = 0;
+    int given[EINSUM_TERM], letters = 0, place = -1;
     for (; **text && **text != ',' && **text != '-'; ++*text) {
         char c = **text;
         if (c == ' ')
             continue;
-        if (c == '.')
-            return "an ellipsis is not evaluated";
+        if (c == '.' && strncmp(*text, "...", 3) == 0 && place < 0) {
+            place = letters;
+            *text += 2;
+            continue;
+        }
         if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'))
             return "the equation is broken";
-        if (*count == EVAL_RANK)
+        if (letters == EVAL_RANK)
             return "the equation has too many labels";
-        labels[(*count)++] = c >= 'a' ? c - 'a' : c - 'A' + 26;
+        given[letters++] = c >= 'a' ? c - 'a' : c - 'A' + 26;
     }
-    return NULL;
+    int axes = place < 0 ? 0 : rank ? *rank - letters : *hidden;
+    if (axes < 0 || letters + axes > EVAL_RANK)
+        return "a term has more labels than dimensions";
+    *count = 0;
+    for (int i = 0; i <= letters; i++) {
+        for (int k = axes - 1; i == place && k >= 0; k--)
+            labels[(*count)++] = EINSUM_LETTERS + k;
+        if (i < letters)
+            labels[(*count)++] = given[i];
+    }
+    *hidden = rank && axes > *hidden ? axes : *hidden;
+    return !rank && place < 0 && *hidden > 0 ? "an ellipsis is summed over" : NULL;
 }
-
-enum { EINSUM_LABELS = 52 };
 
 const char *eval_einsum(struct evaluation *e)
 {
     const char *text = node_string(e->arena, e->node, "equation", "");
     size_t terms = e->node->input_count;
     int labels[EVAL_OPERANDS][EVAL_RANK], counts[EVAL_OPERANDS];
-    int seen[EINSUM_LABELS] = {0};
+    int seen[EINSUM_LABELS] = {0}, hidden = 0;
     int64_t extents[EINSUM_LABELS];
     if (terms >= EVAL_OPERANDS)
         return "the equation has too many terms";
@@ -38,7 +59,7 @@ const char *eval_einsum(struct evaluation *e)
             return "a term is missing or holds no reals";
         if (n > 0 && *text++ != ',')
             return "the equation has fewer terms than the node has inputs";
-        const char *reason = read_term(&text, labels[n], &counts[n]);
+        const char *reason = read_term(&text, &in->rank, &hidden, labels[n], &counts[n]);
         if (reason)
             return reason;
         if (counts[n] != in->rank)
@@ -46,7 +67,11 @@ const char *eval_einsum(struct evaluation *e)
                                 in->rank);
         for (int i = 0; i < in->rank; i++) {
             int label = labels[n][i];
-            if (seen[label] && extents[label] != in->dims[i])
+            bool broadcasts = label >= EINSUM_LETTERS;
+            if (broadcasts && seen[label] && in->dims[i] == 1)
+                continue;
+            if (seen[label] && extents[label] != in->dims[i] &&
+                !(broadcasts && extents[label] == 1))
                 return arena_format(e->arena, "a label stands for %lld and for %lld",
                                     (long long)extents[label], (long long)in->dims[i]);
             seen[label]++;
@@ -54,17 +79,20 @@ const char *eval_einsum(struct evaluation *e)
         }
     }
 
-    /* Without an arrow the result has the labels that occur once, in the order of ASCII. */
+    /* Without an arrow the result has the axes of the ellipsis, then the labels that occur once, in the order of
+     * ASCII. */
     int *result = labels[terms], *result_count = &counts[terms];
     if (text[0] == '-' && text[1] == '>') {
         text += 2;
-        const char *reason = read_term(&text, result, result_count);
+        const char *reason = read_term(&text, NULL, &hidden, result, result_count);
         if (reason)
             return reason;
     } else {
         *result_count = 0;
-        for (int i = 0; i < EINSUM_LABELS; i++) {
-            int label = (i + 26) % EINSUM_LABELS;
+        for (int k = hidden - 1; k >= 0; k--)
+            result[(*result_count)++] = EINSUM_LETTERS + k;
+        for (int i = 0; i < EINSUM_LETTERS; i++) {
+            int label = (i + 26) % EINSUM_LETTERS;
             if (seen[label] == 1 && *result_count == EVAL_RANK)
                 return "the equation has too many labels";
             if (seen[label] == 1)
@@ -101,8 +129,9 @@ const char *eval_einsum(struct evaluation *e)
         const struct array *array = n < terms ? e->inputs[n] : out;
         int64_t strides[EVAL_RANK];
         dense_strides(array->rank, array->dims, strides);
-        for (int i = 0; i < array->rank; i++)
-            walk.strides[n][place[labels[n][i]]] += strides[i]; /* "ii" steps along the diagonal */
+        for (int i = 0; i < array->rank; i++) /* "ii" steps along the diagonal */
+            walk.strides[n][place[labels[n][i]]] +=
+                labels[n][i] >= EINSUM_LETTERS && array->dims[i] == 1 ? 0 : strides[i];
     }
     int64_t steps;
     if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > EVAL_PRODUCTS ||

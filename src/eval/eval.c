@@ -6,16 +6,19 @@
 
 #include "eval/activation.h"
 #include "eval/arrange.h"
+#include "eval/attention.h"
 #include "eval/cast.h"
 #include "eval/compare.h"
 #include "eval/control.h"
 #include "eval/conv.h"
+#include "eval/detect.h"
 #include "eval/einsum.h"
 #include "eval/gather.h"
 #include "eval/graph.h"
 #include "eval/loss.h"
 #include "eval/math.h"
 #include "eval/matrix.h"
+#include "eval/microsoft.h"
 #include "eval/move.h"
 #include "eval/normalize.h"
 #include "eval/order.h"
@@ -24,7 +27,10 @@
 #include "eval/recurrent.h"
 #include "eval/reduce.h"
 #include "eval/resize.h"
+#include "eval/sample.h"
 #include "eval/sequence.h"
+#include "eval/spectrum.h"
+#include "eval/string.h"
 
 /* What an operator's inputs may be. */
 enum takes {
@@ -44,6 +50,7 @@ static const struct row rows[] = {
     [OP_Acos] = {1, NUMBERS, eval_unary},
     [OP_Acosh] = {1, NUMBERS, eval_unary},
     [OP_Add] = {2, NUMBERS, eval_binary},
+    [OP_AffineGrid] = {2, NUMBERS, eval_affine_grid},
     [OP_And] = {2, NUMBERS, eval_bitwise},
     [OP_ArgMax] = {1, NUMBERS, eval_arg},
     [OP_ArgMin] = {1, NUMBERS, eval_arg},
@@ -51,6 +58,7 @@ static const struct row rows[] = {
     [OP_Asinh] = {1, NUMBERS, eval_unary},
     [OP_Atan] = {1, NUMBERS, eval_unary},
     [OP_Atanh] = {1, NUMBERS, eval_unary},
+    [OP_Attention] = {3, NUMBERS, eval_attention},
     [OP_AveragePool] = {1, NUMBERS, eval_average_pool},
     [OP_BatchNormalization] = {5, NUMBERS, eval_batch_normalization},
     [OP_BitCast] = {1, NUMBERS, eval_bit_cast},
@@ -59,12 +67,15 @@ static const struct row rows[] = {
     [OP_BitwiseNot] = {1, NUMBERS, eval_unary},
     [OP_BitwiseOr] = {2, NUMBERS, eval_bitwise},
     [OP_BitwiseXor] = {2, NUMBERS, eval_bitwise},
+    [OP_BlackmanWindow] = {1, NUMBERS, eval_window},
     [OP_Cast] = {1, TENSORS, eval_cast},
     [OP_CastLike] = {2, TENSORS, eval_cast_like},
+    [OP_CausalConvWithState] = {2, NUMBERS, eval_causal_conv},
     [OP_Ceil] = {1, NUMBERS, eval_unary},
     [OP_Celu] = {1, NUMBERS, eval_activation},
     [OP_CenterCropPad] = {2, TENSORS, eval_center_crop_pad},
     [OP_Clip] = {1, NUMBERS, eval_clip},
+    [OP_Col2Im] = {3, NUMBERS, eval_col2im},
     [OP_Compress] = {2, TENSORS, eval_compress},
     [OP_Concat] = {1, TENSORS, eval_concat},
     [OP_ConcatFromSequence] = {1, ALL, eval_concat_from_sequence},
@@ -77,8 +88,11 @@ static const struct row rows[] = {
     [OP_Cosh] = {1, NUMBERS, eval_unary},
     [OP_CumProd] = {2, NUMBERS, eval_running},
     [OP_CumSum] = {2, NUMBERS, eval_running},
+    [OP_DFT] = {1, NUMBERS, eval_dft},
+    [OP_DeformConv] = {3, NUMBERS, eval_deform_conv},
     [OP_DepthToSpace] = {1, TENSORS, eval_depth},
     [OP_DequantizeLinear] = {2, NUMBERS, eval_dequantize_linear},
+    [OP_Det] = {1, NUMBERS, eval_det},
     [OP_Div] = {2, NUMBERS, eval_binary},
     [OP_Dropout] = {1, NUMBERS, eval_dropout},
     [OP_DynamicQuantizeLinear] = {1, NUMBERS, eval_dynamic_quantize_linear},
@@ -102,7 +116,10 @@ static const struct row rows[] = {
     [OP_GlobalMaxPool] = {1, NUMBERS, eval_global_pool},
     [OP_Greater] = {2, TENSORS, eval_compare},
     [OP_GreaterOrEqual] = {2, TENSORS, eval_compare},
+    [OP_GridSample] = {2, NUMBERS, eval_grid_sample},
     [OP_GroupNormalization] = {3, NUMBERS, eval_group_normalization},
+    [OP_HammingWindow] = {1, NUMBERS, eval_window},
+    [OP_HannWindow] = {1, NUMBERS, eval_window},
     [OP_HardSigmoid] = {1, NUMBERS, eval_activation},
     [OP_HardSwish] = {1, NUMBERS, eval_activation},
     [OP_Hardmax] = {1, NUMBERS, eval_softmax},
@@ -117,6 +134,7 @@ static const struct row rows[] = {
     [OP_LeakyRelu] = {1, NUMBERS, eval_activation},
     [OP_Less] = {2, TENSORS, eval_compare},
     [OP_LessOrEqual] = {2, TENSORS, eval_compare},
+    [OP_LinearAttention] = {3, NUMBERS, eval_linear_attention},
     [OP_Log] = {1, NUMBERS, eval_unary},
     [OP_LogSoftmax] = {1, NUMBERS, eval_softmax},
     [OP_Loop] = {0, ALL, eval_loop},
@@ -130,12 +148,14 @@ static const struct row rows[] = {
     [OP_MaxUnpool] = {2, NUMBERS, eval_max_unpool},
     [OP_Mean] = {1, NUMBERS, eval_sum},
     [OP_MeanVarianceNormalization] = {1, NUMBERS, eval_mean_variance_normalization},
+    [OP_MelWeightMatrix] = {5, NUMBERS, eval_mel_weight_matrix},
     [OP_Min] = {1, NUMBERS, eval_extreme},
     [OP_Mish] = {1, NUMBERS, eval_activation},
     [OP_Mod] = {2, NUMBERS, eval_binary},
     [OP_Mul] = {2, NUMBERS, eval_binary},
     [OP_Neg] = {1, NUMBERS, eval_unary},
     [OP_NegativeLogLikelihoodLoss] = {2, NUMBERS, eval_loss},
+    [OP_NonMaxSuppression] = {2, NUMBERS, eval_non_max_suppression},
     [OP_NonZero] = {1, NUMBERS, eval_non_zero},
     [OP_Not] = {1, NUMBERS, eval_test},
     [OP_OneHot] = {3, TENSORS, eval_one_hot},
@@ -163,11 +183,15 @@ static const struct row rows[] = {
     [OP_ReduceProd] = {1, NUMBERS, eval_reduce},
     [OP_ReduceSum] = {1, NUMBERS, eval_reduce},
     [OP_ReduceSumSquare] = {1, NUMBERS, eval_reduce},
+    [OP_RegexFullMatch] = {1, TENSORS, eval_regex_full_match},
     [OP_Relu] = {1, NUMBERS, eval_unary},
     [OP_Reshape] = {2, TENSORS, eval_reshape},
     [OP_Resize] = {1, TENSORS, eval_resize},
     [OP_ReverseSequence] = {2, TENSORS, eval_reverse_sequence},
+    [OP_RoiAlign] = {3, NUMBERS, eval_roi_align},
+    [OP_RotaryEmbedding] = {3, NUMBERS, eval_rotary_embedding},
     [OP_Round] = {1, NUMBERS, eval_unary},
+    [OP_STFT] = {2, NUMBERS, eval_stft},
     [OP_Scan] = {0, ALL, eval_scan},
     [OP_Scatter] = {3, TENSORS, eval_elements},
     [OP_ScatterElements] = {3, TENSORS, eval_elements},
@@ -197,12 +221,17 @@ static const struct row rows[] = {
     [OP_SplitToSequence] = {1, TENSORS, eval_split_to_sequence},
     [OP_Sqrt] = {1, NUMBERS, eval_unary},
     [OP_Squeeze] = {1, TENSORS, eval_squeeze},
+    [OP_StringConcat] = {2, TENSORS, eval_string_concat},
+    [OP_StringNormalizer] = {1, TENSORS, eval_string_normalizer},
+    [OP_StringSplit] = {1, TENSORS, eval_string_split},
     [OP_Sub] = {2, NUMBERS, eval_binary},
     [OP_Sum] = {1, NUMBERS, eval_sum},
+    [OP_SwiGLU] = {2, NUMBERS, eval_swiglu},
     [OP_Swish] = {1, NUMBERS, eval_activation},
     [OP_Tan] = {1, NUMBERS, eval_unary},
     [OP_Tanh] = {1, NUMBERS, eval_unary},
     [OP_TensorScatter] = {2, TENSORS, eval_tensor_scatter},
+    [OP_TfIdfVectorizer] = {1, TENSORS, eval_tf_idf_vectorizer},
     [OP_ThresholdedRelu] = {1, NUMBERS, eval_activation},
     [OP_Tile] = {2, TENSORS, eval_tile},
     [OP_TopK] = {1, NUMBERS, eval_top_k},
@@ -213,6 +242,41 @@ static const struct row rows[] = {
     [OP_Upsample] = {1, TENSORS, eval_resize},
     [OP_Where] = {3, TENSORS, eval_where},
     [OP_Xor] = {2, NUMBERS, eval_bitwise},
+};
+
+/* Operators that fuse reads nothing into: OP_UNKNOWN. */
+static const struct {
+    const char *domain, *name;
+    struct row row;
+} others[] = {
+    {"", "SimplifiedLayerNormalization", {2, NUMBERS, eval_simplified_layer_normalization}},
+    {"com.microsoft", "BiasGelu", {2, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "DequantizeLinear", {2, NUMBERS, eval_dequantize_linear}},
+    {"com.microsoft", "DynamicQuantizeMatMul", {3, NUMBERS, eval_matmul_to_float}},
+    {"com.microsoft", "EmbedLayerNormalization", {1, NUMBERS, eval_embed_layer_normalization}},
+    {"com.microsoft", "FastGelu", {1, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "FusedConv", {2, NUMBERS, eval_fused_conv}},
+    {"com.microsoft", "FusedGemm", {2, NUMBERS, eval_fused_gemm}},
+    {"com.microsoft", "FusedMatMul", {2, NUMBERS, eval_fused_matmul}},
+    {"com.microsoft", "Gelu", {1, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "MatMulIntegerToFloat", {4, NUMBERS, eval_matmul_to_float}},
+    {"com.microsoft", "NhwcMaxPool", {1, NUMBERS, eval_nhwc_max_pool}},
+    {"com.microsoft", "QGemm", {6, NUMBERS, eval_quantized_gemm}},
+    {"com.microsoft", "QLinearAdd", {2, NUMBERS, eval_quantized_binary}},
+    {"com.microsoft", "QLinearAveragePool", {2, NUMBERS, eval_quantized_pool}},
+    {"com.microsoft", "QLinearConcat", {1, NUMBERS, eval_quantized_concat}},
+    {"com.microsoft", "QLinearGlobalAveragePool", {2, NUMBERS, eval_quantized_pool}},
+    {"com.microsoft", "QLinearLeakyRelu", {2, NUMBERS, eval_quantized_unary}},
+    {"com.microsoft", "QLinearMul", {2, NUMBERS, eval_quantized_binary}},
+    {"com.microsoft", "QLinearSigmoid", {2, NUMBERS, eval_quantized_unary}},
+    {"com.microsoft", "QLinearSoftmax", {2, NUMBERS, eval_quantized_unary}},
+    {"com.microsoft", "QuantizeLinear", {2, NUMBERS, eval_quantize_linear}},
+    {"com.microsoft", "QuickGelu", {1, NUMBERS, eval_bias_gelu}},
+    {"com.microsoft", "SkipLayerNormalization", {3, NUMBERS, eval_skip_layer_normalization}},
+    {"com.microsoft",
+     "SkipSimplifiedLayerNormalization",
+     {3, NUMBERS, eval_skip_layer_normalization}},
+    {"com.microsoft", "TransposeMatMul", {2, NUMBERS, eval_fused_matmul}},
 };
 
 static bool is_taken(enum takes takes, const struct array *array)
@@ -235,18 +299,45 @@ static void round_array(struct array *array)
             array->reals[i] = eval_rounded(array->type, array->reals[i], false);
 }
 
+static const struct row *row_of(const struct node *node)
+{
+    const char *name = node->op == OP_UNKNOWN ? node->proto->op_type : NULL;
+    for (size_t i = 0; name && i < COUNT_OF(others); i++)
+        if (strcmp(others[i].name, name) == 0 &&
+            strcmp(others[i].domain, operator_domain(node->proto->domain)) == 0)
+            return &others[i].row;
+    return (size_t)node->op < COUNT_OF(rows) ? &rows[node->op] : &rows[0];
+}
+
+const char *eval_unknown(struct arena *arena, const struct node *node)
+{
+    const char *name = node->proto->op_type ? node->proto->op_type : "";
+    if (strcmp(operator_domain(node->proto->domain), "com.microsoft.nchwc") == 0)
+        return arena_format(
+            arena,
+            "%s of com.microsoft.nchwc holds numbers in the order of the machine that "
+            "wrote the file",
+            name);
+    return arena_format(arena, "operator %s is not evaluated", name);
+}
+
+bool eval_knows(const struct node *node)
+{
+    return row_of(node)->evaluate || (node->op == OP_UNKNOWN && eval_function(node));
+}
+
 const char *eval_arrays(struct evaluation *e)
 {
     const struct node *node = e->node;
     e->evaluate = eval_arrays;
-    const struct row *row = (size_t)node->op < COUNT_OF(rows) ? &rows[node->op] : &rows[0];
+    const struct row *row = row_of(node);
     struct graph *function = e->scope && node->op == OP_UNKNOWN ? eval_function(node) : NULL;
     if (function) {
         e->outputs = NEW_ARRAY(e->arena, struct array *, node->output_count + 1);
         return eval_call(e, function);
     }
     if (!row->evaluate)
-        return arena_format(e->arena, "operator %s is not evaluated", node->proto->op_type);
+        return eval_unknown(e->arena, node);
     if (node->body_count && (!e->scope || !e->pool->effort))
         return arena_format(e->arena, "operator %s is not evaluated here", node->proto->op_type);
     if (node_has_references(node))

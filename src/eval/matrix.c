@@ -1,6 +1,8 @@
 /* eval/matrix.c: Gemm and MatMul. */
 #include "eval/matrix.h"
 
+#include <math.h>
+
 /* A matrix inside an array. */
 struct matrix {
     const double *cells;
@@ -119,4 +121,49 @@ const char *eval_matmul(struct evaluation *e)
         add_product(1, &one, &other, out->reals + i * rows * columns);
     }
     return NULL;
+}
+
+/* The determinant of a square matrix, which is overwritten: rows are taken from each other until nothing is
+ * left below the diagonal. */
+static double determinant(double *cells, int64_t size)
+{
+    double product = 1;
+    for (int64_t k = 0; k < size; k++) {
+        int64_t pivot = k;
+        for (int64_t i = k + 1; i < size; i++)
+            if (fabs(cells[i * size + k]) > fabs(cells[pivot * size + k]))
+                pivot = i;
+        for (int64_t j = 0; pivot != k && j < size; j++) {
+            double held = cells[k * size + j];
+            cells[k * size + j] = cells[pivot * size + j];
+            cells[pivot * size + j] = held;
+        }
+        product *= pivot == k ? cells[k * size + k] : -cells[k * size + k];
+        if (cells[k * size + k] == 0)
+            return product;
+        for (int64_t i = k + 1; i < size; i++) {
+            double factor = cells[i * size + k] / cells[k * size + k];
+            for (int64_t j = k; j < size; j++)
+                cells[i * size + j] -= factor * cells[k * size + j];
+        }
+    }
+    return product;
+}
+
+const char *eval_det(struct evaluation *e)
+{
+    const struct array *in = e->inputs[0];
+    if (!array_is_real(in) || in->rank < 2 || in->dims[in->rank - 1] != in->dims[in->rank - 2])
+        return arena_format(e->arena, "matrices %s %s", array_type_name(in->type),
+                            array_shape(e->arena, in));
+    int64_t size = in->dims[in->rank - 1];
+    struct array *out, *copy;
+    const char *reason = eval_result(e, in->type, in->rank - 2, in->dims, &out);
+    if (!reason)
+        reason = array_copy(e->arena, e->pool, e->limit, in, &copy);
+    if (!reason)
+        reason = eval_check_products(e, in->count, size, 1);
+    for (int64_t i = 0; !reason && i < out->count; i++)
+        out->reals[i] = determinant(copy->reals + i * size * size, size);
+    return reason;
 }

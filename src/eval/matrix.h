@@ -5,6 +5,7 @@
 #include "eval/array.h"
 
 /* eval/matrix.c */
+const char *eval_det(struct evaluation *e);
 const char *eval_gemm(struct evaluation *e);
 const char *eval_matmul(struct evaluation *e);
 

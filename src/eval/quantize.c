@@ -11,8 +11,7 @@
 #define UINT8_TYPE ONNX__TENSOR_PROTO__DATA_TYPE__UINT8
 #define FLOAT_TYPE ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT
 
-/* To the nearest number of the type, halves to even; beyond it to its ends. */
-static void quantize(struct array *out, int64_t at, double scaled, double zero)
+void eval_quantize(struct array *out, int64_t at, double scaled, double zero)
 {
     int64_t least, most;
     if (array_is_real(out)) {
@@ -104,7 +103,7 @@ const char *eval_quantize_linear(struct evaluation *e)
         int64_t at = grain_at(&grain, scale, i);
         /* The quotient is rounded to its type before it is rounded to a whole number. */
         double quotient = tensor_rounded((int32_t)precision, eval_real(in, i) / scale->reals[at]);
-        quantize(out, i, quotient, zero ? eval_real(zero, at) : 0);
+        eval_quantize(out, i, quotient, zero ? eval_real(zero, at) : 0);
     }
     return reason;
 }
@@ -148,10 +147,10 @@ const char *eval_dynamic_quantize_linear(struct evaluation *e)
         return reason;
     double step = tensor_rounded(FLOAT_TYPE, tensor_rounded(FLOAT_TYPE, high - low) / 255);
     scale->reals[0] = step;
-    quantize(zero, 0, step == 0 ? 0 : tensor_rounded(FLOAT_TYPE, -low / step), 0);
+    eval_quantize(zero, 0, step == 0 ? 0 : tensor_rounded(FLOAT_TYPE, -low / step), 0);
     for (int64_t i = 0; i < in->count; i++)
-        quantize(out, i, step == 0 ? 0 : tensor_rounded(FLOAT_TYPE, in->reals[i] / step),
-                 (double)zero->integers[0]);
+        eval_quantize(out, i, step == 0 ? 0 : tensor_rounded(FLOAT_TYPE, in->reals[i] / step),
+                      (double)zero->integers[0]);
     if (e->node->output_count > 1)
         e->outputs[1] = scale;
     if (e->node->output_count > 2)
@@ -169,10 +168,8 @@ static double along(const struct array *values, int64_t place, double otherwise)
     return eval_real(values, values->count == 1 ? 0 : place);
 }
 
-/* Whole numbers less their zero point, as doubles, of which sums are exact up to 2^53. `axis`: along
- * which the zero points run where they are many. */
-static const char *centred(struct evaluation *e, const struct array *in, const struct array *zero,
-                           int axis, struct array **out)
+const char *eval_centred(struct evaluation *e, const struct array *in, const struct array *zero,
+                         int axis, struct array **out)
 {
     int64_t inner = axis >= 0 ? eval_extent(in->dims, axis + 1, in->rank) : 1;
     if (!array_is_whole(in) && !array_is_real(in))
@@ -192,19 +189,9 @@ static const char *centred(struct evaluation *e, const struct array *in, const s
 static const char *product(struct evaluation *e, bool is_conv, struct array *left,
                            struct array *right, struct array **out)
 {
-    struct evaluation inner = *e;
-    struct array *inputs[3] = {left, right, NULL};
-    struct node *node = NEW(e->arena, struct node);
-    *node = *e->node;
-    node->op = is_conv ? OP_Conv : OP_MatMul;
-    node->input_count = 2;
-    node->output_count = 1;
-    inner.node = node;
-    inner.inputs = inputs;
-    inner.outputs = NEW_ARRAY(e->arena, struct array *, 2);
-    const char *reason = is_conv ? eval_conv(&inner) : eval_matmul(&inner);
-    *out = inner.outputs[0];
-    return reason;
+    struct array *inputs[] = {left, right};
+    return eval_as(e, is_conv ? OP_Conv : OP_MatMul, is_conv ? eval_conv : eval_matmul, inputs, 2,
+                   out);
 }
 
 /* MatMulInteger and ConvInteger: sums of products, as int32. */
@@ -214,9 +201,9 @@ const char *eval_integer_product(struct evaluation *e)
     const struct array *a = e->inputs[0], *b = e->inputs[1];
     struct array *left, *right, *sums, *out;
     const char *reason =
-        centred(e, a, eval_input(e, 2), is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
+        eval_centred(e, a, eval_input(e, 2), is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
     if (!reason)
-        reason = centred(e, b, eval_input(e, 3), is_conv ? 0 : b->rank - 1, &right);
+        reason = eval_centred(e, b, eval_input(e, 3), is_conv ? 0 : b->rank - 1, &right);
     if (!reason)
         reason = product(e, is_conv, left, right, &sums);
     if (!reason)
@@ -242,9 +229,9 @@ const char *eval_quantized_product(struct evaluation *e)
         y_scale->count != 1 || y_zero->count != 1)
         return "a scale that is no real number, or many for the result";
     const char *reason =
-        centred(e, a, e->inputs[2], is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
+        eval_centred(e, a, e->inputs[2], is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
     if (!reason)
-        reason = centred(e, b, e->inputs[5], is_conv ? 0 : b->rank - 1, &right);
+        reason = eval_centred(e, b, e->inputs[5], is_conv ? 0 : b->rank - 1, &right);
     if (!reason)
         reason = product(e, is_conv, left, right, &sums);
     if (!reason)
@@ -264,7 +251,7 @@ const char *eval_quantized_product(struct evaluation *e)
         double sum = sums->reals[i] + (bias ? (double)bias->integers[channel] : 0);
         double scale = along(a_scale, is_conv ? 0 : i / channels % rows, 1) *
                        along(b_scale, channel, 1) / y_scale->reals[0];
-        quantize(out, i, sum * scale, eval_real(y_zero, 0));
+        eval_quantize(out, i, sum * scale, eval_real(y_zero, 0));
     }
     return NULL;
 }

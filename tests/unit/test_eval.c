@@ -363,7 +363,7 @@ static void test_constants_and_casts(struct bench *bench)
 
     t = begin(bench, "Constant", 12);
     set_text(bench, t.node, "value_string", "x");
-    refuses(bench, &t, "a kind that is not evaluated");
+    refuses(bench, &t, "a result of string is not folded");
 
     t = begin(bench, "Cast", 13);
     set_integer(bench, t.node, "to", TYPE(INT64));
@@ -675,7 +675,18 @@ static void test_reductions(struct bench *bench)
     t = begin(bench, "Einsum", 12);
     set_text(bench, t.node, "equation", "...i->...");
     give(&t, matrix);
-    refuses(bench, &t, "ellipsis");
+    gives(bench, &t, "an ellipsis", DIMS(2), NUMBERS(6, 15));
+
+    t = begin(bench, "Einsum", 12);
+    set_text(bench, t.node, "equation", "...,...i");
+    give(&t, reals(bench, DIMS(2, 1), NUMBERS(1, 10)));
+    give(&t, reals(bench, DIMS(1, 2, 2), NUMBERS(1, 2, 3, 4)));
+    gives(bench, &t, "ellipses broadcast", DIMS(2, 2, 2), NUMBERS(1, 2, 3, 4, 10, 20, 30, 40));
+
+    t = begin(bench, "Einsum", 12);
+    set_text(bench, t.node, "equation", "...i->i");
+    give(&t, matrix);
+    refuses(bench, &t, "an ellipsis is summed over");
 
     t = begin(bench, "Einsum", 12);
     set_text(bench, t.node, "equation", "ij,jk->ik");
