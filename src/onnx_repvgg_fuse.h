@@ -155,6 +155,7 @@ struct onnx_fuse_diff_options {
     bool (*progress)(void *closure, const char *step, double fraction); /* as for fusing */
     void *closure;
     bool follow_symlinks, no_map; /* as for fusing */
+    bool all; /* tell every change by itself: alike ones one by one, weights to the last */
 };
 
 struct onnx_fuse_verify_options {

@@ -57,6 +57,7 @@ class DiffOptions(ctypes.Structure):
         ("closure", ctypes.c_void_p),
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
+        ("all", ctypes.c_bool),
     ]
 
 
