@@ -411,6 +411,7 @@ function fusePage() {
   page.append(h('header', {},
     h('h1', {}, 'Fused: ', named(data.input || 'model in memory')),
     data.output ? h('p', {class: 'soft'}, 'to ', named(data.output)) : null,
+    ...data.interface.split('\n').filter((line) => line).map((line) => h('p', {}, line)),
     h('ul', {class: 'facts'},
       fact(whole(blocks), 'blocks fused'),
       fact(whole(data.before.ops) + ARROW + whole(data.after.ops), 'ops'),
