@@ -52,6 +52,8 @@ def names(value: Optional[Names], what: str, kinds: str) -> Any:
     for name in listed:
         if not isinstance(name, str):
             raise TypeError(f"{what} holds {described(name)}, expected {kinds}")
+        if "\0" in name:
+            raise OptionError(f"{what}: the name {name!r} holds a NUL")
     encoded = [name.encode(errors="surrogateescape") for name in listed]
     return (ctypes.c_char_p * (len(encoded) + 1))(*encoded, None)
 
