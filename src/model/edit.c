@@ -397,18 +397,6 @@ static bool *find_needed(const struct graph *graph)
     return needed;
 }
 
-/* A body may give out a value of the graph around it. */
-static bool is_output_of_body(const struct model *model, const struct value *value)
-{
-    for (size_t g = 1; g < model->graphs.count; g++) {
-        const struct graph *graph = model->graphs.items[g];
-        for (size_t i = 0; graph->parent && i < graph_output_count(graph); i++)
-            if (graph_output(graph, i) == value)
-                return true;
-    }
-    return false;
-}
-
 static bool is_in_removed(const struct graph *graph)
 {
     for (; graph->owner; graph = graph->parent)
@@ -436,8 +424,15 @@ size_t edit_keep_outputs(struct model *model, const bool *kept)
         if (!value || kept[i])
             continue;
         value->is_withheld = true;
-        value->is_output = is_output_of_body(model, value);
+        value->is_output = false;
         mark_changed(main);
+    }
+    /* A body may give out a value of the graph around it. */
+    for (size_t g = 1; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; graph->parent && i < graph_output_count(graph); i++)
+            if (graph_output(graph, i))
+                graph_output(graph, i)->is_output = true;
     }
     const bool *after = find_needed(main);
     for (size_t i = 0; i < main->node_count; i++) {

@@ -138,12 +138,12 @@ const Onnx__ValueInfoProto *size_described(const struct graph *graph,
                                            const Onnx__ValueInfoProto *info)
 {
     const struct model *model = graph->model;
+    if (!model->is_sized || graph->function)
+        return NULL;
     const struct value *value = info->name ? map_get(&graph->values, info->name) : NULL;
     /* What follows for computed values is declared as well: that is what sizes are fixed for. */
     bool is_told =
         value && !graph->parent && (value->is_sized || value->first_producer) && !value->disputed;
-    if (!model->is_sized || graph->function)
-        return NULL;
     Onnx__TypeProto *type = type_with_sizes(model, info->type, is_told ? value : NULL);
     if (!type)
         return NULL;

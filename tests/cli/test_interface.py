@@ -288,3 +288,38 @@ def test_what_diff_and_verify_say(options, code, heads, tmp_path):
     differ = subprocess.run([TOOL, "diff", tmp_path / "a.onnx", result.path], capture_output=True, text=True, check=False)
     assert differ.returncode == 1 and any(kind in differ.stdout.splitlines()[0] for kind in ("input", "output"))
     assert subprocess.run([TOOL, "verify", tmp_path / "a.onnx", result.path], capture_output=True, check=False).returncode == code
+
+
+# Models that were opened up come out as those they were made of
+
+
+def opened(model):
+    """The same with every initializer overridable, every value an output, and a symbol for each size of the input."""
+    model = onnx.ModelProto.FromString(model.SerializeToString())
+    graph, sizes = model.graph, {}
+    for dim in graph.input[0].type.tensor_type.shape.dim:
+        sizes[f"S{len(sizes)}"] = dim.dim_value
+        dim.dim_param = f"S{len(sizes) - 1}"
+    listed = set(named(graph.input)) | set(named(graph.output))
+    graph.input.extend(helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in graph.initializer if t.name not in listed)
+    graph.output.extend(helper.make_empty_tensor_value_info(o) for n in graph.node for o in n.output if o and o not in listed)
+    return model, sizes
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*.onnx")), ids=lambda path: path.stem)
+def test_what_was_opened_is_closed_again(path, tmp_path):
+    model = onnx.load(path)
+    first = model.graph.input[0]
+    model.ir_version = max(4, model.ir_version)
+    if not all(d.dim_value for d in first.type.tensor_type.shape.dim):
+        for d, size in zip(first.type.tensor_type.shape.dim, (2, 3, 32, 32)):
+            d.dim_value = d.dim_value or size
+    wide, sizes = opened(model)
+    result = fuse(wide, tmp_path, "--freeze", "all", "--outputs", ",".join(named(model.graph.output)),
+                  "--input-shape", f"{first.name}:{','.join(map(str, sizes.values()))}", stem="wide")
+    wanted = fuse(model, tmp_path)
+    assert result.code == wanted.code == 0, result.stderr
+    a, b = result.model.graph, wanted.model.graph
+    assert named(a.input) == named(b.input) and shape(a.input[0]) == list(sizes.values()) and named(a.output) == named(b.output)
+    assert list(a.node) == list(b.node) and list(a.initializer) == list(b.initializer)
+    assert result.report["interface"]["symbols"] == sizes
