@@ -79,6 +79,14 @@ struct onnx_fuse_options {
     void *(*allocate)(void *closure, size_t size);
     /* The same as html_report for the report as JSON (onnx_fuse_report_json); NULL: nowhere. */
     const char *json_report;
+    /* What changes the model's inputs and outputs, before anything is rewritten; NULL-terminated, NULL: nothing.
+     * A name that is none is an error, which tells the nearest one.
+     * freeze: initializers that are graph inputs as well (a caller may override them) become constants and are
+     * inputs no more; the one name "all": all of them.
+     * outputs: these outputs stay, the others go, and with them the ops that only they needed.
+     * input_shapes: "NAME:1,3,224,224" fixes the sizes of an input; a symbol that it was declared with becomes the
+     * number wherever a shape has it. Sizes that are declared already, of whatever value, must agree. */
+    const char *const *freeze, *const *outputs, *const *input_shapes;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */
@@ -155,6 +163,7 @@ struct onnx_fuse_diff_options {
     bool (*progress)(void *closure, const char *step, double fraction); /* as for fusing */
     void *closure;
     bool follow_symlinks, no_map; /* as for fusing */
+    bool all; /* tell every change by itself: alike ones one by one, weights to the last */
 };
 
 struct onnx_fuse_verify_options {

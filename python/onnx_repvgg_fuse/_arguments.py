@@ -5,11 +5,12 @@ import ctypes
 import numbers
 import operator
 import os
-from typing import Any, Callable, Iterable, Optional, Union
+from typing import Any, Callable, Iterable, Mapping, Optional, Sequence, Union
 
 from ._errors import OptionError
 
 Names = Union[str, Iterable[str]]
+InputShapes = Mapping[str, Sequence[int]]
 AnyPath = Union[str, "os.PathLike[str]"]
 
 
@@ -51,8 +52,24 @@ def names(value: Optional[Names], what: str, kinds: str) -> Any:
     for name in listed:
         if not isinstance(name, str):
             raise TypeError(f"{what} holds {described(name)}, expected {kinds}")
+        if "\0" in name:
+            raise OptionError(f"{what}: the name {name!r} holds a NUL")
     encoded = [name.encode(errors="surrogateescape") for name in listed]
     return (ctypes.c_char_p * (len(encoded) + 1))(*encoded, None)
+
+
+def shapes(value: Optional[InputShapes], what: str) -> Any:
+    """The array of "NAME:1,3,224,224" that the C library takes, or NULL."""
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{what} is {described(value)}, expected a mapping of names to sizes")
+    listed = []
+    for name, sizes in value.items():
+        if not isinstance(name, str) or isinstance(sizes, (str, bytes)) or not isinstance(sizes, Iterable):
+            raise TypeError(f"{what} maps {described(name)} to {described(sizes)}, expected names and sequences of sizes")
+        listed.append(name + ":" + ",".join(str(whole(size, f"{what}[{name!r}]", 1, 2**63 - 1)) for size in sizes))
+    return names(listed, what, "names and sizes")
 
 
 def function(value: Optional[Callable[..., Any]], what: str) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Optional, TypeVar, Union, overload
 
 from . import _arguments, _models
-from ._arguments import AnyPath, Names, described
+from ._arguments import AnyPath, InputShapes, Names, described
 from ._call import Call, ProgressFunction
 from ._errors import OptionError
 from ._library import Borrowed, Options, Room, library
@@ -104,24 +104,28 @@ def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[b
 def fuse(model: Path, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
+         outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[Path]: ...
 @overload
 def fuse(model: Union[bytearray, memoryview, mmap.mmap], output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
+         outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[bytes]: ...
 @overload
 def fuse(model: Model, output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
+         outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[Model]: ...
 def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
+         outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[Any]:
     """Fuse parallel linear branches (RepVGG and its descendants) and the BatchNormalization and
     constant arithmetic around them, exactly. The input is never changed.
@@ -147,11 +151,16 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
     - `follow_symlinks`: follow links to external data wherever they lead, for caches that are made of
       links (Hugging Face hub).
     - `sync`: for a path only: wait until the disk has the output (fsync).
+    - `freeze`: names of initializers that are inputs as well, so that a caller may override them: they become
+      constants, and are inputs no more. "all": every one.
+    - `outputs`: names of the outputs that stay; the others go, and with them the ops that only they needed.
+    - `input_shapes`: the sizes of inputs, `{"x": (1, 3, 224, 224)}`. What an input is declared with must agree; a
+      symbol that it is declared with becomes the number in every shape.
     - `dry_run`: plan, check and report only; `Result.model` is then the input itself.
     - `progress`: called as progress(step, fraction), fraction from 0 to 1, from the thread that works;
       returning False stops the run with `Cancelled`, an exception stops it and is raised here.
 
-    Names, types and shapes of the model's inputs and outputs stay, and so do the names of values
+    Names, types and shapes of the model's inputs and outputs stay unless the three options above say otherwise, and so do the names of values
     between fusions. A fused Conv has weights of shape [outputs, inputs / group, kernel...] and a
     bias of shape [outputs]. A model in which nothing folds comes back as equal bytes.
 
@@ -186,6 +195,9 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
     options.follow_symlinks = bool(follow_symlinks)
     options.no_sync = not sync
     options.external_data = os.fsencode(external_data)
+    options.freeze = _arguments.names(freeze, "freeze", "names of initializers, or \"all\"")
+    options.outputs = _arguments.names(outputs, "outputs", "names of outputs")
+    options.input_shapes = _arguments.shapes(input_shapes, "input_shapes")
     call = Call(progress)
     options.progress = call.callback
 

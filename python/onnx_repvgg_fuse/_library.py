@@ -40,6 +40,9 @@ class Options(ctypes.Structure):
         ("html_report", ctypes.c_char_p),
         ("allocate", Allocate),
         ("json_report", ctypes.c_char_p),
+        ("freeze", ctypes.POINTER(ctypes.c_char_p)),
+        ("outputs", ctypes.POINTER(ctypes.c_char_p)),
+        ("input_shapes", ctypes.POINTER(ctypes.c_char_p)),
     ]
 
 
@@ -57,6 +60,7 @@ class DiffOptions(ctypes.Structure):
         ("closure", ctypes.c_void_p),
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
+        ("all", ctypes.c_bool),
     ]
 
 

@@ -158,7 +158,7 @@ def _compared(call: Call, function: Callable[..., int], models: tuple[Any, Any],
 
 
 def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = (), strict: bool = False,
-         external_folder: Optional[AnyPath] = None,
+         all: bool = False, external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Diff:
     """What changed from model `a` to model `b`.
 
@@ -167,6 +167,8 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
     - `rtol`, `atol`: numbers of weights are the same when |a - b| <= atol + rtol * |a|.
     - `ignore`: kinds of change not to count, one or several; docs/diff.md lists them.
     - `strict`: count names, order, doc strings and metadata as well.
+    - `all`: tell each change by itself; by default alike ones are one line, and the weights that changed most
+      stand for the rest. `changes` lists all either way.
     - `external_folder`: where external data of models in memory lies.
     - `follow_symlinks`: follow links to external data wherever they lead.
     - `progress`: as for `fuse`.
@@ -176,7 +178,7 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
     options = DiffOptions()
     library.onnx_fuse_diff_options_init(ctypes.byref(options))
     options.rtol, options.atol = _arguments.real(rtol, "rtol"), _arguments.real(atol, "atol")
-    options.strict = bool(strict)
+    options.strict, options.all = bool(strict), bool(all)
     options.follow_symlinks = bool(follow_symlinks)
     options.ignore = _arguments.names(ignore, "ignore", "names of kinds of change")
     _arguments.function(progress, "progress")

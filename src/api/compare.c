@@ -186,6 +186,7 @@ static void run_diff(struct onnx_fuse_comparison *comparison,
                                                      .atol = options.atol,
                                                      .strict = options.strict,
                                                      .colour = options.colour,
+                                                     .all = options.all,
                                                      .progress = options.progress,
                                                      .closure = options.closure};
     diff_ignore(&comparison->arena, &comparison->diff_options, options.ignore);

@@ -141,3 +141,40 @@ const char *text_grouped(struct arena *arena, double number)
     }
     return out;
 }
+
+enum { NEAR_BYTES = 200, NEAR_NAMES = 4096 };
+
+/* Levenshtein's distance, a row at a time. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[NEAR_BYTES + 1];
+    size_t length = 0;
+    row[0] = 0;
+    for (; length < NEAR_BYTES && b[length]; length++)
+        row[length + 1] = length + 1;
+    for (size_t i = 0; i < NEAR_BYTES && a[i]; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t k = 0; k < length; k++) {
+            size_t best = corner + (a[i] != b[k]);
+            corner = row[k + 1];
+            best = best < row[k] + 1 ? best : row[k] + 1;
+            row[k + 1] = best < corner + 1 ? best : corner + 1;
+        }
+    }
+    return row[length];
+}
+
+const char *text_nearest(const char *wanted, const char *const *names, size_t count)
+{
+    const char *nearest = NULL;
+    size_t least = SIZE_MAX;
+    for (size_t i = 0; i < count && i < NEAR_NAMES; i++) {
+        size_t own = distance(wanted, names[i]);
+        if (own >= least)
+            continue;
+        least = own;
+        nearest = names[i];
+    }
+    return nearest;
+}

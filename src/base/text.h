@@ -29,6 +29,10 @@ bool text_same_letters(const char *a, const char *b);
  * terminal acts on some. The string itself when there are none. */
 const char *text_plain(struct arena *arena, const char *string);
 
+/* The name with the fewest letters to change, add or leave out; of equals the first. Names beyond the first few thousand
+ * and bytes beyond the first few hundred are not looked at. NULL: there is no name. */
+const char *text_nearest(const char *wanted, const char *const *names, size_t count);
+
 static inline const char *text_or_empty(const char *text)
 {
     return text ? text : "";

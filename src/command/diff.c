@@ -21,6 +21,7 @@ static const char usage[] =
     "      --rtol R        let numbers of weights differ by R times the first model's (default 0)\n"
     "      --atol A        and by A (default 0)\n"
     "      --ignore KIND   do not report a kind of change (may be repeated; commas separate)\n"
+    "      --all           tell each change by itself: alike ones one by one, all weights\n"
     "      --format F      text (default), json, github (workflow annotations),\n"
     "                      sarif, or html (a page for a browser)\n"
     "      --color WHEN    auto (default: on a terminal, unless NO_COLOR is set), always, never\n"
@@ -38,13 +39,25 @@ static const char usage[] =
     "\n"
     "Exit status: 0 the same, 1 different, 2 trouble.\n";
 
-enum { STRICT = 256, RTOL, ATOL, IGNORE, FORMAT, COLOR, EXIT_ZERO, FOLLOW_SYMLINKS, NO_SANDBOX };
+enum {
+    STRICT = 256,
+    RTOL,
+    ATOL,
+    IGNORE,
+    ALL,
+    FORMAT,
+    COLOR,
+    EXIT_ZERO,
+    FOLLOW_SYMLINKS,
+    NO_SANDBOX
+};
 
 static const struct option long_options[] = {
     {"strict", no_argument, NULL, STRICT},
     {"rtol", required_argument, NULL, RTOL},
     {"atol", required_argument, NULL, ATOL},
     {"ignore", required_argument, NULL, IGNORE},
+    {"all", no_argument, NULL, ALL},
     {"format", required_argument, NULL, FORMAT},
     {"color", required_argument, NULL, COLOR},
     {"colour", required_argument, NULL, COLOR},
@@ -100,6 +113,7 @@ static int parse_option(struct call *call, int option)
             return trouble("--color: '%s' is none of auto, always, never", optarg);
         call->color = optarg;
         return -1;
+    case ALL: call->options.all = true; return -1;
     case EXIT_ZERO: call->exit_zero = true; return -1;
     case FOLLOW_SYMLINKS: call->options.follow_symlinks = true; return -1;
     case NO_SANDBOX: call->no_sandbox = true; return -1;

@@ -36,6 +36,12 @@ static const char usage[] =
     "      --only PASS      run this pass only (may be repeated; commas separate)\n"
     "      --skip PASS      leave this pass out (may be repeated; commas separate)\n"
     "      --list-passes    list the passes in the order they run\n"
+    "      --freeze NAME    make an initializer that callers may override a constant, and no "
+    "input\n"
+    "                       (may be repeated; commas separate; all: every one)\n"
+    "      --outputs NAME   keep these outputs only (may be repeated; commas separate)\n"
+    "      --input-shape NAME:SIZE,SIZE,...\n"
+    "                       fix the sizes of an input (may be repeated)\n"
     "      --max-growth R   let a rewrite cost up to R times what it replaces (default 1)\n"
     "      --no-check       do not evaluate each rewrite before it is kept\n"
     "      --tolerance T    largest relative difference of that check (default: by type)\n"
@@ -63,8 +69,10 @@ struct command {
     char *const *inputs;                       /* of a batch */
     int input_count;
     bool explain, strict, quiet, no_sandbox;
-    const char **only, **skip;
-    size_t only_count, skip_count;
+    struct names {
+        const char **items;
+        size_t count;
+    } only, skip, freeze, outputs, input_shapes;
     struct onnx_fuse_options options;
 };
 
@@ -84,6 +92,9 @@ enum {
     REPORT,
     ONLY,
     SKIP,
+    FREEZE,
+    OUTPUTS,
+    INPUT_SHAPE,
     LIST_PASSES,
     MAX_GROWTH,
     NO_CHECK,
@@ -106,6 +117,9 @@ static const struct option long_options[] = {
     {"report", required_argument, NULL, REPORT},
     {"only", required_argument, NULL, ONLY},
     {"skip", required_argument, NULL, SKIP},
+    {"freeze", required_argument, NULL, FREEZE},
+    {"outputs", required_argument, NULL, OUTPUTS},
+    {"input-shape", required_argument, NULL, INPUT_SHAPE},
     {"list-passes", no_argument, NULL, LIST_PASSES},
     {"max-growth", required_argument, NULL, MAX_GROWTH},
     {"no-check", no_argument, NULL, NO_CHECK},
@@ -124,6 +138,14 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+/* empty: what to say of a list without a name; NULL: it is none too little. */
+static int take_names(struct names *names, const char *empty)
+{
+    if (!add_names(&names->items, &names->count, optarg))
+        return trouble("%s", "out of memory");
+    return empty && !names->items ? trouble(empty, optarg) : -1;
+}
+
 /* Returns -1 to go on, or the exit status. */
 static int parse_option(struct command *command, int option)
 {
@@ -134,16 +156,15 @@ static int parse_option(struct command *command, int option)
     case JSON: command->json = optarg; return -1;
     case REPORT: command->options.html_report = optarg; return -1;
     case ONLY:
-    case SKIP: {
-        bool only = option == ONLY;
-        if (!add_names(only ? &command->only : &command->skip,
-                       only ? &command->only_count : &command->skip_count, optarg))
-            return trouble("%s", "out of memory");
-        if (only && !command->only)
-            return trouble("--only: '%s' names no pass; --list-passes shows those there are",
-                           optarg);
-        return -1;
-    }
+        return take_names(&command->only,
+                          "--only: '%s' names no pass; --list-passes shows those there are");
+    case SKIP: return take_names(&command->skip, NULL);
+    case FREEZE: return take_names(&command->freeze, "--freeze: '%s' names no initializer");
+    case OUTPUTS: return take_names(&command->outputs, "--outputs: '%s' names no output");
+    case INPUT_SHAPE:
+        return add_name(&command->input_shapes.items, &command->input_shapes.count, optarg)
+                   ? -1
+                   : trouble("%s", "out of memory");
     case LIST_PASSES: return list_passes();
     case MAX_GROWTH:
         if (!parse_number(optarg, &number) || number <= 0)
@@ -296,8 +317,6 @@ static int run(const struct command *command)
     struct onnx_fuse_report *report = NULL;
     struct progress progress = {0};
     struct onnx_fuse_options options = command->options;
-    options.only = command->only;
-    options.skip = command->skip;
     clock_gettime(CLOCK_MONOTONIC, &progress.start);
     progress.wanted = !command->quiet && isatty(STDERR_FILENO);
     options.progress = show_progress;
@@ -384,9 +403,12 @@ int main(int count, char **arguments)
     }
     onnx_fuse_options_init(&command.options);
     int status = parse_arguments(&command, count, arguments);
+    command.options.only = command.only.items;
+    command.options.skip = command.skip.items;
+    command.options.freeze = command.freeze.items;
+    command.options.outputs = command.outputs.items;
+    command.options.input_shapes = command.input_shapes.items;
     if (status < 0 && command.batch) {
-        command.options.only = command.only;
-        command.options.skip = command.skip;
         status = batch_run(command.batch, command.inputs, command.input_count, &command.options,
                            command.strict, command.quiet, !command.no_sandbox);
     } else if (status < 0) {
@@ -394,7 +416,10 @@ int main(int count, char **arguments)
     }
     if (status == DONE && fflush(stdout) != 0)
         status = trouble("%s", "cannot write to standard output");
-    free(command.only);
-    free(command.skip);
+    free(command.only.items);
+    free(command.skip.items);
+    free(command.freeze.items);
+    free(command.outputs.items);
+    free(command.input_shapes.items);
     return status;
 }

@@ -44,15 +44,21 @@ void confine(const char *const *models, bool follow_symlinks)
     sandbox_close(&sandbox);
 }
 
+bool add_name(const char ***names, size_t *count, const char *name)
+{
+    const char **grown = realloc(*names, (*count + 2) * sizeof(*grown));
+    if (!grown)
+        return false;
+    *names = grown;
+    grown[(*count)++] = name;
+    grown[*count] = NULL;
+    return true;
+}
+
 bool add_names(const char ***names, size_t *count, char *list)
 {
-    for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
-        const char **grown = realloc(*names, (*count + 2) * sizeof(*grown));
-        if (!grown)
+    for (char *name = strtok(list, ","); name; name = strtok(NULL, ","))
+        if (!add_name(names, count, name))
             return false;
-        *names = grown;
-        grown[(*count)++] = name;
-        grown[*count] = NULL;
-    }
     return true;
 }

@@ -34,7 +34,9 @@ bool parse_number(const char *text, double *number);
  * before anything is printed of what was read. */
 int doubt(int status);
 
-/* Adds the names of a comma list, which is cut up. *names is grown by realloc and ends with NULL. False: out of memory. */
+/* Adds a name. *names is grown by realloc and ends with NULL. False: out of memory. */
+bool add_name(const char ***names, size_t *count, const char *name);
+/* Adds the names of a comma list, which is cut up. */
 bool add_names(const char ***names, size_t *count, char *list);
 
 #endif

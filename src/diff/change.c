@@ -2,10 +2,10 @@
 #include "diff/change.h"
 
 static const struct {
-    const char *name, *purpose;
+    const char *name, *plural, *purpose;
     bool counts;
 } kinds[] = {
-#define X(name, counts, purpose) {#name, purpose, counts},
+#define X(name, plural, counts, purpose) {#name, plural, purpose, counts},
     DIFF_KINDS(X)
 #undef X
 };
@@ -13,6 +13,11 @@ static const struct {
 const char *diff_kind_name(enum diff_kind kind)
 {
     return kinds[kind].name;
+}
+
+const char *diff_kind_plural(enum diff_kind kind)
+{
+    return kinds[kind].plural;
 }
 
 const char *diff_kind_purpose(enum diff_kind kind)
@@ -41,11 +46,11 @@ void diff_ignore(struct arena *arena, struct diff_options *options, const char *
     }
 }
 
-void diff_add(struct differ *differ, const struct diff_change *change)
+struct diff_change *diff_add(struct differ *differ, const struct diff_change *change)
 {
     struct diff_result *result = differ->result;
     if (differ->options->ignore[change->kind])
-        return;
+        return NULL;
     struct diff_change *own = NEW(differ->arena, struct diff_change);
     *own = *change;
     own->counts = kinds[change->kind].counts || differ->options->strict;
@@ -54,6 +59,7 @@ void diff_add(struct differ *differ, const struct diff_change *change)
     LIST_PUSH(differ->arena, &result->changes, own);
     result->by_kind[change->kind]++;
     result->counted += own->counts;
+    return own;
 }
 
 const char *diff_key(struct arena *arena, struct map *counts, const char *name)

@@ -5,28 +5,28 @@
 #include "infer/census.h"
 #include "match/match.h"
 
-/* Name in --ignore and in the formats; whether it counts without --strict; what it is. */
+/* Name in --ignore and in the formats; the same of several; whether it counts without --strict; what it is. */
 #define DIFF_KINDS(X)                                                                              \
-    X(region, true, "nodes added, removed or replaced")                                            \
-    X(attribute, true, "an attribute of a node")                                                   \
-    X(edge, true, "a node reads another value")                                                    \
-    X(weight, true, "type, shape or numbers of a constant")                                        \
-    X(input, true, "an input of the graph: name, type or shape")                                   \
-    X(output, true, "an output of the graph: name, type or shape")                                 \
-    X(opset, true, "an imported operator set")                                                     \
-    X(function, true, "a local function added or removed")                                         \
-    X(ir_version, false, "the version of the file format")                                         \
-    X(dead, false, "nodes, weights and functions that no output needs")                            \
-    X(name, false, "names of nodes and temporaries")                                               \
-    X(order, false, "the order of nodes, initializers, inputs or outputs")                         \
-    X(storage, false, "where and how constants are kept")                                          \
-    X(spelling, false, "attributes that say what their absence would say")                         \
-    X(shape, false, "types and shapes noted for temporaries")                                      \
-    X(doc, false, "doc strings")                                                                   \
-    X(metadata, false, "producer, version, graph name and metadata")
+    X(region, "regions", true, "nodes added, removed or replaced")                                 \
+    X(attribute, "attributes", true, "an attribute of a node")                                     \
+    X(edge, "edges", true, "a node reads another value")                                           \
+    X(weight, "weights", true, "type, shape or numbers of a constant")                             \
+    X(input, "inputs", true, "an input of the graph: name, type or shape")                         \
+    X(output, "outputs", true, "an output of the graph: name, type or shape")                      \
+    X(opset, "opsets", true, "an imported operator set")                                           \
+    X(function, "functions", true, "a local function added or removed")                            \
+    X(ir_version, "ir_version", false, "the version of the file format")                           \
+    X(dead, "dead", false, "nodes, weights, functions and operator sets that nothing needs")       \
+    X(name, "names", false, "names of nodes and temporaries")                                      \
+    X(order, "order", false, "the order of nodes, initializers, inputs or outputs")                \
+    X(storage, "storage", false, "where and how constants are kept")                               \
+    X(spelling, "spellings", false, "attributes that say what their absence would say")            \
+    X(shape, "shapes", false, "types and shapes noted for temporaries")                            \
+    X(doc, "docs", false, "doc strings")                                                           \
+    X(metadata, "metadata", false, "producer, version, graph name and metadata")
 
 enum diff_kind {
-#define X(name, counts, purpose) DIFF_##name,
+#define X(name, plural, counts, purpose) DIFF_##name,
     DIFF_KINDS(X)
 #undef X
         DIFF_KIND_COUNT
@@ -60,6 +60,17 @@ struct diff_change {
     const struct tensor *left_tensor, *right_tensor; /* weights */
     const struct diff_region *region;                /* DIFF_region */
     size_t more; /* further changes of the kind that were not listed: names, storage, ... */
+    const struct diff_change *part_of; /* the region that this is a part of, or NULL */
+    size_t place, group;               /* in the result's changes and groups */
+};
+
+/* Changes that are told at once. */
+struct diff_group {
+    const struct diff_change *first;
+    size_t count;   /* of changes that are like the first, that one included */
+    size_t place;   /* in the result's groups */
+    bool is_hidden; /* the list of weights is long enough without it */
+    size_t rest;    /* the first of those: how many there are */
 };
 
 struct diff_values {
@@ -67,19 +78,24 @@ struct diff_values {
     size_t count, room;
 };
 
-/* Nodes that have no partner, connected with each other, and what they stand between. */
+/* Nodes that have no partner, connected with each other, and what they stand between. Where one side has none, nodes
+ * next to them that changed take part: a BatchNormalization gone, and the weights of the Conv before it. */
 struct diff_region {
     const struct graph *left_graph, *right_graph;
     struct node_list left, right;           /* in the order they compute */
     struct diff_values left_in, right_in;   /* values read from outside, no constants; 64 at most */
     struct diff_values left_out, right_out; /* values read outside, or outputs; 64 at most */
+    /* What differs in nodes that have a partner, and belongs to the replacement all the same. */
+    LIST(struct diff_change *) parts;
     const char *summary; /* "3 Conv + 3 BatchNormalization + 2 Add became Conv" */
     bool dead;           /* no output of the graph needs it */
 };
 
 struct diff_result {
-    LIST(struct diff_change *) changes; /* by kind, then in the order of the first model */
-    size_t counted;                     /* changes that make the models different */
+    LIST(struct diff_change *)
+    changes; /* by kind; weights by size, else in the order of the first model */
+    LIST(struct diff_group *) groups; /* in the order of their first changes */
+    size_t counted;                   /* changes that make the models different */
     size_t by_kind[DIFF_KIND_COUNT];
     size_t matched; /* pairs of nodes */
     struct census before, after;
@@ -87,13 +103,14 @@ struct diff_result {
 
 struct diff_options {
     double rtol, atol;
-    bool strict, colour;
+    bool strict, colour, all;
     bool ignore[DIFF_KIND_COUNT];
     bool (*progress)(void *closure, const char *step, double fraction);
     void *closure;
 };
 
 const char *diff_kind_name(enum diff_kind kind);
+const char *diff_kind_plural(enum diff_kind kind);
 const char *diff_kind_purpose(enum diff_kind kind);
 bool diff_kind_counts(enum diff_kind kind);
 
@@ -112,8 +129,8 @@ struct differ {
     struct match_table table;
 };
 
-/* Keeps a change, unless its kind is ignored. */
-void diff_add(struct differ *differ, const struct diff_change *change);
+/* Keeps a change and returns what was kept; NULL: its kind is ignored. */
+struct diff_change *diff_add(struct differ *differ, const struct diff_change *change);
 
 /* A name, and how many of it stood before. What ought to be named once and is not is compared the
  * first with the first, and so on. */

@@ -14,6 +14,8 @@ struct sheet {
     struct graph *graphs[2];
     size_t *parent; /* union-find over nodes without partners */
     bool *live;     /* an output of the graph needs the node */
+    bool *joined;   /* it has a partner, and takes part in a region all the same */
+    size_t first;   /* of the result's changes that are of these two graphs */
     const struct value_pair *outputs;
     size_t output_count;
 };
@@ -208,9 +210,82 @@ static void join_neighbours(struct sheet *sheet, const struct graph *graph)
     }
 }
 
+/* For each node without a partner: whether those it is connected with are all of its own graph. */
+static bool *find_one_sided(const struct sheet *sheet)
+{
+    size_t total = sheet->graphs[0]->node_count + sheet->graphs[1]->node_count;
+    bool *has[2], *one_sided = NEW_ARRAY(sheet->differ->arena, bool, total + 1);
+    for (int side = 0; side < 2; side++) {
+        has[side] = NEW_ARRAY(sheet->differ->arena, bool, total + 1);
+        for (size_t i = 0; i < sheet->graphs[side]->node_count; i++) {
+            const struct node *node = sheet->graphs[side]->nodes[i];
+            if (!node->partner && match_takes_part(node))
+                has[side][root_of(sheet, place(sheet, node))] = true;
+        }
+    }
+    for (size_t i = 0; i < total; i++)
+        one_sided[i] = has[0][root_of(sheet, i)] != has[1][root_of(sheet, i)];
+    return one_sided;
+}
+
+/* A node of such a region that the outputs need, and that hands `node` data or takes its data. One that asks for the
+ * shape takes none. */
+static bool is_next(const struct sheet *sheet, const struct node *node, const bool *one_sided)
+{
+    return !node->partner && match_takes_part(node) && sheet->live[place(sheet, node)] &&
+           one_sided[place(sheet, node)] && node->op != OP_Shape && node->op != OP_Size;
+}
+
+static bool join_next(struct sheet *sheet, const struct node *node, const bool *one_sided)
+{
+    bool any = false;
+    for (size_t k = 0; k < node->input_count; k++) {
+        const struct value *value = node->inputs[k];
+        if (!value || value->graph != node->graph || !value->producer ||
+            !is_next(sheet, value->producer, one_sided))
+            continue;
+        join(sheet, node, value->producer);
+        any = true;
+    }
+    for (size_t k = 0; k < node->output_count; k++)
+        for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL; use;
+             use = use->next)
+            if (use->reader->graph == node->graph && is_next(sheet, use->reader, one_sided)) {
+                join(sheet, node, use->reader);
+                any = true;
+            }
+    return any;
+}
+
+/* What is gone from between two nodes, or new there, is most often made up for by one of them: a pair that differs in
+ * itself is told with its neighbours that have no partner. Where those have something in their place, that is what
+ * makes up for them. */
+static void join_changed(struct sheet *sheet)
+{
+    const struct diff_result *result = sheet->differ->result;
+    const bool *one_sided = find_one_sided(sheet);
+    for (size_t i = sheet->first; i < result->changes.count; i++) {
+        const struct diff_change *change = result->changes.items[i];
+        const struct node *a = change->left, *b = change->right;
+        bool differs = change->kind == DIFF_weight || change->kind == DIFF_attribute;
+        if (!differs || !a || !b || a->partner != b || sheet->joined[place(sheet, a)])
+            continue;
+        bool left = join_next(sheet, a, one_sided), right = join_next(sheet, b, one_sided);
+        if (!left && !right)
+            continue;
+        join(sheet, a, b);
+        sheet->joined[place(sheet, a)] = sheet->joined[place(sheet, b)] = true;
+    }
+}
+
+static bool takes_part(const struct sheet *sheet, const struct node *node)
+{
+    return (!node->partner && match_takes_part(node)) || sheet->joined[place(sheet, node)];
+}
+
 static bool in_region(const struct sheet *sheet, const struct node *node, size_t root)
 {
-    return !node->partner && match_takes_part(node) && root_of(sheet, place(sheet, node)) == root;
+    return takes_part(sheet, node) && root_of(sheet, place(sheet, node)) == root;
 }
 
 enum { BOUNDARY_MOST = 64 }; /* values listed on each side of a region */
@@ -314,7 +389,9 @@ static void add_region(struct sheet *sheet, struct diff_region *region, size_t r
         change.left = region->left.items[0];
     if (region->right.count)
         change.right = region->right.items[0];
-    diff_add(sheet->differ, &change);
+    const struct diff_change *whole = diff_add(sheet->differ, &change);
+    for (size_t i = 0; i < region->parts.count; i++)
+        region->parts.items[i]->part_of = whole;
 }
 
 static void find_regions(struct sheet *sheet)
@@ -325,10 +402,11 @@ static void find_regions(struct sheet *sheet)
     LIST(size_t) roots = {NULL, 0, 0};
     for (int side = 0; side < 2; side++)
         join_neighbours(sheet, sheet->graphs[side]);
+    join_changed(sheet);
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < sheet->graphs[side]->order.count; i++) {
             struct node *node = sheet->graphs[side]->order.items[i];
-            if (node->partner || !match_takes_part(node))
+            if (!takes_part(sheet, node))
                 continue;
             size_t root = root_of(sheet, place(sheet, node));
             if (!regions[root]) {
@@ -342,6 +420,12 @@ static void find_regions(struct sheet *sheet)
             else
                 LIST_PUSH(arena, &regions[root]->left, node);
         }
+    const struct diff_result *result = sheet->differ->result;
+    for (size_t i = sheet->first; i < result->changes.count; i++) {
+        struct diff_change *change = result->changes.items[i];
+        if (change->left && change->right && sheet->joined[place(sheet, change->left)])
+            LIST_PUSH(arena, &regions[root_of(sheet, place(sheet, change->left))]->parts, change);
+    }
     for (size_t i = 0; i < roots.count; i++)
         add_region(sheet, regions[roots.items[i]], roots.items[i]);
 }
@@ -403,6 +487,8 @@ void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
     size_t total = a->node_count + b->node_count;
     sheet.parent = NEW_ARRAY(arena, size_t, total + 1);
     sheet.live = NEW_ARRAY(arena, bool, total + 1);
+    sheet.joined = NEW_ARRAY(arena, bool, total + 1);
+    sheet.first = differ->result->changes.count;
     sheet.outputs = outputs;
     sheet.output_count = output_count;
     for (size_t i = 0; i < total; i++)

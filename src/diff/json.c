@@ -1,6 +1,7 @@
 /* diff/json.c: a comparison for programs: JSON, GitHub's workflow commands, SARIF. */
 #include "diff/json.h"
 
+#include "diff/group.h"
 #include "diff/text.h"
 
 static void print_or_null(struct text *text, const char *string)
@@ -96,7 +97,12 @@ static void json_change(struct text *text, const struct diff_change *change)
     print_or_null(text, change->old_text);
     text_print(text, ", \"new\": ");
     print_or_null(text, change->new_text);
-    text_print(text, ", \"more\": %zu,\n     \"a\": ", change->more);
+    text_print(text, ", \"more\": %zu, \"group\": %zu, \"part_of\": ", change->more, change->group);
+    if (change->part_of)
+        text_print(text, "%zu", change->part_of->place);
+    else
+        text_print(text, "null");
+    text_print(text, ",\n     \"a\": ");
     json_node(text, change->left);
     text_print(text, ", \"b\": ");
     json_node(text, change->right);
@@ -123,9 +129,10 @@ const char *diff_json(struct arena *arena, const struct diff_result *result, con
     text_json(&text, left);
     text_print(&text, ", \"b\": ");
     text_json(&text, right);
-    text_print(&text,
-               ",\n  \"different\": %s, \"counted\": %zu, \"matched\": %zu,\n  \"by_kind\": {",
+    text_print(&text, ",\n  \"different\": %s, \"counted\": %zu, \"matched\": %zu, \"summary\": ",
                result->counted ? "true" : "false", result->counted, result->matched);
+    text_json(&text, diff_headline(arena, result, true));
+    text_print(&text, ",\n  \"by_kind\": {");
     for (size_t i = 0; i < DIFF_KIND_COUNT; i++)
         text_print(&text, "%s\"%s\": %zu", i ? ", " : "", diff_kind_name((enum diff_kind)i),
                    result->by_kind[i]);
@@ -161,14 +168,15 @@ const char *diff_github(struct arena *arena, const struct diff_result *result, c
 {
     struct text text = {.arena = arena};
     text_append(&text, "", 0);
-    for (size_t i = 0; i < result->changes.count; i++) {
-        const struct diff_change *change = result->changes.items[i];
-        if (!change->counts)
+    for (size_t i = 0; i < result->groups.count; i++) {
+        const struct diff_change *change = result->groups.items[i]->first;
+        const char *sentence = diff_group_sentence(arena, result->groups.items[i]);
+        if (!change->counts || !sentence)
             continue;
         text_print(&text, "::warning file=");
         print_escaped(&text, right, true);
         text_print(&text, ",title=%s::", diff_kind_name(change->kind));
-        print_escaped(&text, diff_sentence(arena, change), false);
+        print_escaped(&text, sentence, false);
         text_print(&text, "\n");
     }
     if (!result->counted)
@@ -177,9 +185,9 @@ const char *diff_github(struct arena *arena, const struct diff_result *result, c
     print_escaped(&text, right, true);
     text_print(&text, ",title=summary::");
     print_escaped(&text,
-                  arena_format(arena, "%zu changes from %s: ops %zu -> %zu, parameters %s -> %s",
-                               result->counted, left, result->before.ops, result->after.ops,
-                               text_grouped(arena, result->before.parameters),
+                  arena_format(arena, "%s, from %s: ops %zu -> %zu, parameters %s -> %s",
+                               diff_headline(arena, result, true), left, result->before.ops,
+                               result->after.ops, text_grouped(arena, result->before.parameters),
                                text_grouped(arena, result->after.parameters)),
                   false);
     text_print(&text, "\n");
@@ -240,15 +248,16 @@ const char *diff_sarif(struct arena *arena, const struct diff_result *result, co
     text_print(&text, "]}},\n    \"properties\": {\"before\": ");
     text_json(&text, left);
     text_print(&text, "},\n    \"results\": [");
-    for (size_t i = 0; i < result->changes.count; i++) {
-        const struct diff_change *change = result->changes.items[i];
-        if (!change->counts)
+    for (size_t i = 0; i < result->groups.count; i++) {
+        const struct diff_change *change = result->groups.items[i]->first;
+        const char *sentence = diff_group_sentence(arena, result->groups.items[i]);
+        if (!change->counts || !sentence)
             continue;
         text_print(&text,
                    "%s\n      {\"ruleId\": \"%s\", \"ruleIndex\": %d, \"level\": \"warning\",",
                    first ? "" : ",", diff_kind_name(change->kind), (int)change->kind);
         text_print(&text, " \"message\": {\"text\": ");
-        text_json(&text, diff_sentence(arena, change));
+        text_json(&text, sentence);
         text_print(&text, "},\n       \"locations\": [{\"physicalLocation\": "
                           "{\"artifactLocation\": {\"uri\": ");
         print_uri(&text, right);

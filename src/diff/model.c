@@ -2,9 +2,11 @@
 #include "diff/model.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "diff/cosmetic.h"
 #include "diff/graph.h"
+#include "diff/group.h"
 #include "match/number.h"
 #include "match/value.h"
 #include "model/describe.h"
@@ -154,21 +156,53 @@ static struct import *list_imports(struct arena *arena, const struct imports *of
     return imports;
 }
 
-/* Of two models, or of two functions. */
-static void compare_opsets(struct differ *differ, const struct graph *function,
+/* Domains of the nodes that an import is for: those of a function, or of all graphs of a model that are none. */
+static void list_domains(struct arena *arena, const struct model *model,
+                         const struct graph *function, struct map *domains)
+{
+    for (size_t i = 0; i < model->graphs.count; i++) {
+        const struct graph *graph = model->graphs.items[i], *outer = graph;
+        while (outer->parent)
+            outer = outer->parent;
+        if (function ? outer != function : outer->function != NULL)
+            continue;
+        for (size_t k = 0; k < graph->node_count; k++)
+            map_put(arena, domains, operator_domain(graph->nodes[k]->proto->domain),
+                    (void *)(uintptr_t)graph);
+    }
+}
+
+static void name_import(struct arena *arena, const char **list, const struct import *import)
+{
+    *list = arena_format(arena, "%s%s%s %" PRId64, text_or_empty(*list), *list ? ", " : "",
+                         import->domain[0] ? import->domain : "ai.onnx", import->proto->version);
+}
+
+/* Of two models, or of two functions. Converters import whatever they know: sets that no node needs are told in
+ * one line, which counts for nothing. */
+static void compare_opsets(struct differ *differ, const struct graph *const functions[2],
                            const struct imports of[2])
 {
     struct arena *arena = differ->arena;
-    struct map by_key[2] = {{0}, {0}};
+    struct map by_key[2] = {{0}, {0}}, domains = {0};
+    const char *unused[2] = {NULL, NULL};
     const struct import *const imports[2] = {list_imports(arena, &of[0], &by_key[0]),
                                              list_imports(arena, &of[1], &by_key[1])};
+    for (int side = 0; side < 2; side++)
+        list_domains(arena, differ->models[side], functions[side], &domains);
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < of[side].count; i++) {
             const struct import *own = &imports[side][i];
             const struct import *other = map_get(&by_key[1 - side], own->key);
-            if (other && (side || other->proto->version == own->proto->version))
+            if (other && other->proto->version == own->proto->version)
                 continue;
-            struct diff_change change = {.kind = DIFF_opset, .graph = function, .what = ""};
+            if (!map_get(&domains, own->domain)) {
+                name_import(arena, &unused[side], own);
+                continue;
+            }
+            if (other && side)
+                continue;
+            struct diff_change change = {.kind = DIFF_opset, .graph = functions[0], .what = ""};
             change.subject =
                 arena_format(arena, "operator set %s", own->domain[0] ? own->domain : "ai.onnx");
             const char *text = arena_format(arena, "%" PRId64, own->proto->version);
@@ -178,6 +212,12 @@ static void compare_opsets(struct differ *differ, const struct graph *function,
                                       : NULL;
             diff_add(differ, &change);
         }
+    if (unused[0] || unused[1])
+        diff_add(differ, &(struct diff_change){.kind = DIFF_dead,
+                                               .graph = functions[0],
+                                               .subject = "operator sets that no node needs",
+                                               .old_text = unused[0],
+                                               .new_text = unused[1]});
 }
 
 static bool is_among(char *const *names, size_t count, const char *name)
@@ -263,7 +303,7 @@ static void compare_function(struct differ *differ, struct graph *a, struct grap
     }
     const struct imports imports[2] = {{a->function->opset_import, a->function->n_opset_import},
                                        {b->function->opset_import, b->function->n_opset_import}};
-    compare_opsets(differ, a, imports);
+    compare_opsets(differ, (const struct graph *const[2]){a, b}, imports);
     compare_asked(differ, a, b);
     compare_defaults(differ, a, b);
     diff_graphs(differ, a, b, outputs, count);
@@ -294,18 +334,37 @@ static void compare_functions(struct differ *differ)
 
 /* ---- all of it ---- */
 
-/* Kinds in the order of their table, changes of one kind in the order they were found. */
+struct ranked {
+    struct diff_change *change;
+    size_t found;
+};
+
+/* Kinds in the order of their table; weights from the largest difference to the smallest, behind those of another
+ * type or shape; of equals, the one found first. */
+static int by_rank(const void *a, const void *b)
+{
+    const struct ranked *x = a, *y = b;
+    const struct diff_numbers *m = x->change->numbers, *n = y->change->numbers;
+    if (x->change->kind != y->change->kind)
+        return x->change->kind < y->change->kind ? -1 : 1;
+    if (!m != !n)
+        return n ? -1 : 1;
+    if (m && (m->largest < n->largest || m->largest > n->largest))
+        return m->largest > n->largest ? -1 : 1;
+    return x->found < y->found ? -1 : 1;
+}
+
 static void sort_changes(struct differ *differ)
 {
     struct diff_result *result = differ->result;
-    size_t next = 0;
-    struct diff_change **sorted =
-        NEW_ARRAY(differ->arena, struct diff_change *, result->changes.count + 1);
-    for (size_t kind = 0; kind < DIFF_KIND_COUNT; kind++)
-        for (size_t i = 0; next < result->changes.count && i < result->changes.count; i++)
-            if (result->changes.items[i]->kind == kind)
-                sorted[next++] = result->changes.items[i];
-    result->changes.items = sorted;
+    size_t count = result->changes.count;
+    struct ranked *ranked = NEW_ARRAY(differ->arena, struct ranked, count + 1);
+    for (size_t i = 0; i < count; i++)
+        ranked[i] = (struct ranked){result->changes.items[i], i};
+    if (count)
+        qsort(ranked, count, sizeof(*ranked), by_rank);
+    for (size_t i = 0; i < count; i++)
+        result->changes.items[i] = ranked[i].change;
 }
 
 static void progress(const struct differ *differ, double fraction)
@@ -352,7 +411,7 @@ void diff_models(struct arena *arena, struct model *a, struct model *b,
     compare_ports(&differ, false, &outputs[0], &outputs[1]);
     const struct imports imports[2] = {{a->proto->opset_import, a->proto->n_opset_import},
                                        {b->proto->opset_import, b->proto->n_opset_import}};
-    compare_opsets(&differ, NULL, imports);
+    compare_opsets(&differ, (const struct graph *const[2]){NULL, NULL}, imports);
     struct value_pair *pairs = NEW_ARRAY(arena, struct value_pair, outputs[0].count + 1);
     size_t count = 0;
     for (size_t i = 0; i < outputs[0].count; i++)
@@ -363,6 +422,7 @@ void diff_models(struct arena *arena, struct model *a, struct model *b,
     compare_functions(&differ);
     diff_model_dress(&differ);
     sort_changes(&differ);
+    diff_group_changes(&differ);
     model_give_back(a);
     model_give_back(b);
     progress(&differ, 1);

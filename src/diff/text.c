@@ -2,6 +2,7 @@
 #include "diff/text.h"
 
 #include "base/decimal.h"
+#include "diff/group.h"
 
 enum { NODES_MOST = 24 }; /* of one side of a region that are listed */
 
@@ -45,35 +46,65 @@ static void print_numbers(struct text *text, const struct diff_numbers *numbers)
                decimal_rounded(numbers->first_right, 9).text);
 }
 
+static void print_difference(struct text *text, const struct diff_change *change)
+{
+    if (change->what[0])
+        text_print(text, "%s ", change->what);
+    if (change->numbers) {
+        print_numbers(text, change->numbers);
+    } else if (!change->old_text) {
+        text_print(text, "added");
+        if (change->new_text)
+            text_print(text, ": %s", change->new_text);
+    } else if (!change->new_text) {
+        text_print(text, "removed: %s", change->old_text);
+    } else if (strcmp(change->old_text, change->new_text) == 0) {
+        text_print(text, "differ: %s", change->old_text); /* contents nobody here reads */
+    } else {
+        text_print(text, "%s -> %s", change->old_text, change->new_text);
+    }
+    if (change->more)
+        text_print(text, " (and %zu more)", change->more);
+}
+
 const char *diff_sentence(struct arena *arena, const struct diff_change *change)
 {
     struct text text = {.arena = arena};
     text_print(&text, "%s", change->subject);
+    print_graph(&text, change);
     if (change->region) {
-        print_graph(&text, change);
         text_print(&text, ", ");
         print_boundary(&text, change->region);
-        return text_plain(arena, text.bytes);
-    }
-    print_graph(&text, change);
-    text_print(&text, ": ");
-    if (change->what[0])
-        text_print(&text, "%s ", change->what);
-    if (change->numbers) {
-        print_numbers(&text, change->numbers);
-    } else if (!change->old_text) {
-        text_print(&text, "added");
-        if (change->new_text)
-            text_print(&text, ": %s", change->new_text);
-    } else if (!change->new_text) {
-        text_print(&text, "removed: %s", change->old_text);
-    } else if (strcmp(change->old_text, change->new_text) == 0) {
-        text_print(&text, "differ: %s", change->old_text); /* contents nobody here reads */
     } else {
-        text_print(&text, "%s -> %s", change->old_text, change->new_text);
+        text_print(&text, ": ");
+        print_difference(&text, change);
     }
-    if (change->more)
-        text_print(&text, " (and %zu more)", change->more);
+    return text_plain(arena, text.bytes);
+}
+
+const char *diff_group_sentence(struct arena *arena, const struct diff_group *group)
+{
+    const struct diff_change *change = group->first;
+    struct text text = {.arena = arena};
+    if (group->is_hidden)
+        return group->rest
+                   ? arena_format(arena, "%zu more, by at most %s (--all lists them)", group->rest,
+                                  decimal_rounded(change->numbers->largest, 3).text)
+                   : NULL;
+    if (group->count == 1)
+        return diff_sentence(arena, change);
+    if (change->region)
+        text_print(&text, "%s", change->subject);
+    else
+        print_difference(&text, change);
+    text_print(&text, ", %zu times, first", group->count);
+    if (!change->region)
+        text_print(&text, " %s", change->subject);
+    print_graph(&text, change);
+    if (change->region) {
+        text_print(&text, " ");
+        print_boundary(&text, change->region);
+    }
     return text_plain(arena, text.bytes);
 }
 
@@ -82,9 +113,9 @@ struct paint {
 };
 
 static void print_nodes(struct text *text, const struct node_list *nodes, const char *sign,
-                        const char *colour, const char *off)
+                        const char *colour, const char *off, size_t most)
 {
-    for (size_t i = 0; i < nodes->count && i < NODES_MOST; i++) {
+    for (size_t i = 0; i < nodes->count && i < most; i++) {
         const struct node *node = nodes->items[i];
         const struct value *output = node_output(node, 0);
         const char *name = node->proto->name ? node->proto->name : "";
@@ -95,20 +126,29 @@ static void print_nodes(struct text *text, const struct node_list *nodes, const 
             text_print(text, " -> '%s'", text_plain(text->arena, output->name));
         text_print(text, "%s\n", off);
     }
-    if (nodes->count > NODES_MOST)
-        text_print(text, "%s  %s ... and %zu more%s\n", colour, sign, nodes->count - NODES_MOST,
-                   off);
+    if (nodes->count > most)
+        text_print(text, "%s  %s ... and %zu more%s\n", colour, sign, nodes->count - most, off);
 }
 
-static void print_change(struct text *text, const struct diff_change *change,
-                         const struct paint *paint)
+static void print_group(struct text *text, const struct diff_group *group,
+                        const struct paint *paint, size_t most)
 {
+    const struct diff_change *change = group->first;
+    const char *sentence = diff_group_sentence(text->arena, group);
+    if (!sentence)
+        return;
     text_print(text, "%s%s:%s %s\n", paint->heading, diff_kind_name(change->kind), paint->off,
-               diff_sentence(text->arena, change));
+               sentence);
     if (!change->region)
         return;
-    print_nodes(text, &change->region->left, "-", paint->removed, paint->off);
-    print_nodes(text, &change->region->right, "+", paint->added, paint->off);
+    const struct diff_region *region = change->region;
+    print_nodes(text, &region->left, "-", paint->removed, paint->off, most);
+    print_nodes(text, &region->right, "+", paint->added, paint->off, most);
+    for (size_t i = 0; i < region->parts.count && i < most; i++)
+        text_print(text, "  %s: %s\n", diff_kind_name(region->parts.items[i]->kind),
+                   diff_sentence(text->arena, region->parts.items[i]));
+    if (region->parts.count > most)
+        text_print(text, "  ... and %zu more\n", region->parts.count - most);
 }
 
 /* ---- summary ---- */
@@ -149,11 +189,16 @@ const char *diff_text(struct arena *arena, const struct diff_result *result,
     text_append(&text, "", 0);
     if (!result->counted)
         return text.bytes;
+    text_print(&text, "%s%s%s\n", paint->heading, diff_headline(arena, result, true), paint->off);
     text_print(&text, "%s--- %s%s\n%s+++ %s%s\n", paint->removed, text_plain(arena, left),
                paint->off, paint->added, text_plain(arena, right), paint->off);
-    for (size_t i = 0; i < result->changes.count; i++)
-        if (result->changes.items[i]->counts)
-            print_change(&text, result->changes.items[i], paint);
+    for (size_t i = 0; i < result->groups.count; i++)
+        if (result->groups.items[i]->first->counts)
+            print_group(&text, result->groups.items[i], paint,
+                        options->all ? SIZE_MAX : NODES_MOST);
+    const char *others = diff_headline(arena, result, false);
+    if (others[0])
+        text_print(&text, "not counted without --strict: %s\n", others);
     print_summary(&text, result);
     return text.bytes;
 }

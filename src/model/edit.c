@@ -1,6 +1,8 @@
 /* model/edit.c: makes and removes nodes and constants. */
 #include "model/edit.h"
 
+#include "model/size.h"
+
 const char *edit_name(struct model *model, const char *wanted)
 {
     const char *name = wanted;
@@ -415,4 +417,139 @@ bool edit_remove_dead(struct model *model)
         }
     }
     return any;
+}
+
+/* ---- inputs and outputs ---- */
+
+void edit_freeze(struct value *value)
+{
+    value->is_input = false;
+    mark_changed(value->graph);
+}
+
+/* For each node, by position: whether an output of the graph, or what else must stay, needs it. */
+static bool *find_needed(const struct graph *graph)
+{
+    bool *needed = NEW_ARRAY(graph->model->arena, bool, graph->node_count + 1);
+    for (size_t i = graph->order.count; i-- > 0;) {
+        const struct node *node = graph->order.items[i];
+        bool is_needed = false;
+        for (size_t k = 0; k < node->output_count && !is_needed; k++) {
+            const struct value *value = node->outputs[k];
+            is_needed = value && (value->is_output || value->is_annotated);
+            for (const struct use *use = value ? value->uses : NULL; use && !is_needed;
+                 use = use->next)
+                is_needed = needed[use->reader->position];
+        }
+        needed[node->position] = is_needed;
+    }
+    return needed;
+}
+
+static bool is_in_removed(const struct graph *graph)
+{
+    for (; graph->owner; graph = graph->parent)
+        if (graph->owner->removed)
+            return true;
+    return false;
+}
+
+static void forget_removed_bodies(struct model *model)
+{
+    size_t count = 0;
+    for (size_t g = 0; g < model->graphs.count; g++)
+        if (!is_in_removed(model->graphs.items[g]))
+            model->graphs.items[count++] = model->graphs.items[g];
+    model->graphs.count = count;
+}
+
+size_t edit_keep_outputs(struct model *model, const bool *kept)
+{
+    struct graph *main = model->graphs.items[0];
+    const bool *before = find_needed(main);
+    size_t removed = 0;
+    for (size_t i = 0; i < graph_output_count(main); i++) {
+        struct value *value = graph_output(main, i);
+        if (!value || kept[i])
+            continue;
+        value->is_withheld = true;
+        value->is_output = false;
+        mark_changed(main);
+    }
+    /* A body may give out a value of the graph around it. */
+    for (size_t g = 1; g < model->graphs.count; g++) {
+        const struct graph *graph = model->graphs.items[g];
+        for (size_t i = 0; graph->parent && i < graph_output_count(graph); i++)
+            if (graph_output(graph, i))
+                graph_output(graph, i)->is_output = true;
+    }
+    const bool *after = find_needed(main);
+    for (size_t i = 0; i < main->node_count; i++) {
+        struct node *node = main->nodes[i];
+        if (!before[i] || after[i])
+            continue;
+        edit_remove(node);
+        removed += node->op != OP_Constant;
+    }
+    for (size_t i = 0; i < main->initializers.count; i++) {
+        struct value *value = main->initializers.items[i];
+        bool callers = value->is_input && model->ir_version >= 4;
+        if (!callers && (value->uses || value->is_withheld) && !value_is_needed(value))
+            value->removed = true;
+    }
+    if (removed)
+        forget_removed_bodies(model);
+    return removed;
+}
+
+void edit_size(struct value *input, int rank, const int64_t *dims)
+{
+    struct model *model = input->graph->model;
+    const struct graph *graph = input->graph;
+    for (size_t i = 0; i < graph->proto->n_input; i++) {
+        const Onnx__TensorShapeProto *shape = size_shape(graph->proto->input[i]);
+        if (graph_input(graph, i) != input || !shape)
+            continue;
+        for (size_t k = 0; k < shape->n_dim; k++) {
+            const Onnx__TensorShapeProto__Dimension *dim = shape->dim[k];
+            bool symbol = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
+                          dim->dim_param && dim->dim_param[0];
+            if (symbol)
+                map_put(model->arena, &model->sizes, dim->dim_param, (void *)(uintptr_t)(dims + k));
+        }
+    }
+    input->rank = rank;
+    input->dims = NEW_ARRAY(model->arena, int64_t, rank + 1);
+    memcpy(input->dims, dims, (size_t)rank * sizeof(*dims));
+    input->is_sized = model->is_sized = true;
+}
+
+/* What the index knows of a value whose description has other sizes now. */
+static void take_sizes(struct graph *graph, const Onnx__ValueInfoProto *info)
+{
+    const Onnx__ValueInfoProto *described = size_described(graph, info);
+    struct value *value = info->name ? map_get(&graph->values, info->name) : NULL;
+    if (!described)
+        return;
+    mark_changed(graph);
+    const Onnx__TensorShapeProto *shape = size_shape(described);
+    for (int i = 0;
+         shape && value && !value->tensor && value->rank == (int)shape->n_dim && i < value->rank;
+         i++)
+        if (value->dims[i] < 0)
+            value->dims[i] = size_declared(shape->dim[i]);
+}
+
+void edit_spread_sizes(struct model *model)
+{
+    for (size_t g = 0; g < model->graphs.count; g++) {
+        struct graph *graph = model->graphs.items[g];
+        const Onnx__GraphProto *proto = graph->proto;
+        for (size_t i = 0; proto && i < proto->n_input; i++)
+            take_sizes(graph, proto->input[i]);
+        for (size_t i = 0; proto && i < proto->n_output; i++)
+            take_sizes(graph, proto->output[i]);
+        for (size_t i = 0; proto && i < proto->n_value_info; i++)
+            take_sizes(graph, proto->value_info[i]);
+    }
 }

@@ -68,4 +68,18 @@ void edit_remove(struct node *node);
  * Ops of other domains and unknown ops stay: they may have effects. */
 bool edit_remove_dead(struct model *model);
 
+/* ---- inputs and outputs of the main graph, before anything is rewritten ---- */
+
+/* An initializer that is an input as well is an input no more: nobody can override it. */
+void edit_freeze(struct value *value);
+
+/* Outputs that `kept` is false for, by position, are none any more, and nodes and initializers go that only they
+ * needed, whatever the operator. Returns the number of nodes, Constants left out. */
+size_t edit_keep_outputs(struct model *model, const bool *kept);
+
+/* The input has these sizes. A symbol that its shape was declared with stands for the number in every graph but local
+ * functions, once edit_spread_sizes has been called. */
+void edit_size(struct value *input, int rank, const int64_t *dims);
+void edit_spread_sizes(struct model *model);
+
 #endif

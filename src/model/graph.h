@@ -65,10 +65,12 @@ struct value {
     bool is_input;               /* listed among the inputs of its graph */
     bool is_output;              /* listed among the outputs of its graph */
     bool is_initializer;
-    bool is_annotated;     /* named by a quantization_annotation */
-    bool is_new;           /* made by a rewrite: not in the file */
-    bool removed;          /* by model/edit.c: nothing mentions it any more */
-    bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
+    bool is_annotated; /* named by a quantization_annotation */
+    bool is_new;       /* made by a rewrite: not in the file */
+    bool removed;      /* by model/edit.c: nothing mentions it any more */
+    bool is_withheld;  /* by model/edit.c: an output of the main graph in the file, and no more */
+    bool is_sized;     /* by model/edit.c: an input whose sizes are the caller's */
+    bool disputed;     /* runtimes disagree on its spatial sizes, whatever the file declares */
     uint8_t folded_state;  /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     uint8_t elements_state; /* infer/elements.c: 0 not tried, 1 tried, 2 being tried */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */

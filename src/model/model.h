@@ -25,6 +25,8 @@ struct model {
     const struct affine *identity; /* fuse/step.c */
     const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */
     uint32_t stamp;                     /* fuse/trace.c */
+    struct map sizes; /* model/edit.c: what symbols in shapes have become (int64_t), by name */
+    bool is_sized;    /* model/edit.c: sizes of an input are not those of the file */
     bool has_external;
     bool learned;          /* infer/shape.c: something that was not known, in the round that runs */
     struct effort folding; /* what is left of it */

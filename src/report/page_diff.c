@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/decimal.h"
+#include "diff/group.h"
 #include "diff/json.h"
 #include "diff/text.h"
 #include "fuse/region.h"
@@ -73,6 +74,8 @@ static void json_regions(struct page *page, const struct diff_result *result)
         struct subject *subject = NEW(arena, struct subject);
         *subject = (struct subject){.graph = change->graph, .title = change->subject};
         LIST_PUSH(arena, &subject->changes, change);
+        for (size_t k = 0; k < change->region->parts.count; k++)
+            LIST_PUSH(arena, &subject->changes, change->region->parts.items[k]);
         block_add(arena, &groups, change->subject, picture_of(arena, &change->region->left),
                   picture_of(arena, &change->region->right), subject);
     }
@@ -83,7 +86,8 @@ static void json_regions(struct page *page, const struct diff_result *result)
 
 static bool is_of_nodes(const struct diff_change *change)
 {
-    return change->counts && change->left && change->right && !change->region && !change->numbers;
+    return change->counts && change->left && change->right && !change->region && !change->part_of &&
+           !change->numbers;
 }
 
 static const char *kinds_of(struct arena *arena, const struct subject *subject)
@@ -214,7 +218,8 @@ static void json_others(struct page *page, const struct diff_result *result, con
     text_print(&page->json, ",\n\"%s\":[", name);
     for (size_t i = 0; i < result->changes.count; i++) {
         const struct diff_change *change = result->changes.items[i];
-        bool elsewhere = counted && (change->region || change->numbers || is_of_nodes(change));
+        bool elsewhere = counted && (change->region || change->part_of || change->numbers ||
+                                     is_of_nodes(change));
         if (change->counts != counted || elsewhere || count++ >= HTML_LINES)
             continue;
         text_print(&page->json, "%s{\"kind\":\"%s\",\"text\":", count > 1 ? ",\n" : "\n",
@@ -252,6 +257,8 @@ const char *html_diff(struct arena *arena, const struct diff_result *result,
     page_json(&page, right);
     text_print(&page.json, ",\"different\":%s,\"counted\":%zu,\"matched\":%zu,\"drawn\":%d",
                result->counted ? "true" : "false", result->counted, result->matched, HTML_GROUPS);
+    text_print(&page.json, ",\"summary\":");
+    page_json(&page, diff_headline(arena, result, true));
     json_kinds(&page, result);
     text_print(&page.json, ",\n");
     census_json(&page.json, "before", &result->before);
@@ -264,12 +271,12 @@ const char *html_diff(struct arena *arena, const struct diff_result *result,
     json_others(&page, result, "uncounted", false);
     /* No more changes than the listing has room for. */
     struct diff_result first = *result;
-    if (first.changes.count > HTML_LISTED)
-        first.changes.count = HTML_LISTED;
+    if (first.groups.count > HTML_LISTED)
+        first.groups.count = HTML_LISTED;
     const char *listing = diff_text(arena, &first, &plain, left, right);
-    if (first.changes.count < result->changes.count && listing[0])
+    if (first.groups.count < result->groups.count && listing[0])
         listing = arena_format(arena, "%s\n%zu more changes are left out\n", listing,
-                               result->changes.count - first.changes.count);
+                               result->groups.count - first.groups.count);
     return page_finish(&page, arena_format(arena, "onnx-repvgg-fuse diff: %s, %s", left, right),
                        listing[0] ? listing : "The models are the same.\n");
 }

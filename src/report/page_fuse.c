@@ -197,6 +197,8 @@ const char *html_fuse(const struct plan *plan, const struct summary *summary)
     page_json(&page, summary->input);
     text_print(&page.json, ",\"output\":");
     page_json(&page, summary->output);
+    text_print(&page.json, ",\"interface\":");
+    page_json(&page, report_interface(arena, &summary->interface));
     text_print(&page.json, ",\"changed\":%s,\"drawn\":%d", summary->changed ? "true" : "false",
                HTML_GROUPS);
     json_number(&page, "largest_difference", largest, largest >= 0);

@@ -86,6 +86,41 @@ static void json_refusal(struct text *text, const struct refusal *refusal)
     text_print(text, "}");
 }
 
+static void json_names(struct text *text, const char *name, const char *const *names, size_t count)
+{
+    text_print(text, "\"%s\": [", name);
+    for (size_t i = 0; i < count; i++) {
+        text_print(text, "%s", i ? ", " : "");
+        text_json(text, names[i]);
+    }
+    text_print(text, "]");
+}
+
+static void json_interface(struct text *text, const struct interface *interface)
+{
+    text_print(text, "  \"interface\": {");
+    json_names(text, "frozen", interface->frozen.items, interface->frozen.count);
+    text_print(text, ", ");
+    json_names(text, "outputs_removed", interface->outputs.items, interface->outputs.count);
+    text_print(text, ", \"ops_removed\": %zu, \"input_shapes\": {", interface->ops);
+    for (size_t i = 0; i < interface->inputs.count; i++) {
+        const struct sized_input *input = &interface->inputs.items[i];
+        text_print(text, "%s", i ? ", " : "");
+        text_json(text, input->name);
+        text_print(text, ": [");
+        for (int axis = 0; axis < input->rank; axis++)
+            text_print(text, "%s%" PRId64, axis ? ", " : "", input->dims[axis]);
+        text_print(text, "]");
+    }
+    text_print(text, "}, \"symbols\": {");
+    for (size_t i = 0; i < interface->symbols.count; i++) {
+        text_print(text, "%s", i ? ", " : "");
+        text_json(text, interface->symbols.items[i].name);
+        text_print(text, ": %" PRId64, interface->symbols.items[i].size);
+    }
+    text_print(text, "}},\n");
+}
+
 const char *report_json(const struct plan *plan, const struct summary *summary)
 {
     struct text text = {.arena = plan->model->arena};
@@ -97,8 +132,9 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
     text_json(&text, summary->input);
     text_print(&text, ",\n  \"output\": ");
     text_json(&text, summary->output);
-    text_print(&text, ",\n  \"changed\": %s,\n  \"fusions\": [",
-               summary->changed ? "true" : "false");
+    text_print(&text, ",\n  \"changed\": %s,\n", summary->changed ? "true" : "false");
+    json_interface(&text, &summary->interface);
+    text_print(&text, "  \"fusions\": [");
     for (size_t i = 0; i < plan->fusions.count; i++)
         if (fusion_is_live(plan->fusions.items[i])) {
             text_print(&text, "%s\n    {", first ? "" : ",");
@@ -216,10 +252,52 @@ static void print_refusals(struct text *text, const char *word, struct refusal *
     }
 }
 
+static void print_some(struct text *text, const char *const *names, size_t count)
+{
+    enum { NAMED_MOST = 8 };
+    for (size_t i = 0; i < count && i < NAMED_MOST; i++)
+        text_print(text, "%s'%s'", i ? ", " : "", names[i]);
+    if (count > NAMED_MOST)
+        text_print(text, " and %zu more", count - NAMED_MOST);
+}
+
+const char *report_interface(struct arena *arena, const struct interface *interface)
+{
+    struct text text = {.arena = arena};
+    size_t start = 0;
+    text_append(&text, "", 0);
+    if (interface->frozen.count) {
+        text_print(&text, "frozen, and no inputs any more: ");
+        print_some(&text, interface->frozen.items, interface->frozen.count);
+        end_line(&text, start);
+    }
+    start = text.size;
+    if (interface->outputs.count) {
+        text_print(&text, "outputs removed, and %zu ops that only they needed: ", interface->ops);
+        print_some(&text, interface->outputs.items, interface->outputs.count);
+        end_line(&text, start);
+    }
+    for (size_t i = 0; i < interface->inputs.count; i++) {
+        const struct sized_input *input = &interface->inputs.items[i];
+        start = text.size;
+        text_print(&text, "sizes of input '%s': ", input->name);
+        for (int axis = 0; axis < input->rank; axis++)
+            text_print(&text, "%s%" PRId64, axis ? ", " : "", input->dims[axis]);
+        end_line(&text, start);
+    }
+    for (size_t i = 0; i < interface->symbols.count; i++) {
+        start = text.size;
+        text_print(&text, "'%s' is %" PRId64 " in every shape", interface->symbols.items[i].name,
+                   interface->symbols.items[i].size);
+        end_line(&text, start);
+    }
+    return text.bytes;
+}
+
 const char *report_explanation(const struct plan *plan, const struct summary *summary)
 {
     struct text text = {.arena = plan->model->arena};
-    text_append(&text, "", 0);
+    text_print(&text, "%s", report_interface(text.arena, &summary->interface));
     for (size_t i = 0; i < plan->fusions.count; i++) {
         const struct fusion *fusion = plan->fusions.items[i];
         if (!fusion_is_live(fusion))
@@ -249,7 +327,6 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
     }
     print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
     print_refusals(&text, "warning", plan->warnings.items, plan->warnings.count);
-    (void)summary;
     return text.bytes;
 }
 

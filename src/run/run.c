@@ -13,6 +13,7 @@
 #include "model/external.h"
 #include "passes/passes.h"
 #include "report/page_fuse.h"
+#include "run/interface.h"
 #include "run/place.h"
 #include "run/report.h"
 #include "run/size.h"
@@ -265,6 +266,8 @@ void run_fuse(struct run *run)
     run_check_data(run, &run->json);
     census_take(&run->model, run->model.bytes.size + run_external_bytes(&run->model),
                 &run->summary.before);
+    if (interface_is_asked(run))
+        interface_apply(run);
     run->checking = effort_for(run->landing.input);
     for (int attempt = 0;; attempt++) {
         make_plan(run);
@@ -287,6 +290,8 @@ void run_fuse(struct run *run)
             run->options.only = no_passes;
         run->is_short = run->is_short || landing_has_taken(&run->landing, 6);
         run_reload(&run->model);
+        if (interface_is_asked(run))
+            interface_apply(run);
     }
     run->summary.seconds = now() - start;
     run_finish_report(run->options.html_report, &run->page);

@@ -36,7 +36,8 @@ void run_load(struct run *run)
 void run_reload(struct model *model)
 {
     model->graphs.count = 0;
-    model->inner_names = model->node_names = (struct map){0};
+    model->inner_names = model->node_names = model->sizes = (struct map){0};
+    model->is_sized = false;
     graph_build(model);
     shape_infer(model);
 }

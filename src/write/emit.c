@@ -5,6 +5,7 @@
 
 #include "model/edit.h"
 #include "model/external.h"
+#include "model/size.h"
 
 /* Field numbers of onnx.proto. */
 enum {
@@ -13,6 +14,7 @@ enum {
     GRAPH_NODE = 1,
     GRAPH_INITIALIZER = 5,
     GRAPH_INPUT = 11,
+    GRAPH_OUTPUT = 12,
     GRAPH_VALUE_INFO = 13,
     GRAPH_SPARSE_INITIALIZER = 15,
     FUNCTION_NODE = 7,
@@ -49,7 +51,7 @@ enum { ROOM = 16 * 1024 };
 
 /* Where a walk over a graph stands. Fields of one kind are numbered through. */
 struct cursor {
-    size_t node, initializer, sparse, input, value_info;
+    size_t node, initializer, sparse, input, output, value_info;
     size_t named;       /* initializers so far that have a value */
     struct node **made; /* new nodes by position */
     size_t made_count, next_made;
@@ -510,6 +512,18 @@ static void emit_sparse(struct emitter *emitter, const Onnx__SparseTensorProto *
     field_close(emitter, to, whole, GRAPH_SPARSE_INITIALIZER);
 }
 
+/* As it is in the file, unless sizes were fixed that it mentions. */
+static void emit_description(struct emitter *emitter, const struct graph *graph,
+                             const Onnx__ValueInfoProto *info, const struct wire_field *field,
+                             struct pieces *to)
+{
+    const Onnx__ValueInfoProto *described = size_described(graph, info);
+    if (described)
+        add_message(emitter, to, field->number, &described->base, NULL);
+    else
+        add_span(emitter, to, field->start, field->end);
+}
+
 static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor,
                        const uint8_t *at, const uint8_t *end, struct pieces *to)
 {
@@ -538,18 +552,25 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
             else
                 add_span(emitter, to, field.start, field.end);
         } else if (field.content && field.number == GRAPH_INPUT) {
-            const char *name = proto->input[next_of(emitter, &cursor->input, proto->n_input)]->name;
-            const struct value *value = map_get(&graph->values, name ? name : "");
-            if (!value || !value->removed)
-                add_span(emitter, to, field.start, field.end);
+            const Onnx__ValueInfoProto *info =
+                proto->input[next_of(emitter, &cursor->input, proto->n_input)];
+            const struct value *value = map_get(&graph->values, info->name ? info->name : "");
+            if (!value || (!value->removed && value->is_input))
+                emit_description(emitter, graph, info, &field, to);
             if (cursor->input == proto->n_input) {
                 emit_new_inputs(emitter, graph, to);
                 cursor->wrote_inputs = true;
             }
+        } else if (field.content && field.number == GRAPH_OUTPUT) {
+            const Onnx__ValueInfoProto *info =
+                proto->output[next_of(emitter, &cursor->output, proto->n_output)];
+            const struct value *value = map_get(&graph->values, info->name ? info->name : "");
+            if (!value || !value->is_withheld)
+                emit_description(emitter, graph, info, &field, to);
         } else if (field.content && field.number == GRAPH_VALUE_INFO) {
             size_t index = next_of(emitter, &cursor->value_info, proto->n_value_info);
             if (!is_removed(graph, proto->value_info[index]->name))
-                add_span(emitter, to, field.start, field.end);
+                emit_description(emitter, graph, proto->value_info[index], &field, to);
         } else {
             add_span(emitter, to, field.start, field.end);
         }

@@ -309,7 +309,6 @@ SINGLE = {
     change_output_shape: [("output", "shape", "float [N, 5]", "float [batch, 5]")],
     remove_output: [("output", "", "float [N, 6, 1, 1]", None)],
     change_opset: [("opset", "", "17", "18")],
-    add_domain: [("opset", "", None, "1")],
 }
 
 
@@ -503,7 +502,7 @@ DRESS = {
     **dict.fromkeys([set_metadata, set_metadata_of_node, set_metadata_of_input, set_metadata_of_weight, set_producer, set_model_version, name_graph], "metadata"),
     **dict.fromkeys([rename_node, rename_temporary, rename_weight], "name"),
     **dict.fromkeys([reorder_nodes, reorder_weights], "order"),
-    **dict.fromkeys([add_dead_node, add_dead_weight], "dead"),
+    **dict.fromkeys([add_dead_node, add_dead_weight, add_domain], "dead"),
     set_ir: "ir_version",
     store_in_typed_field: "storage",
     spell_default: "spelling",
@@ -524,6 +523,22 @@ def test_what_changes_nothing_is_one_kind_and_counts_when_asked(change, model, t
     assert (code, report["changes"]) == (0, [])
     code, report = diff(other, model, tmp_path, "--strict")
     assert [c["kind"] for c in report["changes"]] == [DRESS[change]], "the other way round"
+
+
+def test_operator_sets_that_no_node_needs(model, tmp_path):
+    """Two that are new, one that is gone and one of another version are one line; one that a node needs counts."""
+    model, other = copy_of(model), copy_of(model)
+    model.opset_import.extend([helper.make_opsetid("example.gone", 3), helper.make_opsetid("example.kept", 1)])
+    other.opset_import.extend([helper.make_opsetid("example.kept", 2), helper.make_opsetid("example.org", 1), helper.make_opsetid("ai.onnx.ml", 5)])
+    code, report = diff(model, other, tmp_path)
+    assert code == 0
+    (change,) = report["changes"]
+    assert (change["kind"], change["old"], change["new"]) == ("dead", "example.gone 3, example.kept 1", "example.kept 2, example.org 1, ai.onnx.ml 5")
+    for m in (model, other):
+        m.graph.node.append(helper.make_node("Unknown", ["x"], ["unknown"], domain="example.kept"))
+        m.graph.output.append(helper.make_tensor_value_info("unknown", TensorProto.FLOAT, [1]))
+    code, report = diff(model, other, tmp_path)
+    assert [(c["subject"], c["old"], c["new"]) for c in counted(report)] == [("operator set example.kept", "1", "2")]
 
 
 def test_regions_say_what_became_what(model, tmp_path):

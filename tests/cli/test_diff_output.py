@@ -8,7 +8,10 @@ import shutil
 import subprocess
 import time
 
+import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from tests.support.comparison import KINDS, add_node, change_attribute, change_numbers, copy_of, counted, diff, network, run
 from tests.support.net import Net
@@ -37,6 +40,7 @@ def pair(model, tmp_path, monkeypatch):
 
 
 TEXT = """\
+1 region, 1 attribute, 1 weight
 --- a.onnx
 +++ b,1:%.onnx
 region: Dropout added, from 'flatten_0.out' to 'dropped'
@@ -70,7 +74,7 @@ def test_github(pair):
     assert lines[0] == f"::warning file={name},title=region::Dropout added, from 'flatten_0.out' to 'dropped'"
     assert lines[1] == f"::warning file={name},title=attribute::Conv 'conv_1': pads [1, 1, 1, 1] -> [0, 2, 2, 0]"
     assert lines[2].startswith(f"::warning file={name},title=weight::weight 'conv_0.weight', input 1 of Conv 'conv_1': values 2 of")
-    assert lines[3].startswith(f"::notice file={name},title=summary::3 changes from a.onnx: ops 19 -> 20")
+    assert lines[3].startswith(f"::notice file={name},title=summary::1 region, 1 attribute, 1 weight, from a.onnx: ops 19 -> 20")
     assert len(lines) == 4
 
 
@@ -118,6 +122,139 @@ def test_odd_names(tmp_path):
     assert "\\nd%250A::error" in github
     plain = run("--color", "never", tmp_path / "a.onnx", tmp_path / "b.onnx").stdout
     assert "\x1b" not in plain and "\nd%0A" not in plain
+
+
+# Alike changes, long lists, replacements
+
+
+def chain(blocks, tail="Relu (t)", moved=0.0, **changes):
+    """Convs one after another, each followed by `tail` of its output t; the weight of Conv k is moved by `moved` times k."""
+    lines, tensors, last = [], [], "x"
+    for k in range(blocks):
+        weight = np.full((3, 3, 1, 1), k + 1, np.float32)
+        weight[0] += np.float32(moved * k)
+        tensors.append(numpy_helper.from_array(weight, f"w{k}"))
+        made = "y" if k == blocks - 1 else f"y{k}"
+        lines.append(f"t{k} = Conv ({last}, w{k})\n{made} = " + re.sub(r"\bt\b", f"t{k}", tail) + "\n")
+        last = made
+    text = '<ir_version: 8, opset_import: ["": 17]> g (float[1,3,8,8] x) => (float[1,3,8,8] y) {' + "".join(lines) + "}"
+    model = onnx.parser.parse_model(text)
+    for node, tensor in zip([n for n in model.graph.node if n.op_type == "Conv"], tensors):
+        node.name = "conv " + tensor.name
+        for key, value in changes.items():
+            node.attribute.append(helper.make_attribute(key, value))
+    model.graph.initializer.extend(tensors)
+    return model
+
+
+def save(folder, *models):
+    paths = [folder / f"{name}.onnx" for name in "ab"]
+    for path, m in zip(paths, models):
+        path.write_bytes(m.SerializeToString())
+    return paths
+
+
+def told(paths, *options):
+    """The first line of the text, and the lines of changes without the nodes of regions."""
+    lines = run(*options, *paths).stdout.splitlines()
+    return lines[0], [line for line in lines[3:] if ": " in line and line[0] != " "]
+
+
+def messages(paths):
+    """What GitHub and SARIF are told of changes, which is the same."""
+    github = [line.split("::", 2)[2] for line in run("--format", "github", *paths).stdout.splitlines()]
+    (one,) = json.loads(run("--format", "sarif", *paths).stdout)["runs"]
+    assert [r["message"]["text"] for r in one["results"]] == github[:-1]
+    return github
+
+
+def test_alike_regions_are_one(tmp_path):
+    paths = save(tmp_path, chain(5), chain(5, "Sigmoid (t)"))
+    sentence = "Relu became Sigmoid, 5 times, first from 't0' to 'y0'"
+    assert told(paths) == ("5 regions", [f"region: {sentence}"])
+    assert [line[:3] for line in run(*paths).stdout.splitlines()[4:6]] == ["  -", "  +"], "the nodes of the first"
+    first, lines = told(paths, "--all")
+    assert first == "5 regions" and lines == [f"region: Relu became Sigmoid, from 't{k}' to '{'y' if k == 4 else f'y{k}'}'" for k in range(5)]
+    assert messages(paths)[0] == sentence and messages(paths)[1].startswith("5 regions, from ")
+    report = json.loads(run("--format", "json", *paths).stdout)
+    assert report["summary"] == "5 regions" and [c["group"] for c in report["changes"] if c["counts"]] == [0] * 5
+    assert "5 regions" in run("--format", "html", *paths).stdout
+
+
+def test_alike_attributes_are_one_and_others_are_not(tmp_path):
+    a, b = chain(4), chain(4, pads=[1, 1, 1, 1])
+    b.graph.node[4].attribute[0].ints[0] = 0
+    for m in (a, b):
+        del m.graph.output[0].type.tensor_type.shape.dim[:]
+    assert told(save(tmp_path, a, b)) == ("4 attributes", [
+        "attribute: pads added: [1, 1, 1, 1], 3 times, first Conv 'conv w0'", "attribute: Conv 'conv w2': pads added: [0, 1, 1, 1]"])
+
+
+def test_weights_by_size_of_change(tmp_path):
+    paths = save(tmp_path, chain(30), chain(30, moved=0.5))
+    first, lines = told(paths)
+    assert first == "29 weights" and len(lines) == 21
+    assert [line.split("'")[1] for line in lines[:20]] == [f"w{k}" for k in range(29, 9, -1)]
+    assert lines[20] == "weight: 9 more, by at most 4.5 (--all lists them)"
+    assert messages(paths)[20] == "9 more, by at most 4.5 (--all lists them)"
+    first, lines = told(paths, "--all")
+    assert first == "29 weights" and [line.split("'")[1] for line in lines] == [f"w{k}" for k in range(29, 0, -1)]
+    report = json.loads(run("--format", "json", *paths).stdout)
+    assert len(report["changes"]) == 29, "programs get all"
+
+
+def test_the_most_frequent_kind_is_first(tmp_path):
+    a, b = chain(4), chain(4, moved=1.0)
+    b.graph.node[0].attribute.append(helper.make_attribute("dilations", [2, 2]))
+    assert told(save(tmp_path, a, b))[0] == "3 weights, 1 attribute"
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_replacement_is_told_as_one(far, tmp_path):
+    """A Mul is gone and the weights of the Conv before it made up for it. A weight that is elsewhere is none of it."""
+    a, b = chain(3), chain(3)
+    scale = numpy_helper.from_array(np.full((3, 1, 1), 3, np.float32), "s")
+    a.graph.initializer.append(scale)
+    a.graph.node[1].input[0] = "scaled"
+    a.graph.node.insert(1, helper.make_node("Mul", ["t0", "s"], ["scaled"], name="mul"))
+    changed = b.graph.initializer[2 if far else 0]
+    changed.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(changed) * np.float32(3), changed.name))
+    paths = save(tmp_path, a, b)
+    first, lines = told(paths)
+    report = json.loads(run("--format", "json", *paths).stdout)
+    weight = next(c for c in report["changes"] if c["kind"] == "weight")
+    if far:
+        assert first == "1 region, 1 weight" and lines[0] == "region: Mul removed, from 't0' to 'scaled'"
+        assert weight["part_of"] is None and weight["group"] == 1
+        return
+    assert (first, lines) == ("1 region", ["region: Conv + Mul became Conv, from 'x' to 'scaled'"])
+    assert "\n  weight: weight 'w0', input 1 of Conv 'conv w0': values 9 of 9 numbers differ" in run(*paths).stdout
+    assert weight["part_of"] == 0 and weight["group"] == 0
+    assert told(save(tmp_path, b, a)) == ("1 region", ["region: Conv became Conv + Mul, from 'x' to 't0'"])
+
+
+def test_what_stands_in_its_place_makes_up_for_it(tmp_path):
+    """A Mul that became an Add needs no other node: the weight before it changed by itself."""
+    a, b = chain(2, "Mul (t, t)"), chain(2, "Add (t, t)")
+    changed = b.graph.initializer[0]
+    changed.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(changed) * np.float32(3), changed.name))
+    assert told(save(tmp_path, a, b))[0] == "2 regions, 1 weight"
+
+
+def test_who_asks_for_the_shape_is_no_neighbour(tmp_path):
+    a, b = chain(2, moved=0.0), chain(2, moved=2.0)
+    a.graph.node.append(helper.make_node("Shape", ["t1"], ["shape"]))
+    a.graph.node.append(helper.make_node("Reshape", ["y", "shape"], ["z"]))
+    a.graph.output[0].name = b.graph.node[-1].output[0] = b.graph.output[0].name = "z"
+    assert told(save(tmp_path, a, b))[0] == "1 region, 1 weight"
+
+
+def test_what_does_not_count_is_counted_in_a_line(tmp_path):
+    a, b = chain(2), chain(2, moved=1.0)
+    b.graph.doc_string = "words"
+    b.opset_import.extend([helper.make_opsetid("ai.onnx.ml", 5), helper.make_opsetid("com.microsoft", 1)])
+    first, lines = told(save(tmp_path, a, b))
+    assert first == "1 weight" and lines[1:] == ["not counted without --strict: 1 dead, 1 doc"]
 
 
 # Colour, options, exit codes
@@ -204,7 +341,7 @@ def test_a_broken_pipe_is_trouble(pair):
 
 def test_help_names_every_option_and_kind():
     text = run("--help").stdout
-    for option in ("--strict", "--rtol", "--atol", "--ignore", "--format", "--color", "--exit-zero", "--quiet", "--help"):
+    for option in ("--strict", "--rtol", "--atol", "--ignore", "--all", "--format", "--color", "--exit-zero", "--quiet", "--help"):
         assert option in text
     for kind in KINDS:
         assert re.search(rf"\b{kind}\b", text)

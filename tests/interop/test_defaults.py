@@ -78,8 +78,8 @@ def test_defaults(opset, tmp_path):
 @pytest.mark.skipif(not shutil.which("clang-format"), reason="the file is formatted by clang-format")
 @pytest.mark.skipif(defs.onnx_opset_version() < 28, reason="the file was written from a later onnx")
 def test_the_schemas_are_those_of_onnx():
-    """src/operator_schema.c is what scripts/operator_schemas prints."""
+    """src/model/operator_schema.c is what scripts/operator_schemas prints."""
     written = subprocess.run([sys.executable, ROOT / "scripts" / "operator_schemas"], capture_output=True, check=True).stdout
-    formatted = subprocess.run(["clang-format", "--assume-filename", ROOT / "src" / "operator_schema.c"], input=written, capture_output=True,
+    formatted = subprocess.run(["clang-format", "--assume-filename", ROOT / "src" / "model" / "operator_schema.c"], input=written, capture_output=True,
                                check=True).stdout
-    assert formatted == (ROOT / "src" / "operator_schema.c").read_bytes()
+    assert formatted == (ROOT / "src" / "model" / "operator_schema.c").read_bytes()

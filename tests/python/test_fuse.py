@@ -322,6 +322,8 @@ def test_other_kinds(thing, name):
 @pytest.mark.parametrize("options, message", [
     ({"jobs": "2"}, "jobs is a str"), ({"jobs": True}, "jobs is a bool"), ({"max_growth": "1"}, "max_growth is a str"),
     ({"tolerance": [1]}, "tolerance is a list"), ({"only": [1]}, "only holds an int"), ({"progress": 1}, "progress is an int"),
+    ({"freeze": 1}, "freeze is an int"), ({"input_shapes": ["x"]}, "input_shapes is a list"), ({"input_shapes": {"x": 1}}, "to an int"),
+    ({"input_shapes": {"x": "13"}}, "to a str"), ({"input_shapes": {"x": [1.5]}}, r"input_shapes\['x'\] is a float"),
     ({"output": "x.onnx"}, "output is for a path to a path"), ({"external_data": 1}, "external_data is an int")])
 def test_other_types_of_options(block, options, message):
     with pytest.raises(TypeError, match=message):
@@ -331,11 +333,30 @@ def test_other_types_of_options(block, options, message):
 @pytest.mark.parametrize("options, message", [
     ({"only": "fold_everything"}, "'fold_everything'"), ({"skip": ["x"]}, "there is no pass 'x'"), ({"max_growth": 0}, "max_growth"),
     ({"max_growth": float("nan")}, "max_growth"), ({"tolerance": 0}, "tolerance"), ({"tolerance": float("inf")}, "tolerance"),
+    ({"freeze": "nothing"}, "there is no overridable initializer 'nothing'"), ({"outputs": []}, "the list is empty"),
+    ({"outputs": "nothing"}, "there is no output 'nothing'"), ({"outputs": "a\0b"}, "NUL"), ({"input_shapes": {"x": [0]}}, "expected 1 to"),
+    ({"input_shapes": {"nothing": [1]}}, "there is no input 'nothing'"),
     ({"jobs": -1}, "jobs"), ({"external_data": "inline"}, "external_data")])
 def test_bad_options(block, options, message):
     with pytest.raises(onnx_repvgg_fuse.OptionError, match=message) as caught:
         fuse(block, **options)
     assert isinstance(caught.value, ValueError) and isinstance(caught.value, onnx_repvgg_fuse.OnnxFuseError)
+
+
+def test_inputs_and_outputs_as_wanted(block):
+    """A weight that callers may override, a second output, and a symbol."""
+    weight = block.graph.initializer[0]
+    block.graph.input.append(onnx.helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims))
+    block.graph.output.append(onnx.helper.make_tensor_value_info(block.graph.node[0].output[0], weight.data_type, None))
+    block.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    sizes = [d.dim_value or 1 for d in block.graph.input[0].type.tensor_type.shape.dim]
+    name = block.graph.input[0].name
+    result = fuse(block, freeze="all", outputs=[block.graph.output[0].name], input_shapes={name: tuple(sizes)})
+    assert [i.name for i in result.model.graph.input] == [name] and len(result.model.graph.output) == 1
+    assert [d.dim_value for d in result.model.graph.input[0].type.tensor_type.shape.dim] == sizes
+    found = result.report.as_dict()["interface"]
+    assert found["frozen"] == [weight.name] and found["input_shapes"] == {name: sizes} and found["symbols"] == {"N": 1}
+    assert sum(n.op_type == "Conv" for n in result.model.graph.node) == 1
 
 
 @pytest.mark.parametrize("path", ["", "a\0b"])

@@ -70,6 +70,11 @@ def test_options_of_diff(block, changed):
     changed.CopyFrom(block)
     changed.producer_name = "somebody"
     assert diff(block, changed).same and not diff(block, changed, strict=True).same
+    for node in changed.graph.node:
+        if node.op_type == "Conv":
+            node.attribute.append(onnx.helper.make_attribute("dilations", [2, 2]))
+    assert "2 times" in diff(block, changed).text and "times" not in diff(block, changed, all=True).text
+    assert len(diff(block, changed, ignore="metadata").changes) == 2
 
 
 def test_verify(block, changed):

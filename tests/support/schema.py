@@ -3,7 +3,7 @@ import re
 
 KINDS = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
 KEYWORDS = {"$schema", "title", "$defs", "$ref", "const", "enum", "type", "required", "properties", "additionalProperties", "items",
-            "minimum", "pattern"}
+            "minimum", "minItems", "minLength", "pattern"}
 
 
 def is_kind(value, kind):
@@ -23,6 +23,8 @@ def validate(value, schema, root=None, where="$"):
     assert any(is_kind(value, k) for k in ([kinds] if isinstance(kinds, str) else kinds)), f"{where}: {value!r}"
     if "minimum" in schema and value is not None:
         assert value >= schema["minimum"], f"{where}: {value!r}"
+    if "minItems" in schema or "minLength" in schema:
+        assert len(value) >= schema.get("minItems", schema.get("minLength")), f"{where}: {value!r}"
     if "pattern" in schema:
         assert re.search(schema["pattern"], value), f"{where}: {value!r}"
     if isinstance(value, dict):

@@ -266,6 +266,24 @@ static void test_options(const char *path)
     options = good;
     options.skip = unknown;
     refuses_options(model, &options, "'fold_everything'");
+    const char *nothing[] = {"nothing", NULL}, *shapes[] = {"nothing:1", NULL};
+    options = good;
+    options.freeze = nothing;
+    refuses_options(model, &options, "freeze: there is no overridable initializer 'nothing'");
+    options = good;
+    options.outputs = nothing;
+    refuses_options(model, &options, "outputs: there is no output 'nothing'; the nearest is");
+    options.outputs = &nothing[1];
+    refuses_options(model, &options, "outputs: the list is empty");
+    options = good;
+    options.input_shapes = shapes;
+    refuses_options(model, &options, "input_shapes: there is no input 'nothing'; the nearest is");
+    options.input_shapes = nothing;
+    refuses_options(model, &options, "input_shapes: 'nothing' is no NAME:SIZE");
+    options.struct_size = offsetof(struct onnx_fuse_options, freeze);
+    result = fuse(model, &options, &status, NULL);
+    expect(status == ONNX_FUSE_OK && same(result, fused), "a struct that ends before them");
+    free(result.data);
     const double growths[] = {0, -1, (double)NAN, (double)INFINITY};
     for (size_t i = 0; i < sizeof(growths) / sizeof(growths[0]); i++) {
         options = good;

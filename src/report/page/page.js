@@ -411,6 +411,7 @@ function fusePage() {
   page.append(h('header', {},
     h('h1', {}, 'Fused: ', named(data.input || 'model in memory')),
     data.output ? h('p', {class: 'soft'}, 'to ', named(data.output)) : null,
+    ...data.interface.split('\n').filter((line) => line).map((line) => h('p', {}, line)),
     h('ul', {class: 'facts'},
       fact(whole(blocks), 'blocks fused'),
       fact(whole(data.before.ops) + ARROW + whole(data.after.ops), 'ops'),
@@ -453,7 +454,7 @@ function diffPage() {
   const rowOf = (m) => [named(m.graph), h('span', {}, ...m.texts.map((text) => h('div', {}, text)))];
   page.append(h('header', {},
     h('h1', {}, named(data.a), ARROW, named(data.b)),
-    h('p', {class: data.different ? 'bad' : 'good'}, data.different ? `The models differ: ${plural(data.counted, 'change')}.` : 'The models are the same.'),
+    h('p', {class: data.different ? 'bad' : 'good'}, data.different ? `The models differ: ${data.summary}.` : 'The models are the same.'),
     h('ul', {class: 'facts'},
       fact(whole(data.before.ops) + ARROW + whole(data.after.ops), 'ops'),
       fact(whole(data.matched), 'ops in both'),
