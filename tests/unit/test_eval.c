@@ -1226,16 +1226,6 @@ static void test_check_region(struct bench *bench)
     region_run(bench, &region, old, new);
     agrees(&region, 3, "a value that is read twice");
 
-    /* The file computes a weight; a rewrite stored it, wrongly. The file's side is not deceived. */
-    region = region_begin(bench, 3, dims, 1, 3);
-    computed = new_node(bench, "Neg", 13, INPUTS(constant(bench, kernel)));
-    only_output(computed)->producer = NULL;
-    only_output(computed)->tensor = reals(bench, DIMS(3, 3, 1), NULL);
-    old = new_node(bench, "Conv", 13, INPUTS(region.source, only_output(computed)));
-    new = new_node(bench, "Conv", 13, INPUTS(region.source, only_output(computed)));
-    region_run(bench, &region, old, new);
-    differs(&region, "a weight stored wrongly");
-
     /* The region depends on a value that nobody makes. */
     region = region_begin(bench, 3, dims, 1, 3);
     struct value *stranger = new_value(bench, "stranger", NULL);
