@@ -17,7 +17,6 @@
 #include "base/decimal.h"
 #include "fuse/region.h"
 #include "infer/constant.h"
-#include "infer/elements.h"
 #include "model/edit.h"
 #include "passes/passes.h"
 
@@ -308,7 +307,7 @@ static void store_target(struct plan *plan, struct node *reader)
         value->type != ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || value->is_output ||
         value->is_annotated)
         return;
-    const struct elements *target = elements_of(value, 0);
+    const struct elements *target = constant_elements(value);
     if (!target || target->rank != 1 || !agree_on_target(value, target, asked))
         return;
     struct fusion *fusion = NEW(arena, struct fusion);

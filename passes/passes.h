@@ -6,7 +6,7 @@
 
 /* name, whether it cleans up: it runs after each change, and also when memory is short; purpose */
 #define PASSES(X)                                                                                  \
-    X(fold_constants, false, "store weights that operators compute from constants")                \
+    X(fold_constants, false, "store what operators compute from constants and known sizes")        \
     X(hoist_transposes, false, "turn a sum once instead of each of its operands")                  \
     X(join_branches, false, "sum parallel affine branches of one source into one Conv or Gemm")    \
     X(fold_after, false, "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it") \

@@ -2,7 +2,6 @@
 #include "infer/axes.h"
 
 #include "infer/constant.h"
-#include "infer/elements.h"
 #include "infer/learn.h"
 #include "infer/window.h"
 #include "model/model.h"
@@ -215,7 +214,7 @@ static void infer_unsqueeze(struct node *node)
 static bool asked_sizes(const struct node *node, size_t input, struct element *sizes, int *count)
 {
     struct value *value = node_input(node, input);
-    const struct elements *elements = value ? elements_of(value, 0) : NULL;
+    const struct elements *elements = value ? constant_elements(value) : NULL;
     *count = elements && elements->count <= MAX_RANK ? (int)elements->count : -1;
     if (*count < 0 && value && value->rank == 1 && value->dims[0] >= 0 &&
         value->dims[0] <= MAX_RANK) {
@@ -392,7 +391,7 @@ static void infer_top_k(struct node *node)
     struct element size;
     int64_t dims[MAX_RANK], axis = node_integer(node, "axis", -1);
     struct value *k = node_input(node, 1);
-    const struct elements *most = k ? elements_of(k, 0) : NULL;
+    const struct elements *most = k ? constant_elements(k) : NULL;
     if (!has_rank(input))
         return;
     axis += axis < 0 ? input->rank : 0;
@@ -468,7 +467,7 @@ static void infer_range(struct node *node)
     int64_t n[3], count = -1;
     bool known = true;
     for (int i = 0; i < 3 && known; i++) {
-        const struct elements *one = bounds[i] ? elements_of(bounds[i], 0) : NULL;
+        const struct elements *one = bounds[i] ? constant_elements(bounds[i]) : NULL;
         known = one && one->count == 1 && one->items[0].kind == ELEMENT_NUMBER &&
                 one->items[0].number > -SHAPE_ABSURD && one->items[0].number < SHAPE_ABSURD;
         n[i] = known ? one->items[0].number : 0;

@@ -2,7 +2,6 @@
 #include "infer/constant.h"
 
 #include "eval/eval.h"
-#include "infer/elements.h"
 #include "model/model.h"
 
 enum { NOT_TRIED, CONSTANT, NOT_CONSTANT, BEING_FOLDED };
@@ -12,12 +11,14 @@ enum { FOLD_DEPTH = 200 };
 /* Elements of one folded result. */
 #define FOLD_LIMIT (INT64_C(1) << 27)
 
+static const char *fold(struct value *value, int depth, const struct tensor **tensor);
+
 /* True for a value of which a shape is only what the model declares: what a constant's shape says holds
  * always, unless its numbers come from another shape. */
 static bool is_declared(struct value *value, int depth)
 {
     const struct tensor *constant;
-    return constant_fold(value, depth, &constant) != NULL || constant->from_shape;
+    return fold(value, depth, &constant) != NULL || constant->from_shape;
 }
 
 /* Elements that are known one by one: of a shape, and what is computed of it. Its own sizes may be declared
@@ -26,7 +27,7 @@ static const char *fold_elements(struct value *value, int depth, struct tensor *
 {
     const struct node *node = value->producer;
     struct arena *arena = value->graph->model->arena;
-    const struct elements *elements = elements_of(value, depth);
+    const struct elements *elements = elements_of(value, (struct elements_asker){depth, fold});
     if (!elements)
         return "a shape is not known";
     int64_t count = (int64_t)elements->count, *integers = NEW_ARRAY(arena, int64_t, count + 1);
@@ -78,7 +79,7 @@ static const char *fold_inputs(struct node *node, int depth, const struct tensor
         if (node->op == OP_CastLike && i == 1 &&
             (inputs[i] = type_of_like(arena, node->inputs[i])) != NULL)
             continue;
-        const char *reason = constant_fold(node->inputs[i], depth + 1, &inputs[i]);
+        const char *reason = fold(node->inputs[i], depth + 1, &inputs[i]);
         if (reason)
             return because_of(arena, node->inputs[i], reason);
     }
@@ -123,7 +124,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
     return NULL;
 }
 
-const char *constant_fold(struct value *value, int depth, const struct tensor **tensor)
+static const char *fold(struct value *value, int depth, const struct tensor **tensor)
 {
     const struct model *model = value->graph->model;
     *tensor = NULL;
@@ -157,7 +158,12 @@ const char *constant_fold(struct value *value, int depth, const struct tensor **
 
 const char *constant_of(struct value *value, const struct tensor **tensor)
 {
-    return constant_fold(value, 0, tensor);
+    return fold(value, 0, tensor);
+}
+
+const struct elements *constant_elements(struct value *value)
+{
+    return elements_of(value, (struct elements_asker){0, fold});
 }
 
 const struct tensor *constant_folded(const struct value *value)

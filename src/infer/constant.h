@@ -2,15 +2,15 @@
 #ifndef INFER_CONSTANT_H
 #define INFER_CONSTANT_H
 
-#include "model/graph.h"
+#include "infer/elements.h"
 
 /* The constant a value holds: an initializer that nobody can override, a Constant node, or what
  * operators make of such. Computed once and kept. Returns NULL and sets *tensor, or the reason why
  * it is none: what a sentence says of the value ("is computed by Sign -> 'y', which is not evaluated"). The tensor may be opaque or fused: ask tensor_is_readable. */
 const char *constant_of(struct value *value, const struct tensor **tensor);
 
-/* The same where others wait for it: `depth` of them. */
-const char *constant_fold(struct value *value, int depth, const struct tensor **tensor);
+/* What is known of a small tensor of integers, one by one, or NULL. */
+const struct elements *constant_elements(struct value *value);
 
 /* What has been computed for a value that operators make of constants, or NULL. Folds nothing. */
 const struct tensor *constant_folded(const struct value *value);

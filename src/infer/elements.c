@@ -2,7 +2,6 @@
  * with. An op that is not here, and a size that is not known, give elements that are not known. */
 #include "infer/elements.h"
 
-#include "infer/constant.h"
 #include "infer/window.h"
 #include "model/model.h"
 
@@ -101,13 +100,13 @@ static struct element arithmetic(enum op op, struct element a, struct element b)
 /* ---- operators ---- */
 
 /* A shape holds for the values that it is asked of; of a constant it is what the constant has. */
-static struct elements *of_shape(struct node *node, int depth)
+static struct elements *of_shape(struct node *node, struct elements_asker asker)
 {
     struct value *input = node_input(node, 0);
     const struct tensor *constant;
     if (!input)
         return NULL;
-    bool is_constant = !constant_fold(input, depth, &constant);
+    bool is_constant = !asker.fold(input, asker.depth, &constant);
     int64_t rank = is_constant ? constant->rank : input->rank;
     const int64_t *dims = is_constant ? constant->dims : input->dims;
     bool disputed = input->disputed && !is_constant;
@@ -131,15 +130,15 @@ static struct elements *of_shape(struct node *node, int depth)
     return made;
 }
 
-static const struct elements *input_of(struct node *node, size_t index, int depth)
+static const struct elements *input_of(struct node *node, size_t index, struct elements_asker asker)
 {
     struct value *input = node_input(node, index);
-    return input ? elements_of(input, depth) : NULL;
+    return input ? elements_of(input, asker) : NULL;
 }
 
-static struct elements *of_gather(struct node *node, int depth)
+static struct elements *of_gather(struct node *node, struct elements_asker asker)
 {
-    const struct elements *data = input_of(node, 0, depth), *at = input_of(node, 1, depth);
+    const struct elements *data = input_of(node, 0, asker), *at = input_of(node, 1, asker);
     if (!data || !at || data->rank != 1 || node_integer(node, "axis", 0) > 0)
         return NULL;
     struct elements *made = make(node->graph->model->arena, at->rank, at->count);
@@ -156,11 +155,12 @@ static struct elements *of_gather(struct node *node, int depth)
 }
 
 /* One integer of an attribute, or of an input. */
-static bool one_of(struct node *node, const char *name, size_t input, int depth, int64_t *integer)
+static bool one_of(struct node *node, const char *name, size_t input, struct elements_asker asker,
+                   int64_t *integer)
 {
     size_t count;
     const int64_t *given = node_integers(node, name, &count);
-    const struct elements *held = given ? NULL : input_of(node, input, depth);
+    const struct elements *held = given ? NULL : input_of(node, input, asker);
     if (held && held->count == 1 && held->items[0].kind == ELEMENT_NUMBER) {
         given = &held->items[0].number;
         count = 1;
@@ -170,15 +170,15 @@ static bool one_of(struct node *node, const char *name, size_t input, int depth,
 }
 
 /* Forward: runtimes disagree on backward ones. */
-static struct elements *of_slice(struct node *node, int depth)
+static struct elements *of_slice(struct node *node, struct elements_asker asker)
 {
-    const struct elements *data = input_of(node, 0, depth);
+    const struct elements *data = input_of(node, 0, asker);
     int64_t start, end, axis, step = 1;
     bool named = node_input(node, 3) || node_attribute(node, "axes");
-    if (!data || data->rank != 1 || !one_of(node, "starts", 1, depth, &start) ||
-        !one_of(node, "ends", 2, depth, &end) ||
-        (node_input(node, 4) && !one_of(node, "steps", 4, depth, &step)) ||
-        (named && (!one_of(node, "axes", 3, depth, &axis) || (axis != 0 && axis != -1))) ||
+    if (!data || data->rank != 1 || !one_of(node, "starts", 1, asker, &start) ||
+        !one_of(node, "ends", 2, asker, &end) ||
+        (node_input(node, 4) && !one_of(node, "steps", 4, asker, &step)) ||
+        (named && (!one_of(node, "axes", 3, asker, &axis) || (axis != 0 && axis != -1))) ||
         step < 1)
         return NULL;
     int64_t count = (int64_t)data->count;
@@ -191,11 +191,11 @@ static struct elements *of_slice(struct node *node, int depth)
     return made;
 }
 
-static struct elements *of_concat(struct node *node, int depth)
+static struct elements *of_concat(struct node *node, struct elements_asker asker)
 {
     size_t count = 0;
     for (size_t k = 0; k < node->input_count; k++) {
-        const struct elements *part = input_of(node, k, depth);
+        const struct elements *part = input_of(node, k, asker);
         if (!part || part->rank != 1 || count + part->count > ELEMENTS_MOST)
             return NULL;
         count += part->count;
@@ -203,7 +203,7 @@ static struct elements *of_concat(struct node *node, int depth)
     struct elements *made = make(node->graph->model->arena, 1, count);
     made->count = 0;
     for (size_t k = 0; k < node->input_count; k++) {
-        const struct elements *part = input_of(node, k, depth);
+        const struct elements *part = input_of(node, k, asker);
         memcpy(made->items + made->count, part->items, part->count * sizeof(*part->items));
         made->count += part->count;
     }
@@ -223,9 +223,10 @@ static bool holds(int32_t type, const struct elements *elements)
 }
 
 /* The same elements, under another rank perhaps. */
-static struct elements *of_view(struct node *node, const struct value *output, int depth)
+static struct elements *of_view(struct node *node, const struct value *output,
+                                struct elements_asker asker)
 {
-    const struct elements *data = input_of(node, 0, depth);
+    const struct elements *data = input_of(node, 0, asker);
     if (!data)
         return NULL;
     int rank = data->rank;
@@ -241,7 +242,7 @@ static struct elements *of_view(struct node *node, const struct value *output, i
 }
 
 /* Operands of one element go with all elements of the others. */
-static struct elements *of_broadcast(struct node *node, int depth)
+static struct elements *of_broadcast(struct node *node, struct elements_asker asker)
 {
     const struct elements *in[3] = {NULL, NULL, NULL};
     size_t operands = node->op == OP_Where ? 3 : 2, count = 1;
@@ -249,7 +250,7 @@ static struct elements *of_broadcast(struct node *node, int depth)
     if (node->input_count != operands)
         return NULL;
     for (size_t k = 0; k < operands; k++) {
-        in[k] = input_of(node, k, depth);
+        in[k] = input_of(node, k, asker);
         if (!in[k] || (in[k]->count != 1 && count != 1 && in[k]->count != count))
             return NULL;
         count = in[k]->count != 1 ? in[k]->count : count;
@@ -270,9 +271,10 @@ static struct elements *of_broadcast(struct node *node, int depth)
     return made;
 }
 
-static struct elements *of_split(struct node *node, const struct value *output, int depth)
+static struct elements *of_split(struct node *node, const struct value *output,
+                                 struct elements_asker asker)
 {
-    const struct elements *data = input_of(node, 0, depth);
+    const struct elements *data = input_of(node, 0, asker);
     size_t at = 0;
     if (!data || data->rank != 1 || node_integer(node, "axis", 0) > 0)
         return NULL;
@@ -292,51 +294,52 @@ static struct elements *of_split(struct node *node, const struct value *output, 
     return NULL;
 }
 
-static struct elements *of_node(struct value *value, int depth)
+static struct elements *of_node(struct value *value, struct elements_asker asker)
 {
     struct node *node = value->producer;
     if (node_has_references(node))
         return NULL;
     switch (node->op) {
     case OP_Shape:
-    case OP_Size: return of_shape(node, depth);
-    case OP_Gather: return of_gather(node, depth);
-    case OP_Slice: return of_slice(node, depth);
-    case OP_Concat: return of_concat(node, depth);
-    case OP_Split: return of_split(node, value, depth);
+    case OP_Size: return of_shape(node, asker);
+    case OP_Gather: return of_gather(node, asker);
+    case OP_Slice: return of_slice(node, asker);
+    case OP_Concat: return of_concat(node, asker);
+    case OP_Split: return of_split(node, value, asker);
     case OP_Cast:
         if (value->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
             return NULL;
-        return of_view(node, value, depth);
+        return of_view(node, value, asker);
     case OP_Identity:
     case OP_Reshape:
     case OP_Squeeze:
-    case OP_Unsqueeze: return of_view(node, value, depth);
+    case OP_Unsqueeze: return of_view(node, value, asker);
     case OP_Add:
     case OP_Sub:
     case OP_Mul:
     case OP_Div:
     case OP_Equal:
-    case OP_Where: return of_broadcast(node, depth);
+    case OP_Where: return of_broadcast(node, asker);
     default: return NULL;
     }
 }
 
-const struct elements *elements_of(struct value *value, int depth)
+const struct elements *elements_of(struct value *value, struct elements_asker asker)
 {
     const struct tensor *tensor;
-    if (value->rank > 1 || !type_is_integer(value->type) || depth > DEPTH_MOST ||
+    if (value->rank > 1 || !type_is_integer(value->type) || asker.depth > DEPTH_MOST ||
         value->elements_state == BEING_TRIED)
         return NULL;
     if (value->elements_state == TRIED)
         return value->elements;
     value->elements_state = BEING_TRIED;
+    asker.depth++;
     struct arena *arena = value->graph->model->arena;
     struct elements *made = NULL;
-    if (value->tensor || constant_folded(value) || !value->producer)
-        made = constant_fold(value, depth + 1, &tensor) ? NULL : of_tensor(arena, tensor);
+    if (value->tensor || value->folded || !value->producer)
+        made = asker.fold(value, asker.depth, &tensor) ? NULL : of_tensor(arena, tensor);
     else
-        made = of_node(value, depth + 1);
+        made = of_node(value, asker);
     bool is_whole =
         made && (value->rank < 0 || made->rank == value->rank) &&
         (value->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL || holds(value->type, made));

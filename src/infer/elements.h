@@ -24,11 +24,17 @@ struct elements {
 
 enum { ELEMENTS_MOST = 64 };
 
-/* What is known of the elements of a value: computed once and kept until shapes are learned. NULL: it is no
- * such tensor, or nobody knows how many there are. `depth` counts the values that wait for it. */
-const struct elements *elements_of(struct value *value, int depth);
+/* Who asks: how many values wait for it, and how to ask for a constant. */
+struct elements_asker {
+    int depth;
+    const char *(*fold)(struct value *value, int depth, const struct tensor **tensor);
+};
 
-/* The same element by element, as sizes in the encoding of value.dims. */
+/* What is known of the elements of a value: computed once and kept until shapes are learned. NULL: it is no
+ * such tensor, or nobody knows how many there are. Others than infer/constant.c ask constant_elements. */
+const struct elements *elements_of(struct value *value, struct elements_asker asker);
+
+/* An element as a size in the encoding of value.dims. */
 int64_t element_dim(struct element element);
 
 #endif
