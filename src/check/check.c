@@ -426,13 +426,16 @@ static const char *make_input(struct trial *trial)
     return reason;
 }
 
-/* The first value behind the target that the file has: where it is a part of a sum, the sum. */
-static const struct value *file_value(const struct value *value)
+/* The first value behind the target that the file has: where it is a part of a sum, the sum. Where another
+ * rewrite has its source in the midst of that sum, that source: it is known what it adds up. */
+static const struct value *sum_of(const struct value *value)
 {
     while (value && value->is_new && !value->first_producer) {
         const struct use *use = value->uses;
         while (use && !use_is_live(use))
             use = use->next;
+        if (use && value->terms && !check_adds_up(use->inner))
+            return value;
         value = use ? use->reader->outputs[0] : NULL;
     }
     return value;
@@ -456,7 +459,7 @@ const char *check_begin(struct arena *arena, const struct check_case *check,
                        .pool = {.arena = arena, .recycles = true, .effort = check->effort},
                        .check = check,
                        .others = NEW_ARRAY(arena, struct array *, check->other_count + 1),
-                       .sum = file_value(check->target)};
+                       .sum = sum_of(check->target)};
     *begun = region;
     return region->trial.sum ? list_sides(region) : "no value of the file depends on it";
 }

@@ -33,7 +33,7 @@ static bool is_term(const struct trial *trial, const struct value *value)
     return false;
 }
 
-static bool adds_up(const struct node *node)
+bool check_adds_up(const struct node *node)
 {
     return node &&
            (node->op == OP_Add || node->op == OP_Sub || node->op == OP_Sum || node->op == OP_Mean);
@@ -93,7 +93,8 @@ static void fill_in_sum(struct side *side, struct item *item)
 {
     struct trial *trial = side->trial;
     const struct value *value = item->value;
-    const struct term_list *terms = value->fusion && !side->is_file ? value->terms : NULL;
+    bool is_claimed = side->is_file ? value->is_new : value->fusion != NULL;
+    const struct term_list *terms = is_claimed ? value->terms : NULL;
     if (terms) {
         item->terms = terms->items;
         item->input_count = terms->count;
@@ -132,15 +133,17 @@ static bool goes_on_in_sum(const struct side *side, const struct value *value)
     if (side->is_file)
         return !share_of(trial, value) &&
                (is_part(trial, value) ||
-                (adds_up(value->first_producer) && !stored_numbers(side, value)));
-    return !value->is_new || value->fusion || adds_up(value->producer);
+                (check_adds_up(value->first_producer) && !stored_numbers(side, value)));
+    return !value->is_new || value->fusion || check_adds_up(value->producer);
 }
 
 static struct item *find_item(struct side *side, const struct value *value, bool in_sum)
 {
     struct arena *arena = side->trial->arena;
     struct item_map *map = &side->map;
-    in_sum = in_sum && (value == side->trial->sum || goes_on_in_sum(side, value));
+    bool is_root =
+        value == side->trial->sum && (side->is_file || value != side->trial->check->target);
+    in_sum = in_sum && (is_root || goes_on_in_sum(side, value));
     if (map->count * 2 >= map->room) {
         struct item_map grown = {.count = map->count, .room = map->room ? map->room * 2 : 64};
         grown.items = NEW_ARRAY(arena, struct item *, grown.room);

@@ -53,8 +53,9 @@ struct trial {
     struct pool pool;
     const struct check_case *check;
     struct array *input;
-    struct array **others;   /* of check_case.others */
-    const struct value *sum; /* the value of the file that both sides compute */
+    struct array **others; /* of check_case.others */
+    const struct value
+        *sum; /* what both sides compute: a value of the file, or one that adds up such */
     struct value_list parts; /* of the sum, which stand for a number each */
     bool perturbs;           /* constants are moved by what rounding may change of them */
     uint64_t state;          /* of the random numbers for that */
@@ -71,6 +72,9 @@ struct side {
     LIST(struct item *) order; /* inputs before readers */
     struct item *root;         /* trial.sum */
 };
+
+/* True for Add, Sub, Sum and Mean. */
+bool check_adds_up(const struct node *node);
 
 /* Lists what trial.sum needs, inputs before readers. The new side comes first: it finds trial.parts. Returns
  * NULL, or the reason why it cannot be evaluated. */

@@ -102,9 +102,9 @@ static double bytes_spared(const struct region *region, double bytes)
     const struct tensor *weight;
     if (!shared)
         return FEW;
-    /* Each of several readers may get a copy, and then the weight goes. */
+    /* Each of several readers may get a copy, and then the weight goes. A copy is paid for by what goes. */
     double readers = (double)value_use_count(shared);
-    double grown = (bytes - region->bytes) * readers;
+    double grown = (bytes - (region->bytes - region->credit)) * readers;
     if (readers > 1 && !constant_of(shared, &weight))
         grown -= (double)tensor_stored_bytes(weight);
     double messages = MESSAGE * readers * (double)region->saved;

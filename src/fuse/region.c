@@ -221,7 +221,9 @@ void region_count_constants(struct region *region, const struct node *node)
         else
             region->bytes += bytes;
     }
-    region->bytes += fmax(vectors, vector_bytes(region, node));
+    double credit = fmax(0, vector_bytes(region, node) - vectors);
+    region->bytes += vectors + credit;
+    region->credit += credit;
 }
 
 void region_walk(struct region *region, struct value *const *seeds, size_t seed_count,

@@ -17,6 +17,7 @@ struct region {
     int64_t saved;               /* fewer ops than before, set by who lowers it */
     double multiply_adds;        /* of those, per output position of the seeds */
     double bytes;                /* stored in constants that nobody reads once those ops are gone */
+    double credit;               /* of these, for vectors that were shorter or stay for others */
     bool packed;                 /* some of it as integers, of fewer bytes than floats would take */
     struct value *shared;    /* a weight of theirs that others read, so that it stays; or NULL */
     int64_t most_parameters; /* of the principal */

@@ -64,8 +64,18 @@ static const char *evaluate_drawn(struct verify *verify, struct joint_eval *join
     const char *reason = cone_draw(verify, joint, cone, graph, drawing);
     if (!reason)
         reason = joint_evaluate(joint, right, CONE_MOST + 1);
-    if (!reason && left)
+    if (reason || !left)
+        return reason;
+    if (!cone->opens_all)
+        return joint_evaluate(joint, left, HINT_MOST);
+    /* What was taken for equal on the way shares a number: from the inputs on, each model computes its own. */
+    struct array *array = joint_array(joint, right);
+    joint_forget(joint);
+    reason = cone_draw(verify, joint, cone, graph, drawing);
+    if (!reason)
         reason = joint_evaluate(joint, left, HINT_MOST);
+    if (!reason && right->number != left->number)
+        joint_put(joint, right->number, array);
     return reason;
 }
 

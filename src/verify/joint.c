@@ -19,11 +19,16 @@ void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *sc
     joint->pool = (struct pool){.arena = scratch, .recycles = true, .effort = &joint->effort};
 }
 
-void joint_reset(struct joint_eval *joint)
+void joint_forget(struct joint_eval *joint)
 {
     for (size_t i = 0; i < joint->filled.count; i++)
         joint->arrays[joint->filled.items[i]] = NULL;
     joint->filled.count = 0;
+}
+
+void joint_reset(struct joint_eval *joint)
+{
+    joint_forget(joint);
     joint->pool =
         (struct pool){.arena = joint->scratch, .recycles = true, .effort = &joint->effort};
     joint->effort.cells = joint->cells;

@@ -30,6 +30,8 @@ struct joint_eval {
 void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
                 struct effort effort);
 void joint_reset(struct joint_eval *joint);
+/* Forgets every value, and keeps the memory of what was found. */
+void joint_forget(struct joint_eval *joint);
 struct array *joint_array(const struct joint_eval *joint, const struct value *value);
 /* Gives a number an array. */
 void joint_put(struct joint_eval *joint, uint32_t number, struct array *array);

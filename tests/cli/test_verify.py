@@ -14,7 +14,7 @@ from tests.cli.test_diff import (
     reserialised, spelled, typed, with_unused, without_shapes)
 from tests.interop.test_corpus import COUNTS, refill
 from tests.interop.test_fold import table
-from tests.support.net import Net
+from tests.support.net import BFLOAT16, Net
 from tests.support.schema import validate
 from tests.support.tool import ROOT, TOOL, fuse, paths_of, reordered
 
@@ -350,6 +350,20 @@ def test_rounding_of_what_cancels_is_no_difference(name, tmp_path):
     wrong = with_weights(CANCELS[name][0].replace("Conv (x, w)", "Conv (x, v)", 1) if name != "nothing" else
                          "c = Conv (x, w) s = Add (c, x) d = Sub (s, x) e = Conv (x, v) y = Sub (d, e)", w=KERNEL, v=off)
     assert verify(a, wrong, tmp_path)[0] == 1 and verify(wrong, b, tmp_path)[0] == 1
+
+
+def test_what_is_nearly_equal_on_the_way_is_not_taken_for_it(tmp_path):
+    """x * 2 and x * 2.03 agree within what bfloat16 is compared with; where z cancels them, they do not."""
+    def of_bfloat16(body, **weights):
+        model = onnx.parser.parse_model('<ir_version: 10, opset_import: ["": 22]> g (bfloat16[1,4] x, bfloat16[1,4] z) => '
+                                        f"(bfloat16[1,4] y) {{ {body} y = Relu (h) }}")
+        model.graph.initializer.extend(numpy_helper.from_array(np.array([w]).astype(BFLOAT16), n) for n, w in weights.items())
+        return model
+
+    a = of_bfloat16("p = Mul (x, v) q = Mul (x, w) s = Add (p, q) h = Sub (s, z)", v=2.0, w=0.0313)
+    b = of_bfloat16("p = Mul (x, v) h = Sub (p, z)", v=2.0313)
+    assert verify(a, b, tmp_path)[0] == 0 and verify(b, a, tmp_path)[0] == 0
+    assert verify(a, of_bfloat16("p = Mul (x, v) h = Sub (p, z)", v=2.5), tmp_path)[0] == 1
 
 
 def test_what_is_far_below_the_numbers_that_cancelled_is_still_seen(tmp_path):
