@@ -39,6 +39,14 @@ static bool adds_up(const struct node *node)
            (node->op == OP_Add || node->op == OP_Sub || node->op == OP_Sum || node->op == OP_Mean);
 }
 
+/* Of a value that its readers no longer read, because another holds the same, the other one. */
+static const struct value *now(const struct side *side, const struct value *value)
+{
+    while (side->is_file && value->same)
+        value = value->same;
+    return value;
+}
+
 /* What makes the value on this side. */
 static const struct node *maker(const struct side *side, const struct value *value)
 {
@@ -82,7 +90,7 @@ static void fill_in_sum(struct side *side, struct item *item)
 
 static void fill(struct side *side, struct item *item)
 {
-    if (item->value == side->trial->check->source) {
+    if (now(side, item->value) == side->trial->check->source) {
         item->is_source = item->varies = true;
         return;
     }
@@ -103,10 +111,21 @@ static bool goes_on_in_sum(const struct side *side, const struct value *value)
     return !value->is_new || value->fusion || adds_up(value->producer);
 }
 
+/* The same in a sum, where a value is known by what stands for a number on the other side. One that gave its
+ * maker to a graph output is still what the file makes that output of. */
+static const struct value *now_in_sum(const struct side *side, const struct value *value)
+{
+    while (side->is_file && value->same &&
+           (!value->is_renamed || is_part(side->trial, now(side, value))))
+        value = value->same;
+    return value;
+}
+
 static struct item *find_item(struct side *side, const struct value *value, bool in_sum)
 {
     struct arena *arena = side->trial->arena;
     struct item_map *map = &side->map;
+    value = in_sum ? now_in_sum(side, value) : value;
     in_sum = in_sum && (value == side->trial->sum || goes_on_in_sum(side, value));
     if (map->count * 2 >= map->room) {
         struct item_map grown = {.count = map->count, .room = map->room ? map->room * 2 : 64};
@@ -130,7 +149,8 @@ static struct item *find_item(struct side *side, const struct value *value, bool
     if (item->node) {
         item->input_count = item->node->input_count;
         while (item->output < item->node->output_count &&
-               item->node->outputs[item->output] != value)
+               (side->is_file ? node_filed_output(item->node, item->output)
+                              : item->node->outputs[item->output]) != value)
             item->output++;
     }
     if (item->input_count)
@@ -138,9 +158,11 @@ static struct item *find_item(struct side *side, const struct value *value, bool
     return item;
 }
 
-static const struct value *input_of(const struct item *item, size_t index)
+static const struct value *input_of(const struct side *side, const struct item *item, size_t index)
 {
-    return item->terms ? item->terms[index].value : item->node->inputs[index];
+    if (item->terms)
+        return item->terms[index].value;
+    return side->is_file ? node_filed_input(item->node, index) : item->node->inputs[index];
 }
 
 /* Depth first, with a stack of its own: a region may be a hundred thousand nodes deep. */
@@ -162,7 +184,7 @@ const char *check_list(struct side *side)
             return arena_format(arena, "'%s' depends on more than '%s' and constants",
                                 item->value->name, check->source->name);
         if (item->next_input < item->input_count) {
-            const struct value *value = input_of(item, item->next_input);
+            const struct value *value = input_of(side, item, item->next_input);
             if (value) {
                 struct item *input = find_item(side, value, item->in_sum);
                 item->inputs[item->next_input] = input;

@@ -45,8 +45,41 @@ bool plan_is_full(struct plan *plan)
 
 bool fusion_is_live(const struct fusion *fusion)
 {
-    return !fusion->superseded &&
-           (fusion->node ? !fusion->node->removed : !fusion->target->removed);
+    return !fusion->superseded && (fusion->redirects || (fusion->node ? !fusion->node->removed
+                                                                      : !fusion->target->removed));
+}
+
+void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *node)
+{
+    struct arena *arena = plan->model->arena;
+    struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
+    if (!node->is_new)
+        LIST_PUSH(arena, &fusion->replaced, node);
+    if (!earlier || earlier->superseded)
+        return;
+    earlier->superseded = true;
+    plan->stored -= earlier->stored;
+    for (size_t k = 0; k < earlier->replaced.count; k++)
+        LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
+    for (size_t k = 0; k < earlier->sums.count; k++)
+        LIST_PUSH(arena, &fusion->sums, earlier->sums.items[k]);
+    fusion->multiply_adds_before += earlier->multiply_adds_before - earlier->multiply_adds_after;
+    fusion->sized = fusion->sized || earlier->sized;
+}
+
+void plan_redirected(struct plan *plan, struct node *node, struct value *target,
+                     struct value *source)
+{
+    struct fusion *fusion = NEW(plan->model->arena, struct fusion);
+    *fusion = (struct fusion){.pass = plan->pass,
+                              .graph = node->graph,
+                              .target = target,
+                              .source = source,
+                              .redirects = true,
+                              .difference = -1};
+    fusion_adopt(plan, fusion, node);
+    LIST_PUSH(plan->model->arena, &plan->fusions, fusion);
+    plan->changed = true;
 }
 
 /* In the file's order, whatever order the walk found them in. */

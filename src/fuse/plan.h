@@ -8,7 +8,8 @@
 struct fusion {
     const char *pass;
     struct graph *graph;
-    struct node *node; /* the new node that makes target; NULL: target became a stored constant */
+    struct node *
+        node; /* the new node that makes target; NULL: target became a stored constant, or: redirects */
     struct value *target, *source;      /* source NULL: a stored constant has none */
     LIST(struct term) terms;            /* what target is, when the file has no such value */
     LIST(const struct node *) replaced; /* nodes of the file */
@@ -23,8 +24,11 @@ struct fusion {
     int64_t outputs;  /* channels of the target */
     int32_t type;
     const struct affine *form;
-    bool sized;        /* holds for the declared input size only */
-    bool superseded;   /* a later rewrite replaced it as a whole */
+    bool sized;      /* holds for the declared input size only */
+    bool superseded; /* a later rewrite replaced it as a whole */
+    bool redirects;  /* nothing was made: what read target reads source, which holds the same */
+    const struct value
+        *first_target; /* what a ban goes by, where target took over another's name */
     double difference; /* of the self-check; negative: not checked */
     int64_t channels_checked;
     const char *failure; /* why the self-check does not hold, or NULL */
@@ -68,6 +72,13 @@ void plan_refuse(struct plan *plan, const struct node *node, const struct value 
 const char *plan_key(struct arena *arena, const struct graph *graph, const char *target);
 /* Why it is banned, or NULL. */
 const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target);
+
+/* Enters that `node` went since its `target` holds what `source` does. */
+void plan_redirected(struct plan *plan, struct node *node, struct value *target,
+                     struct value *source);
+/* Lists a node that a rewrite replaces. Where an earlier rewrite made the node, its own are listed, and it is no
+ * longer a rewrite of its own. */
+void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *node);
 
 /* True for a rewrite that is still in force. */
 bool fusion_is_live(const struct fusion *fusion);

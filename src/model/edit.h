@@ -37,6 +37,14 @@ void edit_store(struct value *value, struct tensor *tensor);
  * the same. */
 void edit_share(struct value *value, struct value *other);
 
+/* Whatever reads `value` reads `other` instead, a value that holds the same and that every reader's scope
+ * knows by its name. Nodes of the file keep all else that they say. */
+void edit_redirect(struct value *value, struct value *other);
+
+/* What makes `value` makes `output` instead, in place of the node that does so now; `value` is gone, and its
+ * readers read `output`. Both are of one graph. */
+void edit_take_over(struct value *value, struct value *output);
+
 struct edit_attribute {
     const char *name;
     const int64_t *integers; /* NULL: a single integer */

@@ -3,8 +3,9 @@
  * One struct graph per ONNX scope: the main graph, each subgraph of If, Loop, Scan, and each
  * local function. A scope sees the values of the scopes around it. Only model/edit.c changes an index
  * after graph_build, so no index can go stale behind a pass. What the file said stays readable:
- * a node that was replaced keeps its inputs and outputs, and value.first_producer keeps the node
- * that made the value in the file. */
+ * a node that was replaced keeps its inputs and outputs, one that now reads or makes another value keeps
+ * those of the file beside them (node.filed), and value.first_producer keeps the node that made the value
+ * in the file. */
 #ifndef MODEL_GRAPH_H
 #define MODEL_GRAPH_H
 
@@ -62,10 +63,12 @@ struct value {
     bool is_initializer;
     bool is_annotated;     /* named by a quantization_annotation */
     bool is_new;           /* made by a rewrite: not in the file */
+    bool is_renamed;       /* what made it makes `same` now */
     bool removed;          /* by model/edit.c: nothing mentions it any more */
     bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
     uint8_t folded_state;  /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */
+    struct value *same;    /* model/edit.c: what its readers read instead of it, or NULL */
 
     /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. */
     int32_t type;
@@ -83,12 +86,19 @@ struct value {
     uint32_t number;        /* match/number.c: what it holds, in a comparison of two models */
 };
 
+/* What a node of the file read and made there. */
+struct node_ends {
+    struct value **inputs, **outputs;
+};
+
 struct node {
     const Onnx__NodeProto *proto;
     struct graph *graph;
     struct value **inputs;  /* NULL where an optional input is left out */
     struct value **outputs; /* NULL where an optional output is left out */
     struct graph **bodies;  /* one per subgraph attribute, in attribute order */
+    const struct node_ends
+        *filed; /* model/edit.c: in the file, where that was another; else NULL */
     /* Counts: a message has less than 2^31 of anything, and there are many nodes. */
     uint32_t input_count, output_count, body_count;
     uint32_t position; /* index in the file; a new node stands where its last replaced op stood */
@@ -157,6 +167,23 @@ static inline struct value *node_input(const struct node *node, size_t index)
 static inline struct value *node_output(const struct node *node, size_t index)
 {
     return index < node->output_count ? node->outputs[index] : NULL;
+}
+
+/* The same as the file has them. */
+static inline struct value *node_filed_input(const struct node *node, size_t index)
+{
+    return node->filed ? node->filed->inputs[index] : node->inputs[index];
+}
+static inline struct value *node_filed_output(const struct node *node, size_t index)
+{
+    return node->filed ? node->filed->outputs[index] : node->outputs[index];
+}
+/* The value that stands for this one now. */
+static inline struct value *value_now(struct value *value)
+{
+    while (value->same)
+        value = value->same;
+    return value;
 }
 
 /* Outputs of a graph by position; NULL for what is not there. */

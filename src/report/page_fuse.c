@@ -95,7 +95,7 @@ static void json_blocks(struct page *page, const struct plan *plan)
     size_t count = 0;
     for (size_t i = 0; i < plan->fusions.count; i++) {
         const struct fusion *fusion = plan->fusions.items[i];
-        if (!fusion_is_live(fusion))
+        if (!fusion_is_live(fusion) || fusion->redirects)
             continue;
         block_add(page->arena, &groups, fusion->pass, picture_before(plan, fusion),
                   picture_after(plan, fusion), fusion);

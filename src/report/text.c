@@ -216,13 +216,48 @@ static void print_refusals(struct text *text, const char *word, struct refusal *
     }
 }
 
+/* The ops that went because another value holds the same, by pass and graph: a line each. */
+static void print_redirected(struct text *text, const struct plan *plan)
+{
+    struct map groups = {.count = 0};
+    LIST(struct fusion *) lines = {NULL, 0, 0};
+    for (size_t i = 0; i < plan->fusions.count; i++) {
+        const struct fusion *fusion = plan->fusions.items[i];
+        if (!fusion_is_live(fusion) || !fusion->redirects)
+            continue;
+        const char *key = arena_format(text->arena, "%s\n%s", fusion->pass, fusion->graph->name);
+        struct fusion *line = map_get(&groups, key);
+        if (!line) {
+            line = NEW(text->arena, struct fusion);
+            *line = (struct fusion){.pass = fusion->pass, .graph = fusion->graph};
+            map_put(text->arena, &groups, key, line);
+            LIST_PUSH(text->arena, &lines, line);
+        }
+        for (size_t k = 0; k < fusion->replaced.count; k++)
+            LIST_PUSH(text->arena, &line->replaced, fusion->replaced.items[k]);
+        line->parameters_before += fusion->parameters_before;
+    }
+    for (size_t i = 0; i < lines.count; i++) {
+        const struct fusion *line = lines.items[i];
+        size_t start = text->size;
+        text_print(text, "removed %s", line->pass);
+        if (strcmp(line->graph->name, "main") != 0)
+            text_print(text, " in %s", line->graph->name);
+        text_print(text, ": ");
+        report_ops(text, plan, line);
+        text_print(text, "; parameters %.0f -> 0", line->parameters_before);
+        end_line(text, start);
+    }
+}
+
 const char *report_explanation(const struct plan *plan, const struct summary *summary)
 {
     struct text text = {.arena = plan->model->arena};
     text_append(&text, "", 0);
+    print_redirected(&text, plan);
     for (size_t i = 0; i < plan->fusions.count; i++) {
         const struct fusion *fusion = plan->fusions.items[i];
-        if (!fusion_is_live(fusion))
+        if (!fusion_is_live(fusion) || fusion->redirects)
             continue;
         size_t start = text.size;
         text_print(&text, "fused %s", fusion->pass);

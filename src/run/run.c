@@ -61,8 +61,8 @@ static bool is_changed(const struct model *model)
 static void ban(struct run *run, const struct fusion *fusion, const char *reason, bool is_warning)
 {
     struct arena *arena = &run->arena;
-    const char *target =
-        fusion->target->is_new ? fusion->terms.items[0].value->name : fusion->target->name;
+    const struct value *made = fusion->first_target ? fusion->first_target : fusion->target;
+    const char *target = made->is_new ? fusion->terms.items[0].value->name : made->name;
     map_put(arena, &run->bans, plan_key(arena, fusion->graph, target), arena_copy(arena, reason));
     if (!is_warning)
         return;
