@@ -39,7 +39,8 @@ static bool adds_up(const struct node *node)
            (node->op == OP_Add || node->op == OP_Sub || node->op == OP_Sum || node->op == OP_Mean);
 }
 
-/* Of a value that its readers no longer read, because another holds the same, the other one. */
+/* The file's side does without ops that were found to change nothing, and takes what was found to be the same for one
+ * value: the one that is read now. Some of them change nothing at the declared sizes only. */
 static const struct value *now(const struct side *side, const struct value *value)
 {
     while (side->is_file && value->same)
@@ -47,10 +48,18 @@ static const struct value *now(const struct side *side, const struct value *valu
     return value;
 }
 
+/* The same value as its maker in the file knows it. */
+static const struct value *filed(const struct side *side, const struct value *value)
+{
+    while (side->is_file && value->taken)
+        value = value->taken;
+    return value;
+}
+
 /* What makes the value on this side. */
 static const struct node *maker(const struct side *side, const struct value *value)
 {
-    return side->is_file ? value->first_producer : value->producer;
+    return side->is_file ? filed(side, value)->first_producer : value->producer;
 }
 
 /* The numbers of a value that is a constant, or NULL. */
@@ -90,7 +99,7 @@ static void fill_in_sum(struct side *side, struct item *item)
 
 static void fill(struct side *side, struct item *item)
 {
-    if (now(side, item->value) == side->trial->check->source) {
+    if (item->value == side->trial->check->source) {
         item->is_source = item->varies = true;
         return;
     }
@@ -107,25 +116,15 @@ static bool goes_on_in_sum(const struct side *side, const struct value *value)
         stored_numbers(side, value))
         return false;
     if (side->is_file)
-        return is_part(trial, value) || adds_up(value->first_producer);
+        return is_part(trial, value) || adds_up(maker(side, value));
     return !value->is_new || value->fusion || adds_up(value->producer);
-}
-
-/* The same in a sum, where a value is known by what stands for a number on the other side. One that gave its
- * maker to a graph output is still what the file makes that output of. */
-static const struct value *now_in_sum(const struct side *side, const struct value *value)
-{
-    while (side->is_file && value->same &&
-           (!value->is_renamed || is_part(side->trial, now(side, value))))
-        value = value->same;
-    return value;
 }
 
 static struct item *find_item(struct side *side, const struct value *value, bool in_sum)
 {
     struct arena *arena = side->trial->arena;
     struct item_map *map = &side->map;
-    value = in_sum ? now_in_sum(side, value) : value;
+    value = now(side, value);
     in_sum = in_sum && (value == side->trial->sum || goes_on_in_sum(side, value));
     if (map->count * 2 >= map->room) {
         struct item_map grown = {.count = map->count, .room = map->room ? map->room * 2 : 64};
@@ -150,7 +149,7 @@ static struct item *find_item(struct side *side, const struct value *value, bool
         item->input_count = item->node->input_count;
         while (item->output < item->node->output_count &&
                (side->is_file ? node_filed_output(item->node, item->output)
-                              : item->node->outputs[item->output]) != value)
+                              : item->node->outputs[item->output]) != filed(side, value))
             item->output++;
     }
     if (item->input_count)

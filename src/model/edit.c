@@ -320,7 +320,8 @@ void edit_take_over(struct value *value, struct value *output)
     edit_remove(before);
     output->removed = false; /* another result of `before` may have been taken over first */
     edit_redirect(value, output);
-    value->removed = value->is_renamed = true;
+    value->removed = true;
+    output->taken = value;
 }
 
 void edit_share(struct value *value, struct value *other)

@@ -63,12 +63,12 @@ struct value {
     bool is_initializer;
     bool is_annotated;     /* named by a quantization_annotation */
     bool is_new;           /* made by a rewrite: not in the file */
-    bool is_renamed;       /* what made it makes `same` now */
     bool removed;          /* by model/edit.c: nothing mentions it any more */
     bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
     uint8_t folded_state;  /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */
     struct value *same;    /* model/edit.c: what its readers read instead of it, or NULL */
+    struct value *taken;   /* model/edit.c: whose maker makes it now, or NULL */
 
     /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. */
     int32_t type;
