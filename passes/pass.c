@@ -73,10 +73,6 @@ static void follow_step(struct node *node, const struct value *value, struct val
         if (step && step->is_made && step->input == value)
             step->input = other;
     }
-    struct fusion *fusion =
-        node->output_count && node->outputs[0] ? node->outputs[0]->fusion : NULL;
-    if (fusion && fusion->source == value)
-        fusion->source = other;
 }
 
 static void follow(const struct value *value, struct value *other)

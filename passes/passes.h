@@ -9,6 +9,7 @@
     X(fold_constants, false, "store weights that operators compute from constants")                \
     X(share_duplicates, false, "make one op of ops that compute the same of the same")             \
     X(remove_neutral, false, "remove ops that change nothing")                                     \
+    X(cancel_pairs, false, "make one op, or none, of two in a row")                                \
     X(join_branches, false, "sum parallel affine branches of one source into one Conv or Gemm")    \
     X(fold_after, false, "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it") \
     X(fold_before, false,                                                                          \

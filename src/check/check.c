@@ -207,12 +207,24 @@ static void clear_side(struct side *side)
             continue;
         if ((item->node || item->terms) && item->array)
             pool_return(&trial->pool, item->array);
-        item->array = item->is_source ? trial->input : NULL;
+        item->array = item->is_source ? trial->inputs[item->source] : NULL;
         if (item->is_number)
             item->array = check_number(trial, item->value);
         item->is_whole = item->is_source || item->is_number;
         item->wanted = WANTED_NOT;
     }
+}
+
+/* Integers are compared as reals. */
+static const char *as_reals(struct trial *trial, struct array **array)
+{
+    const struct array *whole = *array;
+    const char *reason =
+        array_make(trial->arena, &trial->pool, CHECK_MOST, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
+                   whole->rank, whole->dims, array);
+    for (int64_t i = 0; !reason && i < whole->count; i++)
+        (*array)->reals[i] = (double)whole->integers[i];
+    return reason;
 }
 
 static const char *evaluate_side(struct side *side, struct array **result)
@@ -243,6 +255,8 @@ static const char *evaluate_side(struct side *side, struct array **result)
         channel_axis = -1;
     bool is_copy;
     const char *reason = check_read(trial, side->root, channel_axis, result, &is_copy);
+    if (!reason && array_is_whole(*result))
+        reason = as_reals(trial, result);
     if (!reason && !array_is_real(*result))
         reason = arena_format(trial->arena, "'%s' holds no reals", trial->sum->name);
     return reason;
@@ -389,16 +403,35 @@ static void draw_sample(struct trial *trial, int64_t wanted)
     }
 }
 
-static const char *make_input(struct trial *trial)
+static const char *make_input(struct trial *trial, const struct value *value, int rank,
+                              const int64_t *dims, uint64_t *state, struct array **input)
+{
+    int32_t type = value->type;
+    if (!type_is_float(type) && !(trial->check->sources && type_is_integer(type)))
+        type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    const char *reason =
+        array_make(trial->arena, &trial->pool, CHECK_MOST, type, rank, dims, input);
+    bool is_bool = type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
+    for (int64_t i = 0; !reason && i < (*input)->count; i++)
+        if (array_is_real(*input))
+            (*input)->reals[i] = eval_uniform(eval_random(state));
+        else
+            (*input)->integers[i] = (int64_t)(eval_random(state) % (is_bool ? 2 : 100));
+    return reason;
+}
+
+static const char *make_inputs(struct trial *trial)
 {
     const struct check_case *check = trial->check;
-    int32_t type = type_is_float(check->source->type) ? check->source->type
-                                                      : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
-    const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, type, check->rank,
-                                    check->dims, &trial->input);
+    size_t count = check->sources ? check->source_count : 1;
     uint64_t state = check->seed;
-    for (int64_t i = 0; !reason && i < trial->input->count; i++)
-        trial->input->reals[i] = eval_uniform(eval_random(&state));
+    const char *reason = NULL;
+    trial->inputs = NEW_ARRAY(trial->arena, struct array *, count);
+    for (size_t i = 0; i < count && !reason; i++)
+        reason = check->sources ? make_input(trial, check->sources[i].value, check->sources[i].rank,
+                                             check->sources[i].dims, &state, &trial->inputs[i])
+                                : make_input(trial, check->source, check->rank, check->dims, &state,
+                                             &trial->inputs[i]);
     return reason;
 }
 
@@ -444,7 +477,7 @@ static void decide_sample(struct check_region *region)
     double wanted = fmax(SAMPLE_LEAST, fmin(SAMPLE, WORK_OF_ALL * channels / all));
     /* A sum of more axes has its channels elsewhere. */
     bool aligned = trial->sum->rank < 0 || trial->sum->rank == trial->check->rank;
-    trial->samples = all > WORK_OF_ALL && channels > wanted && aligned;
+    trial->samples = all > WORK_OF_ALL && channels > wanted && aligned && !trial->check->sources;
     if (trial->samples)
         draw_sample(trial, (int64_t)wanted);
 }
@@ -540,7 +573,7 @@ const char *check_try(struct check_region *region, struct check_result *result)
     struct trial *trial = &region->trial;
     const struct check_case *check = trial->check;
     struct array *expected = NULL, *found = NULL;
-    const char *reason = make_input(trial);
+    const char *reason = make_inputs(trial);
     if (reason)
         return reason;
     decide_sample(region);
@@ -560,6 +593,7 @@ const char *check_try(struct check_region *region, struct check_result *result)
     result->channels = trial->samples ? trial->sample_count : check->channels;
     pool_return(&trial->pool, expected);
     pool_return(&trial->pool, found);
-    pool_return(&trial->pool, trial->input);
+    for (size_t i = 0; i < (check->sources ? check->source_count : 1); i++)
+        pool_return(&trial->pool, trial->inputs[i]);
     return NULL;
 }

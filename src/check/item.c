@@ -99,7 +99,14 @@ static void fill_in_sum(struct side *side, struct item *item)
 
 static void fill(struct side *side, struct item *item)
 {
-    if (item->value == side->trial->check->source) {
+    const struct check_case *check = side->trial->check;
+    for (size_t i = 0; i < check->source_count; i++)
+        if (item->value == value_now(check->sources[i].value)) {
+            item->is_source = item->varies = true;
+            item->source = i;
+            return;
+        }
+    if (!check->sources && item->value == check->source) {
         item->is_source = item->varies = true;
         return;
     }

@@ -24,6 +24,7 @@ struct item {
     size_t next_input;    /* for the walk */
     size_t place;         /* in the side's order */
     bool is_source;
+    size_t source;     /* which one */
     bool is_number;    /* another part of the sum: one random number */
     bool in_sum;       /* found on the way from the file's sum to its parts */
     bool is_done;      /* the walk has left it */
@@ -50,7 +51,7 @@ struct trial {
     struct arena *arena;
     struct pool pool;
     const struct check_case *check;
-    struct array *input;
+    struct array **inputs;   /* one for each source */
     const struct value *sum; /* the value of the file that both sides compute */
     struct value_list parts; /* of the sum, which stand for a number each */
     bool perturbs;           /* constants are moved by what rounding may change of them */

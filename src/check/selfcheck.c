@@ -24,6 +24,8 @@ enum { FEW_CELLS = 1 << 17 };
 static int trial_rank(const struct fusion *fusion)
 {
     const struct value *source = fusion->source;
+    if (fusion->sources.count)
+        return fusion->sources.items[0].rank;
     if (fusion->layout == LAYOUT_CONV)
         return fusion->axes + 2;
     return source->rank >= 2 && source->rank <= AFFINE_AXES ? source->rank : 2;
@@ -92,12 +94,14 @@ struct thread {
 static const char *check(struct worker *worker, struct fusion *fusion, struct effort *effort)
 {
     int64_t dims[AFFINE_AXES + 2];
-    struct check_case one = {.source = fusion->source,
+    struct check_case one = {.source = value_now(fusion->source),
+                             .sources = fusion->sources.items,
+                             .source_count = fusion->sources.count,
                              .target = fusion->target,
                              .terms = fusion->terms.items,
                              .term_count = fusion->terms.count,
                              .rank = trial_rank(fusion),
-                             .dims = dims,
+                             .dims = fusion->sources.count ? fusion->sources.items[0].dims : dims,
                              .channels = fusion->outputs,
                              .type = fusion->type,
                              .tolerance = tolerance_of(worker->checker->options, fusion->type),
@@ -105,18 +109,19 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
     struct check_region *region = NULL;
     const char *reason = NULL;
     int evaluated = 0;
-    one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
+    one.channel_axis = fusion->layout == LAYOUT_CONV && one.rank > 1 ? 1 : one.rank - 1;
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
     for (int trial = 0; trial < MORE_TRIALS && evaluated < TRIALS; trial++) {
         struct check_result result;
         int64_t spans[AFFINE_AXES];
         one.seed = (uint64_t)trial + 1;
         reason = region ? NULL : check_begin(&worker->arena, &one, &region);
-        if (!reason) {
+        if (!reason && !one.sources) {
             check_spans(region, fusion->axes, spans);
             trial_shape(fusion, trial, spans, dims);
-            reason = check_try(region, &result);
         }
+        if (!reason)
+            reason = check_try(region, &result);
         if (reason) {
             reason =
                 arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
@@ -125,7 +130,7 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
             fusion->difference = fmax(fusion->difference, result.difference);
             fusion->channels_checked = result.channels;
         }
-        if (fusion->sized)
+        if (fusion->sized || one.sources)
             break;
         /* The next trial has what this one had: it begins anew where they might lack it together. */
         if (reason || worker->checker->share.cells - effort->cells > FEW_CELLS) {

@@ -67,8 +67,41 @@ void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *n
     fusion->sized = fusion->sized || earlier->sized;
 }
 
-void plan_redirected(struct plan *plan, struct node *node, struct value *target,
-                     struct value *source)
+void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
+                    const struct trial_source *sources, size_t source_count,
+                    struct node *const *replaced, size_t count)
+{
+    struct arena *arena = plan->model->arena;
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){
+        .pass = plan->pass,
+        .graph = node->graph,
+        .node = node,
+        .target = target,
+        .source = sources[0].value,
+        .outputs = target->rank > 1 && target->dims[1] > 0 ? target->dims[1] : 1,
+        .type = type_is_float(target->type) ? target->type
+                                            : (int32_t)ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+        .difference = -1};
+    for (size_t i = 0; i < source_count; i++) {
+        struct trial_source source = sources[i];
+        int64_t *dims = NEW_ARRAY(arena, int64_t, source.rank + 1);
+        if (source.rank)
+            memcpy(dims, source.dims, (size_t)source.rank * sizeof(*dims));
+        source.dims = dims;
+        LIST_PUSH(arena, &fusion->sources, source);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (replaced[i]->op != OP_Constant)
+            fusion_adopt(plan, fusion, replaced[i]);
+    LIST_PUSH(arena, &fusion->made, (const struct node *)node);
+    LIST_PUSH(arena, &plan->fusions, fusion);
+    target->fusion = fusion;
+    plan->changed = true;
+}
+
+struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target,
+                               struct value *source)
 {
     struct fusion *fusion = NEW(plan->model->arena, struct fusion);
     *fusion = (struct fusion){.pass = plan->pass,
@@ -80,6 +113,7 @@ void plan_redirected(struct plan *plan, struct node *node, struct value *target,
     fusion_adopt(plan, fusion, node);
     LIST_PUSH(plan->model->arena, &plan->fusions, fusion);
     plan->changed = true;
+    return fusion;
 }
 
 /* In the file's order, whatever order the walk found them in. */

@@ -4,6 +4,13 @@
 
 #include "fuse/step.h"
 
+/* A value that a rewrite reads, and the shape to try it with. */
+struct trial_source {
+    struct value *value;
+    int rank;
+    const int64_t *dims;
+};
+
 /* One rewrite that is in force: `node` makes `target` from `source` instead of the ops replaced. */
 struct fusion {
     const char *pass;
@@ -18,6 +25,8 @@ struct fusion {
     double multiply_adds_before, multiply_adds_after; /* per output position of target */
     double parameters_before, parameters_after; /* fuse/account.c: numbers of float types stored */
     double stored;                              /* bytes of its weight */
+    /* What it reads, where it is no affine form of one source: then form, layout and axes say nothing. */
+    LIST(struct trial_source) sources;
     enum layout layout;
     int axes;         /* spatial axes */
     int64_t channels; /* of the source */
@@ -74,8 +83,13 @@ const char *plan_key(struct arena *arena, const struct graph *graph, const char 
 const char *plan_banned(const struct plan *plan, const struct graph *graph, const char *target);
 
 /* Enters that `node` went since its `target` holds what `source` does. */
-void plan_redirected(struct plan *plan, struct node *node, struct value *target,
-                     struct value *source);
+struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target,
+                               struct value *source);
+/* Enters that `node`, a new one, makes `target` of some sources, with shapes to try it with (copied), in place of `count` nodes.
+ * All values are of the file. */
+void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
+                    const struct trial_source *sources, size_t source_count,
+                    struct node *const *replaced, size_t count);
 /* Lists a node that a rewrite replaces. Where an earlier rewrite made the node, its own are listed, and it is no
  * longer a rewrite of its own. */
 void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *node);

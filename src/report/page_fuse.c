@@ -58,7 +58,7 @@ static void json_block(struct page *page, const struct block *block)
     text_print(&page->json, ",\"output\":");
     page_json(page, fusion->target->name);
     text_print(&page->json, ",\"source\":");
-    page_json(page, fusion->source ? fusion->source->name : "");
+    page_json(page, fusion->source ? value_now(fusion->source)->name : "");
     text_print(&page->json, ",\"shape\":");
     page_json(page, picture_shape(page->arena, fusion->target->rank, fusion->target->dims));
     json_number(page, "multiply_adds_before", fusion->multiply_adds_before, node != NULL);

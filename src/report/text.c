@@ -44,7 +44,7 @@ void report_json_fusion(struct text *text, const struct plan *plan, const struct
     text_print(text, ", \"output\": ");
     text_json(text, fusion->target->name);
     text_print(text, ", \"source\": ");
-    text_json(text, fusion->source ? fusion->source->name : "");
+    text_json(text, fusion->source ? value_now(fusion->source)->name : "");
     text_print(text, ", \"replaced\": [");
     for (size_t i = 0; i < fusion->replaced.count; i++) {
         text_print(text, "%s{\"op\": ", i ? ", " : "");
@@ -269,7 +269,8 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         for (size_t k = 0; k < fusion->made.count; k++)
             text_print(&text, "%s%s", k ? ", " : "", type_of(fusion->made.items[k]));
         if (fusion->node)
-            text_print(&text, " '%s' from '%s'", name_of(fusion->node), fusion->source->name);
+            text_print(&text, " '%s' from '%s'", name_of(fusion->node),
+                       value_now(fusion->source)->name);
         text_print(&text, " to '%s'; ", fusion->target->name);
         if (fusion->node)
             text_print(&text, "multiply-adds per position %.0f -> %.0f, ",
