@@ -7,7 +7,7 @@
  * Transpose, an op on single elements and the Transpose back are that op. The first op stays where others read it, and
  * then the second one is replaced only by nothing.
  *
- * Left alone: targets and bounds that are not known, types that lose something, values of a rewrite. */
+ * Refused: a Cast there and back that loses something. Left alone: targets and bounds that are not known. */
 #include "fuse/trace.h"
 #include "infer/constant.h"
 #include "infer/window.h"
@@ -311,10 +311,15 @@ static bool holds_all(int32_t wide, int32_t narrow)
 
 static bool cancel_casts(const struct pair *pair)
 {
-    int32_t from = pair->source->type;
-    return from && from == (int32_t)node_integer(pair->second, "to", 0) &&
-           holds_all((int32_t)node_integer(pair->first, "to", 0), from) &&
-           redirect(pair, pair->source);
+    int32_t from = pair->source->type, between = (int32_t)node_integer(pair->first, "to", 0);
+    if (!from || from != (int32_t)node_integer(pair->second, "to", 0))
+        return false;
+    if (holds_all(between, from))
+        return redirect(pair, pair->source);
+    plan_refuse(pair->plan, pair->second, pair->target,
+                arena_format(pair->plan->model->arena, "%s does not hold every number of %s",
+                             type_name(between), type_name(from)));
+    return false;
 }
 
 /* ---- Slice ---- */
