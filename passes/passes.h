@@ -10,12 +10,14 @@
     X(share_duplicates, false, "make one op of ops that compute the same of the same")             \
     X(remove_neutral, false, "remove ops that change nothing")                                     \
     X(cancel_pairs, false, "make one op, or none, of two in a row")                                \
+    X(unwrap_matmul, false, "take the Reshapes around a MatMul away")                              \
     X(join_branches, false, "sum parallel affine branches of one source into one Conv or Gemm")    \
     X(fold_after, false, "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it") \
     X(fold_before, false,                                                                          \
       "fold per-channel ops before Conv, ConvTranspose, Gemm or MatMul into it")                   \
     X(compose_chains, false,                                                                       \
       "fold chains of Conv, Pad, Slice, AveragePool, Gemm, MatMul into one op")                    \
+    X(merge_gemm, false, "take an Add after MatMul, and Transposes before Gemm, into one Gemm")    \
     X(remove_dead, true, "remove nodes, initializers and descriptions that nothing reads")
 
 #define X(name, cleans, purpose) void name(struct plan *plan);

@@ -91,9 +91,14 @@ void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
         source.dims = dims;
         LIST_PUSH(arena, &fusion->sources, source);
     }
-    for (size_t i = 0; i < count; i++)
-        if (replaced[i]->op != OP_Constant)
-            fusion_adopt(plan, fusion, replaced[i]);
+    for (size_t i = 0; i < count; i++) {
+        const struct node *old = replaced[i];
+        const struct fusion *earlier = old->is_new ? old->outputs[0]->fusion : NULL;
+        double kept = earlier && !earlier->superseded ? earlier->multiply_adds_after : 0;
+        fusion->multiply_adds_before += kept;
+        fusion->multiply_adds_after += kept;
+        fusion_adopt(plan, fusion, old);
+    }
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     LIST_PUSH(arena, &plan->fusions, fusion);
     target->fusion = fusion;

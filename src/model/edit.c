@@ -177,6 +177,21 @@ void edit_take_attributes(struct node *node, const struct node *from)
     proto->attribute = from->proto->attribute;
 }
 
+void edit_set_attribute(struct node *node, const struct edit_attribute *attribute)
+{
+    struct arena *arena = node->graph->model->arena;
+    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
+    size_t count = proto->n_attribute, at = 0;
+    Onnx__AttributeProto **all = NEW_ARRAY(arena, Onnx__AttributeProto *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        all[i] = proto->attribute[i];
+    while (at < count && (!all[at]->name || strcmp(all[at]->name, attribute->name) != 0))
+        at++;
+    all[at] = make_attributes(arena, attribute, 1)[0];
+    proto->attribute = all;
+    proto->n_attribute = at == count ? count + 1 : count;
+}
+
 void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message)
 {
     onnx__tensor_proto__init(message);

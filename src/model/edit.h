@@ -64,6 +64,9 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
 /* The new node has the attributes of another one, as they are. */
 void edit_take_attributes(struct node *node, const struct node *from);
 
+/* One of the new node's attributes is this, in place of what it was. */
+void edit_set_attribute(struct node *node, const struct edit_attribute *attribute);
+
 /* The node is gone, and with it its readings. Its outputs must have no reader left. */
 void edit_remove(struct node *node);
 

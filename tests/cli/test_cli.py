@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.net import Net
 from tests.support.tool import ROOT, TOOL, count_ops
 
-PASSES = ["fold_constants", "share_duplicates", "remove_neutral", "cancel_pairs", "join_branches", "fold_after", "fold_before",
-          "compose_chains", "remove_dead"]
+PASSES = ["fold_constants", "share_duplicates", "remove_neutral", "cancel_pairs", "unwrap_matmul", "join_branches", "fold_after", "fold_before",
+          "compose_chains", "merge_gemm", "remove_dead"]
 OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--list-passes", "--max-growth", "--no-check",
            "--tolerance", "--strict", "--batch", "--dry-run", "--external-data", "--follow-symlinks",
            "--no-sync", "--no-sandbox", "--jobs", "--quiet", "--version", "--help"]

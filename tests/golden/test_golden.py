@@ -19,7 +19,7 @@ from tests.support.tool import assert_equal_under_ort, check_tidy, check_valid, 
 
 HERE = pathlib.Path(__file__).parent
 NAMES = sorted(p.name.removesuffix(".before.txt") for p in HERE.glob("*.before.txt"))
-PASSES = ["fold_constants", "share_duplicates", "remove_neutral", "cancel_pairs", "join_branches", "fold_after", "fold_before", "compose_chains", "remove_dead"]
+PASSES = ["fold_constants", "share_duplicates", "remove_neutral", "cancel_pairs", "unwrap_matmul", "join_branches", "fold_after", "fold_before", "compose_chains", "merge_gemm", "remove_dead"]
 
 
 def tensors(message):

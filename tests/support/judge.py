@@ -15,8 +15,8 @@ from tests.support.drawing import Failure
 from tests.support.net import BFLOAT16
 from tests.support.tool import TOOL, check_tidy, check_valid, count_ops, elem_types, overridable, retyped, same_interface, scopes, session
 
-PASSES = ["fold_constants", "share_duplicates", "remove_neutral", "cancel_pairs", "join_branches", "fold_after", "fold_before",
-          "compose_chains", "remove_dead"]
+PASSES = ["fold_constants", "share_duplicates", "remove_neutral", "cancel_pairs", "unwrap_matmul", "join_branches", "fold_after", "fold_before",
+          "compose_chains", "merge_gemm", "remove_dead"]
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE)
 PRECISION = {TensorProto.BFLOAT16: 2.0**-7, TensorProto.FLOAT16: 2.0**-10, TensorProto.FLOAT: 2.0**-23, TensorProto.DOUBLE: 2.0**-52}
 # Of the change that rounding every number of the model once makes: a fused weight is rounded once.
