@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fuse/lift.h"
+#include "model/edit.h"
 
 static int shallow_first(const void *a, const void *b)
 {
@@ -38,6 +39,72 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
     }
     *count = found.count;
     return found.items;
+}
+
+/* True when every reader of `value` finds `other` by its name. */
+static bool is_in_scope(const struct value *value, const struct value *other)
+{
+    for (const struct use *use = value->uses; use; use = use->next)
+        if (use_is_live(use) && use->inner->graph != other->graph &&
+            graph_find(use->inner->graph, other->name) != other)
+            return false;
+    return true;
+}
+
+const char *pass_check_redirect(const struct value *value, const struct value *other)
+{
+    if (value->is_annotated || other->is_annotated)
+        return "a quantization annotation names its value";
+    if (!is_in_scope(value, other))
+        return "a body that reads it has another value of its source's name";
+    if (!value->is_output)
+        return NULL;
+    if (!other->producer || other->graph != value->graph || other->is_output)
+        return "its value is a graph output, and its source cannot take the name";
+    return is_in_scope(other, value) ? NULL
+                                     : "a body that reads its source has a value of its name";
+}
+
+/* What a rewrite knows of a node that it made goes with what the node reads. */
+static void follow_step(struct node *node, const struct value *value, struct value *other)
+{
+    for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++) {
+        struct step *step = node->steps[layout];
+        if (step && step->is_made && step->input == value)
+            step->input = other;
+    }
+}
+
+static void follow(const struct value *value, struct value *other)
+{
+    for (const struct use *use = value->uses; use; use = use->next) {
+        struct node *reader = use->inner;
+        if (!use_is_live(use) || !reader->is_new)
+            continue;
+        follow_step(reader, value, other);
+        /* A product whose bias the next op adds: that one stands for both. */
+        const struct use *next = reader->outputs[0]->uses;
+        for (; next; next = next->next)
+            if (use_is_live(next) && next->inner->is_new)
+                follow_step(next->inner, value, other);
+    }
+}
+
+void pass_redirect(struct value *value, struct value *other)
+{
+    if (!value->is_output) {
+        follow(value, other);
+        edit_redirect(value, other);
+        return;
+    }
+    struct fusion *fusion = other->fusion;
+    follow(other, value);
+    if (fusion && fusion->target == other) {
+        fusion->first_target = fusion->first_target ? fusion->first_target : other;
+        fusion->target = value;
+    }
+    value->fusion = fusion;
+    edit_take_over(other, value);
 }
 
 bool is_conv_transpose(const struct node *node)

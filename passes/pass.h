@@ -18,6 +18,13 @@ struct pass {
 struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
                               bool reverse, size_t *count);
 
+/* NULL where readers of `value` may read `other` instead, which holds the same, and the graph still gives out
+ * what it gave out; else the reason why not. */
+const char *pass_check_redirect(const struct value *value, const struct value *other);
+/* Makes it so. A graph output keeps its name: what makes `other` makes it then, and what made it is gone. When
+ * it has made all of its changes, a pass calls lift_forget_steps. */
+void pass_redirect(struct value *value, struct value *other);
+
 /* Looks at every graph, in either layout where both are wanted, until nothing changes. */
 bool is_conv_transpose(const struct node *node);
 /* Gemm, MatMul, or the Add of a bias that a rewrite put behind a MatMul: it stands for both. */

@@ -109,13 +109,14 @@ void slide_source(struct slide *slide, struct value *value, int axis)
 {
     struct fusion *fusion = slide->fusion;
     const struct tensor *tensor;
-    for (size_t i = 0; i < fusion->sources.count; i++)
-        if (fusion->sources.items[i].value == value)
+    for (size_t i = 0; i < fusion->move_sources.count; i++)
+        if (fusion->move_sources.items[i].value == value)
             return;
     if (!value || !type_is_float(value->type) || !constant_of(value, &tensor))
         return;
     fusion->source = fusion->source ? fusion->source : value;
-    LIST_PUSH(slide->plan->model->arena, &fusion->sources, ((struct move_source){value, axis}));
+    LIST_PUSH(slide->plan->model->arena, &fusion->move_sources,
+              ((struct move_source){value, axis}));
 }
 
 struct value *slide_apply(struct slide *slide, struct value *value, const struct lane *lane,

@@ -198,13 +198,13 @@ static void spread_demand(struct side *side)
 /* What a value that stands for the source, or for a share of it, holds in this trial. */
 static const char *take_share(struct trial *trial, struct item *item)
 {
-    item->array = item->share == 1 ? check_input(trial, item->value) : trial->input;
+    item->array = item->share == 1 ? check_input(trial, item->value) : trial->inputs[0];
     if (item->share == 1)
         return NULL;
-    const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, trial->input->type,
-                                    trial->input->rank, trial->input->dims, &item->array);
-    for (int64_t i = 0; !reason && i < trial->input->count; i++)
-        item->array->reals[i] = trial->input->reals[i] * item->share;
+    const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, trial->inputs[0]->type,
+                                    trial->inputs[0]->rank, trial->inputs[0]->dims, &item->array);
+    for (int64_t i = 0; !reason && i < trial->inputs[0]->count; i++)
+        item->array->reals[i] = trial->inputs[0]->reals[i] * item->share;
     return reason;
 }
 
@@ -227,6 +227,18 @@ static const char *clear_side(struct side *side)
         item->is_whole = item->is_source || item->is_number;
         item->wanted = WANTED_NOT;
     }
+    return reason;
+}
+
+/* Integers are compared as reals. */
+static const char *as_reals(struct trial *trial, struct array **array)
+{
+    const struct array *whole = *array;
+    const char *reason =
+        array_make(trial->arena, &trial->pool, CHECK_MOST, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
+                   whole->rank, whole->dims, array);
+    for (int64_t i = 0; !reason && i < whole->count; i++)
+        (*array)->reals[i] = (double)whole->integers[i];
     return reason;
 }
 
@@ -257,6 +269,8 @@ static const char *evaluate_side(struct side *side, struct array **result)
         channel_axis = -1;
     bool is_copy;
     reason = check_read(trial, side->root, channel_axis, result, &is_copy);
+    if (!reason && array_is_whole(*result))
+        reason = as_reals(trial, result);
     if (!reason && !array_is_real(*result))
         reason = arena_format(trial->arena, "'%s' holds no reals", trial->sum->name);
     return reason;
@@ -403,26 +417,35 @@ static void draw_sample(struct trial *trial, int64_t wanted)
     }
 }
 
-static const char *draw_source(struct trial *trial, const struct value *value, int rank,
-                               const int64_t *dims, uint64_t *state, struct array **array)
+static const char *make_input(struct trial *trial, const struct value *value, int rank,
+                              const int64_t *dims, uint64_t *state, struct array **input)
 {
-    int32_t type = type_is_float(value->type) ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    int32_t type = value->type;
+    if (!type_is_float(type) && !(trial->check->sources && type_is_integer(type)))
+        type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     const char *reason =
-        array_make(trial->arena, &trial->pool, CHECK_MOST, type, rank, dims, array);
-    for (int64_t i = 0; !reason && i < (*array)->count; i++)
-        (*array)->reals[i] = eval_uniform(eval_random(state));
+        array_make(trial->arena, &trial->pool, CHECK_MOST, type, rank, dims, input);
+    bool is_bool = type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
+    for (int64_t i = 0; !reason && i < (*input)->count; i++)
+        if (array_is_real(*input))
+            (*input)->reals[i] = eval_uniform(eval_random(state));
+        else
+            (*input)->integers[i] = (int64_t)(eval_random(state) % (is_bool ? 2 : 100));
     return reason;
 }
 
-static const char *make_input(struct trial *trial)
+static const char *make_inputs(struct trial *trial)
 {
     const struct check_case *check = trial->check;
+    size_t count = check->sources ? check->source_count : 1;
     uint64_t state = check->seed;
-    const char *reason =
-        draw_source(trial, check->source, check->rank, check->dims, &state, &trial->input);
-    for (size_t i = 0; !reason && i < check->other_count; i++)
-        reason = draw_source(trial, check->others[i].value, check->others[i].rank,
-                             check->others[i].dims, &state, &trial->others[i]);
+    const char *reason = NULL;
+    trial->inputs = NEW_ARRAY(trial->arena, struct array *, count);
+    for (size_t i = 0; i < count && !reason; i++)
+        reason = check->sources ? make_input(trial, check->sources[i].value, check->sources[i].rank,
+                                             check->sources[i].dims, &state, &trial->inputs[i])
+                                : make_input(trial, check->source, check->rank, check->dims, &state,
+                                             &trial->inputs[i]);
     return reason;
 }
 
@@ -458,7 +481,6 @@ const char *check_begin(struct arena *arena, const struct check_case *check,
         (struct trial){.arena = arena,
                        .pool = {.arena = arena, .recycles = true, .effort = check->effort},
                        .check = check,
-                       .others = NEW_ARRAY(arena, struct array *, check->other_count + 1),
                        .sum = sum_of(check->target)};
     *begun = region;
     return region->trial.sum ? list_sides(region) : "no value of the file depends on it";
@@ -471,9 +493,8 @@ static void decide_sample(struct check_region *region)
     double all = work(&region->file) + work(&region->new);
     double wanted = fmax(SAMPLE_LEAST, fmin(SAMPLE, WORK_OF_ALL * channels / all));
     /* A sum of more axes has its channels elsewhere. */
-    bool aligned =
-        !trial->check->moves && (trial->sum->rank < 0 || trial->sum->rank == trial->check->rank);
-    trial->samples = all > WORK_OF_ALL && channels > wanted && aligned;
+    bool aligned = trial->sum->rank < 0 || trial->sum->rank == trial->check->rank;
+    trial->samples = all > WORK_OF_ALL && channels > wanted && aligned && !trial->check->sources;
     if (trial->samples)
         draw_sample(trial, (int64_t)wanted);
 }
@@ -569,7 +590,7 @@ const char *check_try(struct check_region *region, struct check_result *result)
     struct trial *trial = &region->trial;
     const struct check_case *check = trial->check;
     struct array *expected = NULL, *found = NULL;
-    const char *reason = make_input(trial);
+    const char *reason = make_inputs(trial);
     if (reason)
         return reason;
     decide_sample(region);
@@ -589,8 +610,7 @@ const char *check_try(struct check_region *region, struct check_result *result)
     result->channels = trial->samples ? trial->sample_count : check->channels;
     pool_return(&trial->pool, expected);
     pool_return(&trial->pool, found);
-    pool_return(&trial->pool, trial->input);
-    for (size_t i = 0; i < check->other_count; i++)
-        pool_return(&trial->pool, trial->others[i]);
+    for (size_t i = 0; i < (check->sources ? check->source_count : 1); i++)
+        pool_return(&trial->pool, trial->inputs[i]);
     return NULL;
 }

@@ -11,19 +11,14 @@
 #ifndef CHECK_CHECK_H
 #define CHECK_CHECK_H
 
-#include "fuse/step.h"
-
-/* A further value that both sides are computed from. */
-struct check_source {
-    const struct value *value;
-    int rank;
-    const int64_t *dims;
-};
+#include "fuse/plan.h"
 
 struct check_case {
     const struct value *source;
-    const struct check_source *others;
-    size_t other_count;
+    /* All sources with their shapes, where there are several or they are no map of channels: then every channel is
+     * evaluated. NULL: `source` alone. */
+    const struct trial_source *sources;
+    size_t source_count;
     const struct value *target;
     /* Values of the file that a target which the file does not know adds up: they are evaluated, where other
      * parts of the sum are not. */

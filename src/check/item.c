@@ -39,6 +39,23 @@ bool check_adds_up(const struct node *node)
            (node->op == OP_Add || node->op == OP_Sub || node->op == OP_Sum || node->op == OP_Mean);
 }
 
+/* The file's side does without ops that were found to change nothing, and takes what was found to be the same for one
+ * value: the one that is read now. Some of them change nothing at the declared sizes only. */
+static const struct value *now(const struct side *side, const struct value *value)
+{
+    while (side->is_file && value->same)
+        value = value->same;
+    return value;
+}
+
+/* The same value as its maker in the file knows it. */
+static const struct value *filed(const struct side *side, const struct value *value)
+{
+    while (side->is_file && value->taken)
+        value = value->taken;
+    return value;
+}
+
 /* What makes the value on this side. Where a move has shown that another op makes it as well, either will do,
  * but for the value that is checked. */
 static const struct node *maker(const struct side *side, const struct value *value)
@@ -46,23 +63,22 @@ static const struct node *maker(const struct side *side, const struct value *val
     const struct check_case *check = side->trial->check;
     bool is_root = value == side->trial->sum;
     if (is_root && check->moves)
-        return side->is_file ? value->first_producer : value->moved_producer;
+        return side->is_file ? filed(side, value)->first_producer : value->moved_producer;
     if (side->is_file)
-        return value->moved_producer && !is_root ? value->moved_producer : value->first_producer;
+        return value->moved_producer && !is_root ? value->moved_producer
+                                                 : filed(side, value)->first_producer;
     return value->is_new && value->first_producer && value != check->target ? value->first_producer
                                                                             : value->producer;
 }
 
-/* Where the numbers of a source are, or NULL: it is none. */
-static struct array **source_of(struct trial *trial, const struct value *value)
+/* Which source the value is, or -1. */
+static int source_of(const struct trial *trial, const struct value *value)
 {
     const struct check_case *check = trial->check;
-    if (value == check->source)
-        return &trial->input;
-    for (size_t i = 0; i < check->other_count; i++)
-        if (check->others[i].value == value)
-            return &trial->others[i];
-    return NULL;
+    for (size_t i = 0; i < check->source_count; i++)
+        if (value == value_now(check->sources[i].value))
+            return (int)i;
+    return !check->sources && value == check->source ? 0 : -1;
 }
 
 /* The numbers of a value that is a constant, or NULL. Those that fold_constants stored, and those that were
@@ -79,7 +95,7 @@ static const struct tensor *stored_numbers(const struct side *side, const struct
  * terms it adds up: times their factors, the shares of all terms add up to 1. Else 0. */
 static double share_of(const struct trial *trial, const struct value *value)
 {
-    const struct term_list *terms = trial->check->source->terms;
+    const struct term_list *terms = trial->check->sources ? NULL : trial->check->source->terms;
     double factor = 0;
     for (size_t i = 0; terms && i < terms->count; i++)
         if (terms->items[i].value == value)
@@ -111,9 +127,9 @@ static void fill_in_sum(struct side *side, struct item *item)
 
 static void fill(struct side *side, struct item *item)
 {
-    item->share = source_of(side->trial, item->value) ? 1
-                  : side->is_file                     ? share_of(side->trial, item->value)
-                                                      : 0;
+    item->share = source_of(side->trial, item->value) >= 0 ? 1
+                  : side->is_file                          ? share_of(side->trial, item->value)
+                                                           : 0;
     if (item->share != 0) {
         item->is_source = item->varies = true;
         return;
@@ -127,13 +143,13 @@ static void fill(struct side *side, struct item *item)
 static bool goes_on_in_sum(const struct side *side, const struct value *value)
 {
     struct trial *trial = side->trial;
-    if (source_of(trial, value) || value == trial->check->target || is_term(trial, value) ||
+    if (source_of(trial, value) >= 0 || value == trial->check->target || is_term(trial, value) ||
         (value->is_new && value->first_producer))
         return false;
     if (side->is_file)
         return !share_of(trial, value) &&
                (is_part(trial, value) ||
-                (check_adds_up(value->first_producer) && !stored_numbers(side, value)));
+                (check_adds_up(maker(side, value)) && !stored_numbers(side, value)));
     return !value->is_new || value->fusion || check_adds_up(value->producer);
 }
 
@@ -141,6 +157,7 @@ static struct item *find_item(struct side *side, const struct value *value, bool
 {
     struct arena *arena = side->trial->arena;
     struct item_map *map = &side->map;
+    value = now(side, value);
     bool is_root =
         value == side->trial->sum && (side->is_file || value != side->trial->check->target);
     in_sum = in_sum && (is_root || goes_on_in_sum(side, value));
@@ -166,7 +183,8 @@ static struct item *find_item(struct side *side, const struct value *value, bool
     if (item->node) {
         item->input_count = item->node->input_count;
         while (item->output < item->node->output_count &&
-               item->node->outputs[item->output] != value)
+               (side->is_file ? node_filed_output(item->node, item->output)
+                              : item->node->outputs[item->output]) != filed(side, value))
             item->output++;
     }
     if (item->input_count)
@@ -176,12 +194,14 @@ static struct item *find_item(struct side *side, const struct value *value, bool
 
 struct array *check_input(struct trial *trial, const struct value *value)
 {
-    return *source_of(trial, value);
+    return trial->inputs[source_of(trial, value)];
 }
 
-static const struct value *input_of(const struct item *item, size_t index)
+static const struct value *input_of(const struct side *side, const struct item *item, size_t index)
 {
-    return item->terms ? item->terms[index].value : item->node->inputs[index];
+    if (item->terms)
+        return item->terms[index].value;
+    return side->is_file ? node_filed_input(item->node, index) : item->node->inputs[index];
 }
 
 /* Depth first, with a stack of its own: a region may be a hundred thousand nodes deep. */
@@ -203,7 +223,7 @@ const char *check_list(struct side *side)
             return arena_format(arena, "'%s' depends on more than '%s' and constants",
                                 item->value->name, check->source->name);
         if (item->next_input < item->input_count) {
-            const struct value *value = input_of(item, item->next_input);
+            const struct value *value = input_of(side, item, item->next_input);
             if (value) {
                 struct item *input = find_item(side, value, item->in_sum);
                 item->inputs[item->next_input] = input;

@@ -52,8 +52,7 @@ struct trial {
     struct arena *arena;
     struct pool pool;
     const struct check_case *check;
-    struct array *input;
-    struct array **others; /* of check_case.others */
+    struct array **inputs; /* one for each source */
     const struct value
         *sum; /* what both sides compute: a value of the file, or one that adds up such */
     struct value_list parts; /* of the sum, which stand for a number each */

@@ -24,6 +24,8 @@ enum { FEW_CELLS = 1 << 17 };
 static int trial_rank(const struct fusion *fusion)
 {
     const struct value *source = fusion->source;
+    if (fusion->sources.count)
+        return fusion->sources.items[0].rank;
     if (fusion->layout == LAYOUT_CONV)
         return fusion->axes + 2;
     return source->rank >= 2 && source->rank <= AFFINE_AXES ? source->rank : 2;
@@ -107,17 +109,17 @@ static const char *try_move(struct worker *worker, struct fusion *fusion,
     struct arena *arena = &worker->arena;
     arena_reset(arena);
     effort->cells = worker->checker->share.cells;
-    size_t count = fusion->sources.count;
-    struct check_source *sources = NEW_ARRAY(arena, struct check_source, count);
+    size_t count = fusion->move_sources.count;
+    struct trial_source *sources = NEW_ARRAY(arena, struct trial_source, count);
     for (size_t i = 0; i < count; i++) {
-        const struct value *value = fusion->sources.items[i].value;
+        struct value *value = fusion->move_sources.items[i].value;
         int64_t *dims = NEW_ARRAY(arena, int64_t, value->rank + 1);
-        move_shape(&fusion->sources.items[i], small, trial, dims);
-        sources[i] = (struct check_source){value, value->rank, dims};
+        move_shape(&fusion->move_sources.items[i], small, trial, dims);
+        sources[i] = (struct trial_source){value, value->rank, dims};
     }
     struct check_case one = {.source = sources[0].value,
-                             .others = sources + 1,
-                             .other_count = count - 1,
+                             .sources = sources,
+                             .source_count = count,
                              .target = target,
                              .moves = true,
                              .rank = sources[0].rank,
@@ -163,12 +165,14 @@ static const char *check_moves(struct worker *worker, struct fusion *fusion, str
 static const char *evaluate(struct worker *worker, struct fusion *fusion, struct effort *effort)
 {
     int64_t dims[AFFINE_AXES + 2];
-    struct check_case one = {.source = fusion->source,
+    struct check_case one = {.source = value_now(fusion->source),
+                             .sources = fusion->sources.items,
+                             .source_count = fusion->sources.count,
                              .target = fusion->target,
                              .terms = fusion->terms.items,
                              .term_count = fusion->terms.count,
                              .rank = trial_rank(fusion),
-                             .dims = dims,
+                             .dims = fusion->sources.count ? fusion->sources.items[0].dims : dims,
                              .channels = fusion->outputs,
                              .type = fusion->type,
                              .tolerance = tolerance_of(worker->checker->options, fusion->type),
@@ -176,18 +180,19 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
     struct check_region *region = NULL;
     const char *reason = NULL;
     int evaluated = 0;
-    one.channel_axis = fusion->layout == LAYOUT_CONV ? 1 : one.rank - 1;
+    one.channel_axis = fusion->layout == LAYOUT_CONV && one.rank > 1 ? 1 : one.rank - 1;
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
     for (int trial = 0; trial < MORE_TRIALS && evaluated < TRIALS; trial++) {
         struct check_result result;
         int64_t spans[AFFINE_AXES];
         one.seed = (uint64_t)trial + 1;
         reason = region ? NULL : check_begin(&worker->arena, &one, &region);
-        if (!reason) {
+        if (!reason && !one.sources) {
             check_spans(region, fusion->axes, spans);
             trial_shape(fusion, trial, spans, dims);
-            reason = check_try(region, &result);
         }
+        if (!reason)
+            reason = check_try(region, &result);
         if (reason) {
             reason =
                 arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
@@ -196,7 +201,7 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
             fusion->difference = fmax(fusion->difference, result.difference);
             fusion->channels_checked = result.channels;
         }
-        if (fusion->sized)
+        if (fusion->sized || one.sources)
             break;
         /* The next trial has what this one had: it begins anew where they might lack it together. */
         if (reason || worker->checker->share.cells - effort->cells > FEW_CELLS) {

@@ -57,7 +57,7 @@ static bool same_shape(const struct tensor *a, const struct tensor *b)
            row_count(a) == row_count(b);
 }
 
-static bool hold_the_same(const struct tensor *a, const struct tensor *b)
+bool account_same(const struct tensor *a, const struct tensor *b)
 {
     enum { NUMBERS = 1 << 16 }; /* looked at together */
     if (!same_shape(a, b))
@@ -106,7 +106,7 @@ void account_share_constants(struct plan *plan)
         for (size_t i = 1, first = 0; i < found.count; i++) {
             struct value *one = found.items[first].value, *two = found.items[i].value;
             if (found.items[i].hash == found.items[first].hash &&
-                hold_the_same(one->tensor, two->tensor))
+                account_same(one->tensor, two->tensor))
                 edit_share(two, one);
             else
                 first = i;

@@ -4,6 +4,9 @@
 
 #include "fuse/plan.h"
 
+/* True when both are stored alike and will be the same bytes when they are written. */
+bool account_same(const struct tensor *a, const struct tensor *b);
+
 /* New initializers of one graph that hold the same are stored once, under the name that comes first by
  * strcmp. */
 void account_share_constants(struct plan *plan);

@@ -72,6 +72,7 @@ static const char *decide_bias(struct arena *arena, const struct affine *form, i
                                double **rounded)
 {
     const double *bias = affine_bias(arena, form, form->outputs);
+    bool any = false;
     *rounded = NULL;
     if (!bias)
         return NULL;
@@ -81,7 +82,10 @@ static const char *decide_bias(struct arena *arena, const struct affine *form, i
         if (!isfinite((*rounded)[o]))
             return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
                                 decimal_rounded(bias[o], 6).text, (long long)o, type_name(type));
+        any = any || (*rounded)[o] != 0;
     }
+    if (!any) /* its terms cancel */
+        *rounded = NULL;
     return NULL;
 }
 
@@ -211,34 +215,20 @@ struct fusion *lower_record(struct plan *plan, const struct lowering *l, const s
     return fusion;
 }
 
-/* Lists the ops replaced. Where an earlier rewrite made one of them, its own ops are listed and the
- * earlier rewrite is no longer one of its own. */
+/* Lists the ops replaced. */
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region)
 {
-    struct arena *arena = plan->model->arena;
     size_t largest = 1;
     for (size_t i = region->nodes.count; i-- > 0;) {
         const struct node *node = region->nodes.items[i];
         if (!region_is_replaced(region, node) || node->op == OP_Constant)
             continue;
         struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
-        if (!node->is_new)
-            LIST_PUSH(arena, &fusion->replaced, node);
-        if (!earlier || earlier->superseded)
-            continue;
-        earlier->superseded = true;
-        plan->stored -= earlier->stored;
-        if (earlier->replaced.count > largest) {
+        if (earlier && !earlier->superseded && earlier->replaced.count > largest) {
             largest = earlier->replaced.count;
             fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
         }
-        for (size_t k = 0; k < earlier->replaced.count; k++)
-            LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
-        for (size_t k = 0; k < earlier->sums.count; k++)
-            LIST_PUSH(arena, &fusion->sums, earlier->sums.items[k]);
-        fusion->multiply_adds_before +=
-            earlier->multiply_adds_before - earlier->multiply_adds_after;
-        fusion->sized = fusion->sized || earlier->sized;
+        fusion_adopt(plan, fusion, node);
     }
 }
 
@@ -300,6 +290,7 @@ static void remember(struct node *node, enum layout layout, const struct lowerin
                           .form = form,
                           .type = type,
                           .sized = l->sized,
+                          .is_made = true,
                           .parameters = (int64_t)parameters};
     node->steps[layout] = step;
 }
@@ -508,7 +499,7 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     if (product && product != node) {
         struct step *hidden = NEW(arena, struct step);
         hidden->reason = "its bias is added by the next op";
-        hidden->is_part = true;
+        hidden->is_part = hidden->is_made = true;
         product->steps[LAYOUT_MATRIX] = hidden;
         product->steps[LAYOUT_CONV] = hidden;
         LIST_PUSH(arena, &fusion->made, (const struct node *)product);

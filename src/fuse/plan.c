@@ -60,8 +60,80 @@ bool plan_is_full(struct plan *plan)
 
 bool fusion_is_live(const struct fusion *fusion)
 {
-    return !fusion->superseded &&
-           (fusion->node ? !fusion->node->removed : !fusion->target->removed);
+    return !fusion->superseded && (fusion->redirects || (fusion->node ? !fusion->node->removed
+                                                                      : !fusion->target->removed));
+}
+
+void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *node)
+{
+    struct arena *arena = plan->model->arena;
+    struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
+    if (!node->is_new)
+        LIST_PUSH(arena, &fusion->replaced, node);
+    if (!earlier || earlier->superseded)
+        return;
+    earlier->superseded = true;
+    plan->stored -= earlier->stored;
+    for (size_t k = 0; k < earlier->replaced.count; k++)
+        LIST_PUSH(arena, &fusion->replaced, earlier->replaced.items[k]);
+    for (size_t k = 0; k < earlier->sums.count; k++)
+        LIST_PUSH(arena, &fusion->sums, earlier->sums.items[k]);
+    fusion->multiply_adds_before += earlier->multiply_adds_before - earlier->multiply_adds_after;
+    fusion->sized = fusion->sized || earlier->sized;
+}
+
+void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
+                    const struct trial_source *sources, size_t source_count,
+                    struct node *const *replaced, size_t count)
+{
+    struct arena *arena = plan->model->arena;
+    struct fusion *fusion = NEW(arena, struct fusion);
+    *fusion = (struct fusion){
+        .pass = plan->pass,
+        .graph = node->graph,
+        .node = node,
+        .target = target,
+        .source = sources[0].value,
+        .outputs = target->rank > 1 && target->dims[1] > 0 ? target->dims[1] : 1,
+        .type = type_is_float(target->type) ? target->type
+                                            : (int32_t)ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+        .difference = -1};
+    for (size_t i = 0; i < source_count; i++) {
+        struct trial_source source = sources[i];
+        int64_t *dims = NEW_ARRAY(arena, int64_t, source.rank + 1);
+        if (source.rank)
+            memcpy(dims, source.dims, (size_t)source.rank * sizeof(*dims));
+        source.dims = dims;
+        LIST_PUSH(arena, &fusion->sources, source);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct node *old = replaced[i];
+        const struct fusion *earlier = old->is_new ? old->outputs[0]->fusion : NULL;
+        double kept = earlier && !earlier->superseded ? earlier->multiply_adds_after : 0;
+        fusion->multiply_adds_before += kept;
+        fusion->multiply_adds_after += kept;
+        fusion_adopt(plan, fusion, old);
+    }
+    LIST_PUSH(arena, &fusion->made, (const struct node *)node);
+    LIST_PUSH(arena, &plan->fusions, fusion);
+    target->fusion = fusion;
+    plan->changed = true;
+}
+
+struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target,
+                               struct value *source)
+{
+    struct fusion *fusion = NEW(plan->model->arena, struct fusion);
+    *fusion = (struct fusion){.pass = plan->pass,
+                              .graph = node->graph,
+                              .target = target,
+                              .source = source,
+                              .redirects = true,
+                              .difference = -1};
+    fusion_adopt(plan, fusion, node);
+    LIST_PUSH(plan->model->arena, &plan->fusions, fusion);
+    plan->changed = true;
+    return fusion;
 }
 
 bool fusion_is_checked(const struct fusion *fusion)

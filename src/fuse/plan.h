@@ -10,11 +10,19 @@ struct move_source {
     int axis;
 };
 
+/* A value that a rewrite reads, and the shape to try it with. */
+struct trial_source {
+    struct value *value;
+    int rank;
+    const int64_t *dims;
+};
+
 /* One rewrite that is in force: `node` makes `target` from `source` instead of the ops replaced. */
 struct fusion {
     const char *pass;
     struct graph *graph;
-    struct node *node; /* the new node that makes target; NULL: target became a stored constant */
+    struct node *
+        node; /* the new node that makes target; NULL: target became a stored constant, or: redirects */
     struct value *target, *source;      /* source NULL: a stored constant has none */
     struct term_list terms;             /* what target is, when the file has no such value */
     LIST(const struct node *) replaced; /* nodes of the file */
@@ -23,18 +31,23 @@ struct fusion {
     double multiply_adds_before, multiply_adds_after; /* per output position of target */
     double parameters_before, parameters_after; /* fuse/account.c: numbers of float types stored */
     double stored;                              /* bytes of its weight */
+    /* What it reads, where it is no affine form of one source: then form, layout and axes say nothing. */
+    LIST(struct trial_source) sources;
     enum layout layout;
     int axes;         /* spatial axes */
     int64_t channels; /* of the source */
     int64_t outputs;  /* channels of the target */
     int32_t type;
     const struct affine *form;
-    bool sized;                       /* holds for the declared input size only */
-    bool moves;                       /* its ops only changed places: there is no form */
-    LIST(struct move_source) sources; /* of a move, instead of `source` */
-    LIST(struct value *) moved;       /* of a move: the values of the file that its ops make */
-    bool superseded;                  /* a later rewrite replaced it as a whole */
-    double difference;                /* of the self-check; negative: not checked */
+    bool sized;                            /* holds for the declared input size only */
+    bool moves;                            /* its ops only changed places: there is no form */
+    LIST(struct move_source) move_sources; /* of a move, instead of `source` */
+    LIST(struct value *) moved;            /* of a move: the values of the file that its ops make */
+    bool superseded;                       /* a later rewrite replaced it as a whole */
+    bool redirects; /* nothing was made: what read target reads source, which holds the same */
+    const struct value
+        *first_target; /* what a ban goes by, where target took over another's name */
+    double difference; /* of the self-check; negative: not checked */
     int64_t channels_checked;
     const char *failure; /* why the self-check does not hold, or NULL */
 };
@@ -84,6 +97,18 @@ const char *plan_key(struct arena *arena, const struct graph *graph, const struc
 /* Why it is banned, or NULL. */
 const char *plan_banned(const struct plan *plan, const struct graph *graph,
                         const struct value *target);
+
+/* Enters that `node` went since its `target` holds what `source` does. */
+struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target,
+                               struct value *source);
+/* Enters that `node`, a new one, makes `target` of some sources, with shapes to try it with (copied), in place of `count` nodes.
+ * All values are of the file. */
+void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
+                    const struct trial_source *sources, size_t source_count,
+                    struct node *const *replaced, size_t count);
+/* Lists a node that a rewrite replaces. Where an earlier rewrite made the node, its own are listed, and it is no
+ * longer a rewrite of its own. */
+void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *node);
 
 /* True for a rewrite that is still in force. */
 bool fusion_is_live(const struct fusion *fusion);

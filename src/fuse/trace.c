@@ -141,23 +141,33 @@ void lift_forget(struct model *model)
     model->stamp++;
 }
 
-static void forget_reasons(struct node *node)
+static void forget_steps(struct node *node, bool only_reasons)
 {
     for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++) {
         const struct step *step = node->steps[layout];
-        if (step && step->reason && !step->is_part)
+        if (step && (only_reasons ? step->reason && !step->is_part : !step->is_made))
             node->steps[layout] = NULL;
     }
 }
 
-void lift_forget_reasons(struct model *model)
+static void forget_all(struct model *model, bool only_reasons)
 {
     lift_forget(model);
     for (size_t g = 0; g < model->graphs.count; g++) {
         const struct graph *graph = model->graphs.items[g];
         for (size_t i = 0; i < graph->node_count; i++)
-            forget_reasons(graph->nodes[i]);
+            forget_steps(graph->nodes[i], only_reasons);
         for (size_t i = 0; i < graph->new_nodes.count; i++)
-            forget_reasons(graph->new_nodes.items[i]);
+            forget_steps(graph->new_nodes.items[i], only_reasons);
     }
+}
+
+void lift_forget_steps(struct model *model)
+{
+    forget_all(model, false);
+}
+
+void lift_forget_reasons(struct model *model)
+{
+    forget_all(model, true);
 }

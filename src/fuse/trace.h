@@ -26,6 +26,8 @@ const struct trace *lift_trace(struct value *value, enum layout layout);
 
 /* Forgets all traces, because the graph changed. */
 void lift_forget(struct model *model);
+/* And what nodes do to their inputs, which are others now. */
+void lift_forget_steps(struct model *model);
 /* And why nodes are not affine, because more is known of their values. */
 void lift_forget_reasons(struct model *model);
 

@@ -228,6 +228,21 @@ void edit_take_attributes(struct node *node, const struct node *from)
     proto->attribute = from->proto->attribute;
 }
 
+void edit_set_attribute(struct node *node, const struct edit_attribute *attribute)
+{
+    struct arena *arena = node->graph->model->arena;
+    Onnx__NodeProto *proto = (Onnx__NodeProto *)(uintptr_t)node->proto;
+    size_t count = proto->n_attribute, at = 0;
+    Onnx__AttributeProto **all = NEW_ARRAY(arena, Onnx__AttributeProto *, count + 1);
+    for (size_t i = 0; i < count; i++)
+        all[i] = proto->attribute[i];
+    while (at < count && (!all[at]->name || strcmp(all[at]->name, attribute->name) != 0))
+        at++;
+    all[at] = make_attributes(arena, attribute, 1)[0];
+    proto->attribute = all;
+    proto->n_attribute = at == count ? count + 1 : count;
+}
+
 void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message)
 {
     onnx__tensor_proto__init(message);
@@ -314,19 +329,70 @@ struct value *edit_repeated(struct graph *graph, const struct node *at, const ch
     return value;
 }
 
-void edit_share(struct value *value, struct value *other)
+static struct value **copy_values(struct arena *arena, struct value *const *values, size_t count)
+{
+    struct value **copy = NEW_ARRAY(arena, struct value *, count + 1);
+    if (count)
+        memcpy(copy, values, count * sizeof(struct value *));
+    return copy;
+}
+
+/* Before a node of the file reads or makes another value. */
+static void keep_ends(struct node *node)
+{
+    struct arena *arena = node->graph->model->arena;
+    mark_changed(node->graph);
+    if (node->is_new || node->filed)
+        return;
+    struct node_ends *ends = NEW(arena, struct node_ends);
+    *ends = (struct node_ends){node->inputs, node->outputs};
+    node->inputs = copy_values(arena, ends->inputs, node->input_count);
+    node->outputs = copy_values(arena, ends->outputs, node->output_count);
+    node->filed = ends;
+}
+
+void edit_redirect(struct value *value, struct value *other)
 {
     for (const struct use *use = value->uses; use; use = use->next) {
         struct node *reader = use->inner;
+        if (!use_is_live(use))
+            continue;
+        keep_ends(reader);
         for (size_t k = 0; k < reader->input_count; k++) {
             if (reader->inputs[k] != value)
                 continue;
             reader->inputs[k] = other;
-            reader->proto->input[k] = borrowed(other->name);
+            if (reader->is_new)
+                reader->proto->input[k] = borrowed(other->name);
             add_use(reader, other);
         }
     }
     value->uses = NULL;
+    value->same = other;
+}
+
+void edit_take_over(struct value *value, struct value *output)
+{
+    struct node *maker = value->producer, *before = output->producer;
+    keep_ends(maker);
+    for (size_t k = 0; k < maker->output_count; k++) {
+        if (maker->outputs[k] != value)
+            continue;
+        maker->outputs[k] = output;
+        if (maker->is_new)
+            maker->proto->output[k] = borrowed(output->name);
+    }
+    output->producer = maker;
+    edit_remove(before);
+    output->removed = false; /* another result of `before` may have been taken over first */
+    edit_redirect(value, output);
+    value->removed = true;
+    output->taken = value;
+}
+
+void edit_share(struct value *value, struct value *other)
+{
+    edit_redirect(value, other);
     value->removed = true;
     mark_changed(value->graph);
 }

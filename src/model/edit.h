@@ -37,6 +37,14 @@ void edit_store(struct value *value, struct tensor *tensor);
  * the same. */
 void edit_share(struct value *value, struct value *other);
 
+/* Whatever reads `value` reads `other` instead, a value that holds the same and that every reader's scope
+ * knows by its name. Nodes of the file keep all else that they say. */
+void edit_redirect(struct value *value, struct value *other);
+
+/* What makes `value` makes `output` instead, in place of the node that does so now; `value` is gone, and its
+ * readers read `output`. Both are of one graph. */
+void edit_take_over(struct value *value, struct value *output);
+
 struct edit_attribute {
     const char *name;
     const int64_t *integers; /* NULL: a single integer */
@@ -60,6 +68,9 @@ struct node *edit_copy(const struct node *node, const struct node *at, struct va
 
 /* The new node has the attributes of another one, as they are. */
 void edit_take_attributes(struct node *node, const struct node *from);
+
+/* One of the new node's attributes is this, in place of what it was. */
+void edit_set_attribute(struct node *node, const struct edit_attribute *attribute);
 
 /* The node is gone, and with it its readings. Its outputs must have no reader left. */
 void edit_remove(struct node *node);

@@ -3,8 +3,9 @@
  * One struct graph per ONNX scope: the main graph, each subgraph of If, Loop, Scan, and each
  * local function. A scope sees the values of the scopes around it. Only model/edit.c changes an index
  * after graph_build, so no index can go stale behind a pass. What the file said stays readable:
- * a node that was replaced keeps its inputs and outputs, and value.first_producer keeps the node
- * that made the value in the file. */
+ * a node that was replaced keeps its inputs and outputs, one that now reads or makes another value keeps
+ * those of the file beside them (node.filed), and value.first_producer keeps the node that made the value
+ * in the file. */
 #ifndef MODEL_GRAPH_H
 #define MODEL_GRAPH_H
 
@@ -56,8 +57,9 @@ struct graph {
 struct value {
     const char *name;
     struct graph *graph;
-    struct node *producer;       /* NULL: input, initializer, or unknown to this model */
-    struct node *first_producer; /* the producer in the file; of a new value that a move made, that move's node,
+    struct node *producer; /* NULL: input, initializer, or unknown to this model */
+    struct node *
+        first_producer; /* the producer in the file; of a new value that a move made, that move's node,
                                     which says what it is */
     struct node *moved_producer; /* a move has shown that this node makes it as well; or NULL */
     struct use *uses;            /* removed readers included: ask value_use_count */
@@ -71,11 +73,13 @@ struct value {
     bool is_withheld;  /* by model/edit.c: an output of the main graph in the file, and no more */
     bool is_sized;     /* by model/edit.c: an input whose sizes are the caller's */
     bool disputed;     /* runtimes disagree on its spatial sizes, whatever the file declares */
-    uint8_t folded_state;  /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
+    uint8_t folded_state;   /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
     uint8_t elements_state; /* infer/elements.c: 0 not tried, 1 tried, 2 being tried */
-    struct fusion *fusion; /* the rewrite that made its producer, or NULL */
+    struct fusion *fusion;  /* the rewrite that made its producer, or NULL */
     /* Of a value that a rewrite made: what it adds up, in values of the file. NULL: it is no such sum. */
     const struct term_list *terms;
+    struct value *same;  /* model/edit.c: what its readers read instead of it, or NULL */
+    struct value *taken; /* model/edit.c: whose maker makes it now, or NULL */
 
     /* What shape inference knows. type 0 and rank -1 mean unknown; a dim of -1 is unknown. Below that it is a
      * symbol: a size that the main graph's inputs do not tell; of one name it is one size. */
@@ -85,14 +89,19 @@ struct value {
 
     struct tensor *folded;
     struct elements *elements; /* infer/elements.c: what is known of a shape */
-    const char *not_constant; /* infer/constant.c: why, in state 2 */
-    struct trace *traces[2];  /* fuse/trace.c: memo, one per layout */
-    uint32_t trace_stamps[2]; /* the state of the graph the memo holds for */
-    uint32_t tally;           /* passes/join_branches.c: index while it counts */
+    const char *not_constant;  /* infer/constant.c: why, in state 2 */
+    struct trace *traces[2];   /* fuse/trace.c: memo, one per layout */
+    uint32_t trace_stamps[2];  /* the state of the graph the memo holds for */
+    uint32_t tally;            /* passes/join_branches.c: index while it counts */
     uint32_t tally_stamp;
     uint32_t kept_stamp;    /* fuse/region.c: the walk for which it is needed anyway */
     uint32_t counted_stamp; /* fuse/region.c: the walk that counted its bytes */
     uint32_t number;        /* match/number.c: what it holds, in a comparison of two models */
+};
+
+/* What a node of the file read and made there. */
+struct node_ends {
+    struct value **inputs, **outputs;
 };
 
 struct node {
@@ -101,6 +110,8 @@ struct node {
     struct value **inputs;  /* NULL where an optional input is left out */
     struct value **outputs; /* NULL where an optional output is left out */
     struct graph **bodies;  /* one per subgraph attribute, in attribute order */
+    const struct node_ends
+        *filed; /* model/edit.c: in the file, where that was another; else NULL */
     /* Counts: a message has less than 2^31 of anything, and there are many nodes. */
     uint32_t input_count, output_count, body_count;
     uint32_t position; /* index in the file; a new node stands where its last replaced op stood */
@@ -170,6 +181,23 @@ static inline struct value *node_input(const struct node *node, size_t index)
 static inline struct value *node_output(const struct node *node, size_t index)
 {
     return index < node->output_count ? node->outputs[index] : NULL;
+}
+
+/* The same as the file has them. */
+static inline struct value *node_filed_input(const struct node *node, size_t index)
+{
+    return node->filed ? node->filed->inputs[index] : node->inputs[index];
+}
+static inline struct value *node_filed_output(const struct node *node, size_t index)
+{
+    return node->filed ? node->filed->outputs[index] : node->outputs[index];
+}
+/* The value that stands for this one now. */
+static inline struct value *value_now(struct value *value)
+{
+    while (value->same)
+        value = value->same;
+    return value;
 }
 
 /* Outputs of a graph by position; NULL for what is not there. */

@@ -58,7 +58,7 @@ static void json_block(struct page *page, const struct block *block)
     text_print(&page->json, ",\"output\":");
     page_json(page, fusion->target->name);
     text_print(&page->json, ",\"source\":");
-    page_json(page, fusion->source ? fusion->source->name : "");
+    page_json(page, fusion->source ? value_now(fusion->source)->name : "");
     text_print(&page->json, ",\"shape\":");
     page_json(page, picture_shape(page->arena, fusion->target->rank, fusion->target->dims));
     json_number(page, "multiply_adds_before", fusion->multiply_adds_before, node != NULL);
@@ -95,7 +95,7 @@ static void json_blocks(struct page *page, const struct plan *plan)
     size_t count = 0;
     for (size_t i = 0; i < plan->fusions.count; i++) {
         const struct fusion *fusion = plan->fusions.items[i];
-        if (!fusion_is_live(fusion))
+        if (!fusion_is_live(fusion) || fusion->redirects)
             continue;
         block_add(page->arena, &groups, fusion->pass, picture_before(plan, fusion),
                   picture_after(plan, fusion), fusion);

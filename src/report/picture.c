@@ -62,7 +62,8 @@ static void add_inputs(struct maker *maker, size_t box)
 {
     const struct node *node = maker->picture->boxes.items[box].node;
     for (size_t k = 0; k < node->input_count; k++) {
-        const struct value *value = node->inputs[k];
+        const struct value *value =
+            maker->wish->as_filed ? node_filed_input(node, k) : node->inputs[k];
         const struct node *producer = value ? producer_of(maker, value) : NULL;
         if (!value)
             continue;
@@ -92,7 +93,8 @@ static void add_outputs(struct maker *maker, size_t box)
 {
     const struct node *node = maker->picture->boxes.items[box].node;
     for (size_t k = 0; k < node->output_count; k++) {
-        const struct value *value = node->outputs[k];
+        const struct value *value =
+            maker->wish->as_filed ? node_filed_output(node, k) : node->outputs[k];
         bool out = value && (value->is_output || value == maker->wish->value);
         for (const struct use *use = value ? value->uses : NULL; use; use = use->next) {
             if (!is_reader(maker, use) || is_own(maker, use->reader))

@@ -44,7 +44,7 @@ void report_json_fusion(struct text *text, const struct plan *plan, const struct
     text_print(text, ", \"output\": ");
     text_json(text, fusion->target->name);
     text_print(text, ", \"source\": ");
-    text_json(text, fusion->source ? fusion->source->name : "");
+    text_json(text, fusion->source ? value_now(fusion->source)->name : "");
     text_print(text, ", \"replaced\": [");
     for (size_t i = 0; i < fusion->replaced.count; i++) {
         text_print(text, "%s{\"op\": ", i ? ", " : "");
@@ -294,13 +294,49 @@ const char *report_interface(struct arena *arena, const struct interface *interf
     return text.bytes;
 }
 
+/* The ops that went because another value holds the same, by pass and graph: a line each. */
+static void print_redirected(struct text *text, const struct plan *plan)
+{
+    struct map groups = {.count = 0};
+    LIST(struct fusion *) lines = {NULL, 0, 0};
+    for (size_t i = 0; i < plan->fusions.count; i++) {
+        const struct fusion *fusion = plan->fusions.items[i];
+        if (!fusion_is_live(fusion) || !fusion->redirects)
+            continue;
+        const char *key = arena_format(text->arena, "%s\n%s", fusion->pass, fusion->graph->name);
+        struct fusion *line = map_get(&groups, key);
+        if (!line) {
+            line = NEW(text->arena, struct fusion);
+            *line = (struct fusion){.pass = fusion->pass, .graph = fusion->graph};
+            map_put(text->arena, &groups, key, line);
+            LIST_PUSH(text->arena, &lines, line);
+        }
+        for (size_t k = 0; k < fusion->replaced.count; k++)
+            LIST_PUSH(text->arena, &line->replaced, fusion->replaced.items[k]);
+        line->parameters_before += fusion->parameters_before;
+    }
+    for (size_t i = 0; i < lines.count; i++) {
+        const struct fusion *line = lines.items[i];
+        size_t start = text->size;
+        text_print(text, "removed %s", line->pass);
+        if (strcmp(line->graph->name, "main") != 0)
+            text_print(text, " in %s", line->graph->name);
+        text_print(text, ": ");
+        report_ops(text, plan, line);
+        text_print(text, "; parameters %.0f -> 0", line->parameters_before);
+        end_line(text, start);
+    }
+}
+
 const char *report_explanation(const struct plan *plan, const struct summary *summary)
 {
     struct text text = {.arena = plan->model->arena};
     text_print(&text, "%s", report_interface(text.arena, &summary->interface));
+    text_append(&text, "", 0);
+    print_redirected(&text, plan);
     for (size_t i = 0; i < plan->fusions.count; i++) {
         const struct fusion *fusion = plan->fusions.items[i];
-        if (!fusion_is_live(fusion))
+        if (!fusion_is_live(fusion) || fusion->redirects)
             continue;
         size_t start = text.size;
         text_print(&text, "fused %s", fusion->pass);
@@ -312,7 +348,8 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         for (size_t k = 0; k < fusion->made.count; k++)
             text_print(&text, "%s%s", k ? ", " : "", type_of(fusion->made.items[k]));
         if (fusion->node)
-            text_print(&text, " '%s' from '%s'", name_of(fusion->node), fusion->source->name);
+            text_print(&text, " '%s' from '%s'", name_of(fusion->node),
+                       value_now(fusion->source)->name);
         text_print(&text, " to '%s'; ", fusion->target->name);
         if (fusion->node)
             text_print(&text, "multiply-adds per position %.0f -> %.0f, ",

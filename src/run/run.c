@@ -62,8 +62,8 @@ static bool is_changed(const struct model *model)
 static void ban(struct run *run, const struct fusion *fusion, const char *reason, bool is_warning)
 {
     struct arena *arena = &run->arena;
-    map_put(arena, &run->bans, plan_key(arena, fusion->graph, fusion->target),
-            arena_copy(arena, reason));
+    const struct value *target = fusion->first_target ? fusion->first_target : fusion->target;
+    map_put(arena, &run->bans, plan_key(arena, fusion->graph, target), arena_copy(arena, reason));
     if (!is_warning)
         return;
     struct refusal *warning = NEW(arena, struct refusal);

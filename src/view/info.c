@@ -272,7 +272,10 @@ static void text_region(struct text *text, const struct plan *plan,
     const struct fusion *fusion = region->fusion;
     text_print(text, "\n%s: ", fusion->pass);
     report_ops(text, plan, fusion);
-    text_print(text, " -> %s", fusion->node ? "" : "a stored constant");
+    text_print(text, " -> %s",
+               fusion->node        ? ""
+               : fusion->redirects ? "nothing"
+                                   : "a stored constant");
     for (size_t i = 0; i < fusion->made.count; i++)
         text_print(text, "%s%s", i ? ", " : "", op_of(fusion->made.items[i]));
     if (fusion->node)

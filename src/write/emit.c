@@ -19,6 +19,8 @@ enum {
     GRAPH_SPARSE_INITIALIZER = 15,
     FUNCTION_NODE = 7,
     FUNCTION_VALUE_INFO = 12,
+    NODE_INPUT = 1,
+    NODE_OUTPUT = 2,
     NODE_ATTRIBUTE = 5,
     ATTRIBUTE_TENSOR = 5,
     ATTRIBUTE_TENSORS = 10,
@@ -230,6 +232,8 @@ static bool moves_anything(const struct emitter *emitter)
 
 static bool node_is_dirty(const struct emitter *emitter, const struct node *node)
 {
+    if (node->filed)
+        return true;
     for (size_t i = 0; i < node->body_count; i++)
         if (graph_is_dirty(node->bodies[i]) || moves_anything(emitter))
             return true;
@@ -386,23 +390,44 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
     field_close(emitter, to, whole, NODE_ATTRIBUTE);
 }
 
+/* The name of what a node reads or makes: as the file has it, or that of another value. */
+static void emit_name(struct emitter *emitter, const struct value *filed, const struct value *now,
+                      const struct wire_field *field, struct pieces *to)
+{
+    if (filed == now) {
+        add_span(emitter, to, field->start, field->end);
+        return;
+    }
+    size_t size = strlen(now->name);
+    add_header(emitter, to, field->number, size);
+    add_bytes(emitter, to, memcpy(take_room(emitter, size), now->name, size), size, NULL);
+}
+
 static void emit_node(struct emitter *emitter, const struct node *node, uint32_t number,
                       const struct wire_field *field, struct pieces *to)
 {
     struct wire_field inner;
     const uint8_t *at = field->content, *end = at + field->size;
-    size_t attribute = 0, body = 0;
+    size_t attribute = 0, body = 0, input = 0, output = 0;
     if (!node_is_dirty(emitter, node)) {
         add_span(emitter, to, field->start, field->end);
         return;
     }
     struct open_field whole = field_open(emitter, to);
-    while (wire_next(emitter->arena->landing, &at, end, &inner))
-        if (inner.content && inner.number == NODE_ATTRIBUTE)
+    while (wire_next(emitter->arena->landing, &at, end, &inner)) {
+        if (inner.content && inner.number == NODE_ATTRIBUTE) {
             emit_attribute(emitter, node, next_of(emitter, &attribute, node->proto->n_attribute),
                            &body, &inner, to);
-        else
+        } else if (inner.content && inner.number == NODE_INPUT && node->filed) {
+            size_t k = next_of(emitter, &input, node->input_count);
+            emit_name(emitter, node->filed->inputs[k], node->inputs[k], &inner, to);
+        } else if (inner.content && inner.number == NODE_OUTPUT && node->filed) {
+            size_t k = next_of(emitter, &output, node->output_count);
+            emit_name(emitter, node->filed->outputs[k], node->outputs[k], &inner, to);
+        } else {
             add_span(emitter, to, inner.start, inner.end);
+        }
+    }
     field_close(emitter, to, whole, number);
 }
 

@@ -209,10 +209,10 @@ def test_names_that_are_taken(tmp_path):
         { a = MatMul (x, m)
           b = Mul (a, s)
           y = Add (b, s)
-          c = Relu (x)
-          d = Relu (c)
-          e = Relu (d)
-          z = Relu (e) }""")
+          c = Exp (x)
+          d = Exp (c)
+          e = Exp (d)
+          z = Exp (e) }""")
     for node, name in zip(before.graph.node[3:], names):
         for k, old in enumerate(node.output):
             node.output[k] = name
@@ -221,7 +221,7 @@ def test_names_that_are_taken(tmp_path):
     before.graph.node[0].name, before.graph.node[3].name, before.graph.node[4].name = "mat", "mat.bias", "mat.bias_1"
     after = run(before, tmp_path)
     check_valid(after)
-    assert [n.op_type for n in after.graph.node] == ["MatMul", "Add", "Relu", "Relu", "Relu", "Relu"]
+    assert [n.op_type for n in after.graph.node] == ["MatMul", "Add", "Exp", "Exp", "Exp", "Exp"]
     assert after.graph.node[0].name == "mat" and after.graph.node[1].name == "mat.bias_2"
     assert sorted(t.name for t in after.graph.initializer) == ["y.bias_1", "y.weight_2"]
     assert_equal_under_ort(before, after)

@@ -133,14 +133,14 @@ def test_channels_of_a_grouped_transpose():
 
 
 def test_a_dead_channel_has_no_ratio():
-    model, weight = chain("Conv", (2, 1, 3, 3), 2, 1.0)
+    model, weight = chain("Conv", (2, 1, 3, 3), 2, 2.0)
     array = np.ones((2, 1, 3, 3), np.float32)
     array[1] = 0
     weight.raw_data = array.tobytes()
     region, = info(model)["regions"]
     assert [(w["smallest"], w["largest"], w["ratio"]) for w in region["weights_before"]] == [(0, 1, None)]
     text = run("info", "-", stdin=model.SerializeToString()).stdout.decode()
-    assert "largest weight per channel: 0 to 1 -> 0 to 1\n" in text
+    assert "largest weight per channel: 0 to 1 -> 0 to 2\n" in text
 
 
 TEXT = """\

@@ -1,0 +1,159 @@
+/* passes/merge_gemm.c
+ *
+ *     a, b -> MatMul -> Add(c) -> y        becomes        a, b, c -> Gemm -> y
+ *     a -> Transpose -> Gemm -> y          becomes        a -> Gemm, transA -> y
+ *
+ * A MatMul of two matrices and the Add of one row, given when the model runs or stored; a Transpose of the two axes of
+ * either operand of a Gemm, which reads it the other way.
+ *
+ * It waits until nothing else folds: a Gemm of a Transpose, or of a weight that is given, folds no further.
+ *
+ * Refused: more rows than one, or a width that is not known. Left alone: a product or a Transpose that others read, ranks and widths that are not known, types that are not float. */
+#include "fuse/trace.h"
+#include "infer/constant.h"
+#include "model/edit.h"
+#include "passes/passes.h"
+
+enum { SIZE = 3 }; /* of an axis whose size is not known: the same for all, so that they fit */
+
+static bool is_matrix(const struct value *value)
+{
+    return value && value->rank == 2 && type_is_float(value->type) && !value->is_new &&
+           !value->is_annotated;
+}
+
+/* What is tried is what is not stored. */
+static void add_source(struct value *value, struct trial_source *sources, size_t *count,
+                       int64_t (*dims)[2])
+{
+    const struct tensor *tensor;
+    if (!constant_of(value, &tensor))
+        return;
+    for (size_t i = 0; i < *count; i++)
+        if (sources[i].value == value)
+            return;
+    for (int i = 0; i < value->rank; i++)
+        dims[*count][i] = value->dims[i] < 0 ? SIZE : value->dims[i];
+    sources[*count] = (struct trial_source){value, value->rank, dims[*count]};
+    ++*count;
+}
+
+static void replace(struct plan *plan, struct node *node, struct value *target,
+                    struct node *const *replaced)
+{
+    struct trial_source sources[3];
+    int64_t dims[3][2];
+    size_t count = 0;
+    for (size_t k = 0; k < node->input_count; k++)
+        if (node->inputs[k])
+            add_source(node->inputs[k], sources, &count, dims);
+    for (size_t i = 0; i < 2; i++)
+        if (!replaced[i]->removed)
+            edit_remove(replaced[i]);
+    plan_rewritten(plan, node, target, sources, count, replaced, 2);
+}
+
+static bool is_banned(struct plan *plan, const struct node *node)
+{
+    const char *reason = plan_banned(plan, node->graph, node->outputs[0]);
+    if (reason)
+        plan_refuse(plan, node, node->outputs[0], reason);
+    return reason != NULL;
+}
+
+/* Operand `row` of the Add is one row, or one number, beside the product of two matrices. */
+static bool merge_row(struct plan *plan, struct node *add, size_t row)
+{
+    struct value *product = add->inputs[1 - row], *c = add->inputs[row], *target = add->outputs[0];
+    struct node *matmul = product->producer;
+    if (!matmul || matmul->op != OP_MatMul || matmul->removed || matmul->graph != add->graph ||
+        value_only_reader(product) != add || !is_matrix(node_input(matmul, 0)) ||
+        !is_matrix(node_input(matmul, 1)) || c->is_new || c->is_annotated || target->is_new ||
+        c->type != matmul->inputs[0]->type || c->rank < 0 || c->rank > 2)
+        return false;
+    int64_t width = matmul->inputs[1]->dims[1];
+    bool fits = c->rank < 2 || c->dims[0] == 1;
+    if (c->rank > 0)
+        fits = fits && (c->dims[c->rank - 1] == 1 || (width >= 0 && c->dims[c->rank - 1] == width));
+    bool takes_type = c->type != ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 || add->graph->opset >= 13;
+    const struct tensor *tensor;
+    bool is_stored = !constant_of(matmul->inputs[0], &tensor) &&
+                     !constant_of(matmul->inputs[1], &tensor) && !constant_of(c, &tensor);
+    if (!fits)
+        plan_refuse(plan, add, target, "what is added to the product is not one row of its width");
+    if (!fits || !takes_type || is_stored || is_banned(plan, add))
+        return false;
+    struct value *inputs[3] = {matmul->inputs[0], matmul->inputs[1], c};
+    struct node *replaced[2] = {matmul, add};
+    struct node *node =
+        edit_node(add->graph, add, "Gemm", matmul->proto->name, matmul, inputs, 3, target, NULL, 0);
+    replace(plan, node, target, replaced);
+    return true;
+}
+
+static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand)
+{
+    struct value *turned = node_input(gemm, operand), *target = gemm->outputs[0];
+    struct node *transpose = turned ? turned->producer : NULL;
+    size_t count;
+    if (!transpose || transpose->op != OP_Transpose || transpose->graph != gemm->graph ||
+        transpose->removed || value_only_reader(turned) != gemm ||
+        !is_matrix(node_input(transpose, 0)) || target->is_new || node_has_references(gemm) ||
+        node_has_references(transpose))
+        return false;
+    const int64_t *order = node_integers(transpose, "perm", &count);
+    const struct tensor *tensor;
+    if ((order && (count != 2 || order[0] != 1 || order[1] != 0)) ||
+        !constant_of(turned, &tensor) || is_banned(plan, gemm))
+        return false;
+    for (size_t k = 0; k < gemm->input_count; k++)
+        if (k != operand && gemm->inputs[k] &&
+            (gemm->inputs[k]->is_new || gemm->inputs[k]->rank < 0 || gemm->inputs[k]->rank > 2))
+            return false;
+    const char *name = operand ? "transB" : "transA";
+    const struct edit_attribute turn = {name, NULL, 0, !node_integer(gemm, name, 0)};
+    struct value *inputs[3] = {0};
+    struct node *replaced[2] = {transpose, gemm};
+    if (gemm->input_count < 2 || gemm->input_count > 3)
+        return false;
+    for (size_t k = 0; k < gemm->input_count; k++)
+        inputs[k] = k == operand ? transpose->inputs[0] : gemm->inputs[k];
+    struct node *node = edit_node(gemm->graph, gemm, "Gemm", gemm->proto->name, gemm, inputs,
+                                  gemm->input_count, target, NULL, 0);
+    edit_take_attributes(node, gemm);
+    edit_set_attribute(node, &turn);
+    replace(plan, node, target, replaced);
+    return true;
+}
+
+static bool may_end(struct node *node)
+{
+    bool may = node->op == OP_Add || node->op == OP_Gemm;
+    /* The bias that a rewrite put behind a product stays where it is until the rank is known. */
+    const struct step *step = node->op == OP_Add ? node->steps[LAYOUT_MATRIX] : NULL;
+    return may && !(step && step->is_made) && node_input(node, 0) && node_input(node, 1) &&
+           node_output(node, 0);
+}
+
+void merge_gemm(struct plan *plan)
+{
+    if (plan->changed)
+        return;
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        bool any = false;
+        struct node **nodes =
+            pass_candidates(plan, plan->model->graphs.items[g], may_end, false, &count);
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
+            struct node *node = nodes[i];
+            if (node->removed)
+                continue;
+            bool merges = node->op == OP_Add
+                              ? merge_row(plan, node, 1) || merge_row(plan, node, 0)
+                              : merge_transpose(plan, node, 0) || merge_transpose(plan, node, 1);
+            any = any || merges;
+        }
+        if (any)
+            lift_forget_steps(plan->model);
+    }
+}

@@ -1,0 +1,113 @@
+/* passes/unwrap_matmul.c
+ *
+ *     x [B, T, C] -> Reshape [B*T, C] -> MatMul -> Reshape [B, T, D] -> y        becomes        x -> MatMul -> y
+ *
+ * The second operand is one matrix: all axes of x but the last are rows.
+ *
+ * Refused: a target that is computed when the model runs. Left alone: values between that others read, shapes of which
+ * more than one size is not known. */
+#include "fuse/trace.h"
+#include "infer/constant.h"
+#include "infer/window.h"
+#include "model/edit.h"
+#include "passes/passes.h"
+
+enum { MOST = SHAPE_MAX_RANK, SIZE = 3 };
+
+static bool is_reshape(const struct node *node)
+{
+    return node->op == OP_Reshape || node->op == OP_Flatten;
+}
+
+/* The check evaluates the file's ops on x alone. */
+static bool has_known_target(const struct node *node)
+{
+    const struct tensor *tensor;
+    return node->op == OP_Flatten ||
+           (node_input(node, 1) && !constant_of(node->inputs[1], &tensor) && !tensor->from_shape);
+}
+
+/* All sizes but the last are the same; of them at most one is not known, which follows from the others. */
+static bool same_rows(const struct value *x, const struct value *y)
+{
+    int open = 0;
+    if (x->rank < 2 || x->rank > MOST || x->rank != y->rank || x->disputed || y->disputed ||
+        x->dims[x->rank - 1] < 1)
+        return false;
+    for (int i = 0; i < x->rank - 1; i++) {
+        if (x->dims[i] != y->dims[i] || x->dims[i] == 0)
+            return false;
+        open += x->dims[i] < 0;
+    }
+    return open <= 1;
+}
+
+static struct node *maker_of(const struct value *value, const struct node *reader)
+{
+    struct node *node = value ? value->producer : NULL;
+    return node && !node->removed && node->graph == reader->graph &&
+                   value_only_reader(value) == reader && node_input(node, 0)
+               ? node
+               : NULL;
+}
+
+static bool unwrap(struct plan *plan, struct node *last)
+{
+    struct node *matmul = maker_of(last->inputs[0], last);
+    struct node *first =
+        matmul && matmul->op == OP_MatMul ? maker_of(matmul->inputs[0], matmul) : NULL;
+    struct value *x = first ? first->inputs[0] : NULL, *y = last->outputs[0];
+    struct value *w = matmul ? node_input(matmul, 1) : NULL;
+    if (!x || !w || !is_reshape(first) || !is_reshape(last) || !same_rows(x, y) || x->is_new ||
+        w->is_new || y->is_new || x->is_annotated || w->is_annotated)
+        return false;
+    int64_t width = x->dims[x->rank - 1];
+    if (w->rank != 2 || w->dims[0] != width || w->dims[1] < 1 ||
+        y->dims[y->rank - 1] != w->dims[1] || first->outputs[0]->rank != 2 ||
+        first->outputs[0]->dims[1] != width)
+        return false;
+    if (!has_known_target(first) || !has_known_target(last)) {
+        plan_refuse(plan, last, y, "the target of a Reshape is not known before the model runs");
+        return false;
+    }
+    const char *banned = plan_banned(plan, last->graph, y);
+    if (banned) {
+        plan_refuse(plan, last, y, banned);
+        return false;
+    }
+    /* Constant targets ask for the declared sizes. */
+    int64_t dims[MOST];
+    const struct tensor *tensor;
+    for (int i = 0; i < x->rank; i++)
+        dims[i] = x->dims[i] < 0 ? SIZE : x->dims[i];
+    struct trial_source sources[2] = {{x, x->rank, dims}, {w, 2, w->dims}};
+    struct value *inputs[2] = {x, w};
+    struct node *replaced[3] = {first, matmul, last};
+    struct node *node =
+        edit_node(last->graph, last, "MatMul", matmul->proto->name, matmul, inputs, 2, y, NULL, 0);
+    edit_remove(first);
+    edit_remove(matmul);
+    plan_rewritten(plan, node, y, sources, constant_of(w, &tensor) ? 2 : 1, replaced, 3);
+    return true;
+}
+
+static bool may_be_last(struct node *node)
+{
+    return (node->op == OP_Reshape || node->op == OP_Flatten) && node_input(node, 0) &&
+           node_output(node, 0) && !node_has_references(node);
+}
+
+void unwrap_matmul(struct plan *plan)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++) {
+        size_t count;
+        bool any = false;
+        struct node **nodes =
+            pass_candidates(plan, plan->model->graphs.items[g], may_be_last, false, &count);
+        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
+            if (!nodes[i]->removed && unwrap(plan, nodes[i]))
+                any = true;
+        if (any)
+            lift_forget_steps(plan->model);
+    }
+}
