@@ -17,21 +17,18 @@ EVAL_MODEL = os.environ.get("EVAL_MODEL", str(pathlib.Path(TOOL).parent / "tests
 
 # What ops that follow each other may differ by: where a sum is rounded, each runtime has its own order.
 ROUNDING = {TensorProto.FLOAT16: 2e-3, TensorProto.BFLOAT16: 1.6e-2}
+# Where the terms of a sum cancel, ONNX's own numbers are as far from 0 as this.
+NOISE = 5e-7
 
 # Cases that are not evaluated, by their names, with the reason.
 EXCEPTIONS = {
     "training_dropout(_default|_mask|_default_mask|)$": "draws random numbers",
     "bernoulli": "draws random numbers",
-    "einsum_batch_diagonal": "an ellipsis is not evaluated yet",
+    "image_decoder": "the formats of image files: JPEG, PNG, TIFF, WebP ...",
+    "ai_onnx_ml_": "of domain ai.onnx.ml",
+    "(adagrad|adam|momentum)(_multiple|)$": "of domain ai.onnx.preview.training",
+    "flexattention(?!.*_expanded)": "of domain ai.onnx.preview; as the operators it stands for it is evaluated",
 }
-# Cases of operators that are not evaluated yet.
-MISSING = """
-AffineGrid ArrayFeatureExtractor Attention Binarizer BlackmanWindow CausalConvWithState Col2Im DFT DeformConv
-Det FlexAttention GridSample HammingWindow HannWindow ImageDecoder LabelEncoder
-LinearAttention MelWeightMatrix NonMaxSuppression
-RegexFullMatch RoiAlign RotaryEmbedding STFT StringConcat StringNormalizer StringSplit SwiGLU
-TfIdfVectorizer TreeEnsemble Adagrad Adam Momentum
-""".split()
 
 
 def feed(nodes, name, kind, value):
@@ -131,7 +128,7 @@ def trouble(case, folder):
                 got = [] if int(got) == 0 else got
             if value.type.HasField("optional_type"):
                 got, want = got, [] if want is None else [want]
-            wrong = difference(want, got, max(case.rtol, ROUNDING.get(value.type.tensor_type.elem_type, 0)), case.atol)
+            wrong = difference(want, got, max(case.rtol, ROUNDING.get(value.type.tensor_type.elem_type, 0)), max(case.atol, NOISE))
             if wrong:
                 return f"{case.name}: '{value.name}': {wrong}"
     return None
@@ -153,8 +150,7 @@ def test_node_cases(tmp_path):
     assert len(cases) >= 1500
     excepted = [case for case in cases if any(re.search(pattern, case.name) for pattern in EXCEPTIONS)]
     assert len(excepted) <= 0.03 * len(cases)
-    missing = [case for case in cases if any(node.op_type in MISSING for node in case.model.graph.node)]
-    found = judge([case for case in cases if case not in excepted and case not in missing], tmp_path)
+    found = judge([case for case in cases if case not in excepted], tmp_path)
     assert not found, f"{len(found)} of {len(cases)}\n" + "\n".join(found)
 
 
