@@ -46,8 +46,8 @@ static bool may_replace(const struct pair *pair)
     const char *banned = plan_banned(pair->plan, pair->second->graph, pair->target);
     if (banned)
         plan_refuse(pair->plan, pair->second, pair->target, banned);
-    return !banned && value_only_reader(between) == pair->second && !pair->source->is_new &&
-           !pair->target->is_new && !pair->source->is_annotated && pair->source->rank >= 0 &&
+    return !banned && value_only_reader(between) == pair->second && value_is_told(pair->source) &&
+           value_is_told(pair->target) && !pair->source->is_annotated && pair->source->rank >= 0 &&
            pair->source->rank <= MOST;
 }
 

@@ -18,7 +18,7 @@ enum { SIZE = 3 }; /* of an axis whose size is not known: the same for all, so t
 
 static bool is_matrix(const struct value *value)
 {
-    return value && value->rank == 2 && type_is_float(value->type) && !value->is_new &&
+    return value && value->rank == 2 && type_is_float(value->type) && value_is_told(value) &&
            !value->is_annotated;
 }
 
@@ -68,8 +68,8 @@ static bool merge_row(struct plan *plan, struct node *add, size_t row)
     struct node *matmul = product->producer;
     if (!matmul || matmul->op != OP_MatMul || matmul->removed || matmul->graph != add->graph ||
         value_only_reader(product) != add || !is_matrix(node_input(matmul, 0)) ||
-        !is_matrix(node_input(matmul, 1)) || c->is_new || c->is_annotated || target->is_new ||
-        c->type != matmul->inputs[0]->type || c->rank < 0 || c->rank > 2)
+        !is_matrix(node_input(matmul, 1)) || !value_is_told(c) || c->is_annotated ||
+        !value_is_told(target) || c->type != matmul->inputs[0]->type || c->rank < 0 || c->rank > 2)
         return false;
     int64_t width = matmul->inputs[1]->dims[1];
     bool fits = c->rank < 2 || c->dims[0] == 1;
@@ -98,8 +98,8 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
     size_t count;
     if (!transpose || transpose->op != OP_Transpose || transpose->graph != gemm->graph ||
         transpose->removed || value_only_reader(turned) != gemm ||
-        !is_matrix(node_input(transpose, 0)) || target->is_new || node_has_references(gemm) ||
-        node_has_references(transpose))
+        !is_matrix(node_input(transpose, 0)) || !value_is_told(target) ||
+        node_has_references(gemm) || node_has_references(transpose))
         return false;
     const int64_t *order = node_integers(transpose, "perm", &count);
     const struct tensor *tensor;
@@ -108,7 +108,8 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
         return false;
     for (size_t k = 0; k < gemm->input_count; k++)
         if (k != operand && gemm->inputs[k] &&
-            (gemm->inputs[k]->is_new || gemm->inputs[k]->rank < 0 || gemm->inputs[k]->rank > 2))
+            (!value_is_told(gemm->inputs[k]) || gemm->inputs[k]->rank < 0 ||
+             gemm->inputs[k]->rank > 2))
             return false;
     const char *name = operand ? "transB" : "transA";
     const struct edit_attribute turn = {name, NULL, 0, !node_integer(gemm, name, 0)};

@@ -35,9 +35,11 @@ static bool same_rows(const struct value *x, const struct value *y)
         x->dims[x->rank - 1] < 1)
         return false;
     for (int i = 0; i < x->rank - 1; i++) {
-        if (x->dims[i] != y->dims[i] || x->dims[i] == 0)
+        bool is_open =
+            x->dims[i] < 0 && y->dims[i] < 0; /* a symbol or nothing is known of either */
+        if ((!is_open && x->dims[i] != y->dims[i]) || x->dims[i] == 0)
             return false;
-        open += x->dims[i] < 0;
+        open += is_open;
     }
     return open <= 1;
 }
@@ -58,8 +60,9 @@ static bool unwrap(struct plan *plan, struct node *last)
         matmul && matmul->op == OP_MatMul ? maker_of(matmul->inputs[0], matmul) : NULL;
     struct value *x = first ? first->inputs[0] : NULL, *y = last->outputs[0];
     struct value *w = matmul ? node_input(matmul, 1) : NULL;
-    if (!x || !w || !is_reshape(first) || !is_reshape(last) || !same_rows(x, y) || x->is_new ||
-        w->is_new || y->is_new || x->is_annotated || w->is_annotated)
+    if (!x || !w || !is_reshape(first) || !is_reshape(last) || !same_rows(x, y) ||
+        !value_is_told(x) || !value_is_told(w) || !value_is_told(y) || x->is_annotated ||
+        w->is_annotated)
         return false;
     int64_t width = x->dims[x->rank - 1];
     if (w->rank != 2 || w->dims[0] != width || w->dims[1] < 1 ||

@@ -424,13 +424,6 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     return gate_bytes(plan, l->region, filled + vectors, true);
 }
 
-/* True when it is known what the value is in terms of the file: it is there, a move defined it, or a sum of
- * values of the file is what it holds. */
-static bool is_told(const struct value *value)
-{
-    return !value->is_new || value->first_producer || value->terms;
-}
-
 const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
 {
     struct arena *arena = plan->model->arena;
@@ -439,7 +432,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     const struct affine *form;
     double *bias;
     int32_t type;
-    if (!is_told(l->source) || (l->target && !is_told(l->target)))
+    if ((!value_is_told(l->source) && !l->source->terms) ||
+        (l->target && !value_is_told(l->target) && !l->target->terms))
         return "it begins or ends between the two ops that a rewrite made";
     const double *number;
     const struct value *first = l->target ? l->target : l->terms[0].value;

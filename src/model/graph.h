@@ -192,6 +192,12 @@ static inline struct value *node_filed_output(const struct node *node, size_t in
 {
     return node->filed ? node->filed->outputs[index] : node->outputs[index];
 }
+/* True when it is known what the value is in terms of the file: it is there, or a move defined it. */
+static inline bool value_is_told(const struct value *value)
+{
+    return !value->is_new || value->first_producer;
+}
+
 /* The value that stands for this one now. */
 static inline struct value *value_now(struct value *value)
 {
