@@ -179,10 +179,10 @@ def test_it_names_the_first_value_that_departs(tmp_path):
 
 
 @pytest.mark.parametrize("change, reason", [
-    (lambda m: m.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1])), "only the second model has the input 'more'"),
+    (lambda m: m.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1])), "another interface: only the second model has the input 'more'"),
     (lambda m: m.graph.output.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 9, 11])),
-     "only the second model has the output 'x'"),
-    (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE), "the input 'x' has another element type"),
+     "another interface: only the second model has the output 'x'"),
+    (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE), "another interface: the input 'x' has another element type: float and double"),
 ])
 def test_another_interface_is_not_equal(change, reason, tmp_path):
     model = stack()
