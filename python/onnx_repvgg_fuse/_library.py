@@ -72,6 +72,7 @@ class VerifyOptions(ctypes.Structure):
         ("closure", ctypes.c_void_p),
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
+        ("common_outputs", ctypes.c_bool),
     ]
 
 

@@ -213,6 +213,7 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
     comparison->verify_options = (struct verify_options){.rtol = options.rtol,
                                                          .trials = options.trials,
                                                          .seed = options.seed,
+                                                         .common_outputs = options.common_outputs,
                                                          .progress = options.progress,
                                                          .closure = options.closure};
     load(comparison);
