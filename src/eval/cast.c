@@ -42,6 +42,15 @@ const char *eval_constant(struct evaluation *e)
         reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 1, &count, &out);
         for (int64_t i = 0; !reason && i < count; i++)
             out->reals[i] = attribute->floats[i];
+    } else if ((attribute = node_attribute(e->node, "value_string"))) {
+        reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__STRING, 0, NULL, &out);
+        if (!reason)
+            out->texts[0] = &attribute->s;
+    } else if ((attribute = node_attribute(e->node, "value_strings"))) {
+        const int64_t count = (int64_t)attribute->n_strings;
+        reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__STRING, 1, &count, &out);
+        for (int64_t i = 0; !reason && i < count; i++)
+            out->texts[i] = &attribute->strings[i];
     } else if ((attribute = node_attribute(e->node, "value_int"))) {
         reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, &out);
         if (!reason)

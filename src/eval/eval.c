@@ -235,11 +235,21 @@ static void round_array(struct array *array)
             array->reals[i] = eval_rounded(array->type, array->reals[i], false);
 }
 
+static const struct row *row_of(const struct node *node)
+{
+    return (size_t)node->op < COUNT_OF(rows) ? &rows[node->op] : &rows[0];
+}
+
+bool eval_knows(const struct node *node)
+{
+    return row_of(node)->evaluate || (node->op == OP_UNKNOWN && eval_function(node));
+}
+
 const char *eval_arrays(struct evaluation *e)
 {
     const struct node *node = e->node;
     e->evaluate = eval_arrays;
-    const struct row *row = (size_t)node->op < COUNT_OF(rows) ? &rows[node->op] : &rows[0];
+    const struct row *row = row_of(node);
     struct graph *function = e->scope && node->op == OP_UNKNOWN ? eval_function(node) : NULL;
     if (function) {
         e->outputs = NEW_ARRAY(e->arena, struct array *, node->output_count + 1);

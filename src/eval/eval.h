@@ -19,6 +19,9 @@ const char *eval_node(struct arena *arena, const struct node *node,
                       const struct tensor *const *inputs, struct tensor **outputs, int64_t limit,
                       struct effort *effort);
 
+/* True for a node of an operator that has an evaluator, or a call of a function of the model. */
+bool eval_knows(const struct node *node);
+
 /* Evaluates one node on arrays: eval_node without the conversion. Makes e->outputs. */
 const char *eval_arrays(struct evaluation *e);
 

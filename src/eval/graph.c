@@ -4,10 +4,12 @@
  * attributes of its call. */
 #include "eval/graph.h"
 
+#include "eval/reach.h"
 #include "model/model.h"
 
-/* What a node costs beside its elements, so that many calls of small functions end. */
-enum { NODE_COST = 256, DEPTH_MOST = 64 };
+/* What a node, or one run of a graph, costs beside its elements, so that many small ones end: products, and
+ * cells for the headers of its arrays. */
+enum { NODE_COST = 256, NODE_CELLS = 48, DEPTH_MOST = 64 };
 
 /* ---- arrays by value ---- */
 
@@ -146,8 +148,10 @@ const char *scope_begin(struct evaluation *e, struct scope *scope, struct graph 
 static const char *run_node(struct evaluation *outer, struct scope *scope, const struct node *node)
 {
     struct arena *arena = outer->arena;
-    if (!pool_affords(outer->pool, NODE_COST, 1))
+    if (!pool_affords(outer->pool, NODE_COST, NODE_CELLS))
         return eval_too_dear;
+    if (node_has_references(node) && !scope->function)
+        return "an attribute refers to an attribute of a function that is not called here";
     if (node_has_references(node))
         node = bind(arena, scope, node);
     struct array **inputs = NEW_ARRAY(arena, struct array *, node->input_count + 1);
@@ -167,8 +171,10 @@ static const char *run_node(struct evaluation *outer, struct scope *scope, const
         return arena_format(arena, "%s '%s': %s", node->proto->op_type ? node->proto->op_type : "",
                             node->proto->name ? node->proto->name : "", reason);
     for (size_t i = 0; i < node->output_count; i++)
-        if (node->outputs[i])
+        if (node->outputs[i] && e.outputs[i]) {
+            eval_note_reach(node, inputs, e.outputs[i]);
             scope_put(scope, node->outputs[i], e.outputs[i]);
+        }
     return NULL;
 }
 
@@ -192,10 +198,12 @@ struct value *eval_output(const struct graph *graph, size_t index)
 const char *scope_run(struct evaluation *e, struct scope *scope, struct array *const *inputs,
                       size_t count, struct array **outputs)
 {
-    const struct graph *graph = scope->graph;
+    struct graph *graph = scope->graph;
     const char *reason = NULL;
     if (count > input_count_of(graph))
         return "a graph takes fewer inputs than it is given";
+    if (!pool_affords(e->pool, NODE_COST, NODE_CELLS))
+        return eval_too_dear;
     for (size_t i = 0; i < count; i++) {
         const char *name = graph->proto ? graph->proto->input[i]->name : graph->function->input[i];
         const struct value *value = name ? map_get(&graph->values, name) : NULL;
@@ -213,8 +221,19 @@ const char *scope_run(struct evaluation *e, struct scope *scope, struct array *c
         /* What others own, or the next run takes again, is given out as a copy. */
         if (!reason)
             reason = array_copy(e->arena, e->pool, e->limit, array, &outputs[i]);
+        if (!reason)
+            outputs[i]->reach = array->reach;
     }
+    graph->was_run = graph->was_run || !reason;
     return reason;
+}
+
+void eval_reads(struct arena *arena, const struct node *node, struct value_reads *reads)
+{
+    for (size_t i = 0; i < node->input_count; i++)
+        LIST_PUSH(arena, reads, node->inputs[i]);
+    for (size_t i = 0; i < node->body_count; i++)
+        graph_captures(arena, node->bodies[i], reads);
 }
 
 const char *eval_call(struct evaluation *e, struct graph *function)

@@ -215,35 +215,13 @@ static void match_values(struct matcher *matcher, const struct value *left,
     marry(matcher, a, b);
 }
 
-struct captures {
-    struct value **items;
-    size_t count, room;
-};
-
-/* Values of a graph that a body reads, and bodies inside it, in the order they are read. */
-static void list_captures(struct matcher *matcher, const struct graph *graph,
-                          const struct graph *body, struct captures *captures)
-{
-    for (size_t i = 0; i < body->order.count; i++) {
-        const struct node *node = body->order.items[i];
-        for (size_t k = 0; k < node->input_count; k++)
-            if (node->inputs[k] && node->inputs[k]->graph == graph)
-                LIST_PUSH(matcher->arena, captures, node->inputs[k]);
-        for (size_t k = 0; k < node->body_count; k++) /* model/wire.h bounds how deep */
-            list_captures(matcher, graph, node->bodies[k], captures);
-    }
-    for (size_t i = 0; i < graph_output_count(body); i++)
-        if (graph_output(body, i) && graph_output(body, i)->graph == graph)
-            LIST_PUSH(matcher->arena, captures, graph_output(body, i));
-}
-
 /* What the bodies of partners read stands for each other where they read as much. */
 static void match_captures(struct matcher *matcher, const struct node *a, const struct node *b)
 {
     for (size_t i = 0; i < a->body_count && i < b->body_count; i++) {
-        struct captures left = {NULL, 0, 0}, right = {NULL, 0, 0};
-        list_captures(matcher, matcher->a, a->bodies[i], &left);
-        list_captures(matcher, matcher->b, b->bodies[i], &right);
+        struct value_reads left = {NULL, 0, 0}, right = {NULL, 0, 0};
+        graph_captures(matcher->arena, a->bodies[i], &left);
+        graph_captures(matcher->arena, b->bodies[i], &right);
         for (size_t k = 0; left.count == right.count && k < left.count; k++)
             match_values(matcher, left.items[k], right.items[k]);
     }

@@ -627,3 +627,36 @@ bool value_is_stored(const struct value *value)
         value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
     return value->tensor && !overridable;
 }
+
+/* True for a value of a graph around `body`. */
+static bool is_outside(const struct value *value, const struct graph *body)
+{
+    const struct graph *outer = body->parent;
+    while (outer && outer != value->graph)
+        outer = outer->parent;
+    return outer != NULL;
+}
+
+/* `inner` is the body, or inside it. */
+static void add_captures(struct arena *arena, const struct graph *body, const struct graph *inner,
+                         struct value_reads *captures)
+{
+    for (size_t i = 0; i < inner->order.count; i++) {
+        const struct node *node = inner->order.items[i];
+        for (size_t k = 0; k < node->input_count; k++)
+            if (node->inputs[k] && is_outside(node->inputs[k], body))
+                LIST_PUSH(arena, captures, node->inputs[k]);
+        for (size_t k = 0; k < node->body_count; k++) /* model/wire.h bounds how deep */
+            add_captures(arena, body, node->bodies[k], captures);
+    }
+    for (size_t i = 0; i < graph_output_count(inner); i++) {
+        struct value *value = graph_output(inner, i);
+        if (value && is_outside(value, body))
+            LIST_PUSH(arena, captures, value);
+    }
+}
+
+void graph_captures(struct arena *arena, const struct graph *body, struct value_reads *captures)
+{
+    add_captures(arena, body, body, captures);
+}

@@ -48,6 +48,7 @@ struct graph {
     /* Those of the file that have a name, in its order, sparse ones behind; removed ones too. */
     LIST(struct value *) initializers;
     bool changed; /* this graph itself; bodies have their own flag */
+    bool was_run; /* eval/graph.c: since somebody cleared it */
 };
 
 struct value {
@@ -162,6 +163,15 @@ static inline struct value *node_output(const struct node *node, size_t index)
 /* Outputs of a graph by position; NULL for what is not there. */
 size_t graph_output_count(const struct graph *graph);
 struct value *graph_output(const struct graph *graph, size_t index);
+/* Values that are read, NULL where one is left out. */
+struct value_reads {
+    struct value **items;
+    size_t count, room;
+};
+/* Adds the values of the graphs around a body that it reads or gives out, bodies inside it included, in the
+ * order they are read; one that is read often is there as often. */
+void graph_captures(struct arena *arena, const struct graph *body, struct value_reads *captures);
+
 /* Inputs of a graph by position. */
 size_t graph_input_count(const struct graph *graph);
 struct value *graph_input(const struct graph *graph, size_t index);

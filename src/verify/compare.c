@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "eval/eval.h"
 #include "verify/draw.h"
 
 double verify_tolerance(const struct verify *verify, int32_t type)
@@ -97,7 +98,7 @@ const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
             reason = evaluate_integers(verify, joint, cone, graph, left, right, &drawing);
             if (!reason)
                 return NULL;
-            if (joint->bad && (joint->bad->op == OP_UNKNOWN || joint->bad->body_count))
+            if (joint->bad && !eval_knows(joint->bad))
                 return arena_copy(verify->arena, reason);
         }
         /* The reason lies in the joint's memory, which is emptied before anyone reads it. */
@@ -171,7 +172,7 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     *gap = joint_compare(a, b, NULL);
     bool plain = gap->ratio > tolerance; /* beside all channels, too */
     gap->ratio = gap->alone;
-    if (verify_within(verify, gap, tolerance) || !gap->same_shape || gap->of_integers ||
+    if (verify_within(verify, gap, tolerance) || !gap->same_shape || !array_is_real(a) ||
         a->count > NOISE_MOST || verify->options->rtol > 0)
         return NULL;
     int64_t count = a->count, channels = a->rank > 1 ? a->dims[1] : 1;

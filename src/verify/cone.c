@@ -2,13 +2,16 @@
  * equal. */
 #include "verify/cone.h"
 
+#include "eval/eval.h"
+#include "eval/graph.h"
 #include "infer/constant.h"
 
 enum {
     OPENINGS_MOST = 16, /* sources computed from what is before them */
     SPAN_ROW = 48,      /* extent of windows in a row that is worth reaching */
     CONSTANTS_MOST = 16,
-    PLACES_MOST = 1 << 16 /* of a Gather */
+    PLACES_MOST = 1 << 16, /* of a Gather */
+    CALLS_MOST = 32        /* functions and bodies inside each other */
 };
 
 static void note_type(struct cone *cone, int32_t type)
@@ -101,6 +104,32 @@ static void note_constants(struct cone *cone, const struct node *node)
         for (int64_t k = 0; k < tensor->count; k++)
             if (!is_noted(cone, held[k]))
                 LIST_PUSH(cone->arena, &cone->constants, held[k]);
+    }
+}
+
+static void note_text(struct cone *cone, const ProtobufCBinaryData *text)
+{
+    if (cone->texts.count <= TEXTS_MOST)
+        LIST_PUSH(cone->arena, &cone->texts, text);
+}
+
+/* Texts of constants, and of attributes that are compared with data or put into it. */
+static void note_texts(struct cone *cone, const struct node *node)
+{
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct tensor *tensor;
+        if (!node->inputs[i] || constant_of(node->inputs[i], &tensor) ||
+            tensor->type != ONNX__TENSOR_PROTO__DATA_TYPE__STRING || !tensor->proto)
+            continue;
+        for (size_t k = 0; k < tensor->proto->n_string_data; k++)
+            note_text(cone, &tensor->proto->string_data[k]);
+    }
+    for (size_t i = 0; i < node->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = node->proto->attribute[i];
+        if ((node->op == OP_Constant || node->op == OP_StringSplit) && attribute->s.len)
+            note_text(cone, &attribute->s);
+        for (size_t k = 0; k < attribute->n_strings; k++)
+            note_text(cone, &attribute->strings[k]);
     }
 }
 
@@ -278,6 +307,9 @@ static void cone_note(struct cone *cone, const struct node *node)
 {
     int64_t rows = rows_of_table(node);
     note_constants(cone, node);
+    note_texts(cone, node);
+    if (node->op == OP_Loop && node_input(node, 0))
+        LIST_PUSH(cone->arena, &cone->trips, node->inputs[0]->number);
     cone->saturates = cone->saturates || hides(node->op);
     cone->rows = rows > cone->rows ? rows : cone->rows;
     cone->by_size = cone->by_size || goes_by_size(node);
@@ -401,8 +433,10 @@ struct value *verify_left(const struct verify *verify, uint32_t number, const st
 
 struct step {
     struct value *value;
-    size_t next;         /* input to look at */
-    int64_t span, scale; /* the largest of the inputs seen so far */
+    struct value_reads reads;
+    size_t next;            /* of `reads`: to look at */
+    int64_t span, scale;    /* the largest of the inputs seen so far */
+    int64_t extent, stride; /* of the node's windows */
 };
 
 static void widen(struct step *reader, const struct mark *input)
@@ -434,14 +468,46 @@ static bool is_source(const struct verify *verify, const struct cone *cone,
     return verify_left(verify, value->number, left) && !is_opened(cone, value->number);
 }
 
-static const char *enter(struct verify *verify, struct cone *cone, const struct node *node)
+/* What the nodes of bodies and functions ask for: their windows are taken to follow each other. */
+static const char *enter_graph(struct verify *verify, struct cone *cone, const struct graph *graph,
+                               int depth, int64_t *extent, int64_t *stride);
+
+/* Notes a node on the way, with the extent and stride of its windows. */
+static const char *enter(struct verify *verify, struct cone *cone, const struct node *node,
+                         int depth, int64_t *extent, int64_t *stride)
 {
-    if (cone->nodes.count == CONE_MOST || verify_is_spent(verify, 1))
+    const char *reason = NULL;
+    if (cone->nodes.count == CONE_MOST || verify_is_spent(verify, 1) || depth == CALLS_MOST)
         return "it depends on too many nodes that differ";
     verify->visits++;
     LIST_PUSH(cone->arena, &cone->nodes, node);
     cone_note(cone, node);
     note_layout(cone, node);
+    window_of(node, extent, stride);
+    const struct tensor *condition;
+    bool chooses = node->op != OP_If || !node_input(node, 0) ||
+                   constant_of(node->inputs[0], &condition) != NULL;
+    for (size_t i = 0; i < node->body_count && chooses; i++)
+        LIST_PUSH(cone->arena, &cone->bodies, node->bodies[i]);
+    for (size_t i = 0; i < node->body_count && !reason; i++)
+        reason = enter_graph(verify, cone, node->bodies[i], depth, extent, stride);
+    const struct graph *function = node->op == OP_UNKNOWN ? eval_function(node) : NULL;
+    return function && !reason ? enter_graph(verify, cone, function, depth, extent, stride)
+                               : reason;
+}
+
+static const char *enter_graph(struct verify *verify, struct cone *cone, const struct graph *graph,
+                               int depth, int64_t *extent, int64_t *stride)
+{
+    for (size_t i = 0; i < graph->order.count; i++) {
+        int64_t inner_extent, inner_stride;
+        const char *reason =
+            enter(verify, cone, graph->order.items[i], depth + 1, &inner_extent, &inner_stride);
+        if (reason)
+            return reason;
+        *extent = least(*extent + least(inner_extent - 1, SPAN_LINE) * *stride, SPAN_LINE + 1);
+        *stride = least(*stride * least(inner_stride, SPAN_PLANE), SPAN_PLANE);
+    }
     return NULL;
 }
 
@@ -450,7 +516,7 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
                            struct cone *cone)
 {
     LIST(struct step) stack = {NULL, 0, 0};
-    struct step first = {root, 0, 1, 1};
+    struct step first = {.value = root, .span = 1, .scale = 1};
     LIST_PUSH(cone->arena, &stack, first);
     verify->walk++;
     cone->span = cone->stride = 1;
@@ -480,18 +546,19 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
                 stack.count--;
                 continue;
             }
-            const char *reason = enter(verify, cone, node);
+            const char *reason = enter(verify, cone, node, 0, &step->extent, &step->stride);
             if (reason)
                 return reason;
+            eval_reads(cone->arena, node, &step->reads);
+            verify->visits += (double)(step->reads.count - node->input_count);
         }
-        if (step->next < node->input_count) {
-            struct step inner = {node->inputs[step->next++], 0, 1, 1};
+        if (step->next < step->reads.count) {
+            struct step inner = {.value = step->reads.items[step->next++], .span = 1, .scale = 1};
             if (inner.value)
                 LIST_PUSH(cone->arena, &stack, inner);
             continue;
         }
-        int64_t extent, stride;
-        window_of(node, &extent, &stride);
+        int64_t extent = step->extent, stride = step->stride;
         mark->walked = verify->walk;
         /* Every tap of one window, and of windows in a row as long as they may be one window in the
          * other model. */
@@ -522,8 +589,7 @@ static bool open_last(struct cone *cone)
     struct value *last = NULL;
     for (size_t i = 0; i < cone->sources.count; i++) {
         struct value *source = cone->sources.items[i];
-        if (source->producer && source->producer->op != OP_UNKNOWN &&
-            !source->producer->body_count &&
+        if (source->producer && eval_knows(source->producer) &&
             (!last || source->producer->depth > last->producer->depth))
             last = source;
     }
@@ -569,9 +635,11 @@ static struct value *tied_source(struct verify *verify, const struct cone *cone)
         LIST_PUSH(cone->arena, &stack, source->producer);
         for (; stack.count && walked < CONE_MOST; walked++) {
             const struct node *node = stack.items[--stack.count];
-            verify->visits++;
-            for (size_t i = 0; i < node->input_count; i++) {
-                const struct value *input = node->inputs[i];
+            struct value_reads reads = {NULL, 0, 0};
+            eval_reads(verify->cones, node, &reads);
+            verify->visits += 1 + (double)(reads.count - node->input_count);
+            for (size_t i = 0; i < reads.count; i++) {
+                const struct value *input = reads.items[i];
                 struct mark *mark = input ? verify_mark(verify, input->number) : NULL;
                 if (!mark || mark->walked == verify->walk)
                     continue;
@@ -598,7 +666,7 @@ static const char *open_tied(struct verify *verify, const struct graph *left, st
     const char *reason = NULL;
     for (int i = 0; !reason && i < OPENINGS_MOST; i++) {
         struct value *source = tied_source(verify, cone);
-        if (!source || source->producer->op == OP_UNKNOWN || source->producer->body_count)
+        if (!source || !eval_knows(source->producer))
             break;
         struct cone next = {.arena = cone->arena};
         LIST_PUSH(cone->arena, &cone->opened, source->number);
@@ -620,6 +688,14 @@ const char *cone_make(struct verify *verify, const struct graph *left, struct va
     const char *reason =
         attempt == 0 ? collect_few(verify, left, root, cone) : collect(verify, left, root, cone);
     return !reason && attempt == 3 ? open_tied(verify, left, root, cone) : reason;
+}
+
+bool cone_has_run(const struct cone *cone)
+{
+    for (size_t i = 0; i < cone->bodies.count; i++)
+        if (!cone->bodies.items[i]->was_run)
+            return false;
+    return true;
 }
 
 struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone,

@@ -10,6 +10,9 @@ const char *cone_make(struct verify *verify, const struct graph *left, struct va
  * difference shows nothing. */
 bool cone_contradicts(struct verify *verify, const struct cone *cone);
 
+/* True when every body on the way has been run since its was_run was cleared. */
+bool cone_has_run(const struct cone *cone);
+
 /* `cone`, and what lies between its sources and a value of the first model: what either side asks of
  * the sizes and numbers drawn, the coarsest type of both. *nodes: of the first model. */
 struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone,

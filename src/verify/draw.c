@@ -228,7 +228,11 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
                         .rows = cone->rows,
                         .constants = cone->constants.items,
                         .constant_count = cone->constants.count,
-                        .in_order = drawing->every_row};
+                        .in_order = drawing->every_row,
+                        .texts = cone->texts.items,
+                        .text_count = cone->texts.count,
+                        .trips = cone->trips.items,
+                        .trip_count = cone->trips.count};
     for (size_t i = 0; i < cone->sources.count; i++) {
         const struct value *source = cone->sources.items[i];
         int64_t dims[EVAL_RANK];
@@ -236,6 +240,11 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
         if (joint_array(joint, source))
             continue;
         const char *reason = source_shape(verify, cone, left, source, drawing, size, &rank, dims);
+        if (!reason && source->type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING &&
+            cone->texts.count > TEXTS_MOST)
+            reason = arena_format(
+                verify->arena, "'%s' is compared with more than %d texts, which are not all tried",
+                source->name, (int)TEXTS_MOST);
         if (!reason && drawing->every_row && source->type && !type_is_float(source->type))
             fit_rows(cone->rows, rank, dims);
         if (!reason)

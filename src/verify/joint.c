@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "eval/eval.h"
+#include "eval/graph.h"
 #include "eval/reach.h"
 #include "infer/constant.h"
 
@@ -67,28 +68,6 @@ static const char *load_constant(struct joint_eval *joint, const struct value *v
     return reason;
 }
 
-/* Multiply-adds of a node that was evaluated, roughly. */
-static double products_of(const struct node *node, struct array *const *inputs,
-                          const struct array *out)
-{
-    const struct array *weight = node->input_count > 1 ? inputs[1] : NULL;
-    if (!weight || weight->rank < 2)
-        return 0;
-    switch (node->op) {
-    case OP_Conv:
-        return weight->dims[0]
-                   ? (double)out->count * (double)weight->count / (double)weight->dims[0]
-                   : 0;
-    case OP_ConvTranspose:
-        return weight->dims[0]
-                   ? (double)inputs[0]->count * (double)weight->count / (double)weight->dims[0]
-                   : 0;
-    case OP_Gemm:
-    case OP_MatMul: return (double)out->count * (double)weight->dims[weight->rank - 2];
-    default: return (double)out->count;
-    }
-}
-
 /* Nothing here computes in more than double. */
 static void round_as_float(struct array *array)
 {
@@ -96,30 +75,49 @@ static void round_as_float(struct array *array)
         array->reals[i] = (double)(float)array->reals[i];
 }
 
-static const char *evaluate_node(struct joint_eval *joint, const struct node *node)
+/* What the bodies of a node read of the graphs around them. */
+static const char *find_array(void *context, struct value *value, struct array **array)
+{
+    struct joint_eval *joint = context;
+    *array = joint_array(joint, value);
+    return *array ? NULL : arena_format(joint->scratch, "'%s' has no value", value->name);
+}
+
+/* All weights of a model at once, in double, would be twice the model. */
+static void release_large(struct joint_eval *joint, const struct value_reads *reads)
+{
+    for (size_t i = 0; i < reads->count; i++) {
+        const struct tensor *tensor;
+        struct value *value = reads->items[i];
+        struct array *array = value ? joint_array(joint, value) : NULL;
+        if (!array || array->count < LARGE || constant_of(value, &tensor))
+            continue;
+        joint->arrays[value->number] = NULL;
+        pool_free(&joint->pool, array);
+    }
+}
+
+static const char *evaluate_node(struct joint_eval *joint, const struct node *node,
+                                 const struct value_reads *reads)
 {
     struct arena *arena = joint->scratch;
     struct array **inputs = NEW_ARRAY(arena, struct array *, node->input_count);
     for (size_t i = 0; i < node->input_count; i++)
         inputs[i] = node->inputs[i] ? joint_array(joint, node->inputs[i]) : NULL;
+    struct scope scope = {.graph = node->graph, .find = find_array, .context = joint};
     struct evaluation e = {.arena = arena,
                            .pool = &joint->pool,
                            .node = node,
                            .inputs = inputs,
+                           .scope = &scope,
                            .is_constant = joint->rounds,
                            .limit = JOINT_MOST};
+    double before = joint->effort.products;
     const char *reason = eval_arrays(&e);
     if (reason) {
         joint->bad = node;
         return reason;
     }
-    for (size_t i = 0; i < node->output_count; i++)
-        if (node->outputs[i] && e.outputs[i] && !array_is_real(e.outputs[i]) &&
-            !array_is_whole(e.outputs[i])) {
-            joint->bad = node;
-            return arena_format(arena, "a result of %s is not evaluated",
-                                array_type_name(e.outputs[i]->type));
-        }
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] && e.outputs[i]) {
             eval_note_reach(node, inputs, e.outputs[i]);
@@ -130,24 +128,19 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
     double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
     for (size_t i = 0; i < node->input_count; i++)
         elements += inputs[i] ? (double)inputs[i]->count : 0;
-    joint->steps += 1 + elements / 64;
-    if (e.outputs[0])
-        joint->products += products_of(node, inputs, e.outputs[0]);
-    /* All weights of a model at once, in double, would be twice the model. */
-    for (size_t i = 0; i < node->input_count; i++) {
-        const struct tensor *tensor;
-        if (!inputs[i] || inputs[i]->count < LARGE || constant_of(node->inputs[i], &tensor) ||
-            !joint_array(joint, node->inputs[i]))
-            continue;
-        joint->arrays[node->inputs[i]->number] = NULL;
-        pool_free(&joint->pool, inputs[i]);
-    }
+    /* Of all that was spent, what is beside the elements of operands and results. */
+    double inside = fmax(0, before - joint->effort.products - ELEMENT_COST * elements);
+    bool is_graph = node->body_count || node->op == OP_UNKNOWN;
+    joint->steps += 1 + elements / 64 + (is_graph ? inside / (64 * ELEMENT_COST) : 0);
+    joint->products += inside;
+    release_large(joint, reads);
     return NULL;
 }
 
 struct frame {
     struct value *value;
-    size_t next; /* input to look at */
+    struct value_reads reads;
+    size_t next; /* of `reads` */
 };
 
 /* Depth first with a stack of its own. A value is left once its node has been evaluated. */
@@ -155,7 +148,7 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
 {
     struct arena *arena = joint->scratch;
     LIST(struct frame) stack = {NULL, 0, 0};
-    struct frame first = {value, 0};
+    struct frame first = {.value = value};
     joint->bad = NULL;
     if (joint_array(joint, value))
         return NULL;
@@ -171,7 +164,7 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
             stack.count--;
             continue;
         }
-        if (frame->next == 0 && !constant_of(frame->value, &tensor) && tensor_is_readable(tensor)) {
+        if (frame->next == 0 && !constant_of(frame->value, &tensor) && eval_is_loadable(tensor)) {
             const char *reason = load_constant(joint, frame->value, tensor);
             if (reason)
                 return reason;
@@ -180,21 +173,23 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
         if (!node)
             return arena_format(arena, "it depends on '%s', and what it is compared with does not",
                                 frame->value->name);
-        if (frame->next == 0 && limit-- == 0)
-            return "it depends on too many nodes";
-        if (node->op == OP_UNKNOWN || node->body_count) {
-            joint->bad = node;
-            return arena_format(arena, "operator %s is not evaluated",
-                                node->proto->op_type ? node->proto->op_type : "");
+        if (frame->next == 0) {
+            if (limit-- == 0)
+                return "it depends on too many nodes";
+            if (!eval_knows(node)) {
+                joint->bad = node;
+                return arena_format(arena, "operator %s is not evaluated",
+                                    node->proto->op_type ? node->proto->op_type : "");
+            }
+            eval_reads(arena, node, &frame->reads);
         }
-        if (frame->next < node->input_count) {
-            struct value *input = node->inputs[frame->next++];
-            struct frame inner = {input, 0};
-            if (input && !joint_array(joint, input))
+        if (frame->next < frame->reads.count) {
+            struct frame inner = {.value = frame->reads.items[frame->next++]};
+            if (inner.value && !joint_array(joint, inner.value))
                 LIST_PUSH(arena, &stack, inner);
             continue;
         }
-        const char *reason = evaluate_node(joint, node);
+        const char *reason = evaluate_node(joint, node, &frame->reads);
         if (reason)
             return reason;
         if (!joint_array(joint, frame->value)) {
@@ -278,12 +273,51 @@ static int64_t inner_of(const struct array *array)
     return array->rank < 2 ? array->count : inner;
 }
 
+/* Tensors of reals, of integers, of texts, sequences: of one shape. */
 static bool same_shape(const struct array *left, const struct array *right)
 {
-    bool same = left->rank == right->rank;
+    bool same = left->rank == right->rank && array_is_real(left) == array_is_real(right) &&
+                array_is_whole(left) == array_is_whole(right) &&
+                (array_is_real(left) || array_is_whole(left) || left->type == right->type);
     for (int i = 0; same && i < left->rank; i++)
         same = left->dims[i] == right->dims[i];
-    return same && array_is_real(left) == array_is_real(right);
+    return same;
+}
+
+static bool same_text(const ProtobufCBinaryData *left, const ProtobufCBinaryData *right)
+{
+    size_t a = left ? left->len : 0, b = right ? right->len : 0;
+    return a == b && (a == 0 || memcmp(left->data, right->data, a) == 0);
+}
+
+/* Texts are alike or not: each departs by 1 from another one. */
+static void compare_texts(const struct array *left, const struct array *right, struct gap *gap)
+{
+    gap->of_integers = true;
+    for (int64_t i = 0; i < left->count; i++) {
+        gap->constant = gap->constant && same_text(left->texts[i], left->texts[0]);
+        if (same_text(left->texts[i], right->texts[i]) || gap->ratio > 0)
+            continue;
+        gap->at = i;
+        gap->difference = gap->largest = gap->ratio = gap->alone = 1;
+    }
+    gap->constant = gap->constant && left->count > 1;
+}
+
+/* Elements of a sequence one by one: the one that departs most says how far. */
+static void compare_elements(const struct array *left, const struct array *right, struct gap *gap)
+{
+    for (int64_t i = 0; i < left->count && gap->same_shape; i++) {
+        struct gap element = joint_compare(left->items[i], right->items[i], NULL);
+        bool constant = gap->constant && element.constant;
+        bool silent = gap->silent || element.silent;
+        if (i == 0 || !element.same_shape || element.ratio > gap->ratio) {
+            *gap = element;
+            gap->at = i;
+        }
+        gap->constant = constant;
+        gap->silent = silent;
+    }
 }
 
 /* What sums that cancel leave for the order they are made in, in double, of what they add up: far below what
@@ -296,13 +330,16 @@ struct gap joint_compare(const struct array *left, const struct array *right, co
     struct gap gap = {.same_shape = same_shape(left, right), .constant = true, .seen = (double)NAN};
     if (!gap.same_shape)
         return gap;
-    gap.of_integers = !array_is_real(left);
+    if (left->type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING)
+        compare_texts(left, right, &gap);
+    else if (left->type < 0)
+        compare_elements(left, right, &gap);
+    gap.silent = gap.silent || left->count == 0;
+    if (left->count == 0 || (!array_is_real(left) && !array_is_whole(left)))
+        return gap;
+    gap.of_integers = array_is_whole(left);
     int64_t channels = channels_of(left), inner = inner_of(left);
     double reach = fmax(left->reach, right->reach);
-    if (left->count == 0) {
-        gap.silent = true;
-        return gap;
-    }
     for (int64_t i = 0; i < left->count; i++)
         gap.largest = fmax(gap.largest, size_of(element(left, i), element(right, i)));
     if (left->count == 1 && isfinite(element(left, 0)))

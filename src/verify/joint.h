@@ -58,7 +58,11 @@ struct draw {
     int64_t rows;             /* of the table */
     const int64_t *constants; /* integers that the models ask for */
     size_t constant_count;
-    bool in_order; /* every row, one after the other */
+    bool in_order;                           /* every row, one after the other */
+    const ProtobufCBinaryData *const *texts; /* that the models ask for */
+    size_t text_count;
+    const uint32_t *trips; /* numbers of what says how often a Loop runs */
+    size_t trip_count;
 };
 
 /* Computes a value. At most `limit` nodes that have no arrays yet are walked. Returns NULL, or the

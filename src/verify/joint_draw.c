@@ -167,7 +167,7 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
     static const int widths[] = {3, 8, 20, 40}; /* bits of a wide one */
     is_positive = is_positive || !eval_integer_fits(type, -1);
     if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL || type_size(type) == 0)
-        return (int64_t)(bits >> 63); /* of strings and the like nothing is computed */
+        return (int64_t)(bits >> 63); /* types of less than a byte hold these */
     switch (draw->integers) {
     case INTEGERS_WIDE: {
         int most = 8 * (int)type_size(type), width = widths[bits & 3];
@@ -181,6 +181,45 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
     case INTEGERS_SMALL: return high_bits(bits, 4, is_positive);
     case INTEGERS_FEW: return (int64_t)((bits >> 1) % 5) - (is_positive ? 0 : 2);
     default: return bits >> 62 != 0; /* masks have more of 1 */
+    }
+}
+
+/* A Loop that runs often costs much and shows no more. */
+static bool counts_trips(const struct draw *draw, const struct value *value)
+{
+    for (size_t i = 0; i < draw->trip_count; i++)
+        if (draw->trips[i] == value->number)
+            return true;
+    return false;
+}
+
+/* Texts: numbers where small integers are asked for; else one that the models ask for in turn with a random
+ * one. */
+static void draw_texts(struct joint_eval *joint, const struct draw *draw, struct array *array,
+                       uint64_t state)
+{
+    static const char letters[] = "abcdABCD019  ";
+    enum { LENGTH_MOST = 8 };
+    bool is_number = draw->integers == INTEGERS_SMALL || draw->integers == INTEGERS_FEW ||
+                     draw->integers == INTEGERS_BITS;
+    for (int64_t i = 0; i < array->count; i++) {
+        uint64_t bits = eval_random(&state);
+        uint64_t turn = (uint64_t)draw->trial * (uint64_t)array->count + (uint64_t)i;
+        if (!is_number && draw->text_count && (turn + turn / draw->text_count) % 2 == 0) {
+            array->texts[i] = draw->texts[turn % draw->text_count];
+            continue;
+        }
+        ProtobufCBinaryData *text = NEW(joint->scratch, ProtobufCBinaryData);
+        char *data;
+        if (is_number) {
+            data = arena_format(joint->scratch, "%d", (int)(bits >> 60) - 8);
+        } else {
+            data = NEW_ARRAY(joint->scratch, char, LENGTH_MOST);
+            for (uint64_t k = 0; k < bits >> 61; k++)
+                data[k] = letters[(bits >> 4 * k & 0xffff) % (sizeof(letters) - 1)];
+        }
+        *text = (ProtobufCBinaryData){strlen(data), (uint8_t *)data};
+        array->texts[i] = text;
     }
 }
 
@@ -233,10 +272,19 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     const struct node *maker = maker_of(value);
     bool is_positive = maker && (maker->op == OP_Shape || maker->op == OP_Size);
     int64_t plane = plane_of(array);
+    enum { TRIPS_MOST = 5 };
+    bool is_trips = array_is_whole(array) && counts_trips(draw, value);
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING) {
+        draw_texts(joint, draw, array, state);
+        joint_put(joint, value->number, array);
+        return NULL;
+    }
     for (int64_t i = 0; i < array->count; i++) {
         uint64_t bits = eval_random(&state);
         if (array_is_real(array))
             array->reals[i] = draw_real(draw, draw->shift ? i / plane : 0, bits);
+        else if (is_trips)
+            array->integers[i] = (int64_t)((bits >> 1) % TRIPS_MOST);
         else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
             array->integers[i] = i % draw->rows;
         else if (!asked_for(draw, array, i, is_positive, &array->integers[i]))

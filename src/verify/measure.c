@@ -151,7 +151,8 @@ static int64_t numbers_seen(const struct verify *verify, const struct pair *pair
 static bool is_little(const struct verify *verify, const struct cone *cone, int64_t numbers,
                       int trial, double products)
 {
-    return cone->sources.count > 0 && numbers < NUMBERS_LEAST && trial < NUMBERS_LEAST &&
+    return cone->sources.count > 0 && trial < NUMBERS_LEAST &&
+           (numbers < NUMBERS_LEAST || !cone_has_run(cone)) &&
            verify->checking.products - products < PRODUCTS_ONCE / 4 &&
            !verify_is_spent(verify, 0.5);
 }
@@ -184,6 +185,8 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
     struct gap found;
     const char *reason;
     *made = 0;
+    for (size_t i = 0; i < cone->bodies.count; i++)
+        cone->bodies.items[i]->was_run = false;
     for (int trial = first;
          trial < trials || (trials > 1 && is_little(verify, cone, numbers, trial, products));
          trial++) {
@@ -223,7 +226,8 @@ bool verify_confirm(struct verify *verify, struct cone *right_cone, const struct
                  memcmp(cone->extents, right_cone->extents, sizeof(cone->extents)) != 0;
     if (cone->sources.count && measure_trials(verify, &pair, !again, trials, &gap, &made))
         return false;
-    if (!verify_within(verify, &gap, tolerance) || (first->silent && gap.silent))
+    if (!verify_within(verify, &gap, tolerance) || (first->silent && gap.silent) ||
+        (cone->sources.count && !cone_has_run(cone)))
         return false;
     note_region(verify, &pair, fmax(first->ratio, gap.ratio), cone->sources.count ? trials : 1);
     return true;
@@ -280,8 +284,8 @@ static enum finding measure(struct verify *verify, const struct cone *right_cone
     *reason = measure_trials(verify, &pair, 0, trials, gap, &made);
     if (!made)
         return FOUND_NOTHING;
-    bool whole =
-        !*reason && !brief && !gap->constant && !gap->silent && !cone_is_short(verify, cone, graph);
+    bool whole = !*reason && !brief && !gap->constant && !gap->silent &&
+                 !cone_is_short(verify, cone, graph) && cone_has_run(cone);
     *reason = NULL;
     if (!verify_within(verify, gap, verify_tolerance(verify, cone->type)))
         return FOUND_DIFFERENT;

@@ -2,6 +2,7 @@
  * then what is made of the same sources. */
 #include "verify/search.h"
 
+#include "eval/eval.h"
 #include "infer/constant.h"
 #include "model/external.h"
 #include "verify/compare.h"
@@ -61,7 +62,7 @@ static bool is_constant(struct value *value)
 
 static bool is_ready(const struct verify *verify, const struct node *node)
 {
-    if (node->op == OP_UNKNOWN || node->body_count)
+    if (!eval_knows(node))
         return false;
     for (size_t i = 0; i < node->input_count; i++)
         if (node->inputs[i] && !joint_array(&verify->searching, node->inputs[i]) &&

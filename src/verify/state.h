@@ -60,14 +60,17 @@ struct cone {
     struct arena *arena;
     LIST(struct value *) sources;
     LIST(const struct node *) nodes;
-    LIST(uint32_t) opened;   /* numbers of equal values that are computed instead of drawn */
-    bool opens_all;          /* down to the graph's inputs */
-    bool ends_early;         /* at the first equal values */
-    bool saturates;          /* an operator that hides differences for some inputs */
-    bool draws_integers;     /* a source holds integers */
-    int64_t rows;            /* of the longest constant that Gather takes elements of, or 0 */
-    LIST(int64_t) constants; /* integers that are asked for */
-    int32_t type;            /* the coarsest float type of its constants and sources, or 0 */
+    LIST(struct graph *) bodies; /* any may run; a branch that never does is not compared */
+    LIST(uint32_t) opened;       /* numbers of equal values that are computed instead of drawn */
+    bool opens_all;              /* down to the graph's inputs */
+    bool ends_early;             /* at the first equal values */
+    bool saturates;              /* an operator that hides differences for some inputs */
+    bool draws_integers;         /* a source holds integers */
+    int64_t rows;                /* of the longest constant that Gather takes elements of, or 0 */
+    LIST(int64_t) constants;     /* integers that are asked for */
+    LIST(const ProtobufCBinaryData *) texts; /* that are asked for */
+    LIST(uint32_t) trips;                    /* numbers of what says how often a Loop runs */
+    int32_t type; /* the coarsest float type of its constants and sources, or 0 */
     enum { LAYOUT_NONE, LAYOUT_IMAGE, LAYOUT_ROWS } layout;
     int64_t span; /* input extent that reaches every tap, per axis */
     int64_t
@@ -81,6 +84,7 @@ struct cone {
 };
 
 enum {
+    TEXTS_MOST = 256, /* that are asked for; with more, none is drawn */
     CONE_MOST = 4000, /* nodes between a value and its sources */
     HINT_MOST = 4000, /* nodes of the first model that lead to a hint */
     /* Sizes of inputs to try until the operators accept one: small, larger, all alike and halved as often

@@ -363,7 +363,7 @@ static void test_constants_and_casts(struct bench *bench)
 
     t = begin(bench, "Constant", 12);
     set_text(bench, t.node, "value_string", "x");
-    refuses(bench, &t, "a kind that is not evaluated");
+    refuses(bench, &t, "a result of string is not folded");
 
     t = begin(bench, "Cast", 13);
     set_integer(bench, t.node, "to", TYPE(INT64));
