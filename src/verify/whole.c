@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "eval/eval.h"
 #include "infer/constant.h"
 #include "model/external.h"
 #include "verify/compare.h"
@@ -262,7 +263,8 @@ static void release(struct whole *whole, const struct value *value)
     uint32_t *readers = &whole->readers[value->number];
     *readers -= *readers > 0;
     struct array *array = *readers ? NULL : joint_array(joint, value);
-    if (!array || !constant_of((struct value *)(uintptr_t)value, &tensor))
+    if (!array || (!array_is_real(array) && !array_is_whole(array)) ||
+        !constant_of((struct value *)(uintptr_t)value, &tensor))
         return;
     joint->arrays[value->number] = NULL;
     pool_free(&joint->pool, array);
@@ -299,6 +301,18 @@ static void compare_names(struct whole *whole, const struct value *left, const s
     release(whole, right);
 }
 
+/* True for a node that makes a sequence: its elements are arrays of others. */
+static bool hands_out_arrays(const struct whole *whole, const struct node *node)
+{
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct array *array =
+            node->outputs[i] ? joint_array(whole->joint, node->outputs[i]) : NULL;
+        if (array && !array_is_real(array) && !array_is_whole(array))
+            return true;
+    }
+    return false;
+}
+
 static const char *run_node(struct whole *whole, int side, const struct node *node)
 {
     const char *reason = NULL;
@@ -313,7 +327,7 @@ static const char *run_node(struct whole *whole, int side, const struct node *no
         }
     if (reason)
         return reason;
-    for (size_t i = 0; i < node->input_count; i++)
+    for (size_t i = 0; i < node->input_count && !hands_out_arrays(whole, node); i++)
         release(whole, node->inputs[i]);
     for (size_t i = 0; i < node->output_count; i++) {
         const struct value *value = node->outputs[i];
@@ -378,7 +392,7 @@ static const char *run_drawn(struct whole *whole, int trial, int *size)
             if (!reason)
                 return NULL;
             const struct node *bad = whole->joint->bad;
-            if (reason == eval_too_dear || (bad && bad->op == OP_UNKNOWN))
+            if (reason == eval_too_dear || (bad && !eval_knows(bad)))
                 return reason;
         }
         if (whole->symbol_count == 0)
