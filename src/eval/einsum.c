@@ -1,17 +1,40 @@
 /* eval/einsum.c: Einsum: one sum over the labels of all terms. */
 #include "eval/einsum.h"
 
-/* The next term of an equation as indices of labels ('a' is 0, 'A' is 26), up to ',', '-' or the
- * end. Returns NULL, or why the equation is not evaluated. */
-static const char *read_term(const char **text, int *labels, int *count)
+enum {
+    EINSUM_LETTERS = 52,
+    EINSUM_LABELS =
+        EINSUM_LETTERS + EVAL_RANK /* behind the letters: axes of an ellipsis, from the last on */
+};
+
+static size_t count_letters(const char *text)
 {
+    size_t count = 0;
+    for (; *text && *text != ',' && *text != '-'; text++)
+        count += *text != ' ' && *text != '.';
+    return count;
+}
+
+/* The next term of an equation as indices of labels ('a' is 0, 'A' is 26), up to ',', '-' or the
+ * end. An ellipsis stands for what makes it `rank` labels. Returns NULL, or why the equation is not evaluated. */
+static const char *read_term(const char **text, int rank, int *labels, int *count)
+{
+    int covered = rank - (int)count_letters(*text);
+    bool had_ellipsis = false;
     *count = 0;
     for (; **text && **text != ',' && **text != '-'; ++*text) {
         char c = **text;
         if (c == ' ')
             continue;
-        if (c == '.')
-            return "an ellipsis is not evaluated";
+        if (c == '.') {
+            if (strncmp(*text, "...", 3) != 0 || had_ellipsis || covered < 0)
+                return "the equation is broken";
+            had_ellipsis = true;
+            *text += 2;
+            for (int i = covered; i-- > 0 && *count < EVAL_RANK;)
+                labels[(*count)++] = EINSUM_LETTERS + i;
+            continue;
+        }
         if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'))
             return "the equation is broken";
         if (*count == EVAL_RANK)
@@ -21,8 +44,6 @@ static const char *read_term(const char **text, int *labels, int *count)
     return NULL;
 }
 
-enum { EINSUM_LABELS = 52 };
-
 const char *eval_einsum(struct evaluation *e)
 {
     const char *text = node_string(e->arena, e->node, "equation", "");
@@ -30,6 +51,7 @@ const char *eval_einsum(struct evaluation *e)
     int labels[EVAL_OPERANDS][EVAL_RANK], counts[EVAL_OPERANDS];
     int seen[EINSUM_LABELS] = {0};
     int64_t extents[EINSUM_LABELS];
+    int ellipsis = 0; /* axes of the longest */
     if (terms >= EVAL_OPERANDS)
         return "the equation has too many terms";
     for (size_t n = 0; n < terms; n++) {
@@ -38,7 +60,7 @@ const char *eval_einsum(struct evaluation *e)
             return "a term is missing or holds no reals";
         if (n > 0 && *text++ != ',')
             return "the equation has fewer terms than the node has inputs";
-        const char *reason = read_term(&text, labels[n], &counts[n]);
+        const char *reason = read_term(&text, in->rank, labels[n], &counts[n]);
         if (reason)
             return reason;
         if (counts[n] != in->rank)
@@ -46,7 +68,13 @@ const char *eval_einsum(struct evaluation *e)
                                 in->rank);
         for (int i = 0; i < in->rank; i++) {
             int label = labels[n][i];
-            if (seen[label] && extents[label] != in->dims[i])
+            bool is_ellipsis = label >= EINSUM_LETTERS; /* whose axes broadcast */
+            if (is_ellipsis && label - EINSUM_LETTERS >= ellipsis)
+                ellipsis = label - EINSUM_LETTERS + 1;
+            if (is_ellipsis && seen[label] && in->dims[i] == 1)
+                continue;
+            if (seen[label] && extents[label] != in->dims[i] &&
+                !(is_ellipsis && extents[label] == 1))
                 return arena_format(e->arena, "a label stands for %lld and for %lld",
                                     (long long)extents[label], (long long)in->dims[i]);
             seen[label]++;
@@ -58,13 +86,16 @@ const char *eval_einsum(struct evaluation *e)
     int *result = labels[terms], *result_count = &counts[terms];
     if (text[0] == '-' && text[1] == '>') {
         text += 2;
-        const char *reason = read_term(&text, result, result_count);
+        const char *reason =
+            read_term(&text, (int)count_letters(text) + ellipsis, result, result_count);
         if (reason)
             return reason;
     } else {
         *result_count = 0;
-        for (int i = 0; i < EINSUM_LABELS; i++) {
-            int label = (i + 26) % EINSUM_LABELS;
+        for (int i = ellipsis; i-- > 0;)
+            result[(*result_count)++] = EINSUM_LETTERS + i;
+        for (int i = 0; i < EINSUM_LETTERS; i++) {
+            int label = (i + 26) % EINSUM_LETTERS;
             if (seen[label] == 1 && *result_count == EVAL_RANK)
                 return "the equation has too many labels";
             if (seen[label] == 1)
@@ -102,7 +133,9 @@ const char *eval_einsum(struct evaluation *e)
         int64_t strides[EVAL_RANK];
         dense_strides(array->rank, array->dims, strides);
         for (int i = 0; i < array->rank; i++)
-            walk.strides[n][place[labels[n][i]]] += strides[i]; /* "ii" steps along the diagonal */
+            if (array->dims[i] == walk.dims[place[labels[n][i]]]) /* else it broadcasts */
+                walk.strides[n][place[labels[n][i]]] +=
+                    strides[i]; /* "ii" steps along the diagonal */
     }
     int64_t steps;
     if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > EVAL_PRODUCTS ||

@@ -23,6 +23,8 @@ enum {
 
 /* Multiply-adds of all runs together: some seconds. */
 #define PRODUCTS_MOST 1.6e10
+/* Of which so many are worth more than the fewest inputs. */
+#define PRODUCTS_FEW 2e9
 
 /* Sizes of open axes, tried until both models take them: first one further from axis to axis, then all alike. The
  * batch is 1 or 2. */
@@ -501,6 +503,35 @@ static void note_types(struct whole *whole)
     }
 }
 
+/* Bodies of either model, but those of an If that always chooses the same. */
+static bool is_chosen(const struct graph *graph)
+{
+    const struct tensor *condition;
+    const struct node *owner = graph->owner;
+    return owner && (owner->op != OP_If || !node_input(owner, 0) ||
+                     constant_of(owner->inputs[0], &condition) != NULL);
+}
+
+static void forget_runs(const struct whole *whole)
+{
+    for (int side = 0; side < 2; side++) {
+        const struct model *model = whole->graphs[side]->model;
+        for (size_t i = 0; i < model->graphs.count; i++)
+            model->graphs.items[i]->was_run = false;
+    }
+}
+
+static bool all_have_run(const struct whole *whole)
+{
+    for (int side = 0; side < 2; side++) {
+        const struct model *model = whole->graphs[side]->model;
+        for (size_t i = 0; i < model->graphs.count; i++)
+            if (is_chosen(model->graphs.items[i]) && !model->graphs.items[i]->was_run)
+                return false;
+    }
+    return true;
+}
+
 enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], int *inputs,
                           const char **reason)
 {
@@ -522,8 +553,12 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
         fmin(effort_for(verify->arena->landing->input).products, PRODUCTS_MOST);
     whole.readers = NEW_ARRAY(verify->arena, uint32_t, whole.numbers);
     note_types(&whole);
+    forget_runs(&whole);
     *reason = NULL;
+    double most = whole.joint->effort.products;
     for (*inputs = 0; *inputs < INPUTS_WANTED; ++*inputs) {
+        if (*inputs >= INPUTS_LEAST && most - whole.joint->effort.products > PRODUCTS_FEW)
+            break;
         arena_reset(verify->cones);
         whole.departs_at = SIZE_MAX;
         verify->result->departs = false;
@@ -540,6 +575,10 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
     verify->result->departs = departed;
     if (*inputs < INPUTS_LEAST)
         return FOUND_NOTHING;
+    if (!all_have_run(&whole)) {
+        *reason = "a body of If, Loop or Scan is not run by any input";
+        return FOUND_NOTHING;
+    }
     for (size_t i = 0; i < verify->output_count; i++)
         if (!shows[i]) {
             *reason = arena_format(verify->arena, "the output '%s' holds one number throughout",

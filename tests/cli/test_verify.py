@@ -1066,7 +1066,7 @@ def versions(one, two, x="float[N, 4] x", y="float[N, M] y"):
     return [onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": {opset}]> g ({x}) => ({y}) {{ {body} }}') for opset, body in (one, two)]
 
 
-def integers(name, *numbers):
+def ints(name, *numbers):
     return f"{name} = Constant <value_ints = [{', '.join(map(str, numbers))}]> () "
 
 
@@ -1074,15 +1074,15 @@ MOVED = {
     "clip": ((10, "y = Clip <min = 0.0, max = 6.0> (x)"),
              (17, "l = Constant <value_float = 0.0> () h = Constant <value_float = 6.0> () y = Clip (x, l, h)")),
     "clip above": ((10, "y = Clip <max = 6.0> (x)"), (17, "h = Constant <value_float = 6.0> () y = Clip (x, , h)")),
-    "pad": ((10, "y = Pad <pads = [0, 1, 0, 2]> (x)"), (18, integers("p", 0, 1, 0, 2) + "y = Pad (x, p)")),
-    "reduce": ((13, "y = ReduceMean <axes = [1]> (x)"), (18, integers("a", 1) + "y = ReduceMean (x, a)")),
+    "pad": ((10, "y = Pad <pads = [0, 1, 0, 2]> (x)"), (18, ints("p", 0, 1, 0, 2) + "y = Pad (x, p)")),
+    "reduce": ((13, "y = ReduceMean <axes = [1]> (x)"), (18, ints("a", 1) + "y = ReduceMean (x, a)")),
     "slice": ((9, "y = Slice <axes = [1], starts = [1], ends = [3]> (x)"),
-              (17, integers("s", 1) + integers("e", 3) + integers("a", 1) + "y = Slice (x, s, e, a)")),
+              (17, ints("s", 1) + ints("e", 3) + ints("a", 1) + "y = Slice (x, s, e, a)")),
     "split": ((11, "a, b = Split <axis = 1, split = [1, 3]> (x) y = Concat <axis = 1> (b, a)"),
-              (17, integers("s", 1, 3) + "a, b = Split <axis = 1> (x, s) y = Concat <axis = 1> (b, a)")),
-    "topk": ((9, "y, i = TopK <k = 2> (x)"), (17, integers("k", 2) + "y, i = TopK (x, k)")),
+              (17, ints("s", 1, 3) + "a, b = Split <axis = 1> (x, s) y = Concat <axis = 1> (b, a)")),
+    "topk": ((9, "y, i = TopK <k = 2> (x)"), (17, ints("k", 2) + "y, i = TopK (x, k)")),
     "unsqueeze": ((11, "a = Unsqueeze <axes = [1]> (x) y = Squeeze <axes = [1]> (a)"),
-                  (17, integers("a", 1) + "b = Unsqueeze (x, a) y = Squeeze (b, a)")),
+                  (17, ints("a", 1) + "b = Unsqueeze (x, a) y = Squeeze (b, a)")),
 }
 
 
@@ -1107,15 +1107,15 @@ NEUTRAL = ["a = Identity (x) y = Tanh (a)", "a = Cast <to = 1> (x) y = Tanh (a)"
            "k = Constant <value_float = 1.0> () a = Mul (x, k) b = Div (a, k) c = Pow (b, k) y = Tanh (c)",
            "k = Constant <value = float[1, 4] {0, 0, 0, 0}> () a = Sub (x, k) y = Tanh (a)",
            "a = Transpose <perm = [1, 0]> (x) b = Transpose (a) y = Tanh (b)", "a = Sum (x) b = Max (a) c = Concat <axis = 0> (b) y = Tanh (c)",
-           integers("s", -1, 4) + "a = Reshape (x, s) y = Tanh (a)", integers("s", 2, 2, -1) + integers("t", -1, 4) + "a = Reshape (x, s) b = Reshape (a, t) y = Tanh (b)",
-           "a = Dropout (x) y = Tanh (a)", "a = Clip (x) y = Tanh (a)", integers("p", 0, 0, 0, 0) + "a = Pad (x, p) y = Tanh (a)",
-           integers("r", 1, 1) + "a = Tile (x, r) y = Tanh (a)",
-           integers("s", 0) + integers("e", 9223372036854775807) + "a = Slice (x, s, e) y = Tanh (a)"]
+           ints("s", -1, 4) + "a = Reshape (x, s) y = Tanh (a)", ints("s", 2, 2, -1) + ints("t", -1, 4) + "a = Reshape (x, s) b = Reshape (a, t) y = Tanh (b)",
+           "a = Dropout (x) y = Tanh (a)", "a = Clip (x) y = Tanh (a)", ints("p", 0, 0, 0, 0) + "a = Pad (x, p) y = Tanh (a)",
+           ints("r", 1, 1) + "a = Tile (x, r) y = Tanh (a)",
+           ints("s", 0) + ints("e", 9223372036854775807) + "a = Slice (x, s, e) y = Tanh (a)"]
 NOT_NEUTRAL = ["k = Constant <value_float = 0.0> () a = Sub (k, x) y = Tanh (a)", "k = Constant <value_float = 1.0> () a = Div (k, x) y = Tanh (a)",
                "k = Constant <value = float[1, 1, 4] {0, 0, 0, 0}> () a = Add (x, k) y = Tanh (a)", "a = Transpose (x) y = Tanh (a)",
-               integers("s", 0) + integers("e", 3) + "a = Slice (x, s, e) y = Tanh (a)", integers("p", 0, 0, 1, 0) + "a = Pad (x, p) y = Tanh (a)",
-               integers("s", 4, -1) + "a = Reshape (x, s) y = Tanh (a)", "a = Cast <to = 6> (x) b = Cast <to = 1> (a) y = Tanh (b)",
-               integers("a", 0) + "b = Unsqueeze (x, a) y = Tanh (b)"]
+               ints("s", 0) + ints("e", 3) + "a = Slice (x, s, e) y = Tanh (a)", ints("p", 0, 0, 1, 0) + "a = Pad (x, p) y = Tanh (a)",
+               ints("s", 4, -1) + "a = Reshape (x, s) y = Tanh (a)", "a = Cast <to = 6> (x) b = Cast <to = 1> (a) y = Tanh (b)",
+               ints("a", 0) + "b = Unsqueeze (x, a) y = Tanh (b)"]
 
 
 @pytest.mark.parametrize("body", NEUTRAL)

@@ -22,7 +22,6 @@ ROUNDING = {TensorProto.FLOAT16: 2e-3, TensorProto.BFLOAT16: 1.6e-2}
 EXCEPTIONS = {
     "training_dropout(_default|_mask|_default_mask|)$": "draws random numbers",
     "bernoulli": "draws random numbers",
-    "einsum_batch_diagonal": "an ellipsis is not evaluated yet",
 }
 # Cases of operators that are not evaluated yet.
 MISSING = """
