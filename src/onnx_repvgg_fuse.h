@@ -166,6 +166,7 @@ struct onnx_fuse_verify_options {
     void *closure;
     bool follow_symlinks, no_map; /* as for fusing */
     bool common_outputs;          /* b may have outputs that a has not */
+    double atol;                  /* numbers no further apart are the same; 0 */
 };
 
 /* What a comparison found. Opaque; owned by the caller, freed by onnx_fuse_comparison_free. */

@@ -73,6 +73,7 @@ class VerifyOptions(ctypes.Structure):
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
         ("common_outputs", ctypes.c_bool),
+        ("atol", ctypes.c_double),
     ]
 
 

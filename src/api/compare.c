@@ -211,10 +211,12 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
     comparison->follow_symlinks = options.follow_symlinks;
     comparison->no_map = options.no_map;
     check_number(comparison, "rtol", options.rtol);
+    check_number(comparison, "atol", options.atol);
     if (options.trials < 1 || options.trials > 1000)
         fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "trials is %d, expected 1 to 1000",
              options.trials);
     comparison->verify_options = (struct verify_options){.rtol = options.rtol,
+                                                         .atol = options.atol,
                                                          .trials = options.trials,
                                                          .seed = options.seed,
                                                          .common_outputs = options.common_outputs,

@@ -45,6 +45,7 @@ struct verify_result {
 
 struct verify_options {
     double rtol; /* relative to the largest element; 0: by the type of the weights */
+    double atol; /* what no number differs by more than is no difference; 0 */
     int trials;  /* random inputs a region must pass */
     uint64_t seed;
     bool common_outputs; /* the second model may have outputs that the first has not */

@@ -18,7 +18,8 @@ enum {
     INPUTS_WANTED = 4,
     INPUTS_LEAST = 2,
     SYMBOLS_MOST = 64,
-    PINNED = 1 << 30 /* readers of a value that is never let go of */
+    NODES_MOST = 20000, /* of both models: what is noted of each node stays until a run is over */
+    PINNED = 1 << 30    /* readers of a value that is never let go of */
 };
 
 /* Multiply-adds of all runs together: some seconds. */
@@ -555,6 +556,10 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
     note_types(&whole);
     forget_runs(&whole);
     *reason = NULL;
+    if (graphs[0]->order.count + graphs[1]->order.count > NODES_MOST) {
+        *reason = "more nodes than whole models may have to be evaluated";
+        return FOUND_NOTHING;
+    }
     double most = whole.joint->effort.products;
     for (*inputs = 0; *inputs < INPUTS_WANTED; ++*inputs) {
         if (*inputs >= INPUTS_LEAST && most - whole.joint->effort.products > PRODUCTS_FEW)
