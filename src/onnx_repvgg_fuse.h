@@ -174,6 +174,8 @@ struct onnx_fuse_verify_options {
     bool (*progress)(void *closure, const char *step, double fraction);
     void *closure;
     bool follow_symlinks, no_map; /* as for fusing */
+    bool common_outputs;          /* b may have outputs that a has not */
+    double atol;                  /* numbers no further apart are the same; 0 */
 };
 
 /* What a comparison found. Opaque; owned by the caller, freed by onnx_fuse_comparison_free. */
@@ -190,7 +192,7 @@ ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_diff(const char *a, const char *b,
                                                    struct onnx_fuse_comparison **comparison);
 
 /* Whether the two models compute the same, decided by structure and by evaluating what differs on
- * random input. Inputs and outputs are paired by name. */
+ * random input. Inputs and outputs are paired by name, the rest by position. */
 ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_verify(const char *a, const char *b,
                                                      const struct onnx_fuse_verify_options *options,
                                                      struct onnx_fuse_comparison **comparison);

@@ -76,6 +76,8 @@ class VerifyOptions(ctypes.Structure):
         ("closure", ctypes.c_void_p),
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
+        ("common_outputs", ctypes.c_bool),
+        ("atol", ctypes.c_double),
     ]
 
 

@@ -8,6 +8,7 @@
 #include "diff/model.h"
 #include "diff/text.h"
 #include "infer/call.h"
+#include "model/contrib.h"
 #include "model/external.h"
 #include "model/inline.h"
 #include "model/load.h"
@@ -133,8 +134,11 @@ static void load(struct onnx_fuse_comparison *comparison)
         side->model.folder = &side->folder;
         model_parse(&side->model);
     }
-    if (!comparison->is_diff)
+    if (!comparison->is_diff) {
         inline_both(&comparison->sides[0].model, &comparison->sides[1].model);
+        contrib_expand(&comparison->sides[0].model);
+        contrib_expand(&comparison->sides[1].model);
+    }
     for (int i = 0; i < 2; i++)
         model_build(&comparison->sides[i].model);
     /* What is worth folding in the larger of two models is so in the other. */
@@ -208,12 +212,15 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
     comparison->follow_symlinks = options.follow_symlinks;
     comparison->no_map = options.no_map;
     check_number(comparison, "rtol", options.rtol);
+    check_number(comparison, "atol", options.atol);
     if (options.trials < 1 || options.trials > 1000)
         fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "trials is %d, expected 1 to 1000",
              options.trials);
     comparison->verify_options = (struct verify_options){.rtol = options.rtol,
+                                                         .atol = options.atol,
                                                          .trials = options.trials,
                                                          .seed = options.seed,
+                                                         .common_outputs = options.common_outputs,
                                                          .progress = options.progress,
                                                          .closure = options.closure};
     load(comparison);

@@ -344,7 +344,8 @@ static int run(const struct command *command)
         else if (warnings && !command->quiet)
             fprintf(stderr,
                     "onnx-repvgg-fuse: %s: %zu warnings: rewrites were dropped by their self-check "
-                    "or for want of memory; --explain lists them\n",
+                    "or for want of memory, or the model is not valid ONNX; --explain lists "
+                    "them\n",
                     command->input, warnings);
         if (!command->quiet && (command->explain || isatty(fileno(talk))))
             fputs(onnx_fuse_report_table(report), talk);

@@ -16,12 +16,14 @@ static const char usage[] =
     "alike,\n"
     "by evaluating what differs on random input where they are not. Inputs and outputs are paired "
     "by\n"
-    "name, other names do not matter. No runtime is needed.\n"
+    "name, the rest by position; other names do not matter. No runtime is needed.\n"
     "\n"
     "      --rtol R        largest difference, relative to the largest element (default: by type "
     "of\n"
     "                      the weights: float 1e-5, float16 1e-2, bfloat16 6e-2, double 1e-12)\n"
+    "      --atol A        numbers no further apart are the same (default 0)\n"
     "      --trials N      random inputs for each part that differs (default 2)\n"
+    "      --outputs WHICH all (default), or common: B may have outputs that A has not\n"
     "      --seed N        of the random inputs (default 0)\n"
     "      --format F      text (default) or json\n"
     "      --follow-symlinks\n"
@@ -32,12 +34,14 @@ static const char usage[] =
     "\n"
     "Exit status: 0 equal, 1 not equal, 2 cannot tell, or trouble.\n";
 
-enum { RTOL = 256, TRIALS, SEED, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
+enum { RTOL = 256, ATOL, TRIALS, SEED, OUTPUTS, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"rtol", required_argument, NULL, RTOL},
+    {"atol", required_argument, NULL, ATOL},
     {"trials", required_argument, NULL, TRIALS},
     {"seed", required_argument, NULL, SEED},
+    {"outputs", required_argument, NULL, OUTPUTS},
     {"format", required_argument, NULL, FORMAT},
     {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
     {"no-sandbox", no_argument, NULL, NO_SANDBOX},
@@ -75,6 +79,10 @@ int command_verify(int count, char **arguments)
             if (!parse_number(optarg, &options.rtol) || options.rtol <= 0)
                 return trouble("--rtol: '%s' is not a number above 0", optarg);
             break;
+        case ATOL:
+            if (!parse_number(optarg, &options.atol) || options.atol < 0)
+                return trouble("--atol: '%s' is not a number from 0 on", optarg);
+            break;
         case TRIALS:
             if (!parse_number(optarg, &number) || number < 1 || number > 1000 ||
                 number != floor(number))
@@ -86,6 +94,11 @@ int command_verify(int count, char **arguments)
                 number != floor(number))
                 return trouble("--seed: '%s' is not a whole number", optarg);
             options.seed = (uint64_t)number;
+            break;
+        case OUTPUTS:
+            options.common_outputs = strcmp(optarg, "common") == 0;
+            if (!options.common_outputs && strcmp(optarg, "all") != 0)
+                return trouble("--outputs: '%s' is neither all nor common", optarg);
             break;
         case FORMAT:
             if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)

@@ -6,6 +6,7 @@
 #include "fuse/extent.h"
 #include "fuse/product.h"
 #include "fuse/turned.h"
+#include "infer/rules.h"
 
 static const char *lift(struct node *node, enum layout layout, struct step *step)
 {
@@ -52,7 +53,10 @@ const struct step *lift_node(struct node *node, enum layout layout)
 {
     if (!node->steps[layout]) {
         struct step *step = NEW(node->graph->model->arena, struct step);
-        step->reason = lift(node, layout, step);
+        /* No runtime takes such a node, so nobody can say what it computes. */
+        step->reason = node->is_new ? NULL : rules_node(node->graph->model->arena, node);
+        if (!step->reason)
+            step->reason = lift(node, layout, step);
         if (!step->reason)
             step->reason = only_first_is_needed(node);
         node->steps[layout] = step;

@@ -65,7 +65,7 @@ struct plan {
     const struct onnx_fuse_options *options;
     LIST(struct fusion *) fusions;
     LIST(struct refusal *) refusals;
-    LIST(struct refusal *) warnings; /* rewrites whose self-check failed */
+    LIST(struct refusal *) warnings; /* rewrites whose self-check failed, rules the model breaks */
     struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
     struct map refused;              /* pass and output -> its refusal: each is listed once */
     struct node_list candidates;     /* passes/passes.c */

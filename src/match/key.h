@@ -16,7 +16,9 @@ enum number_kind {
     KIND_ATTRIBUTE,
     KIND_OPERATOR,
     KIND_NODE,
-    KIND_DRAW, /* a node that draws random numbers, told apart by its occurrence */
+    KIND_VIEW,      /* elements of a value in their order, in another shape */
+    KIND_TRANSPOSE, /* of a value */
+    KIND_DRAW,      /* a node that draws random numbers, told apart by its occurrence */
     KIND_OUTPUT,
     KIND_BODY,
     KIND_FUNCTION
@@ -45,7 +47,9 @@ struct number_entry {
 struct numbering {
     struct arena *arena;
     struct model *models[2];
-    bool folds;    /* what operators make of constants is a constant */
+    bool
+        folds; /* what operators make of constants is a constant, and what changes nothing is as if it
+                      were not there (match/neutral.h) */
     bool versions; /* an operator whose meaning changed with the opset differs between opsets */
 
     struct secret secret;

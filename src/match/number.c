@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "infer/constant.h"
+#include "match/neutral.h"
 #include "match/value.h"
 #include "model/operator_default.h"
 #include "model/operator_schema.h"
@@ -204,10 +205,15 @@ uint32_t number_operator(struct numbering *numbering, const struct node *node)
     key_add(&key, numbering->versions ? (uint64_t)version_of(numbering, node) : 0);
     key_add(&key, counts_outputs(node) ? outputs_named(node) : 0);
     size_t first = key.count;
-    for (size_t i = 0; i < node->proto->n_attribute; i++)
-        if (!attribute_is_default(node, node->proto->attribute[i]))
-            key_add(&key,
-                    number_attribute(numbering, node->graph->model, node->proto->attribute[i]));
+    for (size_t i = 0; i < node->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = node->proto->attribute[i];
+        size_t index;
+        const struct tensor *tensor;
+        if (attribute_is_default(node, attribute) ||
+            (numbering->folds && neutral_moved(numbering->arena, node, attribute, &index, &tensor)))
+            continue;
+        key_add(&key, number_attribute(numbering, node->graph->model, attribute));
+    }
     if (key.count > first)
         qsort(key.items + first, key.count - first, sizeof(*key.items), by_number);
     return number_key(numbering, &key)->number;
@@ -307,6 +313,86 @@ bool number_is_draw(const struct numbering *numbering, const struct node *node)
     return node->number && entry->words > 1 && number_entry_word(entry, 0) == KIND_DRAW;
 }
 
+/* The number of an operand; 0: there is none. */
+static uint32_t number_operand(struct numbering *numbering, const struct node *node, size_t index)
+{
+    struct value *value = node_input(node, index);
+    if (value && !value->number)
+        value->number =
+            number_words(numbering, KIND_UNKNOWN, number_text(numbering, value->name), 0);
+    if (!value || (numbering->folds && neutral_is_absent(node, index)))
+        return 0;
+    return value->number;
+}
+
+/* The operands, in the places that the latest version of the operator has for them. */
+static void add_operands(struct numbering *numbering, struct key *key, const struct node *node)
+{
+    enum { MOVED_MOST = 8 };
+    uint32_t moved[MOVED_MOST] = {0};
+    size_t count = node_input_end(node);
+    for (size_t i = 0; numbering->folds && i < node->proto->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = node->proto->attribute[i];
+        size_t index;
+        const struct tensor *tensor;
+        if (attribute_is_default(node, attribute) ||
+            !neutral_moved(numbering->arena, node, attribute, &index, &tensor) ||
+            node_input(node, index))
+            continue;
+        moved[index] = number_tensor(numbering, tensor);
+        count = index >= count ? index + 1 : count;
+    }
+    while (count > 0 && !(count <= MOVED_MOST && moved[count - 1]) &&
+           !number_operand(numbering, node, count - 1))
+        count--;
+    key_add(key, count);
+    size_t first = key->count;
+    for (size_t i = 0; i < count; i++)
+        key_add(key, i < MOVED_MOST && moved[i] ? moved[i] : number_operand(numbering, node, i));
+    if (node_commutes(node))
+        qsort(key->items + first, count, sizeof(*key->items), by_number);
+}
+
+static bool take_number(struct numbering *numbering, struct node *node, uint32_t number)
+{
+    node->number = number;
+    for (size_t i = 0; i < node->output_count; i++)
+        if (node->outputs[i])
+            node->outputs[i]->number = i ? number_words(numbering, KIND_OUTPUT, number, i) : number;
+    return true;
+}
+
+/* What hands its input on, or gives it another shape or another order of axes, goes by what stands before all nodes of its
+ * kind. */
+static bool number_move(struct numbering *numbering, struct node *node)
+{
+    enum { AXES_MOST = 16 };
+    const struct value *root = numbering->folds ? neutral_input(node) : NULL;
+    int64_t axes[AXES_MOST];
+    const int64_t *words = axes;
+    int rank;
+    if (root && root->number)
+        return take_number(numbering, node, root->number);
+    if (!numbering->folds)
+        return false;
+    KEY_BEGIN(numbering, key);
+    if (neutral_is_view(node, &root)) {
+        key_add(&key, KIND_VIEW);
+        rank = node->outputs[0]->rank;
+        words = node->outputs[0]->dims;
+    } else if (neutral_transpose(node, &root, axes, &rank)) {
+        key_add(&key, KIND_TRANSPOSE);
+    } else {
+        return false;
+    }
+    if (!root->number)
+        return false;
+    key_add(&key, root->number);
+    for (int i = 0; i < rank; i++)
+        key_add(&key, (uint64_t)words[i]);
+    return take_number(numbering, node, number_key(numbering, &key)->number);
+}
+
 void number_node(struct numbering *numbering, struct node *node, uint32_t level)
 {
     struct value *first = node_output(node, 0);
@@ -314,7 +400,7 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
         first->number = number_tensor(numbering, first->tensor);
         return;
     }
-    if (fold_outputs(numbering, node))
+    if (fold_outputs(numbering, node) || number_move(numbering, node))
         return;
     bool drew = numbering->drew;
     numbering->drew = node_draws(node);
@@ -322,18 +408,7 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
     key_add(&key, KIND_NODE);
     key_add(&key, number_operator(numbering, node));
     key_add(&key, call_signature(numbering, node));
-    size_t inputs = node_input_end(node);
-    key_add(&key, inputs);
-    size_t at = key.count;
-    for (size_t i = 0; i < inputs; i++) {
-        struct value *value = node->inputs[i];
-        if (value && !value->number)
-            value->number =
-                number_words(numbering, KIND_UNKNOWN, number_text(numbering, value->name), 0);
-        key_add(&key, value ? value->number : 0);
-    }
-    if (node_commutes(node))
-        qsort(key.items + at, inputs, sizeof(*key.items), by_number);
+    add_operands(numbering, &key, node);
     add_bodies(numbering, &key, node, level);
     struct number_entry *entry = number_key(numbering, &key);
     /* A node that draws is the same draw when it is numbered again. */

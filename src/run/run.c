@@ -10,6 +10,7 @@
 
 #include "base/decimal.h"
 #include "check/selfcheck.h"
+#include "infer/rules.h"
 #include "model/external.h"
 #include "passes/passes.h"
 #include "report/page_fuse.h"
@@ -48,6 +49,26 @@ static void warn_of_memory(struct run *run)
                      "than the %zu MiB allowed for %zu bytes of input",
                      run->landing.most >> 20, run->landing.input)};
     LIST_PUSH(&run->arena, &run->warnings, warning);
+}
+
+/* What no runtime will load: nothing is folded across it (fuse/lift.c), and nothing here mends it. */
+static void warn_of_rules(struct run *run)
+{
+    enum { TOLD_MOST = 20 };
+    size_t found = 0;
+    for (size_t g = 0; g < run->model.graphs.count; g++) {
+        const struct graph *graph = run->model.graphs.items[g];
+        for (size_t i = 0; i < graph->node_count; i++) {
+            const struct node *node = graph->nodes[i];
+            const char *reason = rules_node(&run->arena, node);
+            if (!reason || found++ >= TOLD_MOST)
+                continue;
+            struct refusal *warning = NEW(&run->arena, struct refusal);
+            *warning = (struct refusal){PLAN_WHOLE_MODEL, graph, node, node_output(node, 0),
+                                        arena_format(&run->arena, "not valid ONNX: %s", reason)};
+            LIST_PUSH(&run->arena, &run->warnings, warning);
+        }
+    }
 }
 
 static bool is_changed(const struct model *model)
@@ -262,6 +283,7 @@ void run_fuse(struct run *run)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: both reports go there, expected two files",
              run->options.html_report);
     run_load(run);
+    warn_of_rules(run);
     run_check_data(run, &run->page);
     run_check_data(run, &run->json);
     census_take(&run->model, run->model.bytes.size + run_external_bytes(&run->model),

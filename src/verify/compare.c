@@ -19,7 +19,8 @@ double verify_strict_tolerance(const struct verify *verify, int32_t type)
 bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance)
 {
     bool exact = gap->of_integers && verify->options->rtol <= 0;
-    return gap->same_shape && gap->ratio <= (exact ? 0 : tolerance);
+    return gap->same_shape &&
+           (gap->ratio <= (exact ? 0 : tolerance) || gap->difference <= verify->options->atol);
 }
 
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,

@@ -9,7 +9,7 @@ double verify_tolerance(const struct verify *verify, int32_t type);
 /* What a pair must keep to be taken for equal. Behind values that depart, where random numbers may
  * hide more than they show, it has to be clear. */
 double verify_strict_tolerance(const struct verify *verify, int32_t type);
-/* Integers are the same, unless someone asked for less. */
+/* Integers are the same, unless someone asked for less. What is below --atol is no difference. */
 bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance);
 /* Keeps the first reason why a value could not be evaluated. */
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,

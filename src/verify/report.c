@@ -39,11 +39,16 @@ const char *verify_text(struct arena *arena, const struct verify_result *result,
     if (result->verdict != VERDICT_EQUAL)
         text_print(&text, ": %s", text_plain(arena, result->reason));
     text_print(&text, "\n");
+    if (result->note[0])
+        text_print(&text, "%s\n", text_plain(arena, result->note));
     if (result->departs)
         print_departure(&text, &result->departure);
     text_print(&text, "%zu values equal by structure, %zu by evaluation", result->by_structure,
                result->regions.count);
-    if (result->regions.count)
+    if (result->whole_inputs)
+        text_print(&text, ", the outputs by evaluation of both whole models on %d inputs",
+                   result->whole_inputs);
+    if (result->regions.count || result->whole_inputs)
         text_print(&text, ", largest relative difference %s of %s",
                    decimal_rounded(result->largest, 3).text,
                    decimal_rounded(result->tolerance, 3).text);
@@ -63,6 +68,8 @@ const char *verify_json(struct arena *arena, const struct verify_result *result,
     text_json(&text, right);
     text_print(&text, ",\n \"verdict\": \"%s\", \"reason\": ", verdicts[result->verdict]);
     text_json(&text, result->reason);
+    text_print(&text, ", \"note\": ");
+    text_json(&text, result->note);
     text_print(&text, ",\n \"departure\": ");
     if (result->departs) {
         const struct verify_departure *departure = &result->departure;
@@ -89,7 +96,8 @@ const char *verify_json(struct arena *arena, const struct verify_result *result,
         text_print(&text, "null");
     }
     text_print(&text,
-               ",\n \"equal_by_structure\": %zu, \"largest_difference\": ", result->by_structure);
+               ",\n \"equal_by_structure\": %zu, \"whole_inputs\": %d, \"largest_difference\": ",
+               result->by_structure, result->whole_inputs);
     text_json_number(&text, result->largest);
     text_print(&text, ", \"tolerance\": ");
     text_json_number(&text, result->tolerance);

@@ -24,6 +24,9 @@ struct verify {
     const struct verify_options *options;
     struct verify_result *result;
     struct numbering numbering;
+    struct value **outputs
+        [2]; /* of each model, those that belong together at one index; NULL: nothing makes it */
+    size_t output_count;
     struct same **left; /* values of the first model by number */
     struct mark *marks; /* by number */
     size_t room;        /* of both */

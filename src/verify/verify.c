@@ -4,8 +4,10 @@
 #include "match/number.h"
 #include "model/external.h"
 #include "verify/cone.h"
+#include "verify/interface.h"
 #include "verify/measure.h"
 #include "verify/search.h"
+#include "verify/whole.h"
 
 /* Bodies and functions inside one another; model/wire.h bounds bodies, this bounds functions. */
 enum { DEPTH_MOST = 200 };
@@ -209,14 +211,25 @@ static void add_graph(struct verify *verify, struct graph *graph)
     }
 }
 
-/* The value of the first model that an output should be equal to: by name in the main graph, else
- * by position. */
-static struct value *output_pair(struct graph *a, const struct graph *b, size_t index)
+static bool is_main(const struct graph *graph)
 {
-    const struct value *right = graph_output(b, index);
-    if (b->owner || b->function)
-        return index < graph_output_count(a) ? graph_output(a, index) : NULL;
-    return right ? map_get(&a->values, right->name) : NULL;
+    return !graph->owner && !graph->function;
+}
+
+/* How many outputs of a graph are compared: those of the main graph are paired (verify/interface.h), others go by
+ * position. */
+static size_t output_count(const struct verify *verify, const struct graph *graph)
+{
+    return is_main(graph) ? verify->output_count : graph_output_count(graph);
+}
+
+/* An output of one of the models, and the other's that it should be equal to has the same index. */
+static struct value *output_at(const struct verify *verify, const struct graph *graph, int side,
+                               size_t index)
+{
+    if (is_main(graph))
+        return verify->outputs[side][index];
+    return index < graph_output_count(graph) ? graph_output(graph, index) : NULL;
 }
 
 /* True for an output of a branch that nobody reads. */
@@ -232,8 +245,8 @@ static bool outputs_differ(struct verify *verify, struct graph *a, const struct 
                            bool brief, bool *unknown)
 {
     bool differ = false;
-    for (size_t i = 0; i < graph_output_count(b); i++) {
-        struct value *right = graph_output(b, i), *left = output_pair(a, b, i);
+    for (size_t i = 0; i < output_count(verify, b); i++) {
+        struct value *right = output_at(verify, b, 1, i), *left = output_at(verify, a, 0, i);
         enum finding finding = FOUND_NOTHING;
         if ((left && right && left->number == right->number) || is_idle(b, i))
             continue;
@@ -263,7 +276,7 @@ static bool settled(struct verify *verify, struct graph *a, struct graph *b, siz
 static bool compare_outputs(struct verify *verify, struct graph *a, struct graph *b)
 {
     bool unknown = false;
-    if (graph_output_count(a) != graph_output_count(b))
+    if (output_count(verify, a) != output_count(verify, b))
         return false;
     bool differ = outputs_differ(verify, a, b, false, &unknown);
     verify->differs = verify->differs || differ;
@@ -280,7 +293,7 @@ static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b
     for (size_t i = 0; i < b->order.count; i++) {
         if (verify_node(verify, a, b, b->order.items[i], level, depth) && ++departures == settle) {
             settle *= 4;
-            if (graph_output_count(a) == graph_output_count(b) &&
+            if (output_count(verify, a) == output_count(verify, b) &&
                 settled(verify, a, b, i + 1, level)) {
                 verify->differs = true;
                 return false;
@@ -292,110 +305,14 @@ static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b
     return compare_outputs(verify, a, b);
 }
 
-/* ---- the interface ---- */
-
-static bool is_given(const struct value *value)
-{
-    return value && !value_is_stored(value);
-}
-
-static void refuse(struct verify *verify, const char *format, const char *name)
-{
-    verify->result->verdict = VERDICT_DIFFERENT;
-    verify->result->reason = arena_format(verify->arena, format, name);
-}
-
-/* By name: a value is there only when a node makes or reads it. */
-static struct map output_names(struct arena *arena, const struct graph *graph)
-{
-    struct map names = {0};
-    for (size_t i = 0; i < graph->proto->n_output; i++)
-        if (graph->proto->output[i]->name)
-            map_put(arena, &names, graph->proto->output[i]->name, graph->proto->output[i]);
-    return names;
-}
-
-/* The element type that the model states, or 0. */
-static int32_t declared_type(const Onnx__ValueInfoProto *info)
-{
-    bool is_tensor = info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
-    return is_tensor ? info->type->tensor_type->elem_type : 0;
-}
-
-static bool same_interface(struct verify *verify, struct graph *graphs[2])
-{
-    const struct map outputs[2] = {output_names(verify->arena, graphs[0]),
-                                   output_names(verify->arena, graphs[1])};
-    for (int side = 0; side < 2; side++) {
-        struct graph *own = graphs[side], *other = graphs[1 - side];
-        for (size_t i = 0; i < graph_input_count(own); i++) {
-            const struct value *value = graph_input(own, i);
-            if (!is_given(value))
-                continue;
-            const struct value *twin = map_get(&other->values, value->name);
-            if (!is_given(twin) || !twin->is_input) {
-                refuse(verify,
-                       side ? "only the second model has the input '%s'"
-                            : "only the first model has the input '%s'",
-                       value->name);
-                return false;
-            }
-            if (value->type && twin->type && value->type != twin->type) {
-                refuse(verify, "the input '%s' has another element type", value->name);
-                return false;
-            }
-        }
-        for (size_t i = 0; i < own->proto->n_output; i++) {
-            const char *name = own->proto->output[i]->name;
-            if (name && !map_get(&outputs[1 - side], name)) {
-                refuse(verify,
-                       side ? "only the second model has the output '%s'"
-                            : "only the first model has the output '%s'",
-                       name);
-                return false;
-            }
-            const Onnx__ValueInfoProto *twin = name ? map_get(&outputs[1 - side], name) : NULL;
-            int32_t type = declared_type(own->proto->output[i]);
-            int32_t other_type = twin ? declared_type(twin) : 0;
-            if (type && other_type && type != other_type) {
-                refuse(verify, "the output '%s' has another element type", name);
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* Inputs of one name get one number. */
-static void number_inputs(struct verify *verify, struct graph *graphs[2])
-{
-    uint32_t next = 0;
-    for (size_t i = 0; i < graph_input_count(graphs[0]); i++) {
-        struct value *value = graph_input(graphs[0], i);
-        struct value *twin = value ? map_get(&graphs[1]->values, value->name) : NULL;
-        if (value)
-            value->number = number_input(&verify->numbering, 0, next);
-        if (value && twin)
-            twin->number = value->number;
-        next++;
-    }
-    for (size_t i = 0; i < graph_input_count(graphs[1]); i++) {
-        struct value *value = graph_input(graphs[1], i);
-        if (value && !value->number)
-            value->number = number_input(&verify->numbering, 0, next++);
-    }
-}
-
 /* ---- the same at once ---- */
 
 /* True when every output of the second model has the structure of the first model's. */
-static bool same_structure(struct verify *verify, struct graph *a, struct graph *b)
+static bool same_structure(struct verify *verify, struct graph *b)
 {
-    if (graph_output_count(a) != graph_output_count(b))
-        return false;
     number_graph(&verify->numbering, b, 0);
-    for (size_t i = 0; i < graph_output_count(b); i++) {
-        const struct value *right = graph_output(b, i), *left = output_pair(a, b, i);
+    for (size_t i = 0; i < verify->output_count; i++) {
+        const struct value *left = verify->outputs[0][i], *right = verify->outputs[1][i];
         if (!left || !right || left->number != right->number)
             return false;
     }
@@ -428,6 +345,32 @@ static bool is_broken(struct verify *verify, struct model *const models[2])
     return false;
 }
 
+/* What neither structure nor regions could tell. */
+static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[2])
+{
+    struct verify_result *result = verify->result;
+    const char *reason = NULL;
+    int inputs = 0;
+    number_graph(&verify->numbering, graphs[1], 0); /* without what regions have shown */
+    switch (verify_whole(verify, graphs, &inputs, &reason)) {
+    case FOUND_EQUAL:
+        result->whole_inputs = inputs;
+        result->departs = false;
+        return;
+    case FOUND_DIFFERENT:
+        result->verdict = VERDICT_DIFFERENT;
+        result->reason = "they compute different values";
+        return;
+    default:
+        result->verdict = VERDICT_UNKNOWN;
+        result->reason = verify->blocker ? verify->blocker
+                         : reason        ? reason
+                         : result->departs
+                             ? "outputs agree on random inputs, but values before them depart"
+                             : "no equal value was found";
+    }
+}
+
 void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a,
                    struct model *b, const struct verify_options *options,
                    struct verify_result *result)
@@ -435,7 +378,7 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     struct verify verify = {
         .arena = arena, .cones = &scratch[0], .options = options, .result = result};
     struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
-    *result = (struct verify_result){.verdict = VERDICT_EQUAL, .reason = ""};
+    *result = (struct verify_result){.verdict = VERDICT_EQUAL, .reason = "", .note = ""};
     if (model_same_bytes(a, b)) {
         result->by_structure = count_values(b);
         return;
@@ -449,11 +392,10 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     joint_init(&verify.checking, arena, &scratch[2], effort);
     verify.search = 1;
     verify.steps_most = 2e6 + (double)arena->landing->input;
-    if (!same_interface(&verify, graphs) || is_broken(&verify, (struct model *[]){a, b}))
+    if (!verify_pair_interface(&verify, graphs) || is_broken(&verify, (struct model *[]){a, b}))
         return;
-    number_inputs(&verify, graphs);
     number_graph(&verify.numbering, graphs[0], 0);
-    if (same_structure(&verify, graphs[0], graphs[1])) {
+    if (same_structure(&verify, graphs[1])) {
         result->by_structure = count_values(b);
     } else if (verify_graph(&verify, graphs[0], graphs[1], 0, 0)) {
         result->departs = false; /* a hint that led nowhere */
@@ -461,11 +403,7 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
         result->verdict = VERDICT_DIFFERENT;
         result->reason = "they compute different values";
     } else {
-        result->verdict = VERDICT_UNKNOWN;
-        result->reason = verify.blocker ? verify.blocker
-                         : result->departs
-                             ? "outputs agree on random inputs, but values before them depart"
-                             : "no equal value was found";
+        decide_as_a_whole(&verify, graphs);
     }
     model_give_back(a);
     model_give_back(b);

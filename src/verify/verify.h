@@ -4,8 +4,8 @@
  * has a value that the first has not, the nodes between it and the equal values before it are
  * evaluated on random numbers, borders included, and so are the nodes of the first model that start
  * from the same values, until one gives the same numbers: the two are then equal, and what reads
- * them is compared by structure again. Inputs and outputs of the graphs are paired by name; other
- * names serve as a hint where to look first, never as proof. */
+ * them is compared by structure again. Inputs and outputs of the graphs are paired by name, the rest by
+ * position; names of other values serve as a hint where to look first, never as proof. */
 #ifndef VERIFY_VERIFY_H
 #define VERIFY_VERIFY_H
 
@@ -37,14 +37,18 @@ struct verify_result {
     struct verify_departure departure; /* the first one, in the order the second model computes */
     size_t by_structure;               /* values of the second model that are equal by structure */
     LIST(struct verify_region *) regions;
-    double largest; /* relative difference of all regions */
+    double largest; /* relative difference of all regions, or of the whole models' outputs */
     double tolerance;
+    int whole_inputs; /* not 0: equal as both whole models were evaluated on so many inputs */
+    const char *note; /* which inputs and outputs were paired by position; "" */
 };
 
 struct verify_options {
     double rtol; /* relative to the largest element; 0: by the type of the weights */
+    double atol; /* what no number differs by more than is no difference; 0 */
     int trials;  /* random inputs a region must pass */
     uint64_t seed;
+    bool common_outputs; /* the second model may have outputs that the first has not */
     bool (*progress)(void *closure, const char *step, double fraction);
     void *closure;
 };

@@ -121,6 +121,17 @@ static void print_shape(struct text *text, const Onnx__TensorShapeProto *shape, 
 
 /* ---- JSON ---- */
 
+/* "Mul 'node' -> 'y': why" */
+static const char *warning_text(struct arena *arena, const struct refusal *warning)
+{
+    const struct node *node = warning->node;
+    if (!node)
+        return warning->reason;
+    return arena_format(arena, "%s '%s' -> '%s': %s", text_or_empty(node->proto->op_type),
+                        text_or_empty(node->proto->name),
+                        warning->output ? warning->output->name : "", warning->reason);
+}
+
 static void json_values(struct text *text, const struct plan *plan, const char *key,
                         Onnx__ValueInfoProto *const *infos, size_t count, bool inputs)
 {
@@ -203,8 +214,16 @@ const char *info_json(const struct plan *plan, const struct summary *summary,
         json_ranges(text, "weights_after", &region->after);
         text_print(text, "}");
     }
-    text_print(text, "%s],\n  \"refused\": %zu,\n  \"dropped\": %zu\n}\n",
-               info->regions.count ? "\n  " : "", plan->refusals.count, plan->warnings.count);
+    text_print(text, "%s],\n  \"refused\": %zu,\n  \"warnings\": [",
+               info->regions.count ? "\n  " : "", plan->refusals.count);
+    size_t dropped = 0;
+    for (size_t i = 0; i < plan->warnings.count; i++) {
+        const struct refusal *warning = plan->warnings.items[i];
+        dropped += strcmp(warning->pass, PLAN_WHOLE_MODEL) != 0;
+        text_print(text, i ? ", " : "");
+        text_json(text, warning_text(text->arena, warning));
+    }
+    text_print(text, "],\n  \"dropped\": %zu\n}\n", dropped);
     return out.bytes;
 }
 
@@ -335,9 +354,9 @@ const char *info_text(const struct plan *plan, const struct summary *summary,
         text_region(text, plan, &info->regions.items[i]);
     text_print(text, "\n%zu regions would be fused, %zu were refused", info->regions.count,
                plan->refusals.count);
-    if (plan->warnings.count)
-        text_print(text, ", %zu warnings: dropped by their self-check or for want of memory",
-                   plan->warnings.count);
     text_print(text, "%s\n", plan->refusals.count ? " (--explain --dry-run says why)" : "");
+    for (size_t i = 0; i < plan->warnings.count; i++)
+        text_print(text, "warning: %s\n",
+                   text_plain(text->arena, warning_text(text->arena, plan->warnings.items[i])));
     return out.bytes;
 }

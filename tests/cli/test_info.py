@@ -206,3 +206,22 @@ def test_help_and_wrong_arguments():
         result = run("info", *arguments)
         assert result.returncode == 2 and result.stdout == b"", arguments
         assert result.stderr.startswith(b"onnx-repvgg-fuse: "), result.stderr
+
+
+def test_rules_that_a_model_breaks_are_told(tmp_path):
+    # A double scale of a float Conv: ONNX has no Mul of both, so nobody can say what it computes.
+    model = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["": 15]>
+        g (float[N,2,H,W] x) => (float[N,3,H,W] y)
+        <float[3,2,1,1] w = {1, -0.5, 3, 1.5, 2, 0.5}, double[1] k = {2}, float[1] f = {2}>
+        { t = Conv (x, w) [scale] y = Mul (t, k) }""")
+    rule = "input 0 ('t') is of type float, and input 1 ('k') of type double: Mul takes one type for both"
+    report = info(model)
+    assert report["warnings"] == [f"Mul 'scale' -> 'y': not valid ONNX: {rule}"] and report["dropped"] == 0
+    assert f"warning: {report['warnings'][0]}" in run("info", "-", stdin=model.SerializeToString()).stdout.decode()
+    result = run("--strict", "-", tmp_path / "out.onnx", stdin=model.SerializeToString())
+    assert result.returncode == 1 and b"1 warnings" in result.stderr
+    assert (tmp_path / "out.onnx").read_bytes() == model.SerializeToString()
+    fused = fuse(model, tmp_path)
+    assert rule in [r["reason"] for r in fused.report["refusals"]] and fused.report["fusions"] == []
+    model.graph.node[1].input[1] = "f"
+    assert info(model)["warnings"] == [] and len(info(model)["regions"]) == 1

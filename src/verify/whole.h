@@ -1,0 +1,14 @@
+/* verify/whole.h: both models as they run, from the graph's inputs to its outputs. */
+#ifndef VERIFY_WHOLE_H
+#define VERIFY_WHOLE_H
+
+#include "verify/state.h"
+
+/* Where neither structure nor regions decide: evaluates both models on several inputs, of the sizes they declare,
+ * sizes left open drawn by name. *inputs: on how many. FOUND_DIFFERENT: outputs differ, and
+ * the first value that departs is noted. FOUND_EQUAL: they agree on all of at least two inputs, and none is alike in all its
+ * elements throughout. FOUND_NOTHING with *reason: they cannot be evaluated, or not with what evaluation may cost. */
+enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], int *inputs,
+                          const char **reason);
+
+#endif
