@@ -111,7 +111,7 @@ UNKNOWN = {
         "q, t = Dropout (four)", 16, {}),
     "what comes of an input": (
         "is computed from 'i', which is not constant: it is a graph input",
-        "t = Identity (i)", 16, {"inputs": ["int64[1] i"]}),
+        "t = Abs (i)", 16, {"inputs": ["int64[1] i"]}),
 }
 MORE = [*GIVEN, ints("before", -5), ints("pair", 1, 2), 'string[1] text = {"4"}']
 
@@ -129,7 +129,7 @@ def test_shape_that_is_not_known(name, tmp_path):
 def test_one_number_of_a_shape_that_is_known(tmp_path):
     """It holds for the declared shape only, so no weight is made of it."""
     before = reshaped("h = Shape (x)\nt = Gather (h, one)", 4, GIVEN, x="float[N,4,H,W]")
-    result = fuse(before, tmp_path)
+    result = fuse(before, tmp_path, "--skip", "remove_neutral")  # a vector that becomes one of the same size
     assert result.code == 0, result.stderr
     assert any("depends on the shape of a value" in r for r in result.reasons()), result.reasons()
     assert result.data == before.SerializeToString()
@@ -137,7 +137,7 @@ def test_one_number_of_a_shape_that_is_known(tmp_path):
 
 @pytest.mark.parametrize("length, folds", [(199, True), (210, False)])
 def test_long_chain_of_constants(length, folds, tmp_path):
-    chain = "\n".join(f"w{k + 1} = Identity (w{k})" for k in range(length))
+    chain = "\n".join(f"w{k + 1} = Tanh (w{k})" for k in range(length))
     before = build(f"{chain}\nb = Conv (x, w{length})\ny = Mul (b, c)".replace("(w0)", "(w)"), data=["float c = {2.0}"])
     result = fuse(before, tmp_path)
     assert result.code == 0, result.stderr
