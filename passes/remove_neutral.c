@@ -93,8 +93,9 @@ static bool is_identity_norm(struct node *node)
 
 /* ---- integers ---- */
 
-/* True where an attribute or a constant input gives integers that are all `number`. */
-static bool gives_only(const struct node *node, const char *name, size_t input, int64_t number)
+/* True where an attribute or a constant input gives as many integers, all of them `number`. */
+static bool gives_only(const struct node *node, const char *name, size_t input, int64_t number,
+                       int64_t wanted)
 {
     int64_t held[2 * SHAPE_MAX_RANK];
     size_t count;
@@ -102,20 +103,24 @@ static bool gives_only(const struct node *node, const char *name, size_t input, 
     for (size_t i = 0; integers && i < count; i++)
         if (integers[i] != number)
             return false;
-    return integers != NULL;
+    return integers && (int64_t)count == wanted;
 }
 
-/* The same of an attribute that may be left out. */
-static bool says_only(const struct node *node, const char *name, int64_t number)
-{
-    return !node_attribute(node, name) || gives_only(node, name, SIZE_MAX, number);
-}
-
+/* One position, at every place. */
 static bool keeps_window(const struct node *node)
 {
-    return node_attribute(node, "kernel_shape") && says_only(node, "kernel_shape", 1) &&
-           says_only(node, "strides", 1) && says_only(node, "pads", 0) &&
-           !node->inputs[0]->disputed;
+    const struct value *x = node->inputs[0];
+    int64_t axes = x->rank - 2;
+    return axes > 0 && !x->disputed && gives_only(node, "kernel_shape", SIZE_MAX, 1, axes) &&
+           (!node_attribute(node, "strides") || gives_only(node, "strides", SIZE_MAX, 1, axes)) &&
+           (!node_attribute(node, "pads") || gives_only(node, "pads", SIZE_MAX, 0, 2 * axes));
+}
+
+static bool keeps_border(const struct node *node)
+{
+    struct value *axes = node_input(node, 3);
+    int64_t padded = axes ? axes->rank == 1 ? axes->dims[0] : -1 : node->inputs[0]->rank;
+    return padded >= 0 && gives_only(node, "pads", 1, 0, 2 * padded);
 }
 
 static bool keeps_order(const struct node *node)
@@ -128,7 +133,7 @@ static bool keeps_order(const struct node *node)
     for (size_t i = 0; i < count; i++)
         if (order[i] != (int64_t)i)
             return false;
-    return true;
+    return x->rank < 0 || count == (size_t)x->rank;
 }
 
 /* Begins at the first element and ends at the last. */
@@ -179,7 +184,7 @@ static bool keeps_samples(const struct node *node)
         return all;
     }
     if (scales && !constant_of(scales, &tensor) && tensor->count > 0)
-        return holds_only(tensor, 1);
+        return tensor->count == x->rank && holds_only(tensor, 1);
     const char *policy = node_string(arena, node, "keep_aspect_ratio_policy", "stretch");
     if (!sizes || !has_dims(x) || node_attribute(node, "axes") || strcmp(policy, "stretch") != 0)
         return false;
@@ -260,7 +265,9 @@ static bool is_off(const struct node *node, size_t input)
 {
     struct value *mode = node_input(node, input);
     const struct tensor *tensor;
-    return !mode || (!constant_of(mode, &tensor) && holds_only(tensor, 0));
+    int64_t live;
+    return !mode || (!constant_of(mode, &tensor) && tensor->count == 1 &&
+                     tensor_read_integers(tensor, &live) && !live);
 }
 
 /* ---- the op ---- */
@@ -302,11 +309,11 @@ static const char *look_at(struct node *node, size_t *kept)
     case OP_ReduceSum: keeps = reduces_single(node); break;
     case OP_Cast:
     case OP_CastLike: keeps = keeps_type(node); break;
-    case OP_Pad: keeps = gives_only(node, "pads", 1, 0); break;
+    case OP_Pad: keeps = keeps_border(node); break;
     case OP_Slice: keeps = keeps_extent(node); break;
     case OP_Resize:
     case OP_Upsample: keeps = keeps_samples(node); break;
-    case OP_Tile: keeps = gives_only(node, "repeats", 1, 1); break;
+    case OP_Tile: keeps = x->rank >= 0 && gives_only(node, "", 1, 1, x->rank); break;
     case OP_Transpose: keeps = keeps_order(node); break;
     case OP_Expand: keeps = keeps_broadcast(node); break;
     case OP_Reshape: keeps = keeps_shape(node); break;
@@ -340,8 +347,8 @@ void remove_neutral(struct plan *plan)
             size_t kept;
             const char *reason =
                 node->removed || node_has_references(node) ? "" : look_at(node, &kept);
-            if (!reason)
-                reason = only_first_is_needed(node);
+            if (!reason && only_first_is_needed(node))
+                reason = "";
             struct value *value = node->outputs[0];
             if (!reason)
                 reason = pass_check_redirect(value, node->inputs[kept]);

@@ -123,6 +123,14 @@ void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
 struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target,
                                struct value *source)
 {
+    size_t count = plan->fusions.count;
+    struct fusion *last = count ? plan->fusions.items[count - 1] : NULL;
+    if (last && last->redirects && last->graph == node->graph &&
+        strcmp(last->pass, plan->pass) == 0) {
+        fusion_adopt(plan, last, node);
+        plan->changed = true;
+        return last;
+    }
     struct fusion *fusion = NEW(plan->model->arena, struct fusion);
     *fusion = (struct fusion){.pass = plan->pass,
                               .graph = node->graph,

@@ -98,7 +98,8 @@ const char *plan_key(struct arena *arena, const struct graph *graph, const struc
 const char *plan_banned(const struct plan *plan, const struct graph *graph,
                         const struct value *target);
 
-/* Enters that `node` went since its `target` holds what `source` does. */
+/* Enters that `node` went since its `target` holds what `source` does. Many in a row are one entry, which has the target
+ * and the source of the first. */
 struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target,
                                struct value *source);
 /* Enters that `node`, a new one, makes `target` of some sources, with shapes to try it with (copied), in place of `count` nodes.

@@ -46,14 +46,14 @@ struct value *edit_value(struct graph *graph, const char *wanted)
     return value;
 }
 
-static void add_use(struct node *reader, struct value *value)
+static void add_use(struct node *reader, size_t index, struct value *value)
 {
     struct use *use = NEW(reader->graph->model->arena, struct use);
     struct node *inner = reader;
     /* In the scope of an outer value, its reader is the node that holds this graph. */
     while (reader->graph != value->graph && reader->graph->owner)
         reader = reader->graph->owner;
-    *use = (struct use){reader, inner, value->uses};
+    *use = (struct use){reader, inner, value->uses, (uint32_t)index};
     value->uses = use;
 }
 
@@ -175,7 +175,7 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
         proto->input[i] = borrowed(inputs[i] ? inputs[i]->name : "");
         node->inputs[i] = inputs[i];
         if (inputs[i])
-            add_use(node, inputs[i]);
+            add_use(node, i, inputs[i]);
     }
     node->outputs[0] = output;
     take_place(node);
@@ -211,7 +211,7 @@ struct node *edit_copy(const struct node *from, const struct node *at,
         proto->input[i] = borrowed(inputs[i] ? inputs[i]->name : "");
         node->inputs[i] = inputs[i];
         if (inputs[i])
-            add_use(node, inputs[i]);
+            add_use(node, i, inputs[i]);
     }
     for (size_t i = 0; i < from->output_count; i++) {
         proto->output[i] = borrowed(outputs[i] ? outputs[i]->name : "");
@@ -358,14 +358,10 @@ void edit_redirect(struct value *value, struct value *other)
         if (!use_is_live(use))
             continue;
         keep_ends(reader);
-        for (size_t k = 0; k < reader->input_count; k++) {
-            if (reader->inputs[k] != value)
-                continue;
-            reader->inputs[k] = other;
-            if (reader->is_new)
-                reader->proto->input[k] = borrowed(other->name);
-            add_use(reader, other);
-        }
+        reader->inputs[use->index] = other;
+        if (reader->is_new)
+            reader->proto->input[use->index] = borrowed(other->name);
+        add_use(reader, use->index, other);
     }
     value->uses = NULL;
     value->same = other;

@@ -170,14 +170,14 @@ bool node_has_references(const struct node *node)
 
 /* ---- building ---- */
 
-static void add_use(struct graph *graph, struct value *value, struct node *reader)
+static void add_use(struct graph *graph, struct value *value, struct node *reader, size_t index)
 {
     struct node *inner = reader;
     /* A value of an outer scope is read, for that scope, by the node that holds this one. */
     while (reader->graph != value->graph && reader->graph->owner)
         reader = reader->graph->owner;
     struct use *use = NEW(graph->model->arena, struct use);
-    *use = (struct use){reader, inner, value->uses};
+    *use = (struct use){reader, inner, value->uses, (uint32_t)index};
     value->uses = use;
 }
 
@@ -494,7 +494,7 @@ static void build_reads(struct graph *graph, struct node *node, struct guess *gu
         if (!is_named(name))
             continue;
         node->inputs[k] = find_read(graph, name, guess);
-        add_use(graph, node->inputs[k], node);
+        add_use(graph, node->inputs[k], node, k);
     }
     guess->made = node_output(node, 0);
 }

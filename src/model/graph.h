@@ -27,6 +27,7 @@ struct use {
     struct node *reader; /* in the value's own graph: the reader, or the node that holds it */
     struct node *inner;  /* the reader itself, perhaps inside a body of `reader` */
     struct use *next;
+    uint32_t index; /* which input of `inner` */
 };
 
 struct node_list {

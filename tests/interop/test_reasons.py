@@ -63,7 +63,7 @@ NAMED = {"x": "float[N,4,H,W]"}
 
 POOL = "its kernel_shape is missing or has too many axes"
 case(POOL, "a = AveragePool (x)")
-case(POOL, f"a = AveragePool <kernel_shape = {[1] * 9}> (x)", **ANY)
+case(POOL, f"a = AveragePool <kernel_shape = {[2] * 9}> (x)", **ANY)
 case(MISSING, "a = AveragePool <kernel_shape = [1, 1]> (none)")
 case("leaves its padding out", "a = AveragePool <kernel_shape = [2, 2], pads = [1, 0, 0, 0]> (x)")
 case("leaves its padding out", "a = AveragePool <kernel_shape = [2, 2], pads = [0, 0, 0, 1]> (x)")
@@ -98,7 +98,7 @@ VALUE = "fills with a value that is not constant"
 P = ints("p", 0, 0, 1, 1, 0, 0, 1, 1)
 case(VALUE, "a = Pad (x, p, c)", data=[P], inputs=["float c"])
 case("fills with what is no single number", "a = Pad (x, p, s)", data=[P])
-case("fills with what is no single number", "a = Pad (x, p, c)", data=[P, 'string[1] c = {"0"}'])
+case("Pad takes one type for both", "a = Pad (x, p, c)", data=[P, 'string[1] c = {"0"}'])
 case("fills with 2, not with 0", "a = Pad (x, p, c)", data=[P, "float c = {2.0}"])
 case("fills with 2, not with 0", "a = Pad <pads = [0,0,1,1,0,0,1,1], value = 2.0> (x)", opset=10)
 for k in (0, 1, 4, 5):
@@ -142,7 +142,6 @@ FIT = "its starts, ends, axes and steps do not fit"
 case(FIT, **sliced([1], [4, 4], [2]))
 case(FIT, **sliced([1], [4], [2, 3]))
 case(FIT, **sliced([1], [4], [2], [1, 1]))
-case("step other than 1", **sliced([1], [4], [2], [2]))
 case("step other than 1", **sliced([4], [1], [2], [-1]))
 UNKNOWN = "counts from a size that is not known"
 case(UNKNOWN, **sliced([-3], [2**31], [2]), **NAMED)
@@ -196,8 +195,7 @@ case(TRAINING, "a = Dropout (x, none, t)" + JOINED, data=["bool[1] t = {1}"])
 case(TRAINING, "a = Dropout (x, none, s)" + JOINED)
 case(TRAINING, "a = Dropout (x, none, t)" + JOINED, data=["float t = {0.0}"])
 case(MISSING, "a = Identity (none)" + JOINED)
-case("it casts from float to double", "a = Cast <to = 11> (x)" + JOINED)
-case("it casts from int32 to int32", "a = Cast <to = 6> (x)\nb = Neg (x)\ny = Add (a, b)", x="int32[2,4,9,9]", y="int32")
+case("takes one type for both", "a = Cast <to = 11> (x)" + JOINED)
 
 # Conv, Gemm, MatMul
 
@@ -253,8 +251,8 @@ case("an input of ScatterND is missing", **frame(scatter="ScatterND (q, i)"))
 case("writes what is not constant", **frame(scatter="ScatterND (q, i, z)", inputs=["float[12] z"]))
 case("writes what is not constant", **frame(scatter="ScatterND (q, z, u)", inputs=["int64[12,4] z"]))
 case("indices or updates cannot be read", **frame(data=["int64 i = {0}"]))
-case("indices or updates cannot be read", **frame(updates=tensor("int64[12] u", [1] * 12)))
-case("indices or updates cannot be read", **frame(updates=tensor("string[12] u", ['"a"'] * 12)))
+case("ScatterND takes one type for both", **frame(updates=tensor("int64[12] u", [1] * 12)))
+case("ScatterND takes one type for both", **frame(updates=tensor("string[12] u", ['"a"'] * 12)))
 case("indices cannot be read", **frame(data=[tensor("float[12,4] i", [0] * 48)]))
 case("indices do not fit", **frame(data=["int64[12,0] i = {}"]))
 case("indices do not fit", **frame(indices=[(*place, 0) for place in FRAME]))
@@ -283,7 +281,7 @@ case(SCATTER, **frame(pad="Relu (x)"))
 
 case("Conv is not a linear op that is known", "b = other.Conv (x, w)\nd = Mul (x, v)\ny = Add (b, d)")
 case("the data is int32, not a float type", "a = Neg (x)\ny = Add (a, x)", x="int32[2,4,9,9]", y="int32")
-case("mixed types: the weights are float, the data is double", "b = Conv (x, w)\ny = Mul (b, v)", x="double[2,4,9,9]", y="double")
+case("Conv takes one type for both", "b = Conv (x, w)\ny = Mul (b, v)", x="double[2,4,9,9]", y="double")
 case("the source has 5 channels, the ops take 4", "b = Conv (x, w)\ny = Mul (b, v)", x="float[2,5,9,9]")
 case("the rank of the source does not fit the kernel", "b = Conv (x, w)\ny = Mul (b, c)", x="float[2,4,9]", data=["float c = {2.0}"])
 case("not finite in float", "b = Conv (x, w, big)\ny = Mul (b, c)", data=["float[4] big = {1e38, 1, 1, 1}", "float c = {1e10}"])

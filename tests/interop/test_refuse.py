@@ -200,7 +200,7 @@ def fold_overflows_float32(n):
 
 
 @refused(reason=OP + "|Relu|Sigmoid|Tanh|Elu|Clip|Softmax|HardSwish|Abs|Exp|activation",
-         op=["Relu", "Sigmoid", "Tanh", "Elu", "LeakyRelu", "Clip", "Softmax", "HardSwish", "Abs", "Exp"])
+         op=["Relu", "Sigmoid", "Tanh", "Elu", "LeakyRelu", "Softmax", "HardSwish", "Abs", "Exp"])
 def activation_in_a_branch(n, op):
     x = n.input("x", X)
     n.output(n.add(n.conv(x, 6, 3), n.node(op, [n.conv(x, 6, 1)])))

@@ -1291,8 +1291,8 @@ static void check_sum(struct bench *bench, struct region *region, double factor,
         only_output(news[i])->first_producer = NULL;
         only_output(news[i])->is_new = true;
     }
-    uses[0] = (struct use){shifted, shifted, NULL};
-    uses[1] = (struct use){new, new, NULL};
+    uses[0] = (struct use){shifted, shifted, NULL, 0};
+    uses[1] = (struct use){new, new, NULL, 0};
     only_output(made)->uses = &uses[0];
     only_output(shifted)->uses = &uses[1];
     new->outputs[0] = only_output(old);
