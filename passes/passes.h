@@ -4,18 +4,21 @@
 
 #include "passes/pass.h"
 
-/* name, whether it cleans up: it runs after each change, and also when memory is short; purpose */
+/* name, when it runs, purpose */
 #define PASSES(X)                                                                                  \
-    X(fold_constants, false, "store weights that operators compute from constants")                \
-    X(join_branches, false, "sum parallel affine branches of one source into one Conv or Gemm")    \
-    X(fold_after, false, "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it") \
-    X(fold_before, false,                                                                          \
+    X(fold_constants, PASS_REWRITES, "store weights that operators compute from constants")        \
+    X(join_branches, PASS_REWRITES,                                                                \
+      "sum parallel affine branches of one source into one Conv or Gemm")                          \
+    X(fold_after, PASS_REWRITES,                                                                   \
+      "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it")                    \
+    X(fold_before, PASS_REWRITES,                                                                  \
       "fold per-channel ops before Conv, ConvTranspose, Gemm or MatMul into it")                   \
-    X(compose_chains, false,                                                                       \
+    X(compose_chains, PASS_REWRITES,                                                               \
       "fold chains of Conv, Pad, Slice, AveragePool, Gemm, MatMul into one op")                    \
-    X(remove_dead, true, "remove nodes, initializers and descriptions that nothing reads")
+    X(equalize, PASS_ENDS, "scale channels by powers of two, for INT8; with --equalize only")      \
+    X(remove_dead, PASS_CLEANS, "remove nodes, initializers and descriptions that nothing reads")
 
-#define X(name, cleans, purpose) void name(struct plan *plan);
+#define X(name, kind, purpose) void name(struct plan *plan);
 PASSES(X)
 #undef X
 

@@ -37,6 +37,13 @@ enum onnx_fuse_status {
     ONNX_FUSE_CANCELLED = 7      /* the progress function said so */
 };
 
+/* How the INT8 quantiser will choose its steps that the model is made ready for. */
+enum onnx_fuse_equalize {
+    ONNX_FUSE_EQUALIZE_OFF = 0,
+    ONNX_FUSE_EQUALIZE_TENSOR = 1, /* one for each weight */
+    ONNX_FUSE_EQUALIZE_CHANNEL = 2 /* one for each output channel of a weight */
+};
+
 struct onnx_fuse_options {
     size_t struct_size;      /* sizeof(struct onnx_fuse_options); set by onnx_fuse_options_init */
     const char *const *only; /* pass names, NULL-terminated; NULL: all */
@@ -79,6 +86,9 @@ struct onnx_fuse_options {
     void *(*allocate)(void *closure, size_t size);
     /* The same as html_report for the report as JSON (onnx_fuse_report_json); NULL: nowhere. */
     const char *json_report;
+    /* After all fusions, scale channels between ops by powers of two, so that quantising the model loses less. No
+     * output changes by a bit (docs/equalize.md). */
+    enum onnx_fuse_equalize equalize;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */

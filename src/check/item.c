@@ -52,7 +52,7 @@ static const struct tensor *stored_numbers(const struct side *side, const struct
     /* A value that the file computes may be a stored constant by now: on the file's side it is computed all the
      * same. */
     if (value->tensor && (!node || node->op == OP_Constant))
-        return value->tensor;
+        return value->tensor->before ? value->tensor->before : value->tensor;
     /* Constants are folded by the evaluator, which has no need to do so again for each rewrite that reads
      * one. */
     const struct tensor *folded = node ? constant_folded(value) : NULL;

@@ -37,6 +37,8 @@ static const char usage[] =
     "      --skip PASS      leave this pass out (may be repeated; commas separate)\n"
     "      --list-passes    list the passes in the order they run\n"
     "      --max-growth R   let a rewrite cost up to R times what it replaces (default 1)\n"
+    "      --equalize GRAIN make the result ready for INT8: weights quantised per tensor or "
+    "channel\n"
     "      --no-check       do not evaluate each rewrite before it is kept\n"
     "      --tolerance T    largest relative difference of that check (default: by type)\n"
     "      --strict         exit with 1 when a rewrite was dropped by its check\n"
@@ -86,6 +88,7 @@ enum {
     SKIP,
     LIST_PASSES,
     MAX_GROWTH,
+    EQUALIZE,
     NO_CHECK,
     TOLERANCE,
     STRICT,
@@ -108,6 +111,7 @@ static const struct option long_options[] = {
     {"skip", required_argument, NULL, SKIP},
     {"list-passes", no_argument, NULL, LIST_PASSES},
     {"max-growth", required_argument, NULL, MAX_GROWTH},
+    {"equalize", required_argument, NULL, EQUALIZE},
     {"no-check", no_argument, NULL, NO_CHECK},
     {"tolerance", required_argument, NULL, TOLERANCE},
     {"strict", no_argument, NULL, STRICT},
@@ -150,6 +154,13 @@ static int parse_option(struct command *command, int option)
             return trouble("--max-growth: '%s' is not a number above 0", optarg);
         command->options.max_growth = number;
         return -1;
+    case EQUALIZE:
+        command->options.equalize = strcmp(optarg, "tensor") == 0    ? ONNX_FUSE_EQUALIZE_TENSOR
+                                    : strcmp(optarg, "channel") == 0 ? ONNX_FUSE_EQUALIZE_CHANNEL
+                                                                     : ONNX_FUSE_EQUALIZE_OFF;
+        return command->options.equalize
+                   ? -1
+                   : trouble("--equalize: '%s' is neither tensor nor channel", optarg);
     case NO_CHECK: command->options.no_check = true; return -1;
     case TOLERANCE:
         if (!parse_number(optarg, &number) || number <= 0)

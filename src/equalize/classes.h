@@ -1,0 +1,70 @@
+/* equalize/classes.h: which channels of which values must be scaled alike.
+ *
+ * A union-find over (value, channel). An operator with y(s x) = s y(x) for s > 0, channel by channel, ties the
+ * channels it reads to those it makes. An operator with a weight ends a class and begins another: its rows and
+ * columns take up the scale (a seam). What cannot be scaled is pinned, with the reason. */
+#ifndef EQUALIZE_CLASSES_H
+#define EQUALIZE_CLASSES_H
+
+#include "equalize/statistics.h"
+#include "equalize/weight.h"
+#include "fuse/plan.h"
+
+/* Why a class is not scaled. */
+struct pin {
+    const struct node *node; /* NULL: no operator is the reason */
+    const char *reason;
+};
+
+struct channel {
+    int64_t parent;        /* itself: it stands for its class */
+    const struct pin *pin; /* of the class; NULL: it may be scaled */
+    struct moments moments;
+    int exponent; /* of the class: the channel holds 2^-exponent times what it held */
+};
+
+/* The channels of one value. Values that ops tie belong to one group: they are decided together. */
+struct channels {
+    struct value *value;
+    int axis;
+    int64_t first, count; /* in classes.channels */
+    struct channels *group;
+};
+
+/* An op with a weight. */
+struct seam {
+    struct node *node;
+    struct weight weight;
+    struct channels *input, *output; /* NULL: nothing of it is scaled */
+};
+
+/* A constant that must be scaled like the value it meets: of an Add, of a Max, of BatchNormalization. */
+struct shift {
+    struct node *node;
+    size_t index; /* of the input */
+    int behind;   /* axes of the value behind its channels */
+    const struct channels *channels;
+};
+
+struct classes {
+    struct arena *arena;
+    struct graph *graph;
+    LIST(struct channel) channels;
+    LIST(struct channels *) values;
+    LIST(struct seam) seams;
+    LIST(struct shift) shifts;
+};
+
+/* Looks at every op of a graph that is in force. */
+void classes_find(struct classes *classes, struct graph *graph);
+
+/* The channel that stands for the class. */
+struct channel *class_of(struct classes *classes, const struct channels *channels, int64_t index);
+int class_exponent(struct classes *classes, const struct channels *channels, int64_t index);
+/* What stands for all values that are decided together. */
+struct channels *group_of(struct channels *channels);
+/* Keeps a class as it is. A class keeps its first reason. */
+void class_pin(struct classes *classes, struct channel *channel, const struct node *node,
+               const char *reason);
+
+#endif
