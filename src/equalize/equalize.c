@@ -10,9 +10,9 @@
 #include "infer/constant.h"
 #include "model/edit.h"
 
-enum { SWEEPS = 3, ROUNDS = 64 };
-#define LEAST_GAIN 1.0                    /* dB */
-#define DEAD (1.0 / (1 << EXPONENT_MOST)) /* of the largest range: no exponent makes up for it */
+enum { SWEEPS = 16, ROUNDS = 64 };
+#define LEAST_GAIN 1.0 /* dB */
+#define DEAD 0x1p-12
 
 /* Values that are decided together. */
 struct group {
@@ -175,24 +175,6 @@ static double *column_ranges(struct equalization *e, const struct seam *seam)
     return ranges;
 }
 
-static double largest_of(const double *numbers, int64_t count)
-{
-    double largest = 0;
-    for (int64_t i = 0; i < count; i++)
-        largest = fmax(largest, numbers[i]);
-    return largest;
-}
-
-static void pin_dead(struct equalization *e, const struct seam *seam,
-                     const struct channels *channels, const double *ranges, int64_t count,
-                     const char *reason)
-{
-    double least = largest_of(ranges, count) * DEAD;
-    for (int64_t c = 0; c < count; c++)
-        if (ranges[c] <= least)
-            class_pin(&e->classes, class_of(&e->classes, channels, c), seam->node, reason);
-}
-
 static double *activation_ranges(struct equalization *e, const struct channels *channels)
 {
     double *ranges = NEW_ARRAY(e->arena, double, channels->count);
@@ -203,28 +185,48 @@ static double *activation_ranges(struct equalization *e, const struct channels *
     return ranges;
 }
 
+static void pin_unknown(struct equalization *e, const struct seam *seam)
+{
+    for (int64_t c = 0; c < seam->input->count; c++) {
+        struct channel *class = class_of(&e->classes, seam->input, c);
+        struct moments x = channel_of(e, seam->input, c)->moments;
+        if (!moments_known(x))
+            class_pin(&e->classes, class, seam->node, no_statistics);
+        else if (!(moments_second(x) > 0) || !(moments_range(x) > 0))
+            class_pin(&e->classes, class, seam->node, "it is dead by its statistics");
+        else if (!(seam->weight.norm[c] > 0))
+            class_pin(&e->classes, class, seam->node, "its column has no weight");
+    }
+}
+
+/* A row that hardly moves what its bias gives, or of which hardly anything comes: what one exponent would do it is no
+ * matter of quantising. The two are compared, as both are scaled alike. */
+static void pin_dead(struct equalization *e, const struct seam *seam)
+{
+    const double *rows = row_ranges(e, seam), *second = second_moments(e, seam);
+    const double *made = activation_ranges(e, seam->output);
+    int64_t inputs = weight_group_inputs(&seam->weight);
+    int64_t outputs = weight_group_outputs(&seam->weight);
+    for (int64_t o = 0; o < seam->weight.outputs; o++) {
+        double read = 0;
+        for (int64_t i = 0; i < inputs; i++)
+            read += (double)seam->weight.taps * second[o / outputs * inputs + i];
+        double moves = rows[o] * sqrt(read);
+        struct channel *class = class_of(&e->classes, seam->output, o);
+        if (!(moves > made[o] * DEAD) && !isnan(made[o]))
+            class_pin(&e->classes, class, seam->node, "its row has almost no weight");
+        else if (made[o] < moves * DEAD)
+            class_pin(&e->classes, class, seam->node, "it is dead by its statistics");
+    }
+}
+
 /* What is not known, and what no number can be made of. */
 static void pin_channels(struct equalization *e, struct group *group)
 {
-    for (size_t i = 0; i < group->behind.count; i++) {
-        const struct seam *seam = group->behind.items[i];
-        for (int64_t c = 0; c < seam->input->count; c++)
-            if (!moments_known(channel_of(e, seam->input, c)->moments))
-                class_pin(&e->classes, class_of(&e->classes, seam->input, c), seam->node,
-                          no_statistics);
-    }
-    for (size_t i = 0; i < group->before.count; i++) {
-        const struct seam *seam = group->before.items[i];
-        pin_dead(e, seam, seam->output, row_ranges(e, seam), seam->weight.outputs,
-                 "its row has almost no weight");
-    }
-    for (size_t i = 0; i < group->behind.count; i++) {
-        const struct seam *seam = group->behind.items[i];
-        pin_dead(e, seam, seam->input, column_ranges(e, seam), seam->weight.inputs,
-                 "its column has almost no weight");
-        pin_dead(e, seam, seam->input, activation_ranges(e, seam->input), seam->input->count,
-                 "it is dead by its statistics");
-    }
+    for (size_t i = 0; i < group->behind.count; i++)
+        pin_unknown(e, group->behind.items[i]);
+    for (size_t i = 0; i < group->before.count; i++)
+        pin_dead(e, group->before.items[i]);
 }
 
 /* ---- the objective of a group ---- */
@@ -235,6 +237,7 @@ struct problem {
     struct objective objective;
     size_t *roots; /* of the classes, from 1 on */
     bool *free;
+    int *now;                        /* the exponents as they are */
     double constant;                 /* noise that no exponent changes */
     double *rows, *columns, *ranges; /* by class: the largest before it, behind it, between */
 };
@@ -263,11 +266,14 @@ static void number_classes(struct problem *p)
             grids += (size_t)p->group->behind.items[i]->weight.outputs;
     objective_init(&p->objective, e->arena, count, grids);
     p->free = NEW_ARRAY(e->arena, bool, count);
+    p->now = NEW_ARRAY(e->arena, int, count);
     p->rows = NEW_ARRAY(e->arena, double, count);
     p->columns = NEW_ARRAY(e->arena, double, count);
     p->ranges = NEW_ARRAY(e->arena, double, count);
-    for (size_t c = 1; c < count; c++)
+    for (size_t c = 1; c < count; c++) {
         p->free[c] = true;
+        p->now[c] = class_at(e, p->roots[c])->exponent;
+    }
 }
 
 static void note(double *largest, size_t class, double number)
@@ -412,18 +418,20 @@ static double median_of(struct arena *arena, const double *numbers, size_t count
     return sorted[count / 2];
 }
 
-/* The rounded logarithm of s = row^a * range^b / column^c, the median class left as it is. */
-static int *start_at(struct problem *p, double row, double range, double column)
+/* The rounded logarithm of s = row^a * range^b / column^c. All of it may be moved together: the median class stays as
+ * it is now. With a + b + c = 1 it is the same place from wherever one starts, so that who comes again finds
+ * nothing to do. */
+static int *start_at(struct problem *p, const int *now, double row, double range, double column)
 {
     size_t count = p->objective.class_count;
     double *logs = NEW_ARRAY(p->e->arena, double, count);
     int *start = NEW_ARRAY(p->e->arena, int, count);
     for (size_t c = 1; c < count; c++)
-        logs[c] =
-            row * log2(p->rows[c]) + range * log2(p->ranges[c]) - column * log2(p->columns[c]);
+        logs[c] = row * log2(p->rows[c]) + range * log2(p->ranges[c]) -
+                  column * log2(p->columns[c]) - now[c];
     double middle = count > 1 ? median_of(p->e->arena, logs + 1, count - 1) : 0;
     for (size_t c = 1; c < count; c++) {
-        double exponent = round(logs[c] - middle);
+        double exponent = round(logs[c] - middle) + now[c];
         start[c] = !(exponent > -EXPONENT_MOST)  ? -EXPONENT_MOST
                    : !(exponent < EXPONENT_MOST) ? EXPONENT_MOST
                                                  : (int)exponent;
@@ -435,7 +443,7 @@ static int *start_at(struct problem *p, double row, double range, double column)
 
 /* The largest range of a channel over the median of those that are not dead. */
 static double spread_of(struct equalization *e, const struct channels *channels,
-                        const int *exponents, bool *any)
+                        const int *exponents)
 {
     double *ranges = activation_ranges(e, channels), largest = 0;
     size_t count = 0;
@@ -447,19 +455,17 @@ static double spread_of(struct equalization *e, const struct channels *channels,
         largest = fmax(largest, range);
         ranges[count++] = range;
     }
-    *any = count > 0;
     return count ? largest / median_of(e->arena, ranges, count) : 1;
 }
 
-/* The largest range of an activation over the median does not grow. */
+/* The largest range of an activation over the median does not grow, or powers of two can do no better: it is under 2. */
 static bool is_no_wider(void *closure, const int *exponents)
 {
     struct problem *p = closure;
-    bool any;
     for (size_t i = 0; i < p->group->behind.count; i++) {
         const struct channels *channels = p->group->behind.items[i]->input;
-        if (spread_of(p->e, channels, exponents, &any) >
-            spread_of(p->e, channels, NULL, &any) * (1 + 1e-9))
+        double before = spread_of(p->e, channels, p->now), limit = fmax(before * (1 + 1e-9), 2);
+        if (spread_of(p->e, channels, exponents) > limit)
             return false;
     }
     return true;
@@ -473,27 +479,36 @@ static void take_over(struct problem *p)
 
 /* ---- solving ---- */
 
-static void solve(struct equalization *e, struct group *group)
+static double noise_at(struct problem *p, const int *exponents)
+{
+    memcpy(p->objective.exponents, exponents, p->objective.class_count * sizeof(*exponents));
+    return objective_at(&p->objective) + p->constant;
+}
+
+static double decibels_between(double before, double after)
+{
+    return before > 0 && after > 0 ? 10 * log10(before / after) : 0;
+}
+
+/* Takes what gains enough over what is there, the other groups as they are. False: nothing does. */
+static bool solve(struct equalization *e, struct group *group)
 {
     struct problem *p = pose(e, group);
     size_t count = p->objective.class_count;
-    int *now = NEW_ARRAY(e->arena, int, count);
-    for (size_t c = 1; c < count; c++)
-        now[c] = class_at(e, p->roots[c])->exponent;
-    int *starts[] = {NEW_ARRAY(e->arena, int, count), now,
-                     start_at(p, 0.5, 0, 0.5),        start_at(p, 0, 1, 0),
-                     start_at(p, 0.5, 0.5, 0),        start_at(p, 0.25, 0.25, 0.5)};
-    group->noise_before = objective_at(&p->objective) + p->constant;
-    group->noise = descend(&p->objective, p->free, starts, COUNT_OF(starts), is_no_wider, p);
-    if (!isfinite(group->noise))
-        memset(p->objective.exponents, 0, count * sizeof(int));
-    group->noise = objective_at(&p->objective) + p->constant;
+    int *same = NEW_ARRAY(e->arena, int, count);
+    memcpy(same, p->now, count * sizeof(*same));
+    int *starts[] = {same, start_at(p, p->now, 0.5, 0, 0.5), start_at(p, p->now, 0, 1, 0),
+                     start_at(p, p->now, 0.5, 0.5, 0), start_at(p, p->now, 0.25, 0.25, 0.5)};
+    double before = noise_at(p, p->now);
+    double after = descend(&p->objective, p->free, starts, COUNT_OF(starts), is_no_wider, p);
+    double gain = isfinite(after) ? decibels_between(before, after + p->constant) : 0;
+    if (gain < LEAST_GAIN) {
+        group->reason = arena_format(e->arena, "a predicted gain of %s dB is less than 1",
+                                     decimal_rounded(fmax(gain, 0), 2).text);
+        return false;
+    }
     take_over(p);
-}
-
-static double gain_of(const struct group *group)
-{
-    return 10 * log10(group->noise_before / group->noise);
+    return true;
 }
 
 static void clear(struct equalization *e, struct group *group)
@@ -502,37 +517,46 @@ static void clear(struct equalization *e, struct group *group)
         class_at(e, group->classes.items[i])->exponent = 0;
 }
 
-/* Noise without its exponents, and with them, the others as they are. */
-static void weigh(struct equalization *e, struct group *group)
-{
-    struct problem *p = pose(e, group);
-    group->noise_before = objective_at(&p->objective) + p->constant;
-    for (size_t c = 1; c < p->objective.class_count; c++)
-        p->objective.exponents[c] = class_at(e, p->roots[c])->exponent;
-    group->noise = objective_at(&p->objective) + p->constant;
-}
-
+/* Until nothing gains enough: then it gains nothing for who comes again either. */
 static void solve_all(struct equalization *e)
 {
-    for (size_t i = 0; i < e->groups.count; i++) {
+    bool moved = true;
+    for (size_t i = 0; i < e->groups.count; i++)
         clear(e, e->groups.items[i]);
-        e->groups.items[i]->reason = NULL;
-    }
-    for (int sweep = 0; sweep < SWEEPS; sweep++)
+    for (int sweep = 0; moved && sweep < SWEEPS; sweep++) {
+        moved = false;
         for (size_t i = 0; i < e->groups.count; i++)
             if (has_free(e, e->groups.items[i]))
-                solve(e, e->groups.items[i]);
-    for (size_t i = 0; i < e->groups.count; i++) {
-        struct group *group = e->groups.items[i];
-        if (!has_free(e, group))
-            continue;
-        weigh(e, group);
-        if (gain_of(group) >= LEAST_GAIN)
-            continue;
-        group->reason = arena_format(e->arena, "a predicted gain of %s dB is less than 1",
-                                     decimal_rounded(fmax(gain_of(group), 0), 2).text);
-        clear(e, group);
-        weigh(e, group);
+                moved = solve(e, e->groups.items[i]) || moved;
+    }
+}
+
+/* Whether anything of it is scaled. */
+static bool is_moved(struct equalization *e, const struct group *group)
+{
+    for (size_t i = 0; i < group->classes.count; i++)
+        if (class_at(e, group->classes.items[i])->exponent)
+            return true;
+    return false;
+}
+
+/* Noise without any exponents, and with all of them. */
+static void weigh_all(struct equalization *e)
+{
+    size_t count = e->classes.channels.count;
+    int *found = NEW_ARRAY(e->arena, int, count + 1);
+    for (size_t c = 0; c < count; c++)
+        found[c] = class_at(e, c)->exponent;
+    for (int with = 1; with >= 0; with--) {
+        for (size_t i = 0; i < e->groups.count; i++) {
+            struct group *group = e->groups.items[i];
+            if (!group->behind.count || !has_free(e, group))
+                continue;
+            struct problem *p = pose(e, group);
+            *(with ? &group->noise : &group->noise_before) = noise_at(p, p->now);
+        }
+        for (size_t c = 0; c < count; c++)
+            class_at(e, c)->exponent = with ? 0 : found[c];
     }
 }
 
@@ -721,7 +745,6 @@ static void tell(struct equalization *e, struct group *group)
 {
     const struct channels *channels = group->behind.items[0]->input;
     struct equalized *told = NEW(e->arena, struct equalized);
-    bool any;
     *told = (struct equalized){.graph = e->classes.graph,
                                .node = channels->value->producer,
                                .value = channels->value,
@@ -736,10 +759,8 @@ static void tell(struct equalization *e, struct group *group)
         told->most = exponents[c] > told->most ? exponents[c] : told->most;
     }
     struct problem *p = pose(e, group);
-    for (size_t c = 1; c < p->objective.class_count; c++)
-        p->objective.exponents[c] = class_at(e, p->roots[c])->exponent;
-    told->spread_before = spread_of(e, channels, NULL, &any);
-    told->spread_after = spread_of(e, channels, p->objective.exponents, &any);
+    told->spread_before = spread_of(e, channels, NULL);
+    told->spread_after = spread_of(e, channels, p->now);
     told->before = decibels(group, group->noise_before);
     told->after = decibels(group, group->noise);
     LIST_PUSH(e->arena, &e->plan->equalized, told);
@@ -802,11 +823,14 @@ void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain)
             for (size_t i = 0; i < e->groups.count; i++)
                 clear(e, e->groups.items[i]);
     }
+    weigh_all(e);
     for (size_t i = 0; i < e->groups.count; i++) {
         struct group *group = e->groups.items[i];
+        if (is_moved(e, group))
+            group->reason = NULL;
         if (group->behind.count && has_free(e, group))
             tell(e, group);
-        if (!has_free(e, group) || group->reason)
+        if (!is_moved(e, group))
             refuse(e, group);
     }
     apply_all(e);
