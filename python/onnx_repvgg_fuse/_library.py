@@ -40,6 +40,7 @@ class Options(ctypes.Structure):
         ("html_report", ctypes.c_char_p),
         ("allocate", Allocate),
         ("json_report", ctypes.c_char_p),
+        ("equalize", ctypes.c_int),
     ]
 
 

@@ -29,6 +29,7 @@ struct channels {
     int axis;
     int64_t first, count; /* in classes.channels */
     struct channels *group;
+    const int *exponents; /* of each channel, once they are applied; NULL: all 0 */
 };
 
 /* An op with a weight. */
@@ -55,9 +56,6 @@ struct classes {
     LIST(struct shift) shifts;
 };
 
-/* Looks at every op of a graph that is in force. */
-void classes_find(struct classes *classes, struct graph *graph);
-
 /* The channel that stands for the class. */
 struct channel *class_of(struct classes *classes, const struct channels *channels, int64_t index);
 int class_exponent(struct classes *classes, const struct channels *channels, int64_t index);
@@ -66,5 +64,17 @@ struct channels *group_of(struct channels *channels);
 /* Keeps a class as it is. A class keeps its first reason. */
 void class_pin(struct classes *classes, struct channel *channel, const struct node *node,
                const char *reason);
+
+/* ---- for the ops ---- */
+
+int64_t class_root(struct classes *classes, int64_t index);
+void classes_pin(struct classes *classes, const struct channels *channels, const struct node *node,
+                 const char *reason);
+/* True when nothing of it is scaled; also for NULL. */
+bool classes_pinned(struct classes *classes, const struct channels *channels);
+void classes_tie(struct classes *classes, struct channels *a, int64_t i, struct channels *b,
+                 int64_t j);
+/* The channels of a new value, on this axis. NULL where they are not known. */
+struct channels *classes_give(struct classes *classes, struct value *value, int axis);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "base/decimal.h"
-#include "equalize/classes.h"
 #include "equalize/descent.h"
+#include "equalize/flow.h"
 #include "infer/constant.h"
 #include "model/edit.h"
 
@@ -712,6 +712,11 @@ static const struct seam *seam_at(const struct equalization *e, const struct nod
 static void apply_all(struct equalization *e)
 {
     const struct node *last = NULL;
+    for (size_t i = 0; i < e->classes.values.count; i++) {
+        struct channels *channels = e->classes.values.items[i];
+        if (is_scaled(e, channels))
+            channels->exponents = exponents_of(e, channels, channels->count, 1);
+    }
     for (size_t i = 0; i < e->classes.seams.count; i++) {
         const struct seam *seam = &e->classes.seams.items[i];
         if (is_scaled(e, seam->input) || is_scaled(e, seam->output))
@@ -803,7 +808,7 @@ void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain)
     struct equalization *e = NEW(arena, struct equalization);
     *e = (struct equalization){.plan = plan, .arena = arena, .grain = grain};
     e->classes.arena = arena;
-    classes_find(&e->classes, graph);
+    flow_through(&e->classes, graph);
     if (!e->classes.seams.count)
         return;
     measure(e);

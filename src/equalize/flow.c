@@ -5,6 +5,7 @@
 #include "equalize/flow.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "fuse/lift.h"
 #include "infer/constant.h"
@@ -694,7 +695,7 @@ static const char *flow(struct classes *classes, struct node *node)
     }
 }
 
-void flow_through(struct classes *classes, struct node *node)
+static void flow_through_node(struct classes *classes, struct node *node)
 {
     bool any = lift_reads_weight(node);
     for (size_t k = 0; k < node->input_count; k++)
@@ -722,5 +723,44 @@ void flow_through(struct classes *classes, struct node *node)
     if (reason) {
         classes->seams.count = seams;
         classes->shifts.count = shifts;
+    }
+}
+
+/* ---- order ---- */
+
+static int by_depth(const void *a, const void *b)
+{
+    const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;
+    if (x->depth != y->depth)
+        return x->depth < y->depth ? -1 : 1;
+    if (x->is_new != y->is_new)
+        return x->is_new ? 1 : -1;
+    uint32_t one = x->is_new ? x->sequence : x->position;
+    uint32_t other = y->is_new ? y->sequence : y->position;
+    return (one > other) - (one < other);
+}
+
+void flow_through(struct classes *classes, struct graph *graph)
+{
+    struct node_list nodes = {0};
+    classes->graph = graph;
+    for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
+        struct node *node =
+            i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
+        if (!node->removed)
+            LIST_PUSH(classes->arena, &nodes, node);
+    }
+    if (nodes.count)
+        qsort(nodes.items, nodes.count, sizeof(*nodes.items), by_depth);
+    for (size_t i = 0; i < nodes.count; i++)
+        flow_through_node(classes, nodes.items[i]);
+    /* An op that was looked at before what it reads was made could not be tied to it. */
+    for (size_t i = 0; i < classes->values.count; i++) {
+        struct channels *channels = classes->values.items[i];
+        for (const struct use *use = channels->value->uses; use; use = use->next)
+            if (use_is_live(use) && use->inner->graph == graph &&
+                by_depth(&(struct node *){use->inner},
+                         &(struct node *){channels->value->producer}) <= 0)
+                classes_pin(classes, channels, use->inner, "it is read out of order");
     }
 }

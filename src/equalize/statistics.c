@@ -68,12 +68,16 @@ struct moments moments_slope(struct moments x, double slope)
 
 struct moments moments_max(struct moments x, struct moments y)
 {
+    if (!moments_known(x) || !moments_known(y))
+        return moments_unknown;
     return (struct moments){fmax(x.mean, y.mean), fmax(x.deviation, y.deviation),
                             fmax(x.low, y.low), fmax(x.high, y.high)};
 }
 
 struct moments moments_min(struct moments x, struct moments y)
 {
+    if (!moments_known(x) || !moments_known(y))
+        return moments_unknown;
     return (struct moments){fmin(x.mean, y.mean), fmax(x.deviation, y.deviation),
                             fmin(x.low, y.low), fmin(x.high, y.high)};
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/decimal.h"
+#include "check/equality.h"
 #include "check/selfcheck.h"
 #include "model/external.h"
 #include "passes/passes.h"
@@ -172,11 +173,29 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
     return write_to(run, pieces, &sink);
 }
 
+/* Equalisation changes nothing or is not made. False: the plan is made again without. */
+static bool check_equalized(struct run *run)
+{
+    struct arena *arena = &run->arena;
+    const char *reason =
+        run->plan.scalings.count && !run->options.no_check ? check_equality(&run->model) : NULL;
+    if (!reason)
+        return true;
+    struct refusal *warning = NEW(arena, struct refusal);
+    *warning = (struct refusal){"equalize", run->model.graphs.items[0], NULL, NULL,
+                                arena_copy(arena, reason)};
+    LIST_PUSH(arena, &run->warnings, warning);
+    run->options.equalize = ONNX_FUSE_EQUALIZE_OFF;
+    return false;
+}
+
 /* Checks and writes the plan. False: a rewrite does not hold or a weight is not finite; what was
  * written is of no use. */
 static bool write_out(struct run *run)
 {
     struct pieces pieces, data;
+    if (!check_equalized(run))
+        return false;
     if (!run->options.no_check) {
         begin_check(run);
         selfcheck_start(run->check);
