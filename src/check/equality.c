@@ -130,7 +130,8 @@ static const char *draw(struct trial *trial, const struct value *value,
         return "what it reads is not known";
     for (int i = 0; i < value->rank; i++) {
         bool free = i != (channels ? channels->axis : 1);
-        dims[i] = value->dims[i] < 0 ? i == 0 ? 2 : SMALL : value->dims[i];
+        /* What is not known of a gate broadcasts. */
+        dims[i] = value->dims[i] >= 0 ? value->dims[i] : i == 0 || !channels ? 1 : SMALL;
         if (free && trial->extent && dims[i] > trial->extent)
             dims[i] = trial->extent;
     }

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "affine/rows.h"
 #include "fuse/lift.h"
 #include "infer/constant.h"
 #include "infer/operand.h"
@@ -567,15 +568,17 @@ static const char *normalize(struct classes *classes, struct node *node)
         return step->reason ? step->reason : NOT_KNOWN;
     const char *reason = keep(classes, node, in, 0, 1);
     struct channels *out = reason ? NULL : node->outputs[0]->channels;
-    struct moments *moments = NEW_ARRAY(classes->arena, struct moments, in->count);
-    if (reason || !statistics_of_normalization(node, in->count, moments))
+    double *scale = NEW_ARRAY(classes->arena, double, in->count);
+    if (reason || !affine_rows(step->form, NULL, in->count, 0, in->count, scale))
         return reason ? reason : NOT_KNOWN;
+    const double *offset = affine_bias(classes->arena, step->form, in->count);
     for (size_t k = 2; k <= 3; k++) { /* B and mean */
         struct shift shift = {node, k, 0, out};
         LIST_PUSH(classes->arena, &classes->shifts, shift);
     }
     for (int64_t c = 0; c < in->count; c++)
-        channel_at(classes, out, c)->moments = moments[c];
+        channel_at(classes, out, c)->moments =
+            moments_scale_shift(moments_of(classes, in, c), scale[c], offset ? offset[c] : 0);
     return NULL;
 }
 

@@ -84,7 +84,7 @@ struct moments moments_min(struct moments x, struct moments y)
 
 /* ---- the file ---- */
 
-bool statistics_of_normalization(struct node *node, int64_t count, struct moments *moments)
+static bool of_normalization(struct node *node, int64_t count, struct moments *moments)
 {
     struct arena *arena = node->graph->model->arena;
     const double *gamma, *beta;
@@ -130,8 +130,9 @@ static bool of_node(const struct walk *walk, struct node *node, int depth, struc
         lift_node(node, output && output->rank == 2 ? LAYOUT_MATRIX : LAYOUT_CONV);
     if (depth > DEPTH || step->reason)
         return false;
-    if (node->op == OP_BatchNormalization)
-        return statistics_of_normalization(node, walk->count, moments);
+    /* One that stays is scaled itself: who comes again would find other statistics than are true. */
+    if (node->op == OP_BatchNormalization && node->removed)
+        return of_normalization(node, walk->count, moments);
     if (step->term_count)
         return of_terms(walk, step, depth, moments);
     if (!step->input || !affine_is_diagonal(step->form) || !affine_is_pointwise(step->form) ||

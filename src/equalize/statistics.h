@@ -29,15 +29,13 @@ struct moments moments_slope(struct moments x, double slope);
 struct moments moments_max(struct moments x, struct moments y);
 struct moments moments_min(struct moments x, struct moments y);
 
-/* What the file says of a value: walks its ops back through sums and per-channel ops to BatchNormalizations, and to
+/* What the file says of a value: walks its ops back through sums and per-channel ops to BatchNormalizations that
+ * were folded, and to
  * values that `known` tells of, which writes `count` moments and returns true. moments: `count` of them. False:
  * the file does not say. */
 bool statistics_of_file(struct value *value, int64_t count,
                         bool (*known)(void *closure, const struct value *value, int64_t count,
                                       struct moments *moments),
                         void *closure, struct moments *moments);
-
-/* Mean and deviation that a BatchNormalization gives its output. */
-bool statistics_of_normalization(struct node *node, int64_t count, struct moments *moments);
 
 #endif
