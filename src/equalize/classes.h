@@ -10,6 +10,8 @@
 #include "equalize/weight.h"
 #include "fuse/plan.h"
 
+struct group;
+
 /* Why a class is not scaled. */
 struct pin {
     const struct node *node; /* NULL: no operator is the reason */
@@ -29,7 +31,8 @@ struct channels {
     int axis;
     int64_t first, count; /* in classes.channels */
     struct channels *group;
-    const int *exponents; /* of each channel, once they are applied; NULL: all 0 */
+    struct group *decided; /* equalize/equalize.c: of what stands for a group */
+    const int *exponents;  /* of each channel, once they are applied; NULL: all 0 */
 };
 
 /* An op with a weight. */
@@ -37,6 +40,9 @@ struct seam {
     struct node *node;
     struct weight weight;
     struct channels *input, *output; /* NULL: nothing of it is scaled */
+    /* equalize/equalize.c: ranges of rows and columns, as long as nothing is scaled anew; second moments of inputs */
+    double *rows, *columns, *second;
+    bool ranges_hold;
 };
 
 /* A constant that must be scaled like the value it meets: of an Add, of a Max, of BatchNormalization. */

@@ -9,6 +9,7 @@
 #include "equalize/flow.h"
 #include "infer/constant.h"
 #include "model/edit.h"
+#include "model/external.h"
 
 enum { SWEEPS = 16, ROUNDS = 64 };
 #define LEAST_GAIN 1.0 /* dB */
@@ -16,9 +17,9 @@ enum { SWEEPS = 16, ROUNDS = 64 };
 
 /* Values that are decided together. */
 struct group {
-    struct channels *head;
     LIST(struct seam *) before, behind; /* ops that make one of them, and that read one */
     LIST(size_t) classes;               /* that the ops behind read */
+    bool waits;                         /* something about it changed since it was looked at */
     const char *reason;                 /* why nothing of it is scaled */
     const struct node *reason_node;
     double noise_before, noise; /* relative, of all ops behind together */
@@ -40,13 +41,11 @@ struct equalization {
 static struct group *find_group(struct equalization *e, struct channels *channels)
 {
     struct channels *head = group_of(channels);
-    for (size_t i = 0; i < e->groups.count; i++)
-        if (e->groups.items[i]->head == head)
-            return e->groups.items[i];
-    struct group *group = NEW(e->arena, struct group);
-    group->head = head;
-    LIST_PUSH(e->arena, &e->groups, group);
-    return group;
+    if (!head->decided) {
+        head->decided = NEW(e->arena, struct group);
+        LIST_PUSH(e->arena, &e->groups, head->decided);
+    }
+    return head->decided;
 }
 
 static void find_groups(struct equalization *e)
@@ -84,7 +83,7 @@ static void list_classes(struct equalization *e)
     for (size_t i = 0; i < e->groups.count; i++) {
         struct group *group = e->groups.items[i];
         for (size_t k = 0; k < group->behind.count; k++) {
-            const struct seam *seam = group->behind.items[k];
+            struct seam *seam = group->behind.items[k];
             for (int64_t c = 0; c < seam->input->count; c++) {
                 size_t root = root_of(e, seam->input, c);
                 if (!e->seen[root])
@@ -107,9 +106,11 @@ static bool has_free(struct equalization *e, const struct group *group)
 
 /* Second moments of what an op reads, as it was in the file, by input channel. Where nothing is known of it, it is what
  * makes the op's results as large as they are. */
-static double *second_moments(struct equalization *e, const struct seam *seam)
+static const double *second_moments(struct equalization *e, struct seam *seam)
 {
     const struct weight *weight = &seam->weight;
+    if (seam->second)
+        return seam->second;
     double *second = NEW_ARRAY(e->arena, double, weight->inputs), sum = 0;
     int64_t known = 0;
     for (int64_t i = 0; i < weight->inputs; i++) {
@@ -129,6 +130,7 @@ static double *second_moments(struct equalization *e, const struct seam *seam)
         otherwise = made / norm;
     for (int64_t i = 0; i < weight->inputs; i++)
         second[i] = isnan(second[i]) ? otherwise : second[i];
+    seam->second = second;
     return second;
 }
 
@@ -146,33 +148,57 @@ static double *powers_of(struct equalization *e, const struct channels *channels
 static const char no_statistics[] =
     "no statistics: no BatchNormalization tells what it holds, and none is guessed";
 
-/* What an op makes of its inputs as they are scaled now, by output: the range of a row. */
-static double *row_ranges(struct equalization *e, const struct seam *seam)
+/* The largest numbers of each row and column, as the other side is scaled now. VECTORISED where rows are outputs. */
+VECTORISED static void ranges_of_row(const float *largest, int64_t columns, const double *scale,
+                                     double row_scale, double *row, double *column)
 {
-    const struct weight *weight = &seam->weight;
-    double *ranges = NEW_ARRAY(e->arena, double, weight->outputs);
-    const double *scale = powers_of(e, seam->input, weight->inputs, 1);
-    int64_t outputs = weight_group_outputs(weight), inputs = weight_group_inputs(weight);
-    for (int64_t o = 0; o < weight->outputs; o++)
-        for (int64_t i = 0; i < inputs; i++)
-            ranges[o] =
-                fmax(ranges[o], weight_largest(weight, o, i) * scale[o / outputs * inputs + i]);
-    return ranges;
+    double most = 0;
+    for (int64_t c = 0; c < columns; c++) {
+        double number = (double)largest[c];
+        double in_row = number * scale[c], in_column = number * row_scale;
+        most = in_row > most ? in_row : most;
+        column[c] = in_column > column[c] ? in_column : column[c];
+    }
+    *row = most > *row ? most : *row;
 }
 
-/* The range of a column, by input, as the op's outputs are scaled now. */
-static double *column_ranges(struct equalization *e, const struct seam *seam)
+static void find_ranges(struct equalization *e, struct seam *seam)
 {
     const struct weight *weight = &seam->weight;
-    double *ranges = NEW_ARRAY(e->arena, double, weight->inputs);
-    const double *scale = powers_of(e, seam->output, weight->outputs, -1);
-    int64_t outputs = weight_group_outputs(weight), inputs = weight_group_inputs(weight);
-    for (int64_t o = 0; o < weight->outputs; o++)
-        for (int64_t i = 0; i < inputs; i++) {
-            double *range = &ranges[o / outputs * inputs + i];
-            *range = fmax(*range, weight_largest(weight, o, i) * scale[o]);
-        }
-    return ranges;
+    bool turned = weight->by_input;
+    if (!seam->rows) {
+        seam->rows = NEW_ARRAY(e->arena, double, weight->outputs);
+        seam->columns = NEW_ARRAY(e->arena, double, weight->inputs);
+    }
+    memset(seam->rows, 0, (size_t)weight->outputs * sizeof(double));
+    memset(seam->columns, 0, (size_t)weight->inputs * sizeof(double));
+    const double *inputs = powers_of(e, seam->input, weight->inputs, 1);
+    const double *outputs = powers_of(e, seam->output, weight->outputs, -1);
+    double *of_row = turned ? seam->columns : seam->rows;
+    double *of_column = turned ? seam->rows : seam->columns;
+    for (int64_t r = 0; r < weight->rows; r++) {
+        int64_t first = r / (weight->rows / weight->groups) * weight->columns;
+        ranges_of_row(weight->largest + r * weight->columns, weight->columns,
+                      (turned ? outputs : inputs) + first, turned ? inputs[r] : outputs[r],
+                      of_row + r, of_column + first);
+    }
+    seam->ranges_hold = true;
+}
+
+/* The range of each output, as what the op reads is scaled now. */
+static const double *row_ranges(struct equalization *e, struct seam *seam)
+{
+    if (!seam->ranges_hold)
+        find_ranges(e, seam);
+    return seam->rows;
+}
+
+/* The range of each input's column, as what the op makes is scaled now. */
+static const double *column_ranges(struct equalization *e, struct seam *seam)
+{
+    if (!seam->ranges_hold)
+        find_ranges(e, seam);
+    return seam->columns;
 }
 
 static double *activation_ranges(struct equalization *e, const struct channels *channels)
@@ -185,7 +211,7 @@ static double *activation_ranges(struct equalization *e, const struct channels *
     return ranges;
 }
 
-static void pin_unknown(struct equalization *e, const struct seam *seam)
+static void pin_unknown(struct equalization *e, struct seam *seam)
 {
     for (int64_t c = 0; c < seam->input->count; c++) {
         struct channel *class = class_of(&e->classes, seam->input, c);
@@ -201,7 +227,7 @@ static void pin_unknown(struct equalization *e, const struct seam *seam)
 
 /* A row that hardly moves what its bias gives, or of which hardly anything comes: what one exponent would do it is no
  * matter of quantising. The two are compared, as both are scaled alike. */
-static void pin_dead(struct equalization *e, const struct seam *seam)
+static void pin_dead(struct equalization *e, struct seam *seam)
 {
     const double *rows = row_ranges(e, seam), *second = second_moments(e, seam);
     const double *made = activation_ranges(e, seam->output);
@@ -282,7 +308,7 @@ static void note(double *largest, size_t class, double number)
 }
 
 /* Da^2 * sum(s^2 n2) of an op behind, on its grid; and n2 for the ops before. */
-static void mark_activation(struct problem *p, const struct seam *seam, size_t grid, double signal)
+static void mark_activation(struct problem *p, struct seam *seam, size_t grid, double signal)
 {
     const double *ranges = activation_ranges(p->e, seam->input);
     p->objective.grids[grid].direction = -1;
@@ -297,8 +323,8 @@ static void mark_activation(struct problem *p, const struct seam *seam, size_t g
 }
 
 /* D2^2 * K * sum(E / s^2) of an op behind, with one step for the tensor. */
-static void mark_columns(struct problem *p, const struct seam *seam, size_t grid,
-                         const double *second, double signal)
+static void mark_columns(struct problem *p, struct seam *seam, size_t grid, const double *second,
+                         double signal)
 {
     const struct weight *weight = &seam->weight;
     const double *ranges = column_ranges(p->e, seam);
@@ -316,10 +342,10 @@ static void mark_columns(struct problem *p, const struct seam *seam, size_t grid
 }
 
 /* The same with a step for each output channel; of a large weight some of them stand for all. */
-static size_t mark_rows(struct problem *p, const struct seam *seam, size_t grid,
-                        const double *second, double signal)
+static size_t mark_rows(struct problem *p, struct seam *seam, size_t grid, const double *second,
+                        double signal)
 {
-    enum { MARKS = 1 << 18 };
+    enum { MARKS = 1 << 15 };
     const struct weight *weight = &seam->weight;
     int64_t inputs = weight_group_inputs(weight), of_group = weight_group_outputs(weight);
     int64_t step = (weight->outputs * inputs + MARKS - 1) / MARKS;
@@ -336,7 +362,7 @@ static size_t mark_rows(struct problem *p, const struct seam *seam, size_t grid,
 }
 
 /* D1^2 * q1 * sum(s^2 n2) of an op before. */
-static void mark_before(struct problem *p, const struct seam *seam, size_t grid)
+static void mark_before(struct problem *p, struct seam *seam, size_t grid)
 {
     const struct weight *weight = &seam->weight;
     const double *ranges = row_ranges(p->e, seam), *second = second_moments(p->e, seam);
@@ -359,7 +385,7 @@ static void mark_before(struct problem *p, const struct seam *seam, size_t grid)
     }
 }
 
-static double signal_of(const struct seam *seam, const double *second)
+static double signal_of(struct seam *seam, const double *second)
 {
     double signal = 0;
     for (int64_t i = 0; i < seam->weight.inputs; i++)
@@ -371,7 +397,7 @@ static double signal_of(const struct seam *seam, const double *second)
 static void clear_before(struct problem *p)
 {
     for (size_t i = 0; i < p->group->before.count; i++) {
-        const struct seam *seam = p->group->before.items[i];
+        struct seam *seam = p->group->before.items[i];
         for (int64_t o = 0; o < seam->weight.outputs; o++) {
             p->e->ids[root_of(p->e, seam->output, o)] = 0;
             p->e->behind[root_of(p->e, seam->output, o)] = 0;
@@ -387,7 +413,7 @@ static struct problem *pose(struct equalization *e, struct group *group)
     number_classes(p);
     size_t grid = 0;
     for (size_t i = 0; i < group->behind.count; i++) {
-        const struct seam *seam = group->behind.items[i];
+        struct seam *seam = group->behind.items[i];
         const double *second = second_moments(e, seam);
         double signal = signal_of(seam, second);
         mark_activation(p, seam, grid++, signal);
@@ -471,10 +497,29 @@ static bool is_no_wider(void *closure, const int *exponents)
     return true;
 }
 
+/* Groups that share an op with this one see other ranges from now on. */
+static void disturb(struct equalization *e, struct group *group)
+{
+    group->waits = true;
+    for (size_t i = 0; i < group->before.count; i++) {
+        struct seam *seam = group->before.items[i];
+        seam->ranges_hold = false;
+        if (seam->input)
+            find_group(e, seam->input)->waits = true;
+    }
+    for (size_t i = 0; i < group->behind.count; i++) {
+        struct seam *seam = group->behind.items[i];
+        seam->ranges_hold = false;
+        if (seam->output)
+            find_group(e, seam->output)->waits = true;
+    }
+}
+
 static void take_over(struct problem *p)
 {
     for (size_t c = 1; c < p->objective.class_count; c++)
         class_at(p->e, p->roots[c])->exponent = p->objective.exponents[c];
+    disturb(p->e, p->group);
 }
 
 /* ---- solving ---- */
@@ -495,6 +540,7 @@ static bool solve(struct equalization *e, struct group *group)
 {
     struct problem *p = pose(e, group);
     size_t count = p->objective.class_count;
+    group->waits = false;
     int *same = NEW_ARRAY(e->arena, int, count);
     memcpy(same, p->now, count * sizeof(*same));
     int *starts[] = {same, start_at(p, p->now, 0.5, 0, 0.5), start_at(p, p->now, 0, 1, 0),
@@ -515,6 +561,7 @@ static void clear(struct equalization *e, struct group *group)
 {
     for (size_t i = 0; i < group->classes.count; i++)
         class_at(e, group->classes.items[i])->exponent = 0;
+    disturb(e, group);
 }
 
 /* Until nothing gains enough: then it gains nothing for who comes again either. */
@@ -526,7 +573,7 @@ static void solve_all(struct equalization *e)
     for (int sweep = 0; moved && sweep < SWEEPS; sweep++) {
         moved = false;
         for (size_t i = 0; i < e->groups.count; i++)
-            if (has_free(e, e->groups.items[i]))
+            if (e->groups.items[i]->waits && has_free(e, e->groups.items[i]))
                 moved = solve(e, e->groups.items[i]) || moved;
     }
 }
@@ -557,6 +604,8 @@ static void weigh_all(struct equalization *e)
         }
         for (size_t c = 0; c < count; c++)
             class_at(e, c)->exponent = with ? 0 : found[c];
+        for (size_t i = 0; i < e->classes.seams.count; i++)
+            e->classes.seams.items[i].ranges_hold = false;
     }
 }
 
@@ -586,7 +635,7 @@ static bool pin_inexact(struct equalization *e)
 {
     bool any = false;
     for (size_t i = 0; i < e->classes.seams.count; i++) {
-        const struct seam *seam = &e->classes.seams.items[i];
+        struct seam *seam = &e->classes.seams.items[i];
         int64_t output, input;
         if ((!is_scaled(e, seam->input) && !is_scaled(e, seam->output)) ||
             weight_stays_exact(
@@ -672,7 +721,7 @@ static void apply_shifts(struct equalization *e, struct node *node, struct value
     }
 }
 
-static void apply(struct equalization *e, struct node *node, const struct seam *seam)
+static void apply(struct equalization *e, struct node *node, struct seam *seam)
 {
     struct value **inputs = NEW_ARRAY(e->arena, struct value *, node->input_count + 1);
     bool changed = false;
@@ -701,7 +750,7 @@ static void apply(struct equalization *e, struct node *node, const struct seam *
     e->plan->changed = true;
 }
 
-static const struct seam *seam_at(const struct equalization *e, const struct node *node)
+static struct seam *seam_at(const struct equalization *e, const struct node *node)
 {
     for (size_t i = 0; i < e->classes.seams.count; i++)
         if (e->classes.seams.items[i].node == node)
@@ -718,7 +767,7 @@ static void apply_all(struct equalization *e)
             channels->exponents = exponents_of(e, channels, channels->count, 1);
     }
     for (size_t i = 0; i < e->classes.seams.count; i++) {
-        const struct seam *seam = &e->classes.seams.items[i];
+        struct seam *seam = &e->classes.seams.items[i];
         if (is_scaled(e, seam->input) || is_scaled(e, seam->output))
             apply(e, seam->node, seam);
     }
@@ -790,9 +839,12 @@ static void refuse(struct equalization *e, struct group *group)
 
 static void measure(struct equalization *e)
 {
+    enum { LARGE = 1 << 20 }; /* numbers: pages of the input that were read are given back */
     for (size_t i = 0; i < e->classes.seams.count; i++) {
         struct seam *seam = &e->classes.seams.items[i];
         const char *reason = weight_measure(e->arena, &seam->weight);
+        if (seam->weight.tensor->count > LARGE)
+            model_give_back(e->plan->model);
         if (!reason)
             continue;
         for (int64_t c = 0; seam->input && c < seam->weight.inputs; c++)

@@ -2,7 +2,6 @@
 #include "equalize/objective.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 void objective_init(struct objective *objective, struct arena *arena, size_t classes, size_t grids)
 {
@@ -20,35 +19,35 @@ void objective_mark(struct objective *objective, struct arena *arena, size_t cla
     LIST_PUSH(arena, &objective->marks, mark);
 }
 
-static int by_class_and_grid(const void *a, const void *b)
+/* Marks come grid by grid. A counting sort leaves them so within each class: equal ones lie together. */
+static void sort_marks(struct objective *objective, struct arena *arena)
 {
-    const struct mark *x = a, *y = b;
-    if (x->class != y->class)
-        return x->class < y->class ? -1 : 1;
-    if (x->grid != y->grid)
-        return x->grid < y->grid ? -1 : 1;
-    /* Sums do not depend on the order that the sort leaves. */
-    if (x->range != y->range)
-        return x->range < y->range ? -1 : 1;
-    return (x->weight > y->weight) - (x->weight < y->weight);
+    size_t count = objective->marks.count;
+    struct mark *marks = objective->marks.items, *sorted = NEW_ARRAY(arena, struct mark, count + 1);
+    size_t *next = NEW_ARRAY(arena, size_t, objective->class_count + 1), kept = 0;
+    for (size_t i = 0; i < count; i++)
+        next[marks[i].class + 1]++;
+    for (size_t c = 0; c < objective->class_count; c++)
+        next[c + 1] += next[c];
+    for (size_t i = 0; i < count; i++)
+        sorted[next[marks[i].class]++] = marks[i];
+    for (size_t i = 0; i < count; i++) {
+        struct mark *last = kept ? &marks[kept - 1] : NULL;
+        if (last && last->class == sorted[i].class && last->grid == sorted[i].grid) {
+            last->range = fmax(last->range, sorted[i].range);
+            last->weight += sorted[i].weight;
+        } else {
+            marks[kept++] = sorted[i];
+        }
+    }
+    objective->marks.count = kept;
 }
 
 void objective_ready(struct objective *objective, struct arena *arena)
 {
-    struct mark *marks = objective->marks.items;
-    size_t kept = 0;
-    if (objective->marks.count)
-        qsort(marks, objective->marks.count, sizeof(*marks), by_class_and_grid);
-    for (size_t i = 0; i < objective->marks.count; i++) {
-        struct mark *last = kept ? &marks[kept - 1] : NULL;
-        if (last && last->class == marks[i].class && last->grid == marks[i].grid) {
-            last->range = fmax(last->range, marks[i].range);
-            last->weight += marks[i].weight;
-        } else {
-            marks[kept++] = marks[i];
-        }
-    }
-    objective->marks.count = kept;
+    sort_marks(objective, arena);
+    const struct mark *marks = objective->marks.items;
+    size_t kept = objective->marks.count;
     objective->first = NEW_ARRAY(arena, size_t, objective->class_count + 1);
     objective->grid_first = NEW_ARRAY(arena, size_t, objective->grid_count + 1);
     objective->by_grid = NEW_ARRAY(arena, size_t, kept + 1);

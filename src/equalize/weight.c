@@ -157,19 +157,26 @@ static bool read_rows(struct reading *reading, int64_t first, int64_t count)
                                        true);                                                      \
          first += count)
 
-/* One channel of a row: the largest, the smallest that is not 0, and the sum of squares. */
-static double measure_taps(const double *numbers, int64_t taps, double *smallest, float *largest)
+/* One row: the largest of each channel's taps, the sum of their squares, and the smallest number that is not 0. */
+VECTORISED static double measure_row(const double *numbers, int64_t columns, int64_t taps,
+                                     float *largest, double *squares, double smallest)
 {
-    double most = 0, squares = 0;
-    for (int64_t t = 0; t < taps; t++) {
-        double size = fabs(numbers[t]);
-        most = fmax(most, size);
-        squares += size * size;
-        if (size > 0 && size < *smallest)
-            *smallest = size;
+    for (int64_t c = 0; c < columns; c++) {
+        const double *from = numbers + c * taps;
+        double most = 0, sum = 0;
+        for (int64_t t = 0; t < taps; t++) {
+            double size = fabs(from[t]);
+            most = size > most ? size : most;
+            sum += size * size;
+        }
+        largest[c] = (float)most;
+        squares[c] = sum;
     }
-    *largest = (float)most;
-    return squares;
+    for (int64_t k = 0; k < columns * taps; k++) {
+        double size = numbers[k] == 0 ? smallest : fabs(numbers[k]);
+        smallest = size < smallest ? size : smallest;
+    }
+    return smallest;
 }
 
 const char *weight_measure(struct arena *arena, struct weight *weight)
@@ -182,6 +189,7 @@ const char *weight_measure(struct arena *arena, struct weight *weight)
     weight->largest = NEW_ARRAY(arena, float, weight->rows * weight->columns);
     weight->norm = NEW_ARRAY(arena, double, weight->inputs);
     weight->row_norm = NEW_ARRAY(arena, double, weight->outputs);
+    double *squares = NEW_ARRAY(arena, double, weight->columns);
     weight->smallest = (double)INFINITY;
     if (!reading_begin(&reading, weight))
         fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
@@ -190,15 +198,14 @@ const char *weight_measure(struct arena *arena, struct weight *weight)
     {
         good = good && read_rows(&reading, first, count);
         for (int64_t r = first; good && r < first + count; r++) {
-            const double *row = reading.numbers + (r - first) * length;
+            int64_t other = first_column(weight, r);
+            weight->smallest =
+                measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
+                            weight->largest + r * weight->columns, squares, weight->smallest);
             for (int64_t c = 0; c < weight->columns; c++) {
-                double squares =
-                    measure_taps(row + c * weight->taps, weight->taps, &weight->smallest,
-                                 &weight->largest[r * weight->columns + c]);
-                int64_t other = first_column(weight, r) + c;
-                weight->norm[weight->by_input ? r : other] += squares;
-                weight->row_norm[weight->by_input ? other : r] += squares;
-                total += squares;
+                weight->norm[weight->by_input ? r : other + c] += squares[c];
+                weight->row_norm[weight->by_input ? other + c : r] += squares[c];
+                total += squares[c];
             }
         }
     }
