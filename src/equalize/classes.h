@@ -60,6 +60,7 @@ struct classes {
     LIST(struct channels *) values;
     LIST(struct seam) seams;
     LIST(struct shift) shifts;
+    LIST(struct pin) declined; /* ops with a stored weight that is not scaled */
 };
 
 /* The channel that stands for the class. */

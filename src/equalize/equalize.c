@@ -861,6 +861,10 @@ void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain)
     *e = (struct equalization){.plan = plan, .arena = arena, .grain = grain};
     e->classes.arena = arena;
     flow_through(&e->classes, graph);
+    for (size_t i = 0; i < e->classes.declined.count; i++) {
+        const struct pin *pin = &e->classes.declined.items[i];
+        plan_refuse(plan, pin->node, pin->node->outputs[0], pin->reason);
+    }
     if (!e->classes.seams.count)
         return;
     measure(e);

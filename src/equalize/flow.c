@@ -723,6 +723,11 @@ static void flow_through_node(struct classes *classes, struct node *node)
         else if (out)
             ask_file(classes, out);
     }
+    const struct value *weight = lift_reads_weight(node) ? node_input(node, 1) : NULL;
+    if (reason && weight && weight->tensor) {
+        struct pin pin = {node, reason};
+        LIST_PUSH(classes->arena, &classes->declined, pin);
+    }
     if (reason) {
         classes->seams.count = seams;
         classes->shifts.count = shifts;
