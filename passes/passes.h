@@ -25,6 +25,9 @@ PASSES(X)
 extern const struct pass passes[];
 extern const size_t pass_count;
 
+/* What equalisation would bring, once all else is done: fills plan->foreseen. */
+void foresee_equalize(struct plan *plan);
+
 /* Runs the passes to a fixpoint over a loaded model. */
 void plan_run(struct plan *plan);
 

@@ -29,6 +29,7 @@ struct equalization {
     struct plan *plan;
     struct arena *arena;
     enum grain grain;
+    equalized_list *told;
     struct classes classes;
     LIST(struct group *) groups;
     size_t *ids;    /* of the group that is looked at: by channel, which class it is */
@@ -817,7 +818,7 @@ static void tell(struct equalization *e, struct group *group)
     told->spread_after = spread_of(e, channels, p->now);
     told->before = decibels(group, group->noise_before);
     told->after = decibels(group, group->noise);
-    LIST_PUSH(e->arena, &e->plan->equalized, told);
+    LIST_PUSH(e->arena, e->told, told);
 }
 
 static void refuse(struct equalization *e, struct group *group)
@@ -854,19 +855,15 @@ static void measure(struct equalization *e)
     }
 }
 
-void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain)
+/* Finds the exponents, and tells of the groups. */
+static struct equalization *decide(struct plan *plan, struct graph *graph, enum grain grain,
+                                   equalized_list *groups)
 {
     struct arena *arena = plan->model->arena;
     struct equalization *e = NEW(arena, struct equalization);
-    *e = (struct equalization){.plan = plan, .arena = arena, .grain = grain};
+    *e = (struct equalization){.plan = plan, .arena = arena, .grain = grain, .told = groups};
     e->classes.arena = arena;
     flow_through(&e->classes, graph);
-    for (size_t i = 0; i < e->classes.declined.count; i++) {
-        const struct pin *pin = &e->classes.declined.items[i];
-        plan_refuse(plan, pin->node, pin->node->outputs[0], pin->reason);
-    }
-    if (!e->classes.seams.count)
-        return;
     measure(e);
     find_groups(e);
     e->ids = NEW_ARRAY(arena, size_t, e->classes.channels.count + 1);
@@ -891,8 +888,26 @@ void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain)
             group->reason = NULL;
         if (group->behind.count && has_free(e, group))
             tell(e, group);
-        if (!is_moved(e, group))
-            refuse(e, group);
     }
+    return e;
+}
+
+void equalize_foresee(struct plan *plan, struct graph *graph, enum grain grain,
+                      equalized_list *groups)
+{
+    decide(plan, graph, grain, groups);
+}
+
+void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain,
+                    equalized_list *groups)
+{
+    struct equalization *e = decide(plan, graph, grain, groups);
+    for (size_t i = 0; i < e->classes.declined.count; i++) {
+        const struct pin *pin = &e->classes.declined.items[i];
+        plan_refuse(plan, pin->node, pin->node->outputs[0], pin->reason);
+    }
+    for (size_t i = 0; i < e->groups.count; i++)
+        if (!is_moved(e, e->groups.items[i]))
+            refuse(e, e->groups.items[i]);
     apply_all(e);
 }

@@ -13,7 +13,11 @@ enum grain {
     GRAIN_CHANNEL /* one for each output channel */
 };
 
-/* Scales the channels of one graph. Adds to plan->equalized, refusals and scalings. */
-void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain);
+/* Scales the channels of one graph, and lists its groups. Adds to the plan's refusals and scalings. */
+void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain,
+                    equalized_list *groups);
+/* Only lists what it would do. */
+void equalize_foresee(struct plan *plan, struct graph *graph, enum grain grain,
+                      equalized_list *groups);
 
 #endif

@@ -757,6 +757,9 @@ void flow_through(struct classes *classes, struct graph *graph)
             i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
         if (!node->removed)
             LIST_PUSH(classes->arena, &nodes, node);
+        for (size_t k = 0; k < node->output_count; k++)
+            if (node->outputs[k])
+                node->outputs[k]->channels = NULL; /* of an earlier time */
     }
     if (nodes.count)
         qsort(nodes.items, nodes.count, sizeof(*nodes.items), by_depth);

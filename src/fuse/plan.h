@@ -53,6 +53,8 @@ struct equalized {
     const char *reason;                 /* why nothing is scaled, or NULL */
 };
 
+typedef LIST(struct equalized *) equalized_list;
+
 /* An op whose constants equalisation scaled, and what it reads and makes. */
 struct scaling {
     struct node *node;
@@ -65,17 +67,18 @@ struct plan {
     LIST(struct fusion *) fusions;
     LIST(struct refusal *) refusals;
     LIST(struct refusal *) warnings; /* rewrites whose self-check failed */
-    LIST(struct equalized *) equalized;
-    LIST(struct scaling) scalings; /* ops that equalisation changed */
-    struct map bans;               /* key of a rewrite -> reason: never tried again in this run */
-    struct map refused;            /* pass and output -> its refusal: each is listed once */
-    struct node_list candidates;   /* passes/passes.c */
-    const char *pass;              /* the one that is running */
-    uint32_t stamp;                /* fuse/region.c */
-    bool changed;                  /* by the pass that is running */
-    bool full;                     /* plan_is_full; set from the start: no rewrites at all */
-    double stored;                 /* bytes of new weights in force */
-    double effort;                 /* numbers looked at to read all new weights once */
+    equalized_list equalized;        /* by the run, with --equalize */
+    equalized_list foreseen[2];      /* by tensor and by channel; for info */
+    LIST(struct scaling) scalings;   /* ops that equalisation changed */
+    struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
+    struct map refused;              /* pass and output -> its refusal: each is listed once */
+    struct node_list candidates;     /* passes/passes.c */
+    const char *pass;                /* the one that is running */
+    uint32_t stamp;                  /* fuse/region.c */
+    bool changed;                    /* by the pass that is running */
+    bool full;                       /* plan_is_full; set from the start: no rewrites at all */
+    double stored;                   /* bytes of new weights in force */
+    double effort;                   /* numbers looked at to read all new weights once */
 };
 
 /* True when so much memory is taken that no more rewrites are made: those in force have yet to be

@@ -66,18 +66,43 @@ static void one_json(struct text *text, const struct equalized *group)
     text_print(text, "]}");
 }
 
-void equalized_json(struct text *text, const struct plan *plan)
+static struct equalized **sorted(struct arena *arena, const equalized_list *groups)
 {
-    size_t count = plan->equalized.count;
-    struct equalized **sorted = NEW_ARRAY(text->arena, struct equalized *, count + 1);
-    if (count) {
-        memcpy(sorted, plan->equalized.items, count * sizeof(*sorted));
-        qsort(sorted, count, sizeof(*sorted), worst_first);
+    struct equalized **copy = NEW_ARRAY(arena, struct equalized *, groups->count + 1);
+    if (groups->count) {
+        memcpy(copy, groups->items, groups->count * sizeof(*copy));
+        qsort(copy, groups->count, sizeof(*copy), worst_first);
     }
-    text_print(text, "\"equalized\": [");
-    for (size_t i = 0; i < count; i++) {
+    return copy;
+}
+
+void equalized_json(struct text *text, const char *name, const equalized_list *groups)
+{
+    struct equalized **all = sorted(text->arena, groups);
+    text_print(text, "\"%s\": [", name);
+    for (size_t i = 0; i < groups->count; i++) {
         text_print(text, "%s", i ? "," : "");
-        one_json(text, sorted[i]);
+        one_json(text, all[i]);
     }
-    text_print(text, "%s]", count ? "\n  " : "");
+    text_print(text, "%s]", groups->count ? "\n  " : "");
+}
+
+void equalized_foreseen(struct text *text, const char *grain, const equalized_list *groups)
+{
+    enum { MOST = 5 };
+    struct equalized **all = sorted(text->arena, groups);
+    if (!groups->count)
+        return;
+    text_print(text,
+               "\nINT8 with weights per %s: predicted signal to noise of what reads a value, as "
+               "fused and with --equalize %s\n",
+               grain, grain);
+    for (size_t i = 0; i < groups->count && i < MOST; i++)
+        text_print(text, "  %7s -> %7s dB, ranges %s -> %s times the median: '%s'\n",
+                   decimal_fixed(all[i]->before, 1).text, decimal_fixed(all[i]->after, 1).text,
+                   decimal_rounded(all[i]->spread_before, 3).text,
+                   decimal_rounded(all[i]->spread_after, 3).text,
+                   text_plain(text->arena, all[i]->value->name));
+    if (groups->count > MOST)
+        text_print(text, "  and %zu more\n", groups->count - MOST);
 }

@@ -120,7 +120,7 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
     text_print(&text, "%s],\n", plan->warnings.count ? "\n  " : "");
     if (plan->options->equalize) {
         text_print(&text, "  ");
-        equalized_json(&text, plan);
+        equalized_json(&text, "equalized", &plan->equalized);
         text_print(&text, ",\n");
     }
     census_json(&text, "before", &summary->before);

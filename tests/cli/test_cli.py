@@ -16,8 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.net import Net
 from tests.support.tool import ROOT, TOOL, count_ops
 
-PASSES = ["fold_constants", "join_branches", "fold_after", "fold_before", "compose_chains", "remove_dead"]
-OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--list-passes", "--max-growth", "--no-check",
+PASSES = ["fold_constants", "join_branches", "fold_after", "fold_before", "compose_chains", "equalize", "remove_dead"]
+OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--list-passes", "--max-growth", "--equalize", "--no-check",
            "--tolerance", "--strict", "--batch", "--dry-run", "--external-data", "--follow-symlinks",
            "--no-sync", "--no-sandbox", "--jobs", "--quiet", "--version", "--help"]
 BLOCK = (ROOT / "models" / "qarepvgg_block.onnx").read_bytes()
