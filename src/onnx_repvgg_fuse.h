@@ -89,6 +89,9 @@ struct onnx_fuse_options {
     /* After all fusions, scale channels between ops by powers of two, so that quantising the model loses less. No
      * output changes by a bit (docs/equalize.md). */
     enum onnx_fuse_equalize equalize;
+    /* A JSON file of measured statistics by value name (docs/equalize.md), for models that are fused already; what
+     * it tells goes before what BatchNormalizations tell. NULL: none. */
+    const char *statistics;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */

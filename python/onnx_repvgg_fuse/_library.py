@@ -41,6 +41,7 @@ class Options(ctypes.Structure):
         ("allocate", Allocate),
         ("json_report", ctypes.c_char_p),
         ("equalize", ctypes.c_int),
+        ("statistics", ctypes.c_char_p),
     ]
 
 

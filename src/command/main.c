@@ -39,6 +39,9 @@ static const char usage[] =
     "      --max-growth R   let a rewrite cost up to R times what it replaces (default 1)\n"
     "      --equalize GRAIN make the result ready for INT8: weights quantised per tensor or "
     "channel\n"
+    "      --statistics FILE\n"
+    "                       with --equalize: measured ranges and moments, as JSON "
+    "(docs/equalize.md)\n"
     "      --no-check       do not evaluate each rewrite before it is kept\n"
     "      --tolerance T    largest relative difference of that check (default: by type)\n"
     "      --strict         exit with 1 when a rewrite was dropped by its check\n"
@@ -89,6 +92,7 @@ enum {
     LIST_PASSES,
     MAX_GROWTH,
     EQUALIZE,
+    STATISTICS,
     NO_CHECK,
     TOLERANCE,
     STRICT,
@@ -112,6 +116,7 @@ static const struct option long_options[] = {
     {"list-passes", no_argument, NULL, LIST_PASSES},
     {"max-growth", required_argument, NULL, MAX_GROWTH},
     {"equalize", required_argument, NULL, EQUALIZE},
+    {"statistics", required_argument, NULL, STATISTICS},
     {"no-check", no_argument, NULL, NO_CHECK},
     {"tolerance", required_argument, NULL, TOLERANCE},
     {"strict", no_argument, NULL, STRICT},
@@ -161,6 +166,7 @@ static int parse_option(struct command *command, int option)
         return command->options.equalize
                    ? -1
                    : trouble("--equalize: '%s' is neither tensor nor channel", optarg);
+    case STATISTICS: command->options.statistics = optarg; return -1;
     case NO_CHECK: command->options.no_check = true; return -1;
     case TOLERANCE:
         if (!parse_number(optarg, &number) || number <= 0)
@@ -299,6 +305,8 @@ static void confine_run(const struct command *command)
         sandbox_allow_output(&sandbox, command->options.html_report);
     if (command->options.follow_symlinks)
         sandbox_allow_reading(&sandbox);
+    if (command->options.statistics)
+        sandbox_allow_model(&sandbox, command->options.statistics);
     sandbox_close(&sandbox);
 }
 

@@ -56,6 +56,7 @@ struct shift {
 struct classes {
     struct arena *arena;
     struct graph *graph;
+    const struct map *measured; /* by name: struct measured */
     LIST(struct channel) channels;
     LIST(struct channels *) values;
     LIST(struct seam) seams;

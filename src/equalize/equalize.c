@@ -12,7 +12,8 @@
 #include "model/external.h"
 
 enum { SWEEPS = 16, ROUNDS = 64 };
-#define LEAST_GAIN 1.0 /* dB */
+#define LEAST_GAIN 1.0  /* dB, of the whole network */
+#define LEAST_STEP 0.05 /* dB, of one group */
 #define DEAD 0x1p-12
 
 /* Values that are decided together. */
@@ -549,9 +550,8 @@ static bool solve(struct equalization *e, struct group *group)
     double before = noise_at(p, p->now);
     double after = descend(&p->objective, p->free, starts, COUNT_OF(starts), is_no_wider, p);
     double gain = isfinite(after) ? decibels_between(before, after + p->constant) : 0;
-    if (gain < LEAST_GAIN) {
-        group->reason = arena_format(e->arena, "a predicted gain of %s dB is less than 1",
-                                     decimal_rounded(fmax(gain, 0), 2).text);
+    if (gain < LEAST_STEP) {
+        group->reason = "nothing is gained: its channels are even";
         return false;
     }
     take_over(p);
@@ -829,7 +829,8 @@ static void refuse(struct equalization *e, struct group *group)
     struct node *node = channels->value->producer;
     const char *name = pin && pin->node && pin->node->proto->name ? pin->node->proto->name : "";
     if (!group->reason && pin)
-        group->reason = name[0] && pin->node != node
+        group->reason = strncmp(pin->reason, "no ", 3) == 0 ? pin->reason
+                        : name[0] && pin->node != node
                             ? arena_format(e->arena, "no seam: '%s': %s", name, pin->reason)
                             : arena_format(e->arena, "no seam: %s", pin->reason);
     if (group->reason && node)
@@ -855,6 +856,29 @@ static void measure(struct equalization *e)
     }
 }
 
+/* What is hardly worth it is not done at all. */
+static void drop_little(struct equalization *e)
+{
+    double before = 0, after = 0;
+    weigh_all(e);
+    for (size_t i = 0; i < e->groups.count; i++) {
+        before += e->groups.items[i]->noise_before;
+        after += e->groups.items[i]->noise;
+    }
+    double gain = decibels_between(before, after);
+    if (gain >= LEAST_GAIN)
+        return;
+    for (size_t i = 0; i < e->groups.count; i++) {
+        struct group *group = e->groups.items[i];
+        if (is_moved(e, group))
+            group->reason = arena_format(
+                e->arena, "a predicted gain of %s dB, of all values together, is less than 1",
+                decimal_rounded(fmax(gain, 0), 2).text);
+        clear(e, group);
+        group->noise = group->noise_before;
+    }
+}
+
 /* Finds the exponents, and tells of the groups. */
 static struct equalization *decide(struct plan *plan, struct graph *graph, enum grain grain,
                                    equalized_list *groups)
@@ -863,6 +887,7 @@ static struct equalization *decide(struct plan *plan, struct graph *graph, enum 
     struct equalization *e = NEW(arena, struct equalization);
     *e = (struct equalization){.plan = plan, .arena = arena, .grain = grain, .told = groups};
     e->classes.arena = arena;
+    e->classes.measured = &plan->measured;
     flow_through(&e->classes, graph);
     measure(e);
     find_groups(e);
@@ -881,7 +906,7 @@ static struct equalization *decide(struct plan *plan, struct graph *graph, enum 
             for (size_t i = 0; i < e->groups.count; i++)
                 clear(e, e->groups.items[i]);
     }
-    weigh_all(e);
+    drop_little(e);
     for (size_t i = 0; i < e->groups.count; i++) {
         struct group *group = e->groups.items[i];
         if (is_moved(e, group))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "affine/rows.h"
+#include "equalize/measured.h"
 #include "fuse/lift.h"
 #include "infer/constant.h"
 #include "infer/operand.h"
@@ -73,6 +74,18 @@ static bool of_parts(struct classes *classes, const struct value *value, int64_t
             moments[c] = k ? moments_add(moments[c], x) : x;
         }
     }
+    return true;
+}
+
+/* What was measured goes before what is concluded. */
+static bool take_measured(struct classes *classes, const struct channels *channels)
+{
+    const struct measured *measured =
+        classes->measured->count ? map_get(classes->measured, channels->value->name) : NULL;
+    if (!measured || measured->count != channels->count)
+        return false;
+    for (int64_t c = 0; c < channels->count; c++)
+        channel_at(classes, channels, c)->moments = measured->moments[c];
     return true;
 }
 
@@ -720,7 +733,7 @@ static void flow_through_node(struct classes *classes, struct node *node)
         struct channels *out = node->outputs[k] ? node->outputs[k]->channels : NULL;
         if (reason)
             classes_pin(classes, out, node, reason);
-        else if (out)
+        else if (out && !take_measured(classes, out))
             ask_file(classes, out);
     }
     const struct value *weight = lift_reads_weight(node) ? node_input(node, 1) : NULL;

@@ -70,6 +70,7 @@ struct plan {
     equalized_list equalized;        /* by the run, with --equalize */
     equalized_list foreseen[2];      /* by tensor and by channel; for info */
     LIST(struct scaling) scalings;   /* ops that equalisation changed */
+    struct map measured;             /* names of values to struct measured: --statistics */
     struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
     struct map refused;              /* pass and output -> its refusal: each is listed once */
     struct node_list candidates;     /* passes/passes.c */

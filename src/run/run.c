@@ -11,6 +11,7 @@
 #include "base/decimal.h"
 #include "check/equality.h"
 #include "check/selfcheck.h"
+#include "equalize/measured.h"
 #include "model/external.h"
 #include "passes/passes.h"
 #include "report/page_fuse.h"
@@ -27,10 +28,29 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+static void read_statistics(struct run *run)
+{
+    struct mapping mapping;
+    const char *path = run->options.statistics;
+    if (!path)
+        return;
+    mapping_open(&run->landing, path, true, &mapping);
+    /* It belongs to the arena from here on, so that an error in it leaves nothing behind. */
+    uint8_t *text = NEW_ARRAY(&run->arena, uint8_t, mapping.size + 1);
+    memcpy(text, mapping.data, mapping.size);
+    size_t size = mapping.size;
+    mapping_close(&mapping);
+    run->measured = (struct map){0};
+    measured_read(&run->arena, path, text, size, &run->measured);
+}
+
 static void make_plan(struct run *run)
 {
-    run->plan = (struct plan){
-        .model = &run->model, .options = &run->options, .bans = run->bans, .full = run->is_short};
+    run->plan = (struct plan){.model = &run->model,
+                              .options = &run->options,
+                              .measured = run->measured,
+                              .bans = run->bans,
+                              .full = run->is_short};
     run_progress(run, "planning", 0);
     plan_run(&run->plan);
 }
@@ -286,6 +306,7 @@ void run_fuse(struct run *run)
     census_take(&run->model, run->model.bytes.size + run_external_bytes(&run->model),
                 &run->summary.before);
     run->checking = effort_for(run->landing.input);
+    read_statistics(run);
     for (int attempt = 0;; attempt++) {
         make_plan(run);
         if (write_out(run)) {

@@ -17,7 +17,7 @@ from tests.support.net import Net
 from tests.support.tool import ROOT, TOOL, count_ops
 
 PASSES = ["fold_constants", "join_branches", "fold_after", "fold_before", "compose_chains", "equalize", "remove_dead"]
-OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--list-passes", "--max-growth", "--equalize", "--no-check",
+OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--list-passes", "--max-growth", "--equalize", "--statistics", "--no-check",
            "--tolerance", "--strict", "--batch", "--dry-run", "--external-data", "--follow-symlinks",
            "--no-sync", "--no-sandbox", "--jobs", "--quiet", "--version", "--help"]
 BLOCK = (ROOT / "models" / "qarepvgg_block.onnx").read_bytes()
