@@ -1,15 +1,15 @@
 """--equalize: what it changes, what it leaves alone and why, and that no output changes by a bit."""
 import json
-import pathlib
 import subprocess
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
 
 from tests.support.net import Net
-from tests.support.random_equalize import same_bits, try_seed
+from tests.support.random_equalize import run, same_bits, try_seed
 from tests.support.tool import TOOL, fuse
 
 C = 8
@@ -146,10 +146,11 @@ def test_refuses_without_statistics(tmp_path):
     assert any("no statistics" in r for r in reasons(even)), reasons(even)
 
 
-def test_leaves_an_even_network_alone(tmp_path):
-    plain, even = equalize(network(first=lambda n, x: norm(n, x, spread=0.25)), tmp_path)
+@pytest.mark.parametrize("spread, reason", [(0.25, "nothing is gained"), (1.5, "is less than 1")])
+def test_leaves_an_even_network_alone(tmp_path, spread, reason):
+    plain, even = equalize(network(first=lambda n, x: norm(n, x, spread=spread)), tmp_path)
     assert plain.data == even.data
-    assert any("is less than 1" in r for r in reasons(even)), reasons(even)
+    assert any(reason in r for r in reasons(even)), reasons(even)
 
 
 @pytest.mark.parametrize("what", ["no weight", "dead"])
@@ -187,8 +188,8 @@ def test_equalising_twice_changes_nothing(tmp_path):
 
 def test_verify_says_equal(tmp_path):
     plain, even = equalize(network(), tmp_path)
-    run = subprocess.run([TOOL, "verify", plain.path, even.path], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout
+    r = subprocess.run([TOOL, "verify", plain.path, even.path], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout
 
 
 def test_spread_narrows(tmp_path):
@@ -201,22 +202,78 @@ def test_spread_narrows(tmp_path):
 def test_explains(tmp_path):
     source = tmp_path / "m.onnx"
     onnx.save(network(), source)
-    run = subprocess.run([TOOL, "--equalize", "tensor", "--explain", "--dry-run", source], capture_output=True, text=True)
-    assert "equalized '" in run.stdout and "channels by 2^" in run.stdout
+    r = subprocess.run([TOOL, "--equalize", "tensor", "--explain", "--dry-run", source], capture_output=True, text=True)
+    assert "equalized '" in r.stdout and "channels by 2^" in r.stdout
 
 
 def test_batch_equalises(tmp_path):
     onnx.save(network(), tmp_path / "m.onnx")
-    run = subprocess.run([TOOL, "--equalize", "tensor", "--batch", tmp_path / "out", tmp_path / "m.onnx"], capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
+    r = subprocess.run([TOOL, "--equalize", "tensor", "--batch", tmp_path / "out", tmp_path / "m.onnx"], capture_output=True, text=True)
+    assert r.returncode == 0, r.stderr
     _, even = equalize(network(), tmp_path)
     assert (tmp_path / "out" / "m.onnx").read_bytes() == even.data
 
 
 def test_another_grain_is_an_error(tmp_path):
     onnx.save(network(), tmp_path / "m.onnx")
-    run = subprocess.run([TOOL, "--equalize", "row", tmp_path / "m.onnx", tmp_path / "o.onnx"], capture_output=True, text=True)
-    assert run.returncode == 2 and "neither tensor nor channel" in run.stderr
+    r = subprocess.run([TOOL, "--equalize", "row", tmp_path / "m.onnx", tmp_path / "o.onnx"], capture_output=True, text=True)
+    assert r.returncode == 2 and "neither tensor nor channel" in r.stderr
+
+
+def measured(model, x):
+    """Statistics of the fused model's only seam, as a script would measure them."""
+    relu = next(v for v in model.graph.node if v.op_type == "Relu").output[0]
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.graph.output.append(onnx.helper.make_empty_tensor_value_info(relu))
+    value = run(copy, x, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)[-1][0].reshape(C, -1).astype(float)
+    return {relu: {"mean": value.mean(1).tolist(), "deviation": value.std(1).tolist(),
+                   "low": value.min(1).tolist(), "high": value.max(1).tolist()}}
+
+
+def test_measured_statistics_are_taken(tmp_path):
+    fused = fuse(network(), tmp_path, stem="fused").model
+    statistics = tmp_path / "s.json"
+    statistics.write_text(json.dumps(measured(fused, draw(fused)), indent=1))
+    plain, even = equalize(fused, tmp_path, "--statistics", statistics)
+    assert scaled(even), reasons(even)
+    assert same_bits(plain.model, even.model, draw(fused))
+
+
+@pytest.mark.parametrize("text, where", [
+    ("", "offset 0: expected '{'"),
+    ("{", "a string"),
+    ('{"a": 1}', "expected '{'"),
+    ('{"a": {"mean": [1,]}}', "a number"),
+    ('{"a": {"mean": [1e999]}}', "a number"),
+    ('{"a": {"mean": [1], "deviation": [-1], "low": [0], "high": [1]}}', "deviation not negative"),
+    ('{"a": {"mean": [1], "deviation": [1, 2], "low": [0], "high": [1]}}', "as many numbers"),
+    ('{"a": {"median": [1]}}', "mean, deviation, low or high"),
+    ('{"a\\x": {}}', "an escape of JSON"),
+    ('{"a": {"mean": [1], "deviation": [1], "low": [0], "high": [1]}} x', "the end"),
+    ('{"' + "a" * 100 + '\\"', "end of a string"),
+])
+def test_bad_statistics_are_an_error(tmp_path, text, where):
+    onnx.save(network(), tmp_path / "m.onnx")
+    (tmp_path / "s.json").write_text(text)
+    r = subprocess.run([TOOL, "--equalize", "tensor", "--statistics", tmp_path / "s.json", tmp_path / "m.onnx",
+                        tmp_path / "o.onnx"], capture_output=True, text=True)
+    assert r.returncode == 2 and where in r.stderr and not (tmp_path / "o.onnx").exists(), r.stderr
+
+
+def test_names_may_be_escaped(tmp_path):
+    fused = fuse(network(), tmp_path, stem="fused").model
+    text = json.dumps(measured(fused, draw(fused))).replace('"relu', '"\\u0072elu')
+    assert "u0072" in text
+    (tmp_path / "s.json").write_text(text)
+    _, even = equalize(fused, tmp_path, "--statistics", tmp_path / "s.json")
+    assert scaled(even)
+
+
+def test_statistics_need_equalize(tmp_path):
+    onnx.save(network(), tmp_path / "m.onnx")
+    r = subprocess.run([TOOL, "--statistics", tmp_path / "s.json", tmp_path / "m.onnx", tmp_path / "o.onnx"], capture_output=True, text=True)
+    assert r.returncode == 2 and "are for equalize" in r.stderr
 
 
 @pytest.mark.parametrize("seed", range(40))
