@@ -111,24 +111,24 @@ def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[b
 @overload
 def fuse(model: Path, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
-         equalize: Optional[str] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
          progress: Optional[ProgressFunction] = None) -> Result[Path]: ...
 @overload
 def fuse(model: Union[bytearray, memoryview, mmap.mmap], output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
-         equalize: Optional[str] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
          progress: Optional[ProgressFunction] = None) -> Result[bytes]: ...
 @overload
 def fuse(model: Model, output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
-         equalize: Optional[str] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
          progress: Optional[ProgressFunction] = None) -> Result[Model]: ...
 def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
-         equalize: Optional[str] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None, jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False,
          progress: Optional[ProgressFunction] = None) -> Result[Any]:
     """Fuse parallel linear branches (RepVGG and its descendants) and the BatchNormalization and
@@ -147,6 +147,8 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
     - `equalize`: "tensor" or "channel": after all fusions, scale channels by powers of two so that an INT8
       quantiser that has one step for each weight, or one for each output channel, loses less. Not one bit of
       an output changes.
+    - `statistics`: with equalize: a JSON file of measured ranges and moments, for models that are fused
+      already (docs/equalize.md).
     - `jobs`: threads that compute weights; 0: one per core. The bytes do not depend on it.
     - `external_data`: for a path only: where weights go. "auto": as in the input, and to a new file
       beside the output where external data would be out of reach from there or the model would pass
@@ -193,6 +195,8 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
     _arguments.function(progress, "progress")
 
     options = _rewrite_options(only, skip, max_growth, tolerance, check, jobs, equalize)
+    if statistics is not None:
+        options.statistics = _arguments.path(statistics, "statistics")
     options.dry_run = bool(dry_run)
     options.follow_symlinks = bool(follow_symlinks)
     options.no_sync = not sync
