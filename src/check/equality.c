@@ -15,7 +15,6 @@ enum {
     LARGE = 1 << 20,   /* numbers of one */
     ELEMENTS = 1 << 24 /* of one value */
 };
-#define PRODUCTS 0x1p30
 
 /* One op on its way through the check. */
 struct trial {
@@ -24,6 +23,7 @@ struct trial {
     int64_t extent;                /* largest of an axis that is none of channels; 0: as declared */
     int64_t rows[ROWS], row_count; /* output channels that are evaluated; 0: all */
     uint64_t seed;
+    double *products; /* what the whole check may still cost */
 };
 
 static const struct channels *scaled_channels(const struct value *value)
@@ -135,8 +135,10 @@ static const char *draw(struct trial *trial, const struct value *value,
         if (free && trial->extent && dims[i] > trial->extent)
             dims[i] = trial->extent;
     }
-    if (!count_elements(dims, (size_t)value->rank, &count) || count > ELEMENTS)
+    if (!count_elements(dims, (size_t)value->rank, &count) || count > ELEMENTS ||
+        (double)count > *trial->products)
         return "what it reads is too large";
+    *trial->products -= (double)count;
     double *one = NEW_ARRAY(trial->arena, double, count + 1);
     double *other = NEW_ARRAY(trial->arena, double, count + 1);
     for (int64_t k = 0; k < count; k++)
@@ -184,7 +186,7 @@ static const char *try_node(struct trial *trial)
     const struct tensor **after = NEW_ARRAY(trial->arena, const struct tensor *, node->input_count);
     struct tensor **made = NEW_ARRAY(trial->arena, struct tensor *, node->output_count + 1);
     struct tensor **makes = NEW_ARRAY(trial->arena, struct tensor *, node->output_count + 1);
-    struct effort effort = {.products = PRODUCTS, .cells = ELEMENTS}, other = effort;
+    struct effort effort = {.products = *trial->products, .cells = ELEMENTS};
     const char *reason = NULL;
     for (size_t k = 0; !reason && k < node->input_count; k++) {
         const struct tensor *tensor;
@@ -197,7 +199,10 @@ static const char *try_node(struct trial *trial)
     if (!reason)
         reason = eval_node(trial->arena, node, before, made, ELEMENTS, &effort);
     if (!reason)
-        reason = eval_node(trial->arena, node, after, makes, ELEMENTS, &other);
+        effort.cells = ELEMENTS;
+    if (!reason)
+        reason = eval_node(trial->arena, node, after, makes, ELEMENTS, &effort);
+    *trial->products = effort.products;
     for (size_t k = 0; !reason && k < node->output_count; k++)
         if (made[k] && makes[k] && type_is_float(made[k]->type) &&
             !same_bits(trial, node->outputs[k], made[k], makes[k]))
@@ -235,9 +240,9 @@ static bool is_touched(const struct node *node)
 }
 
 /* On small extents, else on those that the model declares: a Reshape asks for them. */
-static const char *check_node(struct arena *arena, const struct node *node)
+static const char *check_node(struct arena *arena, const struct node *node, double *products)
 {
-    struct trial trial = {.arena = arena, .node = node, .extent = SMALL};
+    struct trial trial = {.arena = arena, .node = node, .extent = SMALL, .products = products};
     choose_rows(&trial);
     const char *reason = try_node(&trial);
     if (reason) {
@@ -250,13 +255,14 @@ static const char *check_node(struct arena *arena, const struct node *node)
 
 static const char *check_all(struct model *model, struct arena *arena)
 {
+    double products = effort_for(model->arena->landing->input).products;
     for (size_t g = 0; g < model->graphs.count; g++) {
         const struct graph *graph = model->graphs.items[g];
         for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
             const struct node *node = i < graph->node_count
                                           ? graph->nodes[i]
                                           : graph->new_nodes.items[i - graph->node_count];
-            const char *reason = is_touched(node) ? check_node(arena, node) : NULL;
+            const char *reason = is_touched(node) ? check_node(arena, node, &products) : NULL;
             if (reason)
                 return arena_format(model->arena, "the self-check of %s -> '%s': %s",
                                     node->proto->op_type, node->outputs[0]->name, reason);

@@ -83,10 +83,19 @@ static const char *seen_outside(const struct value *value)
     return NULL;
 }
 
+/* Shapes are what a file states: channels are bounded by its size. */
+static bool is_held(const struct classes *classes, int64_t count)
+{
+    enum { CHANNELS_BASE = 1 << 17 };
+    int64_t most = CHANNELS_BASE + (int64_t)(classes->arena->landing->input / 16);
+    return count <= most - (int64_t)classes->channels.count;
+}
+
 struct channels *classes_give(struct classes *classes, struct value *value, int axis)
 {
     if (!value || value->graph != classes->graph || value->rank <= axis || axis < 0 ||
-        value->dims[axis] < 1 || !type_is_float(value->type))
+        value->dims[axis] < 1 || !type_is_float(value->type) ||
+        !is_held(classes, value->dims[axis]))
         return NULL;
     struct channels *channels = NEW(classes->arena, struct channels);
     *channels = (struct channels){.value = value,

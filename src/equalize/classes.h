@@ -40,6 +40,7 @@ struct seam {
     struct node *node;
     struct weight weight;
     struct channels *input, *output; /* NULL: nothing of it is scaled */
+    size_t first_shift;              /* its bias, where it has one that is scaled */
     /* equalize/equalize.c: ranges of rows and columns, as long as nothing is scaled anew; second moments of inputs */
     double *rows, *columns, *second;
     bool ranges_hold;

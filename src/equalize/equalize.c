@@ -7,11 +7,12 @@
 #include "base/decimal.h"
 #include "equalize/descent.h"
 #include "equalize/flow.h"
+#include "fuse/lift.h"
 #include "infer/constant.h"
 #include "model/edit.h"
 #include "model/external.h"
 
-enum { SWEEPS = 16, ROUNDS = 64 };
+enum { SWEEPS = 16, ROUNDS = 16 };
 #define LEAST_GAIN 1.0  /* dB, of the whole network */
 #define LEAST_STEP 0.05 /* dB, of one group */
 #define DEAD 0x1p-12
@@ -704,13 +705,15 @@ static void put(struct equalization *e, struct node *node, struct value **inputs
                                   tensor);
 }
 
-static void apply_shifts(struct equalization *e, struct node *node, struct value **inputs)
+/* The shifts of a node lie together. */
+static void apply_shifts(struct equalization *e, struct node *node, struct value **inputs,
+                         size_t first)
 {
-    for (size_t i = 0; i < e->classes.shifts.count; i++) {
+    for (size_t i = first; i < e->classes.shifts.count && e->classes.shifts.items[i].node == node;
+         i++) {
         const struct shift *shift = &e->classes.shifts.items[i];
         const struct tensor *tensor;
-        if (shift->node != node || !is_scaled(e, shift->channels) ||
-            constant_of(node->inputs[shift->index], &tensor))
+        if (!is_scaled(e, shift->channels) || constant_of(node->inputs[shift->index], &tensor))
             continue;
         const double *numbers = constant_numbers(node->inputs[shift->index], tensor);
         if (!numbers || all_zero(numbers, tensor->count))
@@ -722,7 +725,7 @@ static void apply_shifts(struct equalization *e, struct node *node, struct value
     }
 }
 
-static void apply(struct equalization *e, struct node *node, struct seam *seam)
+static void apply(struct equalization *e, struct node *node, struct seam *seam, size_t first)
 {
     struct value **inputs = NEW_ARRAY(e->arena, struct value *, node->input_count + 1);
     bool changed = false;
@@ -734,7 +737,7 @@ static void apply(struct equalization *e, struct node *node, struct seam *seam)
         put(e, node, inputs, 1,
             weight_scaled(e->arena, &seam->weight, scaling.output, scaling.input));
     }
-    apply_shifts(e, node, inputs);
+    apply_shifts(e, node, inputs, first);
     for (size_t k = 0; k < node->input_count; k++)
         changed = changed || inputs[k] != node->inputs[k];
     if (changed) {
@@ -751,14 +754,6 @@ static void apply(struct equalization *e, struct node *node, struct seam *seam)
     e->plan->changed = true;
 }
 
-static struct seam *seam_at(const struct equalization *e, const struct node *node)
-{
-    for (size_t i = 0; i < e->classes.seams.count; i++)
-        if (e->classes.seams.items[i].node == node)
-            return &e->classes.seams.items[i];
-    return NULL;
-}
-
 static void apply_all(struct equalization *e)
 {
     const struct node *last = NULL;
@@ -770,12 +765,12 @@ static void apply_all(struct equalization *e)
     for (size_t i = 0; i < e->classes.seams.count; i++) {
         struct seam *seam = &e->classes.seams.items[i];
         if (is_scaled(e, seam->input) || is_scaled(e, seam->output))
-            apply(e, seam->node, seam);
+            apply(e, seam->node, seam, seam->first_shift);
     }
     for (size_t i = 0; i < e->classes.shifts.count; i++) {
         const struct shift *shift = &e->classes.shifts.items[i];
-        if (shift->node != last && is_scaled(e, shift->channels) && !seam_at(e, shift->node))
-            apply(e, shift->node, NULL);
+        if (shift->node != last && is_scaled(e, shift->channels) && !lift_reads_weight(shift->node))
+            apply(e, shift->node, NULL, i);
         last = shift->node;
     }
 }

@@ -477,6 +477,8 @@ static const char *read_along(const struct channels *out, struct value *value,
         (axis >= 0 && tensor->dims[axis] != 1 && tensor->dims[axis] != out->count))
         return "its constant cannot be scaled";
     bool channel = axis >= 0 && tensor->count == tensor->dims[axis];
+    if (tensor->count != 1 && (axis < 0 || tensor->dims[axis] != out->count))
+        return "its constant is the same for all channels, and not one number";
     if (tensor->count != 1 && !channel)
         return NULL;
     along->numbers = constant_numbers(value, tensor);
@@ -633,6 +635,7 @@ static const char *seam(struct classes *classes, struct node *node)
         classes_pin(classes, seam.output, node, NOT_KNOWN);
         seam.output = NULL;
     }
+    seam.first_shift = classes->shifts.count;
     if (seam.output && node->op != OP_MatMul && node_input(node, 2)) {
         struct shift shift = {node, 2, 0, seam.output};
         LIST_PUSH(classes->arena, &classes->shifts, shift);
