@@ -4,10 +4,15 @@
 
 #include "fuse/plan.h"
 
+enum pass_kind {
+    PASS_REWRITES, /* in every round */
+    PASS_CLEANS,   /* takes away what other passes left: after a change, however full memory is */
+    PASS_ENDS      /* once, after all rounds, where an option asks for it */
+};
+
 struct pass {
     const char *name, *purpose;
-    bool cleans; /* takes away what other passes left: runs after a change, however full
-                    memory is */
+    enum pass_kind kind;
     void (*run)(struct plan *plan);
 };
 

@@ -8,7 +8,7 @@
 #include "infer/call.h"
 
 const struct pass passes[] = {
-#define X(name, cleans, purpose) {#name, purpose, cleans, name},
+#define X(name, kind, purpose) {#name, purpose, kind, name},
     PASSES(X)
 #undef X
 };
@@ -90,11 +90,11 @@ static void run_passes(struct plan *plan)
         plan->changed = false;
         forget_refusals(plan);
         for (size_t i = 0; i < pass_count; i++) {
-            bool cleans = passes[i].cleans;
+            bool cleans = passes[i].kind == PASS_CLEANS;
             bool asked =
                 cleans && plan->options->only && is_named_in(plan->options->only, passes[i].name);
-            if (!is_enabled(plan, &passes[i]) || (cleans && !any && !asked) ||
-                (!cleans && plan_is_full(plan)))
+            if (!is_enabled(plan, &passes[i]) || passes[i].kind == PASS_ENDS ||
+                (cleans && !any && !asked) || (!cleans && plan_is_full(plan)))
                 continue;
             plan->pass = passes[i].name;
             passes[i].run(plan);
@@ -115,6 +115,21 @@ static void run_passes(struct plan *plan)
     }
 }
 
+/* What comes once, and what cleans up behind it. */
+static void run_last(struct plan *plan)
+{
+    plan->changed = false;
+    for (size_t i = 0; i < pass_count; i++) {
+        bool ends = passes[i].kind == PASS_ENDS && !plan_is_full(plan);
+        if (!is_enabled(plan, &passes[i]) ||
+            !(ends || (passes[i].kind == PASS_CLEANS && plan->changed)))
+            continue;
+        plan->pass = passes[i].name;
+        passes[i].run(plan);
+        assert(is_whole(plan->model));
+    }
+}
+
 void plan_run(struct plan *plan)
 {
     plan->pass = PLAN_WHOLE_MODEL;
@@ -124,6 +139,8 @@ void plan_run(struct plan *plan)
         return;
     }
     run_passes(plan);
+    if (plan->options->equalize)
+        run_last(plan);
     account_share_constants(plan);
     account_parameters(plan);
 }

@@ -37,6 +37,13 @@ enum onnx_fuse_status {
     ONNX_FUSE_CANCELLED = 7      /* the progress function said so */
 };
 
+/* How the INT8 quantiser will choose its steps that the model is made ready for. */
+enum onnx_fuse_equalize {
+    ONNX_FUSE_EQUALIZE_OFF = 0,
+    ONNX_FUSE_EQUALIZE_TENSOR = 1, /* one for each weight */
+    ONNX_FUSE_EQUALIZE_CHANNEL = 2 /* one for each output channel of a weight */
+};
+
 struct onnx_fuse_options {
     size_t struct_size;      /* sizeof(struct onnx_fuse_options); set by onnx_fuse_options_init */
     const char *const *only; /* pass names, NULL-terminated; NULL: all */
@@ -87,6 +94,12 @@ struct onnx_fuse_options {
      * input_shapes: "NAME:1,3,224,224" fixes the sizes of an input; a symbol that it was declared with becomes the
      * number wherever a shape has it. Sizes that are declared already, of whatever value, must agree. */
     const char *const *freeze, *const *outputs, *const *input_shapes;
+    /* After all fusions, scale channels between ops by powers of two, so that quantising the model loses less. No
+     * output changes by a bit (docs/equalize.md). */
+    enum onnx_fuse_equalize equalize;
+    /* A JSON file of measured statistics by value name (docs/equalize.md), for models that are fused already; what
+     * it tells goes before what BatchNormalizations tell. NULL: none. */
+    const char *statistics;
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */

@@ -53,8 +53,11 @@ def _pass_names(names: Optional[Names], what: str) -> Any:
     return _arguments.names(names, what, f"names of passes: {', '.join(passes())}")
 
 
+EQUALIZE = {None: 0, "tensor": 1, "channel": 2}
+
+
 def _rewrite_options(only: Optional[Names], skip: Optional[Names], max_growth: float, tolerance: Optional[float],
-                     check: bool, jobs: int) -> Options:
+                     check: bool, jobs: int, equalize: Optional[str] = None) -> Options:
     """Options that fuse and info share."""
     options = Options()
     library.onnx_fuse_options_init(ctypes.byref(options))
@@ -67,6 +70,11 @@ def _rewrite_options(only: Optional[Names], skip: Optional[Names], max_growth: f
             raise OptionError(f"tolerance is {tolerance}, expected a number above 0")
     options.no_check = not check
     options.jobs = _arguments.whole(jobs, "jobs", 0, 1024)
+    if equalize is not None and not isinstance(equalize, str):
+        raise TypeError(f"equalize is {described(equalize)}, expected \"tensor\", \"channel\" or None")
+    if equalize not in EQUALIZE:
+        raise OptionError(f"equalize is {equalize!r}, expected \"tensor\", \"channel\" or None")
+    options.equalize = EQUALIZE[equalize]
     return options
 
 
@@ -103,6 +111,7 @@ def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[b
 @overload
 def fuse(model: Path, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
          outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
@@ -110,6 +119,7 @@ def fuse(model: Path, output: Optional[AnyPath] = None, *, only: Optional[Names]
 @overload
 def fuse(model: Union[bytearray, memoryview, mmap.mmap], output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
          outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
@@ -117,12 +127,14 @@ def fuse(model: Union[bytearray, memoryview, mmap.mmap], output: None = None, *,
 @overload
 def fuse(model: Model, output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
          outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[Model]: ...
 def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
          outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
@@ -140,6 +152,11 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
     - `tolerance`: of the self-check of each rewrite, relative to its largest output; None: by type
       (1e-5 for float).
     - `check`: False keeps rewrites without evaluating them.
+    - `equalize`: "tensor" or "channel": after all fusions, scale channels by powers of two so that an INT8
+      quantiser that has one step for each weight, or one for each output channel, loses less. Not one bit of
+      an output changes.
+    - `statistics`: with equalize: a JSON file of measured ranges and moments, for models that are fused
+      already (docs/equalize.md).
     - `jobs`: threads that compute weights; 0: one per core. The bytes do not depend on it.
     - `external_data`: for a path only: where weights go. "auto": as in the input, and to a new file
       beside the output where external data would be out of reach from there or the model would pass
@@ -190,7 +207,9 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
         raise OptionError(f"external_data: the name {external_data!r} holds a NUL")
     _arguments.function(progress, "progress")
 
-    options = _rewrite_options(only, skip, max_growth, tolerance, check, jobs)
+    options = _rewrite_options(only, skip, max_growth, tolerance, check, jobs, equalize)
+    if statistics is not None:
+        options.statistics = _arguments.path(statistics, "statistics")
     options.dry_run = bool(dry_run)
     options.follow_symlinks = bool(follow_symlinks)
     options.no_sync = not sync

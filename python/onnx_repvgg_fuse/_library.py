@@ -43,6 +43,8 @@ class Options(ctypes.Structure):
         ("freeze", ctypes.POINTER(ctypes.c_char_p)),
         ("outputs", ctypes.POINTER(ctypes.c_char_p)),
         ("input_shapes", ctypes.POINTER(ctypes.c_char_p)),
+        ("equalize", ctypes.c_int),
+        ("statistics", ctypes.c_char_p),
     ]
 
 

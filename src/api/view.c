@@ -3,6 +3,7 @@
 
 #include "model/external.h"
 #include "model/load.h"
+#include "passes/passes.h"
 #include "run/options.h"
 #include "run/run.h"
 #include "run/source.h"
@@ -142,6 +143,7 @@ static void info_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_opt
         run->options.dry_run = true;
         run->output_path = run->input; /* as if in place: external data stays where it is */
         run_fuse(run);
+        foresee_equalize(&run->plan);
         info_collect(&run->plan, &info);
         view->text = info_text(&run->plan, &run->summary, &info);
         view->json = info_json(&run->plan, &run->summary, &info);

@@ -85,8 +85,8 @@ static int source_of(const struct trial *trial, const struct value *value)
  * folded for somebody, are the evaluator's own: it has no need to make them again for each rewrite that reads one. */
 static const struct tensor *stored_numbers(const struct side *side, const struct value *value)
 {
-    if (value->tensor)
-        return value->tensor;
+    if (value->tensor) /* as it was before equalisation, which has a check of its own */
+        return value->tensor->before ? value->tensor->before : value->tensor;
     const struct tensor *folded = maker(side, value) ? constant_folded(value) : NULL;
     return folded && !folded->from_shape && folded->storage != STORAGE_FUSED ? folded : NULL;
 }

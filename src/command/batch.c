@@ -170,6 +170,8 @@ static void confine_batch(const struct batch *batch, const char *output, char *c
         allow_links(&sandbox, &batch->jobs[i]);
     if (!batch->options->dry_run)
         sandbox_allow_folder(&sandbox, output);
+    if (batch->options->statistics)
+        sandbox_allow_model(&sandbox, batch->options->statistics);
     if (batch->options->follow_symlinks)
         sandbox_allow_reading(&sandbox);
     sandbox_close(&sandbox);

@@ -43,6 +43,11 @@ static const char usage[] =
     "      --input-shape NAME:SIZE,SIZE,...\n"
     "                       fix the sizes of an input (may be repeated)\n"
     "      --max-growth R   let a rewrite cost up to R times what it replaces (default 1)\n"
+    "      --equalize GRAIN make the result ready for INT8: weights quantised per tensor or "
+    "channel\n"
+    "      --statistics FILE\n"
+    "                       with --equalize: measured ranges and moments, as JSON "
+    "(docs/equalize.md)\n"
     "      --no-check       do not evaluate each rewrite before it is kept\n"
     "      --tolerance T    largest relative difference of that check (default: by type)\n"
     "      --strict         exit with 1 when a rewrite was dropped by its check\n"
@@ -97,6 +102,8 @@ enum {
     INPUT_SHAPE,
     LIST_PASSES,
     MAX_GROWTH,
+    EQUALIZE,
+    STATISTICS,
     NO_CHECK,
     TOLERANCE,
     STRICT,
@@ -122,6 +129,8 @@ static const struct option long_options[] = {
     {"input-shape", required_argument, NULL, INPUT_SHAPE},
     {"list-passes", no_argument, NULL, LIST_PASSES},
     {"max-growth", required_argument, NULL, MAX_GROWTH},
+    {"equalize", required_argument, NULL, EQUALIZE},
+    {"statistics", required_argument, NULL, STATISTICS},
     {"no-check", no_argument, NULL, NO_CHECK},
     {"tolerance", required_argument, NULL, TOLERANCE},
     {"strict", no_argument, NULL, STRICT},
@@ -171,6 +180,14 @@ static int parse_option(struct command *command, int option)
             return trouble("--max-growth: '%s' is not a number above 0", optarg);
         command->options.max_growth = number;
         return -1;
+    case EQUALIZE:
+        command->options.equalize = strcmp(optarg, "tensor") == 0    ? ONNX_FUSE_EQUALIZE_TENSOR
+                                    : strcmp(optarg, "channel") == 0 ? ONNX_FUSE_EQUALIZE_CHANNEL
+                                                                     : ONNX_FUSE_EQUALIZE_OFF;
+        return command->options.equalize
+                   ? -1
+                   : trouble("--equalize: '%s' is neither tensor nor channel", optarg);
+    case STATISTICS: command->options.statistics = optarg; return -1;
     case NO_CHECK: command->options.no_check = true; return -1;
     case TOLERANCE:
         if (!parse_number(optarg, &number) || number <= 0)
@@ -309,6 +326,8 @@ static void confine_run(const struct command *command)
         sandbox_allow_output(&sandbox, command->options.html_report);
     if (command->options.follow_symlinks)
         sandbox_allow_reading(&sandbox);
+    if (command->options.statistics)
+        sandbox_allow_model(&sandbox, command->options.statistics);
     sandbox_close(&sandbox);
 }
 

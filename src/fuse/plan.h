@@ -60,12 +60,39 @@ struct refusal {
     const char *reason;
 };
 
+/* Values that are scaled together, channel by channel, by powers of two: see equalize/equalize.h. */
+struct equalized {
+    const struct graph *graph;
+    const struct node *node;            /* that makes the first of them */
+    const struct value *value;          /* the first of them that an op with a weight reads */
+    int64_t channels;                   /* of it */
+    int64_t scaled;                     /* of those, with an exponent that is not 0 */
+    int least, most;                    /* exponents */
+    double spread_before, spread_after; /* largest range of a channel over the median */
+    double before, after;               /* predicted signal to noise once quantised, in dB */
+    const double *ranges;               /* of its channels, before */
+    const int *exponents;               /* of its channels */
+    const char *reason;                 /* why nothing is scaled, or NULL */
+};
+
+typedef LIST(struct equalized *) equalized_list;
+
+/* An op whose constants equalisation scaled, and what it reads and makes. */
+struct scaling {
+    struct node *node;
+    const int *input, *output; /* exponents of channels, NULL: not scaled */
+};
+
 struct plan {
     struct model *model;
     const struct onnx_fuse_options *options;
     LIST(struct fusion *) fusions;
     LIST(struct refusal *) refusals;
     LIST(struct refusal *) warnings; /* rewrites whose self-check failed, rules the model breaks */
+    equalized_list equalized;        /* by the run, with --equalize */
+    equalized_list foreseen[2];      /* by tensor and by channel; for info */
+    LIST(struct scaling) scalings;   /* ops that equalisation changed */
+    struct map measured;             /* names of values to struct measured: --statistics */
     struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
     struct map refused;              /* pass and output -> its refusal: each is listed once */
     struct node_list candidates;     /* passes/passes.c */

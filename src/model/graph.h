@@ -14,6 +14,7 @@
 #include "model/tensor.h"
 
 struct elements;
+struct channels;
 struct fusion;
 struct step;
 struct term_list;
@@ -97,6 +98,7 @@ struct value {
     uint32_t tally_stamp;
     uint32_t kept_stamp;    /* fuse/region.c: the walk for which it is needed anyway */
     uint32_t counted_stamp; /* fuse/region.c: the walk that counted its bytes */
+    struct channels *channels; /* equalize/classes.c: how they are scaled, or NULL */
     uint32_t number;        /* match/number.c: what it holds, in a comparison of two models */
 };
 

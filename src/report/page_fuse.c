@@ -187,6 +187,48 @@ static void json_refusals(struct page *page, const char *name, struct refusal *c
     text_print(&page->json, "]}");
 }
 
+/* ---- equalisation ---- */
+
+enum { BARS = 96, EQUALIZED = 48 };
+
+/* The largest range of each bar's channels, as it was or as it is now. */
+static void json_bars(struct page *page, const char *name, const struct equalized *group, bool now)
+{
+    int64_t bars = group->channels < BARS ? group->channels : BARS;
+    text_print(&page->json, ",\"%s\":[", name);
+    for (int64_t b = 0; b < bars; b++) {
+        double most = 0;
+        for (int64_t c = b * group->channels / bars; c < (b + 1) * group->channels / bars; c++)
+            most = fmax(most, ldexp(group->ranges[c], now ? -group->exponents[c] : 0));
+        text_print(&page->json, "%s", b ? "," : "");
+        text_json_number(&page->json, most);
+    }
+    text_print(&page->json, "]");
+}
+
+static void json_equalized(struct page *page, const struct plan *plan)
+{
+    size_t count = 0;
+    text_print(&page->json, ",\n\"equalized\":[");
+    for (size_t i = 0; i < plan->equalized.count && count < EQUALIZED; i++) {
+        const struct equalized *group = plan->equalized.items[i];
+        if (!group->scaled)
+            continue;
+        text_print(&page->json, "%s{\"value\":", count++ ? ",\n" : "\n");
+        page_json(page, group->value->name);
+        text_print(&page->json, ",\"channels\":%" PRId64 ",\"scaled\":%" PRId64, group->channels,
+                   group->scaled);
+        json_number(page, "spread_before", group->spread_before, true);
+        json_number(page, "spread_after", group->spread_after, true);
+        json_number(page, "decibels_before", group->before, true);
+        json_number(page, "decibels_after", group->after, true);
+        json_bars(page, "before", group, false);
+        json_bars(page, "after", group, true);
+        text_print(&page->json, "}");
+    }
+    text_print(&page->json, "]");
+}
+
 const char *html_fuse(const struct plan *plan, const struct summary *summary)
 {
     struct arena *arena = plan->model->arena;
@@ -207,6 +249,8 @@ const char *html_fuse(const struct plan *plan, const struct summary *summary)
     text_print(&page.json, ",\n");
     census_json(&page.json, "after", &summary->after);
     json_blocks(&page, plan);
+    if (plan->options->equalize)
+        json_equalized(&page, plan);
     json_refusals(&page, "refusals", plan->refusals.items, plan->refusals.count);
     json_refusals(&page, "warnings", plan->warnings.items, plan->warnings.count);
     struct text listing = {.arena = arena};

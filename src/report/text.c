@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "base/decimal.h"
+#include "report/equalized.h"
 
 /* ---- helpers ---- */
 
@@ -153,6 +154,11 @@ const char *report_json(const struct plan *plan, const struct summary *summary)
         json_refusal(&text, plan->warnings.items[i]);
     }
     text_print(&text, "%s],\n", plan->warnings.count ? "\n  " : "");
+    if (plan->options->equalize) {
+        text_print(&text, "  ");
+        equalized_json(&text, "equalized", &plan->equalized);
+        text_print(&text, ",\n");
+    }
     census_json(&text, "before", &summary->before);
     text_print(&text, ",\n");
     census_json(&text, "after", &summary->after);
@@ -362,6 +368,7 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
                        fusion->outputs);
         end_line(&text, start);
     }
+    equalized_lines(&text, plan);
     print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
     print_refusals(&text, "warning", plan->warnings.items, plan->warnings.count);
     return text.bytes;

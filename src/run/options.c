@@ -54,6 +54,13 @@ void run_options(struct run *run, const struct onnx_fuse_options *options)
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
              "tolerance is %s, expected a number that is not negative",
              decimal_rounded(run->options.tolerance, 6).text);
+    if (run->options.equalize < ONNX_FUSE_EQUALIZE_OFF ||
+        run->options.equalize > ONNX_FUSE_EQUALIZE_CHANNEL)
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "equalize is %d, expected 0, 1 or 2",
+             (int)run->options.equalize);
+    if (run->options.statistics && !run->options.equalize)
+        fail(&run->landing, ONNX_FUSE_ARGUMENT,
+             "statistics '%s' are for equalize, which is not asked for", run->options.statistics);
     if (run->options.jobs < 0)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more",
              run->options.jobs);

@@ -9,8 +9,10 @@
 #include <unistd.h>
 
 #include "base/decimal.h"
+#include "check/equality.h"
 #include "check/selfcheck.h"
 #include "infer/rules.h"
+#include "equalize/measured.h"
 #include "model/external.h"
 #include "passes/passes.h"
 #include "report/page_fuse.h"
@@ -28,10 +30,29 @@ static double now(void)
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
 }
 
+static void read_statistics(struct run *run)
+{
+    struct mapping mapping;
+    const char *path = run->options.statistics;
+    if (!path)
+        return;
+    mapping_open(&run->landing, path, true, &mapping);
+    /* It belongs to the arena from here on, so that an error in it leaves nothing behind. */
+    uint8_t *text = NEW_ARRAY(&run->arena, uint8_t, mapping.size + 1);
+    memcpy(text, mapping.data, mapping.size);
+    size_t size = mapping.size;
+    mapping_close(&mapping);
+    run->measured = (struct map){0};
+    measured_read(&run->arena, path, text, size, &run->measured);
+}
+
 static void make_plan(struct run *run)
 {
-    run->plan = (struct plan){
-        .model = &run->model, .options = &run->options, .bans = run->bans, .full = run->is_short};
+    run->plan = (struct plan){.model = &run->model,
+                              .options = &run->options,
+                              .measured = run->measured,
+                              .bans = run->bans,
+                              .full = run->is_short};
     run_progress(run, "planning", 0);
     plan_run(&run->plan);
 }
@@ -193,11 +214,29 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
     return write_to(run, pieces, &sink);
 }
 
+/* Equalisation changes nothing or is not made. False: the plan is made again without. */
+static bool check_equalized(struct run *run)
+{
+    struct arena *arena = &run->arena;
+    const char *reason =
+        run->plan.scalings.count && !run->options.no_check ? check_equality(&run->model) : NULL;
+    if (!reason)
+        return true;
+    struct refusal *warning = NEW(arena, struct refusal);
+    *warning = (struct refusal){"equalize", run->model.graphs.items[0], NULL, NULL,
+                                arena_copy(arena, reason)};
+    LIST_PUSH(arena, &run->warnings, warning);
+    run->options.equalize = ONNX_FUSE_EQUALIZE_OFF;
+    return false;
+}
+
 /* Checks and writes the plan. False: a rewrite does not hold or a weight is not finite; what was
  * written is of no use. */
 static bool write_out(struct run *run)
 {
     struct pieces pieces, data;
+    if (!check_equalized(run))
+        return false;
     if (!run->options.no_check) {
         begin_check(run);
         selfcheck_start(run->check);
@@ -291,6 +330,7 @@ void run_fuse(struct run *run)
     if (interface_is_asked(run))
         interface_apply(run);
     run->checking = effort_for(run->landing.input);
+    read_statistics(run);
     for (int attempt = 0;; attempt++) {
         make_plan(run);
         if (write_out(run)) {

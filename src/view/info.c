@@ -3,6 +3,7 @@
 
 #include "base/decimal.h"
 #include "model/external.h"
+#include "report/equalized.h"
 #include "view/range.h"
 
 /* ---- what the run does not know yet ---- */
@@ -205,6 +206,10 @@ const char *info_json(const struct plan *plan, const struct summary *summary,
     census_json(text, "before", &summary->before);
     text_print(text, ",\n");
     census_json(text, "after", &summary->after);
+    text_print(text, ",\n  ");
+    equalized_json(text, "quantised_per_tensor", &plan->foreseen[0]);
+    text_print(text, ",\n  ");
+    equalized_json(text, "quantised_per_channel", &plan->foreseen[1]);
     text_print(text, ",\n  \"regions\": [");
     for (size_t i = 0; i < info->regions.count; i++) {
         const struct info_region *region = &info->regions.items[i];
@@ -352,6 +357,8 @@ const char *info_text(const struct plan *plan, const struct summary *summary,
     row(text, "bytes", (double)before->bytes, (double)after->bytes);
     for (size_t i = 0; i < info->regions.count; i++)
         text_region(text, plan, &info->regions.items[i]);
+    equalized_foreseen(text, "tensor", &plan->foreseen[0]);
+    equalized_foreseen(text, "channel", &plan->foreseen[1]);
     text_print(text, "\n%zu regions would be fused, %zu were refused", info->regions.count,
                plan->refusals.count);
     text_print(text, "%s\n", plan->refusals.count ? " (--explain --dry-run says why)" : "");

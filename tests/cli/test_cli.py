@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.net import Net
 from tests.support.tool import PASSES, ROOT, TOOL, count_ops
 
-OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--freeze", "--outputs", "--input-shape", "--list-passes", "--max-growth", "--no-check",
+OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--freeze", "--outputs", "--input-shape", "--list-passes", "--max-growth", "--equalize", "--statistics", "--no-check",
            "--tolerance", "--strict", "--batch", "--dry-run", "--external-data", "--follow-symlinks",
            "--no-sync", "--no-sandbox", "--jobs", "--quiet", "--version", "--help"]
 BLOCK = (ROOT / "models" / "qarepvgg_block.onnx").read_bytes()

@@ -371,6 +371,22 @@ function weightFigure(weight) {
   return box;
 }
 
+function equalizedFigure(group) {
+  const last = 'channel ' + whole(group.channels - 1);
+  return h('figure', {}, h('figcaption', {}, named(group.value)),
+    h('div', {}, `${whole(group.scaled)} of ${whole(group.channels)} channels scaled; signal to noise, predicted: ${short(group.decibels_before)}${ARROW}${short(group.decibels_after)} dB`),
+    h('div', {class: 'soft'}, `largest range over the median: ${short(group.spread_before)}${ARROW}${short(group.spread_after)}`),
+    plot(group.before, 'Range of each channel before', 'before: channel 0', last, short),
+    plot(group.after, 'Range of each channel after', 'after: channel 0', last, short));
+}
+
+function equalized(list) {
+  page.append(h('h2', {id: 'equalized'}, 'Equalised'), h('p', {class: 'soft'}, list.length
+    ? 'Values whose channels were scaled by powers of two, so that an INT8 quantiser loses less. No output changes by a bit.'
+    : 'No channel was scaled; the refusals say why.'),
+  h('div', {class: 'plots'}, ...list.map(equalizedFigure)));
+}
+
 // ---- reasons ----
 
 function reasons(list, heading, id, empty) {
@@ -419,7 +435,8 @@ function fusePage() {
       fact(data.largest_difference === null ? '\u2013' : short(data.largest_difference), 'largest difference'),
       fact(whole(data.refusals.count), 'refusals'),
       fact(whole(data.warnings.count), 'warnings', data.warnings.count ? 'bad' : null))));
-  sections([['table', 'Table'], ['blocks', 'Blocks'], ['refusals', 'Refusals'], ['warnings', 'Warnings']]);
+  sections([['table', 'Table'], ['blocks', 'Blocks'],
+    ...(data.equalized ? [['equalized', 'Equalised']] : []), ['refusals', 'Refusals'], ['warnings', 'Warnings']]);
   page.append(h('h2', {id: 'table'}, 'Table'), summaryTable());
   if (data.warnings.count)
     reasons(data.warnings, 'Warnings: rewrites that missed their self-check and were dropped', 'warnings', '');
@@ -437,6 +454,8 @@ function fusePage() {
     m.difference === null ? 'not checked' : short(m.difference),
     m.difference === null ? '' : `${whole(m.channels_checked)} of ${whole(m.channels)}`,
   ], {note: (group) => h('div', {class: 'soft'}, 'pass ', h('code', {}, group.pass))});
+  if (data.equalized)
+    equalized(data.equalized);
   reasons(data.refusals, 'Refusals', 'refusals', 'No rewrite was declined.');
   if (!data.warnings.count)
     reasons(data.warnings, 'Warnings', 'warnings', 'Every rewrite kept within the tolerance of its self-check, or none was checked.');

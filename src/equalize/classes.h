@@ -1,0 +1,89 @@
+/* equalize/classes.h: which channels of which values must be scaled alike.
+ *
+ * A union-find over (value, channel). An operator with y(s x) = s y(x) for s > 0, channel by channel, ties the
+ * channels it reads to those it makes. An operator with a weight ends a class and begins another: its rows and
+ * columns take up the scale (a seam). What cannot be scaled is pinned, with the reason. */
+#ifndef EQUALIZE_CLASSES_H
+#define EQUALIZE_CLASSES_H
+
+#include "equalize/statistics.h"
+#include "equalize/weight.h"
+#include "fuse/plan.h"
+
+struct group;
+
+/* Why a class is not scaled. */
+struct pin {
+    const struct node *node; /* NULL: no operator is the reason */
+    const char *reason;
+};
+
+struct channel {
+    int64_t parent;        /* itself: it stands for its class */
+    const struct pin *pin; /* of the class; NULL: it may be scaled */
+    struct moments moments;
+    int exponent; /* of the class: the channel holds 2^-exponent times what it held */
+};
+
+/* The channels of one value. Values that ops tie belong to one group: they are decided together. */
+struct channels {
+    struct value *value;
+    int axis;
+    int64_t first, count; /* in classes.channels */
+    struct channels *group;
+    struct group *decided; /* equalize/equalize.c: of what stands for a group */
+    const int *exponents;  /* of each channel, once they are applied; NULL: all 0 */
+};
+
+/* An op with a weight. */
+struct seam {
+    struct node *node;
+    struct weight weight;
+    struct channels *input, *output; /* NULL: nothing of it is scaled */
+    size_t first_shift;              /* its bias, where it has one that is scaled */
+    /* equalize/equalize.c: ranges of rows and columns, as long as nothing is scaled anew; second moments of inputs */
+    double *rows, *columns, *second;
+    bool ranges_hold;
+};
+
+/* A constant that must be scaled like the value it meets: of an Add, of a Max, of BatchNormalization. */
+struct shift {
+    struct node *node;
+    size_t index; /* of the input */
+    int behind;   /* axes of the value behind its channels */
+    const struct channels *channels;
+};
+
+struct classes {
+    struct arena *arena;
+    struct graph *graph;
+    const struct map *measured; /* by name: struct measured */
+    LIST(struct channel) channels;
+    LIST(struct channels *) values;
+    LIST(struct seam) seams;
+    LIST(struct shift) shifts;
+    LIST(struct pin) declined; /* ops with a stored weight that is not scaled */
+};
+
+/* The channel that stands for the class. */
+struct channel *class_of(struct classes *classes, const struct channels *channels, int64_t index);
+int class_exponent(struct classes *classes, const struct channels *channels, int64_t index);
+/* What stands for all values that are decided together. */
+struct channels *group_of(struct channels *channels);
+/* Keeps a class as it is. A class keeps its first reason. */
+void class_pin(struct classes *classes, struct channel *channel, const struct node *node,
+               const char *reason);
+
+/* ---- for the ops ---- */
+
+int64_t class_root(struct classes *classes, int64_t index);
+void classes_pin(struct classes *classes, const struct channels *channels, const struct node *node,
+                 const char *reason);
+/* True when nothing of it is scaled; also for NULL. */
+bool classes_pinned(struct classes *classes, const struct channels *channels);
+void classes_tie(struct classes *classes, struct channels *a, int64_t i, struct channels *b,
+                 int64_t j);
+/* The channels of a new value, on this axis. NULL where they are not known. */
+struct channels *classes_give(struct classes *classes, struct value *value, int axis);
+
+#endif

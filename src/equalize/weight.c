@@ -1,0 +1,385 @@
+/* equalize/weight.c: weights read once, and scaled by powers of two. */
+#include "equalize/weight.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "affine/laws.h"
+#include "affine/rows.h"
+#include "infer/constant.h"
+#include "infer/operand.h"
+#include "model/model.h"
+
+/* ---- what it is ---- */
+
+/* The exponents of float16 are too few: activations that are scaled would become subnormal. */
+static bool type_is_scaled(int32_t type)
+{
+    return type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT ||
+           type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ||
+           type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
+}
+
+static const char *look_at(struct arena *arena, struct value *value, const struct tensor **tensor)
+{
+    if (!value)
+        return "its weight is missing";
+    const char *reason = constant_of(value, tensor);
+    if (reason)
+        return arena_format(arena, "its weight '%s' %s", value->name, reason);
+    if (!value->tensor)
+        return arena_format(arena, "its weight '%s' is computed by operators", value->name);
+    if (value->is_annotated)
+        return arena_format(arena, "its weight '%s' carries a quantization annotation",
+                            value->name);
+    if (value->is_output || value_use_count(value) != 1)
+        return arena_format(arena, "its weight '%s' is shared", value->name);
+    int32_t type = (*tensor)->type;
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16)
+        return arena_format(arena,
+                            "its weight '%s' is float16, whose exponents are too few: a scaled "
+                            "activation may lose bits as a subnormal",
+                            value->name);
+    if (!type_is_scaled(type) || (*tensor)->storage == STORAGE_OPAQUE || (*tensor)->count == 0)
+        return arena_format(arena, "its weight '%s' is %s, not a type that is scaled", value->name,
+                            type_name(type));
+    return NULL;
+}
+
+const char *weight_of(struct node *node, struct weight *weight)
+{
+    struct arena *arena = node->graph->model->arena;
+    const struct tensor *tensor;
+    const char *reason = look_at(arena, node_input(node, 1), &tensor);
+    if (reason)
+        return reason;
+    bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
+    bool fused = tensor->storage == STORAGE_FUSED;
+    if (matrix ? tensor->rank != 2 : tensor->rank < 3)
+        return arena_format(arena, "its weight has rank %d", tensor->rank);
+    if (node->op == OP_Gemm && node_integer(node, "transA", 0))
+        return "it transposes its input";
+    *weight =
+        (struct weight){.tensor = tensor, .groups = matrix ? 1 : node_integer(node, "group", 1)};
+    weight->by_input =
+        node->op == OP_ConvTranspose ||
+        (matrix && !fused && !(node->op == OP_Gemm && node_integer(node, "transB", 0)));
+    bool turned = fused && tensor->part == FUSED_KERNEL_TRANSPOSED;
+    weight->rows = tensor->dims[turned ? 1 : 0];
+    weight->columns = tensor->dims[turned ? 0 : 1];
+    weight->taps = tensor->count / weight->rows / weight->columns;
+    if (weight->groups < 1 || weight->rows % weight->groups)
+        return "its group does not fit its weight";
+    int64_t others;
+    if (!multiply_fits(weight->columns, weight->groups, &others))
+        return "its group does not fit its weight";
+    weight->outputs = weight->by_input ? others : weight->rows;
+    weight->inputs = weight->by_input ? weight->rows : others;
+    return NULL;
+}
+
+int64_t weight_group_outputs(const struct weight *weight)
+{
+    return weight->outputs / weight->groups;
+}
+
+int64_t weight_group_inputs(const struct weight *weight)
+{
+    return weight->inputs / weight->groups;
+}
+
+/* The channels of the other side that a row meets begin here. */
+static int64_t first_column(const struct weight *weight, int64_t row)
+{
+    return row / (weight->rows / weight->groups) * weight->columns;
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    const struct weight *weight;
+    struct affine_dense *dense;
+    int64_t at_once; /* rows */
+    double *numbers;
+    void *bytes;
+};
+
+static void reading_end(struct reading *reading)
+{
+    affine_release(&reading->dense);
+    free(reading->numbers);
+    free(reading->bytes);
+}
+
+static bool reading_begin(struct reading *reading, const struct weight *weight)
+{
+    enum { NUMBERS = 1 << 16 };
+    int64_t length = weight->columns * weight->taps;
+    *reading = (struct reading){.weight = weight};
+    reading->at_once = length < NUMBERS ? NUMBERS / length : 1;
+    if (reading->at_once > weight->rows)
+        reading->at_once = weight->rows;
+    size_t size = (size_t)(reading->at_once * length) * sizeof(double);
+    reading->numbers = malloc(size);
+    reading->bytes = malloc(size);
+    bool good = reading->numbers && reading->bytes;
+    if (good && weight->tensor->storage == STORAGE_FUSED)
+        good = affine_prepare(weight->tensor->form, &reading->dense);
+    if (!good)
+        reading_end(reading);
+    return good;
+}
+
+/* Rows as they are stored, rounded to the type. False: out of memory. */
+static bool read_rows(struct reading *reading, int64_t first, int64_t count)
+{
+    const struct tensor *tensor = reading->weight->tensor;
+    int64_t length = reading->weight->columns * reading->weight->taps;
+    if (tensor->storage != STORAGE_FUSED) {
+        tensor_read(tensor, first * length, count * length, reading->numbers);
+        return true;
+    }
+    if (!affine_rows(tensor->form, reading->dense, tensor->form->outputs, first, count,
+                     reading->numbers))
+        return false;
+    const struct tensor rounded = {
+        .type = tensor->type, .storage = STORAGE_BYTES, .data = reading->bytes};
+    tensor_round(tensor->type, reading->numbers, count * length, reading->bytes);
+    tensor_read(&rounded, 0, count * length, reading->numbers);
+    return true;
+}
+
+#define EACH_BLOCK(reading, first, count)                                                          \
+    for (int64_t first = 0, count = 0; first < (reading).weight->rows &&                           \
+                                       (count = (reading).weight->rows - first < (reading).at_once \
+                                                    ? (reading).weight->rows - first               \
+                                                    : (reading).at_once,                           \
+                                       true);                                                      \
+         first += count)
+
+/* One row: the largest of each channel's taps, the sum of their squares, and the smallest number that is not 0. */
+VECTORISED static double measure_row(const double *numbers, int64_t columns, int64_t taps,
+                                     float *largest, double *squares, double smallest)
+{
+    for (int64_t c = 0; c < columns; c++) {
+        const double *from = numbers + c * taps;
+        double most = 0, sum = 0;
+        for (int64_t t = 0; t < taps; t++) {
+            double size = fabs(from[t]);
+            most = size > most ? size : most;
+            sum += size * size;
+        }
+        largest[c] = (float)most;
+        squares[c] = sum;
+    }
+    for (int64_t k = 0; k < columns * taps; k++) {
+        double size = numbers[k] == 0 ? smallest : fabs(numbers[k]);
+        smallest = size < smallest ? size : smallest;
+    }
+    return smallest;
+}
+
+const char *weight_measure(struct arena *arena, struct weight *weight)
+{
+    struct reading reading;
+    int64_t length = weight->columns * weight->taps;
+    bool good = true;
+    if (!affine_is_held(arena->landing, (double)weight->rows * (double)weight->columns))
+        return "limit: its weight is larger than is measured for a model of this size";
+    weight->largest = NEW_ARRAY(arena, float, weight->rows * weight->columns);
+    weight->norm = NEW_ARRAY(arena, double, weight->inputs);
+    weight->row_norm = NEW_ARRAY(arena, double, weight->outputs);
+    double *squares = NEW_ARRAY(arena, double, weight->columns);
+    weight->smallest = (double)INFINITY;
+    if (!reading_begin(&reading, weight))
+        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
+    double total = 0;
+    EACH_BLOCK(reading, first, count)
+    {
+        good = good && read_rows(&reading, first, count);
+        for (int64_t r = first; good && r < first + count; r++) {
+            int64_t other = first_column(weight, r);
+            weight->smallest =
+                measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
+                            weight->largest + r * weight->columns, squares, weight->smallest);
+            for (int64_t c = 0; c < weight->columns; c++) {
+                weight->norm[weight->by_input ? r : other + c] += squares[c];
+                weight->row_norm[weight->by_input ? other + c : r] += squares[c];
+                total += squares[c];
+            }
+        }
+    }
+    reading_end(&reading);
+    if (!good)
+        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
+    return isfinite(total) ? NULL : "its weight holds a number that is not finite, or too large";
+}
+
+double weight_largest(const struct weight *weight, int64_t output, int64_t input)
+{
+    if (!weight->by_input)
+        return (double)weight->largest[output * weight->columns + input];
+    int64_t group = output / weight->columns;
+    int64_t row = group * weight_group_inputs(weight) + input;
+    return (double)weight->largest[row * weight->columns + output % weight->columns];
+}
+
+/* ---- scaling ---- */
+
+bool scales_exactly(int32_t type, double number, int exponent)
+{
+    double least = type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-1022 : 0x1p-126;
+    double scaled = ldexp(number, exponent);
+    return number == 0 || exponent == 0 ||
+           (fabs(scaled) >= least && isfinite(tensor_rounded(type, scaled)) &&
+            tensor_rounded(type, scaled) == scaled);
+}
+
+static void range_of(const int *exponents, int64_t count, int *least, int *most)
+{
+    *least = *most = exponents[0];
+    for (int64_t i = 1; i < count; i++) {
+        *least = exponents[i] < *least ? exponents[i] : *least;
+        *most = exponents[i] > *most ? exponents[i] : *most;
+    }
+}
+
+/* What no number of the weight can pass, most often. */
+static bool is_plainly_exact(const struct weight *weight, int least, int most)
+{
+    double largest = 0;
+    for (int64_t i = 0; i < weight->rows * weight->columns; i++)
+        largest = fmax(largest, (double)weight->largest[i]);
+    int32_t type = weight->tensor->type;
+    return largest == 0 ||
+           (scales_exactly(type, weight->smallest, least) && weight->smallest >= 0x1p-126 &&
+            isfinite(ldexp(largest, most)) && ldexp(largest, most) < 0x1p126);
+}
+
+bool weight_stays_exact(const struct weight *weight, const int *output_exponents,
+                        const int *input_exponents, int64_t *output, int64_t *input)
+{
+    int least, most, least_input, most_input;
+    range_of(output_exponents, weight->outputs, &least, &most);
+    range_of(input_exponents, weight->inputs, &least_input, &most_input);
+    if (is_plainly_exact(weight, least + least_input, most + most_input))
+        return true;
+    struct reading reading;
+    int64_t length = weight->columns * weight->taps;
+    *output = *input = 0;
+    if (!reading_begin(&reading, weight))
+        return false;
+    bool good = true;
+    EACH_BLOCK(reading, first, count)
+    {
+        good = good && read_rows(&reading, first, count);
+        for (int64_t k = 0; good && k < count * length; k++) {
+            int64_t row = first + k / length;
+            int64_t other = first_column(weight, row) + k % length / weight->taps;
+            *output = weight->by_input ? other : row;
+            *input = weight->by_input ? row : other;
+            good = scales_exactly(weight->tensor->type, reading.numbers[k],
+                                  output_exponents[*output] + input_exponents[*input]);
+        }
+    }
+    reading_end(&reading);
+    return good;
+}
+
+struct scaled_reader {
+    struct weight weight;
+    const int *rows, *columns; /* exponents */
+};
+
+/* Stored numbers, or the rows of a ConvTranspose that a rewrite made, which are a kernel. */
+static void read_scaled(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct scaled_reader *reader = closure;
+    const struct weight *weight = &reader->weight;
+    const struct tensor *tensor = weight->tensor;
+    int64_t length = weight->columns * weight->taps;
+    if (tensor->storage == STORAGE_FUSED)
+        tensor->form->read(tensor->form->closure, first, count, out);
+    else
+        tensor_read(tensor, first * length, count * length, out);
+    for (int64_t k = 0; k < count * length; k++) {
+        int64_t row = first + k / length;
+        int64_t other = first_column(weight, row) + k % length / weight->taps;
+        out[k] = ldexp(out[k], reader->rows[row] + reader->columns[other]);
+    }
+}
+
+static const double *powers(struct arena *arena, const int *exponents, int64_t count)
+{
+    double *scale = NEW_ARRAY(arena, double, count);
+    for (int64_t i = 0; i < count; i++)
+        scale[i] = ldexp(1, exponents[i]);
+    return scale;
+}
+
+/* A form made by rewrites, between two diagonals: what it is made of stays known to affine_prepare. */
+static const char *scale_form(struct arena *arena, const struct weight *weight,
+                              const int *output_exponents, const int *input_exponents,
+                              const struct affine **form)
+{
+    const struct affine *after, *before;
+    const char *reason =
+        affine_scale_shift(arena, weight->outputs, powers(arena, output_exponents, weight->outputs),
+                           NULL, NULL, &after);
+    if (!reason)
+        reason =
+            affine_scale_shift(arena, weight->inputs,
+                               powers(arena, input_exponents, weight->inputs), NULL, NULL, &before);
+    if (!reason)
+        reason = affine_compose(arena, weight->tensor->form, before, form);
+    return reason ? reason : affine_compose(arena, after, *form, form);
+}
+
+struct tensor *weight_scaled(struct arena *arena, const struct weight *weight,
+                             const int *output_exponents, const int *input_exponents)
+{
+    const struct tensor *old = weight->tensor;
+    const struct affine *form = NULL;
+    const char *reason;
+    if (old->storage == STORAGE_FUSED && !weight->by_input) {
+        reason = scale_form(arena, weight, output_exponents, input_exponents, &form);
+    } else {
+        struct scaled_reader *reader = NEW(arena, struct scaled_reader);
+        *reader =
+            (struct scaled_reader){*weight, weight->by_input ? input_exponents : output_exponents,
+                                   weight->by_input ? output_exponents : input_exponents};
+        reason = affine_make(arena, 0, NULL, weight->rows, weight->columns * weight->taps, 1,
+                             read_scaled, reader, NULL, &form);
+    }
+    if (reason)
+        return NULL;
+    struct tensor *tensor = tensor_of_doubles(arena, old->type, old->rank, old->dims, NULL);
+    tensor->storage = STORAGE_FUSED;
+    tensor->form = form;
+    tensor->part = old->storage == STORAGE_FUSED ? old->part : FUSED_KERNEL;
+    tensor->before = old;
+    return tensor;
+}
+
+struct tensor *constant_scaled(struct arena *arena, const struct tensor *tensor,
+                               const double *numbers, int behind, int64_t channels,
+                               const int *exponents)
+{
+    int rank = tensor->rank > behind ? tensor->rank : behind + 1, axis = rank - 1 - behind;
+    int64_t *dims = NEW_ARRAY(arena, int64_t, rank), inner = 1, count = 1;
+    for (int i = 0; i < rank; i++) {
+        int old = i - (rank - tensor->rank);
+        dims[i] = i == axis ? channels : old < 0 ? 1 : tensor->dims[old];
+        count *= dims[i];
+        inner *= i > axis ? dims[i] : 1;
+    }
+    bool broadcasts = count != tensor->count; /* along the channels: it is spelled out */
+    double *scaled = NEW_ARRAY(arena, double, count);
+    for (int64_t k = 0; k < count; k++) {
+        int64_t from = broadcasts ? k / inner / channels * inner + k % inner : k;
+        scaled[k] = ldexp(numbers[from], exponents[k / inner % channels]);
+    }
+    struct tensor *result = tensor_of_doubles(arena, tensor->type, rank, dims, scaled);
+    result->before = tensor;
+    return result;
+}
