@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "fuse/lift.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
 #include "model/edit.h"
@@ -33,6 +34,37 @@ bool slide_is_inner(const struct value *value, const struct graph *graph)
         if (use_is_live(use) && use->inner->graph != graph)
             return false;
     return true;
+}
+
+/* True for an op with a constant weight whose channels are the lane's. */
+static bool has_weight(struct node *node, const struct value *value, const struct lane *lane)
+{
+    const struct tensor *tensor;
+    int channels = node->op == OP_Conv || node->op == OP_ConvTranspose ? 1 : value->rank - 1;
+    if (lane->axis >= 0 && lane->axis != channels)
+        return false;
+    if (node->op == OP_ConvTranspose)
+        return node_input(node, 1) && !constant_of(node->inputs[1], &tensor);
+    return lift_is_weighted(node, node->op == OP_Conv ? LAYOUT_CONV : LAYOUT_MATRIX) ||
+           is_matrix_product(node);
+}
+
+bool slide_ends_at_weight(struct value *value, const struct lane *lane)
+{
+    struct node *reader;
+    for (int hops = 0; hops < SLIDE_HOPS; hops++) {
+        struct node *node = value->producer;
+        if (!node || node->graph != value->graph || node->outputs[0] != value ||
+            slide_readers(value, &reader) != 1 || !slide_is_inner(value, node->graph))
+            return false;
+        if (has_weight(node, value, lane))
+            return true;
+        bool conv = is_per_channel(node, LAYOUT_CONV), matrix = is_per_channel(node, LAYOUT_MATRIX);
+        if (!conv && !matrix)
+            return false;
+        value = lift_node(node, conv ? LAYOUT_CONV : LAYOUT_MATRIX)->input;
+    }
+    return false;
 }
 
 void slide_stop(struct slide *slide, const struct node *by, const char *reason)

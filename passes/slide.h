@@ -34,6 +34,9 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
 /* A copy of an op that was passed; output `output` of it is `target`, or a new value that stands for `old`. */
 struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
                          struct value *const *inputs, size_t output, struct value *target);
+/* True when the value is what a weight gives, perhaps through ops per channel right behind it, which are folded
+ * together with what comes to stand behind them. */
+bool slide_ends_at_weight(struct value *value, const struct lane *lane);
 /* Notes why the op stays where it is. */
 void slide_stop(struct slide *slide, const struct node *by, const char *reason);
 

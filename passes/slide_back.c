@@ -38,38 +38,6 @@ static bool scales_or_shifts(struct node *node)
     }
 }
 
-/* True for an op with a constant weight whose channels are the lane's. */
-static bool has_weight(struct node *node, const struct value *value, const struct lane *lane)
-{
-    const struct tensor *tensor;
-    int channels = node->op == OP_Conv || node->op == OP_ConvTranspose ? 1 : value->rank - 1;
-    if (lane->axis >= 0 && lane->axis != channels)
-        return false;
-    if (node->op == OP_ConvTranspose)
-        return node_input(node, 1) && !constant_of(node->inputs[1], &tensor);
-    return lift_is_weighted(node, node->op == OP_Conv ? LAYOUT_CONV : LAYOUT_MATRIX) ||
-           is_matrix_product(node);
-}
-
-/* Ops per channel right behind the weight are folded together with what comes to stand behind them. */
-static bool ends_at_weight(struct value *value, const struct lane *lane)
-{
-    struct node *reader;
-    for (int hops = 0; hops < SLIDE_HOPS; hops++) {
-        struct node *node = value->producer;
-        if (!node || node->graph != value->graph || node->outputs[0] != value ||
-            slide_readers(value, &reader) != 1 || !slide_is_inner(value, node->graph))
-            return false;
-        if (has_weight(node, value, lane))
-            return true;
-        bool conv = is_per_channel(node, LAYOUT_CONV), matrix = is_per_channel(node, LAYOUT_MATRIX);
-        if (!conv && !matrix)
-            return false;
-        value = lift_node(node, conv ? LAYOUT_CONV : LAYOUT_MATRIX)->input;
-    }
-    return false;
-}
-
 static struct route *find(struct slide *slide, struct value *value, const struct lane *lane,
                           int depth);
 
@@ -77,7 +45,8 @@ static struct route *find_through(struct slide *slide, struct node *node, size_t
                                   struct route *route, int depth)
 {
     struct arena *arena = slide->plan->model->arena;
-    bool all = node->op == OP_Concat, any = node->op == OP_Mul || node->op == OP_MatMul;
+    bool all = node->op == OP_Concat;
+    bool any = node->op == OP_Mul || node->op == OP_MatMul;
     size_t count = all || any ? node->input_count : 1;
     route->node = node;
     route->output = output;
@@ -113,7 +82,7 @@ static struct route *find(struct slide *slide, struct value *value, const struct
     }
     struct route *route = NEW(arena, struct route);
     *route = (struct route){.value = value, .lane = *lane};
-    if (ends_at_weight(value, lane)) {
+    if (slide_ends_at_weight(value, lane)) {
         slide->ends++;
         return depth > 0 ? route : NULL; /* right behind it fold_after has its say */
     }

@@ -579,6 +579,28 @@ static const char *product(const struct lane *lane)
     return only_scales(lane);
 }
 
+/* A sum of values: a shift of any operand passes it. */
+static const char *sum(struct node *node, size_t index, struct lane *lane)
+{
+    const struct value *in = node->inputs[index], *out = node->outputs[0];
+    double *scale, *shift;
+    for (int64_t c = 0; c < lane->width; c++)
+        if (lane->scale[c] != 1)
+            return "a scale of one operand does not pass a sum";
+    if (in->rank < 0 || out->rank < 0)
+        return "the rank of the value is not known";
+    if (lane->axis >= 0) {
+        lane->axis += out->rank - in->rank;
+    }
+    if (node->op == OP_Sub && index == 1) {
+        struct lane from = *lane;
+        make(node->graph->model->arena, lane, &scale, &shift);
+        for (int64_t c = 0; c < lane->width; c++)
+            shift[c] = -from.shift[c];
+    }
+    return NULL;
+}
+
 /* What holds in both directions, for ops that keep the axes or move them. */
 static const char *pass(struct node *node, size_t index, bool forward, struct lane *lane)
 {
@@ -623,6 +645,9 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_Resize:
     case OP_Upsample: return index != 0 ? "it is a size" : resize(node, lane);
     case OP_Pad: return index != 0 ? "it is a padding" : pad(node, lane);
+    case OP_Add:
+    case OP_Sub:
+    case OP_Sum: return forward ? sum(node, index, lane) : "it does not pass a sum backwards";
     case OP_Mul:
     case OP_MatMul: return product(lane);
     default: return "it does not let a scale or a shift through";
