@@ -28,6 +28,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Identity:
     case OP_Neg:
     case OP_Cast: return lift_unary(node, step);
+    case OP_Concat: return lift_concat(node, layout, step);
     case OP_Dropout: return lift_dropout(node, step);
     case OP_AveragePool:
         return conv ? lift_average_pool(node, step) : "a pool is no matrix product";

@@ -53,6 +53,7 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
 {
     const struct trace **traces = NEW_ARRAY(arena, const struct trace *, step->term_count);
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, step->term_count);
+    const struct affine **forms = NEW_ARRAY(arena, const struct affine *, step->term_count);
     for (size_t k = 0; k < step->term_count; k++) {
         traces[k] = trace(step->terms[k].value, layout, depth + 1);
         out->truncated = out->truncated || traces[k]->truncated;
@@ -70,15 +71,18 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
             else if (!merge_types(type, entry->type, &type))
                 reason = "the branches are of mixed types";
             else {
+                forms[k] = entry->form;
                 terms[k] = (struct affine_term){entry->form, step->terms[k].factor};
                 sized = sized || entry->sized;
                 axes = entry->form->axes > axes ? entry->form->axes : axes;
             }
         }
         const struct affine *joined;
+        const int64_t *extent = lift_source_extent(source, axes);
         if (!reason)
-            reason = affine_join(arena, terms, step->term_count, lift_source_extent(source, axes),
-                                 &joined, &sized);
+            reason = step->stacks
+                         ? affine_stack(arena, forms, step->term_count, extent, &joined, &sized)
+                         : affine_join(arena, terms, step->term_count, extent, &joined, &sized);
         if (!reason)
             trace_through(arena, step, source, joined, type, sized, out);
         else if (!out->reason)
