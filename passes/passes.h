@@ -12,6 +12,7 @@
     X(cancel_pairs, false, "make one op, or none, of two in a row")                                \
     X(unwrap_matmul, false, "take the Reshapes around a MatMul away")                              \
     X(hoist_transposes, false, "turn a sum once instead of each of its operands")                  \
+    X(unstack_sums, false, "add values instead of summing the stack of them")                      \
     X(join_branches, false, "sum parallel affine branches of one source into one Conv or Gemm")    \
     X(fold_after, false, "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it") \
     X(fold_before, false,                                                                          \
