@@ -6,7 +6,7 @@
  *
  * A tree of Add, Sub, Sum and Mean is flattened through sums that nothing else reads. Each leaf is
  * traced back to the values it is affine of. Leaves that share a source, stride and extent become
- * one Conv (or Gemm, or MatMul); what does not fold stays in a smaller tree.
+ * one Conv (or Gemm, or MatMul); x beside a Pad of x is the middle of the padded value. What does not fold stays in a smaller tree.
  *
  * Refused: branches of different sources, strides or extents; branches that broadcast; a branch
  * with an op that is not linear; a sum that would cost more than its parts. */
@@ -175,6 +175,15 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     if (tree->looks > LOOKS_MOST)
         return "it has more groups of branches than are tried";
     const struct branch *branch = branch_of(tree, group);
+    struct value *origin = NULL;
+    bool needs_pad = false;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct trace_entry *entry = entry_of(member_of(tree, group, i), group->source);
+        origin = entry && entry->origin ? entry->origin : origin;
+        needs_pad = needs_pad || (entry && !entry->origin);
+    }
+    if (!needs_pad)
+        return "none of the branches comes from the padded value";
     /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
     const char *banned =
         branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]);
@@ -215,7 +224,10 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         lowering.spared_multiply_adds =
             (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
     }
-    return lower(tree->plan, &lowering, fusion);
+    reason = lower(tree->plan, &lowering, fusion);
+    if (!reason && !probe && origin) /* what its padded source is made of has to be shown as well */
+        (*fusion)->source = origin;
+    return reason;
 }
 
 static int64_t member_weights(const struct tree *tree, const struct group *group, size_t member)
@@ -365,6 +377,7 @@ static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
     struct tree tree = {
         .plan = plan, .graph = root->graph, .layout = layout, .root = root, .whole_factors = true};
     sum_flatten(&tree);
+    sum_find_padded(&tree);
     size_t branches = 0;
     for (size_t i = 0; i < tree.leaves.count; i++)
         branches += !tree.leaves.items[i].constant;

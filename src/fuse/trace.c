@@ -37,7 +37,9 @@ static void trace_through(struct arena *arena, const struct step *step, struct v
             out->reason = reason;
         return;
     }
-    push_entry(arena, out, (struct trace_entry){source, form, merged, step->sized || sized});
+    push_entry(arena, out,
+               (struct trace_entry){
+                   .source = source, .form = form, .type = merged, .sized = step->sized || sized});
 }
 
 static const struct trace_entry *find_source(const struct trace *trace_, const struct value *source)
@@ -99,7 +101,8 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         return known;
     struct trace *out = NEW(model->arena, struct trace);
     LIST_RESERVE(model->arena, &out->sources, 2); /* most have no more */
-    push_entry(model->arena, out, (struct trace_entry){value, lift_identity(model), 0, false});
+    push_entry(model->arena, out,
+               (struct trace_entry){.source = value, .form = lift_identity(model)});
     out->depth = depth;
     value->traces[layout] = out;
     value->trace_stamps[layout] = model->stamp;
