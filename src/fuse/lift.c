@@ -42,7 +42,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
         *step = (struct step){0};
         return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
     case OP_Einsum: return lift_einsum(node, layout, step);
-    case OP_ConvTranspose: return "ConvTranspose folds only what follows it per channel";
+    case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
         return arena_format(arena, "%s is not a linear op that is known",
                             node->proto->op_type ? node->proto->op_type : "an op without a name");
