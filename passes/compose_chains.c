@@ -3,7 +3,8 @@
  *     x -> Pad -> Conv 1x1 -> Conv 3x3 -> Conv 1x1 -> y        becomes        x -> Conv 3x3 -> y
  *
  * Chains of Conv, Pad, Slice and AveragePool (or Gemm and MatMul) with what lies between them. The
- * longest chain that is exact and does not cost more than its parts is taken.
+ * longest chain that is exact and does not cost more than its parts is taken. A Concat on the channels of what is affine
+ * of one source is such an op as well: rows on top of rows.
  *
  * Refused: a border where the outer op's padding is not what the inner ops make of 0 (padded after
  * padded, a bias before padding), and bad trades such as depthwise then pointwise. */
@@ -17,6 +18,7 @@ static bool is_root(struct node *node)
     switch (node->op) {
     case OP_Conv:
     case OP_AveragePool:
+    case OP_Concat:
     case OP_Pad:
     case OP_Slice:
     case OP_MaxPool:
@@ -45,12 +47,28 @@ static const char *fold_to(struct plan *plan, struct node *node, enum layout lay
     return lower(plan, &lowering, &fusion);
 }
 
-/* Two ops with weights in a row that stay two ops deserve a word. */
+/* True for a Concat of products of one value. */
+static bool stacks_products(const struct step *step, enum layout layout)
+{
+    const struct value *input = NULL;
+    for (size_t k = 0; k < step->term_count; k++) {
+        struct node *part = step->terms[k].value->producer;
+        if (!part || !lift_is_weighted(part, layout) ||
+            (input && lift_node(part, layout)->input != input))
+            return false;
+        input = lift_node(part, layout)->input;
+    }
+    return step->stacks && step->term_count > 1;
+}
+
+/* Two ops with weights in a row that stay two ops, or side by side, deserve a word. */
 static void refuse_chain(struct plan *plan, struct node *node, enum layout layout,
                          const char *reason)
 {
     const struct value *input = lift_node(node, layout)->input;
     struct node *before = input ? input->producer : NULL;
+    if (reason && stacks_products(lift_node(node, layout), layout))
+        plan_refuse(plan, node, node->outputs[0], reason);
     if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
         (is_root(before) || before->op == OP_BatchNormalization))
         plan_refuse(plan, node, node->outputs[0], reason);
@@ -65,12 +83,13 @@ void compose_chains(struct plan *plan)
         for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
             struct node *node = nodes[i];
             enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
-            if (node->op == OP_Transpose && lift_node(node, layout)->reason)
+            bool either = node->op == OP_Transpose || node->op == OP_Concat;
+            if (either && lift_node(node, layout)->reason)
                 layout = LAYOUT_MATRIX;
             if (node->removed || !node->outputs[0] || lift_node(node, layout)->reason)
                 continue;
-            /* A Transpose stands for a product and the Transpose in front of that. */
-            size_t least = node->op == OP_Transpose ? 1 : 2;
+            /* A Transpose stands for a product and the Transpose in front of that, a Concat for its parts. */
+            size_t least = either ? 1 : 2;
             const struct trace *trace = lift_trace(node->outputs[0], layout);
             const char *nearest = trace->count <= least ? trace->reason : NULL, *reason = NULL;
             bool weighted = false;

@@ -3,7 +3,8 @@
  *     x -> Conv -> BatchNormalization -> Mul(c) -> y        becomes        x -> Conv -> y
  *
  * Conv, ConvTranspose, Gemm or MatMul with a constant weight, followed by any run of ops that scale
- * and shift each channel: W * t and b * t + shift, exact with any padding. A MatMul and the Add of its bias
+ * and shift each channel: W * t and b * t + shift, exact with any padding. A 1x1 Conv after a ConvTranspose
+ * folds as well. A MatMul and the Add of its bias
  * become one Gemm once the rank is known to be 2.
  *
  * Refused: an op in between that another op reads, constants that are not per channel,
@@ -49,6 +50,13 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
     }
 }
 
+/* A Conv of single positions. */
+static bool is_pointwise(struct node *node)
+{
+    return node->op == OP_Conv && !lift_node(node, LAYOUT_CONV)->reason &&
+           affine_is_pointwise(lift_node(node, LAYOUT_CONV)->form);
+}
+
 static const char *fold(struct plan *plan, struct node *node, enum layout layout)
 {
     struct arena *arena = plan->model->arena;
@@ -63,7 +71,8 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
     const char *reason = NULL;
     struct region region = {.plan = plan, .graph = node->graph, .layout = layout, .source = source};
     while (!reason && (reader = value_only_reader(value)) && reader->graph == node->graph &&
-           is_per_channel(reader, layout) && reader->outputs[0]) {
+           (is_per_channel(reader, layout) || (is_conv_transpose(node) && is_pointwise(reader))) &&
+           reader->outputs[0]) {
         const struct step *step = lift_node(reader, layout);
         reason = affine_compose(arena, step->form, after, &after);
         sized = sized || step->sized;
@@ -84,7 +93,15 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
     struct fusion *fusion;
     if (is_conv_transpose(node)) {
         region.replaced = folded + 1;
-        return lower_conv_transpose(plan, &region, node, source, NULL, after, value, &fusion);
+        struct transposed t;
+        reason = sized ? "an op after ConvTranspose holds for the declared size only"
+                       : transposed_lift(node, &t);
+        double multiply_adds = reason ? 0 : (double)affine_weights(t.adjoint);
+        if (!reason)
+            reason = transposed_after(arena, &t, after);
+        return reason ? reason
+                      : lower_conv_transpose(plan, &region, node, &t, multiply_adds, false, value,
+                                             &fusion);
     }
     const struct affine *form;
     reason = affine_compose(arena, after, own->form, &form);

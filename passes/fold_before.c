@@ -74,8 +74,15 @@ static const char *fold_run(struct plan *plan, struct node *node, enum layout la
             return "out of memory";
         region_walk(&region, &run[0]->outputs[0], 1, &node, 1, false);
         region.replaced += 1;
-        return lower_conv_transpose(plan, &region, node, source, scale, lift_identity(plan->model),
-                                    node->outputs[0], &fusion);
+        struct transposed t;
+        reason = transposed_lift(node, &t);
+        double multiply_adds = reason ? 0 : (double)affine_weights(t.adjoint);
+        if (!reason)
+            reason = transposed_before(arena, &t, scale);
+        t.source = source;
+        return reason ? reason
+                      : lower_conv_transpose(plan, &region, node, &t, multiply_adds, false,
+                                             node->outputs[0], &fusion);
     }
     reason = affine_compose(arena, own->form, before, &form);
     if (reason)

@@ -6,7 +6,9 @@
  *
  * A tree of Add, Sub, Sum and Mean is flattened through sums that nothing else reads. Each leaf is
  * traced back to the values it is affine of. Leaves that share a source, stride and extent become
- * one Conv (or Gemm, or MatMul); what does not fold stays in a smaller tree.
+ * one Conv (or Gemm, or MatMul); x beside a Pad of x is the middle of the padded value. What does not fold stays in a smaller tree.
+ *
+ * ConvTransposes of one source join as well, where the whole sum is of them.
  *
  * Refused: branches of different sources, strides or extents; branches that broadcast; a branch
  * with an op that is not linear; a sum that would cost more than its parts. */
@@ -15,6 +17,7 @@
 #include "affine/laws.h"
 #include "fuse/lift.h"
 #include "fuse/lower.h"
+#include "fuse/lower_transpose.h"
 #include "passes/passes.h"
 #include "passes/sum_tree.h"
 
@@ -175,6 +178,15 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     if (tree->looks > LOOKS_MOST)
         return "it has more groups of branches than are tried";
     const struct branch *branch = branch_of(tree, group);
+    struct value *origin = NULL;
+    bool needs_pad = false;
+    for (size_t i = 0; i < group->count; i++) {
+        const struct trace_entry *entry = entry_of(member_of(tree, group, i), group->source);
+        origin = entry && entry->origin ? entry->origin : origin;
+        needs_pad = needs_pad || (entry && !entry->origin);
+    }
+    if (!needs_pad)
+        return "none of the branches comes from the padded value";
     /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
     const char *banned =
         branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]);
@@ -215,7 +227,10 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         lowering.spared_multiply_adds =
             (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
     }
-    return lower(tree->plan, &lowering, fusion);
+    reason = lower(tree->plan, &lowering, fusion);
+    if (!reason && !probe && origin) /* what its padded source is made of has to be shown as well */
+        (*fusion)->source = (*fusion)->origin = origin;
+    return reason;
 }
 
 static int64_t member_weights(const struct tree *tree, const struct group *group, size_t member)
@@ -355,8 +370,53 @@ static bool is_branch(const struct trace *trace, enum layout layout)
     enum op op = trace->node ? trace->node->op : OP_UNKNOWN;
     if (trace->count > 1)
         return true;
-    return layout == LAYOUT_CONV ? op == OP_Conv || op == OP_BatchNormalization
-                                 : op == OP_Gemm || op == OP_MatMul;
+    return layout == LAYOUT_CONV
+               ? op == OP_Conv || op == OP_ConvTranspose || op == OP_BatchNormalization
+               : op == OP_Gemm || op == OP_MatMul;
+}
+
+/* Where all leaves are ConvTransposes of one value, they become one. */
+static bool join_transposed(struct tree *tree)
+{
+    struct arena *arena = tree->plan->model->arena;
+    size_t count = tree->leaves.count;
+    struct transposed *parts = NEW_ARRAY(arena, struct transposed, count), sum;
+    struct value **seeds = NEW_ARRAY(arena, struct value *, count);
+    double *factors = NEW_ARRAY(arena, double, count), multiply_adds = 0;
+    struct node *heaviest = NULL;
+    int64_t most = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct leaf *leaf = &tree->leaves.items[i];
+        struct node *node = leaf->constant ? NULL : leaf->value->producer;
+        if (!node || !is_conv_transpose(node) || node->graph != tree->graph ||
+            transposed_lift(node, &parts[i]))
+            return false;
+        int64_t weights = affine_weights(parts[i].adjoint);
+        seeds[i] = leaf->value;
+        factors[i] = leaf->factor;
+        multiply_adds += (double)weights;
+        heaviest = weights > most ? node : heaviest;
+        most = weights > most ? weights : most;
+    }
+    struct region region = {
+        .plan = tree->plan, .graph = tree->graph, .layout = LAYOUT_CONV, .source = parts[0].source};
+    struct fusion *fusion;
+    const char *reason = transposed_join(arena, parts, factors, count, &sum);
+    if (!reason && (!value_is_told(sum.source) || !value_is_told(tree->root->outputs[0])))
+        reason = "it begins or ends between the two ops that a rewrite made";
+    if (!reason) {
+        region_walk(&region, seeds, count, tree->nodes.items, tree->nodes.count, true);
+        for (size_t i = 0; i < count && !reason; i++)
+            if (!region_is_replaced(&region, seeds[i]->producer))
+                reason = "a branch is read by other ops as well and stays";
+        region.replaced = tree->nodes.count + count;
+        region.multiply_adds = 0;
+    }
+    if (!reason)
+        reason = lower_conv_transpose(tree->plan, &region, heaviest, &sum, multiply_adds, true,
+                                      tree->root->outputs[0], &fusion);
+    note(tree, reason);
+    return !reason;
 }
 
 static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
@@ -365,10 +425,11 @@ static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
     struct tree tree = {
         .plan = plan, .graph = root->graph, .layout = layout, .root = root, .whole_factors = true};
     sum_flatten(&tree);
+    sum_find_padded(&tree);
     size_t branches = 0;
     for (size_t i = 0; i < tree.leaves.count; i++)
         branches += !tree.leaves.items[i].constant;
-    if (branches < 2)
+    if (branches < 2 || (layout == LAYOUT_CONV && join_transposed(&tree)))
         return;
     struct made *made = NEW_ARRAY(arena, struct made, tree.leaves.count);
     size_t made_count = 0, candidate_count;

@@ -13,6 +13,7 @@
     X(cancel_pairs, PASS_REWRITES, "make one op, or none, of two in a row")                        \
     X(unwrap_matmul, PASS_REWRITES, "take the Reshapes around a MatMul away")                      \
     X(hoist_transposes, PASS_REWRITES, "turn a sum once instead of each of its operands")          \
+    X(unstack_sums, PASS_REWRITES, "add values instead of summing the stack of them")              \
     X(join_branches, PASS_REWRITES,                                                                \
       "sum parallel affine branches of one source into one Conv or Gemm")                          \
     X(fold_after, PASS_REWRITES,                                                                   \
@@ -22,7 +23,7 @@
     X(slide_back, PASS_REWRITES, "move per-channel ops back to the weights that they come from")   \
     X(slide_forward, PASS_REWRITES, "move per-channel ops on to the weights that take them up")    \
     X(compose_chains, PASS_REWRITES,                                                               \
-      "fold chains of Conv, Pad, Slice, AveragePool, Gemm, MatMul into one op")                    \
+      "fold chains of Conv, Concat, Pad, Slice, AveragePool, Gemm, MatMul into one op")            \
     X(merge_gemm, PASS_REWRITES,                                                                   \
       "take an Add after MatMul, and Transposes before Gemm, into one Gemm")                       \
     X(equalize, PASS_ENDS, "scale channels by powers of two, for INT8; with --equalize only")      \

@@ -5,7 +5,9 @@
 
 #include <math.h>
 
+#include "affine/laws.h"
 #include "fuse/channel.h"
+#include "fuse/extent.h"
 #include "fuse/lift.h"
 #include "fuse/region.h"
 #include "model/edit.h"
@@ -109,6 +111,48 @@ void sum_flatten(struct tree *tree)
             at.trace = lift_trace(at.value, tree->layout);
         tree->whole_factors = tree->whole_factors && fabs(at.factor) == 1;
         LIST_PUSH(arena, &tree->leaves, at);
+    }
+}
+
+static void add_padded(const struct tree *tree, struct leaf *leaf, const struct trace_entry *entry,
+                       struct node *pad)
+{
+    struct arena *arena = tree->plan->model->arena;
+    const struct affine *middle, *form;
+    bool sized = entry->sized;
+    if (!lift_node(pad, LAYOUT_CONV)->reason || lift_crop_back(pad, &middle, &sized) ||
+        affine_compose(arena, entry->form, middle, &form))
+        return;
+    struct trace *longer = NEW(arena, struct trace);
+    struct trace_entry *entries = NEW_ARRAY(arena, struct trace_entry, leaf->trace->count + 1);
+    *longer = *leaf->trace;
+    memcpy(entries, longer->entries, longer->count * sizeof(*entries));
+    entries[longer->count++] =
+        (struct trace_entry){pad->outputs[0], entry->source, form, entry->type, sized};
+    longer->entries = entries;
+    leaf->trace = longer;
+}
+
+void sum_find_padded(struct tree *tree)
+{
+    enum { LEAVES_MOST = 64 }; /* each is looked at for each */
+    if (tree->layout != LAYOUT_CONV || tree->leaves.count > LEAVES_MOST)
+        return;
+    for (size_t i = 0; i < tree->leaves.count; i++) {
+        const struct trace *trace = tree->leaves.items[i].trace;
+        for (size_t k = 0; k < trace->count; k++) {
+            struct value *padded = trace->entries[k].source;
+            struct node *pad = padded->producer;
+            if (trace->entries[k].origin || !pad || pad->op != OP_Pad || !node_input(pad, 0) ||
+                !value_is_told(pad->inputs[0]))
+                continue;
+            for (size_t j = 0; j < tree->leaves.count; j++) {
+                struct leaf *other = &tree->leaves.items[j];
+                const struct trace_entry *entry = entry_of(other, pad->inputs[0]);
+                if (j != i && entry && !entry->origin && !entry_of(other, padded))
+                    add_padded(tree, other, entry, pad);
+            }
+        }
     }
 }
 

@@ -63,6 +63,10 @@ struct made {
 /* Fills nodes, branches, leaves and whole_factors of a tree of which the rest is set. */
 void sum_flatten(struct tree *tree);
 
+/* Where one leaf comes from a Pad that is not affine, and another from what that reads, the other one comes from the
+ * middle of the padded value: its trace says that as well. */
+void sum_find_padded(struct tree *tree);
+
 bool is_sum_node(struct node *node);
 /* True when a sum further down would take this one in. */
 bool has_sum_behind(struct node *node, enum layout layout);

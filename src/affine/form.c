@@ -1,6 +1,8 @@
 /* affine/form.c: a form, its sizes and bounds. Its numbers are in affine/rows.c, what may be done with it in affine/laws.c. */
 #include "affine/form.h"
 
+#include <math.h>
+
 /* A kernel of more numbers is refused: 2^31 doubles are 16 GiB. */
 #define LIMIT_WEIGHTS (INT64_C(1) << 31)
 /* Numbers held while one form is computed, beyond one for each byte of input: 16 MiB of them. */
@@ -106,7 +108,11 @@ static double count_visits(const struct affine *form)
         visits += visits_of(form->outer) + visits_of(form->inner);
     for (size_t k = 0; form->kind == AFFINE_JOIN && k < form->term_count; k++)
         visits += visits_of(form->terms[k].form);
-    return visits;
+    /* Every row of a stack is a row of one of them. */
+    double most = 0;
+    for (size_t k = 0; form->kind == AFFINE_STACK && k < form->term_count; k++)
+        most = fmax(most, visits_of(form->terms[k].form));
+    return visits + most;
 }
 
 double affine_effort(const struct affine *form)

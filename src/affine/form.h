@@ -35,7 +35,7 @@ struct affine_term {
     double factor;
 };
 
-enum affine_kind { AFFINE_KERNEL, AFFINE_DIAGONAL, AFFINE_COMPOSE, AFFINE_JOIN };
+enum affine_kind { AFFINE_KERNEL, AFFINE_DIAGONAL, AFFINE_COMPOSE, AFFINE_JOIN, AFFINE_STACK };
 
 struct affine {
     enum affine_kind kind;
@@ -61,7 +61,9 @@ struct affine {
         struct { /* AFFINE_COMPOSE */
             const struct affine *outer, *inner;
         };
-        struct { /* AFFINE_JOIN; one term is a change of lattice */
+        struct
+        { /* AFFINE_JOIN; one term is a change of lattice. AFFINE_STACK: the rows of one form after
+                    those of the other; all have its lattice, one group and the factor 1 */
             const struct affine_term *terms;
             size_t term_count;
         };

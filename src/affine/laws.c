@@ -345,6 +345,52 @@ static const char *restate(struct arena *arena, const struct affine *form, int64
     return affine_finish(arena, wider, form->axes, axis);
 }
 
+const char *affine_stack(struct arena *arena, const struct affine *const *forms, size_t count,
+                         const int64_t *source_extent, const struct affine **result,
+                         bool *used_extent)
+{
+    int64_t axes = -1, inputs = 0, outputs = 0;
+    struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
+    for (size_t k = 0; k < count; k++) {
+        if (affine_has_border(forms[k]))
+            return "border: the padding holds values that its own input does not explain";
+        if (!unify(axes, forms[k]->axes, -1, &axes))
+            return "the branches' numbers of spatial axes differ";
+        if (!unify(inputs, forms[k]->inputs, 0, &inputs))
+            return arena_format(arena, "the branches take %lld and %lld channels of one source",
+                                (long long)inputs, (long long)forms[k]->inputs);
+    }
+    if (!inputs)
+        return "the number of channels is not known";
+    for (size_t k = 0; k < count; k++) {
+        terms[k] = (struct affine_term){affine_settle(arena, forms[k], (int)axes, inputs), 1};
+        if (outputs > AFFINE_LIMIT || terms[k].form->outputs > AFFINE_LIMIT)
+            return "the number of channels is absurdly large";
+        outputs += terms[k].form->outputs;
+    }
+    struct affine_axis axis[AFFINE_AXES];
+    for (int i = 0; i < axes; i++) {
+        const char *reason = join_axis(
+            arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
+        if (reason)
+            return reason;
+    }
+    for (size_t k = 0; k < count; k++) {
+        const char *reason = restate(arena, terms[k].form, 1, axis, &terms[k].form);
+        if (reason)
+            return reason;
+    }
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.kind = AFFINE_STACK,
+                            .outputs = outputs,
+                            .inputs = inputs,
+                            .groups = 1,
+                            .terms = terms,
+                            .term_count = count};
+    *result = form;
+    return affine_finish(arena, form, (int)axes, axis);
+}
+
 const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
                          const struct affine **result)
 {
@@ -402,7 +448,7 @@ bool affine_equal(struct arena *arena, const struct affine *a, const struct affi
 {
     /* a - b is the zero map when they are equal; join refuses when the extents are not. */
     struct affine_term terms[2] = {{a, 1}, {b, -1}};
-    const struct affine *difference, *one, *other;
+    const struct affine *difference = NULL, *one = NULL, *other = NULL;
     bool used = false;
     if (a->outputs != b->outputs || affine_join(arena, terms, 2, NULL, &difference, &used))
         return false;

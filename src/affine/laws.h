@@ -43,6 +43,12 @@ const char *affine_join(struct arena *arena, const struct affine_term *terms, si
                         const int64_t *source_extent, const struct affine **result,
                         bool *used_extent);
 
+/* The outputs of all forms, one form's after the other's: Concat on the channels. Strides and extents must agree as
+ * they must for affine_join. A form of unknown width is taken as wide as the others say the source is. */
+const char *affine_stack(struct arena *arena, const struct affine *const *forms, size_t count,
+                         const int64_t *source_extent, const struct affine **result,
+                         bool *used_extent);
+
 /* The same map with `groups` groups, a divisor of the form's. */
 const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
                          const struct affine **result);

@@ -119,6 +119,23 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
     return true;
 }
 
+static bool stack_rows(const struct affine *form, const struct affine_dense *dense, int64_t first,
+                       int64_t count, double *out)
+{
+    int64_t length = affine_row_length(form), begin = 0; /* of the term's rows */
+    bool good = true;
+    for (size_t k = 0; good && k < form->term_count; k++) {
+        const struct affine *term = form->terms[k].form;
+        int64_t from = first > begin ? first : begin, end = begin + term->outputs;
+        end = end < first + count ? end : first + count;
+        if (from < end)
+            good = affine_rows(term, dense, term->outputs, from - begin, end - from,
+                               out + (from - first) * length);
+        begin += term->outputs;
+    }
+    return good;
+}
+
 /* One row of the outer form over the rows of the inner one it reads. */
 VECTORISED static void compose_row(const struct affine *form, const double *outer_row,
                                    const double *inner_rows, int64_t middles, const int64_t *place,
@@ -233,6 +250,7 @@ bool affine_rows(const struct affine *form, const struct affine_dense *dense, in
                 out[r * taps + t] = form->scale ? form->scale[first + r] : form->factor;
         return true;
     case AFFINE_COMPOSE: return compose_rows(form, dense, width, first, count, out);
+    case AFFINE_STACK: return stack_rows(form, dense, first, count, out);
     default: return join_rows(form, dense, width, first, count, out);
     }
 }
@@ -240,7 +258,8 @@ bool affine_rows(const struct affine *form, const struct affine_dense *dense, in
 bool affine_prepare(const struct affine *form, struct affine_dense **dense)
 {
     bool good = true;
-    for (size_t k = 0; form->kind == AFFINE_JOIN && k < form->term_count; k++)
+    bool has_terms = form->kind == AFFINE_JOIN || form->kind == AFFINE_STACK;
+    for (size_t k = 0; has_terms && k < form->term_count; k++)
         good = good && affine_prepare(form->terms[k].form, dense);
     if (form->kind != AFFINE_COMPOSE)
         return good;
@@ -337,6 +356,14 @@ const double *affine_bias(struct arena *arena, const struct affine *form, int64_
             bias[o] = outer[o];
         if (inner)
             add_outer_bias(arena, form, width, inner, false, bias);
+    } else if (form->kind == AFFINE_STACK) {
+        double *to = bias;
+        for (size_t k = 0; k < form->term_count; to += form->terms[k++].form->outputs) {
+            const struct affine *part = form->terms[k].form;
+            const double *from = affine_bias(arena, part, part->outputs);
+            if (from)
+                memcpy(to, from, (size_t)part->outputs * sizeof(*to));
+        }
     } else {
         for (size_t k = 0; k < form->term_count; k++) {
             const double *term = affine_bias(arena, form->terms[k].form, width);
@@ -373,6 +400,14 @@ const double *affine_bias_terms(struct arena *arena, const struct affine *form, 
         memcpy(terms, part, (size_t)width * sizeof(double));
         part = affine_bias_terms(arena, form->inner, middle_width(form, width));
         add_outer_bias(arena, form, width, part, true, terms);
+        break;
+    case AFFINE_STACK:
+        for (size_t k = 0, at = 0; k < form->term_count; k++) {
+            size_t some = (size_t)form->terms[k].form->outputs;
+            part = affine_bias_terms(arena, form->terms[k].form, (int64_t)some);
+            memcpy(terms + at, part, some * sizeof(*terms));
+            at += some;
+        }
         break;
     case AFFINE_JOIN:
         for (size_t k = 0; k < form->term_count; k++) {

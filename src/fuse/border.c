@@ -240,6 +240,8 @@ const char *lift_border(struct node *root, struct step *step)
     int length, rank;
     const char *reason = find_chain(root, chain, &length, &scatter_node, &pad_node);
     if (!reason)
+        reason = lift_pad_mode(pad_node);
+    if (!reason)
         reason = lift_pad_amounts(pad_node, begin, end, &rank, &step->sized);
     if (reason)
         return reason;

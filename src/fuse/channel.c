@@ -235,6 +235,29 @@ const char *lift_sum(struct node *node, enum layout layout, struct step *step)
                                  step);
 }
 
+const char *lift_concat(struct node *node, enum layout layout, struct step *step)
+{
+    struct model *model = node->graph->model;
+    int rank = node->outputs[0] ? node->outputs[0]->rank : -1;
+    step->terms = NEW_ARRAY(model->arena, struct term, node->input_count + 1);
+    step->form = lift_identity(model);
+    step->stacks = true;
+    for (size_t k = 0; k < node->input_count; k++) {
+        struct value *part = node->inputs[k];
+        if (!part)
+            return "an operand is missing";
+        rank = rank < 0 ? part->rank : rank;
+        step->terms[step->term_count++] = (struct term){part, 1};
+    }
+    if (rank < 2 || !step->term_count)
+        return "the rank of the value is not known or does not fit";
+    int64_t axis = node_integer(node, "axis", 1);
+    axis += axis < 0 ? rank : 0;
+    if (layout == LAYOUT_CONV ? axis != 1 || rank < 3 : axis != rank - 1)
+        return "Concat is on another axis than the channels";
+    return NULL;
+}
+
 const char *lift_dropout(struct node *node, struct step *step)
 {
     struct value *mode = node_input(node, 2);

@@ -13,6 +13,8 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
 const char *lift_product(struct node *node, enum layout layout, struct step *step);
 /* Add, Sub, Sum, Mean: a constant operand shifts, the others are joined. */
 const char *lift_sum(struct node *node, enum layout layout, struct step *step);
+/* Concat on the axis of the channels. Source: ONNX Concat-1 .. Concat-13. */
+const char *lift_concat(struct node *node, enum layout layout, struct step *step);
 const char *lift_dropout(struct node *node, struct step *step);
 /* Identity, Neg, Cast to the same type. */
 const char *lift_unary(struct node *node, struct step *step);

@@ -83,8 +83,6 @@ const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, in
 {
     int64_t pads[2 * MAX_RANK], axes[MAX_RANK];
     size_t count = 0, axis_count = 0;
-    if (strcmp(node_string(node->graph->model->arena, node, "mode", "constant"), "constant") != 0)
-        return "Pad repeats values of the border (reflect, edge or wrap)";
     if (!node_input(node, 0))
         return "its input is missing";
     if (node->opset < 11) {
@@ -133,13 +131,41 @@ static const char *pad_value(struct node *node, double *value)
     return NULL;
 }
 
+const char *lift_pad_mode(struct node *node)
+{
+    const char *mode = node_string(node->graph->model->arena, node, "mode", "constant");
+    return strcmp(mode, "constant") == 0
+               ? NULL
+               : "Pad repeats values of the border (reflect, edge or wrap)";
+}
+
+const char *lift_crop_back(struct node *node, const struct affine **form, bool *sized)
+{
+    int64_t begin[MAX_RANK], end[MAX_RANK];
+    int rank;
+    const char *reason = lift_pad_amounts(node, begin, end, &rank, sized);
+    if (reason)
+        return reason;
+    if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
+        return "Pad changes the batch or the channels";
+    for (int i = 2; i < rank; i++) {
+        if (begin[i] < 0 || end[i] < 0)
+            return "Pad takes positions away";
+        begin[i] = -begin[i];
+        end[i] = -end[i];
+    }
+    return affine_pad(node->graph->model->arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, form);
+}
+
 const char *lift_pad(struct node *node, struct step *step)
 {
     struct arena *arena = node->graph->model->arena;
     int64_t begin[MAX_RANK], end[MAX_RANK];
     double value;
     int rank;
-    const char *reason = lift_pad_amounts(node, begin, end, &rank, &step->sized);
+    const char *reason = lift_pad_mode(node);
+    if (!reason)
+        reason = lift_pad_amounts(node, begin, end, &rank, &step->sized);
     if (!reason)
         reason = pad_value(node, &value);
     if (reason)

@@ -9,8 +9,13 @@ const char *lift_max_pool(struct node *node, struct step *step);
 const char *lift_pad(struct node *node, struct step *step);
 const char *lift_slice(struct node *node, struct step *step);
 
-/* What a Pad of constant mode adds per axis. begin, end: room for AFFINE_AXES + 2. */
+/* The reason why what a Pad adds is not one number, or NULL. */
+const char *lift_pad_mode(struct node *node);
+/* What a Pad of any mode adds per axis. begin, end: room for AFFINE_AXES + 2. */
 const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank,
                              bool *sized);
+
+/* What a Pad of any mode reads, as a form of what it makes: the middle of that. */
+const char *lift_crop_back(struct node *node, const struct affine **form, bool *sized);
 
 #endif

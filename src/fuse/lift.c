@@ -29,6 +29,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Identity:
     case OP_Neg:
     case OP_Cast: return lift_unary(node, step);
+    case OP_Concat: return lift_concat(node, layout, step);
     case OP_Dropout: return lift_dropout(node, step);
     case OP_AveragePool:
         return conv ? lift_average_pool(node, step) : "a pool is no matrix product";
@@ -42,7 +43,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
         *step = (struct step){0};
         return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
     case OP_Einsum: return lift_einsum(node, layout, step);
-    case OP_ConvTranspose: return "ConvTranspose folds only what follows it per channel";
+    case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
         return arena_format(arena, "%s is not a linear op that is known",
                             node->proto->op_type ? node->proto->op_type : "an op without a name");

@@ -1,8 +1,11 @@
-/* fuse/lower_transpose.c: ConvTranspose with what follows it per channel. */
+/* fuse/lower_transpose.c: ConvTranspose by its adjoint.
+ *
+ * The sum of two is the adjoint of the sum; what follows it goes in front of the adjoint, turned. */
 #include "fuse/lower_transpose.h"
 
 #include <math.h>
 
+#include "affine/laws.h"
 #include "affine/rows.h"
 #include "base/decimal.h"
 #include "fuse/lower.h"
@@ -10,28 +13,6 @@
 #include "infer/constant.h"
 #include "infer/operand.h"
 #include "model/edit.h"
-
-struct transpose_reader {
-    const struct affine *kernel; /* rows: input channels; columns: outputs / groups * taps */
-    int64_t inputs, outputs, groups, taps;
-    const double *before, *after;
-};
-
-static void read_transpose(const void *closure, int64_t first, int64_t count, double *out)
-{
-    const struct transpose_reader *reader = closure;
-    int64_t columns = affine_row_length(reader->kernel), taps = reader->taps;
-    reader->kernel->read(reader->kernel->closure, first, count, out);
-    for (int64_t r = 0; r < count; r++) {
-        int64_t group = (first + r) / (reader->inputs / reader->groups);
-        int64_t output = group * (reader->outputs / reader->groups);
-        double *row = out + r * columns;
-        for (int64_t k = 0; k < columns; k++) {
-            double after = reader->after ? reader->after[output + k / taps] : 1;
-            row[k] *= after * (reader->before ? reader->before[first + r] : 1);
-        }
-    }
-}
 
 struct tensor_rows {
     const struct tensor *tensor;
@@ -44,29 +25,43 @@ static void read_tensor_rows(const void *closure, int64_t first, int64_t count, 
     tensor_read(rows->tensor, first * rows->columns, count * rows->columns, out);
 }
 
-/* The stored weight of a ConvTranspose as rows, one per input channel. */
-static const char *transpose_rows(struct node *node, const struct tensor **weight,
-                                  const struct affine **result)
+/* Adjoint of the window along each axis. Source: ONNX ConvTranspose-1 .. ConvTranspose-22. */
+static const char *transpose_axes(const struct node *node, const struct tensor *weight,
+                                  struct transposed *t, struct affine_axis *axis)
 {
-    struct arena *arena = node->graph->model->arena;
-    struct value *value = node_input(node, 1);
-    if (value && value->tensor && value->tensor->storage == STORAGE_FUSED) {
-        *weight = value->tensor;
-        *result = value->tensor->form;
-        return NULL;
+    static const char *const names[] = {"strides", "dilations", "pads", "output_padding"};
+    enum { STRIDES, DILATIONS, PADS, OUTPUT_PADDING };
+    const int64_t *given[COUNT_OF(names)];
+    size_t axes = (size_t)weight->rank - 2, count;
+    if (axes > AFFINE_AXES)
+        return "the value has too many axes";
+    for (size_t k = 0; k < COUNT_OF(names); k++) {
+        given[k] = node_integers(node, names[k], &count);
+        if (given[k] && count != (k == PADS ? 2 * axes : axes))
+            return "its strides, dilations or pads do not fit its weight";
+        for (size_t i = 0; given[k] && i < count; i++)
+            if (given[k][i] < 0 || given[k][i] > AFFINE_LIMIT)
+                return "a stride, dilation or padding is negative or absurdly large";
     }
-    const char *reason = operand_weight(arena, value, "weight", weight);
-    if (reason)
-        return reason;
-    if ((*weight)->rank < 3 || (*weight)->count == 0)
-        return "its weight has no spatial axis";
-    struct tensor_rows *rows = NEW(arena, struct tensor_rows);
-    *rows = (struct tensor_rows){*weight, (*weight)->count / (*weight)->dims[0]};
-    const struct affine *form;
-    reason = affine_make(arena, 0, NULL, (*weight)->dims[0], rows->columns, 1, read_tensor_rows,
-                         rows, NULL, &form);
-    *result = form;
-    return reason;
+    /* Then its pads follow from the extents. */
+    t->is_placed =
+        !node_integers(node, "output_shape", &count) &&
+        strcmp(node_string(node->graph->model->arena, node, "auto_pad", "NOTSET"), "NOTSET") == 0;
+    for (size_t i = 0; i < axes; i++) {
+        int64_t taps = weight->dims[2 + i], step = given[DILATIONS] ? given[DILATIONS][i] : 1;
+        int64_t begin = given[PADS] ? given[PADS][i] : 0;
+        int64_t end = given[PADS] ? given[PADS][axes + i] : 0;
+        if (taps < 1 || taps > AFFINE_LIMIT || step < 1 || taps - 1 > AFFINE_LIMIT / step)
+            return "its kernel is absurdly large";
+        axis[i] =
+            (struct affine_axis){.stride = given[STRIDES] ? given[STRIDES][i] : 1,
+                                 .low = -begin,
+                                 .step = taps > 1 ? step : 1,
+                                 .taps = taps,
+                                 .end = begin + end - (taps - 1) * step -
+                                        (given[OUTPUT_PADDING] ? given[OUTPUT_PADDING][i] : 0)};
+    }
+    return NULL;
 }
 
 static const char *transpose_bias(struct node *node, int64_t outputs, const double **bias)
@@ -84,87 +79,225 @@ static const char *transpose_bias(struct node *node, int64_t outputs, const doub
     return reason;
 }
 
+const char *transposed_lift(struct node *node, struct transposed *t)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct value *value = node_input(node, 1);
+    struct affine_axis axis[AFFINE_AXES];
+    const struct tensor *weight;
+    bool is_made = value && value->tensor && value->tensor->storage == STORAGE_FUSED;
+    const char *reason = NULL;
+    if (is_made)
+        weight = value->tensor;
+    else
+        reason = operand_weight(arena, value, "weight", &weight);
+    if (reason)
+        return reason;
+    if (weight->rank < 3 || weight->count == 0)
+        return "its weight has no spatial axis";
+    int64_t groups = node_integer(node, "group", 1), inputs = weight->dims[0];
+    if (groups < 1 || inputs % groups || !multiply_fits(weight->dims[1], groups, &t->outputs))
+        return "its group does not fit its weight";
+    reason = transpose_axes(node, weight, t, axis);
+    if (!reason)
+        reason = transpose_bias(node, t->outputs, &t->bias);
+    if (reason)
+        return reason;
+    t->source = node_input(node, 0);
+    t->type = weight->type;
+    t->adjoint = weight->form;
+    if (is_made)
+        return NULL;
+    struct tensor_rows *rows = NEW(arena, struct tensor_rows);
+    *rows = (struct tensor_rows){weight, weight->count / inputs};
+    return affine_make(arena, weight->rank - 2, axis, inputs, t->outputs, groups, read_tensor_rows,
+                       rows, NULL, &t->adjoint);
+}
+
+struct turned_rows {
+    const double *numbers; /* [outputs, inputs] */
+    int64_t outputs, inputs;
+};
+
+/* Row i of the adjoint of a form of single taps: what each of its outputs makes of input i. */
+static void read_turned(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct turned_rows *turned = closure;
+    for (int64_t r = 0; r < count; r++)
+        for (int64_t o = 0; o < turned->outputs; o++)
+            out[r * turned->outputs + o] = turned->numbers[o * turned->inputs + first + r];
+}
+
+const char *transposed_after(struct arena *arena, struct transposed *t, const struct affine *after)
+{
+    const struct affine *shift, *shifted, *turned;
+    const char *reason;
+    if (!affine_is_pointwise(after) || (after->inputs && after->inputs != t->outputs))
+        return "the op after it broadcasts the channels";
+    after = affine_settle(arena, after, t->adjoint->axes, t->outputs);
+    shifted = after;
+    if (t->bias) {
+        reason = affine_scale_shift(arena, t->outputs, NULL, t->bias, NULL, &shift);
+        if (!reason)
+            reason = affine_compose(arena, after, shift, &shifted);
+        if (reason)
+            return reason;
+    }
+    t->bias = affine_bias(arena, shifted, shifted->outputs);
+    if (affine_is_diagonal(after)) {
+        double *scale = NEW_ARRAY(arena, double, t->outputs);
+        if (!affine_rows(after, NULL, t->outputs, 0, t->outputs, scale))
+            return "out of memory";
+        reason = affine_scale_shift(arena, t->outputs, scale, NULL, NULL, &turned);
+    } else {
+        struct turned_rows *rows = NEW(arena, struct turned_rows);
+        reason = affine_widen(arena, after, 1, &after);
+        if (reason)
+            return reason;
+        if (!affine_is_held(arena->landing, (double)affine_weights(after)))
+            return "limit: its weight is more than is held for a model of this size";
+        double *numbers = NEW_ARRAY(arena, double, affine_weights(after));
+        if (!affine_rows(after, NULL, after->outputs, 0, after->outputs, numbers))
+            return "out of memory";
+        *rows = (struct turned_rows){numbers, after->outputs, after->inputs};
+        struct affine_axis axis[AFFINE_AXES];
+        for (int i = 0; i < after->axes; i++)
+            axis[i] = affine_axis_of(after, i);
+        reason = affine_make(arena, after->axes, axis, after->inputs, after->outputs, 1,
+                             read_turned, rows, NULL, &turned);
+    }
+    t->outputs = after->outputs;
+    return reason ? reason : affine_compose(arena, t->adjoint, turned, &t->adjoint);
+}
+
+const char *transposed_before(struct arena *arena, struct transposed *t, const double *scale)
+{
+    const struct affine *before;
+    const char *reason = affine_scale_shift(arena, t->adjoint->outputs, scale, NULL, NULL, &before);
+    return reason ? reason : affine_compose(arena, before, t->adjoint, &t->adjoint);
+}
+
+const char *transposed_join(struct arena *arena, const struct transposed *parts,
+                            const double *factors, size_t count, struct transposed *sum)
+{
+    struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
+    double *bias = NULL;
+    bool used_extent = false;
+    *sum = parts[0];
+    for (size_t k = 0; k < count; k++) {
+        terms[k] = (struct affine_term){parts[k].adjoint, factors[k]};
+        if (!parts[k].is_placed)
+            return "its padding follows from the extents";
+        if (parts[k].source != sum->source || parts[k].type != sum->type ||
+            parts[k].outputs != sum->outputs)
+            return "the branches have different sources, types or channels";
+        if (parts[k].bias && !bias)
+            bias = NEW_ARRAY(arena, double, sum->outputs);
+        for (int64_t o = 0; parts[k].bias && o < sum->outputs; o++)
+            bias[o] += factors[k] * parts[k].bias[o];
+    }
+    sum->bias = bias;
+    const char *reason = affine_join(arena, terms, count, NULL, &sum->adjoint, &used_extent);
+    return reason ? reason : affine_lowerable(arena, sum->adjoint, &sum->adjoint);
+}
+
+/* The attributes of a ConvTranspose on another lattice than the one it takes the others from. */
+static void set_lattice(struct node *made, const struct affine *adjoint)
+{
+    int64_t kernel[AFFINE_AXES], pads[2 * AFFINE_AXES], zeros[AFFINE_AXES] = {0};
+    int64_t strides[AFFINE_AXES], dilations[AFFINE_AXES];
+    size_t axes = (size_t)adjoint->axes;
+    for (size_t i = 0; i < axes; i++) {
+        struct affine_axis axis = affine_axis_of(adjoint, (int)i);
+        kernel[i] = axis.taps;
+        pads[i] = -axis.low;
+        pads[axes + i] = axis.end + affine_axis_high(axis);
+        strides[i] = axis.stride;
+        dilations[i] = axis.step;
+    }
+    const struct edit_attribute attributes[] = {
+        {"dilations", dilations, axes, 0},  {"kernel_shape", kernel, axes, 0},
+        {"output_padding", zeros, axes, 0}, {"pads", pads, 2 * axes, 0},
+        {"strides", strides, axes, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(attributes); i++)
+        edit_set_attribute(made, &attributes[i]);
+}
+
+static double strides_of(const struct affine *form)
+{
+    double product = 1;
+    for (int i = 0; i < form->axes; i++)
+        product *= (double)affine_axis_of(form, i).stride;
+    return product;
+}
+
 const char *lower_conv_transpose(struct plan *plan, struct region *region, struct node *node,
-                                 struct value *source, const double *before,
-                                 const struct affine *after, struct value *target,
-                                 struct fusion **result)
+                                 const struct transposed *t, double multiply_adds, bool is_moved,
+                                 struct value *target, struct fusion **result)
 {
     struct arena *arena = plan->model->arena;
-    const struct tensor *weight;
-    const struct affine *kernel;
-    const double *old_bias, *shift;
-    double *bias = NULL;
+    const struct affine *form = t->adjoint;
+    double *bias = NULL, weights = (double)affine_weights(form);
     const char *reason = plan_banned(plan, node->graph, target);
-    if (!reason)
-        reason = transpose_rows(node, &weight, &kernel);
     if (reason)
         return reason;
-    int64_t groups = node_integer(node, "group", 1), inputs = weight->dims[0], outputs;
-    if (groups < 1 || inputs % groups || !multiply_fits(weight->dims[1], groups, &outputs))
-        return "its group does not fit its weight";
-    if (after->outputs && after->outputs != outputs)
-        return "the op after it broadcasts the channels";
-    reason = transpose_bias(node, outputs, &old_bias);
-    if (reason)
-        return reason;
-    double *scale = NEW_ARRAY(arena, double, outputs);
-    if (!affine_rows(after, NULL, outputs, 0, outputs, scale))
-        return "out of memory";
-    shift = affine_bias(arena, after, outputs);
-    if (old_bias || shift)
-        bias = NEW_ARRAY(arena, double, outputs);
-    for (int64_t o = 0; bias && o < outputs; o++) {
-        double exact = (old_bias ? old_bias[o] * scale[o] : 0) + (shift ? shift[o] : 0);
-        bias[o] = tensor_rounded(weight->type, exact);
+    if (t->bias)
+        bias = NEW_ARRAY(arena, double, t->outputs);
+    for (int64_t o = 0; bias && o < t->outputs; o++) {
+        bias[o] = tensor_rounded(t->type, t->bias[o]);
         if (!isfinite(bias[o]))
             return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
-                                decimal_rounded(exact, 6).text, (long long)o,
-                                type_name(weight->type));
+                                decimal_rounded(t->bias[o], 6).text, (long long)o,
+                                type_name(t->type));
     }
     region->saved = (int64_t)region->replaced - 1;
     if (region->saved < 1)
         return "no op would be saved";
-    reason = lower_bound(plan, (double)weight->count, weight->type, affine_effort(kernel));
+    /* Those of the ops after it are per position of the output. */
+    double before = multiply_adds + region->multiply_adds * strides_of(form);
+    if (weights > before * plan->options->max_growth * (1 + 1e-12))
+        return arena_format(arena, "cost: multiply-adds per position would grow from %.0f to %.0f",
+                            before, weights);
+    reason = lower_bound(plan, weights, t->type, affine_effort(form));
     region_count_constants(region, node);
     if (!reason)
         reason = gate_bytes(
-            plan, region,
-            (double)(weight->count + (bias ? outputs : 0)) * (double)type_size(weight->type), true);
+            plan, region, (weights + (double)(bias ? t->outputs : 0)) * (double)type_size(t->type),
+            true);
     if (reason)
         return reason;
-    region->multiply_adds += (double)weight->count;
-    struct transpose_reader *reader = NEW(arena, struct transpose_reader);
-    *reader = (struct transpose_reader){
-        kernel, inputs, outputs, groups, weight->count / inputs / weight->dims[1], before, scale};
-    const struct affine *form;
-    reason = affine_make(arena, 0, NULL, inputs, affine_row_length(kernel), 1, read_transpose,
-                         reader, NULL, &form);
-    if (reason)
-        return reason;
+    region->multiply_adds += multiply_adds;
 
     struct lowering l = {
-        .region = region, .source = source, .target = target, .at = target->producer};
-    struct fusion *fusion = lower_record(plan, &l, form, weight->type);
-    fusion->channels = inputs;
-    fusion->outputs = outputs;
-    fusion->axes = weight->rank - 2;
-    struct value *parts[3] = {source};
-    parts[1] = edit_constant(
-        node->graph, l.at, arena_format(arena, "%s.weight", target->name),
-        lower_tensor(arena, weight->type, weight->rank, weight->dims, form, FUSED_KERNEL));
+        .region = region, .source = t->source, .target = target, .at = target->producer};
+    struct fusion *fusion = lower_record(plan, &l, form, t->type);
+    fusion->channels = form->outputs;
+    fusion->outputs = t->outputs;
+    int64_t dims[AFFINE_AXES + 2] = {form->outputs, t->outputs / form->groups};
+    for (int i = 0; i < form->axes; i++)
+        dims[2 + i] = affine_axis_of(form, i).taps;
+    struct value *parts[3] = {t->source};
+    parts[1] =
+        edit_constant(node->graph, l.at, arena_format(arena, "%s.weight", target->name),
+                      lower_tensor(arena, t->type, form->axes + 2, dims, form, FUSED_KERNEL));
     if (bias)
         parts[2] = edit_constant(node->graph, l.at, arena_format(arena, "%s.bias", target->name),
-                                 tensor_of_doubles(arena, weight->type, 1, &outputs, bias));
+                                 tensor_of_doubles(arena, t->type, 1, &t->outputs, bias));
     struct node *made =
         edit_node(node->graph, l.at, "ConvTranspose", node->proto->name ? node->proto->name : "",
                   node, parts, bias ? 3 : 2, target, NULL, 0);
-    /* Its geometry does not change: the attributes are the old node's own. */
     edit_take_attributes(made, node);
+    const struct edit_attribute group = {"group", NULL, 0, form->groups};
+    if (form->groups != node_integer(node, "group", 1))
+        edit_set_attribute(made, &group);
+    if (is_moved)
+        set_lattice(made, form);
     lower_remove_replaced(region);
     LIST_PUSH(arena, &fusion->made, (const struct node *)made);
     fusion->node = made;
-    fusion->multiply_adds_after = (double)weight->count;
-    fusion->stored = (double)weight->count * (double)type_size(weight->type);
+    fusion->multiply_adds_after = weights;
+    fusion->stored = weights * (double)type_size(t->type);
     plan->stored += fusion->stored;
     target->fusion = fusion;
     lift_forget(plan->model);

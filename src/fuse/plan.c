@@ -80,6 +80,8 @@ void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *n
         LIST_PUSH(arena, &fusion->sums, earlier->sums.items[k]);
     fusion->multiply_adds_before += earlier->multiply_adds_before - earlier->multiply_adds_after;
     fusion->sized = fusion->sized || earlier->sized;
+    if (earlier->origin)
+        fusion->source = fusion->origin = earlier->origin;
 }
 
 void plan_rewritten(struct plan *plan, struct node *node, struct value *target,

@@ -23,7 +23,9 @@ struct fusion {
     struct graph *graph;
     struct node *
         node; /* the new node that makes target; NULL: target became a stored constant, or: redirects */
-    struct value *target, *source;      /* source NULL: a stored constant has none */
+    struct value *target, *source; /* source NULL: a stored constant has none */
+    struct value
+        *origin; /* not NULL: what the new node reads is a Pad of it, and it is the source */
     struct term_list terms;             /* what target is, when the file has no such value */
     LIST(const struct node *) replaced; /* nodes of the file */
     LIST(const struct node *) made;

@@ -147,7 +147,9 @@ static void count(struct region *region, struct node *node)
     int64_t channels = region_channels(node->outputs[0], region->layout);
     double each = channels > 0 ? (double)channels : 1;
     double cost;
-    if (step->term_count)
+    if (step->stacks)
+        cost = 0;
+    else if (step->term_count)
         cost = each * (double)(step->term_count - 1);
     else if (step->parameters == 0 && affine_is_pointwise(step->form))
         cost = 0; /* Identity, Dropout, Cast, Neg */

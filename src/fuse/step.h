@@ -29,6 +29,7 @@ struct step {
     /* several: y = form(sum of factor * value); constants among the operands went into form */
     struct term *terms;
     size_t term_count;
+    bool stacks; /* y = form(the channels of one term after those of the other): Concat */
     /* nodes between input and this one, when the step spans several */
     struct node **passed;
     size_t passed_count;

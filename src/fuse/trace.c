@@ -37,7 +37,9 @@ static void trace_through(struct arena *arena, const struct step *step, struct v
             out->reason = reason;
         return;
     }
-    push_entry(arena, out, (struct trace_entry){source, form, merged, step->sized || sized});
+    push_entry(arena, out,
+               (struct trace_entry){
+                   .source = source, .form = form, .type = merged, .sized = step->sized || sized});
 }
 
 static const struct trace_entry *find_source(const struct trace *trace_, const struct value *source)
@@ -53,6 +55,7 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
 {
     const struct trace **traces = NEW_ARRAY(arena, const struct trace *, step->term_count);
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, step->term_count);
+    const struct affine **forms = NEW_ARRAY(arena, const struct affine *, step->term_count);
     for (size_t k = 0; k < step->term_count; k++) {
         traces[k] = trace(step->terms[k].value, layout, depth + 1);
         out->truncated = out->truncated || traces[k]->truncated;
@@ -70,15 +73,18 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
             else if (!merge_types(type, entry->type, &type))
                 reason = "the branches are of mixed types";
             else {
+                forms[k] = entry->form;
                 terms[k] = (struct affine_term){entry->form, step->terms[k].factor};
                 sized = sized || entry->sized;
                 axes = entry->form->axes > axes ? entry->form->axes : axes;
             }
         }
         const struct affine *joined;
+        const int64_t *extent = lift_source_extent(source, axes);
         if (!reason)
-            reason = affine_join(arena, terms, step->term_count, lift_source_extent(source, axes),
-                                 &joined, &sized);
+            reason = step->stacks
+                         ? affine_stack(arena, forms, step->term_count, extent, &joined, &sized)
+                         : affine_join(arena, terms, step->term_count, extent, &joined, &sized);
         if (!reason)
             trace_through(arena, step, source, joined, type, sized, out);
         else if (!out->reason)
@@ -95,7 +101,8 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         return known;
     struct trace *out = NEW(model->arena, struct trace);
     LIST_RESERVE(model->arena, &out->sources, 2); /* most have no more */
-    push_entry(model->arena, out, (struct trace_entry){value, lift_identity(model), 0, false});
+    push_entry(model->arena, out,
+               (struct trace_entry){.source = value, .form = lift_identity(model)});
     out->depth = depth;
     value->traces[layout] = out;
     value->trace_stamps[layout] = model->stamp;

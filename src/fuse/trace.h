@@ -6,6 +6,7 @@
 
 struct trace_entry {
     struct value *source;
+    struct value *origin; /* not NULL: `source` is a Pad of it, and the form holds for that only */
     const struct affine *form;
     int32_t type;
     bool sized;
