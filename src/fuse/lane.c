@@ -579,6 +579,19 @@ static const char *product(const struct lane *lane)
     return only_scales(lane);
 }
 
+/* A sum of two values: a shift of either is a shift of the sum. */
+static const char *sum(const struct node *node, size_t index, const struct lane *lane)
+{
+    const struct value *in = node->inputs[index], *out = node->outputs[0];
+    for (int64_t c = 0; c < lane->width; c++)
+        if (lane->scale[c] != 1)
+            return "a scale does not pass a sum";
+    if (lane->axis >= 0 &&
+        (in->rank < 0 || in->rank != out->rank || !same_size(in, lane->axis, out, lane->axis)))
+        return "the sum may broadcast the channels";
+    return NULL;
+}
+
 /* What holds in both directions, for ops that keep the axes or move them. */
 static const char *pass(struct node *node, size_t index, bool forward, struct lane *lane)
 {
@@ -623,6 +636,8 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_Resize:
     case OP_Upsample: return index != 0 ? "it is a size" : resize(node, lane);
     case OP_Pad: return index != 0 ? "it is a padding" : pad(node, lane);
+    case OP_Add:
+        return forward ? sum(node, index, lane) : "it does not let a scale or a shift through";
     case OP_Mul:
     case OP_MatMul: return product(lane);
     default: return "it does not let a scale or a shift through";
