@@ -20,6 +20,7 @@
     X(slide_forward, false, "move per-channel ops on to the weights that take them up")            \
     X(compose_chains, false,                                                                       \
       "fold chains of Conv, Pad, Slice, AveragePool, Gemm, MatMul into one op")                    \
+    X(merge_pads, false, "take a Pad with 0 into the padding of AveragePool, ConvInteger, Conv")   \
     X(merge_gemm, false, "take an Add after MatMul, and Transposes before Gemm, into one Gemm")    \
     X(remove_dead, true, "remove nodes, initializers and descriptions that nothing reads")
 
