@@ -11,6 +11,7 @@
     X(remove_neutral, false, "remove ops that change nothing")                                     \
     X(cancel_pairs, false, "make one op, or none, of two in a row")                                \
     X(unwrap_matmul, false, "take the Reshapes around a MatMul away")                              \
+    X(move_shapes, false, "let Shape and Size read a value that no fold takes away")               \
     X(hoist_transposes, false, "turn a sum once instead of each of its operands")                  \
     X(join_branches, false, "sum parallel affine branches of one source into one Conv or Gemm")    \
     X(fold_after, false, "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it") \
