@@ -12,7 +12,6 @@
  * behind a Cast; a constant that others read as well); results that are not finite; graph outputs; the weight of
  * an op that works on quantised numbers, which runtimes look for behind its DequantizeLinear; a result
  * whose operator has another one that is needed and cannot be stored. */
-#include <math.h>
 
 #include "base/decimal.h"
 #include "fuse/region.h"
@@ -161,10 +160,17 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
     const double *numbers = constant_numbers(value, tensor);
     if (!numbers)
         return CONSTANT_TOO_LARGE;
-    for (int64_t i = 0; i < tensor->count; i++)
-        if (!isfinite(tensor_rounded(tensor->type, numbers[i])))
-            return arena_format(arena, "number %lld is %s, not finite in %s", (long long)i,
-                                decimal_rounded(numbers[i], 6).text, type_name(tensor->type));
+    enum { BLOCK = 1024 };
+    double rounded[BLOCK];
+    for (int64_t first = 0; first < tensor->count; first += BLOCK) {
+        int64_t left = tensor->count - first;
+        int64_t bad =
+            tensor_round(tensor->type, numbers + first, left < BLOCK ? left : BLOCK, rounded);
+        if (bad >= 0)
+            return arena_format(
+                arena, "number %lld is %s, not finite in %s", (long long)(first + bad),
+                decimal_rounded(numbers[first + bad], 6).text, type_name(tensor->type));
+    }
     *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers);
     return NULL;
 }

@@ -12,6 +12,7 @@
     X(remove_neutral, PASS_REWRITES, "remove ops that change nothing")                             \
     X(cancel_pairs, PASS_REWRITES, "make one op, or none, of two in a row")                        \
     X(unwrap_matmul, PASS_REWRITES, "take the Reshapes around a MatMul away")                      \
+    X(move_shapes, PASS_REWRITES, "let Shape and Size read a value that no fold takes away")       \
     X(hoist_transposes, PASS_REWRITES, "turn a sum once instead of each of its operands")          \
     X(unstack_sums, PASS_REWRITES, "add values instead of summing the stack of them")              \
     X(join_branches, PASS_REWRITES,                                                                \
@@ -24,6 +25,8 @@
     X(slide_forward, PASS_REWRITES, "move per-channel ops on to the weights that take them up")    \
     X(compose_chains, PASS_REWRITES,                                                               \
       "fold chains of Conv, Concat, Pad, Slice, AveragePool, Gemm, MatMul into one op")            \
+    X(merge_pads, PASS_REWRITES,                                                                   \
+      "take a Pad with 0 into the padding of AveragePool, ConvInteger, Conv")                      \
     X(merge_gemm, PASS_REWRITES,                                                                   \
       "take an Add after MatMul, and Transposes before Gemm, into one Gemm")                       \
     X(equalize, PASS_ENDS, "scale channels by powers of two, for INT8; with --equalize only")      \

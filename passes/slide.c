@@ -45,8 +45,8 @@ static bool has_weight(struct node *node, const struct value *value, const struc
         return false;
     if (node->op == OP_ConvTranspose)
         return node_input(node, 1) && !constant_of(node->inputs[1], &tensor);
-    return lift_is_weighted(node, node->op == OP_Conv ? LAYOUT_CONV : LAYOUT_MATRIX) ||
-           is_matrix_product(node);
+    bool adds_bias = node->op == OP_Add && is_matrix_product(node);
+    return adds_bias || lift_is_weighted(node, node->op == OP_Conv ? LAYOUT_CONV : LAYOUT_MATRIX);
 }
 
 bool slide_ends_at_weight(struct value *value, const struct lane *lane)

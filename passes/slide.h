@@ -18,7 +18,7 @@ struct slide {
 
 enum { SLIDE_HOPS = 24 };
 
-/* Ops that read numbers of the value: Shape and Size read none. *only: the last of them. */
+/* Live readers of the value, Shape and Size too: move_shapes takes those away. *only: the last of them. */
 size_t slide_readers(const struct value *value, struct node **only);
 /* True when nobody but ops of its own graph reads the numbers of the value. */
 bool slide_is_inner(const struct value *value, const struct graph *graph);

@@ -4,7 +4,8 @@
  *
  * and fold_before folds what then stands in front of the weight. An op that scales or shifts each channel slides
  * along the ops that let it through (fuse/lane.h), to every op with a constant weight that reads what comes of it.
- * Shape and Size read no numbers: they stay.
+ * Shape and Size read no numbers: they stay. A sum of two values lets a shift through, unless it stands behind a
+ * weight that takes it back.
  *
  * Refused: a reader on the way that neither lets it through nor has a weight to take it up; a shift in front of
  * padding; a value that the graph gives out. */
@@ -85,6 +86,15 @@ static size_t only_input(const struct node *node, const struct value *value)
     return count == 1 ? found : node->input_count;
 }
 
+/* What scales and shifts behind an op with a weight is folded into that one. */
+static bool stands_behind_weight(struct node *node)
+{
+    struct lane lane;
+    for (int hops = 0; hops < SLIDE_HOPS && node && !lane_of(node, &lane); hops++)
+        node = lane.data->producer;
+    return node && lift_reads_weight(node);
+}
+
 /* True when every reader of the value takes the lane up or hands it on to such. */
 static bool is_taken_up(struct slide *slide, const struct value *value, const struct lane *lane)
 {
@@ -102,6 +112,10 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             continue;
         const char *reason = index < node->input_count ? lane_forward(node, index, lane, &next)
                                                        : "it reads the value twice";
+        if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
+            reason = "it goes back into the weight behind which it stands";
+        if (!reason && node->op == OP_Add && !value_is_told(node->inputs[1 - index]))
+            reason = "a rewrite made what it adds";
         if (reason && lift_reads_weight(node))
             reason = lane_shifts(lane)
                          ? "a shift in front of its padding, or of a weight that is not constant"

@@ -67,8 +67,13 @@ static const struct node *maker(const struct side *side, const struct value *val
     if (side->is_file)
         return value->moved_producer && !is_root ? value->moved_producer
                                                  : filed(side, value)->first_producer;
-    return value->is_new && value->first_producer && value != check->target ? value->first_producer
-                                                                            : value->producer;
+    if (value == check->target)
+        return value->producer;
+    /* A value that a move defined may have given its maker to a graph output. */
+    const struct value *defined = value;
+    while (defined->taken)
+        defined = defined->taken;
+    return defined->is_new && defined->first_producer ? defined->first_producer : value->producer;
 }
 
 /* Which source the value is, or -1. */
@@ -153,6 +158,16 @@ static bool goes_on_in_sum(const struct side *side, const struct value *value)
     return !value->is_new || value->fusion || check_adds_up(value->producer);
 }
 
+/* True when the output that the item looks at is the value, under any of its names. */
+static bool makes(const struct side *side, const struct item *item, const struct value *value)
+{
+    const struct value *output = side->is_file ? node_filed_output(item->node, item->output)
+                                               : item->node->outputs[item->output];
+    while (value != output && value->taken)
+        value = value->taken;
+    return value == output;
+}
+
 static struct item *find_item(struct side *side, const struct value *value, bool in_sum)
 {
     struct arena *arena = side->trial->arena;
@@ -182,9 +197,7 @@ static struct item *find_item(struct side *side, const struct value *value, bool
         fill(side, item);
     if (item->node) {
         item->input_count = item->node->input_count;
-        while (item->output < item->node->output_count &&
-               (side->is_file ? node_filed_output(item->node, item->output)
-                              : item->node->outputs[item->output]) != filed(side, value))
+        while (item->output < item->node->output_count && !makes(side, item, value))
             item->output++;
     }
     if (item->input_count)

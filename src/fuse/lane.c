@@ -571,34 +571,43 @@ static const char *pad(const struct node *node, const struct lane *lane)
     return fill != 0 ? "it fills with a number that is not 0" : only_scales(lane);
 }
 
+/* True where the operands fit whatever stands for sizes that are not known: the self-check takes one for each place. */
+static bool operands_fit(const struct node *node)
+{
+    const struct value *a = node_input(node, 0), *b = node_input(node, 1);
+    int inner = node->op == OP_MatMul ? 2 : 0;
+    if (!a || !b || a->rank < inner || b->rank < inner)
+        return false;
+    if (inner && !same_size(a, a->rank - 1, b, b->rank - 2))
+        return false;
+    for (int i = inner; i < a->rank && i < b->rank; i++) {
+        int64_t x = a->dims[a->rank - 1 - i], y = b->dims[b->rank - 1 - i];
+        bool both_open = !is_known(x) && !is_known(y) && a->rank == b->rank;
+        if (!both_open && x != 1 && y != 1 && !(is_known(x) && is_known(y)))
+            return false;
+    }
+    return true;
+}
+
 /* A product of two values: one number passes it, from either. */
-static const char *product(const struct lane *lane)
+static const char *product(const struct node *node, const struct lane *lane)
 {
     if (lane->axis >= 0)
         return "only one number for all passes a product of two values";
-    return only_scales(lane);
+    return operands_fit(node) ? only_scales(lane) : "the sizes of its operands are not known";
 }
 
-/* A sum of values: a shift of any operand passes it. */
-static const char *sum(struct node *node, size_t index, struct lane *lane)
+/* A sum of two values: a shift of either is a shift of the sum. */
+static const char *sum(const struct node *node, size_t index, const struct lane *lane)
 {
     const struct value *in = node->inputs[index], *out = node->outputs[0];
-    double *scale, *shift;
     for (int64_t c = 0; c < lane->width; c++)
         if (lane->scale[c] != 1)
-            return "a scale of one operand does not pass a sum";
-    if (in->rank < 0 || out->rank < 0)
-        return "the rank of the value is not known";
-    if (lane->axis >= 0) {
-        lane->axis += out->rank - in->rank;
-    }
-    if (node->op == OP_Sub && index == 1) {
-        struct lane from = *lane;
-        make(node->graph->model->arena, lane, &scale, &shift);
-        for (int64_t c = 0; c < lane->width; c++)
-            shift[c] = -from.shift[c];
-    }
-    return NULL;
+            return "a scale does not pass a sum";
+    if (lane->axis >= 0 &&
+        (in->rank < 0 || in->rank != out->rank || !same_size(in, lane->axis, out, lane->axis)))
+        return "the sum may broadcast the channels";
+    return operands_fit(node) ? NULL : "the sizes of its operands are not known";
 }
 
 /* What holds in both directions, for ops that keep the axes or move them. */
@@ -646,10 +655,9 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_Upsample: return index != 0 ? "it is a size" : resize(node, lane);
     case OP_Pad: return index != 0 ? "it is a padding" : pad(node, lane);
     case OP_Add:
-    case OP_Sub:
-    case OP_Sum: return forward ? sum(node, index, lane) : "it does not pass a sum backwards";
+        return forward ? sum(node, index, lane) : "it does not let a scale or a shift through";
     case OP_Mul:
-    case OP_MatMul: return product(lane);
+    case OP_MatMul: return product(node, lane);
     default: return "it does not let a scale or a shift through";
     }
 }
