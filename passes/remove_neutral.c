@@ -113,9 +113,23 @@ static bool says_only(const struct node *node, const char *name, int64_t number)
 
 static bool keeps_window(const struct node *node)
 {
-    return node_attribute(node, "kernel_shape") && says_only(node, "kernel_shape", 1) &&
-           says_only(node, "strides", 1) && says_only(node, "pads", 0) &&
-           !node->inputs[0]->disputed;
+    const struct value *x = node->inputs[0];
+    size_t count;
+    return node_integers(node, "kernel_shape", &count) && (int)count == x->rank - 2 &&
+           says_only(node, "kernel_shape", 1) && says_only(node, "strides", 1) &&
+           says_only(node, "pads", 0) && !x->disputed;
+}
+
+/* Without axes there are two numbers for each axis of the data. */
+static bool keeps_border(const struct node *node)
+{
+    int64_t held[2 * SHAPE_MAX_RANK];
+    size_t count;
+    const struct value *x = node->inputs[0];
+    return gives_only(node, "pads", 1, 0) &&
+           (node_input(node, 3) || x->rank < 0 ||
+            (constant_integers(node, "pads", 1, held, COUNT_OF(held), &count) &&
+             count == 2 * (size_t)x->rank));
 }
 
 static bool keeps_order(const struct node *node)
@@ -260,7 +274,8 @@ static bool is_off(const struct node *node, size_t input)
 {
     struct value *mode = node_input(node, input);
     const struct tensor *tensor;
-    return !mode || (!constant_of(mode, &tensor) && holds_only(tensor, 0));
+    return !mode || (!constant_of(mode, &tensor) &&
+                     tensor->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL && holds_only(tensor, 0));
 }
 
 /* ---- the op ---- */
@@ -302,7 +317,7 @@ static const char *look_at(struct node *node, size_t *kept)
     case OP_ReduceSum: keeps = reduces_single(node); break;
     case OP_Cast:
     case OP_CastLike: keeps = keeps_type(node); break;
-    case OP_Pad: keeps = gives_only(node, "pads", 1, 0); break;
+    case OP_Pad: keeps = keeps_border(node); break;
     case OP_Slice: keeps = keeps_extent(node); break;
     case OP_Resize:
     case OP_Upsample: keeps = keeps_samples(node); break;
