@@ -9,8 +9,9 @@
  * size that the data has, and -1 is what is left.
  *
  * Refused: a result of 4 KiB more than the constants that go with it (a large Expand or ConstantOfShape; int8
- * behind a Cast; a constant that others read as well); results that are not finite; graph outputs; the weight of
- * an op that works on quantised numbers, which runtimes look for behind its DequantizeLinear; a result
+ * behind a Cast; a constant that others read as well); all results that take more bytes than what goes for them,
+ * where together they would make the file grow by more than 4 KiB and 2 %; results that are not finite; graph outputs;
+ * the weight of an op that works on quantised numbers, which runtimes look for behind its DequantizeLinear; a result
  * whose operator has another one that is needed and cannot be stored. */
 
 #include "base/decimal.h"
@@ -19,8 +20,11 @@
 #include "model/edit.h"
 #include "passes/passes.h"
 
-/* A file may grow by this much for an op that goes. */
+/* A file may grow by this much for an op that goes, and all in all by as much and this part of its bytes. */
 enum { GROWTH = 4096 };
+#define GROWTH_OF_FILE 0.02
+/* An op that goes takes its message with it. */
+enum { MESSAGE = 96 };
 
 static bool reads_weights(const struct node *node)
 {
@@ -72,6 +76,7 @@ static double expected_bytes(const struct node *node)
 static void look_at_node(struct node *node)
 {
     const struct tensor *tensor;
+    node->waits = false;
     node->folds = !node->removed && node->op != OP_UNKNOWN && node->op != OP_Constant &&
                   !node->body_count && node->output_count > 0;
     if (!node->folds)
@@ -175,9 +180,33 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
     return NULL;
 }
 
+/* What all results that make the file grow would add to it. Either all of them are stored or none: were some of
+ * them, a second run could store more. */
+struct growth {
+    bool is_known; /* else they are counted, and wait */
+    double bytes;
+};
+
+static double growth_most(const struct plan *plan)
+{
+    return GROWTH + GROWTH_OF_FILE * (double)plan->model->arena->landing->input;
+}
+
+/* True when only ops that wait read what the node makes: it goes with them, should they go. */
+static bool is_read_by_waiting(const struct node *node)
+{
+    for (size_t i = 0; i < node->output_count; i++)
+        for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use;
+             use = use->next)
+            if (use_is_live(use) && !use->inner->waits)
+                return false;
+    return true;
+}
+
 /* An operator with several results (Split) goes as a whole: all that somebody needs are stored. Sets *value
  * to the result that the reason is about. */
-static const char *store(struct plan *plan, struct node *producer, struct value **value)
+static const char *store(struct plan *plan, struct node *producer, struct growth *growth,
+                         struct value **value)
 {
     struct arena *arena = plan->model->arena;
     struct tensor **stored = NEW_ARRAY(arena, struct tensor *, producer->output_count);
@@ -209,6 +238,18 @@ static const char *store(struct plan *plan, struct node *producer, struct value 
         reason = too_large(arena, fusion->stored, freed);
     if (reason)
         return reason;
+    double grown = fusion->stored - plan->options->max_growth * freed -
+                   MESSAGE * (double)fusion->replaced.count;
+    if (grown > 0 && growth->is_known && growth->bytes > growth_most(plan))
+        return arena_format(arena,
+                            "cost: results that take more bytes than what goes for them would make "
+                            "the file grow by %.0f, the most is %.0f",
+                            growth->bytes, growth_most(plan));
+    if (grown > 0 && !growth->is_known) {
+        growth->bytes += grown;
+        producer->waits = true;
+        return NULL;
+    }
     for (size_t i = 0; i < producer->output_count; i++)
         if (stored[i])
             edit_store(producer->outputs[i], stored[i]);
@@ -335,28 +376,52 @@ static bool takes_target(struct node *node)
     return (node->op == OP_Reshape || node->op == OP_Expand) && node->input_count == 2;
 }
 
+static bool waits(struct node *node)
+{
+    return node->waits;
+}
+
 /* The deepest first: what only they read is never stored. */
-static void fold_graph(struct plan *plan, struct graph *graph)
+static void store_all(struct plan *plan, struct graph *graph, struct growth *growth)
 {
     size_t count;
     struct value *value;
-    for (size_t i = 0; i < graph->order.count; i++)
-        look_at_node(graph->order.items[i]);
-    for (size_t i = 0; i < graph->new_nodes.count; i++)
-        look_at_node(graph->new_nodes.items[i]);
-    struct node **nodes = pass_candidates(plan, graph, folds, true, &count);
+    struct node **nodes =
+        pass_candidates(plan, graph, growth->is_known ? waits : folds, true, &count);
     for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-        const char *reason = store(plan, nodes[i], &value);
+        if (!growth->is_known && is_read_by_waiting(nodes[i])) {
+            nodes[i]->waits = true;
+            continue;
+        }
+        const char *reason = store(plan, nodes[i], growth, &value);
         if (reason)
             refuse(plan, nodes[i], value, reason);
     }
-    nodes = pass_candidates(plan, graph, takes_target, true, &count);
+}
+
+static void store_targets(struct plan *plan, struct graph *graph)
+{
+    size_t count;
+    struct node **nodes = pass_candidates(plan, graph, takes_target, true, &count);
     for (size_t i = 0; i < count && !plan_is_full(plan); i++)
         store_target(plan, nodes[i]);
 }
 
 void fold_constants(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++)
-        fold_graph(plan, plan->model->graphs.items[g]);
+    struct graph **graphs = plan->model->graphs.items;
+    const size_t count = plan->model->graphs.count;
+    struct growth growth = {0};
+    for (size_t g = 0; g < count; g++) {
+        for (size_t i = 0; i < graphs[g]->order.count; i++)
+            look_at_node(graphs[g]->order.items[i]);
+        for (size_t i = 0; i < graphs[g]->new_nodes.count; i++)
+            look_at_node(graphs[g]->new_nodes.items[i]);
+        store_all(plan, graphs[g], &growth);
+    }
+    growth.is_known = true;
+    for (size_t g = 0; g < count; g++) {
+        store_all(plan, graphs[g], &growth);
+        store_targets(plan, graphs[g]);
+    }
 }

@@ -16,6 +16,7 @@
 #include "fuse/lift.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
+#include "model/edit.h"
 #include "passes/passes.h"
 #include "passes/slide.h"
 
@@ -141,6 +142,18 @@ static bool is_worth_it(const struct turned *found, size_t count)
     return turns > 1 || joins;
 }
 
+/* A Transpose or lane that the sum read, and now nobody: while it is there, what it reads counts as needed, and
+ * does not go with the branches that are joined. */
+static void remove_unread(struct slide *slide, struct node *node)
+{
+    if (!node || node->removed || node->graph != slide->node->graph ||
+        value_is_needed(node->outputs[0]))
+        return;
+    if (!node->is_new)
+        LIST_PUSH(slide->plan->model->arena, &slide->fusion->replaced, (const struct node *)node);
+    edit_remove(node);
+}
+
 static void hoist(struct plan *plan, struct node *sum, struct node *turn)
 {
     struct arena *arena = plan->model->arena;
@@ -148,6 +161,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
     struct turned found[OPERANDS_MOST];
     struct value *target = sum->outputs[0];
     struct value **inputs = NEW_ARRAY(arena, struct value *, sum->input_count + 1);
+    struct node *makers[OPERANDS_MOST];
     const struct node *maker = turn->inputs[0] ? turn->inputs[0]->producer : NULL;
     for (size_t i = 0; i < sum->input_count; i++) {
         if (find_operand(sum->inputs[i], turn, &found[i]) && sum->inputs[i]->rank == target->rank)
@@ -168,6 +182,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
     slide_begin(&slide, target);
     for (size_t i = 0; i < sum->input_count; i++) {
         struct turned *operand = &found[i];
+        makers[i] = operand->is_turned ? sum->inputs[i]->producer : operand->lane_op;
         slide_source(&slide,
                      operand->is_turned ? operand->value : operand->value->producer->inputs[0], -1);
         inputs[i] = operand->lane_op
@@ -180,7 +195,10 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
     result->dims = NEW_ARRAY(arena, int64_t, target->rank + 1);
     for (int i = 0; i < target->rank; i++)
         result->dims[order[i]] = target->dims[i];
+    const size_t count = sum->input_count;
     slide_copy(&slide, turn, sum, &result, 0, target);
+    for (size_t i = 0; i < count; i++)
+        remove_unread(&slide, makers[i]);
     lift_forget(plan->model);
 }
 

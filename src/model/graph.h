@@ -126,6 +126,7 @@ struct node {
     bool emitted;          /* write/emit.c */
     bool doomed;           /* fuse/region.c: replaced, should the rewrite be made */
     bool folds;            /* passes/fold_constants.c: it makes constants of constants */
+    bool waits;            /* passes/fold_constants.c: storing what it makes has yet to be decided */
     int64_t opset;         /* of the operator's domain; 0 when not imported */
     struct step *steps[2]; /* fuse/lift.c: memo, one per layout */
     double density;        /* fuse/region.c: output positions per output position of the root */

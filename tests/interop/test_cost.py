@@ -89,9 +89,7 @@ def test_light_models(path, tmp_path):
         assert done.returncode == 0, done.stderr
     result = fuse(onnx.load(path), tmp_path)
     assert result.code == 0 and not result.report["warnings"], result.stderr
-    named = {t.name for t in onnx.load(path).graph.initializer}
-    stored = sum(t.name not in named for t in result.model.graph.initializer)
-    assert len(result.data) <= path.stat().st_size + 4096 * stored
+    assert len(result.data) <= 1.02 * path.stat().st_size + 4096
     again = fuse(result.model, tmp_path, stem="again")
     assert not again.report["changed"]
     if path.stem == "light_resnet50":

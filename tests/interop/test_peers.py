@@ -92,7 +92,7 @@ def big_float16(n, x, what):
         return n.bn(n.conv(x, 6, 3, weight=n.const(w)), stats=[n.const(v) for v in (one * 300, one * 0, one * 300, one)], eps=0.0)
     if what == "join":
         a, b = w.copy(), w.copy()
-        a[0, 0, 1, 1] = b[0, 0, 1, 1] = 40000.0
+        a[0, 0, 1, 1], b[0, 0, 1, 1] = 40000.0, 39968.0  # of one weight, the Convs would be one
         return n.add(n.conv(x, 6, 3, weight=n.const(a)), n.conv(x, 6, 3, weight=n.const(b)))
     raise ValueError(what)
 
@@ -187,9 +187,9 @@ def test_constant_along_w_where_w_is_c(op, tmp_path):
 
 def test_shared_weight_under_different_bns(tmp_path):
     n = Net(17, 8, seed=17)
-    x = n.input("x", X)
-    w = n.const(n.kernel(6, 6, (3, 3)), "shared")
-    n.output(*(n.relu(n.bn(n.conv(x, 6, 3, weight=w))) for _ in range(3)))
+    inputs = [n.input(f"x{k}", X) for k in range(3)]  # of one input, the Convs would be one
+    w = n.const(n.kernel(6, 6, (1, 1)), "shared")  # small: copies are paid for by what goes
+    n.output(*(n.relu(n.bn(n.conv(x, 6, 1, weight=w))) for x in inputs))
     run(n, tmp_path, {"Conv": 3, "Relu": 3})
 
 

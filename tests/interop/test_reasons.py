@@ -196,6 +196,7 @@ case(TRAINING, "a = Dropout (x, none, s)" + JOINED)
 case(TRAINING, "a = Dropout (x, none, t)" + JOINED, data=["float t = {0.0}"])
 case(MISSING, "a = Identity (none)" + JOINED)
 case("takes one type for both", "a = Cast <to = 11> (x)" + JOINED)
+case("it casts from int32 to int64", "a = Cast <to = 7> (x)\nb = Neg (a)\ny = Add (a, b)", x="int32[2,4,9,9]", y="int64")
 
 # Conv, Gemm, MatMul
 

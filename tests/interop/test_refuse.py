@@ -203,7 +203,7 @@ def fold_overflows_float32(n):
          op=["Relu", "Sigmoid", "Tanh", "Elu", "LeakyRelu", "Softmax", "HardSwish", "Abs", "Exp"])
 def activation_in_a_branch(n, op):
     x = n.input("x", X)
-    n.output(n.add(n.conv(x, 6, 3), n.node(op, [n.conv(x, 6, 1)])))
+    n.output(n.add(n.conv(x, 6, 3), n.node(op, [n.conv(x, 6, 1), *([n.const(-0.5)] if op == "Clip" else [])])))
 
 
 @refused(reason=OP + "|Mul|gate")
@@ -450,9 +450,9 @@ def average_with_ceil_overflow(n, pads):
 
 
 @refused(reason=OP + "|Slice|step|crop", versions=[(10, 5), (NEWEST, 13)])
-def slice_with_a_step(n):
+def slice_backwards(n):
     x = n.input("x", (2, 6, 12, 14))
-    n.output(n.add(n.conv(n.slice(x, [0, 0], [12, 14], [2, 3], [2, 2]), 6, 1), n.conv(x, 6, 3, stride=2)))
+    n.output(n.add(n.conv(n.slice(x, [11], [-13], [2], [-1]), 6, 1), n.conv(x, 6, 3)))
 
 
 @refused(reason=OP + "|Slice|channel|axis|crop")
