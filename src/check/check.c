@@ -450,9 +450,11 @@ static const char *make_inputs(struct trial *trial)
 }
 
 /* The first value behind the target that the file has: where it is a part of a sum, the sum. Where another
- * rewrite has its source in the midst of that sum, that source: it is known what it adds up. */
+ * rewrite has its source in the midst of that sum, that source: it is known what it adds up. So is that of the target,
+ * which is taken where the file sums otherwise, as a stack. */
 static const struct value *sum_of(const struct value *value)
 {
+    const struct value *target = value;
     while (value && value->is_new && !value->first_producer) {
         const struct use *use = value->uses;
         while (use && !use_is_live(use))
@@ -461,7 +463,9 @@ static const struct value *sum_of(const struct value *value)
             return value;
         value = use ? use->reader->outputs[0] : NULL;
     }
-    return value;
+    bool stacked =
+        value && value != target && value->first_producer && !check_adds_up(value->first_producer);
+    return stacked && target->terms ? target : value;
 }
 
 static const char *list_sides(struct check_region *region)
