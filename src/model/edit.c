@@ -184,8 +184,8 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
     return node;
 }
 
-struct node *edit_copy(const struct node *from, const struct node *at,
-                       struct value *const *inputs, struct value *const *outputs)
+struct node *edit_copy(const struct node *from, const struct node *at, struct value *const *inputs,
+                       struct value *const *outputs)
 {
     struct graph *graph = from->graph;
     struct arena *arena = graph->model->arena;

@@ -96,10 +96,10 @@ struct value {
     uint32_t trace_stamps[2];  /* the state of the graph the memo holds for */
     uint32_t tally;            /* passes/join_branches.c: index while it counts */
     uint32_t tally_stamp;
-    uint32_t kept_stamp;    /* fuse/region.c: the walk for which it is needed anyway */
-    uint32_t counted_stamp; /* fuse/region.c: the walk that counted its bytes */
+    uint32_t kept_stamp;       /* fuse/region.c: the walk for which it is needed anyway */
+    uint32_t counted_stamp;    /* fuse/region.c: the walk that counted its bytes */
     struct channels *channels; /* equalize/classes.c: how they are scaled, or NULL */
-    uint32_t number;        /* match/number.c: what it holds, in a comparison of two models */
+    uint32_t number;           /* match/number.c: what it holds, in a comparison of two models */
 };
 
 /* What a node of the file read and made there. */
@@ -123,11 +123,11 @@ struct node {
     enum op op;        /* OP_UNKNOWN: left alone */
     bool removed;
     bool is_new;
-    bool emitted;          /* write/emit.c */
-    bool doomed;           /* fuse/region.c: replaced, should the rewrite be made */
-    bool folds;            /* passes/fold_constants.c: it makes constants of constants */
-    bool waits;            /* passes/fold_constants.c: storing what it makes has yet to be decided */
-    int64_t opset;         /* of the operator's domain; 0 when not imported */
+    bool emitted;  /* write/emit.c */
+    bool doomed;   /* fuse/region.c: replaced, should the rewrite be made */
+    bool folds;    /* passes/fold_constants.c: it makes constants of constants */
+    bool waits;    /* passes/fold_constants.c: storing what it makes has yet to be decided */
+    int64_t opset; /* of the operator's domain; 0 when not imported */
     struct step *steps[2]; /* fuse/lift.c: memo, one per layout */
     double density;        /* fuse/region.c: output positions per output position of the root */
     uint32_t mark;         /* fuse/region.c: which walk saw this node last */

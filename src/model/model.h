@@ -16,10 +16,10 @@ struct model {
     struct wire_skeleton skeleton; /* its bytes are freed once unpacked */
     Onnx__ModelProto *proto;
     int64_t ir_version;
-    LIST(struct graph *) graphs;   /* outer before inner; the main graph first, functions last */
-    struct map inner_names;        /* of values in all graphs but the main one, and of what no graph
+    LIST(struct graph *) graphs; /* outer before inner; the main graph first, functions last */
+    struct map inner_names;      /* of values in all graphs but the main one, and of what no graph
                                 has but describes: new names avoid them */
-    struct map symbols;            /* sizes of the main graph's inputs by name: a dim as in value.dims */
+    struct map symbols; /* sizes of the main graph's inputs by name: a dim as in value.dims */
     int64_t symbol_count;
     struct map node_names;         /* the same for nodes; model/edit.c, empty until it is needed */
     const struct affine *identity; /* fuse/step.c */

@@ -40,7 +40,8 @@ struct tensor {
     const struct external *external; /* where the bytes lie outside the model's file, or NULL */
     const struct affine *form;       /* STORAGE_FUSED */
     enum fused_part part;            /* STORAGE_FUSED */
-    const struct tensor *before;     /* what it was before equalisation scaled it by powers of two, or NULL */
+    const struct tensor
+        *before;     /* what it was before equalisation scaled it by powers of two, or NULL */
     bool from_shape; /* folded from the shape of a value: holds for that shape only */
 };
 
