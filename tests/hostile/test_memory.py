@@ -72,22 +72,23 @@ def test_thin_kernels_whose_product_is_wide(command, tmp_path):
 
 @large
 def test_a_weight_that_a_thousand_ops_share(command, tmp_path):
-    """Each would get its own: 0.4 MB became 260 MB. The rewrites that fit are made, the others are refused."""
+    """Each would get its own: 0.4 MB became 260 MB. No rewrite is worth that, and each says so."""
     a, out, report = tmp_path / "a.onnx", tmp_path / "out.onnx", tmp_path / "report.json"
     ops = [growth.conv(), growth.bn(), lambda x, y: [growth.node("Relu", [x], [y])]]
     stats = [growth.floats("g", 256), growth.floats("s", 256, value=1)]
     a.write_bytes(growth.model(growth.chain(ops, 3000), [growth.floats("w", 256, 256, 1, 1), *stats], shape=(1, 256, 5, 5)).SerializeToString())
     held([command, a, "-o", out, "--json", report], a, codes=(0,))
-    assert out.stat().st_size < (32 << 20) + 9 * a.stat().st_size
+    assert out.stat().st_size <= a.stat().st_size
     told = json.loads(report.read_text())
-    assert told["fusions"] and any(r["reason"].startswith("limit: the new weights together") for r in told["refusals"])
+    refused = [r["reason"] for r in told["refusals"] if r["pass"] == "fold_after"]
+    assert len(refused) == 1000 and all(r.startswith("cost: bytes of constants would grow") for r in refused)
 
 
 @large
 def test_what_does_not_fit_is_written_without(command, tmp_path):
     """More rewrites than memory allows: some are made, and a warning says that others were not."""
     a, out, report = tmp_path / "a.onnx", tmp_path / "out.onnx", tmp_path / "report.json"
-    a.write_bytes(growth.FAMILIES["convs"](60_000).SerializeToString())
+    a.write_bytes(growth.FAMILIES["convs"](30_000).SerializeToString())
     run = held([command, a, "-o", out, "--json", report], a, codes=(0,))
     told = json.loads(report.read_text())
     assert told["fusions"] and ["memory limit" in w["reason"] for w in told["warnings"]] == [True]
