@@ -171,10 +171,11 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
         int64_t left = tensor->count - first;
         int64_t bad =
             tensor_round(tensor->type, numbers + first, left < BLOCK ? left : BLOCK, rounded);
-        if (bad >= 0)
-            return arena_format(
-                arena, "number %lld is %s, not finite in %s", (long long)(first + bad),
-                decimal_rounded(numbers[first + bad], 6).text, type_name(tensor->type));
+        if (bad >= 0) {
+            bad += first;
+            return arena_format(arena, "number %lld is %s, not finite in %s", (long long)bad,
+                                decimal_rounded(numbers[bad], 6).text, type_name(tensor->type));
+        }
     }
     *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers);
     return NULL;
@@ -316,7 +317,7 @@ static bool rewrite_target(const struct node *reader, const struct elements *tar
             open++;
         }
     }
-    return open <= (reader->op == OP_Reshape);
+    return open <= (reader->op == OP_Reshape ? 1 : 0);
 }
 
 /* What all readers of a target can take instead of it. */
@@ -328,7 +329,7 @@ static bool agree_on_target(const struct value *value, const struct elements *ta
     bool any = false;
     for (const struct use *use = value->uses; use; use = use->next) {
         const struct node *reader = use->inner;
-        int64_t other[ELEMENTS_MOST];
+        int64_t other[ELEMENTS_MOST] = {0};
         if (++readers > MOST)
             return false;
         if (!use_is_live(use))

@@ -115,7 +115,9 @@ const char *text_plain(struct arena *arena, const char *string)
 
 static char lower_case(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    if (c >= 'A' && c <= 'Z')
+        return (char)(c - 'A' + 'a');
+    return c;
 }
 
 bool text_same_letters(const char *a, const char *b)

@@ -240,6 +240,7 @@ static bool is_touched(const struct node *node)
 }
 
 /* On small extents, else on those that the model declares: a Reshape asks for them. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the trial counts the products down. */
 static const char *check_node(struct arena *arena, const struct node *node, double *products)
 {
     struct trial trial = {.arena = arena, .node = node, .extent = SMALL, .products = products};

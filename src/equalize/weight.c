@@ -149,13 +149,12 @@ static bool read_rows(struct reading *reading, int64_t first, int64_t count)
     return true;
 }
 
-#define EACH_BLOCK(reading, first, count)                                                          \
-    for (int64_t first = 0, count = 0; first < (reading).weight->rows &&                           \
-                                       (count = (reading).weight->rows - first < (reading).at_once \
-                                                    ? (reading).weight->rows - first               \
-                                                    : (reading).at_once,                           \
-                                       true);                                                      \
-         first += count)
+/* How many rows are read together from `first` on; 0 at the end. */
+static int64_t block_at(const struct reading *reading, int64_t first)
+{
+    int64_t left = reading->weight->rows - first;
+    return left < reading->at_once ? left : reading->at_once;
+}
 
 /* One row: the largest of each channel's taps, the sum of their squares, and the smallest number that is not 0. */
 VECTORISED static double measure_row(const double *numbers, int64_t columns, int64_t taps,
@@ -194,8 +193,7 @@ const char *weight_measure(struct arena *arena, struct weight *weight)
     if (!reading_begin(&reading, weight))
         fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
     double total = 0;
-    EACH_BLOCK(reading, first, count)
-    {
+    for (int64_t first = 0, count; (count = block_at(&reading, first)) > 0; first += count) {
         good = good && read_rows(&reading, first, count);
         for (int64_t r = first; good && r < first + count; r++) {
             int64_t other = first_column(weight, r);
@@ -270,8 +268,7 @@ bool weight_stays_exact(const struct weight *weight, const int *output_exponents
     if (!reading_begin(&reading, weight))
         return false;
     bool good = true;
-    EACH_BLOCK(reading, first, count)
-    {
+    for (int64_t first = 0, count; (count = block_at(&reading, first)) > 0; first += count) {
         good = good && read_rows(&reading, first, count);
         for (int64_t k = 0; good && k < count * length; k++) {
             int64_t row = first + k / length;
@@ -291,17 +288,13 @@ struct scaled_reader {
     const int *rows, *columns; /* exponents */
 };
 
-/* Stored numbers, or the rows of a ConvTranspose that a rewrite made, which are a kernel. */
+/* Stored numbers. */
 static void read_scaled(const void *closure, int64_t first, int64_t count, double *out)
 {
     const struct scaled_reader *reader = closure;
     const struct weight *weight = &reader->weight;
-    const struct tensor *tensor = weight->tensor;
     int64_t length = weight->columns * weight->taps;
-    if (tensor->storage == STORAGE_FUSED)
-        tensor->form->read(tensor->form->closure, first, count, out);
-    else
-        tensor_read(tensor, first * length, count * length, out);
+    tensor_read(weight->tensor, first * length, count * length, out);
     for (int64_t k = 0; k < count * length; k++) {
         int64_t row = first + k / length;
         int64_t other = first_column(weight, row) + k % length / weight->taps;
@@ -317,19 +310,21 @@ static const double *powers(struct arena *arena, const int *exponents, int64_t c
     return scale;
 }
 
-/* A form made by rewrites, between two diagonals: what it is made of stays known to affine_prepare. */
+/* A form made by rewrites, between two diagonals: what it is made of stays known to affine_prepare.
+ * That of a ConvTranspose is its adjoint, which goes from the outputs to the inputs. */
 static const char *scale_form(struct arena *arena, const struct weight *weight,
                               const int *output_exponents, const int *input_exponents,
                               const struct affine **form)
 {
+    const double *of_outputs = powers(arena, output_exponents, weight->outputs);
+    const double *of_inputs = powers(arena, input_exponents, weight->inputs);
+    bool turns = weight->by_input;
     const struct affine *after, *before;
-    const char *reason =
-        affine_scale_shift(arena, weight->outputs, powers(arena, output_exponents, weight->outputs),
-                           NULL, NULL, &after);
+    const char *reason = affine_scale_shift(arena, turns ? weight->inputs : weight->outputs,
+                                            turns ? of_inputs : of_outputs, NULL, NULL, &after);
     if (!reason)
-        reason =
-            affine_scale_shift(arena, weight->inputs,
-                               powers(arena, input_exponents, weight->inputs), NULL, NULL, &before);
+        reason = affine_scale_shift(arena, turns ? weight->outputs : weight->inputs,
+                                    turns ? of_outputs : of_inputs, NULL, NULL, &before);
     if (!reason)
         reason = affine_compose(arena, weight->tensor->form, before, form);
     return reason ? reason : affine_compose(arena, after, *form, form);
@@ -341,7 +336,7 @@ struct tensor *weight_scaled(struct arena *arena, const struct weight *weight,
     const struct tensor *old = weight->tensor;
     const struct affine *form = NULL;
     const char *reason;
-    if (old->storage == STORAGE_FUSED && !weight->by_input) {
+    if (old->storage == STORAGE_FUSED) {
         reason = scale_form(arena, weight, output_exponents, input_exponents, &form);
     } else {
         struct scaled_reader *reader = NEW(arena, struct scaled_reader);

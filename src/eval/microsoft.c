@@ -198,7 +198,7 @@ const char *eval_skip_layer_normalization(struct evaluation *e)
     const struct array *beta = centres ? eval_input(e, 3) : NULL;
     const struct array *bias = eval_input(e, centres ? 4 : 3);
     int64_t width = in->rank ? in->dims[in->rank - 1] : 1;
-    struct array *out, *sum;
+    struct array *out = NULL, *sum;
     if (!array_is_real(in) || !array_is_real(skip) || skip->count < 1 ||
         in->count % skip->count != 0 || skip->rank < 1 || skip->dims[skip->rank - 1] != width ||
         (bias && (!array_is_real(bias) || bias->count != width)))

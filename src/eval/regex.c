@@ -177,7 +177,7 @@ static struct tree *parse_escape(struct parser *parser)
         return tree;
     if (c == 'b' || c == 'B' || c == 'A' || c == 'z') {
         tree->kind = TREE_ASSERT;
-        tree->assertion = c == 'A' ? '^' : c == 'z' ? '$' : (char)c;
+        tree->assertion = (char)(c == 'A' ? '^' : c == 'z' ? '$' : c);
         return tree;
     }
     int64_t stands = escaped(c);

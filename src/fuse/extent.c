@@ -302,7 +302,7 @@ const char *lift_slice(struct node *node, struct step *step)
     for (int i = 0; i < rank; i++)
         axis_of[i] = (struct affine_axis){
             .stride = strides[i], .low = begin[i], .step = 1, .taps = 1, .end = -begin[i] - end[i]};
-    const struct affine *form;
+    const struct affine *form = NULL;
     reason = rank - 2 > AFFINE_AXES ? "the value has too many axes"
                                     : affine_box(arena, rank - 2, axis_of + 2, 1, &form);
     step->form = form;

@@ -410,7 +410,7 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     double *repeated = NEW(arena, double);
     bool repeats = l->region->graph->opset >= 9 && affine_repeats(form, repeated);
     *number = NULL;
-    const char *limit = lower_bound(plan, affine_weights(form), type, affine_effort(form));
+    const char *limit = lower_bound(plan, (double)affine_weights(form), type, affine_effort(form));
     if (limit && !repeats)
         return limit;
     double vectors = (double)form->outputs * size * (biased - (double)l->spared_vectors);

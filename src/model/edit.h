@@ -63,7 +63,7 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
 
 /* A copy of a node with other inputs and outputs, as many as it has: NULL where one is left out. It stands at
  * the position of `at`. An output that has a producer gets another one, which goes. */
-struct node *edit_copy(const struct node *node, const struct node *at, struct value *const *inputs,
+struct node *edit_copy(const struct node *from, const struct node *at, struct value *const *inputs,
                        struct value *const *outputs);
 
 /* The new node has the attributes of another one, as they are. */
