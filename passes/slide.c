@@ -137,6 +137,16 @@ static struct value *lane_constant(struct slide *slide, const struct node *at,
                          tensor_of_doubles(arena, value->type, rank, dims, copy));
 }
 
+bool slide_is_dear(struct plan *plan, struct node *node)
+{
+    enum { PARTS = 6 }; /* of 12 */
+    if (!landing_has_taken(plan->model->arena->landing, PARTS))
+        return false;
+    plan_refuse(plan, node, node->outputs[0],
+                "sliding takes more memory than is worth a model of this size");
+    return true;
+}
+
 void slide_source(struct slide *slide, struct value *value, int axis)
 {
     struct fusion *fusion = slide->fusion;

@@ -37,6 +37,8 @@ struct value *slide_copy(struct slide *slide, struct node *node, const struct no
 /* True when the value is what a weight gives, perhaps through ops per channel right behind it, which are folded
  * together with what comes to stand behind them. */
 bool slide_ends_at_weight(struct value *value, const struct lane *lane);
+/* True, and refused, when the run has taken so much memory that what comes after needs the rest. */
+bool slide_is_dear(struct plan *plan, struct node *node);
 /* Notes why the op stays where it is. */
 void slide_stop(struct slide *slide, const struct node *by, const char *reason);
 

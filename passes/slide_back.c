@@ -136,6 +136,8 @@ static void slide_one(struct plan *plan, struct node *node)
     struct slide slide = {.plan = plan, .node = node};
     struct value *target = node->outputs[0];
     struct lane lane;
+    if (slide_is_dear(plan, node))
+        return;
     if (lane_of(node, &lane) || lane_is_neutral(&lane) || !lane.data->producer ||
         lane_of(lane.data->producer, &(struct lane){0}) == NULL)
         return;

@@ -183,6 +183,8 @@ static void slide_one(struct plan *plan, struct node *node)
     struct slide slide = {.plan = plan, .node = node};
     struct value *value = node->outputs[0];
     struct lane lane;
+    if (slide_is_dear(plan, node))
+        return;
     if (lane_of(node, &lane) || lane_is_neutral(&lane) || slide_ends_at_weight(lane.data, &lane))
         return; /* right behind a weight, fold_after has its say */
     const char *banned = plan_banned(plan, node->graph, value);

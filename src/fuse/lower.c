@@ -221,10 +221,14 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
     size_t largest = 1;
     for (size_t i = region->nodes.count; i-- > 0;) {
         const struct node *node = region->nodes.items[i];
+        struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
+        if (earlier && earlier->superseded)
+            earlier = NULL;
+        if (earlier && earlier->origin) /* also of an op that stays: the form goes through it */
+            fusion->source = fusion->origin = earlier->origin;
         if (!region_is_replaced(region, node) || node->op == OP_Constant)
             continue;
-        struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
-        if (earlier && !earlier->superseded && earlier->replaced.count > largest) {
+        if (earlier && earlier->replaced.count > largest) {
             largest = earlier->replaced.count;
             fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
         }
