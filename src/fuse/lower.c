@@ -215,17 +215,29 @@ struct fusion *lower_record(struct plan *plan, const struct lowering *l, const s
     return fusion;
 }
 
+/* An op that stays, since others read it as well, may have been made of a padded value and of what that is
+ * padded from: a form that goes on through it to the padded value is shown from where both come. */
+static void inherit_origin(struct fusion *fusion, const struct node *node,
+                           const struct value *source)
+{
+    for (size_t i = 0; i < node->input_count; i++) {
+        const struct node *maker = node->inputs[i] ? node->inputs[i]->producer : NULL;
+        const struct fusion *earlier = maker && maker->is_new ? maker->outputs[0]->fusion : NULL;
+        if (earlier && earlier->origin && !earlier->superseded && node_input(maker, 0) == source)
+            fusion->source = fusion->origin = earlier->origin;
+    }
+}
+
 /* Lists the ops replaced. */
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region)
 {
+    const struct value *source = fusion->source;
     size_t largest = 1;
     for (size_t i = region->nodes.count; i-- > 0;) {
         const struct node *node = region->nodes.items[i];
         struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
         if (earlier && earlier->superseded)
             earlier = NULL;
-        if (earlier && earlier->origin) /* also of an op that stays: the form goes through it */
-            fusion->source = fusion->origin = earlier->origin;
         if (!region_is_replaced(region, node) || node->op == OP_Constant)
             continue;
         if (earlier && earlier->replaced.count > largest) {
@@ -234,6 +246,8 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
         }
         fusion_adopt(plan, fusion, node);
     }
+    for (size_t i = 0; i < region->nodes.count; i++)
+        inherit_origin(fusion, region->nodes.items[i], source);
 }
 
 struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims,
