@@ -584,6 +584,8 @@ size_t graph_output_count(const struct graph *graph)
 
 struct value *graph_output(const struct graph *graph, size_t index)
 {
+    if (index >= graph_output_count(graph))
+        return NULL;
     const char *name =
         graph->proto ? graph->proto->output[index]->name : graph->function->output[index];
     return name && name[0] ? graph_find(graph, name) : NULL;

@@ -39,8 +39,9 @@ static void read_statistics(struct run *run)
     mapping_open(&run->landing, path, true, &mapping);
     /* It belongs to the arena from here on, so that an error in it leaves nothing behind. */
     uint8_t *text = NEW_ARRAY(&run->arena, uint8_t, mapping.size + 1);
-    memcpy(text, mapping.data, mapping.size);
     size_t size = mapping.size;
+    if (size) /* an empty file has no data */
+        memcpy(text, mapping.data, size);
     mapping_close(&mapping);
     run->measured = (struct map){0};
     measured_read(&run->arena, path, text, size, &run->measured);
