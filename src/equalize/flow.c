@@ -581,6 +581,8 @@ static const char *normalize(struct classes *classes, struct node *node)
     const struct step *step = lift_node(node, in->value->rank == 2 ? LAYOUT_MATRIX : LAYOUT_CONV);
     if (step->reason || in->axis != 1)
         return step->reason ? step->reason : NOT_KNOWN;
+    if (step->form->outputs && step->form->outputs != in->count) /* not valid, or not known */
+        return NOT_KNOWN;
     const char *reason = keep(classes, node, in, 0, 1);
     struct channels *out = reason ? NULL : node->outputs[0]->channels;
     double *scale = NEW_ARRAY(classes->arena, double, in->count);
