@@ -336,7 +336,9 @@ static void infer_backwards(struct node *node)
         return;
     if (operator_keeps_shape(node->op) && input && input->graph == node->graph)
         learn_backwards(input, casts ? 0 : output->type, output->rank, output->dims);
-    for (size_t i = 0; is_arithmetic(node->op) && i < node->input_count; i++)
+    enum { MOST = 64 }; /* each is looked at beside all others */
+    size_t operands = is_arithmetic(node->op) && node->input_count <= MOST ? node->input_count : 0;
+    for (size_t i = 0; i < operands; i++)
         if (node->inputs[i] && node->inputs[i]->graph == node->graph)
             infer_operand(node, i);
     if (node->op == OP_MatMul)
