@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.support.cost import SLOWER
 from tests.cli.test_diff import (
     attributes_reversed, branching, calling, chain, constants_as_nodes, copy_of, network, noted, operands_swapped, renamed,
     reserialised, spelled, typed, with_unused, without_shapes)
@@ -53,6 +54,8 @@ def stack(dims=(1, 4, 9, 11), blocks=3, seed=7, **keywords):
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_the_corpus_is_equal_before_and_after(name, tmp_path):
+    if SLOWER > 1 and COUNTS[name][0] == 217:
+        pytest.skip("grouped Convs of 2048 channels: minutes under a sanitizer")
     result = fuse(refill(name), tmp_path)
     start = time.monotonic()
     code, report = verify(tmp_path / "model.onnx", result.path, tmp_path)
