@@ -15,8 +15,9 @@ enum {
     FAILURES_MOST = 40, /* values without a match before the search is given up */
     SMALL = 20000       /* elements of sources */
 };
-/* Multiply-adds of all regions together: a second or two. What is left then is told by the whole models. */
-#define PRODUCTS_MOST 2e9
+/* Multiply-adds of all regions together: some seconds. What is left then is one region up to the outputs, and the
+ * whole models, which cost many times what the regions left out would have. */
+#define PRODUCTS_MOST 2e10
 #define TOUCHED_MOST 0x1p24 /* bytes */
 /* In a match that was searched for: of struct gap's `alone`, far above any rounding, and of `largest`,
  * above which what is added cannot be seen. */
