@@ -8,7 +8,6 @@
  * then the second one is replaced only by nothing.
  *
  * Refused: a Cast there and back that loses something. Left alone: targets and bounds that are not known. */
-#include "fuse/trace.h"
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -459,33 +458,28 @@ static bool may_be_second(struct node *node)
     }
 }
 
+/* What comes of a pair may be the second of another. */
+static bool cancel_all(struct plan *plan, struct node *second)
+{
+    bool any = false;
+    while (second && !second->removed) {
+        struct node *first = second->inputs[0]->producer;
+        struct value *target = second->outputs[0];
+        if (!first || first->graph != second->graph || first->outputs[0] != second->inputs[0] ||
+            !node_input(first, 0) || first->output_count != 1 || node_has_references(first))
+            break;
+        struct pair pair = {plan, first, second, first->inputs[0], target};
+        if (!cancel(&pair))
+            break;
+        any = true;
+        second = target->removed || target->same ? NULL : target->producer;
+        if (second && !may_be_second(second))
+            second = NULL;
+    }
+    return any;
+}
+
 void cancel_pairs(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        bool any = false;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], may_be_second, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            struct node *second = nodes[i];
-            /* What comes of a pair may be the second of another. */
-            while (second && !second->removed) {
-                struct node *first = second->inputs[0]->producer;
-                struct value *target = second->outputs[0];
-                if (!first || first->graph != second->graph ||
-                    first->outputs[0] != second->inputs[0] || !node_input(first, 0) ||
-                    first->output_count != 1 || node_has_references(first))
-                    break;
-                struct pair pair = {plan, first, second, first->inputs[0], target};
-                if (!cancel(&pair))
-                    break;
-                any = true;
-                second = target->removed || target->same ? NULL : target->producer;
-                if (second && !may_be_second(second))
-                    second = NULL;
-            }
-        }
-        if (any)
-            lift_forget_steps(plan->model);
-    }
+    pass_each(plan, may_be_second, false, cancel_all);
 }

@@ -74,34 +74,32 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
         plan_refuse(plan, node, node->outputs[0], reason);
 }
 
+static bool compose_chain(struct plan *plan, struct node *node)
+{
+    enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
+    bool either = node->op == OP_Transpose || node->op == OP_Concat;
+    if (either && lift_node(node, layout)->reason)
+        layout = LAYOUT_MATRIX;
+    if (!node->outputs[0] || lift_node(node, layout)->reason)
+        return false;
+    /* A Transpose stands for a product and the Transpose in front of that, a Concat for its parts. */
+    size_t least = either ? 1 : 2;
+    const struct trace *trace = lift_trace(node->outputs[0], layout);
+    const char *nearest = trace->count <= least ? trace->reason : NULL, *reason = NULL;
+    bool weighted = false;
+    size_t k = trace->count;
+    for (; k > least; k--) {
+        reason = fold_to(plan, node, layout, &trace->entries[k - 1], &weighted);
+        if (!reason)
+            break;
+        nearest = weighted ? reason : nearest;
+    }
+    if (k <= least)
+        refuse_chain(plan, node, layout, nearest);
+    return false;
+}
+
 void compose_chains(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, is_root, true, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            struct node *node = nodes[i];
-            enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
-            bool either = node->op == OP_Transpose || node->op == OP_Concat;
-            if (either && lift_node(node, layout)->reason)
-                layout = LAYOUT_MATRIX;
-            if (node->removed || !node->outputs[0] || lift_node(node, layout)->reason)
-                continue;
-            /* A Transpose stands for a product and the Transpose in front of that, a Concat for its parts. */
-            size_t least = either ? 1 : 2;
-            const struct trace *trace = lift_trace(node->outputs[0], layout);
-            const char *nearest = trace->count <= least ? trace->reason : NULL, *reason = NULL;
-            bool weighted = false;
-            size_t k = trace->count;
-            for (; k > least; k--) {
-                reason = fold_to(plan, node, layout, &trace->entries[k - 1], &weighted);
-                if (!reason)
-                    break;
-                nearest = weighted ? reason : nearest;
-            }
-            if (k <= least)
-                refuse_chain(plan, node, layout, nearest);
-        }
-    }
+    pass_each(plan, is_root, true, compose_chain);
 }

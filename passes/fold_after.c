@@ -117,25 +117,23 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
     return lower(plan, &lowering, &fusion);
 }
 
+static bool fold_readers(struct plan *plan, struct node *node)
+{
+    enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
+    if (!node->outputs[0] || !node_input(node, 0))
+        return false;
+    const char *reason = is_conv_transpose(node) ? NULL : lift_node(node, layout)->reason;
+    if (!reason)
+        reason = fold(plan, node, layout);
+    else if (node->is_new || !value_only_reader(node->outputs[0]) ||
+             !scales_or_shifts(value_only_reader(node->outputs[0])))
+        return false;
+    if (reason)
+        plan_refuse(plan, node, node->outputs[0], reason);
+    return false;
+}
+
 void fold_after(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, is_root, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            struct node *node = nodes[i];
-            enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
-            if (node->removed || !node->outputs[0] || !node_input(node, 0))
-                continue;
-            const char *reason = is_conv_transpose(node) ? NULL : lift_node(node, layout)->reason;
-            if (!reason)
-                reason = fold(plan, node, layout);
-            else if (node->is_new || !value_only_reader(node->outputs[0]) ||
-                     !scales_or_shifts(value_only_reader(node->outputs[0])))
-                continue;
-            if (reason)
-                plan_refuse(plan, node, node->outputs[0], reason);
-        }
-    }
+    pass_each(plan, is_root, false, fold_readers);
 }

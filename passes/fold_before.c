@@ -137,34 +137,39 @@ static const char *fold_shared(struct plan *plan, struct node *node)
     return readers.count > 1 ? reason : NULL;
 }
 
+static bool fold_longest_run(struct plan *plan, struct node *node)
+{
+    struct node *run[LONGEST_RUN];
+    enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
+    if (!node->outputs[0] || !node_input(node, 0) ||
+        (!is_conv_transpose(node) && lift_node(node, layout)->reason))
+        return false;
+    const char *first = NULL, *reason = NULL;
+    size_t length = find_run(node, layout, run);
+    for (; length > 0; length--) {
+        reason = fold_run(plan, node, layout, run, length, false, false);
+        if (!reason)
+            break;
+        first = first ? first : reason;
+    }
+    if (length == 0 && first)
+        plan_refuse(plan, node, node->outputs[0], first);
+    return false;
+}
+
+static bool fold_into_all(struct plan *plan, struct node *node)
+{
+    const char *reason = fold_shared(plan, node);
+    if (reason)
+        plan_refuse(plan, node, node->outputs[0], reason);
+    return false;
+}
+
 void fold_before(struct plan *plan)
 {
     for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
         struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, is_root, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            struct node *node = nodes[i], *run[LONGEST_RUN];
-            enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
-            if (node->removed || !node->outputs[0] || !node_input(node, 0) ||
-                (!is_conv_transpose(node) && lift_node(node, layout)->reason))
-                continue;
-            const char *first = NULL, *reason = NULL;
-            size_t length = find_run(node, layout, run);
-            for (; length > 0; length--) {
-                reason = fold_run(plan, node, layout, run, length, false, false);
-                if (!reason)
-                    break;
-                first = first ? first : reason;
-            }
-            if (length == 0 && first)
-                plan_refuse(plan, node, node->outputs[0], first);
-        }
-        nodes = pass_candidates(plan, graph, is_shared, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            const char *reason = nodes[i]->removed ? NULL : fold_shared(plan, nodes[i]);
-            if (reason)
-                plan_refuse(plan, nodes[i], nodes[i]->outputs[0], reason);
-        }
+        pass_each_of(plan, graph, is_root, false, fold_longest_run);
+        pass_each_of(plan, graph, is_shared, false, fold_into_all);
     }
 }

@@ -202,16 +202,15 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
     lift_forget(plan->model);
 }
 
+static bool hoist_before(struct plan *plan, struct node *sum)
+{
+    struct node *turn = find_turn(sum);
+    if (turn)
+        hoist(plan, sum, turn);
+    return false;
+}
+
 void hoist_transposes(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, is_sum, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            struct node *turn = nodes[i]->removed ? NULL : find_turn(nodes[i]);
-            if (turn)
-                hoist(plan, nodes[i], turn);
-        }
-    }
+    pass_each(plan, is_sum, false, hoist_before);
 }

@@ -450,23 +450,20 @@ static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
         plan_refuse(plan, root, tree.root->outputs[0], reason);
 }
 
+static bool join_sum(struct plan *plan, struct node *sum)
+{
+    const enum layout layouts[] = {LAYOUT_CONV, LAYOUT_MATRIX};
+    for (size_t k = 0; k < COUNT_OF(layouts); k++) {
+        if (sum->removed || (layouts[k] == LAYOUT_CONV && sum->outputs[0]->rank == 2))
+            continue;
+        const struct step *step = lift_node(sum, layouts[k]);
+        if (!step->reason && step->term_count && !has_sum_behind(sum, layouts[k]))
+            fold_tree(plan, sum, layouts[k]);
+    }
+    return false;
+}
+
 void join_branches(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, is_sum_node, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            const enum layout layouts[] = {LAYOUT_CONV, LAYOUT_MATRIX};
-            for (size_t k = 0; k < COUNT_OF(layouts); k++) {
-                if (nodes[i]->removed ||
-                    (layouts[k] == LAYOUT_CONV && nodes[i]->outputs[0]->rank == 2))
-                    continue;
-                const struct step *step = lift_node(nodes[i], layouts[k]);
-                if (step->reason || !step->term_count || has_sum_behind(nodes[i], layouts[k]))
-                    continue;
-                fold_tree(plan, nodes[i], layouts[k]);
-            }
-        }
-    }
+    pass_each(plan, is_sum_node, false, join_sum);
 }

@@ -9,7 +9,6 @@
  * It waits until nothing else folds: a Gemm of a Transpose, or of a weight that is given, folds no further.
  *
  * Refused: more rows than one, or a width that is not known. Left alone: a product or a Transpose that others read, ranks and widths that are not known, types that are not float. */
-#include "fuse/trace.h"
 #include "infer/constant.h"
 #include "model/edit.h"
 #include "passes/passes.h"
@@ -136,25 +135,14 @@ static bool may_end(struct node *node)
            node_output(node, 0);
 }
 
+static bool merge(struct plan *plan, struct node *node)
+{
+    return node->op == OP_Add ? merge_row(plan, node, 1) || merge_row(plan, node, 0)
+                              : merge_transpose(plan, node, 0) || merge_transpose(plan, node, 1);
+}
+
 void merge_gemm(struct plan *plan)
 {
-    if (plan->changed)
-        return;
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        bool any = false;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], may_end, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            struct node *node = nodes[i];
-            if (node->removed)
-                continue;
-            bool merges = node->op == OP_Add
-                              ? merge_row(plan, node, 1) || merge_row(plan, node, 0)
-                              : merge_transpose(plan, node, 0) || merge_transpose(plan, node, 1);
-            any = any || merges;
-        }
-        if (any)
-            lift_forget_steps(plan->model);
-    }
+    if (!plan->changed)
+        pass_each(plan, may_end, false, merge);
 }

@@ -9,7 +9,6 @@
  * Refused: a mode or a number that the op does not pad with; channels that are padded, sizes that are cut; padding as wide
  * as the window of a pool, which runtimes decline; auto_pad, and ceil_mode, where windows reach beyond the padding. Left alone: a value between that
  * others read. */
-#include "fuse/trace.h"
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -240,15 +239,5 @@ static bool may_take_pads(struct node *node)
 
 void merge_pads(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        bool any = false;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], may_take_pads, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-            if (!nodes[i]->removed && merge_pad(plan, nodes[i]))
-                any = true;
-        if (any)
-            lift_forget_steps(plan->model);
-    }
+    pass_each(plan, may_take_pads, false, merge_pad);
 }

@@ -8,7 +8,6 @@
  * Refused: no value whose shape is known to be the same; a reader of the Shape that stands in front of what it would read. Left alone:
  * values that the graph gives out, or that several other ops read. */
 #include "fuse/lift.h"
-#include "fuse/trace.h"
 #include "infer/window.h"
 #include "model/edit.h"
 #include "passes/passes.h"
@@ -180,15 +179,5 @@ static bool move_shape(struct plan *plan, struct node *shape)
 
 void move_shapes(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        bool any = false;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], reads_shape, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-            if (!nodes[i]->removed && move_shape(plan, nodes[i]))
-                any = true;
-        if (any)
-            lift_forget_steps(plan->model);
-    }
+    pass_each(plan, reads_shape, false, move_shape);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "fuse/lift.h"
+#include "fuse/trace.h"
 #include "model/edit.h"
 
 static int shallow_first(const void *a, const void *b)
@@ -39,6 +40,25 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
     }
     *count = found.count;
     return found.items;
+}
+
+void pass_each_of(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
+                  bool reverse, pass_visit *visit)
+{
+    size_t count;
+    bool redirects = false;
+    struct node **nodes = pass_candidates(plan, graph, wanted, reverse, &count);
+    for (size_t i = 0; i < count && !plan_is_full(plan); i++)
+        if (!nodes[i]->removed && visit(plan, nodes[i]))
+            redirects = true;
+    if (redirects)
+        lift_forget_steps(plan->model);
+}
+
+void pass_each(struct plan *plan, bool (*wanted)(struct node *), bool reverse, pass_visit *visit)
+{
+    for (size_t g = 0; g < plan->model->graphs.count; g++)
+        pass_each_of(plan, plan->model->graphs.items[g], wanted, reverse, visit);
 }
 
 /* True when every reader of `value` finds `other` by its name. */

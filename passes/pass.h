@@ -23,14 +23,21 @@ struct pass {
 struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
                               bool reverse, size_t *count);
 
+/* What a pass does with one candidate. True: it succeeded, and nodes that stay read other values than before. */
+typedef bool pass_visit(struct plan *plan, struct node *node);
+/* Visits the candidates of a graph that are still there when their turn comes, until the plan is full. */
+void pass_each_of(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
+                  bool reverse, pass_visit *visit);
+/* The same of every graph. */
+void pass_each(struct plan *plan, bool (*wanted)(struct node *), bool reverse, pass_visit *visit);
+
 /* NULL where readers of `value` may read `other` instead, which holds the same, and the graph still gives out
  * what it gave out; else the reason why not. */
 const char *pass_check_redirect(const struct value *value, const struct value *other);
 /* Makes it so. A graph output keeps its name: what makes `other` makes it then, and what made it is gone. When
- * it has made all of its changes, a pass calls lift_forget_steps. */
+ * it has made all of its changes in a graph, a pass calls lift_forget_steps: pass_each does. */
 void pass_redirect(struct value *value, struct value *other);
 
-/* Looks at every graph, in either layout where both are wanted, until nothing changes. */
 bool is_conv_transpose(const struct node *node);
 /* Gemm, MatMul, or the Add of a bias that a rewrite put behind a MatMul: it stands for both. */
 bool is_matrix_product(const struct node *node);

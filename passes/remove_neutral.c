@@ -10,7 +10,6 @@
  * Refused: a constant that would give the value another shape; a graph output where x is an input, an initializer or
  * another graph output. */
 #include "fuse/lift.h"
-#include "fuse/trace.h"
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -335,35 +334,28 @@ static bool may_be_neutral(struct node *node)
            node->outputs[0];
 }
 
+static bool remove_one(struct plan *plan, struct node *node)
+{
+    size_t kept;
+    const char *reason = node_has_references(node) ? "" : look_at(node, &kept);
+    if (!reason && only_first_is_needed(node))
+        reason = "";
+    struct value *value = node->outputs[0];
+    if (!reason)
+        reason = pass_check_redirect(value, node->inputs[kept]);
+    if (reason && reason[0])
+        plan_refuse(plan, node, value, reason);
+    if (reason)
+        return false;
+    struct value *source = node->inputs[kept];
+    pass_redirect(value, source);
+    if (!node->removed)
+        edit_remove(node);
+    plan_redirected(plan, node, value, source);
+    return true;
+}
+
 void remove_neutral(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        bool any = false;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], may_be_neutral, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-            struct node *node = nodes[i];
-            size_t kept;
-            const char *reason =
-                node->removed || node_has_references(node) ? "" : look_at(node, &kept);
-            if (!reason && only_first_is_needed(node))
-                reason = "";
-            struct value *value = node->outputs[0];
-            if (!reason)
-                reason = pass_check_redirect(value, node->inputs[kept]);
-            if (reason && reason[0])
-                plan_refuse(plan, node, value, reason);
-            if (reason)
-                continue;
-            struct value *source = node->inputs[kept];
-            pass_redirect(value, source);
-            if (!node->removed)
-                edit_remove(node);
-            plan_redirected(plan, node, value, source);
-            any = true;
-        }
-        if (any)
-            lift_forget_steps(plan->model);
-    }
+    pass_each(plan, may_be_neutral, false, remove_one);
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "fuse/lift.h"
-#include "fuse/trace.h"
 #include "infer/constant.h"
 #include "model/edit.h"
 

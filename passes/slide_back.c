@@ -131,20 +131,20 @@ static bool is_near_weight(const struct node *node)
     return false;
 }
 
-static void slide_one(struct plan *plan, struct node *node)
+static bool slide_one(struct plan *plan, struct node *node)
 {
     struct slide slide = {.plan = plan, .node = node};
     struct value *target = node->outputs[0];
     struct lane lane;
     if (slide_is_dear(plan, node))
-        return;
+        return false;
     if (lane_of(node, &lane) || lane_is_neutral(&lane) || !lane.data->producer ||
         lane_of(lane.data->producer, &(struct lane){0}) == NULL)
-        return;
+        return false;
     const char *banned = plan_banned(plan, node->graph, target);
     if (banned) {
         plan_refuse(plan, node, target, banned);
-        return;
+        return false;
     }
     struct route *route = find(&slide, lane.data, &lane, 0);
     if (!route) {
@@ -154,22 +154,16 @@ static void slide_one(struct plan *plan, struct node *node)
             plan_refuse(plan, node, target,
                         arena_format(plan->model->arena, "it does not slide back through %s: %s",
                                      slide.stopped_by->proto->op_type, slide.reason));
-        return;
+        return false;
     }
     slide_begin(&slide, target);
     list_sources(&slide, route);
     rebuild(&slide, route, node, target);
     lift_forget(plan->model);
+    return false;
 }
 
 void slide_back(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, scales_or_shifts, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-            if (!nodes[i]->removed)
-                slide_one(plan, nodes[i]);
-    }
+    pass_each(plan, scales_or_shifts, false, slide_one);
 }

@@ -178,19 +178,19 @@ static bool is_near_weight(const struct node *node)
     return false;
 }
 
-static void slide_one(struct plan *plan, struct node *node)
+static bool slide_one(struct plan *plan, struct node *node)
 {
     struct slide slide = {.plan = plan, .node = node};
     struct value *value = node->outputs[0];
     struct lane lane;
     if (slide_is_dear(plan, node))
-        return;
+        return false;
     if (lane_of(node, &lane) || lane_is_neutral(&lane) || slide_ends_at_weight(lane.data, &lane))
-        return; /* right behind a weight, fold_after has its say */
+        return false; /* right behind a weight, fold_after has its say */
     const char *banned = plan_banned(plan, node->graph, value);
     if (banned) {
         plan_refuse(plan, node, value, banned);
-        return;
+        return false;
     }
     if (!is_taken_up(&slide, value, &lane)) {
         struct node *reader;
@@ -200,24 +200,18 @@ static void slide_one(struct plan *plan, struct node *node)
             plan_refuse(plan, node, value,
                         arena_format(plan->model->arena, "it does not slide on through %s: %s",
                                      slide.stopped_by->proto->op_type, slide.reason));
-        return;
+        return false;
     }
     if (slide.hops == 0)
-        return; /* fold_before has its say */
+        return false; /* fold_before has its say */
     slide_begin(&slide, value);
     slide_source(&slide, lane.data, lane.axis);
     carry(&slide, value, lane.data, &lane, node);
     lift_forget(plan->model);
+    return false;
 }
 
 void slide_forward(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct graph *graph = plan->model->graphs.items[g];
-        struct node **nodes = pass_candidates(plan, graph, scales_or_shifts, true, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-            if (!nodes[i]->removed)
-                slide_one(plan, nodes[i]);
-    }
+    pass_each(plan, scales_or_shifts, true, slide_one);
 }

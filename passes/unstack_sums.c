@@ -55,7 +55,7 @@ static struct value *part_of(const struct value *stacked, int64_t axis, int rank
     return part && part->rank == rank && only_axis(node, 13, rank + 1) == axis ? part : NULL;
 }
 
-static void unstack(struct plan *plan, struct node *reduce)
+static bool unstack(struct plan *plan, struct node *reduce)
 {
     struct arena *arena = plan->model->arena;
     struct value *stack = reduce->inputs[0], *target = reduce->outputs[0];
@@ -64,11 +64,11 @@ static void unstack(struct plan *plan, struct node *reduce)
         value_only_reader(stack) != reduce || stack->rank < 1 || stack->rank > MOST ||
         node_integer(reduce, "keepdims", 1) || !takes_type(reduce, stack->type) ||
         !value_is_told(target))
-        return;
+        return false;
     int64_t axis = only_axis(reduce, reduce->op == OP_ReduceSum ? 13 : 18, stack->rank);
     int64_t along = node_integer(concat, "axis", 1);
     if (axis < 0 || (along + (along < 0 ? stack->rank : 0)) != axis)
-        return;
+        return false;
     size_t count = concat->input_count, found = 0, source_count = 0, replaced_count = 0;
     struct value **parts = NEW_ARRAY(arena, struct value *, count + 1);
     struct trial_source *sources = NEW_ARRAY(arena, struct trial_source, count + 1);
@@ -79,7 +79,7 @@ static void unstack(struct plan *plan, struct node *reduce)
             continue;
         found++;
         if (!value_is_told(parts[k]) || parts[k]->is_annotated || parts[k]->graph != reduce->graph)
-            return;
+            return false;
         bool known = false;
         for (size_t i = 0; i < source_count; i++)
             known = known || sources[i].value == parts[k];
@@ -90,13 +90,13 @@ static void unstack(struct plan *plan, struct node *reduce)
             sources[source_count++] = (struct trial_source){parts[k], parts[k]->rank, dims};
     }
     if (found < 2)
-        return;
+        return false;
     const char *reason = plan_banned(plan, reduce->graph, target);
     if (!reason && found < count)
         reason = "a part of the stack that it sums has the axis by itself";
     if (reason) {
         plan_refuse(plan, reduce, target, reason);
-        return;
+        return false;
     }
     const char *name = reduce->op == OP_ReduceMean ? "Mean" : count == 2 ? "Add" : "Sum";
     replaced[replaced_count++] = reduce;
@@ -115,6 +115,7 @@ static void unstack(struct plan *plan, struct node *reduce)
     }
     plan_rewritten(plan, node, target, sources, source_count, replaced, replaced_count);
     lift_forget(plan->model);
+    return false;
 }
 
 static bool is_reduction(struct node *node)
@@ -125,12 +126,5 @@ static bool is_reduction(struct node *node)
 
 void unstack_sums(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], is_reduction, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-            if (!nodes[i]->removed)
-                unstack(plan, nodes[i]);
-    }
+    pass_each(plan, is_reduction, false, unstack);
 }

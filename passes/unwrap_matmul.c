@@ -6,7 +6,6 @@
  *
  * Refused: a target that is computed when the model runs. Left alone: values between that others read, shapes of which
  * more than one size is not known. */
-#include "fuse/trace.h"
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -102,15 +101,5 @@ static bool may_be_last(struct node *node)
 
 void unwrap_matmul(struct plan *plan)
 {
-    for (size_t g = 0; g < plan->model->graphs.count; g++) {
-        size_t count;
-        bool any = false;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], may_be_last, false, &count);
-        for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-            if (!nodes[i]->removed && unwrap(plan, nodes[i]))
-                any = true;
-        if (any)
-            lift_forget_steps(plan->model);
-    }
+    pass_each(plan, may_be_last, false, unwrap);
 }
