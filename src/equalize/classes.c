@@ -1,7 +1,7 @@
 /* equalize/classes.c: the union-find over (value, channel). */
 #include "equalize/classes.h"
 
-int64_t class_root(struct classes *classes, int64_t index)
+static int64_t class_root(struct classes *classes, int64_t index)
 {
     struct channel *all = classes->channels.items;
     while (all[index].parent != index) {

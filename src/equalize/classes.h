@@ -76,7 +76,6 @@ void class_pin(struct classes *classes, struct channel *channel, const struct no
 
 /* ---- for the ops ---- */
 
-int64_t class_root(struct classes *classes, int64_t index);
 void classes_pin(struct classes *classes, const struct channels *channels, const struct node *node,
                  const char *reason);
 /* True when nothing of it is scaled; also for NULL. */

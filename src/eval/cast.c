@@ -150,7 +150,8 @@ static const char *from_text(struct evaluation *e, const ProtobufCBinaryData *te
     return reason;
 }
 
-const ProtobufCBinaryData *eval_text(struct arena *arena, const char *letters, size_t length)
+/* A text for a cell of a string tensor. */
+static const ProtobufCBinaryData *eval_text(struct arena *arena, const char *letters, size_t length)
 {
     ProtobufCBinaryData *text = NEW(arena, ProtobufCBinaryData);
     text->len = length;

@@ -13,7 +13,4 @@ const char *eval_constant(struct evaluation *e);
 const char *eval_dropout(struct evaluation *e);
 const char *eval_identity(struct evaluation *e);
 
-/* A text for a cell of a string tensor. */
-const ProtobufCBinaryData *eval_text(struct arena *arena, const char *letters, size_t length);
-
 #endif

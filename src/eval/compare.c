@@ -14,7 +14,7 @@ int eval_compare_integers(int32_t type, int64_t a, int64_t b)
     return (a > b) - (a < b);
 }
 
-bool eval_same_text(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
+static bool eval_same_text(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b)
 {
     size_t length = a ? a->len : 0;
     return length == (b ? b->len : 0) && (length == 0 || memcmp(a->data, b->data, length) == 0);

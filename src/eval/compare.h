@@ -14,7 +14,6 @@ const char *eval_clip(struct evaluation *e);
 const char *eval_where(struct evaluation *e);
 /* Below 0, 0 or above 0. */
 int eval_compare_integers(int32_t type, int64_t a, int64_t b);
-bool eval_same_text(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b);
 /* NaN where one is. */
 double eval_larger(double a, double b);
 double eval_smaller(double a, double b);

@@ -19,9 +19,10 @@ static void merge(int64_t *order, int64_t *spare, int64_t first, int64_t middle,
     memcpy(order + first, spare + first, (size_t)(end - first) * sizeof(*order));
 }
 
-const char *eval_sort(struct evaluation *e, int64_t *order, int64_t count,
-                      int (*compare)(const void *context, int64_t a, int64_t b),
-                      const void *context, int64_t cost)
+/* Sorts numbers as `compare` says; equal ones keep their order. cost: of a comparison, in elements. */
+static const char *eval_sort(struct evaluation *e, int64_t *order, int64_t count,
+                             int (*compare)(const void *context, int64_t a, int64_t b),
+                             const void *context, int64_t cost)
 {
     double steps = 1;
     for (int64_t width = 1; width < count; width *= 2)

@@ -24,7 +24,8 @@ static double largest_of(struct array *array)
     return array->largest;
 }
 
-double eval_reach(struct array *array)
+/* The reach of any real array: without a sum, its largest number. */
+static double eval_reach(struct array *array)
 {
     return array->reach > 0 ? array->reach : largest_of(array);
 }
@@ -57,9 +58,4 @@ void eval_note_reach(const struct node *node, struct array *const *inputs, struc
             out->reach = fmax(out->reach, in->reach * fmin(growth, GROWTH_MOST));
         }
     }
-}
-
-double eval_least(double reach, int32_t type, double tolerance)
-{
-    return fmin(4 * type_rounding(type) / tolerance, 1) * reach;
 }

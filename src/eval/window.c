@@ -89,7 +89,7 @@ int64_t window_reach(const struct eval_window *window, int axis)
     return (window->kernel[axis] - 1) * window->dilation[axis] + 1;
 }
 
-int64_t window_divide_up(int64_t a, int64_t b) /* b > 0 */
+static int64_t window_divide_up(int64_t a, int64_t b) /* b > 0 */
 {
     return a / b + (a % b > 0);
 }

@@ -21,7 +21,6 @@ struct eval_window {
 enum auto_pad { PAD_AS_TOLD, PAD_VALID, PAD_SAME_UPPER, PAD_SAME_LOWER };
 
 int64_t window_volume(int rank, const int64_t *dims);
-int64_t window_divide_up(int64_t a, int64_t b); /* b > 0 */
 /* An attribute with a number per spatial axis, each at least `least` and not absurdly large. */
 const char *window_read_axes(struct evaluation *e, const char *name, int axes, int64_t otherwise,
                              int64_t least, int64_t *out);

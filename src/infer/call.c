@@ -32,6 +32,17 @@ struct call_site {
     struct callee *callee;
 };
 
+/* The calls of a model's local functions. */
+struct shape_calls {
+    struct model *model;
+    struct map by_key;      /* struct callee */
+    struct callee *callees; /* in the order of the model's functions */
+    size_t count;
+    size_t outside;               /* graphs before the first function's */
+    size_t outside_sites;         /* calls in those */
+    LIST(struct call_site) sites; /* by graph */
+};
+
 /* ---- who calls whom ---- */
 
 static void find_sites(struct shape_calls *calls, bool in_function, size_t first, size_t end)
@@ -54,7 +65,7 @@ static void find_sites(struct shape_calls *calls, bool in_function, size_t first
     }
 }
 
-void shape_calls_find(struct shape_calls *calls, struct model *model)
+static void shape_calls_find(struct shape_calls *calls, struct model *model)
 {
     struct arena *arena = model->arena;
     *calls = (struct shape_calls){.model = model, .outside = model->graphs.count};
@@ -180,7 +191,9 @@ static struct callee *infer(struct shape_calls *calls, const struct callee *with
     return ready;
 }
 
-void shape_infer_round(struct shape_calls *calls)
+/* All graphs once, functions after those that call them: what all calls agree on holds for the
+ * function's inputs. */
+static void shape_infer_round(struct shape_calls *calls)
 {
     struct callee *ready = infer(calls, NULL, NULL);
     for (size_t i = calls->count; i-- > 0;) {

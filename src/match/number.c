@@ -120,7 +120,8 @@ uint32_t number_parameters(struct numbering *numbering, const struct graph *grap
     return number_key(numbering, &key)->number;
 }
 
-uint32_t number_signature(struct numbering *numbering, const struct graph *graph)
+/* The number of what a body or function computes, from its outputs' numbers. */
+static uint32_t number_signature(struct numbering *numbering, const struct graph *graph)
 {
     KEY_BEGIN(numbering, key);
     key_add(&key, graph->function ? KIND_FUNCTION : KIND_BODY);

@@ -33,8 +33,6 @@ void number_graph(struct numbering *numbering, struct graph *graph, uint32_t lev
 void number_functions(struct numbering *numbering);
 /* Of the attributes that a function takes, and what they are when a call gives none. */
 uint32_t number_parameters(struct numbering *numbering, const struct graph *graph);
-/* The number of what a body or function computes, from its outputs' numbers. */
-uint32_t number_signature(struct numbering *numbering, const struct graph *graph);
 
 /* A node's key without its inputs, bodies and called function: equal for nodes that do the same to
  * different things. */

@@ -3,7 +3,8 @@
 
 #include "model/size.h"
 
-const char *edit_name(struct model *model, const char *wanted)
+/* A name nobody uses yet: `wanted`, or with a number behind it. */
+static const char *edit_name(struct model *model, const char *wanted)
 {
     const char *name = wanted;
     for (unsigned number = 1; graph_has_name(model, name); number++)

@@ -7,9 +7,6 @@
 
 #include "model/model.h"
 
-/* A name nobody uses yet: `wanted`, or with a number behind it. */
-const char *edit_name(struct model *model, const char *wanted);
-
 /* The same for a node. A node that is replaced may hand its name on as it is. */
 const char *edit_node_name(struct model *model, const char *wanted);
 

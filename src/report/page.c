@@ -35,14 +35,6 @@ void page_json(struct page *page, const char *string)
     text_json(&page->json, cut(page->arena, string ? string : ""));
 }
 
-void page_or_null(struct page *page, const char *string)
-{
-    if (string)
-        page_json(page, string);
-    else
-        text_print(&page->json, "null");
-}
-
 /* ---- escapes ---- */
 
 static void append(struct text *text, const char *string)

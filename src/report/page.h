@@ -33,7 +33,6 @@ struct page {
 size_t page_string(struct page *page, const char *string);
 /* The string, cut and quoted. */
 void page_json(struct page *page, const char *string);
-void page_or_null(struct page *page, const char *string);
 
 /* Puts the page together. json: begins with "{" and lacks only the strings and the end. listing: for
  * readers without scripts. */

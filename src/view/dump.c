@@ -41,7 +41,11 @@ static int kind_of(const Onnx__AttributeProto *attribute)
                                       : KIND(UNDEFINED);
 }
 
-const char *dump_attribute_problem(struct dump *dump, const Onnx__AttributeProto *attribute)
+/* is_body: an attribute, whose name has no quotes. */
+static void dump_graph(struct dump *dump, const Onnx__GraphProto *graph, bool is_body);
+
+/* NULL, or why an attribute cannot be written. */
+static const char *dump_attribute_problem(struct dump *dump, const Onnx__AttributeProto *attribute)
 {
     const char *problem = NULL;
     if (attribute->ref_attr_name && attribute->ref_attr_name[0])
@@ -123,7 +127,8 @@ static void put_list(struct dump *dump, const Onnx__AttributeProto *attribute, i
         note_list(dump, attribute, count);
 }
 
-void dump_attribute(struct dump *dump, const Onnx__AttributeProto *attribute)
+/* An attribute without a problem, after its name. */
+static void dump_attribute(struct dump *dump, const Onnx__AttributeProto *attribute)
 {
     int kind = kind_of(attribute);
     if (kind > 0 && (size_t)kind < COUNT_OF(kind_names))
@@ -149,8 +154,9 @@ void dump_attribute(struct dump *dump, const Onnx__AttributeProto *attribute)
     }
 }
 
-void dump_note_attribute(struct dump *dump, const Onnx__AttributeProto *attribute,
-                         const char *problem)
+/* Notes an attribute that is left out; of a sparse one what it holds. */
+static void dump_note_attribute(struct dump *dump, const Onnx__AttributeProto *attribute,
+                                const char *problem)
 {
     const char *name = dump_escaped_string(dump, attribute->name);
     if (attribute->sparse_tensor)
@@ -162,7 +168,9 @@ void dump_note_attribute(struct dump *dump, const Onnx__AttributeProto *attribut
         dump_note(dump, "attribute %s: %s", name, problem);
 }
 
-void dump_attributes(struct dump *dump, Onnx__AttributeProto *const *attributes, size_t count)
+/* <a: int = 1, ...> of a node. */
+static void dump_attributes(struct dump *dump, Onnx__AttributeProto *const *attributes,
+                            size_t count)
 {
     bool open = false;
     for (size_t i = 0; i < count; i++) {
@@ -330,7 +338,7 @@ static void note_graph(struct dump *dump, const Onnx__GraphProto *graph)
     }
 }
 
-void dump_graph(struct dump *dump, const Onnx__GraphProto *graph, bool is_body)
+static void dump_graph(struct dump *dump, const Onnx__GraphProto *graph, bool is_body)
 {
     if (!is_body) {
         dump_name(dump, graph->name);

@@ -81,7 +81,8 @@ void dump_note(struct dump *dump, const char *format, ...)
     LIST_PUSH(dump->arena, &dump->notes, note);
 }
 
-const char *dump_escaped(struct dump *dump, const void *bytes, size_t size)
+/* A string as JSON, in the arena: for notes, which must stay on their line. */
+static const char *dump_escaped(struct dump *dump, const void *bytes, size_t size)
 {
     struct text text = {.arena = dump->arena};
     if (dump->counting)

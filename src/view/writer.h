@@ -27,8 +27,6 @@ void dump_indent(struct dump *dump);
 void dump_end_line(struct dump *dump);
 /* Notes something that the syntax does not hold. */
 void dump_note(struct dump *dump, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A string as JSON, in the arena: for notes, which must stay on their line. */
-const char *dump_escaped(struct dump *dump, const void *bytes, size_t size);
 const char *dump_escaped_string(struct dump *dump, const char *string);
 
 enum { DUMP_BUFFER = 64 << 10 };
