@@ -23,8 +23,7 @@ struct group {
     LIST(size_t) classes;               /* that the ops behind read */
     bool waits;                         /* something about it changed since it was looked at */
     const char *reason;                 /* why nothing of it is scaled */
-    const struct node *reason_node;
-    double noise_before, noise; /* relative, of all ops behind together */
+    double noise_before, noise;         /* relative, of all ops behind together */
 };
 
 struct equalization {

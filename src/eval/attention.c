@@ -86,7 +86,7 @@ static const char *join_past(struct evaluation *e, const struct array *past, int
         return "a past that is too long";
     int64_t dims[] = {heads->batch, heads->heads, length, heads->size};
     const char *reason = array_make(e->arena, e->pool, e->limit, type, 4, dims, joined);
-    struct heads all;
+    struct heads all = {0};
     if (!reason)
         reason = heads_of(e, *joined, 0, &all);
     for (int64_t b = 0; !reason && (*joined)->count && b < all.batch; b++)
@@ -354,7 +354,7 @@ const char *eval_linear_attention(struct evaluation *e)
 {
     struct linear_attention a = {.scale = 0};
     const struct array *past = eval_input(e, 3);
-    struct array *out, *states;
+    struct array *out = NULL, *states = NULL;
     const char *reason = read_linear_attention(e, &a);
     if (reason)
         return reason;

@@ -194,7 +194,7 @@ static double hertz_of(double mel)
 
 const char *eval_mel_weight_matrix(struct evaluation *e)
 {
-    int64_t bands, length, rate, type = node_integer(e->node, "output_datatype", 1);
+    int64_t bands = 0, length = 0, rate = 0, type = node_integer(e->node, "output_datatype", 1);
     const struct array *lower = e->inputs[3], *upper = e->inputs[4];
     const char *reason = read_integer(e, 0, 0, &bands);
     if (!reason)

@@ -182,7 +182,7 @@ const char *lift_einsum(struct node *node, enum layout layout, struct step *step
 {
     struct arena *arena = node->graph->model->arena;
     const struct tensor *weight;
-    struct equation equation;
+    struct equation equation = {0};
     if (node->input_count != 2 || !node_input(node, 0) || !node_input(node, 1) ||
         !read_equation(node_string(arena, node, "equation", ""), &equation))
         return "Einsum is no product of a value and a matrix";

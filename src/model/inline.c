@@ -212,8 +212,8 @@ static char *name_of(const struct inlining *inlining, const struct call *call, c
         if (strcmp(function->input[i], name) == 0)
             return i < call->node->n_input ? call->node->input[i] : "";
     for (size_t i = 0; i < function->n_output; i++)
-        if (strcmp(function->output[i], name) == 0 && i < call->node->n_output &&
-            call->node->output[i][0])
+        if (i < call->node->n_output && call->node->output[i][0] &&
+            strcmp(function->output[i], name) == 0)
             return call->node->output[i];
     return arena_format(inlining->arena, "%s%s%s", call->prefix, inlining->separator, name);
 }

@@ -82,6 +82,21 @@ static enum answer hold(const uint8_t *data, size_t size, const uint8_t *fused, 
     return answer;
 }
 
+static bool swallow(void *closure, const char *bytes, size_t size)
+{
+    (void)closure, (void)bytes, (void)size;
+    return true;
+}
+
+/* Whether every constant can be read: verify of a model with itself reads none that has a twin. */
+static bool reads_whole(const uint8_t *data, size_t size)
+{
+    struct onnx_fuse_dump_options options;
+    onnx_fuse_dump_options_init(&options);
+    options.write = swallow;
+    return onnx_fuse_dump_memory(data, size, &options, NULL) == ONNX_FUSE_OK;
+}
+
 static enum onnx_fuse_status fuse(const uint8_t *data, size_t size, bool bold, void **result,
                                   size_t *result_size, bool *changed)
 {
@@ -121,7 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         enum answer answer = changed ? hold(data, size, fused, fused_size, LOOSE) : SAME;
         if (answer == DIFFERENT)
             hold(data, size, fused, fused_size, 0);
-        PROMISE(answer != REFUSED || hold(data, size, data, size, LOOSE) == REFUSED,
+        PROMISE(answer != REFUSED || !reads_whole(data, size),
                 "a constant of the output cannot be read, all of the input can");
         if (changed)
             PROMISE(fuse(fused, fused_size, bold, &again, &again_size, &changed_again) ==
