@@ -223,7 +223,7 @@ static bool known_shape(const struct value *value, int64_t *dims, int *open)
     if (value->rank < 0 || value->rank > MOST || value->disputed)
         return false;
     for (int i = 0; i < value->rank; i++) {
-        dims[i] = value->dims[i];
+        dims[i] = value->dims[i] < 0 ? -1 : value->dims[i]; /* a symbol, too */
         if (dims[i] == 0 || (dims[i] < 0 && *open >= 0))
             return false;
         *open = dims[i] < 0 ? i : *open;

@@ -3,7 +3,7 @@
  *     a, b -> MatMul -> Add(c) -> y        becomes        a, b, c -> Gemm -> y
  *     a -> Transpose -> Gemm -> y          becomes        a -> Gemm, transA -> y
  *
- * A MatMul of two matrices and the Add of one row, given when the model runs or stored; a Transpose of the two axes of
+ * A MatMul of two matrices, or a Gemm that adds nothing, and the Add of one row, given when the model runs or stored; a Transpose of the two axes of
  * either operand of a Gemm, which reads it the other way.
  *
  * It waits until nothing else folds: a Gemm of a Transpose, or of a weight that is given, folds no further.
@@ -13,43 +13,59 @@
 #include "model/edit.h"
 #include "passes/passes.h"
 
+struct source_list {
+    struct trial_source *items;
+    size_t count, room;
+};
+
 enum { SIZE = 3 }; /* of an axis whose size is not known: the same for all, so that they fit */
+
+/* What a rewrite made is a constant, or adds up values of the file. */
+static bool is_operand(const struct value *value, int rank_least)
+{
+    bool is_known = value && (value_is_told(value) || value->tensor || value->terms);
+    for (size_t i = 0; is_known && !value_is_told(value) && value->terms && i < value->terms->count;
+         i++)
+        is_known = is_operand(value->terms->items[i].value, 0);
+    return is_known && value->rank >= rank_least && value->rank <= 2 && !value->is_annotated;
+}
 
 static bool is_matrix(const struct value *value)
 {
-    return value && value->rank == 2 && type_is_float(value->type) && value_is_told(value) &&
-           !value->is_annotated;
+    return is_operand(value, 2) && type_is_float(value->type);
 }
 
 /* What is tried is what is not stored. */
-static void add_source(struct value *value, struct trial_source *sources, size_t *count,
-                       int64_t (*dims)[2])
+static void add_source(struct arena *arena, struct value *value, struct source_list *sources)
 {
     const struct tensor *tensor;
     if (!constant_of(value, &tensor))
         return;
-    for (size_t i = 0; i < *count; i++)
-        if (sources[i].value == value)
+    if (!value_is_told(value) && value->terms) {
+        for (size_t i = 0; i < value->terms->count; i++)
+            add_source(arena, value->terms->items[i].value, sources);
+        return;
+    }
+    for (size_t i = 0; i < sources->count; i++)
+        if (sources->items[i].value == value)
             return;
+    int64_t *dims = NEW_ARRAY(arena, int64_t, 2);
     for (int i = 0; i < value->rank; i++)
-        dims[*count][i] = value->dims[i] < 0 ? SIZE : value->dims[i];
-    sources[*count] = (struct trial_source){value, value->rank, dims[*count]};
-    ++*count;
+        dims[i] = value->dims[i] < 0 ? SIZE : value->dims[i];
+    LIST_PUSH(arena, sources, ((struct trial_source){value, value->rank, dims}));
 }
 
 static void replace(struct plan *plan, struct node *node, struct value *target,
                     struct node *const *replaced)
 {
-    struct trial_source sources[3];
-    int64_t dims[3][2];
-    size_t count = 0;
+    struct source_list sources = {NULL, 0, 0};
     for (size_t k = 0; k < node->input_count; k++)
         if (node->inputs[k])
-            add_source(node->inputs[k], sources, &count, dims);
+            add_source(plan->model->arena, node->inputs[k], &sources);
     for (size_t i = 0; i < 2; i++)
         if (!replaced[i]->removed)
             edit_remove(replaced[i]);
-    plan_rewritten(plan, node, target, sources, count, replaced, 2);
+    plan_rewritten(plan, node, target, sources.items, sources.count, replaced, 2);
 }
 
 static bool is_banned(struct plan *plan, const struct node *node)
@@ -60,32 +76,43 @@ static bool is_banned(struct plan *plan, const struct node *node)
     return reason != NULL;
 }
 
+/* A product that nothing is added to yet. beta says nothing there, and must not begin to. */
+static bool is_bare(const struct node *product)
+{
+    return product->op == OP_MatMul ||
+           (product->op == OP_Gemm && !node_input(product, 2) &&
+            node_float(product, "beta", 1) == 1 && !node_has_references(product));
+}
+
 /* Operand `row` of the Add is one row, or one number, beside the product of two matrices. */
 static bool merge_row(struct plan *plan, struct node *add, size_t row)
 {
-    struct value *product = add->inputs[1 - row], *c = add->inputs[row], *target = add->outputs[0];
-    struct node *matmul = product->producer;
-    if (!matmul || matmul->op != OP_MatMul || matmul->removed || matmul->graph != add->graph ||
-        value_only_reader(product) != add || !is_matrix(node_input(matmul, 0)) ||
-        !is_matrix(node_input(matmul, 1)) || !value_is_told(c) || c->is_annotated ||
-        !value_is_told(target) || c->type != matmul->inputs[0]->type || c->rank < 0 || c->rank > 2)
+    struct value *between = add->inputs[1 - row], *c = add->inputs[row], *target = add->outputs[0];
+    struct node *product = between->producer;
+    if (!product || !is_bare(product) || product->removed || product->graph != add->graph ||
+        value_only_reader(between) != add || !is_matrix(node_input(product, 0)) ||
+        !is_matrix(node_input(product, 1)) || !is_operand(c, 0) || !value_is_told(target) ||
+        c->type != product->inputs[0]->type)
         return false;
-    int64_t width = matmul->inputs[1]->dims[1];
+    bool is_turned = product->op == OP_Gemm && node_integer(product, "transB", 0);
+    int64_t width = product->inputs[1]->dims[is_turned ? 0 : 1];
     bool fits = c->rank < 2 || c->dims[0] == 1;
     if (c->rank > 0)
         fits = fits && (c->dims[c->rank - 1] == 1 || (width >= 0 && c->dims[c->rank - 1] == width));
     bool takes_type = c->type != ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 || add->graph->opset >= 13;
     const struct tensor *tensor;
-    bool is_stored = !constant_of(matmul->inputs[0], &tensor) &&
-                     !constant_of(matmul->inputs[1], &tensor) && !constant_of(c, &tensor);
+    bool is_stored = !constant_of(product->inputs[0], &tensor) &&
+                     !constant_of(product->inputs[1], &tensor) && !constant_of(c, &tensor);
     if (!fits)
         plan_refuse(plan, add, target, "what is added to the product is not one row of its width");
     if (!fits || !takes_type || is_stored || is_banned(plan, add))
         return false;
-    struct value *inputs[3] = {matmul->inputs[0], matmul->inputs[1], c};
-    struct node *replaced[2] = {matmul, add};
-    struct node *node =
-        edit_node(add->graph, add, "Gemm", matmul->proto->name, matmul, inputs, 3, target, NULL, 0);
+    struct value *inputs[3] = {product->inputs[0], product->inputs[1], c};
+    struct node *replaced[2] = {product, add};
+    struct node *node = edit_node(add->graph, add, "Gemm", product->proto->name, product, inputs, 3,
+                                  target, NULL, 0);
+    if (product->op == OP_Gemm)
+        edit_take_attributes(node, product);
     replace(plan, node, target, replaced);
     return true;
 }
@@ -106,9 +133,7 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
         !constant_of(turned, &tensor) || is_banned(plan, gemm))
         return false;
     for (size_t k = 0; k < gemm->input_count; k++)
-        if (k != operand && gemm->inputs[k] &&
-            (!value_is_told(gemm->inputs[k]) || gemm->inputs[k]->rank < 0 ||
-             gemm->inputs[k]->rank > 2))
+        if (k != operand && gemm->inputs[k] && !is_operand(gemm->inputs[k], 0))
             return false;
     const char *name = operand ? "transB" : "transA";
     const struct edit_attribute turn = {name, NULL, 0, !node_integer(gemm, name, 0)};

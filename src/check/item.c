@@ -108,17 +108,21 @@ static double share_of(const struct trial *trial, const struct value *value)
     return factor ? 1 / (factor * (double)terms->count) : 0;
 }
 
-/* An item met on the way from the file's sum to its parts. What a rewrite of another part makes is what that
- * rewrite says it is: its own check holds it to that. */
+/* What a rewrite of another part of a sum makes is what that rewrite says it is: its own check holds it to that. */
+static void fill_terms(struct item *item)
+{
+    item->terms = item->value->terms->items;
+    item->input_count = item->value->terms->count;
+}
+
+/* An item met on the way from the file's sum to its parts. */
 static void fill_in_sum(struct side *side, struct item *item)
 {
     struct trial *trial = side->trial;
     const struct value *value = item->value;
     bool is_claimed = side->is_file ? value->is_new : value->fusion != NULL;
-    const struct term_list *terms = is_claimed ? value->terms : NULL;
-    if (terms) {
-        item->terms = terms->items;
-        item->input_count = terms->count;
+    if (is_claimed && value->terms) {
+        fill_terms(item);
     } else if (!value->is_new && !side->is_file && value != trial->sum) {
         item->is_number = true;
         LIST_PUSH(trial->arena, &trial->parts, value);
@@ -140,7 +144,12 @@ static void fill(struct side *side, struct item *item)
         return;
     }
     item->stored = stored_numbers(side, item->value);
-    if (!item->stored)
+    /* Where there are several sources, those that the value adds up are among them. */
+    bool is_claimed = side->trial->check->sources && !side->is_file && item->value->fusion &&
+                      item->value != side->trial->check->target;
+    if (is_claimed && item->value->terms && !item->stored)
+        fill_terms(item);
+    else if (!item->stored)
         item->node = maker(side, item->value);
 }
 

@@ -32,8 +32,9 @@ static int trial_rank(const struct fusion *fusion)
 }
 
 /* Shape of a trial input: a few positions of output per axis, borders included, no two axes alike.
- * A rewrite that holds for the declared size only is tried at that size. spans: what the windows of
- * either side reach, which the plan may have wrong. */
+ * A rewrite that holds for the declared size only is tried at that size. The last trial, where no other could be
+ * evaluated, is for sums around it that fit at few sizes: the declared ones, or the smallest. spans: what the
+ * windows of either side reach, which the plan may have wrong. */
 static void trial_shape(const struct fusion *fusion, int trial, const int64_t *spans, int64_t *dims)
 {
     int rank = trial_rank(fusion);
@@ -44,7 +45,8 @@ static void trial_shape(const struct fusion *fusion, int trial, const int64_t *s
         dims[rank - 1] = fusion->channels;
         return;
     }
-    bool declared = fusion->sized && source->rank == rank;
+    bool last = trial == MORE_TRIALS;
+    bool declared = (fusion->sized || last) && source->rank == rank;
     dims[0] = declared && source->dims[0] > 0 ? source->dims[0] : 1;
     dims[1] = fusion->channels;
     for (int i = 0; i < fusion->axes; i++) {
@@ -52,7 +54,8 @@ static void trial_shape(const struct fusion *fusion, int trial, const int64_t *s
         int64_t size = 2 * axis.stride + 1 - axis.end;
         size = size < spans[i] ? spans[i] : size;
         size = size < 3 ? 3 : size;
-        dims[2 + i] = size + (i + 2 * trial) % 3 + (trial < TRIALS ? 0 : 2 * trial);
+        dims[2 + i] =
+            last ? spans[i] : size + (i + 2 * trial) % 3 + (trial < TRIALS ? 0 : 2 * trial);
         if (declared && source->dims[2 + i] > 0)
             dims[2 + i] = source->dims[2 + i];
     }
@@ -182,7 +185,7 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
     int evaluated = 0;
     one.channel_axis = fusion->layout == LAYOUT_CONV && one.rank > 1 ? 1 : one.rank - 1;
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
-    for (int trial = 0; trial < MORE_TRIALS && evaluated < TRIALS; trial++) {
+    for (int trial = 0; trial < MORE_TRIALS + !evaluated && evaluated < TRIALS; trial++) {
         struct check_result result;
         int64_t spans[AFFINE_AXES];
         one.seed = (uint64_t)trial + 1;
