@@ -5,7 +5,7 @@
  * Ops that scale and shift each channel, in front of Conv, ConvTranspose, Gemm or MatMul with a
  * constant weight. A scale always folds into the weight's input channels. A shift folds into the
  * bias only where the Conv has no padding, which would be 0 and not shifted; into a ConvTranspose
- * it never folds. The longest run that is exact is taken.
+ * it never folds. The longest run that is exact is taken; into a MatMul it folds together with the Add of its bias.
  *
  * Refused: a shift before padding, ops whose result others read, what fold_after refuses too. */
 #include "affine/laws.h"
@@ -22,7 +22,18 @@ static bool is_root(struct node *node)
 
 enum { LONGEST_RUN = 64 };
 
-/* The ops in front of the node, nearest first, none of them read by anyone else. */
+/* An op with a weight, and what it takes up. */
+struct run {
+    struct node *node;
+    enum layout layout;
+    struct node *const *ops; /* in front of the node, nearest first */
+    size_t count;
+    struct node *bias; /* of a product that stands beside it, the Add; or NULL */
+    bool is_shared;    /* others that take the ops up as well read what they give */
+    bool is_probe;     /* nothing is made, the answer is whether it would be */
+};
+
+/* None of them is read by anyone else. */
 static size_t find_run(struct node *node, enum layout layout, struct node **run)
 {
     size_t count = 0;
@@ -36,67 +47,105 @@ static size_t find_run(struct node *node, enum layout layout, struct node **run)
     return count;
 }
 
-/* probe: nothing is made, the answer is whether it would be. shared: others that take the run up as well read
- * what it gives. */
-static const char *fold_run(struct plan *plan, struct node *node, enum layout layout,
-                            struct node *const *run, size_t count, bool shared, bool probe)
+/* What is added to a MatMul, which has no bias of its own. */
+static struct node *find_bias(struct node *node)
+{
+    struct node *reader = node->op == OP_MatMul ? value_only_reader(node->outputs[0]) : NULL;
+    bool adds = reader && (reader->op == OP_Add || reader->op == OP_Sub) &&
+                reader->graph == node->graph && reader->outputs[0] &&
+                is_per_channel(reader, LAYOUT_MATRIX);
+    return adds ? reader : NULL;
+}
+
+/* What the ops in front of the node make of their source. */
+static const char *compose_run(struct plan *plan, const struct run *run, const struct affine **form,
+                               int32_t *type, bool *sized)
 {
     struct arena *arena = plan->model->arena;
-    struct value *source = lift_node(run[count - 1], layout)->input;
-    const struct step *own = lift_node(node, layout);
-    const struct affine *before = lift_identity(plan->model), *form;
     const char *reason = NULL;
-    int32_t type = is_conv_transpose(node) ? 0 : own->type;
-    bool sized = own->sized;
-    for (size_t i = count; i-- > 0 && !reason;) {
-        const struct step *step = lift_node(run[i], layout);
+    *form = lift_identity(plan->model);
+    for (size_t i = run->count; i-- > 0 && !reason;) {
+        const struct step *step = lift_node(run->ops[i], run->layout);
+        if (*type && step->type && *type != step->type)
+            return arena_format(arena, "mixed types: %s and %s", type_name(*type),
+                                type_name(step->type));
+        reason = affine_compose(arena, step->form, *form, form);
+        *sized = *sized || step->sized;
+    }
+    return reason;
+}
+
+static const char *fold_into_transpose(struct plan *plan, const struct run *run,
+                                       struct region *region, const struct affine *before,
+                                       bool sized)
+{
+    struct arena *arena = plan->model->arena;
+    struct node *node = run->node;
+    struct fusion *fusion;
+    struct transposed t;
+    int64_t inputs =
+        region_channels(node->inputs[1], LAYOUT_CONV) < 0 ? 0 : node->inputs[1]->dims[0];
+    if (inputs < 1 || (before->inputs && before->inputs != inputs))
+        return "the channels before ConvTranspose are not known or do not fit";
+    if (sized)
+        return "an op before ConvTranspose holds for the declared size only";
+    if (affine_bias(arena, before, inputs))
+        return "border: a shift before ConvTranspose adds up differently at the border";
+    double *scale = NEW_ARRAY(arena, double, inputs);
+    if (!affine_rows(before, NULL, inputs, 0, inputs, scale))
+        return "out of memory";
+    region_walk(region, &run->ops[0]->outputs[0], 1, &node, 1, false);
+    region->replaced += 1;
+    const char *reason = transposed_lift(node, &t);
+    if (reason)
+        return reason;
+    double multiply_adds = (double)affine_weights(t.adjoint);
+    reason = transposed_before(arena, &t, scale);
+    t.source = region->source;
+    return reason ? reason
+                  : lower_conv_transpose(plan, region, node, &t, multiply_adds, false,
+                                         node->outputs[0], &fusion);
+}
+
+static const char *fold_run(struct plan *plan, const struct run *run)
+{
+    struct arena *arena = plan->model->arena;
+    struct node *node = run->node, *end = run->bias ? run->bias : node;
+    const struct step *own = lift_node(node, run->layout);
+    const struct affine *before, *form;
+    bool transposes = is_conv_transpose(node), sized = own->sized;
+    int32_t type = transposes ? 0 : own->type;
+    const char *reason = compose_run(plan, run, &before, &type, &sized);
+    if (reason)
+        return reason;
+    struct region region = {.plan = plan,
+                            .graph = node->graph,
+                            .layout = run->layout,
+                            .source = lift_node(run->ops[run->count - 1], run->layout)->input};
+    if (transposes)
+        return fold_into_transpose(plan, run, &region, before, sized);
+    reason = affine_compose(arena, own->form, before, &form);
+    if (!reason && run->bias) {
+        const struct step *step = lift_node(run->bias, run->layout);
         if (type && step->type && type != step->type)
             return arena_format(arena, "mixed types: %s and %s", type_name(type),
                                 type_name(step->type));
-        reason = affine_compose(arena, step->form, before, &before);
+        reason = affine_compose(arena, step->form, form, &form);
         sized = sized || step->sized;
     }
     if (reason)
         return reason;
-    struct region region = {.plan = plan, .graph = node->graph, .layout = layout, .source = source};
+    region_walk(&region, NULL, 0, &end, 1, true);
     struct fusion *fusion;
-    if (is_conv_transpose(node)) {
-        int64_t inputs =
-            region_channels(node->inputs[1], LAYOUT_CONV) < 0 ? 0 : node->inputs[1]->dims[0];
-        if (inputs < 1 || (before->inputs && before->inputs != inputs))
-            return "the channels before ConvTranspose are not known or do not fit";
-        if (sized)
-            return "an op before ConvTranspose holds for the declared size only";
-        if (affine_bias(arena, before, inputs))
-            return "border: a shift before ConvTranspose adds up differently at the border";
-        double *scale = NEW_ARRAY(arena, double, inputs);
-        if (!affine_rows(before, NULL, inputs, 0, inputs, scale))
-            return "out of memory";
-        region_walk(&region, &run[0]->outputs[0], 1, &node, 1, false);
-        region.replaced += 1;
-        struct transposed t;
-        reason = transposed_lift(node, &t);
-        double multiply_adds = reason ? 0 : (double)affine_weights(t.adjoint);
-        if (!reason)
-            reason = transposed_before(arena, &t, scale);
-        t.source = source;
-        return reason ? reason
-                      : lower_conv_transpose(plan, &region, node, &t, multiply_adds, false,
-                                             node->outputs[0], &fusion);
-    }
-    reason = affine_compose(arena, own->form, before, &form);
-    if (reason)
-        return reason;
-    region_walk(&region, NULL, 0, &node, 1, true);
     struct lowering lowering = {.region = &region,
-                                .source = source,
+                                .source = region.source,
                                 .form = form,
                                 .type = type,
                                 .sized = sized,
-                                .target = node->outputs[0],
-                                .at = node,
-                                .spared = shared,
-                                .probe = probe};
+                                .target = end->outputs[0],
+                                .at = end,
+                                .spared = run->is_shared,
+                                .probe = run->is_probe};
     return lower(plan, &lowering, &fusion);
 }
 
@@ -130,29 +179,35 @@ static const char *fold_shared(struct plan *plan, struct node *node)
     for (int probe = 1; probe >= 0 && !reason; probe--)
         for (size_t i = readers.count; i-- > 0 && !reason;) {
             struct node *reader = readers.items[i];
-            enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
+            const struct run run = {.node = reader,
+                                    .layout =
+                                        is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV,
+                                    .ops = &node,
+                                    .count = 1,
+                                    .is_shared = true,
+                                    .is_probe = probe != 0};
             if (!reader->removed)
-                reason = fold_run(plan, reader, layout, &node, 1, true, probe != 0);
+                reason = fold_run(plan, &run);
         }
     return readers.count > 1 ? reason : NULL;
 }
 
 static bool fold_longest_run(struct plan *plan, struct node *node)
 {
-    struct node *run[LONGEST_RUN];
+    struct node *ops[LONGEST_RUN];
     enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
     if (!node->outputs[0] || !node_input(node, 0) ||
         (!is_conv_transpose(node) && lift_node(node, layout)->reason))
         return false;
     const char *first = NULL, *reason = NULL;
-    size_t length = find_run(node, layout, run);
-    for (; length > 0; length--) {
-        reason = fold_run(plan, node, layout, run, length, false, false);
+    struct run run = {.node = node, .layout = layout, .ops = ops, .bias = find_bias(node)};
+    for (run.count = find_run(node, layout, ops); run.count > 0; run.count--) {
+        reason = fold_run(plan, &run);
         if (!reason)
             break;
         first = first ? first : reason;
     }
-    if (length == 0 && first)
+    if (run.count == 0 && first)
         plan_refuse(plan, node, node->outputs[0], first);
     return false;
 }

@@ -91,7 +91,7 @@ static bool merge_row(struct plan *plan, struct node *add, size_t row)
     struct node *product = between->producer;
     if (!product || !is_bare(product) || product->removed || product->graph != add->graph ||
         value_only_reader(between) != add || !is_matrix(node_input(product, 0)) ||
-        !is_matrix(node_input(product, 1)) || !is_operand(c, 0) || !value_is_told(target) ||
+        !is_matrix(node_input(product, 1)) || !is_operand(c, 0) || !is_operand(target, 0) ||
         c->type != product->inputs[0]->type)
         return false;
     bool is_turned = product->op == OP_Gemm && node_integer(product, "transB", 0);

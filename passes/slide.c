@@ -155,6 +155,11 @@ void slide_source(struct slide *slide, struct value *value, int axis)
             return;
     if (!value || !type_is_float(value->type) || !constant_of(value, &tensor))
         return;
+    if (!value_is_told(value) && value->terms) {
+        for (size_t i = 0; i < value->terms->count; i++)
+            slide_source(slide, value->terms->items[i].value, axis);
+        return;
+    }
     fusion->source = fusion->source ? fusion->source : value;
     LIST_PUSH(slide->plan->model->arena, &fusion->move_sources,
               ((struct move_source){value, axis}));

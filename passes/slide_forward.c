@@ -65,6 +65,10 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
         return !lane_shifts(lane) && !constant_of(node->inputs[1], &tensor);
     if (node->op != OP_Conv && node->op != OP_Gemm && node->op != OP_MatMul)
         return false;
+    /* Of a product that a rewrite made, the Add of its bias stands for both. */
+    struct node *reader = node_output(node, 0) ? value_only_reader(node->outputs[0]) : NULL;
+    if (reader && reader->op == OP_Add && is_matrix_product(reader))
+        node = reader;
     const struct step *step = lift_node(node, conv ? LAYOUT_CONV : LAYOUT_MATRIX);
     return !step->reason && step->input == value && !(lane_shifts(lane) && is_padded(step->form));
 }
@@ -114,7 +118,8 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
                                                        : "it reads the value twice";
         if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
             reason = "it goes back into the weight behind which it stands";
-        if (!reason && node->op == OP_Add && !value_is_told(node->inputs[1 - index]))
+        if (!reason && node->op == OP_Add && !value_is_told(node->inputs[1 - index]) &&
+            !node->inputs[1 - index]->terms)
             reason = "a rewrite made what it adds";
         if (reason && lift_reads_weight(node))
             reason = lane_shifts(lane)

@@ -452,10 +452,12 @@ static const char *make_inputs(struct trial *trial)
 /* The first value behind the target that the file has: where it is a part of a sum, the sum. Where another
  * rewrite has its source in the midst of that sum, that source: it is known what it adds up. So is that of the target,
  * which is taken where the file sums otherwise, as a stack. */
-static const struct value *sum_of(const struct value *value)
+static const struct value *sum_of(const struct check_case *check)
 {
-    const struct value *target = value;
-    while (value && value->is_new && !value->first_producer) {
+    const struct value *target = check->target, *value = target;
+    if (check->sources && target->terms)
+        return target;
+    while (value && !value_is_told(value)) {
         const struct use *use = value->uses;
         while (use && !use_is_live(use))
             use = use->next;
@@ -485,7 +487,7 @@ const char *check_begin(struct arena *arena, const struct check_case *check,
         (struct trial){.arena = arena,
                        .pool = {.arena = arena, .recycles = true, .effort = check->effort},
                        .check = check,
-                       .sum = sum_of(check->target)};
+                       .sum = sum_of(check)};
     *begun = region;
     return region->trial.sum ? list_sides(region) : "no value of the file depends on it";
 }

@@ -144,10 +144,11 @@ static void fill(struct side *side, struct item *item)
         return;
     }
     item->stored = stored_numbers(side, item->value);
-    /* Where there are several sources, those that the value adds up are among them. */
-    bool is_claimed = side->trial->check->sources && !side->is_file && item->value->fusion &&
-                      item->value != side->trial->check->target;
-    if (is_claimed && item->value->terms && !item->stored)
+    /* Where there are several sources, those that a new value adds up are among them. */
+    bool is_target = item->value == side->trial->check->target;
+    bool is_claimed = side->is_file ? is_target && !value_is_told(item->value)
+                                    : item->value->fusion && !is_target;
+    if (side->trial->check->sources && is_claimed && item->value->terms && !item->stored)
         fill_terms(item);
     else if (!item->stored)
         item->node = maker(side, item->value);
@@ -162,7 +163,7 @@ static bool goes_on_in_sum(const struct side *side, const struct value *value)
         return false;
     if (side->is_file)
         return !share_of(trial, value) &&
-               (is_part(trial, value) ||
+               (is_part(trial, value) || (!value_is_told(value) && value->terms) ||
                 (check_adds_up(maker(side, value)) && !stored_numbers(side, value)));
     return !value->is_new || value->fusion || check_adds_up(value->producer);
 }

@@ -101,11 +101,11 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
 /* What a few more bytes are allowed for: an op that goes takes its message with it. */
 static double bytes_spared(const struct region *region, double bytes)
 {
-    enum { FEW = 4096, FEW_FOR_COPIES = 512, MESSAGE = 96 };
+    enum { FEW_FOR_COPIES = 512, MESSAGE = 96 };
     struct value *shared = region->shared;
     const struct tensor *weight;
     if (!shared)
-        return FEW;
+        return MESSAGE * (double)region->saved;
     /* Each of several readers may get a copy, and then the weight goes. A copy is paid for by what goes. */
     double readers = (double)value_use_count(shared);
     double grown = (bytes - (region->bytes - region->credit)) * readers;

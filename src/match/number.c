@@ -101,6 +101,9 @@ void number_start(struct numbering *numbering, struct graph *graph, uint32_t lev
     for (size_t i = 0; i < graph->initializers.count; i++) {
         struct value *value = graph->initializers.items[i];
         uint32_t constant = number_initializer(numbering, value, &sparse);
+        const struct number_entry *given = numbering->entries.items[value->number];
+        if (value->number && given->key[0] == KIND_DEFAULTED) /* numbered before */
+            continue;
         if (value->is_input && value->graph->model->ir_version >= 4)
             value->number = number_words(numbering, KIND_DEFAULTED, value->number, constant);
         else

@@ -118,62 +118,11 @@ const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
     }
 }
 
-/* What some inputs gave, one behind the other along the first axis. */
-struct pooled {
-    struct array *left, *right; /* as exact as can be */
-    double *noise;              /* that rounding leaves: one number per channel */
-};
-
-static struct array *room_for(struct arena *arena, const struct array *array, int64_t inputs)
-{
-    struct array *room = NEW(arena, struct array);
-    *room = *array;
-    room->count = 0;
-    room->dims[0] = 0;
-    room->reals = NEW_ARRAY(arena, double, inputs * array->count);
-    return room;
-}
-
-static void append(struct array *pooled, const struct array *array)
-{
-    memcpy(pooled->reals + pooled->count, array->reals, (size_t)array->count * sizeof(double));
-    pooled->count += array->count;
-    pooled->dims[0] += array->rank ? array->dims[0] : 0;
-    pooled->reach = fmax(pooled->reach, array->reach);
-}
-
-/* Adds a pair that has been evaluated, and evaluates it once more, rounded after each op. False: that cannot
- * be done. */
-static bool pool_input(struct verify *verify, const struct cone *cone, const struct graph *graph,
-                       struct value *left, struct value *right, int trial, int size,
-                       struct pooled *pooled)
-{
-    struct joint_eval *joint = &verify->checking;
-    const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
-    struct array exact_a = *a, exact_b = *b;
-    exact_a.reals = pooled->left->reals + pooled->left->count;
-    exact_b.reals = pooled->right->reals + pooled->right->count;
-    append(pooled->left, a);
-    append(pooled->right, b);
-    joint->rounds = true;
-    bool rounded = !verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
-    joint->rounds = false;
-    if (rounded) {
-        joint_note_noise(&exact_a, joint_array(joint, left), pooled->noise);
-        joint_note_noise(&exact_b, joint_array(joint, right), pooled->noise);
-    }
-    return rounded;
-}
-
 const char *verify_compare(struct verify *verify, const struct cone *cone,
                            const struct graph *graph, struct value *left, struct value *right,
                            int trial, int size, struct gap *gap)
 {
-    enum {
-        NOISE_MOST = 1 << 20, /* elements */
-        CHANNEL_LEAST = 8,    /* numbers of a channel that tell its size and what rounding leaves */
-        ALIKE = 8             /* trials of one kind of numbers are so far apart */
-    };
+    enum { NOISE_MOST = 1 << 20 }; /* elements */
     struct joint_eval *joint = &verify->checking;
     double tolerance = verify_tolerance(verify, cone->type);
     const char *reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
@@ -186,23 +135,25 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     if (verify_within(verify, gap, tolerance) || !gap->same_shape || !array_is_real(a) ||
         a->count > NOISE_MOST || verify->options->rtol > 0)
         return NULL;
-    int64_t count = a->count, channels = a->rank > 1 ? a->dims[1] : 1;
-    /* Of a number alone, rounding may leave more than one look at it shows: it is looked at on more inputs. */
-    bool few = !plain && channels > 1 && count < CHANNEL_LEAST * channels;
-    int inputs = few ? CHANNEL_LEAST : 1;
-    struct pooled pooled = {.left = room_for(cone->arena, a, inputs),
-                            .right = room_for(cone->arena, b, inputs),
-                            .noise = NEW_ARRAY(cone->arena, double, channels)};
-    while (pool_input(verify, cone, graph, left, right, trial, size, &pooled)) {
-        *gap = joint_compare(pooled.left, pooled.right, pooled.noise);
-        gap->ratio = gap->alone;
-        trial += ALIKE;
-        if (--inputs == 0 || verify_within(verify, gap, tolerance) ||
-            verify_evaluate(verify, joint, cone, graph, left, right, trial, size) ||
-            joint_array(joint, left)->count != count || joint_array(joint, right)->count != count)
-            break;
+    struct joint_pool pool = joint_pool(cone->arena, a, b);
+    int runs = !plain && joint_pool_is_thin(&pool) ? JOINT_RUNS : 1;
+    for (;;) {
+        for (int round = 1; round <= JOINT_ROUNDS; round++) {
+            joint->rounds = round;
+            bool rounded = !verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+            joint->rounds = 0;
+            if (!rounded)
+                return NULL;
+            joint_pool_round(&pool, joint_array(joint, left), joint_array(joint, right));
+            *gap = joint_pool_compare(&pool);
+            if (verify_within(verify, gap, tolerance))
+                return NULL;
+        }
+        trial += JOINT_ALIKE;
+        if (--runs == 0 || verify_evaluate(verify, joint, cone, graph, left, right, trial, size) ||
+            !joint_pool_add(&pool, joint_array(joint, left), joint_array(joint, right)))
+            return NULL;
     }
-    return NULL;
 }
 
 const char *verify_compare_rows(struct verify *verify, const struct cone *cone,

@@ -62,12 +62,46 @@ struct array *joint_array(const struct joint_eval *joint, const struct value *va
 
 /* ---- evaluation ---- */
 
+/* A constant that sums are made of. Of others, such as the scales of a Resize, a small change may be a large one. */
+static bool is_weight(const struct value *value)
+{
+    for (const struct use *use = value->uses; use; use = use->next)
+        switch (use->inner->op) {
+        case OP_Add:
+        case OP_BatchNormalization:
+        case OP_Conv:
+        case OP_ConvTranspose:
+        case OP_Div:
+        case OP_Gemm:
+        case OP_MatMul:
+        case OP_Mul:
+        case OP_Sub: break;
+        default: return false;
+        }
+    return true;
+}
+
+/* Moves a weight by what rounding it once more may change, as a rewrite that makes another of it does. */
+static const char *perturb(struct joint_eval *joint, uint64_t seed, struct array **array)
+{
+    const struct array *exact = *array;
+    const char *reason = array_make(joint->scratch, &joint->pool, JOINT_MOST, exact->type,
+                                    exact->rank, exact->dims, array);
+    double unit =
+        exact->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-24 : type_rounding(exact->type);
+    for (int64_t i = 0; !reason && i < exact->count; i++)
+        (*array)->reals[i] = exact->reals[i] * (1 + unit * eval_uniform(eval_random(&seed)));
+    return reason;
+}
+
 static const char *load_constant(struct joint_eval *joint, const struct value *value,
                                  const struct tensor *tensor)
 {
     struct array *array;
     const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
     joint->touched += (double)tensor->count * (double)type_size(tensor->type);
+    if (!reason && joint->rounds && array_is_real(array) && is_weight(value))
+        reason = perturb(joint, (uint64_t)value->number << 8 | (uint64_t)joint->rounds, &array);
     if (!reason)
         joint_put(joint, value->number, array);
     return reason;
@@ -115,7 +149,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
                            .node = node,
                            .inputs = inputs,
                            .scope = &scope,
-                           .is_constant = joint->rounds,
+                           .is_constant = joint->rounds != 0,
                            .limit = JOINT_MOST};
     double before = joint->effort.products;
     const char *reason = eval_arrays(&e);
@@ -363,18 +397,88 @@ struct gap joint_compare(const struct array *left, const struct array *right, co
     return gap;
 }
 
-void joint_note_noise(const struct array *exact, const struct array *rounded, double *noise)
+static int64_t noted_channels(const struct array *array)
+{
+    return array->rank > 1 && array->dims[1] > 0 ? array->dims[1] : 1;
+}
+
+static bool is_thin(const struct array *array)
+{
+    int64_t channels = noted_channels(array);
+    return channels > 1 && array->count < JOINT_RUNS * channels;
+}
+
+static struct array *room_for(struct arena *arena, const struct array *array, int runs)
+{
+    struct array *room = NEW(arena, struct array);
+    *room = *array;
+    room->reals = NEW_ARRAY(arena, double, runs * array->count + 1);
+    memcpy(room->reals, array->reals, (size_t)array->count * EVAL_CELL);
+    return room;
+}
+
+struct joint_pool joint_pool(struct arena *arena, const struct array *left,
+                             const struct array *right)
+{
+    int runs = is_thin(left) ? JOINT_RUNS : 1;
+    return (struct joint_pool){.left = room_for(arena, left, runs),
+                               .right = room_for(arena, right, runs),
+                               .noise = NEW_ARRAY(arena, double, noted_channels(left)),
+                               .count = left->count};
+}
+
+static void append(struct array *pooled, const struct array *array)
+{
+    memcpy(pooled->reals + pooled->count, array->reals, (size_t)array->count * EVAL_CELL);
+    pooled->count += array->count;
+    pooled->dims[0] += array->rank ? array->dims[0] : 0;
+    pooled->reach = fmax(pooled->reach, array->reach);
+}
+
+bool joint_pool_add(struct joint_pool *pool, const struct array *left, const struct array *right)
+{
+    if (left->count != pool->count || right->count != pool->count ||
+        noted_channels(left) != noted_channels(pool->left) ||
+        noted_channels(right) != noted_channels(pool->right))
+        return false;
+    append(pool->left, left);
+    append(pool->right, right);
+    return true;
+}
+
+static void widen(const struct joint_pool *pool, const struct array *pooled,
+                  const struct array *rounded)
 {
     /* One sample of what rounding does, to be compared with others. */
     enum { SAFETY = 8 };
-    double unit = exact->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-29 : 1;
-    int64_t channels = channels_of(exact), inner = inner_of(exact);
-    if (!same_shape(exact, rounded) || !array_is_real(exact))
+    double unit = pooled->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-29 : 1;
+    int64_t channels = noted_channels(pooled), inner = inner_of(pooled);
+    if (!array_is_real(pooled) || rounded->count != pool->count ||
+        noted_channels(rounded) != channels || channels != noted_channels(pool->left))
         return;
-    for (int64_t i = 0; i < exact->count; i++) {
-        double *channel = &noise[i / inner % channels];
-        double difference = fabs(exact->reals[i] - rounded->reals[i]);
+    const double *exact = pooled->reals + pooled->count - rounded->count;
+    for (int64_t i = 0; i < rounded->count; i++) {
+        double *channel = &pool->noise[i / inner % channels];
+        double difference = fabs(exact[i] - rounded->reals[i]);
         if (isfinite(difference))
             *channel = fmax(*channel, SAFETY * unit * difference);
     }
+}
+
+void joint_pool_round(struct joint_pool *pool, const struct array *left, const struct array *right)
+{
+    widen(pool, pool->left, left);
+    widen(pool, pool->right, right);
+}
+
+bool joint_pool_is_thin(const struct joint_pool *pool)
+{
+    return is_thin(pool->left) && is_thin(pool->right);
+}
+
+struct gap joint_pool_compare(const struct joint_pool *pool)
+{
+    struct gap gap = joint_compare(pool->left, pool->right, pool->noise);
+    gap.ratio = gap.alone;
+    return gap;
 }

@@ -21,7 +21,8 @@ struct joint_eval {
         uint32_t *items;
         size_t count, room;
     } filled;
-    bool rounds;            /* results are rounded to their type; double to float */
+    int rounds; /* not 0: results are rounded to their type, double to float, and so are weights, each
+                   time otherwise; the number of that time */
     double products;        /* multiply-adds evaluated so far, by all trials */
     double touched;         /* bytes of constants read so far */
     const struct node *bad; /* the node the last evaluation stopped at, or NULL */
@@ -93,8 +94,29 @@ struct gap {
 /* noise: what rounding may leave, one number per channel; or NULL. */
 struct gap joint_compare(const struct array *left, const struct array *right, const double *noise);
 
-/* Widens `noise`, one number per channel, to what rounding to the type after each op was seen to change. Where sums cancel, that
- * is no small part of the result. */
-void joint_note_noise(const struct array *exact, const struct array *rounded, double *noise);
+/* What runs gave for a pair of values, one behind the other along the first axis, and what rounding leaves of each
+ * channel: where sums cancel, that is no small part of the result. */
+struct joint_pool {
+    struct array *left, *right; /* as exact as can be */
+    double *noise;              /* one number per channel */
+    int64_t count;              /* elements of a run; noise is of `left` */
+};
+
+/* Runs that are looked at where one tells too little, and how far apart those of one kind of numbers are. */
+enum { JOINT_RUNS = 8, JOINT_ALIKE = 8 };
+/* How often one input is looked at for what rounding leaves. */
+enum { JOINT_ROUNDS = 4 };
+
+/* Of one run, with room for more where it is thin. Memory comes from `arena`. */
+struct joint_pool joint_pool(struct arena *arena, const struct array *left,
+                             const struct array *right);
+/* False: the run gave other sizes. */
+bool joint_pool_add(struct joint_pool *pool, const struct array *left, const struct array *right);
+/* Widens the noise to what rounding to the type after each op changed of the run added last. */
+void joint_pool_round(struct joint_pool *pool, const struct array *left, const struct array *right);
+/* True where each channel has so few numbers that one run tells neither its size nor what rounding leaves. */
+bool joint_pool_is_thin(const struct joint_pool *pool);
+/* The gap, less the noise, relative to each channel alone. */
+struct gap joint_pool_compare(const struct joint_pool *pool);
 
 #endif

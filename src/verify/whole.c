@@ -404,58 +404,51 @@ static const char *run_drawn(struct whole *whole, int trial, int *size)
     return reason;
 }
 
-/* Outputs as exact as can be, kept while both models are evaluated once more, rounded. */
-struct kept {
-    struct array *left, *right;
-};
-
-static struct array *keep(struct whole *whole, const struct value *value)
+/* Evaluates both models once more on an input, every result rounded to its type. */
+static bool run_rounded(struct whole *whole, int trial, int size, int round)
 {
-    const struct array *array = joint_array(whole->joint, value);
-    struct arena *arena = whole->verify->cones;
-    struct array *kept = NEW(arena, struct array);
-    *kept = *array;
-    kept->reals = NEW_ARRAY(arena, double, array->count + 1);
-    memcpy(kept->reals, array->reals, (size_t)array->count * EVAL_CELL);
-    return kept;
+    size_t departs_at = whole->departs_at;
+    whole->joint->rounds = round;
+    whole->departs_at = 0; /* of what is rounded, nothing is noted */
+    bool rounded = !run_drawn(whole, trial, &size);
+    whole->joint->rounds = 0;
+    whole->departs_at = departs_at;
+    return rounded;
 }
 
-/* The gap of one pair of outputs, less what rounding was seen to leave. */
-static struct gap gap_of(const struct kept *kept, const double *noise)
+static const struct array *output_array(const struct whole *whole, size_t output, int side)
 {
-    struct gap gap = joint_compare(kept->left, kept->right, noise);
-    gap.ratio = gap.alone;
-    return gap;
+    return joint_array(whole->joint, whole->verify->outputs[side][output]);
 }
 
-/* What departs is evaluated once more with every result rounded to its type: where sums cancel, that much of a
- * difference shows nothing. */
-static bool is_noise(struct whole *whole, int trial, int size, const struct kept *kept,
+/* What departs is evaluated once more, rounded: where sums cancel, that much of a difference shows nothing. Of
+ * channels of few numbers one run does not show it: then more are looked at, together. */
+static bool is_noise(struct whole *whole, int trial, int size, struct joint_pool *pools, bool thin,
                      double tolerance)
 {
     struct verify *verify = whole->verify;
-    double **noise = NEW_ARRAY(verify->cones, double *, verify->output_count);
-    size_t departs_at = whole->departs_at;
     if (verify->options->rtol > 0)
         return false;
-    whole->joint->rounds = true;
-    whole->departs_at = 0; /* of what is rounded, nothing is noted */
-    bool rounded = !run_drawn(whole, trial, &size);
-    whole->joint->rounds = false;
-    whole->departs_at = departs_at;
-    for (size_t i = 0; rounded && i < verify->output_count; i++) {
-        const struct array *array = kept[i].left;
-        noise[i] = NEW_ARRAY(verify->cones, double,
-                             array->rank > 1 && array->dims[1] > 0 ? array->dims[1] : 1);
-        for (int side = 0; side < 2; side++)
-            joint_note_noise(side ? kept[i].right : kept[i].left,
-                             joint_array(whole->joint, verify->outputs[side][i]), noise[i]);
+    for (int runs = thin ? JOINT_RUNS : 1;;) {
+        for (int round = 1; round <= JOINT_ROUNDS; round++) {
+            bool within = run_rounded(whole, trial, size, round);
+            if (!within)
+                return false;
+            for (size_t i = 0; i < verify->output_count; i++) {
+                joint_pool_round(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1));
+                const struct gap gap = joint_pool_compare(&pools[i]);
+                within = within && verify_within(verify, &gap, tolerance);
+            }
+            if (within)
+                return true;
+        }
+        trial += JOINT_ALIKE;
+        if (--runs == 0 || run_drawn(whole, trial, &size))
+            return false;
+        for (size_t i = 0; i < verify->output_count; i++)
+            if (!joint_pool_add(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1)))
+                return false;
     }
-    for (size_t i = 0; rounded && i < verify->output_count; i++) {
-        const struct gap gap = gap_of(&kept[i], noise[i]);
-        rounded = verify_within(verify, &gap, tolerance);
-    }
-    return rounded;
 }
 
 /* Compares the outputs of one run. False: they differ. Sets shows[i] where output i has shown numbers that are not all
@@ -464,12 +457,13 @@ static bool outputs_agree(struct whole *whole, int trial, int size, bool *shows,
 {
     struct verify *verify = whole->verify;
     double tolerance = verify_tolerance(verify, whole->type);
-    struct kept *kept = NEW_ARRAY(verify->cones, struct kept, verify->output_count);
-    bool agree = true, exact = true;
+    struct joint_pool *pools = NEW_ARRAY(verify->cones, struct joint_pool, verify->output_count);
+    bool agree = true, exact = true, thin = true;
     for (size_t i = 0; i < verify->output_count; i++) {
-        kept[i].left = keep(whole, verify->outputs[0][i]);
-        kept[i].right = keep(whole, verify->outputs[1][i]);
-        const struct gap gap = gap_of(&kept[i], NULL);
+        pools[i] = joint_pool(verify->cones, output_array(whole, i, 0), output_array(whole, i, 1));
+        struct gap gap = joint_compare(pools[i].left, pools[i].right, NULL);
+        bool plain = gap.ratio > tolerance; /* beside all channels, too */
+        gap.ratio = gap.alone;
         shows[i] = shows[i] || (!gap.constant && !gap.silent);
         if (verify_within(verify, &gap, tolerance)) {
             *largest = fmax(*largest, gap.ratio);
@@ -477,10 +471,11 @@ static bool outputs_agree(struct whole *whole, int trial, int size, bool *shows,
         }
         agree = false;
         exact = exact && gap.same_shape && !gap.of_integers;
+        thin = thin && !plain && joint_pool_is_thin(&pools[i]);
         if (!verify->result->departs)
             verify_depart(verify, verify->outputs[0][i], verify->outputs[1][i], &gap, whole->joint);
     }
-    return agree || (exact && is_noise(whole, trial, size, kept, tolerance));
+    return agree || (exact && is_noise(whole, trial, size, pools, thin, tolerance));
 }
 
 static void note_type(struct whole *whole, const struct value *value)

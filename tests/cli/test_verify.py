@@ -1256,3 +1256,49 @@ def test_operators_of_onnx_runtime(op, tmp_path):
     for a, b in (models, models[::-1]):
         assert verify(a, b, tmp_path)[0] == 0
     assert verify(models[0], wrong, tmp_path)[0] == 1
+
+
+def float16_sum(fused):
+    """x1 times two constants and a default that a caller may override, which moves beside it; or the same in one product."""
+    body = ("m = MatMul (x, w) t = Sub (u, m) y = Sub (t, c)" if fused else
+            "a = Mul (x, p) b = Mul (x, q) s = Sum (c, b) d = Sub (u, a) y = Sub (d, s)")
+    model = onnx.parser.parse_model(f"""<ir_version: 6, opset_import: ["": 10]> g (float[N, 1] x, float[M, 1, K] u, float[1, 1, 1] c) => (float[O, P, K] y)
+        <float[1, 1] p = {{0.5}}, float q = {{-0.75}}, float[1, 1] w = {{-0.25}}> {{ {body} }}""")
+    model.graph.initializer.append(numpy_helper.from_array(np.full((1, 1, 1), -0.5, np.float32), "c"))
+    return model
+
+
+def test_a_default_is_one_input_of_both(tmp_path):
+    for order in (False, True), (True, False):
+        code, report = verify(*map(float16_sum, order), tmp_path)
+        assert code == 0, report["reason"]
+
+
+def bfloat16_model(body, **constants):
+    shapes = [helper.make_tensor_value_info(n, TensorProto.BFLOAT16, dims) for n, dims in (("x", [1, 1]), ("v", [2, 24, 2]))]
+    graph = onnx.parser.parse_graph(f"g (bfloat16[1, 1] x, bfloat16[2, 24, 2] v) => (bfloat16 y) {{ {body} }}")
+    graph.ClearField("input")
+    graph.input.extend(shapes)
+    graph.output[0].type.tensor_type.ClearField("shape")
+    graph.initializer.extend(numpy_helper.from_array(np.array(c, BFLOAT16), n) for n, c in constants.items())
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 22)], ir_version=10)
+
+
+def test_channels_of_one_number_that_cancel(tmp_path):
+    weight, scale = [[-0.5546875, -0.462890625, 0.1318359375]], -0.73046875 * 0.5703125
+    split = bfloat16_model("a = BatchNormalization <epsilon = 0.1> (x, s, b, m, d) p = MatMul (a, u) q = MatMul (p, w) y = Mul (q, h)",
+                           s=[-0.68359375], b=[0.56640625], m=[0.98046875], d=[1.2890625], u=[[-0.73046875]], w=weight, h=0.5703125)
+    factor = -0.68359375 / np.sqrt(1.2890625 + 0.1)
+    fused = {"w": factor * scale * np.array(weight), "c": (0.56640625 - 0.98046875 * factor) * scale * np.array(weight[0])}
+    assert verify(split, bfloat16_model("y = Gemm (x, w, c)", **fused), tmp_path)[0] == 0
+    fused["c"][2] *= 1.25
+    assert verify(split, bfloat16_model("y = Gemm (x, w, c)", **fused), tmp_path)[0] == 1
+
+
+def test_what_is_alike_within_a_wide_tolerance_is_not_the_same(tmp_path):
+    # Beside the large column, v * w and v * w + v look alike; what is added to both is not.
+    weight = np.array([[6.03125, -44.75], [-0.00634765625, -0.0025177001953125]])
+    apart = bfloat16_model("m = MatMul (v, w) t = Tanh (v) y = Sum (m, t, v)", w=weight)
+    joined = bfloat16_model("m = MatMul (v, w) t = Tanh (v) y = Add (m, t)", w=weight + np.eye(2))
+    assert verify(apart, joined, tmp_path)[0] == 0
+    assert verify(apart, bfloat16_model("m = MatMul (v, w) t = Tanh (v) y = Add (m, t)", w=weight + 6 * np.eye(2)), tmp_path)[0] == 1

@@ -87,7 +87,7 @@ def test_an_exception_of_progress_comes_through(block):
 
 
 INTERRUPTED = """
-import sys, threading, time
+import signal, sys, threading, time
 import onnx_repvgg_fuse
 
 def told(step, fraction):
