@@ -345,21 +345,24 @@ static bool is_broken(struct verify *verify, struct model *const models[2])
     return false;
 }
 
+/* Regions that agree as closely as that mislead nobody. */
+#define ALIKE_ENOUGH 1e-4
+
 /* What neither structure nor regions could tell. Values that were taken for the same inside are so within the
  * tolerance alone, which of 16 bits is wide: what departs behind such is looked at without them. */
 static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[2])
 {
     struct verify_result *result = verify->result;
     const char *reason = NULL;
-    enum finding finding = FOUND_DIFFERENT;
-    bool unknown;
+    enum finding finding = verify->differs ? FOUND_DIFFERENT : FOUND_NOTHING;
+    bool unknown = false;
     int inputs = 0;
-    number_graph(&verify->numbering, graphs[1], 0); /* without what regions have shown */
-    if (!verify->differs ||
-        (result->regions.count && !outputs_differ(verify, graphs[0], graphs[1], false, &unknown)))
+    number_graph(&verify->numbering, graphs[1], 0);
+    if (verify->differs && result->largest > ALIKE_ENOUGH &&
+        !outputs_differ(verify, graphs[0], graphs[1], false, &unknown))
+        finding = unknown ? FOUND_NOTHING : FOUND_EQUAL;
+    if (finding == FOUND_NOTHING)
         finding = verify_whole(verify, graphs, &inputs, &reason);
-    if (verify->differs && finding == FOUND_NOTHING)
-        finding = FOUND_DIFFERENT;
     switch (finding) {
     case FOUND_EQUAL:
         result->whole_inputs = inputs;
