@@ -7,26 +7,37 @@
 #include "infer/operand.h"
 #include "infer/window.h"
 
-const char *lift_average_pool(struct node *node, struct step *step)
-{
-    struct arena *arena = node->graph->model->arena;
+struct pool {
     struct window window[AFFINE_AXES];
-    struct affine_axis axis[AFFINE_AXES];
     size_t axes;
-    const int64_t *kernel = node_integers(node, "kernel_shape", &axes);
-    if (!kernel || axes < 1 || axes > AFFINE_AXES)
+    const int64_t *extent; /* of its input; or NULL */
+};
+
+/* Sets step->input, too. */
+static const char *read_pool(struct node *node, struct step *step, struct pool *pool)
+{
+    const int64_t *kernel = node_integers(node, "kernel_shape", &pool->axes);
+    if (!kernel || pool->axes < 1 || pool->axes > AFFINE_AXES)
         return "its kernel_shape is missing or has too many axes";
     step->input = node_input(node, 0);
     if (!step->input)
         return "its input is missing";
-    const int64_t *extent = lift_source_extent(step->input, (int)axes);
-    const char *reason = shape_window(node, (int)axes, NULL, extent, window);
+    pool->extent = lift_source_extent(step->input, (int)pool->axes);
+    return shape_window(node, (int)pool->axes, NULL, pool->extent, pool->window);
+}
+
+const char *lift_average_pool(struct node *node, struct step *step)
+{
+    struct arena *arena = node->graph->model->arena;
+    struct affine_axis axis[AFFINE_AXES];
+    struct pool pool;
+    const char *reason = read_pool(node, step, &pool);
     if (reason)
         return reason;
     bool whole = node_integer(node, "count_include_pad", 0) != 0;
     double taps = 1;
-    for (size_t i = 0; i < axes; i++) {
-        struct window w = window[i];
+    for (size_t i = 0; i < pool.axes; i++) {
+        struct window w = pool.window[i];
         int64_t span = (w.kernel - 1) * w.dilation;
         if (!whole && (w.pad_begin || w.pad_end))
             return "AveragePool leaves its padding out of the average, so the border weighs "
@@ -36,11 +47,13 @@ const char *lift_average_pool(struct node *node, struct step *step)
                                        .step = w.kernel > 1 ? w.dilation : 1,
                                        .taps = w.kernel,
                                        .end = w.pad_begin + w.pad_end - span};
+        if (pool.extent && pool.extent[i] > 0 && pool.extent[i] + axis[i].end < 1)
+            return "its window is larger than its input: a pool gives nothing there, a Conv fails";
         if (node_integer(node, "ceil_mode", 0) && w.stride > 1) {
-            if (!extent || extent[i] < 1)
+            if (!pool.extent || pool.extent[i] < 1)
                 return "AveragePool rounds its output size up (ceil_mode), and its input size is "
                        "not known";
-            if (((extent[i] - 1) % w.stride + axis[i].end) % w.stride)
+            if (((pool.extent[i] - 1) % w.stride + axis[i].end) % w.stride)
                 return "AveragePool's last window hangs over the end (ceil_mode)";
             step->sized = true;
         }
@@ -48,7 +61,7 @@ const char *lift_average_pool(struct node *node, struct step *step)
         taps *= (double)w.kernel;
     }
     const struct affine *form;
-    reason = affine_box(arena, (int)axes, axis, 1 / taps, &form);
+    reason = affine_box(arena, (int)pool.axes, axis, 1 / taps, &form);
     step->form = form;
     return reason;
 }
@@ -185,28 +198,20 @@ const char *lift_pad(struct node *node, struct step *step)
 const char *lift_max_pool(struct node *node, struct step *step)
 {
     struct arena *arena = node->graph->model->arena;
-    struct window window[AFFINE_AXES];
     struct affine_axis axis[AFFINE_AXES];
-    size_t axes;
-    const int64_t *kernel = node_integers(node, "kernel_shape", &axes);
-    if (!kernel || axes < 1 || axes > AFFINE_AXES)
-        return "its kernel_shape is missing or has too many axes";
-    step->input = node_input(node, 0);
-    if (!step->input)
-        return "its input is missing";
-    const int64_t *extent = lift_source_extent(step->input, (int)axes);
-    const char *reason = shape_window(node, (int)axes, NULL, extent, window);
+    struct pool pool;
+    const char *reason = read_pool(node, step, &pool);
     if (reason)
         return reason;
-    for (size_t i = 0; i < axes; i++) {
-        struct window w = window[i];
+    for (size_t i = 0; i < pool.axes; i++) {
+        struct window w = pool.window[i];
         if (w.kernel != 1 || w.pad_begin || w.pad_end ||
             (w.stride > 1 && node_integer(node, "ceil_mode", 0)))
             return "MaxPool is not a linear op";
         axis[i] = (struct affine_axis){.stride = w.stride, .step = 1, .taps = 1};
     }
     const struct affine *form;
-    reason = affine_box(arena, (int)axes, axis, 1, &form);
+    reason = affine_box(arena, (int)pool.axes, axis, 1, &form);
     step->form = form;
     return reason;
 }

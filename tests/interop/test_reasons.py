@@ -67,6 +67,7 @@ case(POOL, f"a = AveragePool <kernel_shape = {[2] * 9}> (x)", **ANY)
 case(MISSING, "a = AveragePool <kernel_shape = [1, 1]> (none)")
 case("leaves its padding out", "a = AveragePool <kernel_shape = [2, 2], pads = [1, 0, 0, 0]> (x)")
 case("leaves its padding out", "a = AveragePool <kernel_shape = [2, 2], pads = [0, 0, 0, 1]> (x)")
+case("window is larger than its input", "a = AveragePool <kernel_shape = [99, 1]> (x)")
 CEILED = "a = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x)"
 case("rounds its output size up (ceil_mode), and its input size is not known", CEILED, **ANY)
 case("rounds its output size up (ceil_mode), and its input size is not known", CEILED, **NAMED)
