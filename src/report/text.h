@@ -19,7 +19,7 @@ const char *report_table(const struct plan *plan, const struct summary *summary)
 /* ---- parts, for others who tell of a plan ---- */
 
 /* The fields of a rewrite, without the braces around them. */
-void report_json_fusion(struct text *text, const struct plan *plan, const struct fusion *fusion);
+void report_json_fusion(struct json *json, const struct plan *plan, const struct fusion *fusion);
 
 /* "3 Conv, 3 BatchNormalization, 2 Add", in the file's order */
 void report_ops(struct text *text, const struct plan *plan, const struct fusion *fusion);
