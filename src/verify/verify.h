@@ -9,6 +9,7 @@
 #ifndef VERIFY_VERIFY_H
 #define VERIFY_VERIFY_H
 
+#include "base/progress.h"
 #include "model/model.h"
 
 enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_UNKNOWN = 2 };
@@ -45,8 +46,7 @@ struct verify_options {
     double rtol; /* relative to the largest element; 0: by the type of the weights */
     int trials;  /* random inputs a region must pass */
     uint64_t seed;
-    bool (*progress)(void *closure, const char *step, double fraction);
-    void *closure;
+    struct progress progress;
 };
 
 enum { VERIFY_ARENAS = 3 };

@@ -392,8 +392,8 @@ bool write_takes_company(const struct pieces *pieces)
 }
 
 void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
-                  int jobs, bool (*progress)(void *closure, const char *step, double fraction),
-                  void *closure, const struct write_company *company, struct write_result *result)
+                  int jobs, const struct progress *progress, const struct write_company *company,
+                  struct write_result *result)
 {
     struct writer writer = {.model = model, .sink = sink, .company = company};
     struct worker workers[MOST_THREADS] = {{.writer = &writer}};
@@ -410,8 +410,8 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
             break;
     }
     while (work_one(&workers[0]))
-        if (progress && !progress(closure, "writing",
-                                  (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
+        if (!progress_tell(progress, "writing",
+                           (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
             note_error(&writer, ECANCELED); /* the blocks that are left are passed over */
     keep_company(&workers[0]);
     free(workers[0].out);
