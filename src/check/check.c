@@ -61,8 +61,8 @@ static const char *evaluate_terms(struct trial *trial, struct item *item)
             reason = "the terms of a sum do not fit";
     }
     if (!reason)
-        reason = array_make(trial->arena, &trial->pool, CHECK_MOST, check->type, box.rank, box.dims,
-                            &item->array);
+        reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, check->type, box.rank,
+                            box.dims, &item->array);
     for (size_t i = 0; i < item->input_count && !reason; i++) {
         struct walk walk = box;
         walk_broadcast(&walk, terms[i]);
@@ -121,7 +121,7 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
                                .outputs =
                                    NEW_ARRAY(trial->arena, struct array *, node->output_count + 1),
                                .is_constant = !item->varies,
-                               .limit = CHECK_MOST};
+                               .limit = BUDGET_VALUE};
         reason = evaluate_kind(trial, &e, item);
         if (!reason)
             item->array = e.outputs[item->output];
@@ -394,7 +394,7 @@ static const char *make_input(struct trial *trial)
     const struct check_case *check = trial->check;
     int32_t type = type_is_float(check->source->type) ? check->source->type
                                                       : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
-    const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, type, check->rank,
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, type, check->rank,
                                     check->dims, &trial->input);
     uint64_t state = check->seed;
     for (int64_t i = 0; !reason && i < trial->input->count; i++)

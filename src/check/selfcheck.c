@@ -195,7 +195,7 @@ bool selfcheck_next(void *closure, int thread)
     return true;
 }
 
-enum { MOST_THREADS = 64, FEW = 4 };
+enum { FEW = 4 };
 
 struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_options *options,
                                   struct effort *effort, struct fusion **fusions, size_t count)
@@ -203,7 +203,7 @@ struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_op
     struct arena *arena = model->arena;
     struct landing *landing = arena->landing;
     struct selfcheck *checker = NEW(arena, struct selfcheck);
-    int jobs = options->jobs < MOST_THREADS ? options->jobs : MOST_THREADS;
+    int jobs = options->jobs < BUDGET_THREADS ? options->jobs : BUDGET_THREADS;
     checker->model = model;
     checker->options = options;
     checker->effort = effort;

@@ -105,7 +105,7 @@ const char *eval_einsum(struct evaluation *e)
             walk.strides[n][place[labels[n][i]]] += strides[i]; /* "ii" steps along the diagonal */
     }
     int64_t steps;
-    if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > EVAL_PRODUCTS ||
+    if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > BUDGET_SUM ||
         !pool_affords(e->pool, 8 * (double)steps, 0))
         return "too many products";
     for (int64_t i = 0; i < steps; i++, walk_next(&walk)) {

@@ -6,8 +6,7 @@
 
 #include "model/model.h"
 
-/* What a node costs beside its elements, so that many calls of small functions end. */
-enum { NODE_COST = 256, DEPTH_MOST = 64 };
+enum { BODIES_MOST = 64 }; /* inside one another */
 
 /* ---- arrays by value ---- */
 
@@ -130,13 +129,13 @@ const char *scope_begin(struct evaluation *e, struct scope *scope, struct graph 
         scope->call = e->scope->call;
         scope->function = e->scope->function;
     }
-    if (scope->depth > DEPTH_MOST)
+    if (scope->depth > BODIES_MOST)
         return "graphs inside each other too deep";
     size_t count = graph->values.count;
     scope->room = 16;
     while (scope->room < 2 * count)
         scope->room *= 2;
-    if (!pool_affords(e->pool, NODE_COST + (double)scope->room, 2 * (double)scope->room))
+    if (!pool_affords(e->pool, BUDGET_NODE + (double)scope->room, 2 * (double)scope->room))
         return eval_too_dear;
     scope->values = NEW_ARRAY(e->arena, const struct value *, scope->room);
     scope->arrays = NEW_ARRAY(e->arena, struct array *, scope->room);
@@ -146,7 +145,7 @@ const char *scope_begin(struct evaluation *e, struct scope *scope, struct graph 
 static const char *run_node(struct evaluation *outer, struct scope *scope, const struct node *node)
 {
     struct arena *arena = outer->arena;
-    if (!pool_affords(outer->pool, NODE_COST, 1))
+    if (!pool_affords(outer->pool, BUDGET_NODE, 1))
         return eval_too_dear;
     if (node_has_references(node))
         node = bind(arena, scope, node);

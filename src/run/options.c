@@ -69,7 +69,7 @@ void run_options(struct run *run, const struct onnx_fuse_options *given)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more", options->jobs);
     if (options->jobs == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        options->jobs = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
+        options->jobs = cores < 1 ? 1 : cores > BUDGET_THREADS ? BUDGET_THREADS : (int)cores;
     }
     if (options->jobs > 1)
         arena_run_ahead(&run->arena);
