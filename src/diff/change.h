@@ -95,7 +95,6 @@ struct diff_options {
 
 const char *diff_kind_name(enum diff_kind kind);
 const char *diff_kind_purpose(enum diff_kind kind);
-bool diff_kind_counts(enum diff_kind kind);
 
 /* Takes over names of kinds, NULL-terminated, NULL: none. Lands with ARGUMENT. */
 void diff_ignore(struct arena *arena, struct diff_options *options, const char *const *names);

@@ -210,11 +210,6 @@ const struct tensor *constant_folded(const struct value *value)
     return value->folded_state == CONSTANT ? value->folded : NULL;
 }
 
-bool constant_is_computed(const struct value *value)
-{
-    return !value->tensor;
-}
-
 const double *constant_numbers(struct value *value, const struct tensor *tensor)
 {
     struct effort *effort = &value->graph->model->folding;
