@@ -25,11 +25,6 @@ const char *diff_kind_purpose(enum diff_kind kind)
     return kinds[kind].purpose;
 }
 
-bool diff_kind_counts(enum diff_kind kind)
-{
-    return kinds[kind].counts;
-}
-
 void diff_ignore(struct arena *arena, struct diff_options *options, const char *const *names)
 {
     for (; names && *names; names++) {

@@ -2,6 +2,7 @@
 #ifndef DIFF_CHANGE_H
 #define DIFF_CHANGE_H
 
+#include "base/progress.h"
 #include "infer/census.h"
 #include "match/match.h"
 
@@ -105,14 +106,12 @@ struct diff_options {
     double rtol, atol;
     bool strict, colour, all;
     bool ignore[DIFF_KIND_COUNT];
-    bool (*progress)(void *closure, const char *step, double fraction);
-    void *closure;
+    struct progress progress;
 };
 
 const char *diff_kind_name(enum diff_kind kind);
 const char *diff_kind_plural(enum diff_kind kind);
 const char *diff_kind_purpose(enum diff_kind kind);
-bool diff_kind_counts(enum diff_kind kind);
 
 /* Takes over names of kinds, NULL-terminated, NULL: none. Lands with ARGUMENT. */
 void diff_ignore(struct arena *arena, struct diff_options *options, const char *const *names);

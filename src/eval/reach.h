@@ -9,8 +9,5 @@
 void eval_note_reach(const struct node *node, struct array *const *inputs, struct array *out);
 /* The same of any real array: without a sum, its largest number. */
 double eval_reach(struct array *array);
-/* What a difference is compared with at least, so that the rounding of what cancelled is within a
- * relative tolerance. */
-double eval_least(double reach, int32_t type, double tolerance);
 
 #endif

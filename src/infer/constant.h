@@ -15,9 +15,6 @@ const struct elements *constant_elements(struct value *value);
 /* What has been computed for a value that operators make of constants, or NULL. Folds nothing. */
 const struct tensor *constant_folded(const struct value *value);
 
-/* True when the constant is computed by operators, not stored as it is. */
-bool constant_is_computed(const struct value *value);
-
 /* All numbers of a readable constant, in the model's arena. NULL: it is one number repeated more often than
  * is worth a model of this size, CONSTANT_TOO_LARGE. */
 #define CONSTANT_TOO_LARGE "it has more numbers than are read of a model of this size"
