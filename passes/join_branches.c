@@ -164,10 +164,6 @@ static struct group with_constants(const struct tree *tree, const struct group *
     return wider;
 }
 
-/* Each group that is tried looks at all leaves: what it leaves alone must stay. A tree in which many groups
- * of many leaves can be tried is not worth the square of it. */
-static const double LOOKS_MOST = 1 << 24;
-
 /* Makes one op of the group: under the name of the branch that it is, else a new value. With
  * `probe` nothing is made: the answer is whether it would be. */
 static const char *lower_group(struct tree *tree, const struct group *group, bool probe,
@@ -175,7 +171,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
 {
     struct arena *arena = tree->plan->model->arena;
     tree->looks += (double)tree->leaves.count;
-    if (tree->looks > LOOKS_MOST)
+    if (tree->looks > BUDGET_BRANCHES_READ)
         return "it has more groups of branches than are tried";
     const struct branch *branch = branch_of(tree, group);
     struct value *origin = NULL;

@@ -3,10 +3,7 @@
 
 #include <math.h>
 
-/* A kernel of more numbers is refused: 2^31 doubles are 16 GiB. */
-#define LIMIT_WEIGHTS (INT64_C(1) << 31)
-/* Numbers held while one form is computed, beyond one for each byte of input: 16 MiB of them. */
-#define NUMBERS_BASE 0x1p21
+#include "base/budget.h"
 
 static const struct affine_axis trivial = {.stride = 1, .step = 1, .taps = 1};
 
@@ -77,9 +74,6 @@ int64_t affine_extent(struct affine_axis axis, int64_t source_extent)
 
 /* ---- makers ---- */
 
-/* Numbers looked at to read one form, beyond 8 for each byte of input. */
-#define EFFORT_BASE 0x1p24
-
 const char *affine_check_axes(struct arena *arena, int axes, const struct affine_axis *axis)
 {
     if (axes > AFFINE_AXES)
@@ -139,11 +133,11 @@ const char *affine_finish(struct arena *arena, struct affine *form, int axes,
     bool fits = !form->groups || multiply_fits(weights, form->inputs / form->groups, &weights);
     for (int i = 0; i < axes && fits; i++)
         fits = multiply_fits(weights, axis[i].taps, &weights);
-    if (!fits || weights > LIMIT_WEIGHTS)
+    if (!fits || weights > BUDGET_FORM_WEIGHTS)
         return "the kernel would have more than 2^31 numbers";
     /* Sums of sums, each of which several read, double with every step. */
     form->visits = count_visits(form);
-    if (affine_effort(form) > EFFORT_BASE + 8 * (double)arena->landing->input)
+    if (affine_effort(form) > BUDGET_FORM_READ + 8 * (double)arena->landing->input)
         return "limit: it is made of the same ops in more ways than are added up";
     return NULL;
 }
@@ -170,5 +164,5 @@ const char *affine_make(struct arena *arena, int axes, const struct affine_axis 
 
 bool affine_is_held(const struct landing *landing, double numbers)
 {
-    return numbers <= NUMBERS_BASE + (double)landing->input;
+    return numbers <= BUDGET_FORM_HELD + (double)landing->input;
 }

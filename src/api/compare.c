@@ -1,9 +1,7 @@
 /* api/compare.c: the public functions that take two models. Errors land here. */
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "base/decimal.h"
 #include "diff/json.h"
 #include "diff/model.h"
 #include "diff/text.h"
@@ -13,13 +11,12 @@
 #include "model/inline.h"
 #include "model/load.h"
 #include "report/page_diff.h"
+#include "run/options.h"
 #include "verify/report.h"
 
 struct side {
-    const char *path;
+    struct source source;
     struct model model;
-    struct folder folder;
-    bool has_folder;
 };
 
 /* Both models stay open until it is freed: the formats read them. A format that cannot be made lands,
@@ -32,7 +29,7 @@ struct onnx_fuse_comparison {
     struct arena arena;
     struct arena scratch[VERIFY_ARENAS];
     struct side sides[2];
-    bool is_diff, follow_symlinks, no_map;
+    bool is_diff;
     enum onnx_fuse_verdict verdict;
     struct diff_options diff_options;
     struct diff_result diff;
@@ -62,30 +59,20 @@ static struct onnx_fuse_comparison *comparison_new(const char *a, const char *b,
         return NULL;
     comparison->is_diff = is_diff;
     comparison->verdict = ONNX_FUSE_UNDECIDED;
-    comparison->sides[0].path = a;
-    comparison->sides[1].path = b;
+    comparison->sides[0].source.path = a;
+    comparison->sides[1].source.path = b;
     arena_init(&comparison->arena, &comparison->landing);
     for (int i = 0; i < VERIFY_ARENAS; i++)
         arena_init(&comparison->scratch[i], &comparison->landing);
-    for (int i = 0; i < 2; i++) {
-        comparison->sides[i].folder.descriptor = -1;
+    for (int i = 0; i < 2; i++)
         comparison->sides[i].model.bytes.descriptor = -1;
-    }
     return comparison;
 }
 
 static void comparison_close(struct onnx_fuse_comparison *comparison)
 {
-    for (int i = 0; i < 2; i++) {
-        struct side *side = &comparison->sides[i];
-        free(side->model.skeleton.bytes);
-        side->model.skeleton.bytes = NULL;
-        mapping_close(&side->model.bytes);
-        side->model.bytes = (struct mapping){.descriptor = -1};
-        if (side->has_folder)
-            folder_close(&side->folder);
-        side->has_folder = false;
-    }
+    for (int i = 0; i < 2; i++)
+        source_close(&comparison->sides[i].source, &comparison->sides[i].model);
     for (int i = 0; i < VERIFY_ARENAS; i++)
         arena_free(&comparison->scratch[i]);
 }
@@ -112,26 +99,21 @@ static void inline_both(struct model *a, struct model *b)
     inline_functions(b);
 }
 
-static void load(struct onnx_fuse_comparison *comparison)
+static void load(struct onnx_fuse_comparison *comparison, bool follow_symlinks, bool no_map)
 {
     struct arena *arena = &comparison->arena;
-    bool both =
-        strcmp(comparison->sides[0].path, "-") == 0 && strcmp(comparison->sides[1].path, "-") == 0;
+    bool both = strcmp(comparison->sides[0].source.path, "-") == 0 &&
+                strcmp(comparison->sides[1].source.path, "-") == 0;
     if (both)
         fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
              "both models are standard input: give a file for one of them");
     for (int i = 0; i < 2; i++) {
         struct side *side = &comparison->sides[i];
-        side->path =
-            arena_copy(arena, side->path); /* the caller's may be gone by the time of a format */
-        side->model.arena = arena;
-        side->model.path = strcmp(side->path, "-") == 0 ? "standard input" : side->path;
-        mapping_open(&comparison->landing, side->path, comparison->no_map, &side->model.bytes);
-        folder_open(arena, side->path, &side->folder);
-        side->folder.follow_links = comparison->follow_symlinks;
-        side->folder.read_files = comparison->no_map;
-        side->has_folder = true;
-        side->model.folder = &side->folder;
+        /* The caller's may be gone by the time of a format. */
+        side->source.path = arena_copy(arena, side->source.path);
+        side->source.follow_symlinks = follow_symlinks;
+        side->source.no_map = no_map;
+        source_open(&side->source, &side->model, arena);
         model_parse(&side->model);
     }
     if (!comparison->is_diff) {
@@ -153,48 +135,25 @@ static void check_files(const struct onnx_fuse_comparison *comparison)
         model_check_files(&comparison->sides[i].model);
 }
 
-/* A caller built against an older header knows a shorter struct, never one that ends before
- * `least`. */
-static void take_options(struct onnx_fuse_comparison *comparison, void *own, size_t own_size,
-                         const void *given, size_t least)
-{
-    size_t size;
-    memcpy(&size, given, sizeof(size));
-    if (size < least || size > own_size)
-        fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
-             "options of %zu bytes, expected %zu: call the init function first", size, own_size);
-    memcpy(own, given, size);
-}
-
-static void check_number(struct onnx_fuse_comparison *comparison, const char *name, double number)
-{
-    if (!(number >= 0) || !isfinite(number))
-        fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
-             "%s is %s, expected a number that is not negative", name,
-             decimal_rounded(number, 6).text);
-}
-
 static void run_diff(struct onnx_fuse_comparison *comparison,
                      const struct onnx_fuse_diff_options *given)
 {
     struct onnx_fuse_diff_options options;
     onnx_fuse_diff_options_init(&options);
-    if (given)
-        take_options(comparison, &options, sizeof(options), given,
-                     offsetof(struct onnx_fuse_diff_options, follow_symlinks));
-    comparison->follow_symlinks = options.follow_symlinks;
-    comparison->no_map = options.no_map;
-    check_number(comparison, "rtol", options.rtol);
-    check_number(comparison, "atol", options.atol);
-    comparison->diff_options = (struct diff_options){.rtol = options.rtol,
-                                                     .atol = options.atol,
-                                                     .strict = options.strict,
-                                                     .colour = options.colour,
-                                                     .all = options.all,
-                                                     .progress = options.progress,
-                                                     .closure = options.closure};
+    options_take(&comparison->landing, &options, sizeof(options), given,
+                 offsetof(struct onnx_fuse_diff_options, follow_symlinks),
+                 "onnx_fuse_diff_options_init");
+    options_not_negative(&comparison->landing, "rtol", options.rtol);
+    options_not_negative(&comparison->landing, "atol", options.atol);
+    comparison->diff_options =
+        (struct diff_options){.rtol = options.rtol,
+                              .atol = options.atol,
+                              .strict = options.strict,
+                              .colour = options.colour,
+                              .all = options.all,
+                              .progress = {options.progress, options.closure}};
     diff_ignore(&comparison->arena, &comparison->diff_options, options.ignore);
-    load(comparison);
+    load(comparison, options.follow_symlinks, options.no_map);
     diff_models(&comparison->arena, &comparison->sides[0].model, &comparison->sides[1].model,
                 &comparison->diff_options, &comparison->diff);
     check_files(comparison);
@@ -206,45 +165,50 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
 {
     struct onnx_fuse_verify_options options;
     onnx_fuse_verify_options_init(&options);
-    if (given)
-        take_options(comparison, &options, sizeof(options), given,
-                     offsetof(struct onnx_fuse_verify_options, follow_symlinks));
-    comparison->follow_symlinks = options.follow_symlinks;
-    comparison->no_map = options.no_map;
-    check_number(comparison, "rtol", options.rtol);
-    check_number(comparison, "atol", options.atol);
+    options_take(&comparison->landing, &options, sizeof(options), given,
+                 offsetof(struct onnx_fuse_verify_options, follow_symlinks),
+                 "onnx_fuse_verify_options_init");
+    options_not_negative(&comparison->landing, "rtol", options.rtol);
+    options_not_negative(&comparison->landing, "atol", options.atol);
     if (options.trials < 1 || options.trials > 1000)
         fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "trials is %d, expected 1 to 1000",
              options.trials);
-    comparison->verify_options = (struct verify_options){.rtol = options.rtol,
-                                                         .atol = options.atol,
-                                                         .trials = options.trials,
-                                                         .seed = options.seed,
-                                                         .common_outputs = options.common_outputs,
-                                                         .progress = options.progress,
-                                                         .closure = options.closure};
-    load(comparison);
+    comparison->verify_options =
+        (struct verify_options){.rtol = options.rtol,
+                                .atol = options.atol,
+                                .trials = options.trials,
+                                .seed = options.seed,
+                                .common_outputs = options.common_outputs,
+                                .progress = {options.progress, options.closure}};
+    load(comparison, options.follow_symlinks, options.no_map);
     verify_models(&comparison->arena, comparison->scratch, &comparison->sides[0].model,
                   &comparison->sides[1].model, &comparison->verify_options, &comparison->verify);
     check_files(comparison);
     comparison->verdict = (enum onnx_fuse_verdict)comparison->verify.verdict;
 }
 
-/* Everything below may land here. The comparison lives on the heap, so no local is clobbered. */
-static enum onnx_fuse_status finish(struct onnx_fuse_comparison *comparison,
-                                    const struct onnx_fuse_diff_options *diff_options,
-                                    const struct onnx_fuse_verify_options *verify_options,
-                                    struct onnx_fuse_comparison **result)
+struct call {
+    struct onnx_fuse_comparison *comparison;
+    const struct onnx_fuse_diff_options *diff_options;
+    const struct onnx_fuse_verify_options *verify_options;
+};
+
+static void compare(void *closure)
 {
+    const struct call *call = closure;
+    if (call->comparison->is_diff)
+        run_diff(call->comparison, call->diff_options);
+    else
+        run_verify(call->comparison, call->verify_options);
+}
+
+static enum onnx_fuse_status finish(struct call call, struct onnx_fuse_comparison **result)
+{
+    struct onnx_fuse_comparison *comparison = call.comparison;
     *result = comparison;
     if (!comparison)
         return ONNX_FUSE_OUT_OF_MEMORY;
-    if (setjmp(comparison->landing.jump) == 0) {
-        if (comparison->is_diff)
-            run_diff(comparison, diff_options);
-        else
-            run_verify(comparison, verify_options);
-    } else {
+    if (!landing_call(&comparison->landing, compare, &call)) {
         comparison->verdict = ONNX_FUSE_UNDECIDED;
         comparison_close(comparison);
     }
@@ -257,14 +221,14 @@ enum onnx_fuse_status onnx_fuse_diff(const char *a, const char *b,
                                      const struct onnx_fuse_diff_options *options,
                                      struct onnx_fuse_comparison **comparison)
 {
-    return finish(comparison_new(a, b, true), options, NULL, comparison);
+    return finish((struct call){comparison_new(a, b, true), options, NULL}, comparison);
 }
 
 enum onnx_fuse_status onnx_fuse_verify(const char *a, const char *b,
                                        const struct onnx_fuse_verify_options *options,
                                        struct onnx_fuse_comparison **comparison)
 {
-    return finish(comparison_new(a, b, false), NULL, options, comparison);
+    return finish((struct call){comparison_new(a, b, false), NULL, options}, comparison);
 }
 
 enum onnx_fuse_verdict onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison)
@@ -297,7 +261,7 @@ static const char *diff_format(struct arena *arena, const struct diff_result *re
 static const char *make_format(struct onnx_fuse_comparison *comparison, const char *format)
 {
     struct arena *arena = &comparison->arena;
-    const char *a = comparison->sides[0].path, *b = comparison->sides[1].path;
+    const char *a = comparison->sides[0].source.path, *b = comparison->sides[1].source.path;
     if (comparison->is_diff)
         return diff_format(arena, &comparison->diff, &comparison->diff_options, format, a, b);
     if (strcmp(format, "text") == 0)
@@ -307,22 +271,32 @@ static const char *make_format(struct onnx_fuse_comparison *comparison, const ch
     return NULL;
 }
 
+struct format_call {
+    struct onnx_fuse_comparison *comparison;
+    const char *format;
+    const char *text;
+};
+
+static void format_once(void *closure)
+{
+    struct format_call *call = closure;
+    struct arena *arena = &call->comparison->arena;
+    const char *text = make_format(call->comparison, call->format);
+    if (text)
+        map_put(arena, &call->comparison->formats, arena_copy(arena, call->format),
+                (void *)(uintptr_t)text);
+    call->text = text;
+}
+
 /* A text may take as much memory again. NULL where it cannot be made: a comparison stays a good one. */
 static const char *format_guarded(struct onnx_fuse_comparison *comparison, const char *format)
 {
+    struct format_call call = {comparison, format, NULL};
     const size_t most = comparison->landing.most;
-    const char *volatile text = NULL;
     comparison->landing.most = most > SIZE_MAX / 2 ? SIZE_MAX : 2 * most;
-    if (setjmp(comparison->landing.jump) == 0) {
-        text = make_format(comparison, format);
-        if (text)
-            map_put(&comparison->arena, &comparison->formats,
-                    arena_copy(&comparison->arena, format), (void *)(uintptr_t)text);
-    } else {
-        text = NULL;
-    }
+    landing_call(&comparison->landing, format_once, &call);
     comparison->landing.most = most;
-    return text;
+    return call.text;
 }
 
 const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison, const char *format)

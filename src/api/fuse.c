@@ -31,22 +31,26 @@ static struct onnx_fuse_report *report_new(void)
     return report;
 }
 
-/* Everything below run_fuse may land here. The report lives on the heap, so no local is clobbered. */
-static void run_once(struct run *run, const struct onnx_fuse_options *options)
+struct call {
+    struct run *run;
+    const struct onnx_fuse_options *options;
+};
+
+static void run_once(void *closure)
 {
-    if (setjmp(run->landing.jump) == 0) {
-        run_options(run, options);
-        run_fuse(run);
-    }
+    const struct call *call = closure;
+    run_options(call->run, call->options);
+    run_fuse(call->run);
 }
 
 static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_options *options)
 {
     struct run *run = &report->run;
+    struct call call = {run, options};
     run_init(run);
-    run_once(run, options);
+    landing_call(&run->landing, run_once, &call);
     if (run_again(run))
-        run_once(run, options);
+        landing_call(&run->landing, run_once, &call);
     run_close(run);
     report->status = run->landing.status;
     report->error = report->status == ONNX_FUSE_OK ? "" : run->landing.message;
@@ -79,7 +83,7 @@ enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output,
         *report = NULL;
     if (!own)
         return ONNX_FUSE_OUT_OF_MEMORY;
-    own->run.input = input;
+    own->run.source.path = input;
     own->run.output_path = output;
     return finish(own, options, report);
 }
@@ -95,8 +99,8 @@ enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **re
         *report = NULL;
     if (!own)
         return ONNX_FUSE_OUT_OF_MEMORY;
-    own->run.memory = model;
-    own->run.memory_size = size;
+    own->run.source.memory = model;
+    own->run.source.size = size;
     run_guarded(own, options);
     enum onnx_fuse_status status = own->status;
     if (status == ONNX_FUSE_OK) {
@@ -158,12 +162,16 @@ double onnx_fuse_report_seconds(const struct onnx_fuse_report *report)
 
 typedef const char *make_text(const struct plan *plan, const struct summary *summary);
 
-/* Everything below `make` may land here. `kept` is in the report, so no local is clobbered. */
-static void make_guarded(struct run *run, const char **kept, make_text *make)
+struct text_call {
+    struct run *run;
+    make_text *make;
+    const char **kept;
+};
+
+static void make_once(void *closure)
 {
-    landing_extend(&run->landing);
-    if (setjmp(run->landing.jump) == 0)
-        *kept = make(&run->plan, &run->summary);
+    const struct text_call *call = closure;
+    *call->kept = call->make(&call->run->plan, &call->run->summary);
 }
 
 /* Makes one text and keeps it. "" after a failed run, and when there is no memory for it. */
@@ -172,8 +180,11 @@ static const char *text_of(struct onnx_fuse_report *report, const char **kept, m
     if (report->status != ONNX_FUSE_OK)
         return "";
     pthread_mutex_lock(&report->mutex);
-    if (!*kept)
-        make_guarded(&report->run, kept, make);
+    if (!*kept) {
+        landing_extend(&report->run.landing);
+        landing_call(&report->run.landing, make_once,
+                     &(struct text_call){&report->run, make, kept});
+    }
     const char *text = *kept ? *kept : "";
     pthread_mutex_unlock(&report->mutex);
     return text;

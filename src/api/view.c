@@ -6,7 +6,6 @@
 #include "passes/passes.h"
 #include "run/options.h"
 #include "run/run.h"
-#include "run/source.h"
 #include "view/dump.h"
 #include "view/info.h"
 
@@ -24,9 +23,9 @@ static struct onnx_fuse_view *view_new(const char *input, const void *model, siz
     if (!view)
         return NULL;
     view->text = view->json = "";
-    view->run.input = input;
-    view->run.memory = model;
-    view->run.memory_size = size;
+    view->run.source.path = input;
+    view->run.source.memory = model;
+    view->run.source.size = size;
     run_init(&view->run);
     arena_init(&view->scratch, &view->run.landing);
     return view;
@@ -56,54 +55,30 @@ void onnx_fuse_dump_options_init(struct onnx_fuse_dump_options *options)
     *options = (struct onnx_fuse_dump_options){.struct_size = sizeof(*options), .elide = -1};
 }
 
-static void check_dump_options(struct run *run, const struct onnx_fuse_dump_options *options)
+struct dump_call {
+    struct onnx_fuse_view *view;
+    const struct onnx_fuse_dump_options *options;
+};
+
+static void dump_once(void *closure)
 {
-    if (!options ||
-        options->struct_size < offsetof(struct onnx_fuse_dump_options, follow_symlinks) ||
-        options->struct_size > sizeof(*options))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "options of %zu bytes, expected %zu: call onnx_fuse_dump_options_init first",
-             options ? options->struct_size : 0, sizeof(*options));
-    if (!options->write)
+    const struct dump_call *call = closure;
+    struct run *run = &call->view->run;
+    struct onnx_fuse_dump_options options;
+    onnx_fuse_dump_options_init(&options);
+    options_take(&run->landing, &options, sizeof(options), call->options,
+                 offsetof(struct onnx_fuse_dump_options, follow_symlinks),
+                 "onnx_fuse_dump_options_init");
+    if (!options.write)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "options without a function that takes the text");
-}
-
-/* The model without the files beside it. */
-static void load_alone(struct run *run)
-{
-    struct model *model = &run->model;
-    model->arena = &run->arena;
-    model->path = !run->input                    ? "model in memory"
-                  : strcmp(run->input, "-") == 0 ? "standard input"
-                                                 : run->input;
-    if (run->input)
-        mapping_open(&run->landing, run->input, run->options.no_map, &model->bytes);
-    else
-        model->bytes =
-            (struct mapping){.data = run->memory, .size = run->memory_size, .descriptor = -1};
-    model_load(model);
-}
-
-/* Everything below may land here. The view lives on the heap, so no local is clobbered. */
-static void dump_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_dump_options *options)
-{
-    struct run *run = &view->run;
-    if (setjmp(run->landing.jump) == 0) {
-        run_options(run, NULL);
-        check_dump_options(run, options);
-        struct onnx_fuse_dump_options own; /* a caller of an older header knows a shorter one */
-        onnx_fuse_dump_options_init(&own);
-        memcpy(&own, options, options->struct_size);
-        run->options.external_folder = own.external_folder;
-        run->options.follow_symlinks = own.follow_symlinks;
-        run->options.no_map = own.no_map;
-        if (own.keep_external)
-            load_alone(run);
-        else
-            run_load(run);
-        dump_model(&run->model, &own, &view->scratch, &view->dump);
-        model_check_files(&run->model);
-    }
+    run->source.external_folder = options.external_folder;
+    run->source.alone = options.keep_external;
+    run->source.follow_symlinks = options.follow_symlinks;
+    run->source.no_map = options.no_map;
+    source_open(&run->source, &run->model, &run->arena);
+    model_load(&run->model);
+    dump_model(&run->model, &options, &call->view->scratch, &call->view->dump);
+    model_check_files(&run->model);
 }
 
 static enum onnx_fuse_status dump(struct onnx_fuse_view *view,
@@ -114,7 +89,7 @@ static enum onnx_fuse_status dump(struct onnx_fuse_view *view,
         *wanted = NULL;
     if (!view)
         return ONNX_FUSE_OUT_OF_MEMORY;
-    dump_guarded(view, options);
+    landing_call(&view->run.landing, dump_once, &(struct dump_call){view, options});
     return finish(view, wanted);
 }
 
@@ -134,20 +109,25 @@ enum onnx_fuse_status onnx_fuse_dump_memory(const void *model, size_t size,
 
 /* ---- info ---- */
 
-static void info_guarded(struct onnx_fuse_view *view, const struct onnx_fuse_options *options)
+struct info_call {
+    struct onnx_fuse_view *view;
+    const struct onnx_fuse_options *options;
+};
+
+static void info_once(void *closure)
 {
+    const struct info_call *call = closure;
+    struct onnx_fuse_view *view = call->view;
     struct run *run = &view->run;
-    if (setjmp(run->landing.jump) == 0) {
-        struct info info;
-        run_options(run, options);
-        run->options.dry_run = true;
-        run->output_path = run->input; /* as if in place: external data stays where it is */
-        run_fuse(run);
-        foresee_equalize(&run->plan);
-        info_collect(&run->plan, &info);
-        view->text = info_text(&run->plan, &run->summary, &info);
-        view->json = info_json(&run->plan, &run->summary, &info);
-    }
+    struct info info;
+    run_options(run, call->options);
+    run->options.dry_run = true;
+    run->output_path = run->source.path; /* as if in place: external data stays where it is */
+    run_fuse(run);
+    foresee_equalize(&run->plan);
+    info_collect(&run->plan, &info);
+    view->text = info_text(&run->plan, &run->summary, &info);
+    view->json = info_json(&run->plan, &run->summary, &info);
 }
 
 static enum onnx_fuse_status info(struct onnx_fuse_view *view,
@@ -158,9 +138,10 @@ static enum onnx_fuse_status info(struct onnx_fuse_view *view,
         *wanted = NULL;
     if (!view)
         return ONNX_FUSE_OUT_OF_MEMORY;
-    info_guarded(view, options);
+    struct info_call call = {view, options};
+    landing_call(&view->run.landing, info_once, &call);
     if (run_again(&view->run))
-        info_guarded(view, options);
+        landing_call(&view->run.landing, info_once, &call);
     return finish(view, wanted);
 }
 

@@ -18,6 +18,14 @@ noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const 
     longjmp(landing->jump, 1);
 }
 
+bool landing_call(struct landing *landing, void (*body)(void *closure), void *closure)
+{
+    if (setjmp(landing->jump) != 0)
+        return false;
+    body(closure);
+    return true;
+}
+
 void landing_bound(struct landing *landing, const char *path, size_t input)
 {
     landing->path = path;

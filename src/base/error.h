@@ -1,9 +1,10 @@
 /* base/error.h: errors, by longjmp to the landing of the call.
  *
  * A hard error (bad file, no memory, failed write) goes to the landing of the call, so the code between
- * reads without error plumbing. Public functions set it, in api/, and there what is open is closed and
- * the caller gets the error; a thread of the self-check has one of its own in check/selfcheck.c. A
- * declined rewrite is no error: those functions return the reason as text, NULL meaning success. */
+ * reads without error plumbing. landing_call sets it, for the public functions of api/, where what is open
+ * is closed and the caller gets the error, for the threads of the self-check, each with its own, and for the
+ * check of equalisation. A declined rewrite is no error: those functions return the reason as text, NULL
+ * meaning success. */
 #ifndef BASE_ERROR_H
 #define BASE_ERROR_H
 
@@ -26,6 +27,9 @@ struct landing {
     bool has_secret;
     struct secret secret; /* by landing_secret */
 };
+
+/* Calls body(closure). False: an error ended it, and the landing tells of it. Nobody else calls setjmp. */
+bool landing_call(struct landing *landing, void (*body)(void *closure), void *closure);
 
 void landing_bound(struct landing *landing, const char *path, size_t input);
 /* What is left of it. SIZE_MAX: there is no bound. */

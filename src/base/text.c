@@ -1,10 +1,8 @@
-/* base/text.c: a string that grows, and JSON's escapes. */
+/* base/text.c: a string that grows. */
 #include "base/text.h"
 
-#include <math.h>
 #include <stdio.h>
 
-#include "base/decimal.h"
 #include "base/tame.h"
 
 enum { LONG = 1 << 16 };
@@ -53,41 +51,6 @@ void text_print(struct text *text, const char *format, ...)
     if (length > 0)
         text->size += (size_t)length;
     text->bytes[text->size] = 0;
-}
-
-void text_json_bytes(struct text *text, const void *bytes, size_t size)
-{
-    const unsigned char *s = bytes;
-    char escape[8];
-    text_append(text, "\"", 1);
-    for (size_t at = 0; at < size;) {
-        size_t length = utf8_length(s + at, size - at);
-        if (length == 0) {
-            text_append(text, "\\ufffd", 6);
-            length = 1;
-        } else if (s[at] == '"' || s[at] == '\\' || s[at] < 0x20 || s[at] == 0x7f) {
-            const char *name = s[at] == '\n' ? "\\n" : s[at] == '\t' ? "\\t" : NULL;
-            bool plain = s[at] == '"' || s[at] == '\\';
-            int written = name
-                              ? snprintf(escape, sizeof(escape), "%s", name)
-                              : snprintf(escape, sizeof(escape), plain ? "\\%c" : "\\u%04x", s[at]);
-            text_append(text, escape, (size_t)written);
-        } else {
-            text_append(text, (const char *)s + at, length);
-        }
-        at += length;
-    }
-    text_append(text, "\"", 1);
-}
-
-void text_json(struct text *text, const char *string)
-{
-    text_json_bytes(text, string, string ? strlen(string) : 0);
-}
-
-void text_json_number(struct text *text, double number)
-{
-    text_print(text, "%s", isfinite(number) ? decimal_rounded(number, 17).text : "null");
 }
 
 const char *text_plain(struct arena *arena, const char *string)

@@ -1,4 +1,4 @@
-/* base/text.h: a string that grows, in an arena, and strings as JSON wants them. */
+/* base/text.h: a string that grows, in an arena. */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
 
@@ -14,13 +14,6 @@ struct text {
 /* Bytes as they are. */
 void text_append(struct text *text, const char *bytes, size_t size);
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* A quoted JSON string; NULL is "". Names are whatever bytes a file holds: what is no UTF-8 becomes
- * U+FFFD. */
-void text_json(struct text *text, const char *string);
-void text_json_bytes(struct text *text, const void *bytes, size_t size);
-/* A JSON number that reads back exactly; null when it is not finite. */
-void text_json_number(struct text *text, double number);
 
 /* True when two strings are the same, the case of ASCII letters left aside. */
 bool text_same_letters(const char *a, const char *b);

@@ -61,8 +61,8 @@ static const char *evaluate_terms(struct trial *trial, struct item *item)
             reason = "the terms of a sum do not fit";
     }
     if (!reason)
-        reason = array_make(trial->arena, &trial->pool, CHECK_MOST, check->type, box.rank, box.dims,
-                            &item->array);
+        reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, check->type, box.rank,
+                            box.dims, &item->array);
     for (size_t i = 0; i < item->input_count && !reason; i++) {
         struct walk walk = box;
         walk_broadcast(&walk, terms[i]);
@@ -120,7 +120,7 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
                                .outputs =
                                    NEW_ARRAY(trial->arena, struct array *, node->output_count + 1),
                                .is_constant = !item->varies,
-                               .limit = CHECK_MOST};
+                               .limit = BUDGET_VALUE};
         reason = evaluate_kind(trial, &e, item);
         if (!reason)
             item->array = e.outputs[item->output];
@@ -201,8 +201,9 @@ static const char *take_share(struct trial *trial, struct item *item)
     item->array = item->share == 1 ? check_input(trial, item->value) : trial->inputs[0];
     if (item->share == 1)
         return NULL;
-    const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, trial->inputs[0]->type,
-                                    trial->inputs[0]->rank, trial->inputs[0]->dims, &item->array);
+    const char *reason =
+        array_make(trial->arena, &trial->pool, BUDGET_VALUE, trial->inputs[0]->type,
+                   trial->inputs[0]->rank, trial->inputs[0]->dims, &item->array);
     for (int64_t i = 0; !reason && i < trial->inputs[0]->count; i++)
         item->array->reals[i] = trial->inputs[0]->reals[i] * item->share;
     return reason;
@@ -235,7 +236,7 @@ static const char *as_reals(struct trial *trial, struct array **array)
 {
     const struct array *whole = *array;
     const char *reason =
-        array_make(trial->arena, &trial->pool, CHECK_MOST, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
+        array_make(trial->arena, &trial->pool, BUDGET_VALUE, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
                    whole->rank, whole->dims, array);
     for (int64_t i = 0; !reason && i < whole->count; i++)
         (*array)->reals[i] = (double)whole->integers[i];
@@ -424,7 +425,7 @@ static const char *make_input(struct trial *trial, const struct value *value, in
     if (!type_is_float(type) && !(trial->check->sources && type_is_integer(type)))
         type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     const char *reason =
-        array_make(trial->arena, &trial->pool, CHECK_MOST, type, rank, dims, input);
+        array_make(trial->arena, &trial->pool, BUDGET_VALUE, type, rank, dims, input);
     bool is_bool = type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
     for (int64_t i = 0; !reason && i < (*input)->count; i++)
         if (array_is_real(*input))

@@ -273,21 +273,32 @@ static const char *check_all(struct model *model, struct arena *arena)
     return NULL;
 }
 
+struct check_call {
+    struct model *model;
+    struct arena *arena;
+    const char *reason;
+};
+
+static void check_once(void *closure)
+{
+    struct check_call *call = closure;
+    call->reason = check_all(call->model, call->arena);
+}
+
 /* In memory of its own, which is given back however this ends. */
 const char *check_equality(struct model *model)
 {
     struct landing *landing = model->arena->landing;
     struct landing own = {0};
     struct arena arena;
-    const char *volatile reason = NULL;
+    struct check_call call = {model, &arena, NULL};
     landing_bound(&own, model->path, landing->input);
     if (landing->most)
         own.most = landing_left(landing) / 2 + 1;
     arena_init(&arena, &own);
-    if (setjmp(own.jump) == 0)
-        reason = check_all(model, &arena);
+    landing_call(&own, check_once, &call);
     arena_free(&arena);
     if (own.status != ONNX_FUSE_OK)
         fail(landing, own.status, "%s", own.message);
-    return reason;
+    return call.reason;
 }

@@ -5,8 +5,6 @@
 #include "fuse/plan.h"
 #include "infer/constant.h"
 
-enum { KEPT_MOST = 1 << 14 }; /* elements of stored weights kept for the next trial */
-
 /* ---- the list ---- */
 
 static struct item **map_place(const struct item_map *map, const struct value *value, bool in_sum)
@@ -307,7 +305,7 @@ static const char *pick_from_array(struct trial *trial, const struct array *arra
     memcpy(dims, array->dims, sizeof(dims));
     dims[axis] = trial->sample_count;
     const char *reason =
-        array_make(trial->arena, &trial->pool, CHECK_MOST, array->type, array->rank, dims, part);
+        array_make(trial->arena, &trial->pool, BUDGET_VALUE, array->type, array->rank, dims, part);
     if (reason || (*part)->count == 0)
         return reason;
     int64_t outer, inner;
@@ -338,8 +336,8 @@ static const char *read_stored(struct trial *trial, const struct tensor *tensor,
     int64_t dims[EVAL_RANK] = {0}, outer, inner, count = trial->sample_count;
     for (int i = 0; i < tensor->rank; i++)
         dims[i] = i == axis ? count : tensor->dims[i];
-    const char *reason =
-        array_make(trial->arena, &trial->pool, CHECK_MOST, tensor->type, tensor->rank, dims, array);
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, tensor->type,
+                                    tensor->rank, dims, array);
     if (reason || (*array)->count == 0)
         return reason;
     sides_of_axis(dims, tensor->rank, axis, &outer, &inner);
@@ -384,8 +382,8 @@ static const char *read_fused(struct trial *trial, const struct tensor *tensor, 
     int64_t count = axis < 0 ? rows : trial->sample_count;
     for (int i = 0; i < tensor->rank; i++)
         dims[i] = i == row_axis ? count : tensor->dims[i];
-    const char *reason =
-        array_make(trial->arena, &trial->pool, CHECK_MOST, tensor->type, tensor->rank, dims, array);
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, tensor->type,
+                                    tensor->rank, dims, array);
     if (reason || (*array)->count == 0)
         return reason;
     const int64_t *channels = trial->sample;
@@ -414,7 +412,7 @@ static const char *perturb(struct trial *trial, struct array **array)
         return NULL;
     const struct array *exact = *array;
     if (!exact->owned) { /* its numbers are the tensor's own */
-        const char *reason = array_make(trial->arena, &trial->pool, CHECK_MOST, exact->type,
+        const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, exact->type,
                                         exact->rank, exact->dims, array);
         if (reason)
             return reason;
@@ -458,7 +456,7 @@ const char *check_read(struct trial *trial, struct item *item, int axis, struct 
         return arena_format(trial->arena, "'%s' has no value", item->value->name);
     if (!trial->samples || axis < 0 || axis >= rank || dims[axis] == 1)
         axis = -1;
-    if (!item->array && axis < 0 && tensor->count <= KEPT_MOST - trial->kept) {
+    if (!item->array && axis < 0 && tensor->count <= BUDGET_CHECK_KEPT - trial->kept) {
         const char *reason = keep_stored(trial, item);
         *array = item->array;
         return reason;

@@ -6,8 +6,7 @@
 #include "eval/array.h"
 
 enum {
-    SAMPLE = 8,          /* channels of a sample, at most */
-    CHECK_MOST = 1 << 26 /* elements of one intermediate result: half a GiB */
+    SAMPLE = 8 /* channels of a sample, at most */
 };
 
 enum wanted { WANTED_NOT, WANTED_SAMPLE, WANTED_ALL };

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "base/decimal.h"
+#include "base/progress.h"
 #include "check/check.h"
 #include "model/external.h"
 
@@ -66,6 +67,7 @@ struct worker {
     struct landing landing;
     struct arena arena;   /* of one check */
     struct arena reasons; /* what the checks said */
+    bool is_done;         /* no check is left */
 };
 
 struct selfcheck {
@@ -240,12 +242,15 @@ enum { LARGE = 1 << 20 };
 /* An arena that one check needed so much of is not kept for the next. */
 enum { LARGE_ARENA = 8 << 20 };
 
-static bool check_next(struct worker *worker)
+static void check_next(void *closure)
 {
+    struct worker *worker = closure;
     struct selfcheck *checker = worker->checker;
     size_t index = atomic_fetch_add(&checker->next, 1);
-    if (index >= checker->count)
-        return false;
+    if (index >= checker->count) {
+        worker->is_done = true;
+        return;
+    }
     struct fusion *fusion = checker->fusions[index];
     struct effort left = checker->share;
     fusion->failure = check(worker, fusion, &left);
@@ -254,15 +259,13 @@ static bool check_next(struct worker *worker)
         arena_free(&worker->arena);
     if (fusion->parameters_before > LARGE)
         model_give_back(checker->model);
-    return true;
 }
 
 static void report_progress(struct selfcheck *checker)
 {
-    const struct onnx_fuse_options *options = checker->options;
+    const struct progress progress = {checker->options->progress, checker->options->closure};
     double done = fmin((double)atomic_load(&checker->next), (double)checker->count);
-    if (options->progress &&
-        !options->progress(options->closure, "checking", done / (double)checker->count)) {
+    if (!progress_tell(&progress, "checking", done / (double)checker->count)) {
         checker->stopped = true;
         atomic_store(&checker->next, checker->count);
     }
@@ -272,17 +275,15 @@ bool selfcheck_next(void *closure, int thread)
 {
     struct selfcheck *checker = closure;
     struct worker *worker = &checker->workers[thread];
-    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK)
+    if (thread >= checker->at_once || worker->landing.status != ONNX_FUSE_OK ||
+        !landing_call(&worker->landing, check_next, worker) || worker->is_done)
         return false;
-    if (setjmp(worker->landing.jump) != 0)
-        return false;
-    bool more = check_next(worker);
-    if (more && thread == 0)
+    if (thread == 0)
         report_progress(checker);
-    return more;
+    return true;
 }
 
-enum { MOST_THREADS = 64, FEW = 4 };
+enum { FEW = 4 };
 
 struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_options *options,
                                   struct effort *effort, struct fusion **fusions, size_t count)
@@ -290,7 +291,7 @@ struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_op
     struct arena *arena = model->arena;
     struct landing *landing = arena->landing;
     struct selfcheck *checker = NEW(arena, struct selfcheck);
-    int jobs = options->jobs < MOST_THREADS ? options->jobs : MOST_THREADS;
+    int jobs = options->jobs < BUDGET_THREADS ? options->jobs : BUDGET_THREADS;
     checker->model = model;
     checker->options = options;
     checker->effort = effort;

@@ -2,6 +2,7 @@
 #ifndef DIFF_CHANGE_H
 #define DIFF_CHANGE_H
 
+#include "base/progress.h"
 #include "infer/census.h"
 #include "match/match.h"
 
@@ -105,8 +106,7 @@ struct diff_options {
     double rtol, atol;
     bool strict, colour, all;
     bool ignore[DIFF_KIND_COUNT];
-    bool (*progress)(void *closure, const char *step, double fraction);
-    void *closure;
+    struct progress progress;
 };
 
 const char *diff_kind_name(enum diff_kind kind);

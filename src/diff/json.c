@@ -4,149 +4,130 @@
 #include "diff/group.h"
 #include "diff/text.h"
 
-static void print_or_null(struct text *text, const char *string)
-{
-    if (string)
-        text_json(text, string);
-    else
-        text_print(text, "null");
-}
-
-/* ---- JSON ---- */
-
-static void json_node(struct text *text, const struct node *node)
+static void json_node(struct json *json, const char *key, const struct node *node)
 {
     const struct value *output = node ? node_output(node, 0) : NULL;
     if (!node) {
-        text_print(text, "null");
+        json_literal(json, key, "null");
         return;
     }
-    text_print(text, "{\"op\": ");
-    text_json(text, node->proto->op_type);
-    text_print(text, ", \"name\": ");
-    text_json(text, node->proto->name);
-    text_print(text, ", \"output\": ");
-    text_json(text, output ? output->name : "");
-    text_print(text, "}");
+    json_open(json, key, '{');
+    json_text(json, "op", node->proto->op_type);
+    json_text(json, "name", node->proto->name);
+    json_text(json, "output", output ? output->name : "");
+    json_close(json, '}');
 }
 
-static void json_nodes(struct text *text, const char *name, const struct node_list *nodes)
+static void json_nodes(struct json *json, const char *key, const struct node_list *nodes)
 {
-    text_print(text, "\"%s\": [", name);
-    for (size_t i = 0; i < nodes->count; i++) {
-        text_print(text, "%s", i ? ", " : "");
-        json_node(text, nodes->items[i]);
-    }
-    text_print(text, "]");
+    json_open(json, key, '[');
+    for (size_t i = 0; i < nodes->count; i++)
+        json_node(json, NULL, nodes->items[i]);
+    json_close(json, ']');
 }
 
-static void json_values(struct text *text, const char *name, const struct diff_values *values)
+static void json_values(struct json *json, const char *key, const struct diff_values *values)
 {
-    text_print(text, ", \"%s\": [", name);
-    for (size_t i = 0; i < values->count; i++) {
-        text_print(text, "%s", i ? ", " : "");
-        text_json(text, values->items[i]->name);
-    }
-    text_print(text, "]");
+    json_open(json, key, '[');
+    for (size_t i = 0; i < values->count; i++)
+        json_text(json, NULL, values->items[i]->name);
+    json_close(json, ']');
 }
 
-static void json_region(struct text *text, const struct diff_region *region)
+static void json_region(struct json *json, const struct diff_region *region)
 {
-    text_print(text, ",\n     \"region\": {");
-    json_nodes(text, "a", &region->left);
-    text_print(text, ", ");
-    json_nodes(text, "b", &region->right);
-    json_values(text, "a_inputs", &region->left_in);
-    json_values(text, "a_outputs", &region->left_out);
-    json_values(text, "b_inputs", &region->right_in);
-    json_values(text, "b_outputs", &region->right_out);
-    text_print(text, "}");
+    json_line(json, 5);
+    json_open(json, "region", '{');
+    json_nodes(json, "a", &region->left);
+    json_nodes(json, "b", &region->right);
+    json_values(json, "a_inputs", &region->left_in);
+    json_values(json, "a_outputs", &region->left_out);
+    json_values(json, "b_inputs", &region->right_in);
+    json_values(json, "b_outputs", &region->right_out);
+    json_close(json, '}');
 }
 
-void diff_numbers_json(struct text *text, const struct diff_numbers *numbers)
+void diff_numbers_json(struct json *json, const struct diff_numbers *numbers)
 {
-    text_print(text,
-               "\"count\": %lld, \"differing\": %lld, \"largest\": ", (long long)numbers->count,
-               (long long)numbers->differing);
-    text_json_number(text, numbers->largest);
-    text_print(text, ", \"largest_relative\": ");
-    text_json_number(text, numbers->largest_relative);
-    text_print(text, ", \"first\": ");
-    text_json(text, numbers->first);
-    text_print(text, ", \"first_a\": ");
-    text_json_number(text, numbers->first_left);
-    text_print(text, ", \"first_b\": ");
-    text_json_number(text, numbers->first_right);
-    text_print(text, ", \"bins\": [");
+    json_integer(json, "count", numbers->count);
+    json_integer(json, "differing", numbers->differing);
+    json_number(json, "largest", numbers->largest);
+    json_number(json, "largest_relative", numbers->largest_relative);
+    json_text(json, "first", numbers->first);
+    json_number(json, "first_a", numbers->first_left);
+    json_number(json, "first_b", numbers->first_right);
+    json_open(json, "bins", '[');
     for (int i = 0; i < DIFF_BINS; i++)
-        text_print(text, "%s%lld", i ? ", " : "", (long long)numbers->bins[i]);
-    text_print(text, "]");
+        json_integer(json, NULL, numbers->bins[i]);
+    json_close(json, ']');
 }
 
-static void json_change(struct text *text, const struct diff_change *change)
+static void json_change(struct json *json, const struct diff_change *change)
 {
-    text_print(text,
-               "\n    {\"kind\": \"%s\", \"counts\": %s, \"graph\": ", diff_kind_name(change->kind),
-               change->counts ? "true" : "false");
-    print_or_null(text, change->graph ? change->graph->name : NULL);
-    text_print(text, ", \"subject\": ");
-    text_json(text, change->subject);
-    text_print(text, ", \"what\": ");
-    text_json(text, change->what);
-    text_print(text, ", \"old\": ");
-    print_or_null(text, change->old_text);
-    text_print(text, ", \"new\": ");
-    print_or_null(text, change->new_text);
-    text_print(text, ", \"more\": %zu, \"group\": %zu, \"part_of\": ", change->more, change->group);
+    json_line(json, 4);
+    json_open(json, NULL, '{');
+    json_text(json, "kind", diff_kind_name(change->kind));
+    json_bool(json, "counts", change->counts);
+    json_text_or_null(json, "graph", change->graph ? change->graph->name : NULL);
+    json_text(json, "subject", change->subject);
+    json_text(json, "what", change->what);
+    json_text_or_null(json, "old", change->old_text);
+    json_text_or_null(json, "new", change->new_text);
+    json_count(json, "more", change->more);
+    json_count(json, "group", change->group);
     if (change->part_of)
-        text_print(text, "%zu", change->part_of->place);
+        json_count(json, "part_of", change->part_of->place);
     else
-        text_print(text, "null");
-    text_print(text, ",\n     \"a\": ");
-    json_node(text, change->left);
-    text_print(text, ", \"b\": ");
-    json_node(text, change->right);
-    text_print(text, ",\n     \"text\": ");
-    text_json(text, diff_sentence(text->arena, change));
+        json_literal(json, "part_of", "null");
+    json_line(json, 5);
+    json_node(json, "a", change->left);
+    json_node(json, "b", change->right);
+    json_line(json, 5);
+    json_text(json, "text", diff_sentence(json->text.arena, change));
     if (change->numbers) {
-        text_print(text, ",\n     \"numbers\": {");
-        diff_numbers_json(text, change->numbers);
-        text_print(text, "}");
+        json_line(json, 5);
+        json_open(json, "numbers", '{');
+        diff_numbers_json(json, change->numbers);
+        json_close(json, '}');
     }
     if (change->region)
-        json_region(text, change->region);
-    text_print(text, "}");
+        json_region(json, change->region);
+    json_close(json, '}');
 }
 
 const char *diff_json(struct arena *arena, const struct diff_result *result, const char *left,
                       const char *right)
 {
-    struct text text = {.arena = arena};
-    text_print(&text,
-               "{\n  \"schema\": 1, \"tool\": \"onnx-repvgg-fuse\", \"command\": \"diff\","
-               " \"version\": \"%s\",\n  \"a\": ",
-               onnx_fuse_version());
-    text_json(&text, left);
-    text_print(&text, ", \"b\": ");
-    text_json(&text, right);
-    text_print(&text, ",\n  \"different\": %s, \"counted\": %zu, \"matched\": %zu, \"summary\": ",
-               result->counted ? "true" : "false", result->counted, result->matched);
-    text_json(&text, diff_headline(arena, result, true));
-    text_print(&text, ",\n  \"by_kind\": {");
+    struct json json = {.text = {.arena = arena}};
+    json_open(&json, NULL, '{');
+    json_line(&json, 2);
+    json_count(&json, "schema", 1);
+    json_text(&json, "tool", "onnx-repvgg-fuse");
+    json_text(&json, "command", "diff");
+    json_text(&json, "version", onnx_fuse_version());
+    json_line(&json, 2);
+    json_text(&json, "a", left);
+    json_text(&json, "b", right);
+    json_line(&json, 2);
+    json_bool(&json, "different", result->counted != 0);
+    json_count(&json, "counted", result->counted);
+    json_count(&json, "matched", result->matched);
+    json_text(&json, "summary", diff_headline(arena, result, true));
+    json_line(&json, 2);
+    json_open(&json, "by_kind", '{');
     for (size_t i = 0; i < DIFF_KIND_COUNT; i++)
-        text_print(&text, "%s\"%s\": %zu", i ? ", " : "", diff_kind_name((enum diff_kind)i),
-                   result->by_kind[i]);
-    text_print(&text, "},\n  \"changes\": [");
-    for (size_t i = 0; i < result->changes.count; i++) {
-        text_print(&text, "%s", i ? "," : "");
-        json_change(&text, result->changes.items[i]);
-    }
-    text_print(&text, "],\n");
-    census_json(&text, "before", &result->before);
-    text_print(&text, ",\n");
-    census_json(&text, "after", &result->after);
-    text_print(&text, "\n}\n");
-    return text.bytes;
+        json_count(&json, diff_kind_name((enum diff_kind)i), result->by_kind[i]);
+    json_close(&json, '}');
+    json_line(&json, 2);
+    json_open(&json, "changes", '[');
+    for (size_t i = 0; i < result->changes.count; i++)
+        json_change(&json, result->changes.items[i]);
+    json_close(&json, ']');
+    census_json(&json, "before", &result->before);
+    census_json(&json, "after", &result->after);
+    json_line(&json, 0);
+    json_close(&json, '}');
+    return json_end(&json);
 }
 
 /* ---- GitHub ---- */
@@ -197,18 +178,19 @@ const char *diff_github(struct arena *arena, const struct diff_result *result, c
 /* ---- SARIF 2.1.0 ---- */
 
 /* A path as the URI of an artifact: bytes that a URI does not admit are escaped. */
-static void print_uri(struct text *text, const char *path)
+static const char *uri_of(struct arena *arena, const char *path)
 {
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
-    text_print(text, "\"%s", path[0] == '/' ? "file://" : "");
+    struct text text = {.arena = arena};
+    text_print(&text, "%s", path[0] == '/' ? "file://" : "");
     for (; *path; path++) {
         if (strchr(plain, *path))
-            text_append(text, path, 1);
+            text_append(&text, path, 1);
         else
-            text_print(text, "%%%02X", (unsigned char)*path);
+            text_print(&text, "%%%02X", (unsigned char)*path);
     }
-    text_print(text, "\"");
+    return text.bytes;
 }
 
 static const char *logical_name(struct arena *arena, const struct diff_change *change)
@@ -222,50 +204,87 @@ static const char *logical_name(struct arena *arena, const struct diff_change *c
     return name[0] ? arena_format(arena, "%s/%s", graph, name) : graph;
 }
 
-static void sarif_rules(struct text *text)
+static void sarif_rules(struct json *json)
 {
+    json_open(json, "rules", '[');
     for (size_t i = 0; i < DIFF_KIND_COUNT; i++) {
-        text_print(text,
-                   "%s\n        {\"id\": \"%s\", \"shortDescription\": {\"text\": ", i ? "," : "",
-                   diff_kind_name((enum diff_kind)i));
-        text_json(text, diff_kind_purpose((enum diff_kind)i));
-        text_print(text, "}}");
+        json_line(json, 8);
+        json_open(json, NULL, '{');
+        json_text(json, "id", diff_kind_name((enum diff_kind)i));
+        json_open(json, "shortDescription", '{');
+        json_text(json, "text", diff_kind_purpose((enum diff_kind)i));
+        json_close(json, '}');
+        json_close(json, '}');
     }
+    json_close(json, ']');
+}
+
+static void sarif_result(struct json *json, const struct diff_group *group, const char *right)
+{
+    struct arena *arena = json->text.arena;
+    const struct diff_change *change = group->first;
+    const char *sentence = diff_group_sentence(arena, group);
+    if (!change->counts || !sentence)
+        return;
+    json_line(json, 6);
+    json_open(json, NULL, '{');
+    json_text(json, "ruleId", diff_kind_name(change->kind));
+    json_integer(json, "ruleIndex", change->kind);
+    json_text(json, "level", "warning");
+    json_open(json, "message", '{');
+    json_text(json, "text", sentence);
+    json_close(json, '}');
+    json_line(json, 7);
+    json_open(json, "locations", '[');
+    json_open(json, NULL, '{');
+    json_open(json, "physicalLocation", '{');
+    json_open(json, "artifactLocation", '{');
+    json_text(json, "uri", uri_of(arena, right));
+    json_close(json, '}');
+    json_close(json, '}');
+    json_line(json, 8);
+    json_open(json, "logicalLocations", '[');
+    json_open(json, NULL, '{');
+    json_text(json, "fullyQualifiedName", logical_name(arena, change));
+    json_close(json, '}');
+    json_close(json, ']');
+    json_close(json, '}');
+    json_close(json, ']');
+    json_close(json, '}');
 }
 
 const char *diff_sarif(struct arena *arena, const struct diff_result *result, const char *left,
                        const char *right)
 {
-    struct text text = {.arena = arena};
-    bool first = true;
-    text_print(&text,
-               "{\"$schema\": \"https://json.schemastore.org/sarif-2.1.0.json\","
-               " \"version\": \"2.1.0\",\n"
-               "  \"runs\": [{\n    \"tool\": {\"driver\": {\"name\": \"onnx-repvgg-fuse\","
-               " \"version\": \"%s\",\n      \"rules\": [",
-               onnx_fuse_version());
-    sarif_rules(&text);
-    text_print(&text, "]}},\n    \"properties\": {\"before\": ");
-    text_json(&text, left);
-    text_print(&text, "},\n    \"results\": [");
-    for (size_t i = 0; i < result->groups.count; i++) {
-        const struct diff_change *change = result->groups.items[i]->first;
-        const char *sentence = diff_group_sentence(arena, result->groups.items[i]);
-        if (!change->counts || !sentence)
-            continue;
-        text_print(&text,
-                   "%s\n      {\"ruleId\": \"%s\", \"ruleIndex\": %d, \"level\": \"warning\",",
-                   first ? "" : ",", diff_kind_name(change->kind), (int)change->kind);
-        text_print(&text, " \"message\": {\"text\": ");
-        text_json(&text, sentence);
-        text_print(&text, "},\n       \"locations\": [{\"physicalLocation\": "
-                          "{\"artifactLocation\": {\"uri\": ");
-        print_uri(&text, right);
-        text_print(&text, "}},\n        \"logicalLocations\": [{\"fullyQualifiedName\": ");
-        text_json(&text, logical_name(arena, change));
-        text_print(&text, "}]}]}");
-        first = false;
-    }
-    text_print(&text, "]\n  }]\n}\n");
-    return text.bytes;
+    struct json json = {.text = {.arena = arena}};
+    json_open(&json, NULL, '{');
+    json_text(&json, "$schema", "https://json.schemastore.org/sarif-2.1.0.json");
+    json_text(&json, "version", "2.1.0");
+    json_line(&json, 2);
+    json_open(&json, "runs", '[');
+    json_open(&json, NULL, '{');
+    json_line(&json, 4);
+    json_open(&json, "tool", '{');
+    json_open(&json, "driver", '{');
+    json_text(&json, "name", "onnx-repvgg-fuse");
+    json_text(&json, "version", onnx_fuse_version());
+    json_line(&json, 6);
+    sarif_rules(&json);
+    json_close(&json, '}');
+    json_close(&json, '}');
+    json_line(&json, 4);
+    json_open(&json, "properties", '{');
+    json_text(&json, "before", left);
+    json_close(&json, '}');
+    json_line(&json, 4);
+    json_open(&json, "results", '[');
+    for (size_t i = 0; i < result->groups.count; i++)
+        sarif_result(&json, result->groups.items[i], right);
+    json_close(&json, ']');
+    json_line(&json, 2);
+    json_close(&json, '}');
+    json_close(&json, ']');
+    json_line(&json, 0);
+    json_close(&json, '}');
+    return json_end(&json);
 }

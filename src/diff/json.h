@@ -2,6 +2,7 @@
 #ifndef DIFF_JSON_H
 #define DIFF_JSON_H
 
+#include "base/json.h"
 #include "diff/change.h"
 
 const char *diff_json(struct arena *arena, const struct diff_result *result, const char *left,
@@ -12,6 +13,6 @@ const char *diff_sarif(struct arena *arena, const struct diff_result *result, co
                        const char *right);
 
 /* How a weight differs, as members of an object of JSON: no braces. */
-void diff_numbers_json(struct text *text, const struct diff_numbers *numbers);
+void diff_numbers_json(struct json *json, const struct diff_numbers *numbers);
 
 #endif

@@ -370,7 +370,7 @@ static void sort_changes(struct differ *differ)
 static void progress(const struct differ *differ, double fraction)
 {
     const struct diff_options *options = differ->options;
-    if (options->progress && !options->progress(options->closure, "comparing", fraction))
+    if (!progress_tell(&options->progress, "comparing", fraction))
         fail(differ->arena->landing, ONNX_FUSE_CANCELLED, "stopped by the caller");
 }
 

@@ -191,7 +191,7 @@ const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int6
     if (a == 0 || b == 0 || c == 0)
         return NULL;
     if (!multiply_fits(a, b, &product) || !multiply_fits(product, c, &product) ||
-        product > EVAL_PRODUCTS || !pool_affords(e->pool, (double)product, 0))
+        product > BUDGET_SUM || !pool_affords(e->pool, (double)product, 0))
         return arena_format(e->arena, "%lld * %lld * %lld products are too many", (long long)a,
                             (long long)b, (long long)c);
     return NULL;

@@ -15,9 +15,6 @@ enum {
     EVAL_CELL = 8      /* bytes of an element */
 };
 
-/* A larger sum of products than this would keep the user waiting: refused. */
-#define EVAL_PRODUCTS ((int64_t)1 << 32)
-
 /* Beside the types of tensors, which are above 0. Cells of a string tensor are pointers to
  * ProtobufCBinaryData, or NULL for an empty one. */
 enum {

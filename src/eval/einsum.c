@@ -134,7 +134,7 @@ const char *eval_einsum(struct evaluation *e)
                 labels[n][i] >= EINSUM_LETTERS && array->dims[i] == 1 ? 0 : strides[i];
     }
     int64_t steps;
-    if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > EVAL_PRODUCTS ||
+    if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > BUDGET_SUM ||
         !pool_affords(e->pool, 8 * (double)steps, 0))
         return "too many products";
     for (int64_t i = 0; i < steps; i++, walk_next(&walk)) {

@@ -7,9 +7,7 @@
 #include "eval/reach.h"
 #include "model/model.h"
 
-/* What a node, or one run of a graph, costs beside its elements, so that many small ones end: products, and
- * cells for the headers of its arrays. */
-enum { NODE_COST = 256, NODE_CELLS = 48, DEPTH_MOST = 64 };
+enum { BODIES_MOST = 64 }; /* inside one another */
 
 /* ---- arrays by value ---- */
 
@@ -132,13 +130,13 @@ const char *scope_begin(struct evaluation *e, struct scope *scope, struct graph 
         scope->call = e->scope->call;
         scope->function = e->scope->function;
     }
-    if (scope->depth > DEPTH_MOST)
+    if (scope->depth > BODIES_MOST)
         return "graphs inside each other too deep";
     size_t count = graph->values.count;
     scope->room = 16;
     while (scope->room < 2 * count)
         scope->room *= 2;
-    if (!pool_affords(e->pool, NODE_COST + (double)scope->room, 2 * (double)scope->room))
+    if (!pool_affords(e->pool, BUDGET_NODE + (double)scope->room, 2 * (double)scope->room))
         return eval_too_dear;
     scope->values = NEW_ARRAY(e->arena, const struct value *, scope->room);
     scope->arrays = NEW_ARRAY(e->arena, struct array *, scope->room);
@@ -148,7 +146,7 @@ const char *scope_begin(struct evaluation *e, struct scope *scope, struct graph 
 static const char *run_node(struct evaluation *outer, struct scope *scope, const struct node *node)
 {
     struct arena *arena = outer->arena;
-    if (!pool_affords(outer->pool, NODE_COST, NODE_CELLS))
+    if (!pool_affords(outer->pool, BUDGET_NODE, BUDGET_NODE_CELLS))
         return eval_too_dear;
     if (node_has_references(node) && !scope->function)
         return "an attribute refers to an attribute of a function that is not called here";
@@ -202,7 +200,7 @@ const char *scope_run(struct evaluation *e, struct scope *scope, struct array *c
     const char *reason = NULL;
     if (count > input_count_of(graph))
         return "a graph takes fewer inputs than it is given";
-    if (!pool_affords(e->pool, NODE_COST, NODE_CELLS))
+    if (!pool_affords(e->pool, BUDGET_NODE, BUDGET_NODE_CELLS))
         return eval_too_dear;
     for (size_t i = 0; i < count; i++) {
         const char *name = graph->proto ? graph->proto->input[i]->name : graph->function->input[i];

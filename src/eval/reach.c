@@ -30,19 +30,6 @@ static double eval_reach(struct array *array)
     return array->reach > 0 ? array->reach : largest_of(array);
 }
 
-static bool adds(enum op op)
-{
-    switch (op) {
-    case OP_Add:
-    case OP_Mean:
-    case OP_ReduceMean:
-    case OP_ReduceSum:
-    case OP_Sub:
-    case OP_Sum: return true;
-    default: return false;
-    }
-}
-
 void eval_note_reach(const struct node *node, struct array *const *inputs, struct array *out)
 {
     enum { GROWTH_MOST = 64 }; /* so that numbers made of nothing but rounding are not all alike */
@@ -50,7 +37,7 @@ void eval_note_reach(const struct node *node, struct array *const *inputs, struc
         struct array *in = inputs[i];
         if (!in || !array_is_real(in) || in == out)
             continue;
-        if (adds(node->op)) {
+        if (operator_is(node->op, ADDS)) {
             out->reach = fmax(out->reach, eval_reach(in));
         } else if (in->reach > 0) {
             /* What follows a sum that cancelled is as uncertain, and grows or shrinks with it. */

@@ -5,7 +5,7 @@
 #include "base/utf8.h"
 
 enum {
-    DEPTH_MOST = 100,       /* groups inside each other */
+    REGEX_DEPTH = 100,      /* groups inside each other */
     REPEAT_MOST = 1000,     /* RE2's own bound */
     PROGRAM_MOST = 1 << 14, /* steps */
     CHARACTER_LAST = 0x10ffff
@@ -189,7 +189,7 @@ static struct tree *parse_escape(struct parser *parser)
 
 static struct tree *parse_group(struct parser *parser, int depth)
 {
-    if (depth == DEPTH_MOST)
+    if (depth == REGEX_DEPTH)
         return refuse(parser, "groups inside each other too deep");
     if (take(parser, '?') && !take(parser, ':'))
         return refuse(parser, "a group with a name or flags is not read");

@@ -19,8 +19,6 @@
 #include "infer/constant.h"
 
 enum { BORDER_CHAIN = 32, MAX_RANK = AFFINE_AXES + 2 };
-/* Numbers of a frame, where the model has not more bytes than that. */
-enum { FRAME_BASE = 1 << 20 };
 
 /* The padded value: what was written to its frame, channel by channel; NAN: nothing yet. */
 struct frame {
@@ -201,7 +199,7 @@ static bool make_frame(struct arena *arena, struct frame *frame)
     frame->planes = frame->dims[0] * frame->dims[1];
     frame->size = spatial - inside;
     count = frame->planes * frame->size;
-    if (frame->dims[1] > FRAME_BASE || (count > FRAME_BASE && count > most))
+    if (frame->dims[1] > BUDGET_FRAME || (count > BUDGET_FRAME && count > most))
         return false;
     frame->numbers = NEW_ARRAY(arena, double, count + 1);
     for (int64_t i = 0; i < count; i++)

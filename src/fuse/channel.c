@@ -22,8 +22,8 @@ static int least_rank(const struct value *value, enum layout layout, int64_t *wi
             return 1;
         }
         bool second = node->op == OP_Add || node->op == OP_Mul;
-        bool single =
-            second || node->op == OP_Sub || node->op == OP_Div || operator_keeps_shape(node->op);
+        bool single = second || node->op == OP_Sub || node->op == OP_Div ||
+                      operator_is(node->op, KEEPS_SHAPE);
         if (!single || !node_input(node, 0) || (second && !weight))
             break;
         value = second && !constant_of(node->inputs[0], &tensor) ? weight : node->inputs[0];

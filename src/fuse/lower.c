@@ -155,12 +155,6 @@ static const char *gate_groups(struct plan *plan, const struct lowering *l,
                         (long long)form->outputs, positions);
 }
 
-/* Bytes of new weights beyond 8 for each byte of input: a weight that many ops share becomes one for
- * each, and --max-growth lets weights grow. */
-#define STORED_BASE 0x1p25
-/* Numbers looked at to read all new weights once, beyond 64 for each byte of input. */
-#define EFFORT_BASE 0x1p27
-
 const char *lower_bound(const struct plan *plan, double weights, int32_t type, double effort)
 {
     const struct landing *landing = plan->model->arena->landing;
@@ -170,12 +164,13 @@ const char *lower_bound(const struct plan *plan, double weights, int32_t type, d
                             "limit: a weight of %.0f numbers is more than is made for a model of "
                             "%zu bytes",
                             weights, landing->input);
-    if (plan->stored + bytes > STORED_BASE + 8 * (double)landing->input)
+    if (plan->stored + bytes > BUDGET_PLAN_STORED + 8 * (double)landing->input)
         return arena_format(plan->model->arena,
                             "limit: the new weights together would take more than %.0f MiB, the "
                             "most for a model of %zu bytes",
-                            (STORED_BASE + 8 * (double)landing->input) / 0x1p20, landing->input);
-    if (plan->effort + effort > EFFORT_BASE + 64 * (double)landing->input)
+                            (BUDGET_PLAN_STORED + 8 * (double)landing->input) / 0x1p20,
+                            landing->input);
+    if (plan->effort + effort > BUDGET_PLAN_READ + 64 * (double)landing->input)
         return "limit: the new weights together are made of the same ops in more ways than are "
                "added up";
     return NULL;

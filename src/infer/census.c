@@ -1,7 +1,6 @@
 /* infer/census.c: nodes and constants counted. */
 #include "infer/census.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "infer/window.h"
@@ -87,18 +86,20 @@ size_t census_count(const struct census *census, const char *type)
     return found ? found->count : 0;
 }
 
-void census_json(struct text *text, const char *name, const struct census *census)
+void census_json(struct json *json, const char *key, const struct census *census)
 {
-    text_print(text, "  \"%s\": {\"ops\": %zu, \"by_type\": {", name, census->ops);
-    for (size_t i = 0; i < census->type_count; i++) {
-        text_print(text, "%s", i ? ", " : "");
-        text_json(text, census->by_type[i].type);
-        text_print(text, ": %zu", census->by_type[i].count);
-    }
-    text_print(text, "}, \"parameters\": %.0f, \"multiply_adds\": ", census->parameters);
-    if (census->multiply_adds < 0)
-        text_print(text, "null");
-    else
-        text_print(text, "%.0f", census->multiply_adds);
-    text_print(text, ", \"bytes\": %" PRIu64 "}", census->bytes);
+    struct arena *arena = json->text.arena;
+    json_line(json, 2);
+    json_open(json, key, '{');
+    json_count(json, "ops", census->ops);
+    json_open(json, "by_type", '{');
+    for (size_t i = 0; i < census->type_count; i++)
+        json_count(json, census->by_type[i].type, census->by_type[i].count);
+    json_close(json, '}');
+    json_literal(json, "parameters", arena_format(arena, "%.0f", census->parameters));
+    json_literal(json, "multiply_adds",
+                 census->multiply_adds < 0 ? "null"
+                                           : arena_format(arena, "%.0f", census->multiply_adds));
+    json_count(json, "bytes", census->bytes);
+    json_close(json, '}');
 }

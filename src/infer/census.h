@@ -2,7 +2,7 @@
 #ifndef INFER_CENSUS_H
 #define INFER_CENSUS_H
 
-#include "base/text.h"
+#include "base/json.h"
 #include "model/model.h"
 
 /* What a model weighs, before or after. */
@@ -23,7 +23,7 @@ void census_take(struct model *model, uint64_t bytes, struct census *census);
 /* Ops of a type; 0 where there is none. */
 size_t census_count(const struct census *census, const char *type);
 
-/* "name": {...} */
-void census_json(struct text *text, const char *name, const struct census *census);
+/* "key": {...}, on a line of its own */
+void census_json(struct json *json, const char *key, const struct census *census);
 
 #endif

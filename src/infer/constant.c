@@ -8,8 +8,6 @@ enum { NOT_TRIED, CONSTANT, NOT_CONSTANT, BEING_FOLDED };
 
 /* Deeper chains of constant operators are left alone: they are walked by recursion. */
 enum { FOLD_DEPTH = 200 };
-/* Elements of one folded result. */
-#define FOLD_LIMIT (INT64_C(1) << 27)
 
 static const char *fold(struct value *value, int depth, const struct tensor **tensor);
 
@@ -112,7 +110,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
         from_shape = from_shape || (inputs[i] && inputs[i]->from_shape);
     }
     struct tensor **outputs = NEW_ARRAY(arena, struct tensor *, node->output_count);
-    reason = eval_node(arena, node, inputs, outputs, FOLD_LIMIT, &node->graph->model->folding);
+    reason = eval_node(arena, node, inputs, outputs, BUDGET_FOLDED, &node->graph->model->folding);
     if (reason)
         return not_evaluated(value, reason);
     for (size_t i = 0; i < node->output_count; i++)

@@ -6,7 +6,7 @@
 #include "model/model.h"
 
 enum { NOT_TRIED, TRIED, BEING_TRIED };
-enum { DEPTH_MOST = 200 };
+enum { ELEMENTS_DEPTH = 200 };
 
 static struct element number(int64_t n)
 {
@@ -327,7 +327,7 @@ static struct elements *of_node(struct value *value, struct elements_asker asker
 const struct elements *elements_of(struct value *value, struct elements_asker asker)
 {
     const struct tensor *tensor;
-    if (value->rank > 1 || !type_is_integer(value->type) || asker.depth > DEPTH_MOST ||
+    if (value->rank > 1 || !type_is_integer(value->type) || asker.depth > ELEMENTS_DEPTH ||
         value->elements_state == BEING_TRIED)
         return NULL;
     if (value->elements_state == TRIED)

@@ -256,19 +256,6 @@ static void infer_transpose(struct node *node)
     shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
-static bool is_arithmetic(enum op op)
-{
-    switch (op) {
-    case OP_Add:
-    case OP_Sub:
-    case OP_Mul:
-    case OP_Div:
-    case OP_Sum:
-    case OP_Mean: return true;
-    default: return false;
-    }
-}
-
 /* What is declared of a result does not overrule what the graph's inputs leave open. */
 static void learn_backwards(struct value *input, int32_t type, int rank, const int64_t *dims)
 {
@@ -334,10 +321,11 @@ static void infer_backwards(struct node *node)
     bool casts = node->op == OP_Cast || node->op == OP_CastLike;
     if (!output)
         return;
-    if (operator_keeps_shape(node->op) && input && input->graph == node->graph)
+    if (operator_is(node->op, KEEPS_SHAPE) && input && input->graph == node->graph)
         learn_backwards(input, casts ? 0 : output->type, output->rank, output->dims);
     enum { MOST = 64 }; /* each is looked at beside all others */
-    size_t operands = is_arithmetic(node->op) && node->input_count <= MOST ? node->input_count : 0;
+    size_t operands =
+        operator_is(node->op, ARITHMETIC) && node->input_count <= MOST ? node->input_count : 0;
     for (size_t i = 0; i < operands; i++)
         if (node->inputs[i] && node->inputs[i]->graph == node->graph)
             infer_operand(node, i);
@@ -349,7 +337,7 @@ static void infer_node(struct node *node)
 {
     const struct value *input = node_input(node, 0);
     struct value *output = node_output(node, 0);
-    if (operator_keeps_shape(node->op) && input) {
+    if (operator_is(node->op, KEEPS_SHAPE) && input) {
         infer_constant(node->inputs[0]);
         bool cast = node->op == OP_Cast;
         int32_t type = cast ? (int32_t)node_integer(node, "to", 0) : input->type;
@@ -358,7 +346,7 @@ static void infer_node(struct node *node)
         shape_learn(output, type, input->rank, input->dims);
         return;
     }
-    if (is_arithmetic(node->op)) {
+    if (operator_is(node->op, ARITHMETIC)) {
         for (size_t i = 0; i < node->input_count; i++)
             infer_constant(node->inputs[i]);
         infer_broadcast(node, 0, 0);

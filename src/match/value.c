@@ -5,16 +5,13 @@
 #include "model/digest.h"
 #include "model/external.h"
 
-/* Pages that were read and need not stay count as memory all the same: let go of them now and then. */
-#define TOUCH_LIMIT (UINT64_C(32) << 20)
-
 /* ---- constants ---- */
 
 static void note_touch(void *closure, uint64_t bytes)
 {
     struct numbering *numbering = closure;
     numbering->touched += bytes;
-    if (numbering->touched < TOUCH_LIMIT)
+    if (numbering->touched < BUDGET_TOUCHED_MATCH)
         return;
     numbering->touched = 0;
     model_give_back(numbering->models[0]);

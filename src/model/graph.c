@@ -271,7 +271,7 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
     node->opset = domain[0] ? 0 : graph->opset;
     node->op = operator_find(domain, proto->op_type, node->opset);
     if (node_has_references(node) || is_named(proto->overload) ||
-        has_graphs(proto) != operator_has_bodies(node->op))
+        has_graphs(proto) != operator_is(node->op, BODIES))
         node->op = OP_UNKNOWN;
     node->input_count = (uint32_t)proto->n_input;
     node->inputs = NEW_ARRAY(arena, struct value *, proto->n_input + 1);
@@ -618,21 +618,7 @@ bool node_draws(const struct node *node)
 
 bool node_commutes(const struct node *node)
 {
-    if (node->proto->n_input != 2 || node->opset == 0)
-        return false;
-    switch (node->op) {
-    case OP_Add:
-    case OP_And:
-    case OP_Equal:
-    case OP_Max:
-    case OP_Mean:
-    case OP_Min:
-    case OP_Mul:
-    case OP_Or:
-    case OP_Sum:
-    case OP_Xor: return true;
-    default: return false;
-    }
+    return node->proto->n_input == 2 && node->opset != 0 && operator_is(node->op, COMMUTES);
 }
 
 size_t node_input_end(const struct node *node)

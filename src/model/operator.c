@@ -8,9 +8,9 @@
 static const struct {
     const char *name;
     enum op op;
-    bool keeps_shape;
+    unsigned traits;
 } operators[] = {/* sorted by name as strcmp sorts; operator_find searches by halves */
-#define X(name, keeps_shape) {#name, OP_##name, keeps_shape},
+#define X(name, traits) {#name, OP_##name, traits},
                  OPERATORS(X)
 #undef X
 };
@@ -41,12 +41,7 @@ enum op operator_find(const char *domain, const char *type, int64_t opset)
     return operators[index].op;
 }
 
-bool operator_keeps_shape(enum op op)
+bool operator_is(enum op op, unsigned traits)
 {
-    return op != OP_UNKNOWN && operators[op - 1].keeps_shape;
-}
-
-bool operator_has_bodies(enum op op)
-{
-    return op == OP_If || op == OP_Loop || op == OP_Scan || op == OP_SequenceMap;
+    return op != OP_UNKNOWN && (operators[op - 1].traits & traits) != 0;
 }

@@ -11,14 +11,26 @@
 
 enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
 
-/* name, and whether shape inference may pass the first input's shape through */
+/* What is true of an operator whatever its attributes: bits, so that a question is asked in one place. */
+enum operator_trait {
+    KEEPS_SHAPE =
+        1, /* the first output has the shape and type of the first input (Cast: shape only) */
+    COMMUTES = 2,   /* two inputs may change places */
+    ADDS = 4,       /* a result is a sum of what it reads, so that numbers may cancel */
+    ARITHMETIC = 8, /* +, -, *, / of operands that broadcast, and what is made of them */
+    ELEMENTWISE =
+        16,     /* an element is made of the one in its place; marked where a rewrite may span it */
+    BODIES = 32 /* attributes are graphs */
+};
+
+/* name and traits */
 #define OPERATORS(X)                                                                               \
-    X(Abs, 1)                                                                                      \
+    X(Abs, KEEPS_SHAPE)                                                                            \
     X(Acos, 0)                                                                                     \
     X(Acosh, 0)                                                                                    \
-    X(Add, 0)                                                                                      \
+    X(Add, COMMUTES | ADDS | ARITHMETIC)                                                           \
     X(AffineGrid, 0)                                                                               \
-    X(And, 0)                                                                                      \
+    X(And, COMMUTES)                                                                               \
     X(ArgMax, 0)                                                                                   \
     X(ArgMin, 0)                                                                                   \
     X(Asin, 0)                                                                                     \
@@ -27,7 +39,7 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(Atanh, 0)                                                                                    \
     X(Attention, 0)                                                                                \
     X(AveragePool, 0)                                                                              \
-    X(BatchNormalization, 1)                                                                       \
+    X(BatchNormalization, KEEPS_SHAPE)                                                             \
     X(BitCast, 0)                                                                                  \
     X(BitShift, 0)                                                                                 \
     X(BitwiseAnd, 0)                                                                               \
@@ -35,13 +47,13 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(BitwiseOr, 0)                                                                                \
     X(BitwiseXor, 0)                                                                               \
     X(BlackmanWindow, 0)                                                                           \
-    X(Cast, 1)                                                                                     \
-    X(CastLike, 1)                                                                                 \
+    X(Cast, KEEPS_SHAPE | ELEMENTWISE)                                                             \
+    X(CastLike, KEEPS_SHAPE | ELEMENTWISE)                                                         \
     X(CausalConvWithState, 0)                                                                      \
-    X(Ceil, 1)                                                                                     \
+    X(Ceil, KEEPS_SHAPE)                                                                           \
     X(Celu, 0)                                                                                     \
     X(CenterCropPad, 0)                                                                            \
-    X(Clip, 1)                                                                                     \
+    X(Clip, KEEPS_SHAPE)                                                                           \
     X(Col2Im, 0)                                                                                   \
     X(Compress, 0)                                                                                 \
     X(Concat, 0)                                                                                   \
@@ -60,23 +72,23 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(DepthToSpace, 0)                                                                             \
     X(DequantizeLinear, 0)                                                                         \
     X(Det, 0)                                                                                      \
-    X(Div, 0)                                                                                      \
-    X(Dropout, 1)                                                                                  \
+    X(Div, ARITHMETIC)                                                                             \
+    X(Dropout, KEEPS_SHAPE | ELEMENTWISE)                                                          \
     X(DynamicQuantizeLinear, 0)                                                                    \
     X(Einsum, 0)                                                                                   \
-    X(Elu, 1)                                                                                      \
-    X(Equal, 0)                                                                                    \
-    X(Erf, 1)                                                                                      \
-    X(Exp, 1)                                                                                      \
+    X(Elu, KEEPS_SHAPE)                                                                            \
+    X(Equal, COMMUTES)                                                                             \
+    X(Erf, KEEPS_SHAPE)                                                                            \
+    X(Exp, KEEPS_SHAPE)                                                                            \
     X(Expand, 0)                                                                                   \
     X(EyeLike, 0)                                                                                  \
     X(Flatten, 0)                                                                                  \
-    X(Floor, 1)                                                                                    \
+    X(Floor, KEEPS_SHAPE)                                                                          \
     X(GRU, 0)                                                                                      \
     X(Gather, 0)                                                                                   \
     X(GatherElements, 0)                                                                           \
     X(GatherND, 0)                                                                                 \
-    X(Gelu, 1)                                                                                     \
+    X(Gelu, KEEPS_SHAPE)                                                                           \
     X(Gemm, 0)                                                                                     \
     X(GlobalAveragePool, 0)                                                                        \
     X(GlobalLpPool, 0)                                                                             \
@@ -87,40 +99,40 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(GroupNormalization, 0)                                                                       \
     X(HammingWindow, 0)                                                                            \
     X(HannWindow, 0)                                                                               \
-    X(HardSigmoid, 1)                                                                              \
-    X(HardSwish, 1)                                                                                \
+    X(HardSigmoid, KEEPS_SHAPE)                                                                    \
+    X(HardSwish, KEEPS_SHAPE)                                                                      \
     X(Hardmax, 0)                                                                                  \
-    X(Identity, 1)                                                                                 \
-    X(If, 0)                                                                                       \
+    X(Identity, KEEPS_SHAPE | ELEMENTWISE)                                                         \
+    X(If, BODIES)                                                                                  \
     X(InstanceNormalization, 0)                                                                    \
     X(IsInf, 0)                                                                                    \
     X(IsNaN, 0)                                                                                    \
     X(LRN, 0)                                                                                      \
     X(LSTM, 0)                                                                                     \
     X(LayerNormalization, 0)                                                                       \
-    X(LeakyRelu, 1)                                                                                \
+    X(LeakyRelu, KEEPS_SHAPE | ELEMENTWISE)                                                        \
     X(Less, 0)                                                                                     \
     X(LessOrEqual, 0)                                                                              \
     X(LinearAttention, 0)                                                                          \
-    X(Log, 1)                                                                                      \
+    X(Log, KEEPS_SHAPE)                                                                            \
     X(LogSoftmax, 0)                                                                               \
-    X(Loop, 0)                                                                                     \
+    X(Loop, BODIES)                                                                                \
     X(LpNormalization, 0)                                                                          \
     X(LpPool, 0)                                                                                   \
     X(MatMul, 0)                                                                                   \
     X(MatMulInteger, 0)                                                                            \
-    X(Max, 0)                                                                                      \
+    X(Max, COMMUTES)                                                                               \
     X(MaxPool, 0)                                                                                  \
     X(MaxRoiPool, 0)                                                                               \
     X(MaxUnpool, 0)                                                                                \
-    X(Mean, 0)                                                                                     \
+    X(Mean, COMMUTES | ADDS | ARITHMETIC)                                                          \
     X(MeanVarianceNormalization, 0)                                                                \
     X(MelWeightMatrix, 0)                                                                          \
-    X(Min, 0)                                                                                      \
-    X(Mish, 1)                                                                                     \
+    X(Min, COMMUTES)                                                                               \
+    X(Mish, KEEPS_SHAPE)                                                                           \
     X(Mod, 0)                                                                                      \
-    X(Mul, 0)                                                                                      \
-    X(Neg, 1)                                                                                      \
+    X(Mul, COMMUTES | ARITHMETIC)                                                                  \
+    X(Neg, KEEPS_SHAPE | ELEMENTWISE)                                                              \
     X(NegativeLogLikelihoodLoss, 0)                                                                \
     X(NonMaxSuppression, 0)                                                                        \
     X(NonZero, 0)                                                                                  \
@@ -129,8 +141,8 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(Optional, 0)                                                                                 \
     X(OptionalGetElement, 0)                                                                       \
     X(OptionalHasElement, 0)                                                                       \
-    X(Or, 0)                                                                                       \
-    X(PRelu, 1)                                                                                    \
+    X(Or, COMMUTES)                                                                                \
+    X(PRelu, KEEPS_SHAPE)                                                                          \
     X(Pad, 0)                                                                                      \
     X(Pow, 0)                                                                                      \
     X(QLinearConv, 0)                                                                              \
@@ -139,19 +151,19 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(RMSNormalization, 0)                                                                         \
     X(RNN, 0)                                                                                      \
     X(Range, 0)                                                                                    \
-    X(Reciprocal, 1)                                                                               \
+    X(Reciprocal, KEEPS_SHAPE)                                                                     \
     X(ReduceL1, 0)                                                                                 \
     X(ReduceL2, 0)                                                                                 \
     X(ReduceLogSum, 0)                                                                             \
     X(ReduceLogSumExp, 0)                                                                          \
     X(ReduceMax, 0)                                                                                \
-    X(ReduceMean, 0)                                                                               \
+    X(ReduceMean, ADDS)                                                                            \
     X(ReduceMin, 0)                                                                                \
     X(ReduceProd, 0)                                                                               \
-    X(ReduceSum, 0)                                                                                \
+    X(ReduceSum, ADDS)                                                                             \
     X(ReduceSumSquare, 0)                                                                          \
     X(RegexFullMatch, 0)                                                                           \
-    X(Relu, 1)                                                                                     \
+    X(Relu, KEEPS_SHAPE)                                                                           \
     X(Reshape, 0)                                                                                  \
     X(Resize, 0)                                                                                   \
     X(ReverseSequence, 0)                                                                          \
@@ -159,44 +171,44 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(RotaryEmbedding, 0)                                                                          \
     X(Round, 0)                                                                                    \
     X(STFT, 0)                                                                                     \
-    X(Scan, 0)                                                                                     \
+    X(Scan, BODIES)                                                                                \
     X(Scatter, 0)                                                                                  \
     X(ScatterElements, 0)                                                                          \
-    X(ScatterND, 1)                                                                                \
-    X(Selu, 1)                                                                                     \
+    X(ScatterND, KEEPS_SHAPE)                                                                      \
+    X(Selu, KEEPS_SHAPE)                                                                           \
     X(SequenceAt, 0)                                                                               \
     X(SequenceConstruct, 0)                                                                        \
     X(SequenceEmpty, 0)                                                                            \
     X(SequenceErase, 0)                                                                            \
     X(SequenceInsert, 0)                                                                           \
     X(SequenceLength, 0)                                                                           \
-    X(SequenceMap, 0)                                                                              \
+    X(SequenceMap, BODIES)                                                                         \
     X(Shape, 0)                                                                                    \
     X(Shrink, 0)                                                                                   \
-    X(Sigmoid, 1)                                                                                  \
+    X(Sigmoid, KEEPS_SHAPE)                                                                        \
     X(Sign, 0)                                                                                     \
     X(Sin, 0)                                                                                      \
     X(Sinh, 0)                                                                                     \
     X(Size, 0)                                                                                     \
     X(Slice, 0)                                                                                    \
-    X(Softmax, 1)                                                                                  \
+    X(Softmax, KEEPS_SHAPE)                                                                        \
     X(SoftmaxCrossEntropyLoss, 0)                                                                  \
-    X(Softplus, 1)                                                                                 \
-    X(Softsign, 1)                                                                                 \
+    X(Softplus, KEEPS_SHAPE)                                                                       \
+    X(Softsign, KEEPS_SHAPE)                                                                       \
     X(SpaceToDepth, 0)                                                                             \
     X(Split, 0)                                                                                    \
     X(SplitToSequence, 0)                                                                          \
-    X(Sqrt, 1)                                                                                     \
+    X(Sqrt, KEEPS_SHAPE)                                                                           \
     X(Squeeze, 0)                                                                                  \
     X(StringConcat, 0)                                                                             \
     X(StringNormalizer, 0)                                                                         \
     X(StringSplit, 0)                                                                              \
-    X(Sub, 0)                                                                                      \
-    X(Sum, 0)                                                                                      \
+    X(Sub, ADDS | ARITHMETIC)                                                                      \
+    X(Sum, COMMUTES | ADDS | ARITHMETIC)                                                           \
     X(SwiGLU, 0)                                                                                   \
-    X(Swish, 1)                                                                                    \
+    X(Swish, KEEPS_SHAPE)                                                                          \
     X(Tan, 0)                                                                                      \
-    X(Tanh, 1)                                                                                     \
+    X(Tanh, KEEPS_SHAPE)                                                                           \
     X(TensorScatter, 0)                                                                            \
     X(TfIdfVectorizer, 0)                                                                          \
     X(ThresholdedRelu, 0)                                                                          \
@@ -208,11 +220,11 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
     X(Unsqueeze, 0)                                                                                \
     X(Upsample, 0)                                                                                 \
     X(Where, 0)                                                                                    \
-    X(Xor, 0)
+    X(Xor, COMMUTES)
 
 enum op {
     OP_UNKNOWN,
-#define X(name, keeps_shape) OP_##name,
+#define X(name, traits) OP_##name,
     OPERATORS(X)
 #undef X
 };
@@ -236,10 +248,7 @@ struct operator_schema {
     const char *types;
 };
 
-/* True when the first output has the shape and type of the first input (Cast: shape only). */
-bool operator_keeps_shape(enum op op);
-
-/* True for If, Loop, Scan and SequenceMap, whose attributes are graphs. */
-bool operator_has_bodies(enum op op);
+/* True when it has one of the traits (a set of enum operator_trait). OP_UNKNOWN has none. */
+bool operator_is(enum op op, unsigned traits);
 
 #endif

@@ -38,32 +38,28 @@ static int worst_first(const void *a, const void *b)
     return strcmp(x->value->name, y->value->name);
 }
 
-static void one_json(struct text *text, const struct equalized *group)
+static void one_json(struct json *json, const struct equalized *group)
 {
-    text_print(text, "\n    {\"graph\": ");
-    text_json(text, group->graph->name);
-    text_print(text, ", \"node\": ");
-    text_json(text, name_of(group));
-    text_print(text, ", \"value\": ");
-    text_json(text, group->value->name);
-    text_print(text, ", \"channels\": %" PRId64 ", \"scaled\": %" PRId64 ", \"spread_before\": ",
-               group->channels, group->scaled);
-    text_json_number(text, group->spread_before);
-    text_print(text, ", \"spread_after\": ");
-    text_json_number(text, group->spread_after);
-    text_print(text, ", \"decibels_before\": ");
-    text_json_number(text, group->before);
-    text_print(text, ", \"decibels_after\": ");
-    text_json_number(text, group->after);
-    text_print(text, ", \"ranges\": [");
-    for (int64_t c = 0; c < group->channels; c++) {
-        text_print(text, "%s", c ? ", " : "");
-        text_json_number(text, group->ranges[c]);
-    }
-    text_print(text, "], \"exponents\": [");
+    json_line(json, 4);
+    json_open(json, NULL, '{');
+    json_text(json, "graph", group->graph->name);
+    json_text(json, "node", name_of(group));
+    json_text(json, "value", group->value->name);
+    json_integer(json, "channels", group->channels);
+    json_integer(json, "scaled", group->scaled);
+    json_number(json, "spread_before", group->spread_before);
+    json_number(json, "spread_after", group->spread_after);
+    json_number(json, "decibels_before", group->before);
+    json_number(json, "decibels_after", group->after);
+    json_open(json, "ranges", '[');
     for (int64_t c = 0; c < group->channels; c++)
-        text_print(text, "%s%d", c ? ", " : "", -group->exponents[c]);
-    text_print(text, "]}");
+        json_number(json, NULL, group->ranges[c]);
+    json_close(json, ']');
+    json_open(json, "exponents", '[');
+    for (int64_t c = 0; c < group->channels; c++)
+        json_integer(json, NULL, -group->exponents[c]);
+    json_close(json, ']');
+    json_close(json, '}');
 }
 
 static struct equalized **sorted(struct arena *arena, const equalized_list *groups)
@@ -76,15 +72,15 @@ static struct equalized **sorted(struct arena *arena, const equalized_list *grou
     return copy;
 }
 
-void equalized_json(struct text *text, const char *name, const equalized_list *groups)
+void equalized_json(struct json *json, const char *key, const equalized_list *groups)
 {
-    struct equalized **all = sorted(text->arena, groups);
-    text_print(text, "\"%s\": [", name);
-    for (size_t i = 0; i < groups->count; i++) {
-        text_print(text, "%s", i ? "," : "");
-        one_json(text, all[i]);
-    }
-    text_print(text, "%s]", groups->count ? "\n  " : "");
+    struct equalized **all = sorted(json->text.arena, groups);
+    json_line(json, 2);
+    json_open(json, key, '[');
+    for (size_t i = 0; i < groups->count; i++)
+        one_json(json, all[i]);
+    json_line(json, 2);
+    json_close(json, ']');
 }
 
 void equalized_foreseen(struct text *text, const char *grain, const equalized_list *groups)

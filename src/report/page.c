@@ -17,7 +17,18 @@ static const char *cut(struct arena *arena, const char *string)
     return arena_format(arena, "%.*s\u2026 (%zu bytes)", (int)at, string, size);
 }
 
-size_t page_string(struct page *page, const char *string)
+struct page page_begin(struct arena *arena, const char *kind)
+{
+    struct page page = {.arena = arena, .json = {.text = {.arena = arena}, .compact = true}};
+    json_open(&page.json, NULL, '{');
+    json_text(&page.json, "kind", kind);
+    json_text(&page.json, "version", onnx_fuse_version());
+    json_line(&page.json, 0);
+    return page;
+}
+
+/* Pictures name a string by its place in the list of all. */
+static size_t page_string(struct page *page, const char *string)
 {
     const char *kept = cut(page->arena, string ? string : "");
     /* The map cannot hold 0, so it holds the index and 1. */
@@ -30,9 +41,14 @@ size_t page_string(struct page *page, const char *string)
     return index - 1;
 }
 
-void page_json(struct page *page, const char *string)
+void page_text(struct page *page, const char *key, const char *string)
 {
-    text_json(&page->json, cut(page->arena, string ? string : ""));
+    json_text(&page->json, key, cut(page->arena, string ? string : ""));
+}
+
+void page_index(struct page *page, const char *key, const char *string)
+{
+    json_count(&page->json, key, page_string(page, string));
 }
 
 /* ---- escapes ---- */
@@ -118,13 +134,17 @@ static void append_element(struct text *text, const char *open, const unsigned c
 
 const char *page_finish(struct page *page, const char *title, const char *listing)
 {
-    struct text *json = &page->json, page_text = {.arena = page->arena}, *text = &page_text;
-    text_print(json, ",\n\"strings\":[");
+    struct json *json = &page->json;
+    struct text whole = {.arena = page->arena}, *text = &whole;
+    json_line(json, 0);
+    json_open(json, "strings", '[');
     for (size_t i = 0; i < page->strings.count; i++) {
-        text_print(json, "%s", i ? ",\n" : "\n");
-        text_json(json, page->strings.items[i]);
+        json_line(json, 0);
+        json_text(json, NULL, page->strings.items[i]);
     }
-    text_print(json, "]}\n");
+    json_close(json, ']');
+    json_close(json, '}');
+    json_end(json);
 
     append(text, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                  "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
@@ -140,7 +160,7 @@ const char *page_finish(struct page *page, const char *title, const char *listin
     append(text, "</head>\n<body>\n");
     append_listing(text, listing);
     append(text, "<main id=\"page\"></main>\n<script type=\"application/json\" id=\"data\">\n");
-    append_json(text, json->bytes, json->size);
+    append_json(text, json->text.bytes, json->text.size);
     append_element(text, "</script>\n<script>", html_library, sizeof(html_library), "</script>\n");
     append_element(text, "<script>", html_script, sizeof(html_script),
                    "</script>\n</body>\n</html>\n");

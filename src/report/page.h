@@ -2,8 +2,8 @@
 #ifndef REPORT_PAGE_H
 #define REPORT_PAGE_H
 
+#include "base/json.h"
 #include "base/map.h"
-#include "base/text.h"
 
 /* Ends of what a page shows; it says so where something is left out. */
 enum {
@@ -23,18 +23,20 @@ enum {
 /* The JSON of a page while it grows. Strings of pictures are stored once each. */
 struct page {
     struct arena *arena;
-    struct text json;
+    struct json json;
     struct map seen;
     LIST(const char *) strings;
     size_t blocks; /* listed so far */
 };
 
-/* The index of a string, cut at HTML_STRING bytes. NULL is "". */
-size_t page_string(struct page *page, const char *string);
-/* The string, cut and quoted. */
-void page_json(struct page *page, const char *string);
+/* The object that the page's script reads, open. The next member begins a line. */
+struct page page_begin(struct arena *arena, const char *kind);
+/* A string, cut at HTML_STRING bytes; NULL is "". */
+void page_text(struct page *page, const char *key, const char *string);
+/* The same stored once: its index in the list of all strings. */
+void page_index(struct page *page, const char *key, const char *string);
 
-/* Puts the page together. json: begins with "{" and lacks only the strings and the end. listing: for
+/* Puts the page together: adds the strings and the end. listing: for
  * readers without scripts. */
 const char *page_finish(struct page *page, const char *title, const char *listing);
 

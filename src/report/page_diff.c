@@ -42,25 +42,24 @@ struct subject {
 static void json_subject(struct page *page, const struct block *block)
 {
     const struct subject *subject = block->subject;
-    text_print(&page->json, "{\"graph\":");
-    page_json(page, subject->graph ? subject->graph->name : "");
-    text_print(&page->json, ",\"texts\":[");
-    for (size_t i = 0; i < subject->changes.count; i++) {
-        text_print(&page->json, "%s", i ? "," : "");
-        page_json(page, diff_sentence(page->arena, subject->changes.items[i]));
-    }
-    text_print(&page->json, "],\n\"before\":");
-    picture_json(page, block->before);
-    text_print(&page->json, ",\n\"after\":");
-    picture_json(page, block->after);
-    text_print(&page->json, "}");
+    struct json *json = &page->json;
+    json_open(json, NULL, '{');
+    page_text(page, "graph", subject->graph ? subject->graph->name : "");
+    json_open(json, "texts", '[');
+    for (size_t i = 0; i < subject->changes.count; i++)
+        page_text(page, NULL, diff_sentence(page->arena, subject->changes.items[i]));
+    json_close(json, ']');
+    json_line(json, 0);
+    picture_json(page, "before", block->before);
+    json_line(json, 0);
+    picture_json(page, "after", block->after);
+    json_close(json, '}');
 }
 
 static void json_title(struct page *page, const void *closure, const struct block *block)
 {
     (void)closure;
-    text_print(&page->json, "\"title\":");
-    page_json(page, ((const struct subject *)block->subject)->title);
+    page_text(page, "title", ((const struct subject *)block->subject)->title);
 }
 
 static void json_regions(struct page *page, const struct diff_result *result)
@@ -164,11 +163,10 @@ static bool find_bars(const struct diff_change *change, double *bars, int *count
 
 static void json_numbers(struct page *page, const struct diff_change *change)
 {
-    struct text *json = &page->json;
+    struct json *json = &page->json;
     double bars[BARS];
     int count;
     int64_t channels;
-    text_print(json, ",");
     diff_numbers_json(json, change->numbers);
     bool known = find_bars(change, bars, &count, &channels);
     if (change->left && change->right) {
@@ -177,35 +175,39 @@ static void json_numbers(struct page *page, const struct diff_change *change)
     }
     if (!known)
         return;
-    text_print(json, ",\"channels\":%" PRId64 ",\"bars\":[", channels);
+    json_integer(json, "channels", channels);
+    json_open(json, "bars", '[');
     for (int i = 0; i < count; i++)
-        text_print(json, "%s%s", i ? "," : "", decimal_rounded(bars[i], 4).text);
-    text_print(json, "]");
+        json_literal(json, NULL, decimal_rounded(bars[i], 4).text);
+    json_close(json, ']');
 }
 
 static void json_weights(struct page *page, const struct diff_result *result)
 {
     size_t plots = 0, all = 0;
-    text_print(&page->json, ",\n\"weights\":[");
+    struct json *json = &page->json;
+    json_line(json, 0);
+    json_open(json, "weights", '[');
     for (size_t i = 0; i < result->changes.count; i++) {
         const struct diff_change *change = result->changes.items[i];
         if (!change->numbers || !change->counts || all++ >= HTML_LINES)
             continue;
-        text_print(&page->json, "%s{\"graph\":", all > 1 ? ",\n" : "\n");
-        page_json(page, change->graph ? change->graph->name : "");
-        text_print(&page->json, ",\"subject\":");
-        page_json(page, change->subject);
-        text_print(&page->json, ",\"shape\":");
-        page_json(page, change->left_tensor ? picture_shape(page->arena, change->left_tensor->rank,
-                                                            change->left_tensor->dims)
-                                            : "");
+        json_line(json, 0);
+        json_open(json, NULL, '{');
+        page_text(page, "graph", change->graph ? change->graph->name : "");
+        page_text(page, "subject", change->subject);
+        page_text(page, "shape",
+                  change->left_tensor ? picture_shape(page->arena, change->left_tensor->rank,
+                                                      change->left_tensor->dims)
+                                      : "");
         if (plots++ < HTML_PLOTS)
             json_numbers(page, change);
-        text_print(&page->json, ",\"text\":");
-        page_json(page, diff_sentence(page->arena, change));
-        text_print(&page->json, "}");
+        page_text(page, "text", diff_sentence(page->arena, change));
+        json_close(json, '}');
     }
-    text_print(&page->json, "],\n\"weights_in_all\":%zu", all);
+    json_close(json, ']');
+    json_line(json, 0);
+    json_count(json, "weights_in_all", all);
 }
 
 /* ---- the rest, as lines ---- */
@@ -215,54 +217,57 @@ static void json_others(struct page *page, const struct diff_result *result, con
                         bool counted)
 {
     size_t count = 0;
-    text_print(&page->json, ",\n\"%s\":[", name);
+    struct json *json = &page->json;
+    json_line(json, 0);
+    json_open(json, name, '[');
     for (size_t i = 0; i < result->changes.count; i++) {
         const struct diff_change *change = result->changes.items[i];
         bool elsewhere = counted && (change->region || change->part_of || change->numbers ||
                                      is_of_nodes(change));
         if (change->counts != counted || elsewhere || count++ >= HTML_LINES)
             continue;
-        text_print(&page->json, "%s{\"kind\":\"%s\",\"text\":", count > 1 ? ",\n" : "\n",
-                   diff_kind_name(change->kind));
-        page_json(page, diff_sentence(page->arena, change));
-        text_print(&page->json, "}");
+        json_line(json, 0);
+        json_open(json, NULL, '{');
+        json_text(json, "kind", diff_kind_name(change->kind));
+        page_text(page, "text", diff_sentence(page->arena, change));
+        json_close(json, '}');
     }
-    text_print(&page->json, "],\n\"%s_in_all\":%zu", name, count);
+    json_close(json, ']');
+    json_line(json, 0);
+    json_count(json, arena_format(page->arena, "%s_in_all", name), count);
 }
 
 static void json_kinds(struct page *page, const struct diff_result *result)
 {
-    bool first = true;
-    text_print(&page->json, ",\"kinds\":[");
+    struct json *json = &page->json;
+    json_open(json, "kinds", '[');
     for (size_t i = 0; i < DIFF_KIND_COUNT; i++) {
         if (!result->by_kind[i])
             continue;
-        text_print(&page->json, "%s[\"%s\",%zu,\"%s\"]", first ? "" : ",",
-                   diff_kind_name((enum diff_kind)i), result->by_kind[i],
-                   diff_kind_purpose((enum diff_kind)i));
-        first = false;
+        json_open(json, NULL, '[');
+        json_text(json, NULL, diff_kind_name((enum diff_kind)i));
+        json_count(json, NULL, result->by_kind[i]);
+        json_text(json, NULL, diff_kind_purpose((enum diff_kind)i));
+        json_close(json, ']');
     }
-    text_print(&page->json, "]");
+    json_close(json, ']');
 }
 
 const char *html_diff(struct arena *arena, const struct diff_result *result,
                       const struct diff_options *options, const char *left, const char *right)
 {
-    struct page page = {.arena = arena, .json = {.arena = arena}};
+    struct page page = page_begin(arena, "diff");
     struct diff_options plain = *options;
     plain.colour = false;
-    text_print(&page.json, "{\"kind\":\"diff\",\"version\":\"%s\",\n\"a\":", onnx_fuse_version());
-    page_json(&page, left);
-    text_print(&page.json, ",\"b\":");
-    page_json(&page, right);
-    text_print(&page.json, ",\"different\":%s,\"counted\":%zu,\"matched\":%zu,\"drawn\":%d",
-               result->counted ? "true" : "false", result->counted, result->matched, HTML_GROUPS);
-    text_print(&page.json, ",\"summary\":");
-    page_json(&page, diff_headline(arena, result, true));
+    page_text(&page, "a", left);
+    page_text(&page, "b", right);
+    json_bool(&page.json, "different", result->counted != 0);
+    json_count(&page.json, "counted", result->counted);
+    json_count(&page.json, "matched", result->matched);
+    json_integer(&page.json, "drawn", HTML_GROUPS);
+    page_text(&page, "summary", diff_headline(arena, result, true));
     json_kinds(&page, result);
-    text_print(&page.json, ",\n");
     census_json(&page.json, "before", &result->before);
-    text_print(&page.json, ",\n");
     census_json(&page.json, "after", &result->after);
     json_regions(&page, result);
     json_nodes(&page, result);

@@ -41,38 +41,35 @@ static struct picture *picture_after(const struct plan *plan, const struct fusio
     return picture_make(plan->model->arena, fusion->made.items, fusion->made.count, &wish);
 }
 
-static void json_number(struct page *page, const char *name, double number, bool known)
+static void json_known(struct page *page, const char *key, double number, bool known)
 {
-    text_print(&page->json, ",\"%s\":", name);
-    text_json_number(&page->json, known ? number : (double)NAN);
+    json_number(&page->json, key, known ? number : (double)NAN);
 }
 
 static void json_block(struct page *page, const struct block *block)
 {
     const struct fusion *fusion = block->subject;
     const struct node *node = fusion->node;
-    text_print(&page->json, "{\"graph\":");
-    page_json(page, fusion->graph->name);
-    text_print(&page->json, ",\"node\":");
-    page_json(page, node ? node->proto->name : "");
-    text_print(&page->json, ",\"output\":");
-    page_json(page, fusion->target->name);
-    text_print(&page->json, ",\"source\":");
-    page_json(page, fusion->source ? value_now(fusion->source)->name : "");
-    text_print(&page->json, ",\"shape\":");
-    page_json(page, picture_shape(page->arena, fusion->target->rank, fusion->target->dims));
-    json_number(page, "multiply_adds_before", fusion->multiply_adds_before, node != NULL);
-    json_number(page, "multiply_adds_after", fusion->multiply_adds_after, node != NULL);
-    json_number(page, "parameters_before", fusion->parameters_before, true);
-    json_number(page, "parameters_after", fusion->parameters_after, true);
-    json_number(page, "difference", fusion->difference, fusion->difference >= 0);
-    text_print(&page->json, ",\"channels_checked\":%" PRId64 ",\"channels\":%" PRId64,
-               fusion->channels_checked, fusion->outputs);
-    text_print(&page->json, ",\n\"before\":");
-    picture_json(page, block->before);
-    text_print(&page->json, ",\n\"after\":");
-    picture_json(page, block->after);
-    text_print(&page->json, "}");
+    struct json *json = &page->json;
+    json_open(json, NULL, '{');
+    page_text(page, "graph", fusion->graph->name);
+    page_text(page, "node", node ? node->proto->name : "");
+    page_text(page, "output", fusion->target->name);
+    page_text(page, "source", fusion->source ? value_now(fusion->source)->name : "");
+    page_text(page, "shape",
+              picture_shape(page->arena, fusion->target->rank, fusion->target->dims));
+    json_known(page, "multiply_adds_before", fusion->multiply_adds_before, node != NULL);
+    json_known(page, "multiply_adds_after", fusion->multiply_adds_after, node != NULL);
+    json_number(json, "parameters_before", fusion->parameters_before);
+    json_number(json, "parameters_after", fusion->parameters_after);
+    json_known(page, "difference", fusion->difference, fusion->difference >= 0);
+    json_integer(json, "channels_checked", fusion->channels_checked);
+    json_integer(json, "channels", fusion->outputs);
+    json_line(json, 0);
+    picture_json(page, "before", block->before);
+    json_line(json, 0);
+    picture_json(page, "after", block->after);
+    json_close(json, '}');
 }
 
 static void json_title(struct page *page, const void *closure, const struct block *block)
@@ -85,8 +82,8 @@ static void json_title(struct page *page, const void *closure, const struct bloc
     for (size_t i = 0; i < fusion->made.count; i++)
         text_print(&title, "%s%s", i ? ", " : "",
                    text_or_empty(fusion->made.items[i]->proto->op_type));
-    text_print(&page->json, "\"pass\":\"%s\",\"title\":", fusion->pass);
-    page_json(page, title.bytes);
+    json_text(&page->json, "pass", fusion->pass);
+    page_text(page, "title", title.bytes);
 }
 
 static void json_blocks(struct page *page, const struct plan *plan)
@@ -101,7 +98,8 @@ static void json_blocks(struct page *page, const struct plan *plan)
                   picture_after(plan, fusion), fusion);
         count++;
     }
-    text_print(&page->json, ",\n\"fused\":%zu", count);
+    json_line(&page->json, 0);
+    json_count(&page->json, "fused", count);
     block_json(page, "blocks", &groups, json_title, json_block, plan);
 }
 
@@ -137,25 +135,26 @@ struct reason {
 static void json_reason(struct page *page, const struct reason *reason)
 {
     const char *text = reason->alike ? reason->places.items[0]->reason : reason->kind;
-    text_print(&page->json, "{\"pass\":\"%s\",\"count\":%zu,\"reason\":", reason->pass,
-               reason->places.count);
-    page_json(page, text);
-    text_print(&page->json, ",\"places\":[");
+    struct json *json = &page->json;
+    json_line(json, 0);
+    json_open(json, NULL, '{');
+    json_text(json, "pass", reason->pass);
+    json_count(json, "count", reason->places.count);
+    page_text(page, "reason", text);
+    json_open(json, "places", '[');
     for (size_t i = 0; i < reason->places.count && i < HTML_PLACES; i++) {
         const struct refusal *place = reason->places.items[i];
-        text_print(&page->json, "%s{\"graph\":", i ? ",\n" : "\n");
-        page_json(page, place->graph->name);
-        text_print(&page->json, ",\"op\":");
-        page_json(page, place->node ? place->node->proto->op_type : "model");
-        text_print(&page->json, ",\"node\":");
-        page_json(page, place->node ? place->node->proto->name : "");
-        text_print(&page->json, ",\"output\":");
-        page_json(page, place->output ? place->output->name : "");
-        text_print(&page->json, ",\"reason\":");
-        page_json(page, place->reason);
-        text_print(&page->json, "}");
+        json_line(json, 0);
+        json_open(json, NULL, '{');
+        page_text(page, "graph", place->graph->name);
+        page_text(page, "op", place->node ? place->node->proto->op_type : "model");
+        page_text(page, "node", place->node ? place->node->proto->name : "");
+        page_text(page, "output", place->output ? place->output->name : "");
+        page_text(page, "reason", place->reason);
+        json_close(json, '}');
     }
-    text_print(&page->json, "]}");
+    json_close(json, ']');
+    json_close(json, '}');
 }
 
 static void json_refusals(struct page *page, const char *name, struct refusal *const *refusals,
@@ -178,13 +177,16 @@ static void json_refusals(struct page *page, const char *name, struct refusal *c
         reason->alike =
             reason->alike && strcmp(reason->places.items[0]->reason, refusal->reason) == 0;
     }
-    text_print(&page->json, ",\n\"%s\":{\"count\":%zu,\"left_out\":%zu,\"reasons\":[", name, count,
-               reasons.count > HTML_REASONS ? reasons.count - HTML_REASONS : 0);
-    for (size_t i = 0; i < reasons.count && i < HTML_REASONS; i++) {
-        text_print(&page->json, "%s", i ? ",\n" : "\n");
+    struct json *json = &page->json;
+    json_line(json, 0);
+    json_open(json, name, '{');
+    json_count(json, "count", count);
+    json_count(json, "left_out", reasons.count > HTML_REASONS ? reasons.count - HTML_REASONS : 0);
+    json_open(json, "reasons", '[');
+    for (size_t i = 0; i < reasons.count && i < HTML_REASONS; i++)
         json_reason(page, reasons.items[i]);
-    }
-    text_print(&page->json, "]}");
+    json_close(json, ']');
+    json_close(json, '}');
 }
 
 /* ---- equalisation ---- */
@@ -192,61 +194,58 @@ static void json_refusals(struct page *page, const char *name, struct refusal *c
 enum { BARS = 96, EQUALIZED = 48 };
 
 /* The largest range of each bar's channels, as it was or as it is now. */
-static void json_bars(struct page *page, const char *name, const struct equalized *group, bool now)
+static void json_bars(struct json *json, const char *key, const struct equalized *group, bool now)
 {
     int64_t bars = group->channels < BARS ? group->channels : BARS;
-    text_print(&page->json, ",\"%s\":[", name);
+    json_open(json, key, '[');
     for (int64_t b = 0; b < bars; b++) {
         double most = 0;
         for (int64_t c = b * group->channels / bars; c < (b + 1) * group->channels / bars; c++)
             most = fmax(most, ldexp(group->ranges[c], now ? -group->exponents[c] : 0));
-        text_print(&page->json, "%s", b ? "," : "");
-        text_json_number(&page->json, most);
+        json_number(json, NULL, most);
     }
-    text_print(&page->json, "]");
+    json_close(json, ']');
 }
 
 static void json_equalized(struct page *page, const struct plan *plan)
 {
+    struct json *json = &page->json;
     size_t count = 0;
-    text_print(&page->json, ",\n\"equalized\":[");
+    json_line(json, 0);
+    json_open(json, "equalized", '[');
     for (size_t i = 0; i < plan->equalized.count && count < EQUALIZED; i++) {
         const struct equalized *group = plan->equalized.items[i];
         if (!group->scaled)
             continue;
-        text_print(&page->json, "%s{\"value\":", count++ ? ",\n" : "\n");
-        page_json(page, group->value->name);
-        text_print(&page->json, ",\"channels\":%" PRId64 ",\"scaled\":%" PRId64, group->channels,
-                   group->scaled);
-        json_number(page, "spread_before", group->spread_before, true);
-        json_number(page, "spread_after", group->spread_after, true);
-        json_number(page, "decibels_before", group->before, true);
-        json_number(page, "decibels_after", group->after, true);
-        json_bars(page, "before", group, false);
-        json_bars(page, "after", group, true);
-        text_print(&page->json, "}");
+        count++;
+        json_line(json, 0);
+        json_open(json, NULL, '{');
+        page_text(page, "value", group->value->name);
+        json_integer(json, "channels", group->channels);
+        json_integer(json, "scaled", group->scaled);
+        json_number(json, "spread_before", group->spread_before);
+        json_number(json, "spread_after", group->spread_after);
+        json_number(json, "decibels_before", group->before);
+        json_number(json, "decibels_after", group->after);
+        json_bars(json, "before", group, false);
+        json_bars(json, "after", group, true);
+        json_close(json, '}');
     }
-    text_print(&page->json, "]");
+    json_close(json, ']');
 }
 
 const char *html_fuse(const struct plan *plan, const struct summary *summary)
 {
     struct arena *arena = plan->model->arena;
-    struct page page = {.arena = arena, .json = {.arena = arena}};
+    struct page page = page_begin(arena, "fuse");
     double largest = report_largest_difference(plan);
-    text_print(&page.json,
-               "{\"kind\":\"fuse\",\"version\":\"%s\",\n\"input\":", onnx_fuse_version());
-    page_json(&page, summary->input);
-    text_print(&page.json, ",\"output\":");
-    page_json(&page, summary->output);
-    text_print(&page.json, ",\"interface\":");
-    page_json(&page, report_interface(arena, &summary->interface));
-    text_print(&page.json, ",\"changed\":%s,\"drawn\":%d", summary->changed ? "true" : "false",
-               HTML_GROUPS);
-    json_number(&page, "largest_difference", largest, largest >= 0);
-    text_print(&page.json, ",\n");
+    page_text(&page, "input", summary->input);
+    page_text(&page, "output", summary->output);
+    page_text(&page, "interface", report_interface(arena, &summary->interface));
+    json_bool(&page.json, "changed", summary->changed);
+    json_integer(&page.json, "drawn", HTML_GROUPS);
+    json_known(&page, "largest_difference", largest, largest >= 0);
     census_json(&page.json, "before", &summary->before);
-    text_print(&page.json, ",\n");
     census_json(&page.json, "after", &summary->after);
     json_blocks(&page, plan);
     if (plan->options->equalize)

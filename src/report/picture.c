@@ -259,75 +259,85 @@ static const char *input_name(struct arena *arena, const struct node *node, size
 
 /* ---- JSON ---- */
 
+static const char *shape_of(const struct page *page, const struct value *value)
+{
+    return value->tensor ? picture_shape(page->arena, value->tensor->rank, value->tensor->dims)
+                         : picture_shape(page->arena, value->rank, value->dims);
+}
+
 static void json_weights(struct page *page, const struct node *node)
 {
-    bool first = true;
-    text_print(&page->json, ",\"weights\":[");
+    json_open(&page->json, "weights", '[');
     for (size_t k = 0; k < node->input_count; k++) {
         const struct value *value = node->inputs[k];
         if (!value || !value->tensor)
             continue;
-        text_print(
-            &page->json, "%s[%zu,%zu,%zu,%zu]", first ? "" : ",",
-            page_string(page, input_name(page->arena, node, k)),
-            page_string(page, picture_shape(page->arena, value->tensor->rank, value->tensor->dims)),
-            page_string(page, value->name), page_string(page, type_name(value->tensor->type)));
-        first = false;
+        json_open(&page->json, NULL, '[');
+        page_index(page, NULL, input_name(page->arena, node, k));
+        page_index(page, NULL, shape_of(page, value));
+        page_index(page, NULL, value->name);
+        page_index(page, NULL, type_name(value->tensor->type));
+        json_close(&page->json, ']');
     }
-    text_print(&page->json, "]");
+    json_close(&page->json, ']');
+}
+
+static void json_node(struct page *page, const struct node *node, bool whole)
+{
+    const char *domain = text_or_empty(node->proto->domain);
+    const char *type = text_or_empty(node->proto->op_type);
+    bool foreign = domain[0] && strcmp(domain, "ai.onnx") != 0;
+    page_index(page, "op", foreign ? arena_format(page->arena, "%s.%s", domain, type) : type);
+    page_index(page, "name", node->proto->name);
+    json_open(&page->json, "attributes", '[');
+    const char *const *says = whole ? picture_attributes(page->arena, node) : NULL;
+    for (size_t i = 0; says && says[i]; i++)
+        page_index(page, NULL, says[i]);
+    json_close(&page->json, ']');
+    if (whole)
+        json_weights(page, node);
 }
 
 static void json_box(struct page *page, const struct picture_box *box)
 {
     static const char *const states[] = {"plain",  "changed", "context",
                                          "source", "target",  "stored"};
-    const struct node *node = box->node;
-    text_print(&page->json, "{\"state\":\"%s\",", states[box->state]);
-    if (!node) {
-        const struct tensor *tensor = box->value->tensor;
-        text_print(&page->json, "\"name\":%zu,\"shape\":%zu}", page_string(page, box->value->name),
-                   page_string(page, tensor ? picture_shape(page->arena, tensor->rank, tensor->dims)
-                                            : picture_shape(page->arena, box->value->rank,
-                                                            box->value->dims)));
-        return;
+    json_open(&page->json, NULL, '{');
+    json_text(&page->json, "state", states[box->state]);
+    if (box->node) {
+        json_node(page, box->node, box->state != PICTURE_CONTEXT);
+    } else {
+        page_index(page, "name", box->value->name);
+        page_index(page, "shape", shape_of(page, box->value));
     }
-    const char *domain = text_or_empty(node->proto->domain);
-    const char *type = text_or_empty(node->proto->op_type);
-    bool foreign = domain[0] && strcmp(domain, "ai.onnx") != 0;
-    text_print(&page->json, "\"op\":%zu,\"name\":%zu,\"attributes\":[",
-               page_string(page, foreign ? arena_format(page->arena, "%s.%s", domain, type) : type),
-               page_string(page, node->proto->name));
-    if (box->state != PICTURE_CONTEXT) {
-        const char *const *says = picture_attributes(page->arena, node);
-        for (size_t i = 0; says[i]; i++)
-            text_print(&page->json, "%s%zu", i ? "," : "", page_string(page, says[i]));
-    }
-    text_print(&page->json, "]");
-    if (box->state != PICTURE_CONTEXT)
-        json_weights(page, node);
-    text_print(&page->json, "}");
+    json_close(&page->json, '}');
 }
 
-void picture_json(struct page *page, const struct picture *picture)
+void picture_json(struct page *page, const char *key, const struct picture *picture)
 {
+    struct json *json = &page->json;
     if (!picture) {
-        text_print(&page->json, "null");
+        json_literal(json, key, "null");
         return;
     }
-    text_print(&page->json, "{\"left_out\":%zu,\"boxes\":[", picture->left_out);
-    for (size_t i = 0; i < picture->boxes.count; i++) {
-        text_print(&page->json, "%s", i ? "," : "");
+    json_open(json, key, '{');
+    json_count(json, "left_out", picture->left_out);
+    json_open(json, "boxes", '[');
+    for (size_t i = 0; i < picture->boxes.count; i++)
         json_box(page, &picture->boxes.items[i]);
-    }
-    text_print(&page->json, "],\"lines\":[");
+    json_close(json, ']');
+    json_open(json, "lines", '[');
     for (size_t i = 0; i < picture->lines.count; i++) {
         const struct picture_line *line = &picture->lines.items[i];
-        text_print(
-            &page->json, "%s[%zu,%zu,%zu,%zu]", i ? "," : "", line->from, line->to,
-            page_string(page, line->value->name),
-            page_string(page, picture_shape(page->arena, line->value->rank, line->value->dims)));
+        json_open(json, NULL, '[');
+        json_count(json, NULL, line->from);
+        json_count(json, NULL, line->to);
+        page_index(page, NULL, line->value->name);
+        page_index(page, NULL, picture_shape(page->arena, line->value->rank, line->value->dims));
+        json_close(json, ']');
     }
-    text_print(&page->json, "]}");
+    json_close(json, ']');
+    json_close(json, '}');
 }
 
 /* ---- groups ---- */
@@ -353,21 +363,29 @@ void block_json(struct page *page, const char *name, const struct block_groups *
                 void (*json_title)(struct page *, const void *closure, const struct block *),
                 void (*json_block)(struct page *, const struct block *), const void *closure)
 {
-    text_print(&page->json, ",\n\"%s\":{\"count\":%zu,\"groups\":[", name, groups->list.count);
+    struct json *json = &page->json;
+    json_line(json, 0);
+    json_open(json, name, '{');
+    json_count(json, "count", groups->list.count);
+    json_open(json, "groups", '[');
     for (size_t i = 0; i < groups->list.count && i < HTML_GROUPS + HTML_TITLES; i++) {
         const struct block_group *group = groups->list.items[i];
-        text_print(&page->json, "%s{\"count\":%zu,", i ? ",\n" : "\n", group->members.count);
+        json_line(json, 0);
+        json_open(json, NULL, '{');
+        json_count(json, "count", group->members.count);
         json_title(page, closure, group->members.items[0]);
-        text_print(&page->json, ",\"members\":[");
+        json_open(json, "members", '[');
         /* One for the picture, whatever the page holds already. */
         for (size_t k = 0;
              k < group->members.count && i < HTML_GROUPS && (k == 0 || page->blocks < HTML_BLOCKS);
              k++) {
-            text_print(&page->json, "%s", k ? ",\n" : "\n");
+            json_line(json, 0);
             json_block(page, group->members.items[k]);
             page->blocks++;
         }
-        text_print(&page->json, "]}");
+        json_close(json, ']');
+        json_close(json, '}');
     }
-    text_print(&page->json, "]}");
+    json_close(json, ']');
+    json_close(json, '}');
 }

@@ -43,8 +43,8 @@ struct picture *picture_make(struct arena *arena, const struct node *const *node
                              const struct picture_wish *wish);
 /* A picture of one constant. */
 struct picture *picture_stored(struct arena *arena, const struct value *value);
-/* {"boxes": ...}, or null when there is none. */
-void picture_json(struct page *page, const struct picture *picture);
+/* "key": {"boxes": ...}, or null when there is none. */
+void picture_json(struct page *page, const char *key, const struct picture *picture);
 
 /* What the attributes of a node say, one a line, defaults left out; NULL-terminated. */
 const char *const *picture_attributes(struct arena *arena, const struct node *node);

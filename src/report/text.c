@@ -30,143 +30,133 @@ static const char *type_of(const struct node *node)
 
 /* ---- JSON ---- */
 
-static void json_number(struct text *text, double number, bool known)
+/* negative: not known */
+static void json_if_known(struct json *json, const char *key, double number)
 {
-    text_json_number(text, known ? number : NAN);
+    json_number(json, key, number >= 0 ? number : NAN);
 }
 
-void report_json_fusion(struct text *text, const struct plan *plan, const struct fusion *fusion)
+void report_json_fusion(struct json *json, const struct plan *plan, const struct fusion *fusion)
 {
     const struct node **replaced = fusion_replaced(plan, fusion);
-    text_print(text, "\"pass\": \"%s\", \"graph\": ", fusion->pass);
-    text_json(text, fusion->graph->name);
-    text_print(text, ", \"node\": ");
-    text_json(text, name_of(fusion->node));
-    text_print(text, ", \"output\": ");
-    text_json(text, fusion->target->name);
-    text_print(text, ", \"source\": ");
-    text_json(text, fusion->source ? value_now(fusion->source)->name : "");
-    text_print(text, ", \"replaced\": [");
+    json_text(json, "pass", fusion->pass);
+    json_text(json, "graph", fusion->graph->name);
+    json_text(json, "node", name_of(fusion->node));
+    json_text(json, "output", fusion->target->name);
+    json_text(json, "source", fusion->source ? value_now(fusion->source)->name : "");
+    json_open(json, "replaced", '[');
     for (size_t i = 0; i < fusion->replaced.count; i++) {
-        text_print(text, "%s{\"op\": ", i ? ", " : "");
-        text_json(text, type_of(replaced[i]));
-        text_print(text, ", \"node\": ");
-        text_json(text, name_of(replaced[i]));
-        text_print(text, "}");
+        json_open(json, NULL, '{');
+        json_text(json, "op", type_of(replaced[i]));
+        json_text(json, "node", name_of(replaced[i]));
+        json_close(json, '}');
     }
-    text_print(text, "], \"new\": [");
-    for (size_t i = 0; i < fusion->made.count; i++) {
-        text_print(text, "%s", i ? ", " : "");
-        text_json(text, type_of(fusion->made.items[i]));
-    }
-    text_print(text, "], \"multiply_adds_before\": ");
-    json_number(text, fusion->multiply_adds_before, true);
-    text_print(text, ", \"multiply_adds_after\": ");
-    json_number(text, fusion->multiply_adds_after, true);
-    text_print(text, ", \"parameters_before\": ");
-    json_number(text, fusion->parameters_before, true);
-    text_print(text, ", \"parameters_after\": ");
-    json_number(text, fusion->parameters_after, true);
-    text_print(text, ", \"difference\": ");
-    json_number(text, fusion->difference, fusion->difference >= 0);
-    text_print(text, ", \"channels_checked\": %" PRId64, fusion->channels_checked);
+    json_close(json, ']');
+    json_open(json, "new", '[');
+    for (size_t i = 0; i < fusion->made.count; i++)
+        json_text(json, NULL, type_of(fusion->made.items[i]));
+    json_close(json, ']');
+    json_number(json, "multiply_adds_before", fusion->multiply_adds_before);
+    json_number(json, "multiply_adds_after", fusion->multiply_adds_after);
+    json_number(json, "parameters_before", fusion->parameters_before);
+    json_number(json, "parameters_after", fusion->parameters_after);
+    json_if_known(json, "difference", fusion->difference);
+    json_integer(json, "channels_checked", fusion->channels_checked);
 }
 
-static void json_refusal(struct text *text, const struct refusal *refusal)
+static void json_refusals(struct json *json, const char *key, struct refusal *const *refusals,
+                          size_t count)
 {
-    text_print(text, "\n    {\"pass\": \"%s\", \"graph\": ", refusal->pass);
-    text_json(text, refusal->graph->name);
-    text_print(text, ", \"node\": ");
-    text_json(text, name_of(refusal->node));
-    text_print(text, ", \"op\": ");
-    text_json(text, refusal->node ? type_of(refusal->node) : "model");
-    text_print(text, ", \"output\": ");
-    text_json(text, refusal->output ? refusal->output->name : "");
-    text_print(text, ", \"reason\": ");
-    text_json(text, refusal->reason);
-    text_print(text, "}");
-}
-
-static void json_names(struct text *text, const char *name, const char *const *names, size_t count)
-{
-    text_print(text, "\"%s\": [", name);
+    json_line(json, 2);
+    json_open(json, key, '[');
     for (size_t i = 0; i < count; i++) {
-        text_print(text, "%s", i ? ", " : "");
-        text_json(text, names[i]);
+        const struct refusal *refusal = refusals[i];
+        json_line(json, 4);
+        json_open(json, NULL, '{');
+        json_text(json, "pass", refusal->pass);
+        json_text(json, "graph", refusal->graph->name);
+        json_text(json, "node", name_of(refusal->node));
+        json_text(json, "op", refusal->node ? type_of(refusal->node) : "model");
+        json_text(json, "output", refusal->output ? refusal->output->name : "");
+        json_text(json, "reason", refusal->reason);
+        json_close(json, '}');
     }
-    text_print(text, "]");
+    json_line(json, 2);
+    json_close(json, ']');
 }
 
-static void json_interface(struct text *text, const struct interface *interface)
+static void json_names(struct json *json, const char *key, const char *const *names, size_t count)
 {
-    text_print(text, "  \"interface\": {");
-    json_names(text, "frozen", interface->frozen.items, interface->frozen.count);
-    text_print(text, ", ");
-    json_names(text, "outputs_removed", interface->outputs.items, interface->outputs.count);
-    text_print(text, ", \"ops_removed\": %zu, \"input_shapes\": {", interface->ops);
+    json_open(json, key, '[');
+    for (size_t i = 0; i < count; i++)
+        json_text(json, NULL, names[i]);
+    json_close(json, ']');
+}
+
+static void json_interface(struct json *json, const struct interface *interface)
+{
+    json_line(json, 2);
+    json_open(json, "interface", '{');
+    json_names(json, "frozen", interface->frozen.items, interface->frozen.count);
+    json_names(json, "outputs_removed", interface->outputs.items, interface->outputs.count);
+    json_count(json, "ops_removed", interface->ops);
+    json_open(json, "input_shapes", '{');
     for (size_t i = 0; i < interface->inputs.count; i++) {
         const struct sized_input *input = &interface->inputs.items[i];
-        text_print(text, "%s", i ? ", " : "");
-        text_json(text, input->name);
-        text_print(text, ": [");
+        json_open(json, input->name, '[');
         for (int axis = 0; axis < input->rank; axis++)
-            text_print(text, "%s%" PRId64, axis ? ", " : "", input->dims[axis]);
-        text_print(text, "]");
+            json_integer(json, NULL, input->dims[axis]);
+        json_close(json, ']');
     }
-    text_print(text, "}, \"symbols\": {");
-    for (size_t i = 0; i < interface->symbols.count; i++) {
-        text_print(text, "%s", i ? ", " : "");
-        text_json(text, interface->symbols.items[i].name);
-        text_print(text, ": %" PRId64, interface->symbols.items[i].size);
-    }
-    text_print(text, "}},\n");
+    json_close(json, '}');
+    json_open(json, "symbols", '{');
+    for (size_t i = 0; i < interface->symbols.count; i++)
+        json_integer(json, interface->symbols.items[i].name, interface->symbols.items[i].size);
+    json_close(json, '}');
+    json_close(json, '}');
 }
 
 const char *report_json(const struct plan *plan, const struct summary *summary)
 {
-    struct text text = {.arena = plan->model->arena};
-    bool first = true;
-    text_print(&text,
-               "{\n  \"schema\": 1,\n  \"tool\": \"onnx-repvgg-fuse\",\n  \"version\": \"%s\",\n",
-               onnx_fuse_version());
-    text_print(&text, "  \"input\": ");
-    text_json(&text, summary->input);
-    text_print(&text, ",\n  \"output\": ");
-    text_json(&text, summary->output);
-    text_print(&text, ",\n  \"changed\": %s,\n", summary->changed ? "true" : "false");
-    json_interface(&text, &summary->interface);
-    text_print(&text, "  \"fusions\": [");
+    struct json json = {.text = {.arena = plan->model->arena}};
+    json_open(&json, NULL, '{');
+    json_line(&json, 2);
+    json_count(&json, "schema", 1);
+    json_line(&json, 2);
+    json_text(&json, "tool", "onnx-repvgg-fuse");
+    json_line(&json, 2);
+    json_text(&json, "version", onnx_fuse_version());
+    json_line(&json, 2);
+    json_text(&json, "input", summary->input);
+    json_line(&json, 2);
+    json_text(&json, "output", summary->output);
+    json_line(&json, 2);
+    json_bool(&json, "changed", summary->changed);
+    json_interface(&json, &summary->interface);
+    json_line(&json, 2);
+    json_open(&json, "fusions", '[');
     for (size_t i = 0; i < plan->fusions.count; i++)
         if (fusion_is_live(plan->fusions.items[i])) {
-            text_print(&text, "%s\n    {", first ? "" : ",");
-            report_json_fusion(&text, plan, plan->fusions.items[i]);
-            text_print(&text, "}");
-            first = false;
+            json_line(&json, 4);
+            json_open(&json, NULL, '{');
+            report_json_fusion(&json, plan, plan->fusions.items[i]);
+            json_close(&json, '}');
         }
-    text_print(&text, "%s],\n  \"refusals\": [", first ? "" : "\n  ");
-    for (size_t i = 0; i < plan->refusals.count; i++) {
-        text_print(&text, "%s", i ? "," : "");
-        json_refusal(&text, plan->refusals.items[i]);
-    }
-    text_print(&text, "%s],\n  \"warnings\": [", plan->refusals.count ? "\n  " : "");
-    for (size_t i = 0; i < plan->warnings.count; i++) {
-        text_print(&text, "%s", i ? "," : "");
-        json_refusal(&text, plan->warnings.items[i]);
-    }
-    text_print(&text, "%s],\n", plan->warnings.count ? "\n  " : "");
-    if (plan->options->equalize) {
-        text_print(&text, "  ");
-        equalized_json(&text, "equalized", &plan->equalized);
-        text_print(&text, ",\n");
-    }
-    census_json(&text, "before", &summary->before);
-    text_print(&text, ",\n");
-    census_json(&text, "after", &summary->after);
-    double largest = report_largest_difference(plan);
-    text_print(&text, ",\n  \"largest_difference\": ");
-    json_number(&text, largest, largest >= 0);
-    text_print(&text, ",\n  \"seconds\": %s\n}\n", decimal_fixed(summary->seconds, 6).text);
-    return text.bytes;
+    json_line(&json, 2);
+    json_close(&json, ']');
+    json_refusals(&json, "refusals", plan->refusals.items, plan->refusals.count);
+    json_refusals(&json, "warnings", plan->warnings.items, plan->warnings.count);
+    if (plan->options->equalize)
+        equalized_json(&json, "equalized", &plan->equalized);
+    census_json(&json, "before", &summary->before);
+    census_json(&json, "after", &summary->after);
+    json_line(&json, 2);
+    json_if_known(&json, "largest_difference", report_largest_difference(plan));
+    json_line(&json, 2);
+    json_literal(&json, "seconds", decimal_fixed(summary->seconds, 6).text);
+    json_line(&json, 0);
+    json_close(&json, '}');
+    return json_end(&json);
 }
 
 /* ---- lines ---- */

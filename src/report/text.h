@@ -40,7 +40,7 @@ const char *report_table(const struct plan *plan, const struct summary *summary)
 /* ---- parts, for others who tell of a plan ---- */
 
 /* The fields of a rewrite, without the braces around them. */
-void report_json_fusion(struct text *text, const struct plan *plan, const struct fusion *fusion);
+void report_json_fusion(struct json *json, const struct plan *plan, const struct fusion *fusion);
 
 /* What became of inputs and outputs, one a line; "" where nothing did. */
 const char *report_interface(struct arena *arena, const struct interface *interface);

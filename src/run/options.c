@@ -33,41 +33,55 @@ void options_default(struct onnx_fuse_options *options)
     *options = (struct onnx_fuse_options){.struct_size = sizeof(*options), .max_growth = 1};
 }
 
-void run_options(struct run *run, const struct onnx_fuse_options *options)
+void options_take(struct landing *landing, void *own, size_t size, const void *given, size_t least,
+                  const char *init)
 {
-    options_default(&run->options);
-    if (options) {
-        /* A caller built against an older header knows a shorter struct. */
-        size_t size = options->struct_size;
-        if (size < offsetof(struct onnx_fuse_options, jobs) || size > sizeof(run->options))
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "options of %zu bytes, expected %zu: call onnx_fuse_options_init first", size,
-                 sizeof(run->options));
-        memcpy(&run->options, options, size);
-    }
-    check_names(run, run->options.only);
-    check_names(run, run->options.skip);
-    if (!(run->options.max_growth > 0) || !isfinite(run->options.max_growth))
+    size_t given_size;
+    if (!given)
+        return;
+    memcpy(&given_size, given, sizeof(given_size));
+    if (given_size < least || given_size > size)
+        fail(landing, ONNX_FUSE_ARGUMENT, "options of %zu bytes, expected %zu: call %s first",
+             given_size, size, init);
+    memcpy(own, given, given_size);
+}
+
+void options_not_negative(struct landing *landing, const char *name, double number)
+{
+    if (!(number >= 0) || !isfinite(number))
+        fail(landing, ONNX_FUSE_ARGUMENT, "%s is %s, expected a number that is not negative", name,
+             decimal_rounded(number, 6).text);
+}
+
+void run_options(struct run *run, const struct onnx_fuse_options *given)
+{
+    struct onnx_fuse_options *options = &run->options;
+    options_default(options);
+    options_take(&run->landing, options, sizeof(*options), given,
+                 offsetof(struct onnx_fuse_options, jobs), "onnx_fuse_options_init");
+    check_names(run, options->only);
+    check_names(run, options->skip);
+    if (!(options->max_growth > 0) || !isfinite(options->max_growth))
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "max_growth is %s, expected a number above 0",
-             decimal_rounded(run->options.max_growth, 6).text);
-    if (!(run->options.tolerance >= 0) || !isfinite(run->options.tolerance))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "tolerance is %s, expected a number that is not negative",
-             decimal_rounded(run->options.tolerance, 6).text);
-    if (run->options.equalize < ONNX_FUSE_EQUALIZE_OFF ||
-        run->options.equalize > ONNX_FUSE_EQUALIZE_CHANNEL)
+             decimal_rounded(options->max_growth, 6).text);
+    options_not_negative(&run->landing, "tolerance", options->tolerance);
+    if (options->equalize < ONNX_FUSE_EQUALIZE_OFF ||
+        options->equalize > ONNX_FUSE_EQUALIZE_CHANNEL)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "equalize is %d, expected 0, 1 or 2",
-             (int)run->options.equalize);
-    if (run->options.statistics && !run->options.equalize)
+             (int)options->equalize);
+    if (options->statistics && !options->equalize)
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "statistics '%s' are for equalize, which is not asked for", run->options.statistics);
-    if (run->options.jobs < 0)
-        fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more",
-             run->options.jobs);
-    if (run->options.jobs == 0) {
+             "statistics '%s' are for equalize, which is not asked for", options->statistics);
+    if (options->jobs < 0)
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more", options->jobs);
+    if (options->jobs == 0) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        run->options.jobs = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
+        options->jobs = cores < 1 ? 1 : cores > BUDGET_THREADS ? BUDGET_THREADS : (int)cores;
     }
-    if (run->options.jobs > 1)
+    if (options->jobs > 1)
         arena_run_ahead(&run->arena);
+    run->progress = (struct progress){options->progress, options->closure};
+    run->source.external_folder = options->external_folder;
+    run->source.follow_symlinks = options->follow_symlinks;
+    run->source.no_map = options->no_map;
 }

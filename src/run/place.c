@@ -42,7 +42,8 @@ struct emit_placement run_place(struct run *run)
 {
     const char *wanted = run->options.external_data;
     bool to_file = run->output_path && output_is_file(run->output_path);
-    bool apart = !to_file || (run->has_folder && !folder_is_same(&run->folder, run->output_path));
+    bool apart = !to_file ||
+                 (run->source.has_folder && !folder_is_same(&run->source.folder, run->output_path));
     struct emit_placement placement = {0};
     if (run_names_data(wanted)) {
         if (!to_file)
@@ -86,7 +87,7 @@ static void refuse_data(struct run *run, const char *path, const struct external
 
 static const struct external_file *files_of(const struct run *run)
 {
-    return run->has_folder ? run->folder.files : NULL;
+    return run->source.has_folder ? run->source.folder.files : NULL;
 }
 
 void run_check_data(struct run *run, const struct output *output)
@@ -109,7 +110,7 @@ void run_check_dry(struct run *run)
 
 bool run_reads_temporary(const struct run *run)
 {
-    bool reads = run->input && output_sweeps(run->input);
+    bool reads = run->source.path && output_sweeps(run->source.path);
     for (const struct external_file *file = files_of(run); file && !reads; file = file->next)
         reads = output_sweeps(file->location);
     return reads;

@@ -10,9 +10,9 @@ void run_open_report(struct run *run, const char *path, struct output *report)
     if (!path[0])
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "the report's file name is empty");
     report->no_sync = run->options.no_sync;
-    report->no_sweep = run->input && output_sweeps(run->input);
+    report->no_sweep = run->source.path && output_sweeps(run->source.path);
     output_open(&run->arena, report, path);
-    if (run->input && output_replaces(report, run->input))
+    if (run->source.path && output_replaces(report, run->source.path))
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
              "%s: is the model itself, expected another file for the report", path);
 }

@@ -12,15 +12,16 @@
 #include "check/equality.h"
 #include "check/selfcheck.h"
 #include "equalize/measured.h"
+#include "infer/call.h"
 #include "infer/rules.h"
 #include "model/external.h"
+#include "model/load.h"
 #include "passes/passes.h"
 #include "report/page_fuse.h"
 #include "run/interface.h"
 #include "run/place.h"
 #include "run/report.h"
 #include "run/size.h"
-#include "run/source.h"
 #include "write/write.h"
 
 static double now(void)
@@ -28,6 +29,24 @@ static double now(void)
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+static void load(struct run *run)
+{
+    source_open(&run->source, &run->model, &run->arena);
+    run_progress(run, "reading", 0);
+    model_load(&run->model);
+    shape_infer(&run->model);
+}
+
+/* The index as the file has it. */
+static void reload(struct model *model)
+{
+    model->graphs.count = 0;
+    model->inner_names = model->node_names = model->sizes = (struct map){0};
+    model->is_sized = false;
+    graph_build(model);
+    shape_infer(model);
 }
 
 static void read_statistics(struct run *run)
@@ -179,8 +198,8 @@ static bool write_to(struct run *run, const struct pieces *pieces, const struct 
 {
     struct write_result result = {0};
     struct write_company company = {selfcheck_next, run->check};
-    write_pieces(&run->model, pieces, sink, run->options.jobs, run->options.progress,
-                 run->options.closure, run->check ? &company : NULL, &result);
+    write_pieces(&run->model, pieces, sink, run->options.jobs, &run->progress,
+                 run->check ? &company : NULL, &result);
     return end_check(run) && ban_failures(run, &result);
 }
 
@@ -308,7 +327,7 @@ static void summarise(struct run *run)
     run->plan.warnings.items = run->warnings.items;
     run->plan.warnings.count = run->warnings.count;
     run->summary.changed = run->moved || is_changed(&run->model);
-    run->summary.input = arena_copy(&run->arena, run->input ? run->input : "");
+    run->summary.input = arena_copy(&run->arena, run->source.path ? run->source.path : "");
     run->summary.output = arena_copy(&run->arena, run->output_path ? run->output_path : "");
     html_keep(&run->plan);
 }
@@ -322,7 +341,7 @@ void run_fuse(struct run *run)
     if (run->options.html_report && output_is_same(&run->page, &run->json))
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: both reports go there, expected two files",
              run->options.html_report);
-    run_load(run);
+    load(run);
     warn_of_rules(run);
     run_check_data(run, &run->page);
     run_check_data(run, &run->json);
@@ -352,7 +371,7 @@ void run_fuse(struct run *run)
         if (attempt == ATTEMPTS)
             run->options.only = no_passes;
         run->is_short = run->is_short || landing_has_taken(&run->landing, 6);
-        run_reload(&run->model);
+        reload(&run->model);
         if (interface_is_asked(run))
             interface_apply(run);
     }

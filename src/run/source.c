@@ -1,43 +1,39 @@
-/* run/source.c: the model that a run reads. */
+/* run/source.c: a model that the caller names, opened and closed. */
 #include "run/source.h"
 
-#include "infer/call.h"
-#include "model/load.h"
+#include <stdlib.h>
 
-void run_load(struct run *run)
+void source_open(struct source *source, struct model *model, struct arena *arena)
 {
-    struct model *model = &run->model;
-    model->arena = &run->arena;
-    if (run->input) {
-        model->path = strcmp(run->input, "-") == 0 ? "standard input" : run->input;
-        if (!run->is_second) /* else it is open since the first time */
-            mapping_open(&run->landing, run->input, run->options.no_map, &model->bytes);
-        folder_open(&run->arena, run->input, &run->folder);
-        run->has_folder = true;
+    const char *beside = source->path;
+    model->arena = arena;
+    if (source->path) {
+        model->path = strcmp(source->path, "-") == 0 ? "standard input" : source->path;
+        if (!model->bytes.data)
+            mapping_open(arena->landing, source->path, source->no_map, &model->bytes);
     } else {
         model->path = "model in memory";
         model->bytes =
-            (struct mapping){.data = run->memory, .size = run->memory_size, .descriptor = -1};
-        if (run->options.external_folder) {
-            folder_open(&run->arena,
-                        arena_format(&run->arena, "%s/.", run->options.external_folder),
-                        &run->folder);
-            run->has_folder = true;
-        }
+            (struct mapping){.data = source->memory, .size = source->size, .descriptor = -1};
+        if (source->external_folder)
+            beside = arena_format(arena, "%s/.", source->external_folder);
     }
-    model->folder = run->has_folder ? &run->folder : NULL;
-    run->folder.follow_links = run->options.follow_symlinks;
-    run->folder.read_files = run->options.no_map;
-    run_progress(run, "reading", 0);
-    model_load(model);
-    shape_infer(model);
+    if (!beside || source->alone)
+        return;
+    folder_open(arena, beside, &source->folder);
+    source->folder.follow_links = source->follow_symlinks;
+    source->folder.read_files = source->no_map;
+    source->has_folder = true;
+    model->folder = &source->folder;
 }
 
-void run_reload(struct model *model)
+void source_close(struct source *source, struct model *model)
 {
-    model->graphs.count = 0;
-    model->inner_names = model->node_names = model->sizes = (struct map){0};
-    model->is_sized = false;
-    graph_build(model);
-    shape_infer(model);
+    free(model->skeleton.bytes);
+    model->skeleton.bytes = NULL;
+    if (source->path)
+        mapping_close(&model->bytes);
+    if (source->has_folder)
+        folder_close(&source->folder);
+    source->has_folder = false;
 }

@@ -11,7 +11,6 @@ void run_init(struct run *run)
     run->data_output.descriptor = run->data_output.folder = -1;
     run->page.descriptor = run->page.folder = -1;
     run->json.descriptor = run->json.folder = -1;
-    run->folder.descriptor = -1;
     run->model.bytes.descriptor = -1;
     arena_init(&run->arena, &run->landing);
 }
@@ -24,12 +23,7 @@ void run_close(struct run *run)
     output_abandon(&run->data_output);
     output_abandon(&run->page);
     output_abandon(&run->json);
-    free(run->model.skeleton.bytes);
-    run->model.skeleton.bytes = NULL;
-    if (run->input)
-        mapping_close(&run->model.bytes);
-    if (run->has_folder)
-        folder_close(&run->folder);
+    source_close(&run->source, &run->model);
     arena_settle(&run->arena);
 }
 
@@ -38,17 +32,15 @@ bool run_again(struct run *run)
     if (run->landing.status != ONNX_FUSE_LIMIT || !run->plan.model || run->is_second ||
         run->is_written)
         return false;
-    struct run again = {.options = run->options,
-                        .input = run->input,
-                        .output_path = run->output_path,
-                        .memory = run->memory,
-                        .memory_size = run->memory_size,
-                        .is_short = true,
-                        .is_second = true};
-    struct mapping bytes = run->model.bytes;
+    struct mapping bytes = run->model.bytes; /* standard input is read once */
     run->model.bytes = (struct mapping){.descriptor = -1};
     run_close(run);
     run_forget_result(run);
+    struct run again = {.options = run->options,
+                        .source = run->source,
+                        .output_path = run->output_path,
+                        .is_short = true,
+                        .is_second = true};
     arena_free(&run->arena);
     *run = again;
     run_init(run);
@@ -60,7 +52,7 @@ bool run_again(struct run *run)
 
 void run_progress(struct run *run, const char *step, double fraction)
 {
-    if (run->options.progress && !run->options.progress(run->options.closure, step, fraction))
+    if (!progress_tell(&run->progress, step, fraction))
         fail(&run->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", run->model.path);
 }
 

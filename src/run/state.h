@@ -2,19 +2,19 @@
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
 
+#include "base/progress.h"
 #include "io/output.h"
 #include "report/text.h"
+#include "run/source.h"
 
 struct run {
     struct landing landing;
     struct arena arena;
     struct onnx_fuse_options options;
-    const char *input, *output_path; /* NULL from memory, to memory */
-    const void *memory;
-    size_t memory_size;
+    struct progress progress; /* of the options */
+    struct source source;
+    const char *output_path; /* NULL: to memory */
     struct model model;
-    struct folder folder;
-    bool has_folder;
     struct output output, data_output; /* the model and its new data file */
     struct output page, json;          /* the report as HTML and as JSON */
     bool moved;                        /* bytes that no rewrite touched go elsewhere */

@@ -39,7 +39,7 @@ static bool keeps_channels(enum op op)
     case OP_Pad:
     case OP_Sub:
     case OP_Sum: return true;
-    default: return operator_keeps_shape(op);
+    default: return operator_is(op, KEEPS_SHAPE);
     }
 }
 

@@ -8,8 +8,7 @@
 #include "eval/reach.h"
 #include "infer/constant.h"
 
-enum { KEPT_MOST = 16 << 20 }; /* bytes that are kept from one region for the next */
-enum { LARGE = 1 << 16 };      /* elements of a constant that is loaded again for each reader */
+enum { LARGE = 1 << 16 }; /* elements of a constant that is loaded again for each reader */
 
 void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
                 struct effort effort)
@@ -32,7 +31,7 @@ void joint_reset(struct joint_eval *joint)
     joint->pool =
         (struct pool){.arena = joint->scratch, .recycles = true, .effort = &joint->effort};
     joint->effort.cells = joint->cells;
-    if (joint->scratch->allocated > KEPT_MOST)
+    if (joint->scratch->allocated > BUDGET_VERIFY_KEPT)
         arena_free(joint->scratch);
     else
         arena_reset(joint->scratch);
@@ -85,7 +84,7 @@ static bool is_weight(const struct value *value)
 static const char *perturb(struct joint_eval *joint, uint64_t seed, struct array **array)
 {
     const struct array *exact = *array;
-    const char *reason = array_make(joint->scratch, &joint->pool, JOINT_MOST, exact->type,
+    const char *reason = array_make(joint->scratch, &joint->pool, BUDGET_VALUE, exact->type,
                                     exact->rank, exact->dims, array);
     double unit =
         exact->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-24 : type_rounding(exact->type);
@@ -150,7 +149,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
                            .inputs = inputs,
                            .scope = &scope,
                            .is_constant = joint->rounds != 0,
-                           .limit = JOINT_MOST};
+                           .limit = BUDGET_VALUE};
     double before = joint->effort.products;
     const char *reason = eval_arrays(&e);
     if (reason) {

@@ -36,8 +36,6 @@ void joint_forget(struct joint_eval *joint);
 struct array *joint_array(const struct joint_eval *joint, const struct value *value);
 /* Gives a number an array. */
 void joint_put(struct joint_eval *joint, uint32_t number, struct array *array);
-/* Elements of one value, at most. */
-enum { JOINT_MOST = 1 << 26 }; /* half a GiB */
 
 /* Which integers are drawn. Not every operator takes all of them. */
 enum integers {

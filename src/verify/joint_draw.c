@@ -151,7 +151,7 @@ static struct array *in_range(struct joint_eval *joint, const struct value *valu
                            .pool = &joint->pool,
                            .node = node,
                            .inputs = inputs,
-                           .limit = JOINT_MOST};
+                           .limit = BUDGET_VALUE};
     return eval_arrays(&e) || e.outputs[0]->count != drawn->count ? drawn : e.outputs[0];
 }
 
@@ -265,7 +265,7 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     int32_t type = value->type ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     struct array *array;
     const char *reason =
-        array_make(joint->scratch, &joint->pool, JOINT_MOST, type, rank, dims, &array);
+        array_make(joint->scratch, &joint->pool, BUDGET_VALUE, type, rank, dims, &array);
     if (reason)
         return reason;
     uint64_t state = draw->seed + value->number * UINT64_C(0x5851f42d4c957f2d);

@@ -15,8 +15,6 @@ enum {
     NUMBERS_LEAST = 48, /* that are drawn, and that are compared, where there are so many trials */
     TRIALS_DOUBTED = 8  /* the same behind values that depart */
 };
-/* Multiply-adds of one comparison at the declared size: seconds. */
-#define PRODUCTS_ONCE 4e9
 /* Multiply-adds and elements of sources that cost next to nothing. */
 #define PRODUCTS_FEW 2e6
 #define ELEMENTS_FEW 1e5
@@ -60,7 +58,7 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
         return reason;
     double drawn = count_drawn(cone, joint), declared = cone_declared(cone);
     products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
-    if (verify_within(verify, gap, tolerance) || declared < 0 || products > PRODUCTS_ONCE)
+    if (verify_within(verify, gap, tolerance) || declared < 0 || products > BUDGET_VERIFY_ONCE)
         return NULL;
     struct gap whole;
     reason = verify_compare(verify, cone, graph, left, right, trial, CONE_SIZES - 1, &whole);
@@ -78,7 +76,7 @@ static bool agrees_as_declared(struct verify *verify, const struct cone *cone,
 {
     struct joint_eval *joint = &verify->checking;
     double declared = cone_declared(cone), products = joint->products;
-    double most = cone->by_size ? PRODUCTS_ONCE / 4 : PRODUCTS_FEW;
+    double most = cone->by_size ? BUDGET_VERIFY_ONCE / 4 : PRODUCTS_FEW;
     if (declared < 0 || (!cone->by_size && declared > ELEMENTS_FEW) ||
         verify_evaluate(verify, joint, cone, graph, left, right, 0, 0))
         return true;
@@ -153,7 +151,7 @@ static bool is_little(const struct verify *verify, const struct cone *cone, int6
 {
     return cone->sources.count > 0 && trial < NUMBERS_LEAST &&
            (numbers < NUMBERS_LEAST || !cone_has_run(cone)) &&
-           verify->checking.products - products < PRODUCTS_ONCE / 4 &&
+           verify->checking.products - products < BUDGET_VERIFY_ONCE / 4 &&
            !verify_is_spent(verify, 0.5);
 }
 

@@ -2,7 +2,7 @@
 #include "verify/report.h"
 
 #include "base/decimal.h"
-#include "base/text.h"
+#include "base/json.h"
 
 static const char *type_of(const struct value *value)
 {
@@ -56,65 +56,67 @@ const char *verify_text(struct arena *arena, const struct verify_result *result,
     return text.bytes;
 }
 
+static void json_departure(struct json *json, const struct verify_departure *departure)
+{
+    json_open(json, "departure", '{');
+    json_text(json, "graph", departure->right->graph->name);
+    json_text(json, "a", departure->left->name);
+    json_text(json, "b", departure->right->name);
+    json_text(json, "op", type_of(departure->right));
+    json_text(json, "at", departure->at);
+    json_number(json, "a_number", departure->left_number);
+    json_number(json, "b_number", departure->right_number);
+    json_number(json, "difference", departure->difference);
+    json_number(json, "largest", departure->largest);
+    json_close(json, '}');
+}
+
+static void json_region(struct json *json, const struct verify_region *region)
+{
+    json_line(json, 2);
+    json_open(json, NULL, '{');
+    json_text(json, "graph", region->right->graph->name);
+    json_text(json, "a", region->left->name);
+    json_text(json, "b", region->right->name);
+    json_count(json, "a_ops", region->left_ops);
+    json_count(json, "b_ops", region->right_ops);
+    json_integer(json, "trials", region->trials);
+    json_number(json, "difference", region->difference);
+    json_close(json, '}');
+}
+
 const char *verify_json(struct arena *arena, const struct verify_result *result, const char *left,
                         const char *right)
 {
     static const char *const verdicts[] = {"equal", "different", "unknown"};
-    struct text text = {.arena = arena};
-    text_print(&text, "{\"schema\": 1, \"tool\": \"onnx-repvgg-fuse\", \"command\": \"verify\",\n");
-    text_print(&text, " \"version\": \"%s\", \"a\": ", onnx_fuse_version());
-    text_json(&text, left);
-    text_print(&text, ", \"b\": ");
-    text_json(&text, right);
-    text_print(&text, ",\n \"verdict\": \"%s\", \"reason\": ", verdicts[result->verdict]);
-    text_json(&text, result->reason);
-    text_print(&text, ", \"note\": ");
-    text_json(&text, result->note);
-    text_print(&text, ",\n \"departure\": ");
-    if (result->departs) {
-        const struct verify_departure *departure = &result->departure;
-        text_print(&text, "{\"graph\": ");
-        text_json(&text, departure->right->graph->name);
-        text_print(&text, ", \"a\": ");
-        text_json(&text, departure->left->name);
-        text_print(&text, ", \"b\": ");
-        text_json(&text, departure->right->name);
-        text_print(&text, ", \"op\": ");
-        text_json(&text, type_of(departure->right));
-        text_print(&text, ", \"at\": ");
-        text_json(&text, departure->at);
-        text_print(&text, ", \"a_number\": ");
-        text_json_number(&text, departure->left_number);
-        text_print(&text, ", \"b_number\": ");
-        text_json_number(&text, departure->right_number);
-        text_print(&text, ", \"difference\": ");
-        text_json_number(&text, departure->difference);
-        text_print(&text, ", \"largest\": ");
-        text_json_number(&text, departure->largest);
-        text_print(&text, "}");
-    } else {
-        text_print(&text, "null");
-    }
-    text_print(&text,
-               ",\n \"equal_by_structure\": %zu, \"whole_inputs\": %d, \"largest_difference\": ",
-               result->by_structure, result->whole_inputs);
-    text_json_number(&text, result->largest);
-    text_print(&text, ", \"tolerance\": ");
-    text_json_number(&text, result->tolerance);
-    text_print(&text, ",\n \"regions\": [");
-    for (size_t i = 0; i < result->regions.count; i++) {
-        const struct verify_region *region = result->regions.items[i];
-        text_print(&text, "%s\n  {\"graph\": ", i ? "," : "");
-        text_json(&text, region->right->graph->name);
-        text_print(&text, ", \"a\": ");
-        text_json(&text, region->left->name);
-        text_print(&text, ", \"b\": ");
-        text_json(&text, region->right->name);
-        text_print(&text, ", \"a_ops\": %zu, \"b_ops\": %zu, \"trials\": %d, \"difference\": ",
-                   region->left_ops, region->right_ops, region->trials);
-        text_json_number(&text, region->difference);
-        text_print(&text, "}");
-    }
-    text_print(&text, "]}\n");
-    return text.bytes;
+    struct json json = {.text = {.arena = arena}};
+    json_open(&json, NULL, '{');
+    json_count(&json, "schema", 1);
+    json_text(&json, "tool", "onnx-repvgg-fuse");
+    json_text(&json, "command", "verify");
+    json_line(&json, 1);
+    json_text(&json, "version", onnx_fuse_version());
+    json_text(&json, "a", left);
+    json_text(&json, "b", right);
+    json_line(&json, 1);
+    json_text(&json, "verdict", verdicts[result->verdict]);
+    json_text(&json, "reason", result->reason);
+    json_text(&json, "note", result->note);
+    json_line(&json, 1);
+    if (result->departs)
+        json_departure(&json, &result->departure);
+    else
+        json_literal(&json, "departure", "null");
+    json_line(&json, 1);
+    json_count(&json, "equal_by_structure", result->by_structure);
+    json_integer(&json, "whole_inputs", result->whole_inputs);
+    json_number(&json, "largest_difference", result->largest);
+    json_number(&json, "tolerance", result->tolerance);
+    json_line(&json, 1);
+    json_open(&json, "regions", '[');
+    for (size_t i = 0; i < result->regions.count; i++)
+        json_region(&json, result->regions.items[i]);
+    json_close(&json, ']');
+    json_close(&json, '}');
+    return json_end(&json);
 }

@@ -15,10 +15,6 @@ enum {
     FAILURES_MOST = 40, /* values without a match before the search is given up */
     SMALL = 20000       /* elements of sources */
 };
-/* Multiply-adds of all regions together: some seconds. What is left then is one region up to the outputs, and the
- * whole models, which cost many times what the regions left out would have. */
-#define PRODUCTS_MOST 2e10
-#define TOUCHED_MOST 0x1p24 /* bytes */
 /* In a match that was searched for: of struct gap's `alone`, far above any rounding, and of `largest`,
  * above which what is added cannot be seen. */
 #define ALONE_MOST 0.1
@@ -27,7 +23,7 @@ enum {
 /* Pages that were read count as memory until they are let go. */
 static void give_back(struct verify *verify)
 {
-    if (verify->searching.touched + verify->checking.touched < TOUCHED_MOST)
+    if (verify->searching.touched + verify->checking.touched < BUDGET_TOUCHED_VERIFY)
         return;
     verify->searching.touched = verify->checking.touched = 0;
     model_give_back(verify->numbering.models[0]);
@@ -243,7 +239,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
                             "more steps than two models of this size are worth");
         return false;
     }
-    if (joint->products + verify->checking.products > PRODUCTS_MOST) {
+    if (joint->products + verify->checking.products > BUDGET_VERIFY) {
         verify_note_blocker(verify, joint, right, "more multiply-adds than will be evaluated");
         return false;
     }

@@ -18,7 +18,7 @@ static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b
 static void progress(const struct verify *verify, double fraction)
 {
     const struct verify_options *options = verify->options;
-    if (options->progress && !options->progress(options->closure, "verifying", fraction))
+    if (!progress_tell(&options->progress, "verifying", fraction))
         fail(verify->arena->landing, ONNX_FUSE_CANCELLED, "stopped by the caller");
 }
 

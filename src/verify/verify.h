@@ -9,6 +9,7 @@
 #ifndef VERIFY_VERIFY_H
 #define VERIFY_VERIFY_H
 
+#include "base/progress.h"
 #include "model/model.h"
 
 enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_UNKNOWN = 2 };
@@ -49,8 +50,7 @@ struct verify_options {
     int trials;  /* random inputs a region must pass */
     uint64_t seed;
     bool common_outputs; /* the second model may have outputs that the first has not */
-    bool (*progress)(void *closure, const char *step, double fraction);
-    void *closure;
+    struct progress progress;
 };
 
 enum { VERIFY_ARENAS = 3 };

@@ -22,11 +22,6 @@ enum {
     PINNED = 1 << 30    /* readers of a value that is never let go of */
 };
 
-/* Multiply-adds of all runs together: some seconds. */
-#define PRODUCTS_MOST 1.6e10
-/* Of which so many are worth more than the fewest inputs. */
-#define PRODUCTS_FEW 2e9
-
 /* Sizes of open axes, tried until both models take them: first one further from axis to axis, then all alike. The
  * batch is 1 or 2. */
 static const int64_t sizes[] = {7, 16, 32, 5, 64, 1, 12, 128, 224};
@@ -144,7 +139,7 @@ static const char *load_default(struct whole *whole, const struct value *value, 
     struct joint_eval *joint = whole->joint;
     const char *reason = array_load(joint->scratch, &joint->pool, value->tensor, &array);
     if (!reason)
-        reason = array_copy(joint->scratch, &joint->pool, JOINT_MOST, array, &own);
+        reason = array_copy(joint->scratch, &joint->pool, BUDGET_VALUE, array, &own);
     if (reason)
         return reason;
     uint64_t state = whole->verify->options->seed + value->number;
@@ -280,7 +275,7 @@ static const char *own_cells(struct whole *whole, const struct value *value)
     struct array *array = joint_array(joint, value), *own;
     if (!array || array->owned || (!array_is_real(array) && !array_is_whole(array)))
         return NULL;
-    const char *reason = array_copy(joint->scratch, &joint->pool, JOINT_MOST, array, &own);
+    const char *reason = array_copy(joint->scratch, &joint->pool, BUDGET_VALUE, array, &own);
     if (!reason)
         joint->arrays[value->number] = own;
     return reason;
@@ -546,7 +541,7 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
             return FOUND_NOTHING;
         }
     whole.joint->effort.products =
-        fmin(effort_for(verify->arena->landing->input).products, PRODUCTS_MOST);
+        fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
     whole.readers = NEW_ARRAY(verify->arena, uint32_t, whole.numbers);
     note_types(&whole);
     forget_runs(&whole);
@@ -557,7 +552,7 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
     }
     double most = whole.joint->effort.products;
     for (*inputs = 0; *inputs < INPUTS_WANTED; ++*inputs) {
-        if (*inputs >= INPUTS_LEAST && most - whole.joint->effort.products > PRODUCTS_FEW)
+        if (*inputs >= INPUTS_LEAST && most - whole.joint->effort.products > BUDGET_VERIFY_INPUT)
             break;
         arena_reset(verify->cones);
         whole.departs_at = SIZE_MAX;

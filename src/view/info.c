@@ -97,31 +97,6 @@ static const Onnx__TensorShapeProto *shape_of(const Onnx__TypeProto *type)
     return NULL;
 }
 
-/* [1, "N", null] as JSON, [1,N,?] as text. */
-static void print_shape(struct text *text, const Onnx__TensorShapeProto *shape, bool json)
-{
-    if (!shape) {
-        text_print(text, json ? "null" : "[...]");
-        return;
-    }
-    text_print(text, "[");
-    for (size_t i = 0; i < shape->n_dim; i++) {
-        const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
-        text_print(text, "%s", !i ? "" : json ? ", " : ",");
-        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
-            text_print(text, "%" PRId64, dim->dim_value);
-        else if (dim->value_case != ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
-            text_print(text, json ? "null" : "?");
-        else if (json)
-            text_json(text, dim->dim_param);
-        else
-            text_print(text, "%s", text_plain(text->arena, dim->dim_param));
-    }
-    text_print(text, "]");
-}
-
-/* ---- JSON ---- */
-
 /* "Mul 'node' -> 'y': why" */
 static const char *warning_text(struct arena *arena, const struct refusal *warning)
 {
@@ -133,106 +108,182 @@ static const char *warning_text(struct arena *arena, const struct refusal *warni
                         warning->output ? warning->output->name : "", warning->reason);
 }
 
-static void json_values(struct text *text, const struct plan *plan, const char *key,
-                        Onnx__ValueInfoProto *const *infos, size_t count, bool inputs)
+/* ---- JSON ---- */
+
+/* [1, "N", null] */
+static void json_shape(struct json *json, const Onnx__TensorShapeProto *shape)
 {
-    bool first = true;
-    text_print(text, "  \"%s\": [", key);
-    for (size_t i = 0; i < count; i++) {
-        if (inputs && !is_true_input(plan, infos[i]))
-            continue;
-        text_print(text, "%s\n    {\"name\": ", first ? "" : ",");
-        text_json(text, infos[i]->name);
-        text_print(text, ", \"type\": \"");
-        print_type(text, infos[i]->type);
-        text_print(text, "\", \"shape\": ");
-        print_shape(text, shape_of(infos[i]->type), true);
-        text_print(text, "}");
-        first = false;
+    if (!shape) {
+        json_literal(json, "shape", "null");
+        return;
     }
-    text_print(text, "%s],\n", first ? "" : "\n  ");
+    json_open(json, "shape", '[');
+    for (size_t i = 0; i < shape->n_dim; i++) {
+        const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
+        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+            json_integer(json, NULL, dim->dim_value);
+        else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
+            json_text(json, NULL, dim->dim_param);
+        else
+            json_literal(json, NULL, "null");
+    }
+    json_close(json, ']');
 }
 
-static void json_ranges(struct text *text, const char *key, const info_ranges *ranges)
+static void json_values(struct json *json, const struct plan *plan, const char *key,
+                        Onnx__ValueInfoProto *const *infos, size_t count, bool inputs)
 {
-    text_print(text, ",\n     \"%s\": [", key);
+    json_line(json, 2);
+    json_open(json, key, '[');
+    for (size_t i = 0; i < count; i++) {
+        struct text type = {.arena = json->text.arena};
+        if (inputs && !is_true_input(plan, infos[i]))
+            continue;
+        print_type(&type, infos[i]->type);
+        json_line(json, 4);
+        json_open(json, NULL, '{');
+        json_text(json, "name", infos[i]->name);
+        json_text(json, "type", type.bytes);
+        json_shape(json, shape_of(infos[i]->type));
+        json_close(json, '}');
+    }
+    json_line(json, 2);
+    json_close(json, ']');
+}
+
+static void json_opsets(struct json *json, const Onnx__ModelProto *proto)
+{
+    json_line(json, 2);
+    json_open(json, "opsets", '[');
+    for (size_t i = 0; i < proto->n_opset_import; i++) {
+        json_open(json, NULL, '{');
+        json_text(json, "domain", proto->opset_import[i]->domain);
+        json_integer(json, "version", proto->opset_import[i]->version);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+}
+
+static void json_ranges(struct json *json, const char *key, const info_ranges *ranges)
+{
+    json_line(json, 5);
+    json_open(json, key, '[');
     for (size_t i = 0; i < ranges->count; i++) {
         const struct info_range *range = &ranges->items[i];
-        text_print(text, "%s\n       {\"op\": ", i ? "," : "");
-        text_json(text, op_of(range->node));
-        text_print(text, ", \"node\": ");
-        text_json(text, name_of(range->node));
-        text_print(text, ", \"channels\": %" PRId64 ", \"smallest\": ", range->channels);
-        text_json_number(text, range->smallest);
-        text_print(text, ", \"largest\": ");
-        text_json_number(text, range->largest);
-        text_print(text, ", \"ratio\": ");
-        text_json_number(text, range->largest / range->smallest);
-        text_print(text, "}");
+        json_line(json, 7);
+        json_open(json, NULL, '{');
+        json_text(json, "op", op_of(range->node));
+        json_text(json, "node", name_of(range->node));
+        json_integer(json, "channels", range->channels);
+        json_number(json, "smallest", range->smallest);
+        json_number(json, "largest", range->largest);
+        json_number(json, "ratio", range->largest / range->smallest);
+        json_close(json, '}');
     }
-    text_print(text, "]");
+    json_close(json, ']');
+}
+
+static void json_regions(struct json *json, const struct plan *plan, const struct info *info)
+{
+    json_line(json, 2);
+    json_open(json, "regions", '[');
+    for (size_t i = 0; i < info->regions.count; i++) {
+        const struct info_region *region = &info->regions.items[i];
+        json_line(json, 4);
+        json_open(json, NULL, '{');
+        report_json_fusion(json, plan, region->fusion);
+        json_ranges(json, "weights_before", &region->before);
+        json_ranges(json, "weights_after", &region->after);
+        json_close(json, '}');
+    }
+    json_line(json, 2);
+    json_close(json, ']');
+}
+
+static void json_warnings(struct json *json, const struct plan *plan)
+{
+    size_t dropped = 0;
+    json_line(json, 2);
+    json_open(json, "warnings", '[');
+    for (size_t i = 0; i < plan->warnings.count; i++) {
+        const struct refusal *warning = plan->warnings.items[i];
+        dropped += strcmp(warning->pass, PLAN_WHOLE_MODEL) != 0;
+        json_text(json, NULL, warning_text(json->text.arena, warning));
+    }
+    json_close(json, ']');
+    json_line(json, 2);
+    json_count(json, "dropped", dropped);
 }
 
 const char *info_json(const struct plan *plan, const struct summary *summary,
                       const struct info *info)
 {
-    struct text out = {.arena = plan->model->arena};
-    struct text *text = &out;
+    struct json out = {.text = {.arena = plan->model->arena}}, *json = &out;
     const Onnx__ModelProto *proto = plan->model->proto;
-    text_print(text,
-               "{\n  \"schema\": 1,\n  \"tool\": \"onnx-repvgg-fuse\",\n  \"version\": \"%s\",\n"
-               "  \"input\": ",
-               onnx_fuse_version());
-    text_json(text, summary->input);
-    text_print(text, ",\n  \"bytes\": %zu,\n  \"external_bytes\": %" PRIu64 ",\n",
-               plan->model->bytes.size, info->external_bytes);
-    text_print(text, "  \"ir_version\": %" PRId64 ",\n  \"producer\": {\"name\": ",
-               plan->model->ir_version);
-    text_json(text, proto->producer_name);
-    text_print(text, ", \"version\": ");
-    text_json(text, proto->producer_version);
-    text_print(text, "},\n  \"domain\": ");
-    text_json(text, proto->domain);
-    text_print(text, ",\n  \"model_version\": %" PRId64 ",\n  \"opsets\": [",
-               proto->has_model_version ? proto->model_version : 0);
-    for (size_t i = 0; i < proto->n_opset_import; i++) {
-        text_print(text, "%s{\"domain\": ", i ? ", " : "");
-        text_json(text, proto->opset_import[i]->domain);
-        text_print(text, ", \"version\": %" PRId64 "}", proto->opset_import[i]->version);
-    }
-    text_print(text, "],\n  \"functions\": %zu,\n", proto->n_functions);
-    json_values(text, plan, "inputs", proto->graph->input, proto->graph->n_input, true);
-    json_values(text, plan, "outputs", proto->graph->output, proto->graph->n_output, false);
-    census_json(text, "before", &summary->before);
-    text_print(text, ",\n");
-    census_json(text, "after", &summary->after);
-    text_print(text, ",\n  ");
-    equalized_json(text, "quantised_per_tensor", &plan->foreseen[0]);
-    text_print(text, ",\n  ");
-    equalized_json(text, "quantised_per_channel", &plan->foreseen[1]);
-    text_print(text, ",\n  \"regions\": [");
-    for (size_t i = 0; i < info->regions.count; i++) {
-        const struct info_region *region = &info->regions.items[i];
-        text_print(text, "%s\n    {", i ? "," : "");
-        report_json_fusion(text, plan, region->fusion);
-        json_ranges(text, "weights_before", &region->before);
-        json_ranges(text, "weights_after", &region->after);
-        text_print(text, "}");
-    }
-    text_print(text, "%s],\n  \"refused\": %zu,\n  \"warnings\": [",
-               info->regions.count ? "\n  " : "", plan->refusals.count);
-    size_t dropped = 0;
-    for (size_t i = 0; i < plan->warnings.count; i++) {
-        const struct refusal *warning = plan->warnings.items[i];
-        dropped += strcmp(warning->pass, PLAN_WHOLE_MODEL) != 0;
-        text_print(text, i ? ", " : "");
-        text_json(text, warning_text(text->arena, warning));
-    }
-    text_print(text, "],\n  \"dropped\": %zu\n}\n", dropped);
-    return out.bytes;
+    json_open(json, NULL, '{');
+    json_line(json, 2);
+    json_count(json, "schema", 1);
+    json_line(json, 2);
+    json_text(json, "tool", "onnx-repvgg-fuse");
+    json_line(json, 2);
+    json_text(json, "version", onnx_fuse_version());
+    json_line(json, 2);
+    json_text(json, "input", summary->input);
+    json_line(json, 2);
+    json_count(json, "bytes", plan->model->bytes.size);
+    json_line(json, 2);
+    json_count(json, "external_bytes", info->external_bytes);
+    json_line(json, 2);
+    json_integer(json, "ir_version", plan->model->ir_version);
+    json_line(json, 2);
+    json_open(json, "producer", '{');
+    json_text(json, "name", proto->producer_name);
+    json_text(json, "version", proto->producer_version);
+    json_close(json, '}');
+    json_line(json, 2);
+    json_text(json, "domain", proto->domain);
+    json_line(json, 2);
+    json_integer(json, "model_version", proto->has_model_version ? proto->model_version : 0);
+    json_opsets(json, proto);
+    json_line(json, 2);
+    json_count(json, "functions", proto->n_functions);
+    json_values(json, plan, "inputs", proto->graph->input, proto->graph->n_input, true);
+    json_values(json, plan, "outputs", proto->graph->output, proto->graph->n_output, false);
+    census_json(json, "before", &summary->before);
+    census_json(json, "after", &summary->after);
+    equalized_json(json, "quantised_per_tensor", &plan->foreseen[0]);
+    equalized_json(json, "quantised_per_channel", &plan->foreseen[1]);
+    json_regions(json, plan, info);
+    json_line(json, 2);
+    json_count(json, "refused", plan->refusals.count);
+    json_warnings(json, plan);
+    json_line(json, 0);
+    json_close(json, '}');
+    return json_end(json);
 }
 
 /* ---- text ---- */
+
+/* [1,N,?] */
+static void print_shape(struct text *text, const Onnx__TensorShapeProto *shape)
+{
+    if (!shape) {
+        text_print(text, "[...]");
+        return;
+    }
+    text_print(text, "[");
+    for (size_t i = 0; i < shape->n_dim; i++) {
+        const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
+        text_print(text, "%s", i ? "," : "");
+        if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
+            text_print(text, "%" PRId64, dim->dim_value);
+        else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM)
+            text_print(text, "%s", text_plain(text->arena, dim->dim_param));
+        else
+            text_print(text, "?");
+    }
+    text_print(text, "]");
+}
 
 static void text_values(struct text *text, const struct plan *plan, const char *label,
                         Onnx__ValueInfoProto *const *infos, size_t count, bool inputs)
@@ -244,7 +295,7 @@ static void text_values(struct text *text, const struct plan *plan, const char *
         text_print(text, "%-16s ", label);
         print_type(text, type);
         if (shape_of(type) || (type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE))
-            print_shape(text, shape_of(type), false);
+            print_shape(text, shape_of(type));
         text_print(text, " %s\n", text_plain(text->arena, infos[i]->name ? infos[i]->name : ""));
     }
 }

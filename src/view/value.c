@@ -19,7 +19,6 @@
 enum {
     PIECE = 2048,          /* entries read at once */
     ENTRY = 8,             /* bytes of the largest one */
-    GIVE_BACK = 8 << 20,   /* bytes of a mapped file that may stay in memory */
     QUIET_NAN = 0x7fc00000 /* what a parser makes of nan */
 };
 
@@ -100,7 +99,7 @@ static int64_t entries_next(struct dump *dump, struct entries *entries,
     }
     entries->next += count;
     dump->touched += (size_t)count * size;
-    if (dump->touched >= GIVE_BACK) {
+    if (dump->touched >= BUDGET_TOUCHED_DUMP) {
         model_give_back(dump->model);
         dump->touched = 0;
     }

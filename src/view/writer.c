@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "base/text.h"
+#include "base/json.h"
 
 void dump_flush(struct dump *dump)
 {
@@ -87,7 +87,7 @@ static const char *dump_escaped(struct dump *dump, const void *bytes, size_t siz
     struct text text = {.arena = dump->arena};
     if (dump->counting)
         return "";
-    text_json_bytes(&text, bytes, size);
+    json_quote(&text, bytes, size);
     return text.bytes;
 }
 

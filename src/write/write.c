@@ -18,8 +18,7 @@ enum {
     COMPUTE_BLOCK = 96 << 10, /* numbers written at once: fewer calls, less waiting for the file */
     COMPUTE_PART = 12 << 10,  /* numbers computed at once: in double they fit a core's own cache */
     BATCH_BLOCK = 256 << 10,  /* bytes of a run of small pieces */
-    SMALL = 32 << 10,         /* bytes of a piece that is worth no block of its own */
-    KEEP_PAGES = 32 << 20     /* bytes of input touched before its pages are given back */
+    SMALL = 32 << 10          /* bytes of a piece that is worth no block of its own */
 };
 
 struct block {
@@ -284,7 +283,7 @@ static void compute(struct worker *worker, const struct block *block)
 /* The mapping's pages stay in the system's cache; only this process lets go of them. */
 static void give_back(struct writer *writer, uint64_t bytes)
 {
-    if (atomic_fetch_add(&writer->touched, bytes) + bytes < KEEP_PAGES)
+    if (atomic_fetch_add(&writer->touched, bytes) + bytes < BUDGET_TOUCHED_WRITE)
         return;
     atomic_store(&writer->touched, 0);
     model_give_back(writer->model);
@@ -387,19 +386,17 @@ static void fill_queue(struct writer *writer, const struct pieces *pieces)
     writer->failures = NEW_ARRAY(writer->model->arena, struct write_failure, tensors + 1);
 }
 
-enum { MOST_THREADS = 64 };
-
 bool write_takes_company(const struct pieces *pieces)
 {
     return pieces->size >= COPY_BLOCK;
 }
 
 void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
-                  int jobs, bool (*progress)(void *closure, const char *step, double fraction),
-                  void *closure, const struct write_company *company, struct write_result *result)
+                  int jobs, const struct progress *progress, const struct write_company *company,
+                  struct write_result *result)
 {
     struct writer writer = {.model = model, .sink = sink, .company = company};
-    struct worker workers[MOST_THREADS] = {{.writer = &writer}};
+    struct worker workers[BUDGET_THREADS] = {{.writer = &writer}};
     int started = 1;
     fill_queue(&writer, pieces);
     pthread_mutex_init(&writer.mutex, NULL);
@@ -407,14 +404,14 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
         jobs = 1;
     if (!write_takes_company(pieces))
         jobs = 1; /* starting a thread costs more than it saves */
-    for (; started < jobs && started < MOST_THREADS; started++) {
+    for (; started < jobs && started < BUDGET_THREADS; started++) {
         workers[started] = (struct worker){.writer = &writer, .number = started};
         if (pthread_create(&workers[started].thread, NULL, work, &workers[started]))
             break;
     }
     while (work_one(&workers[0]))
-        if (progress && !progress(closure, "writing",
-                                  (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
+        if (!progress_tell(progress, "writing",
+                           (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
             note_error(&writer, ECANCELED); /* the blocks that are left are passed over */
     keep_company(&workers[0]);
     free(workers[0].out);

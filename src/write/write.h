@@ -2,6 +2,7 @@
 #ifndef WRITE_WRITE_H
 #define WRITE_WRITE_H
 
+#include "base/progress.h"
 #include "io/output.h"
 #include "write/emit.h"
 
@@ -32,10 +33,10 @@ struct write_company {
 /* True when there is enough to write for more than one thread. */
 bool write_takes_company(const struct pieces *pieces);
 
-/* Writes every piece. jobs: threads, at least 1; the bytes do not depend on it. progress and company
- * may be NULL; company is worked off when this returns. Lands with IO, OUT_OF_MEMORY or CANCELLED. */
+/* Writes every piece. jobs: threads, at least 1; the bytes do not depend on it. company may
+ * be NULL; it is worked off when this returns. Lands with IO, OUT_OF_MEMORY or CANCELLED. */
 void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
-                  int jobs, bool (*progress)(void *closure, const char *step, double fraction),
-                  void *closure, const struct write_company *company, struct write_result *result);
+                  int jobs, const struct progress *progress, const struct write_company *company,
+                  struct write_result *result);
 
 #endif

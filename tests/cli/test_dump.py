@@ -4,13 +4,13 @@ import pathlib
 import re
 import struct
 import subprocess
-import time
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
+from tests.support.cost import processor_seconds
 from tests.support.tool import ROOT, TOOL
 
 MODELS = sorted((ROOT / "models").glob("*.onnx"))
@@ -281,9 +281,9 @@ def test_memory_does_not_grow_with_the_weights(tmp_path):
 def test_a_long_list_of_nodes_is_quick():
     nodes = [helper.make_node("Relu", [f"v{i}"], [f"v{i + 1}"], name=f"n{i}") for i in range(100_000)]
     data = onnx.ModelProto(ir_version=8, graph=helper.make_graph(nodes, "g", [], [])).SerializeToString()
-    start = time.monotonic()
+    start = processor_seconds()
     assert dump(data).count("\n") == 100_000 + 6
-    assert time.monotonic() - start < 20
+    assert processor_seconds() - start < 20
 
 
 # git

@@ -232,12 +232,13 @@ static enum onnx_fuse_status run(struct unit *unit, struct bench *bench, const s
     const struct write_company with = {do_one, &company};
     jmp_buf outer;
     int calls = 0;
+    const struct progress progress = {stopped ? stop_soon : NULL, &calls};
     volatile enum onnx_fuse_status status = ONNX_FUSE_OK;
     *result = (struct write_result){0};
     memcpy(&outer, &landing->jump, sizeof(outer));
     if (setjmp(landing->jump) == 0)
-        write_pieces(&bench->model, &bench->pieces, sink, jobs, stopped ? stop_soon : NULL, &calls,
-                     jobs > 1 ? &with : NULL, result);
+        write_pieces(&bench->model, &bench->pieces, sink, jobs, &progress, jobs > 1 ? &with : NULL,
+                     result);
     else
         status = landing->status;
     memcpy(&landing->jump, &outer, sizeof(outer));
