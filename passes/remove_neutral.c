@@ -59,12 +59,11 @@ static const char *look_at_operand(const struct value *x, struct value *operand,
 static const char *look_at_arithmetic(const struct node *node, size_t *kept)
 {
     double number = node->op == OP_Add || node->op == OP_Sub ? 0 : 1;
-    bool commutes = node->op == OP_Add || node->op == OP_Mul;
     struct value *a = node_input(node, 0), *b = node_input(node, 1);
     if (node->input_count != 2 || !a || !b)
         return "";
     const char *reason = look_at_operand(a, b, number);
-    if (!reason || !commutes)
+    if (!reason || !operator_is(node->op, COMMUTES))
         return reason;
     const char *other = look_at_operand(b, a, number);
     *kept = other ? 0 : 1;

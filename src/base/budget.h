@@ -51,6 +51,12 @@ struct effort effort_for(size_t input);
  * and cells for the headers of its arrays. */
 #define BUDGET_NODE 256
 #define BUDGET_NODE_CELLS 48
+/* Elements of one value that the check of equalisation evaluates: 128 MiB. */
+#define BUDGET_EQUALIZED_VALUE (INT64_C(1) << 24)
+/* Channels that equalisation looks at, beyond one for each 16 bytes of input. */
+#define BUDGET_EQUALIZED_CHANNELS (INT64_C(1) << 17)
+/* Elements of a value of which verify notes what rounding leaves: 8 MiB for each run of it. */
+#define BUDGET_VERIFY_NOISE (INT64_C(1) << 20)
 /* Products of one comparison of verify at the declared size: seconds. */
 #define BUDGET_VERIFY_ONCE 4e9
 /* Products of all regions together: some seconds. What is left then is one region up to the outputs, and the whole

@@ -10,10 +10,9 @@
 #include "infer/constant.h"
 
 enum {
-    SMALL = 7,         /* extents that are tried first: most windows fit in, borders show */
-    ROWS = 4,          /* output channels of a large weight */
-    LARGE = 1 << 20,   /* numbers of one */
-    ELEMENTS = 1 << 24 /* of one value */
+    SMALL = 7,      /* extents that are tried first: most windows fit in, borders show */
+    ROWS = 4,       /* output channels of a large weight */
+    LARGE = 1 << 20 /* numbers of one */
 };
 
 /* One op on its way through the check. */
@@ -135,7 +134,7 @@ static const char *draw(struct trial *trial, const struct value *value,
         if (free && trial->extent && dims[i] > trial->extent)
             dims[i] = trial->extent;
     }
-    if (!count_elements(dims, (size_t)value->rank, &count) || count > ELEMENTS ||
+    if (!count_elements(dims, (size_t)value->rank, &count) || count > BUDGET_EQUALIZED_VALUE ||
         (double)count > *trial->products)
         return "what it reads is too large";
     *trial->products -= (double)count;
@@ -186,7 +185,7 @@ static const char *try_node(struct trial *trial)
     const struct tensor **after = NEW_ARRAY(trial->arena, const struct tensor *, node->input_count);
     struct tensor **made = NEW_ARRAY(trial->arena, struct tensor *, node->output_count + 1);
     struct tensor **makes = NEW_ARRAY(trial->arena, struct tensor *, node->output_count + 1);
-    struct effort effort = {.products = *trial->products, .cells = ELEMENTS};
+    struct effort effort = {.products = *trial->products, .cells = BUDGET_EQUALIZED_VALUE};
     const char *reason = NULL;
     for (size_t k = 0; !reason && k < node->input_count; k++) {
         const struct tensor *tensor;
@@ -197,11 +196,11 @@ static const char *try_node(struct trial *trial)
             reason = draw(trial, value, &before[k], &after[k]);
     }
     if (!reason)
-        reason = eval_node(trial->arena, node, before, made, ELEMENTS, &effort);
+        reason = eval_node(trial->arena, node, before, made, BUDGET_EQUALIZED_VALUE, &effort);
     if (!reason)
-        effort.cells = ELEMENTS;
+        effort.cells = BUDGET_EQUALIZED_VALUE;
     if (!reason)
-        reason = eval_node(trial->arena, node, after, makes, ELEMENTS, &effort);
+        reason = eval_node(trial->arena, node, after, makes, BUDGET_EQUALIZED_VALUE, &effort);
     *trial->products = effort.products;
     for (size_t k = 0; !reason && k < node->output_count; k++)
         if (made[k] && makes[k] && type_is_float(made[k]->type) &&

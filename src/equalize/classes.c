@@ -86,8 +86,7 @@ static const char *seen_outside(const struct value *value)
 /* Shapes are what a file states: channels are bounded by its size. */
 static bool is_held(const struct classes *classes, int64_t count)
 {
-    enum { CHANNELS_BASE = 1 << 17 };
-    int64_t most = CHANNELS_BASE + (int64_t)(classes->arena->landing->input / 16);
+    int64_t most = BUDGET_EQUALIZED_CHANNELS + (int64_t)(classes->arena->landing->input / 16);
     return count <= most - (int64_t)classes->channels.count;
 }
 

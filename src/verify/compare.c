@@ -122,7 +122,6 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
                            const struct graph *graph, struct value *left, struct value *right,
                            int trial, int size, struct gap *gap)
 {
-    enum { NOISE_MOST = 1 << 20 }; /* elements */
     struct joint_eval *joint = &verify->checking;
     double tolerance = verify_tolerance(verify, cone->type);
     const char *reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
@@ -133,7 +132,7 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     bool plain = gap->ratio > tolerance; /* beside all channels, too */
     gap->ratio = gap->alone;
     if (verify_within(verify, gap, tolerance) || !gap->same_shape || !array_is_real(a) ||
-        a->count > NOISE_MOST || verify->options->rtol > 0)
+        a->count > BUDGET_VERIFY_NOISE || verify->options->rtol > 0)
         return NULL;
     struct joint_pool pool = joint_pool(cone->arena, a, b);
     int runs = !plain && joint_pool_is_thin(&pool) ? JOINT_RUNS : 1;
