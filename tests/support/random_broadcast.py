@@ -56,7 +56,7 @@ class Drawer(GraphDrawer):
 
     def shape(self, value):
         dims = self.n.shape(value)
-        if not all(isinstance(d, int) for d in dims):
+        if not all(isinstance(d, int) and d >= 0 for d in dims):
             raise Impossible
         return tuple(dims)
 
