@@ -124,7 +124,7 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
     size_t count;
     if (!transpose || transpose->op != OP_Transpose || transpose->graph != gemm->graph ||
         transpose->removed || value_only_reader(turned) != gemm ||
-        !is_matrix(node_input(transpose, 0)) || !value_is_told(target) ||
+        !is_matrix(node_input(transpose, 0)) || !is_operand(target, 0) ||
         node_has_references(gemm) || node_has_references(transpose))
         return false;
     const int64_t *order = node_integers(transpose, "perm", &count);

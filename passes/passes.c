@@ -33,11 +33,11 @@ static bool is_named_in(const char *const *names, const char *name)
     return false;
 }
 
-static bool is_enabled(const struct plan *plan, const struct pass *pass)
+bool pass_is_enabled(const struct plan *plan, const char *name)
 {
     const struct onnx_fuse_options *options = plan->options;
-    return (!options->only || is_named_in(options->only, pass->name)) &&
-           !is_named_in(options->skip, pass->name);
+    return (!options->only || is_named_in(options->only, name)) &&
+           !is_named_in(options->skip, name);
 }
 
 /* Reasons that hold for the whole model. */
@@ -93,7 +93,7 @@ static void run_passes(struct plan *plan)
             bool cleans = passes[i].kind == PASS_CLEANS;
             bool asked =
                 cleans && plan->options->only && is_named_in(plan->options->only, passes[i].name);
-            if (!is_enabled(plan, &passes[i]) || passes[i].kind == PASS_ENDS ||
+            if (!pass_is_enabled(plan, passes[i].name) || passes[i].kind == PASS_ENDS ||
                 (cleans && !any && !asked) || (!cleans && plan_is_full(plan)))
                 continue;
             plan->pass = passes[i].name;
@@ -121,7 +121,7 @@ static void run_last(struct plan *plan)
     plan->changed = false;
     for (size_t i = 0; i < pass_count; i++) {
         bool ends = passes[i].kind == PASS_ENDS && !plan_is_full(plan);
-        if (!is_enabled(plan, &passes[i]) ||
+        if (!pass_is_enabled(plan, passes[i].name) ||
             !(ends || (passes[i].kind == PASS_CLEANS && plan->changed)))
             continue;
         plan->pass = passes[i].name;

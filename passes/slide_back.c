@@ -2,7 +2,7 @@
  *
  *     x -> Conv -> Transpose -> Mul(c) -> y        becomes        x -> Conv -> Mul(c') -> Transpose -> y
  *
- * and fold_after folds what then stands behind the Conv. An op that scales or shifts each channel slides back
+ * and fold_after folds what then stands behind the Conv: without it nothing slides. An op that scales or shifts each channel slides back
  * along the ops that let it through (fuse/lane.h), to each op with a constant weight that they come from: through
  * a Concat to all of its parts, or none.
  *
@@ -165,5 +165,6 @@ static bool slide_one(struct plan *plan, struct node *node)
 
 void slide_back(struct plan *plan)
 {
-    pass_each(plan, scales_or_shifts, false, slide_one);
+    if (pass_is_enabled(plan, "fold_after"))
+        pass_each(plan, scales_or_shifts, false, slide_one);
 }

@@ -2,7 +2,7 @@
  *
  *     x -> Mul(c) -> Transpose -> MatMul -> y        becomes        x -> Transpose -> Mul(c') -> MatMul -> y
  *
- * and fold_before folds what then stands in front of the weight. An op that scales or shifts each channel slides
+ * and fold_before folds what then stands in front of the weight: without it nothing slides. An op that scales or shifts each channel slides
  * along the ops that let it through (fuse/lane.h), to every op with a constant weight that reads what comes of it.
  * Shape and Size read no numbers: they stay. A sum of two values lets a shift through, unless it stands behind a
  * weight that takes it back.
@@ -218,5 +218,6 @@ static bool slide_one(struct plan *plan, struct node *node)
 
 void slide_forward(struct plan *plan)
 {
-    pass_each(plan, scales_or_shifts, true, slide_one);
+    if (pass_is_enabled(plan, "fold_before"))
+        pass_each(plan, scales_or_shifts, true, slide_one);
 }

@@ -81,10 +81,9 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
     return NULL;
 }
 
-const char *lift_batch_normalization(struct node *node, enum layout layout, struct step *step)
+const char *channel_norm(struct node *node, struct channel_norm *norm)
 {
     struct arena *arena = node->graph->model->arena;
-    const struct value *scale_value = node_input(node, 1);
     const double *gamma, *beta, *mean, *variance;
     const struct tensor *tensor;
     size_t named = 0;
@@ -96,20 +95,15 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
         return "BatchNormalization is in training mode";
     if (node->opset < 9 && !node_integer(node, "spatial", 1))
         return "BatchNormalization normalizes each position by itself (spatial = 0)";
-    step->input = node_input(node, 0);
-    if (!step->input || !scale_value)
+    norm->data = node_input(node, 0);
+    if (!norm->data || !node_input(node, 1))
         return "an input is missing";
-    if (layout == LAYOUT_MATRIX && step->input->rank != 2)
-        return "BatchNormalization works on axis 1, which is not the last";
-    if (layout == LAYOUT_CONV && step->input->rank >= 0 && step->input->rank < 3)
-        return "the value has no spatial axis";
     const char *reason = operand_weight(arena, node->inputs[1], "scale", &tensor);
     if (reason)
         return reason;
-    int64_t channels = tensor->count;
-    int32_t type = 0;
-    if (!reason)
-        reason = operand_vector(arena, node_input(node, 1), "scale", channels, &gamma, &type);
+    int64_t channels = norm->channels = tensor->count;
+    norm->type = 0;
+    reason = operand_vector(arena, node_input(node, 1), "scale", channels, &gamma, &norm->type);
     if (!reason)
         reason = operand_vector(arena, node_input(node, 2), "B", channels, &beta, NULL);
     if (!reason)
@@ -119,23 +113,38 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
     if (reason)
         return reason;
     double epsilon = node_float(node, "epsilon", (double)1e-5f);
-    double *scale = NEW_ARRAY(arena, double, channels + 1);
-    double *shift = NEW_ARRAY(arena, double, channels + 1);
-    double *terms = NEW_ARRAY(arena, double, channels + 1);
+    norm->scale = NEW_ARRAY(arena, double, channels + 1);
+    norm->shift = NEW_ARRAY(arena, double, channels + 1);
+    norm->terms = NEW_ARRAY(arena, double, channels + 1);
     for (int64_t c = 0; c < channels; c++) {
         if (!(variance[c] + epsilon > 0))
             return arena_format(arena, "var + epsilon is %s in channel %lld, expected more than 0",
                                 decimal_rounded(variance[c] + epsilon, 6).text, (long long)c);
-        scale[c] = gamma[c] / sqrt(variance[c] + epsilon);
-        shift[c] = beta[c] - mean[c] * scale[c];
-        terms[c] = fabs(beta[c]) + fabs(mean[c] * scale[c]);
+        norm->scale[c] = gamma[c] / sqrt(variance[c] + epsilon);
+        norm->shift[c] = beta[c] - mean[c] * norm->scale[c];
+        norm->terms[c] = fabs(beta[c]) + fabs(mean[c] * norm->scale[c]);
     }
+    return NULL;
+}
+
+const char *lift_batch_normalization(struct node *node, enum layout layout, struct step *step)
+{
+    struct channel_norm norm;
+    step->input = node_input(node, 0);
+    if (step->input && layout == LAYOUT_MATRIX && step->input->rank != 2)
+        return "BatchNormalization works on axis 1, which is not the last";
+    if (step->input && layout == LAYOUT_CONV && step->input->rank >= 0 && step->input->rank < 3)
+        return "the value has no spatial axis";
+    const char *reason = channel_norm(node, &norm);
+    if (reason)
+        return reason;
     const struct affine *form;
-    reason = affine_scale_shift(arena, channels, scale, shift, terms, &form);
+    reason = affine_scale_shift(node->graph->model->arena, norm.channels, norm.scale, norm.shift,
+                                norm.terms, &form);
     step->form = form;
     /* From opset 15 on the parameters may be of another type than the data. */
-    step->type = node->opset < 15 ? type : 0;
-    step->parameters = 4 * channels;
+    step->type = node->opset < 15 ? norm.type : 0;
+    step->parameters = 4 * norm.channels;
     return reason;
 }
 

@@ -9,6 +9,17 @@
 const char *lift_channels(const struct value *data, struct value *operand, enum layout layout,
                           int64_t *channels, const double **numbers);
 
+/* What a BatchNormalization does to each channel of its data, axis 1: scale * x + shift. terms: the sizes of what
+ * the shift adds up. Arrays are of the model's arena. Source: ONNX BatchNormalization-7 .. 15. */
+struct channel_norm {
+    struct value *data;
+    int64_t channels;
+    int32_t type; /* of its parameters */
+    double *scale, *shift, *terms;
+};
+/* NULL, or the reason why it is no such op. */
+const char *channel_norm(struct node *node, struct channel_norm *norm);
+
 const char *lift_batch_normalization(struct node *node, enum layout layout, struct step *step);
 const char *lift_product(struct node *node, enum layout layout, struct step *step);
 /* Add, Sub, Sum, Mean: a constant operand shifts, the others are joined. */

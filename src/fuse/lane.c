@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "fuse/channel.h"
 #include "infer/constant.h"
 #include "infer/operand.h"
 
@@ -88,41 +89,17 @@ static const char *lane_of_binary(struct node *node, struct lane *lane)
 
 static const char *lane_of_norm(struct node *node, struct lane *lane)
 {
-    struct arena *arena = node->graph->model->arena;
-    const double *gamma, *beta, *mean, *variance;
-    const struct tensor *tensor;
-    double *scale, *shift, epsilon = node_float(node, "epsilon", (double)1e-5f);
-    for (size_t i = 1; i < node->output_count; i++)
-        if (node->outputs[i])
-            return "BatchNormalization with more than one output is in training mode";
-    if ((node->opset >= 14 && node_integer(node, "training_mode", 0)) ||
-        (node->opset < 9 && !node_integer(node, "spatial", 1)))
-        return "BatchNormalization is not per channel";
-    lane->data = node_input(node, 0);
-    if (!lane->data || lane->data->rank < 2)
-        return "the rank of the value is not known";
-    const char *reason = operand_weight(arena, node_input(node, 1), "scale", &tensor);
+    struct channel_norm norm;
+    const char *reason = channel_norm(node, &norm);
+    if (!reason && norm.data->rank < 2)
+        reason = "the rank of the value is not known";
     if (reason)
         return reason;
-    int64_t width = tensor->count;
-    reason = operand_vector(arena, node_input(node, 1), "scale", width, &gamma, NULL);
-    if (!reason)
-        reason = operand_vector(arena, node_input(node, 2), "B", width, &beta, NULL);
-    if (!reason)
-        reason = operand_vector(arena, node_input(node, 3), "mean", width, &mean, NULL);
-    if (!reason)
-        reason = operand_vector(arena, node_input(node, 4), "var", width, &variance, NULL);
-    if (reason)
-        return reason;
-    lane->axis = 1;
-    lane->width = width;
-    make(arena, lane, &scale, &shift);
-    for (int64_t c = 0; c < width; c++) {
-        if (!(variance[c] + epsilon > 0))
-            return "var + epsilon is not positive";
-        scale[c] = gamma[c] / sqrt(variance[c] + epsilon);
-        shift[c] = beta[c] - mean[c] * scale[c];
-    }
+    *lane = (struct lane){.data = norm.data,
+                          .axis = 1,
+                          .width = norm.channels,
+                          .scale = norm.scale,
+                          .shift = norm.shift};
     return NULL;
 }
 

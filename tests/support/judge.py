@@ -120,7 +120,9 @@ def decide(before, after, x, step):
     double = retyped(before, FLOATS, TensorProto.DOUBLE)
     want, got = run_with(before, TensorProto.DOUBLE)(x), run_with(after, TensorProto.DOUBLE)(x)
     rng = np.random.default_rng(0)
-    noise = [step * np.abs(v) if v.dtype.kind != "b" else 0 for v in want]
+    # Of double models, evaluation rounds as much as the models: what is added and taken away again leaves that.
+    summed = max((float(np.abs(v).max(initial=0)) for v in x.values() if v.dtype == np.float64), default=0.0)
+    noise = [step * np.maximum(np.abs(v), summed) if v.dtype.kind != "b" else 0 for v in want]
     step = max(step, 2.0**-40)  # so that evaluation in double does not hide the change; it is linear in the step
     scale = min(1.0, noise_step(before) / step)
     for _ in range(4):

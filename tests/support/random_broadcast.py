@@ -56,7 +56,7 @@ class Drawer(GraphDrawer):
 
     def shape(self, value):
         dims = self.n.shape(value)
-        if not all(isinstance(d, int) for d in dims):
+        if not all(isinstance(d, int) and d >= 0 for d in dims):
             raise Impossible
         return tuple(dims)
 
@@ -208,6 +208,8 @@ class Drawer(GraphDrawer):
         if pads:
             reach = [a - 1 for a in k]
             attrs["pads"] = [r // 2 for r in reach] + [r - r // 2 for r in reach]
+        elif not str(attrs.get("auto_pad", "")).startswith("SAME") and any(a > d for a, d in zip(k, self.shape(y)[2:])):
+            raise Impossible  # a window larger than what it is on: nothing comes out, and a Conv would fail
         attrs["count_include_pad"] = self.int(0, 1)
         return self.n.node("AveragePool", [y], kernel_shape=k, strides=s, **attrs)
 
