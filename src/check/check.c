@@ -195,17 +195,42 @@ static void spread_demand(struct side *side)
     }
 }
 
+/* Takes a constant that the source adds up from what is left for its other terms. */
+static const char *take_constant(struct trial *trial, const struct term *term, struct array *left)
+{
+    struct array *constant;
+    struct walk walk = {.rank = left->rank};
+    const char *reason = array_load(trial->arena, &trial->pool, term->value->tensor, &constant);
+    if (reason)
+        return reason;
+    memcpy(walk.dims, left->dims, sizeof(walk.dims));
+    if (!broadcast_dims(&walk.rank, walk.dims, constant) || walk.rank != left->rank ||
+        memcmp(walk.dims, left->dims, (size_t)left->rank * sizeof(*walk.dims)) != 0)
+        return "a constant of the source does not fit";
+    walk_broadcast(&walk, constant);
+    for (int64_t i = 0; i < left->count; i++, walk_next(&walk))
+        left->reals[i] -= term->factor * constant->reals[walk.offsets[0]];
+    return NULL;
+}
+
 /* What a value that stands for the source, or for a share of it, holds in this trial. */
 static const char *take_share(struct trial *trial, struct item *item)
 {
-    item->array = item->share == 1 ? check_input(trial, item->value) : trial->inputs[0];
-    if (item->share == 1)
+    if (item->share == 0) {
+        item->array = check_input(trial, item->value);
         return NULL;
-    const char *reason =
-        array_make(trial->arena, &trial->pool, BUDGET_VALUE, trial->inputs[0]->type,
-                   trial->inputs[0]->rank, trial->inputs[0]->dims, &item->array);
-    for (int64_t i = 0; !reason && i < trial->inputs[0]->count; i++)
-        item->array->reals[i] = trial->inputs[0]->reals[i] * item->share;
+    }
+    const struct array *source = trial->inputs[0];
+    const struct term_list *terms = trial->check->source->terms;
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, source->type,
+                                    source->rank, source->dims, &item->array);
+    if (!reason)
+        memcpy(item->array->reals, source->reals, (size_t)source->count * sizeof(double));
+    for (size_t i = 0; !reason && i < terms->count; i++)
+        if (terms->items[i].value->tensor)
+            reason = take_constant(trial, &terms->items[i], item->array);
+    for (int64_t i = 0; !reason && i < source->count; i++)
+        item->array->reals[i] *= item->share;
     return reason;
 }
 
@@ -220,7 +245,7 @@ static const char *clear_side(struct side *side)
             item->left = item->readers;
         if (!item->varies)
             continue;
-        if ((item->node || item->terms || (item->is_source && item->share != 1)) && item->array)
+        if ((item->node || item->terms || item->share != 0) && item->array)
             pool_return(&trial->pool, item->array);
         item->array = item->is_number ? check_number(trial, item->value) : NULL;
         if (item->is_source)

@@ -95,15 +95,17 @@ static const struct tensor *stored_numbers(const struct side *side, const struct
 }
 
 /* The share of the source that the value stands for, when a rewrite made the source and the value is one of the
- * terms it adds up: times their factors, the shares of all terms add up to 1. Else 0. */
+ * terms it adds up: times their factors, the shares of all terms but constants add up to 1. Else 0. */
 static double share_of(const struct trial *trial, const struct value *value)
 {
     const struct term_list *terms = trial->check->sources ? NULL : trial->check->source->terms;
-    double factor = 0;
-    for (size_t i = 0; terms && i < terms->count; i++)
-        if (terms->items[i].value == value)
+    double factor = 0, count = 0;
+    for (size_t i = 0; terms && i < terms->count; i++) {
+        count += !terms->items[i].value->tensor;
+        if (terms->items[i].value == value && !value->tensor)
             factor = factor ? factor : terms->items[i].factor;
-    return factor ? 1 / (factor * (double)terms->count) : 0;
+    }
+    return factor ? 1 / (factor * count) : 0;
 }
 
 /* What a rewrite of another part of a sum makes is what that rewrite says it is: its own check holds it to that. */
@@ -134,10 +136,9 @@ static void fill_in_sum(struct side *side, struct item *item)
 
 static void fill(struct side *side, struct item *item)
 {
-    item->share = source_of(side->trial, item->value) >= 0 ? 1
-                  : side->is_file                          ? share_of(side->trial, item->value)
-                                                           : 0;
-    if (item->share != 0) {
+    bool is_given = source_of(side->trial, item->value) >= 0;
+    item->share = side->is_file && !is_given ? share_of(side->trial, item->value) : 0;
+    if (is_given || item->share != 0) {
         item->is_source = item->varies = true;
         return;
     }

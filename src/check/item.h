@@ -22,12 +22,11 @@ struct item {
     size_t input_count;   /* of the node, or terms */
     size_t next_input;    /* for the walk */
     size_t place;         /* in the side's order */
-    bool is_source;
-    double
-        share; /* of the source, where a rewrite made that: this is one of the terms it adds up */
-    bool is_number;    /* another part of the sum: one random number */
-    bool in_sum;       /* found on the way from the file's sum to its parts */
-    bool is_done;      /* the walk has left it */
+    bool is_source;       /* or one of the terms that it adds up, where a rewrite made it: */
+    double share;   /* what the term is of the source, less the constants among the terms; else 0 */
+    bool is_number; /* another part of the sum: one random number */
+    bool in_sum;    /* found on the way from the file's sum to its parts */
+    bool is_done;   /* the walk has left it */
     bool is_evaluated; /* a constant: once for all trials */
     bool varies;       /* depends on the source */
     bool is_whole;     /* all channels are computed, else the sample */

@@ -504,6 +504,10 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
                             : make_matrix(plan, l, form, type, bias, number, target, &product);
     lower_remove_replaced(region);
     if (product && product != node) {
+        struct term_list *apart = NEW(arena, struct term_list);
+        plan_add_term(arena, apart, target, 1);
+        plan_add_term(arena, apart, node->inputs[1], -1);
+        product->outputs[0]->terms = apart;
         struct step *hidden = NEW(arena, struct step);
         hidden->reason = "its bias is added by the next op";
         hidden->is_part = hidden->is_made = true;

@@ -64,13 +64,32 @@ bool fusion_is_live(const struct fusion *fusion)
                                                                       : !fusion->target->removed));
 }
 
+/* The Add of a product's bias goes, and the product stays: it is the source of what takes the bias up. Its own
+ * rewrite ends there now, and is still checked. */
+static bool ends_at_product(const struct fusion *fusion, struct fusion *earlier,
+                            const struct node *node)
+{
+    struct value *product = fusion->source;
+    if (node->op != OP_Add || earlier->node != node || !product || product != node->inputs[0] ||
+        !product->terms)
+        return false;
+    if (earlier->made.count && earlier->made.items[earlier->made.count - 1] == node)
+        earlier->made.count--;
+    earlier->node = product->producer;
+    earlier->target = product;
+    earlier->terms = *product->terms;
+    node->outputs[0]->fusion = NULL;
+    product->fusion = earlier;
+    return true;
+}
+
 void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *node)
 {
     struct arena *arena = plan->model->arena;
     struct fusion *earlier = node->is_new && node->outputs[0] ? node->outputs[0]->fusion : NULL;
     if (!node->is_new)
         LIST_PUSH(arena, &fusion->replaced, node);
-    if (!earlier || earlier->superseded)
+    if (!earlier || earlier->superseded || ends_at_product(fusion, earlier, node))
         return;
     earlier->superseded = true;
     plan->stored -= earlier->stored;
