@@ -7,6 +7,21 @@
 #include "fuse/trace.h"
 #include "model/edit.h"
 
+static bool is_named_in(const char *const *names, const char *name)
+{
+    for (; names && *names; names++)
+        if (strcmp(*names, name) == 0)
+            return true;
+    return false;
+}
+
+bool pass_is_enabled(const struct plan *plan, const char *name)
+{
+    const struct onnx_fuse_options *options = plan->options;
+    return (!options->only || is_named_in(options->only, name)) &&
+           !is_named_in(options->skip, name);
+}
+
 static int shallow_first(const void *a, const void *b)
 {
     const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;

@@ -25,21 +25,6 @@ static void forget_refusals(struct plan *plan)
     plan->refused = (struct map){0};
 }
 
-static bool is_named_in(const char *const *names, const char *name)
-{
-    for (; names && *names; names++)
-        if (strcmp(*names, name) == 0)
-            return true;
-    return false;
-}
-
-bool pass_is_enabled(const struct plan *plan, const char *name)
-{
-    const struct onnx_fuse_options *options = plan->options;
-    return (!options->only || is_named_in(options->only, name)) &&
-           !is_named_in(options->skip, name);
-}
-
 /* Reasons that hold for the whole model. */
 static const char *frozen(const struct model *model)
 {
@@ -91,8 +76,7 @@ static void run_passes(struct plan *plan)
         forget_refusals(plan);
         for (size_t i = 0; i < pass_count; i++) {
             bool cleans = passes[i].kind == PASS_CLEANS;
-            bool asked =
-                cleans && plan->options->only && is_named_in(plan->options->only, passes[i].name);
+            bool asked = cleans && plan->options->only; /* where it is enabled, it is one of them */
             if (!pass_is_enabled(plan, passes[i].name) || passes[i].kind == PASS_ENDS ||
                 (cleans && !any && !asked) || (!cleans && plan_is_full(plan)))
                 continue;

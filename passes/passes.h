@@ -42,9 +42,6 @@ extern const size_t pass_count;
 /* What equalisation would bring, once all else is done: fills plan->foreseen. */
 void foresee_equalize(struct plan *plan);
 
-/* Whether the options let a pass run. */
-bool pass_is_enabled(const struct plan *plan, const char *name);
-
 /* Runs the passes to a fixpoint over a loaded model. */
 void plan_run(struct plan *plan);
 
