@@ -178,6 +178,7 @@ def feeds(model, seed=0, scale=1.0):
 
 def session(model):
     o = onnxruntime.SessionOptions()
+    o.enable_mem_reuse = False  # its planner takes sizes for the same that are not
     o.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     o.intra_op_num_threads = o.inter_op_num_threads = 1
     data = model if isinstance(model, bytes) else model.SerializeToString()
