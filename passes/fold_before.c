@@ -59,15 +59,15 @@ static struct node *find_bias(struct node *node)
 
 /* What the ops in front of the node make of their source. */
 static const char *compose_run(struct plan *plan, const struct run *run, const struct affine **form,
-                               int32_t *type, bool *sized)
+                               int32_t type, bool *sized)
 {
     struct arena *arena = plan->model->arena;
     const char *reason = NULL;
     *form = lift_identity(plan->model);
     for (size_t i = run->count; i-- > 0 && !reason;) {
         const struct step *step = lift_node(run->ops[i], run->layout);
-        if (*type && step->type && *type != step->type)
-            return arena_format(arena, "mixed types: %s and %s", type_name(*type),
+        if (type && step->type && type != step->type)
+            return arena_format(arena, "mixed types: %s and %s", type_name(type),
                                 type_name(step->type));
         reason = affine_compose(arena, step->form, *form, form);
         *sized = *sized || step->sized;
@@ -115,7 +115,7 @@ static const char *fold_run(struct plan *plan, const struct run *run)
     const struct affine *before, *form;
     bool transposes = is_conv_transpose(node), sized = own->sized;
     int32_t type = transposes ? 0 : own->type;
-    const char *reason = compose_run(plan, run, &before, &type, &sized);
+    const char *reason = compose_run(plan, run, &before, type, &sized);
     if (reason)
         return reason;
     struct region region = {.plan = plan,

@@ -68,6 +68,15 @@ static bool is_whole(const struct model *model)
 }
 #endif
 
+static void run_pass(struct plan *plan, const struct pass *pass, int round)
+{
+    plan->pass = pass->name;
+    pass->run(plan);
+    assert(is_whole(plan->model));
+    if (plan->ran)
+        plan->ran(plan, round);
+}
+
 static void run_passes(struct plan *plan)
 {
     bool any = false, edited = false;
@@ -80,9 +89,7 @@ static void run_passes(struct plan *plan)
             if (!pass_is_enabled(plan, passes[i].name) || passes[i].kind == PASS_ENDS ||
                 (cleans && !any && !asked) || (!cleans && plan_is_full(plan)))
                 continue;
-            plan->pass = passes[i].name;
-            passes[i].run(plan);
-            assert(is_whole(plan->model));
+            run_pass(plan, &passes[i], round);
             any = any || plan->changed;
         }
         edited = edited || plan->changed;
@@ -108,9 +115,7 @@ static void run_last(struct plan *plan)
         if (!pass_is_enabled(plan, passes[i].name) ||
             !(ends || (passes[i].kind == PASS_CLEANS && plan->changed)))
             continue;
-        plan->pass = passes[i].name;
-        passes[i].run(plan);
-        assert(is_whole(plan->model));
+        run_pass(plan, &passes[i], ROUNDS);
     }
 }
 

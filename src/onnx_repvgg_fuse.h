@@ -100,6 +100,12 @@ struct onnx_fuse_options {
     /* A JSON file of measured statistics by value name (docs/equalize.md), for models that are fused already; what
      * it tells goes before what BatchNormalizations tell. NULL: none. */
     const char *statistics;
+    /* For whoever works on a pass: what to show of the plan while it is made, "passes" (the nodes that each pass made and
+     * removed), "steps" (what each node is as a form, or why it is none), "plan" (the rewrites that stand), or
+     * several with commas between. `trace` takes the text, whole lines at a time, from the thread of the call.
+     * NULL: nothing. The form of the text may change with any version. */
+    const char *debug;
+    void (*trace)(void *closure, const char *text);
 };
 
 /* What one run did. Opaque; owned by the caller, freed by onnx_fuse_report_free. */

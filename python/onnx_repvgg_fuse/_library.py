@@ -45,6 +45,8 @@ class Options(ctypes.Structure):
         ("input_shapes", ctypes.POINTER(ctypes.c_char_p)),
         ("equalize", ctypes.c_int),
         ("statistics", ctypes.c_char_p),
+        ("debug", ctypes.c_char_p),
+        ("trace", ctypes.c_void_p),
     ]
 
 

@@ -48,6 +48,9 @@ static const char usage[] =
     "      --statistics FILE\n"
     "                       with --equalize: measured ranges and moments, as JSON "
     "(docs/equalize.md)\n"
+    "      --debug WHAT     show, on standard error, what each pass does (passes), each op as a "
+    "form\n"
+    "                       (steps), or the rewrites that stand (plan); commas separate\n"
     "      --no-check       do not evaluate each rewrite before it is kept\n"
     "      --tolerance T    largest relative difference of that check (default: by type)\n"
     "      --strict         exit with 1 when a rewrite was dropped by its check\n"
@@ -104,6 +107,7 @@ enum {
     MAX_GROWTH,
     EQUALIZE,
     STATISTICS,
+    DEBUG,
     NO_CHECK,
     TOLERANCE,
     STRICT,
@@ -131,6 +135,7 @@ static const struct option long_options[] = {
     {"max-growth", required_argument, NULL, MAX_GROWTH},
     {"equalize", required_argument, NULL, EQUALIZE},
     {"statistics", required_argument, NULL, STATISTICS},
+    {"debug", required_argument, NULL, DEBUG},
     {"no-check", no_argument, NULL, NO_CHECK},
     {"tolerance", required_argument, NULL, TOLERANCE},
     {"strict", no_argument, NULL, STRICT},
@@ -188,6 +193,7 @@ static int parse_option(struct command *command, int option)
                    ? -1
                    : trouble("--equalize: '%s' is neither tensor nor channel", optarg);
     case STATISTICS: command->options.statistics = optarg; return -1;
+    case DEBUG: command->options.debug = optarg; return -1;
     case NO_CHECK: command->options.no_check = true; return -1;
     case TOLERANCE:
         if (!parse_number(optarg, &number) || number <= 0)
@@ -252,9 +258,11 @@ static int parse_arguments(struct command *command, int count, char **arguments)
         command->input_count = left;
         if (left < 1)
             return trouble("--batch %s: IN is missing: expected models or folders", command->batch);
-        if (command->output || command->json || command->explain || command->options.html_report)
-            return trouble("--batch %s goes with neither -o, --json, --report nor --explain",
-                           command->batch);
+        if (command->output || command->json || command->explain || command->options.html_report ||
+            command->options.debug)
+            return trouble(
+                "--batch %s goes with neither -o, --json, --report, --explain nor --debug",
+                command->batch);
         return -1;
     }
     if (left >= 1)
@@ -331,6 +339,12 @@ static void confine_run(const struct command *command)
     sandbox_close(&sandbox);
 }
 
+static void show_trace(void *closure, const char *text)
+{
+    (void)closure;
+    fputs(text, stderr);
+}
+
 static int run(const struct command *command)
 {
     struct onnx_fuse_report *report = NULL;
@@ -340,6 +354,7 @@ static int run(const struct command *command)
     progress.wanted = !command->quiet && isatty(STDERR_FILENO);
     options.progress = show_progress;
     options.closure = &progress;
+    options.trace = show_trace;
     /* A dry run without OUT is planned as if it went in place. */
     const char *output = command->output ? command->output : command->input;
     options.json_report = command->json;

@@ -98,12 +98,14 @@ struct plan {
     struct map bans;                 /* key of a rewrite -> reason: never tried again in this run */
     struct map refused;              /* pass and output -> its refusal: each is listed once */
     struct node_list candidates;     /* passes/passes.c */
-    const char *pass;                /* the one that is running */
-    uint32_t stamp;                  /* fuse/region.c */
-    bool changed;                    /* by the pass that is running */
-    bool full;                       /* plan_is_full; set from the start: no rewrites at all */
-    double stored;                   /* bytes of new weights in force */
-    double effort;                   /* numbers looked at to read all new weights once */
+    void (*ran)(struct plan *plan, int round); /* after each pass, or NULL */
+    void *closure;                             /* of `ran` */
+    const char *pass;                          /* the one that is running */
+    uint32_t stamp;                            /* fuse/region.c */
+    bool changed;                              /* by the pass that is running */
+    bool full;     /* plan_is_full; set from the start: no rewrites at all */
+    double stored; /* bytes of new weights in force */
+    double effort; /* numbers looked at to read all new weights once */
 };
 
 /* True when so much memory is taken that no more rewrites are made: those in force have yet to be

@@ -2,6 +2,7 @@
 #include "fuse/step.h"
 
 #include "affine/laws.h"
+#include "base/text.h"
 
 const struct affine *lift_identity(struct model *model)
 {
@@ -22,4 +23,20 @@ const char *only_first_is_needed(const struct node *node)
 const int64_t *lift_source_extent(const struct value *source, int axes)
 {
     return axes > 0 && source->rank == axes + 2 && !source->disputed ? source->dims + 2 : NULL;
+}
+
+void step_print_form(struct text *text, const struct affine *form)
+{
+    static const char *const kinds[] = {"kernel", "diagonal", "composition", "sum", "stack"};
+    text_print(text, "%s", kinds[form->kind]);
+    if (form->outputs)
+        text_print(text, " %lld from %lld", (long long)form->outputs, (long long)form->inputs);
+    if (form->groups > 1)
+        text_print(text, ", groups %lld", (long long)form->groups);
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis axis = affine_axis_of(form, i);
+        text_print(text, "%s taps %lld from %lld by %lld, stride %lld", i ? ";" : ",",
+                   (long long)axis.taps, (long long)axis.low, (long long)axis.step,
+                   (long long)axis.stride);
+    }
 }

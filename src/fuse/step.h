@@ -46,6 +46,10 @@ const struct affine *lift_identity(struct model *model);
 /* The spatial extents of a source, -1 where unknown, or NULL when they are not known or disputed. */
 const int64_t *lift_source_extent(const struct value *source, int axes);
 
+struct text;
+/* A form in a line, for people: "kernel 8 from 4, taps 3 from -1 by 1, stride 2". */
+void step_print_form(struct text *text, const struct affine *form);
+
 /* What an op makes besides its first output, such as the mask of Dropout, would go with it. */
 const char *only_first_is_needed(const struct node *node);
 

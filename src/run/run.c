@@ -1,6 +1,7 @@
 /* run/run.c: load, plan, check, write; and again without what did not hold. */
 #define _POSIX_C_SOURCE 200809L
 
+#include "run/debug.h"
 #include "run/run.h"
 
 #include <math.h>
@@ -73,8 +74,10 @@ static void make_plan(struct run *run)
                               .measured = run->measured,
                               .bans = run->bans,
                               .full = run->is_short};
+    debug_begin(run);
     run_progress(run, "planning", 0);
     plan_run(&run->plan);
+    debug_plan(run);
 }
 
 /* Said once, and as a warning: what is written is right, and less than what could be. */

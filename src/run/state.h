@@ -7,6 +7,12 @@
 #include "report/text.h"
 #include "run/source.h"
 
+/* run/debug.c: what was asked for, and the nodes that have been told of. */
+struct debug {
+    bool asked[3];
+    struct map made, gone;
+};
+
 struct run {
     struct landing landing;
     struct arena arena;
@@ -21,6 +27,7 @@ struct run {
     uint8_t *result;                   /* options.allocate or malloc, to memory */
     size_t result_size;
     struct plan plan;
+    struct debug debug;
     struct selfcheck *check; /* of the plan, until it is done; or NULL */
     struct effort checking;  /* what is left of it for the self-check */
     struct map measured;     /* options.statistics, read once */

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.support.net import Net
 from tests.support.tool import PASSES, ROOT, TOOL, count_ops
 
-OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--freeze", "--outputs", "--input-shape", "--list-passes", "--max-growth", "--equalize", "--statistics", "--no-check",
+OPTIONS = ["-o", "--explain", "--json", "--report", "--only", "--skip", "--freeze", "--outputs", "--input-shape", "--list-passes", "--max-growth", "--equalize", "--statistics", "--debug", "--no-check",
            "--tolerance", "--strict", "--batch", "--dry-run", "--external-data", "--follow-symlinks",
            "--no-sync", "--no-sandbox", "--jobs", "--quiet", "--version", "--help"]
 BLOCK = (ROOT / "models" / "qarepvgg_block.onnx").read_bytes()
@@ -642,6 +642,25 @@ def test_json_escapes_names(tmp_path):
 def test_json_in_a_missing_folder(folder):
     trouble(run("--json", folder / "absent" / "r.json", folder / "in.onnx", folder / "out.onnx"), r"absent", "no such file")
     assert os.listdir(folder) == ["in.onnx"]
+
+
+def test_debug(folder):
+    plain = good(run("--explain", folder / "in.onnx", folder / "plain.onnx"))
+    shown = good(run("--explain", "--debug", "passes,steps,plan", folder / "in.onnx", folder / "out.onnx"))
+    assert (folder / "out.onnx").read_bytes() == (folder / "plain.onnx").read_bytes()
+    assert [line for line in text(shown.stdout).splitlines() if "time:" not in line] == \
+        [line for line in text(plain.stdout).splitlines() if "time:" not in line]
+    said = text(shown.stderr)
+    assert re.search(r"^round 1, join_branches:\n  [+-] ", said, re.M)
+    made, gone = (re.findall(rf"^  \{sign} (\w+) ", said, re.M) for sign in "+-")
+    assert made.count("Conv") >= 1 and gone.count("BatchNormalization") == count_ops(onnx.load_model_from_string(BLOCK))["BatchNormalization"]
+    assert re.search(r"^steps of main:\n  \w.*\n    conv: ", said, re.M)
+    assert re.search(r"^    conv: \w+ \d+ from \d+,.* taps 3 from -1 by 1, stride \d.* of \S+$", said, re.M)
+    assert re.search(r"^    matrix: Conv is no matrix product$", said, re.M)
+    assert re.search(r"^plan:\n  join_branches: .* from .*\n    - ", said, re.M)
+    only = text(good(run("--debug", "plan", folder / "in.onnx", folder / "out.onnx")).stderr)
+    assert only.startswith("plan:\n") and "round" not in only
+    trouble(run("--debug", "everything", folder / "in.onnx", folder / "out.onnx"), "everything", "passes, steps and plan")
 
 
 def test_only_one_pass(folder):
