@@ -12,7 +12,10 @@
     X(remove_neutral, PASS_REWRITES, "remove ops that change nothing")                             \
     X(cancel_pairs, PASS_REWRITES, "make one op, or none, of two in a row")                        \
     X(unwrap_matmul, PASS_REWRITES, "take the Reshapes around a MatMul away")                      \
+    X(unwrap_conv, PASS_REWRITES, "take the Unsqueeze and the Squeeze around a Conv away")         \
     X(move_shapes, PASS_REWRITES, "let Shape and Size read a value that no fold takes away")       \
+    X(share_transposes, PASS_REWRITES,                                                             \
+      "let ops per channel stand behind a Transpose that is there anyway")                         \
     X(hoist_transposes, PASS_REWRITES, "turn a sum once instead of each of its operands")          \
     X(unstack_sums, PASS_REWRITES, "add values instead of summing the stack of them")              \
     X(join_branches, PASS_REWRITES,                                                                \
