@@ -119,6 +119,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
     for (size_t i = 0; i < sum->input_count; i++) {
         makers[i] = sum->inputs[i]->producer;
         slide_source(&slide, found[i].source, -1);
+        slide_bring(&slide, found[i].value, sum);
         inputs[i] = found[i].value;
         for (size_t k = found[i].lane_count; k-- > 0;)
             inputs[i] = slide_apply(&slide, inputs[i], &found[i].lanes[k], sum, NULL);

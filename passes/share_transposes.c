@@ -81,6 +81,7 @@ static bool share(struct plan *plan, struct node *turn)
     }
     slide_begin(&slide, target);
     slide_source(&slide, found.source, -1);
+    slide_bring(&slide, found.value, turn);
     struct value *value = found.value;
     size_t last = 0; /* lanes that change nothing are left out */
     while (!ops_of(&lanes[last]))

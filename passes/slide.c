@@ -233,6 +233,13 @@ struct value *slide_make(struct slide *slide, const char *operator_name, const s
     return made;
 }
 
+void slide_bring(struct slide *slide, struct value *value, const struct node *at)
+{
+    struct node *maker = value->producer;
+    if (maker && maker->graph == at->graph && maker->position > at->position)
+        slide_copy(slide, maker, at, maker->inputs, 0, value);
+}
+
 void slide_remove_unread(struct slide *slide, struct node *node)
 {
     if (node->removed || node->graph != slide->node->graph || value_is_needed(node->outputs[0]))

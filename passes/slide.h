@@ -40,6 +40,8 @@ struct value *slide_copy(struct slide *slide, struct node *node, const struct no
 struct value *slide_make(struct slide *slide, const char *operator_name, const struct node *like,
                          struct value *const *inputs, size_t input_count,
                          const struct edit_attribute *attribute, struct value *target);
+/* What makes a value stands no later in the file than `at`, behind all that it reads: else it is put there. */
+void slide_bring(struct slide *slide, struct value *value, const struct node *at);
 /* Takes an op away whose result nobody needs any more, and lists it as replaced. */
 void slide_remove_unread(struct slide *slide, struct node *node);
 /* True when the value is what a weight gives, perhaps through ops per channel right behind it, which are folded
