@@ -78,6 +78,7 @@ def made(a, name, arguments):
     """The folder of a model, made when it is not there yet, and its number of ops."""
     if arguments.endswith(".onnx"):  # a model that is there already, its weights inside it
         folder = a.folder / ("file-" + pathlib.Path(arguments).stem)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "model.onnx").unlink(missing_ok=True)
         (folder / "model.onnx").symlink_to(pathlib.Path(arguments).resolve())
         return folder, int(subprocess.run([sys.executable, HERE / "models.py", "ops", arguments], check=True, capture_output=True, text=True).stdout)

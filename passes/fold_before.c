@@ -5,7 +5,7 @@
  * Ops that scale and shift each channel, in front of Conv, ConvTranspose, Gemm or MatMul with a
  * constant weight. A scale always folds into the weight's input channels. A shift folds into the
  * bias only where the Conv has no padding, which would be 0 and not shifted; into a ConvTranspose
- * it never folds. The longest run that is exact is taken; into a MatMul it folds together with the Add of its bias.
+ * it never folds. What several such ops read goes when each of them takes it up; a Pad of 0 is such an op as well. The longest run that is exact is taken; into a MatMul it folds together with the Add of its bias.
  *
  * Refused: a shift before padding, ops whose result others read, what fold_after refuses too. */
 #include "affine/laws.h"
@@ -149,10 +149,17 @@ static const char *fold_run(struct plan *plan, const struct run *run)
     return lower(plan, &lowering, &fusion);
 }
 
+/* A Pad, too: of one reader compose_chains takes it. */
+static bool is_taken_up(struct node *node, enum layout layout)
+{
+    bool pads = node->op == OP_Pad && layout == LAYOUT_CONV && !lift_node(node, layout)->reason;
+    return pads || is_per_channel(node, layout);
+}
+
 static bool is_shared(struct node *node)
 {
     return node->outputs[0] && !value_only_reader(node->outputs[0]) &&
-           (is_per_channel(node, LAYOUT_CONV) || is_per_channel(node, LAYOUT_MATRIX));
+           (is_taken_up(node, LAYOUT_CONV) || is_taken_up(node, LAYOUT_MATRIX));
 }
 
 /* An op whose result several ops with weights read: all of them take it up, or none. */
@@ -171,7 +178,7 @@ static const char *fold_shared(struct plan *plan, struct node *node)
         enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
         bool weighted = reader->graph == node->graph && reader->outputs[0] &&
                         lift_is_weighted(reader, layout) && reader->inputs[0] == value &&
-                        lift_node(reader, layout)->input == value && is_per_channel(node, layout);
+                        lift_node(reader, layout)->input == value && is_taken_up(node, layout);
         if (!weighted)
             return NULL; /* it stays for this one */
         LIST_PUSH(arena, &readers, reader);

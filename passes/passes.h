@@ -12,7 +12,11 @@
     X(remove_neutral, PASS_REWRITES, "remove ops that change nothing")                             \
     X(cancel_pairs, PASS_REWRITES, "make one op, or none, of two in a row")                        \
     X(unwrap_matmul, PASS_REWRITES, "take the Reshapes around a MatMul away")                      \
+    X(unwrap_conv, PASS_REWRITES, "take the Unsqueeze and the Squeeze around a Conv away")         \
     X(move_shapes, PASS_REWRITES, "let Shape and Size read a value that no fold takes away")       \
+    X(move_pads, PASS_REWRITES, "let a Pad come behind a Transpose, to the Convs that take it up") \
+    X(share_transposes, PASS_REWRITES,                                                             \
+      "let ops per channel stand behind a Transpose that is there anyway")                         \
     X(hoist_transposes, PASS_REWRITES, "turn a sum once instead of each of its operands")          \
     X(unstack_sums, PASS_REWRITES, "add values instead of summing the stack of them")              \
     X(join_branches, PASS_REWRITES,                                                                \
@@ -25,6 +29,8 @@
     X(slide_forward, PASS_REWRITES, "move per-channel ops on to the weights that take them up")    \
     X(compose_chains, PASS_REWRITES,                                                               \
       "fold chains of Conv, Concat, Pad, Slice, AveragePool, Gemm, MatMul into one op")            \
+    X(group_convs, PASS_REWRITES,                                                                  \
+      "make one Conv with groups of Convs that take a part of the channels each")                  \
     X(merge_pads, PASS_REWRITES,                                                                   \
       "take a Pad with 0 into the padding of AveragePool, ConvInteger, Conv")                      \
     X(merge_gemm, PASS_REWRITES,                                                                   \

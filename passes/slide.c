@@ -217,3 +217,34 @@ struct value *slide_copy(struct slide *slide, struct node *node, const struct no
         edit_remove(node);
     return outputs[output];
 }
+
+struct value *slide_make(struct slide *slide, const char *operator_name, const struct node *like,
+                         struct value *const *inputs, size_t input_count,
+                         const struct edit_attribute *attribute, struct value *target)
+{
+    struct arena *arena = slide->plan->model->arena;
+    struct graph *graph = slide->node->graph;
+    const struct value *old = like->outputs[0];
+    struct value *made =
+        target ? target : new_value(slide, old, arena_format(arena, "%s.moved", old->name));
+    const char *name = like->proto->name ? like->proto->name : "";
+    define(slide, edit_node(graph, slide->node, operator_name, edit_node_name(graph->model, name),
+                            like, inputs, input_count, made, attribute, attribute ? 1 : 0));
+    return made;
+}
+
+void slide_bring(struct slide *slide, struct value *value, const struct node *at)
+{
+    struct node *maker = value->producer;
+    if (maker && maker->graph == at->graph && maker->position > at->position)
+        slide_copy(slide, maker, at, maker->inputs, 0, value);
+}
+
+void slide_remove_unread(struct slide *slide, struct node *node)
+{
+    if (node->removed || node->graph != slide->node->graph || value_is_needed(node->outputs[0]))
+        return;
+    if (!node->is_new)
+        LIST_PUSH(slide->plan->model->arena, &slide->fusion->replaced, (const struct node *)node);
+    edit_remove(node);
+}

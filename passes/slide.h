@@ -3,6 +3,7 @@
 #define PASSES_SLIDE_H
 
 #include "fuse/lane.h"
+#include "model/edit.h"
 #include "passes/pass.h"
 
 /* An op that scales or shifts, on its way to another place. */
@@ -34,6 +35,15 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
 /* A copy of an op that was passed; output `output` of it is `target`, or a new value that stands for `old`. */
 struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
                          struct value *const *inputs, size_t output, struct value *target);
+/* A new op that a move makes, with at most one attribute, at the place of the slide's node; `like` is the op that it stands
+ * for. target: NULL for a new value, of which the caller says the shape. Returns what it makes. */
+struct value *slide_make(struct slide *slide, const char *operator_name, const struct node *like,
+                         struct value *const *inputs, size_t input_count,
+                         const struct edit_attribute *attribute, struct value *target);
+/* What makes a value stands no later in the file than `at`, behind all that it reads: else it is put there. */
+void slide_bring(struct slide *slide, struct value *value, const struct node *at);
+/* Takes an op away whose result nobody needs any more, and lists it as replaced. */
+void slide_remove_unread(struct slide *slide, struct node *node);
 /* True when the value is what a weight gives, perhaps through ops per channel right behind it, which are folded
  * together with what comes to stand behind them. */
 bool slide_ends_at_weight(struct value *value, const struct lane *lane);

@@ -121,6 +121,9 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
         if (!reason && node->op == OP_Add && !value_is_told(node->inputs[1 - index]) &&
             !node->inputs[1 - index]->terms)
             reason = "a rewrite made what it adds";
+        if (!reason && node->mark == slide->plan->stamp)
+            reason = "two ways on come together in it";
+        node->mark = slide->plan->stamp;
         if (reason && lift_reads_weight(node))
             reason = lane_shifts(lane)
                          ? "a shift in front of its padding, or of a weight that is not constant"
@@ -197,6 +200,7 @@ static bool slide_one(struct plan *plan, struct node *node)
         plan_refuse(plan, node, value, banned);
         return false;
     }
+    plan->stamp++; /* marks the ops that are passed */
     if (!is_taken_up(&slide, value, &lane)) {
         struct node *reader;
         bool direct = slide_readers(value, &reader) == 1 && reader == slide.stopped_by &&

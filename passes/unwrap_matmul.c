@@ -4,8 +4,8 @@
  *
  * The second operand is one matrix: all axes of x but the last are rows.
  *
- * Refused: a target that is computed when the model runs. Left alone: values between that others read, shapes of which
- * more than one size is not known. */
+ * Refused: a target that is computed when the model runs. Left alone: a product that others
+ * read before it is reshaped, shapes of which more than one size is not known. */
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -46,19 +46,18 @@ static bool same_rows(const struct value *x, const struct value *y)
 static struct node *maker_of(const struct value *value, const struct node *reader)
 {
     struct node *node = value ? value->producer : NULL;
-    return node && !node->removed && node->graph == reader->graph &&
-                   value_only_reader(value) == reader && node_input(node, 0)
-               ? node
-               : NULL;
+    bool good = node && !node->removed && node->graph == reader->graph && node_input(node, 0);
+    return good ? node : NULL;
 }
 
 static bool unwrap(struct plan *plan, struct node *last)
 {
     struct node *matmul = maker_of(last->inputs[0], last);
-    struct node *first =
-        matmul && matmul->op == OP_MatMul ? maker_of(matmul->inputs[0], matmul) : NULL;
+    if (!matmul || matmul->op != OP_MatMul || value_only_reader(last->inputs[0]) != last)
+        return false;
+    struct node *first = maker_of(matmul->inputs[0], matmul);
     struct value *x = first ? first->inputs[0] : NULL, *y = last->outputs[0];
-    struct value *w = matmul ? node_input(matmul, 1) : NULL;
+    struct value *w = node_input(matmul, 1);
     if (!x || !w || !is_reshape(first) || !is_reshape(last) || !same_rows(x, y) ||
         !value_is_told(x) || !value_is_told(w) || !value_is_told(y) || x->is_annotated ||
         w->is_annotated)
@@ -84,12 +83,16 @@ static bool unwrap(struct plan *plan, struct node *last)
         dims[i] = x->dims[i] < 0 ? SIZE : x->dims[i];
     struct trial_source sources[2] = {{x, x->rank, dims}, {w, 2, w->dims}};
     struct value *inputs[2] = {x, w};
-    struct node *replaced[3] = {first, matmul, last};
+    struct node *replaced[3] = {matmul, last};
+    size_t count = 2;
     struct node *node =
         edit_node(last->graph, last, "MatMul", matmul->proto->name, matmul, inputs, 2, y, NULL, 0);
-    edit_remove(first);
     edit_remove(matmul);
-    plan_rewritten(plan, node, y, sources, constant_of(w, &tensor) ? 2 : 1, replaced, 3);
+    if (!value_is_needed(first->outputs[0])) { /* other products may read it as well */
+        edit_remove(first);
+        replaced[count++] = first;
+    }
+    plan_rewritten(plan, node, y, sources, constant_of(w, &tensor) ? 2 : 1, replaced, count);
     return true;
 }
 

@@ -63,7 +63,8 @@ struct affine {
         };
         struct
         { /* AFFINE_JOIN; one term is a change of lattice. AFFINE_STACK: the rows of one form after
-                    those of the other; all have its lattice, one group and the factor 1 */
+                    those of the other; all have its lattice and the factor 1, and all read all of it, in
+                    one group, or each a part of it, in groups of that */
             const struct affine_term *terms;
             size_t term_count;
         };

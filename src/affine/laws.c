@@ -345,11 +345,39 @@ static const char *restate(struct arena *arena, const struct affine *form, int64
     return affine_finish(arena, wider, form->axes, axis);
 }
 
+/* The terms on one lattice and with so many groups each, one's rows after the other's. */
+static const char *pile(struct arena *arena, struct affine_term *terms, size_t count, int axes,
+                        int64_t groups, const int64_t *source_extent, struct affine *form,
+                        bool *used_extent)
+{
+    struct affine_axis axis[AFFINE_AXES];
+    for (size_t k = 0; k < count; k++) {
+        if (form->outputs > AFFINE_LIMIT || terms[k].form->outputs > AFFINE_LIMIT)
+            return "the number of channels is absurdly large";
+        form->outputs += terms[k].form->outputs;
+    }
+    for (int i = 0; i < axes; i++) {
+        const char *reason = join_axis(
+            arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
+        if (reason)
+            return reason;
+    }
+    for (size_t k = 0; k < count; k++) {
+        const char *reason = restate(arena, terms[k].form, groups, axis, &terms[k].form);
+        if (reason)
+            return reason;
+    }
+    form->kind = AFFINE_STACK;
+    form->terms = terms;
+    form->term_count = count;
+    return affine_finish(arena, form, axes, axis);
+}
+
 const char *affine_stack(struct arena *arena, const struct affine *const *forms, size_t count,
                          const int64_t *source_extent, const struct affine **result,
                          bool *used_extent)
 {
-    int64_t axes = -1, inputs = 0, outputs = 0;
+    int64_t axes = -1, inputs = 0;
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
     for (size_t k = 0; k < count; k++) {
         if (affine_has_border(forms[k]))
@@ -362,33 +390,37 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
     }
     if (!inputs)
         return "the number of channels is not known";
-    for (size_t k = 0; k < count; k++) {
+    for (size_t k = 0; k < count; k++)
         terms[k] = (struct affine_term){affine_settle(arena, forms[k], (int)axes, inputs), 1};
-        if (outputs > AFFINE_LIMIT || terms[k].form->outputs > AFFINE_LIMIT)
-            return "the number of channels is absurdly large";
-        outputs += terms[k].form->outputs;
-    }
-    struct affine_axis axis[AFFINE_AXES];
-    for (int i = 0; i < axes; i++) {
-        const char *reason = join_axis(
-            arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
-        if (reason)
-            return reason;
-    }
-    for (size_t k = 0; k < count; k++) {
-        const char *reason = restate(arena, terms[k].form, 1, axis, &terms[k].form);
-        if (reason)
-            return reason;
-    }
     struct affine *form = NEW(arena, struct affine);
-    *form = (struct affine){.kind = AFFINE_STACK,
-                            .outputs = outputs,
-                            .inputs = inputs,
-                            .groups = 1,
-                            .terms = terms,
-                            .term_count = count};
+    *form = (struct affine){.inputs = inputs, .groups = 1};
     *result = form;
-    return affine_finish(arena, form, (int)axes, axis);
+    return pile(arena, terms, count, (int)axes, 1, source_extent, form, used_extent);
+}
+
+const char *affine_beside(struct arena *arena, const struct affine *const *forms, size_t count,
+                          const int64_t *source_extent, const struct affine **result,
+                          bool *used_extent)
+{
+    int64_t groups = 0, inputs;
+    struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
+    for (size_t k = 0; k < count; k++) {
+        const struct affine *form = forms[k];
+        if (affine_has_border(form))
+            return "border: the padding holds values that its own input does not explain";
+        if (form->axes != forms[0]->axes || form->axes < 0 || form->inputs != forms[0]->inputs ||
+            form->outputs != forms[0]->outputs)
+            return "the parts' numbers of channels or spatial axes differ";
+        groups = greatest_common_divisor(groups, form->groups);
+        terms[k] = (struct affine_term){form, 1};
+    }
+    if (!groups || !multiply_fits(forms[0]->inputs, (int64_t)count, &inputs) ||
+        inputs > AFFINE_LIMIT)
+        return "the number of channels is not known, or absurdly large";
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.inputs = inputs, .groups = groups * (int64_t)count};
+    *result = form;
+    return pile(arena, terms, count, forms[0]->axes, groups, source_extent, form, used_extent);
 }
 
 const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,

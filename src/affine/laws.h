@@ -49,6 +49,12 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
                          const int64_t *source_extent, const struct affine **result,
                          bool *used_extent);
 
+/* The same, where each form reads channels of its own: the first those in front, the next those behind them. All have as
+ * many. */
+const char *affine_beside(struct arena *arena, const struct affine *const *forms, size_t count,
+                          const int64_t *source_extent, const struct affine **result,
+                          bool *used_extent);
+
 /* The same map with `groups` groups, a divisor of the form's. */
 const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
                          const struct affine **result);

@@ -40,14 +40,14 @@ static void trial_shape(const struct fusion *fusion, int trial, const int64_t *s
 {
     int rank = trial_rank(fusion);
     const struct value *source = fusion->source;
+    bool last = trial == MORE_TRIALS;
+    bool declared = (fusion->sized || last) && source->rank == rank;
     if (fusion->layout == LAYOUT_MATRIX) {
         for (int i = 0; i < rank - 1; i++)
-            dims[i] = 2 + i + trial;
+            dims[i] = declared && source->dims[i] > 0 ? source->dims[i] : 2 + i + trial;
         dims[rank - 1] = fusion->channels;
         return;
     }
-    bool last = trial == MORE_TRIALS;
-    bool declared = (fusion->sized || last) && source->rank == rank;
     dims[0] = declared && source->dims[0] > 0 ? source->dims[0] : 1;
     dims[1] = fusion->channels;
     for (int i = 0; i < fusion->axes; i++) {

@@ -128,8 +128,7 @@ const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, in
     return NULL;
 }
 
-/* The number a Pad fills with. */
-static const char *pad_value(struct node *node, double *value)
+const char *lift_pad_fill(struct node *node, double *value)
 {
     const struct tensor *tensor;
     *value = node->opset < 11 ? node_float(node, "value", 0) : 0;
@@ -180,7 +179,7 @@ const char *lift_pad(struct node *node, struct step *step)
     if (!reason)
         reason = lift_pad_amounts(node, begin, end, &rank, &step->sized);
     if (!reason)
-        reason = pad_value(node, &value);
+        reason = lift_pad_fill(node, &value);
     if (reason)
         return reason;
     if (value != 0)

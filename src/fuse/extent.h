@@ -11,6 +11,8 @@ const char *lift_slice(struct node *node, struct step *step);
 
 /* The reason why what a Pad adds is not one number, or NULL. */
 const char *lift_pad_mode(struct node *node);
+/* The number a Pad fills with, where it is known. */
+const char *lift_pad_fill(struct node *node, double *value);
 /* What a Pad of any mode adds per axis. begin, end: room for AFFINE_AXES + 2. */
 const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank,
                              bool *sized);

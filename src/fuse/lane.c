@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "fuse/channel.h"
+#include "fuse/extent.h"
+#include "fuse/pick.h"
 #include "infer/constant.h"
 #include "infer/operand.h"
 
@@ -436,6 +438,67 @@ static const char *parts(struct node *node, size_t part, bool from_part, struct 
     return NULL;
 }
 
+/* Each place of the lane is one of the lane that is given, or stands for numbers that are 0 whatever it is. */
+static void pull(struct arena *arena, const struct pick *pick, struct lane *lane)
+{
+    struct lane old = *lane;
+    double *scale, *shift;
+    lane->width = pick->out;
+    make(arena, lane, &scale, &shift);
+    for (int64_t i = 0; i < pick->out; i++) {
+        if (pick->from[i] < 0)
+            continue;
+        scale[i] = old.scale[pick->from[i]];
+        shift[i] = old.shift[pick->from[i]];
+    }
+}
+
+/* The opposite: all places that come from one must ask the same of it. */
+static const char *push(struct arena *arena, const struct pick *pick, struct lane *lane)
+{
+    struct lane old = *lane;
+    double *scale, *shift;
+    bool *seen = NEW_ARRAY(arena, bool, pick->in);
+    lane->width = pick->in;
+    make(arena, lane, &scale, &shift);
+    for (int64_t i = 0; i < pick->out; i++) {
+        int64_t from = pick->from[i];
+        if (from < 0 && old.shift[i] != 0)
+            return "a shift of channels that it fills with 0 does not pass it";
+        if (from < 0)
+            continue;
+        if (seen[from] && (scale[from] != old.scale[i] || shift[from] != old.shift[i]))
+            return "it repeats channels, and what is done to them differs";
+        seen[from] = true;
+        scale[from] = old.scale[i];
+        shift[from] = old.shift[i];
+    }
+    return NULL;
+}
+
+/* Parts of an axis that are taken, repeated or placed. */
+static const char *picks(struct node *node, bool forward, struct lane *lane)
+{
+    struct arena *arena = node->graph->model->arena;
+    bool spreads = node->op == OP_DepthToSpace; /* its input is what the map leads to */
+    struct pick pick;
+    if (lane->axis < 0)
+        return NULL;
+    const char *reason =
+        spreads ? pick_depth(node, lane->axis, &pick) : pick_along(node, lane->axis, &pick);
+    if (!reason && lane->width != (forward != spreads ? pick.in : pick.out))
+        reason = "the channels do not fit";
+    if (reason)
+        return reason;
+    if (forward == spreads)
+        reason = push(arena, &pick, lane);
+    else
+        pull(arena, &pick, lane);
+    if (lane->width == 1)
+        lane->axis = -1;
+    return reason;
+}
+
 /* ---- pools and the like ---- */
 
 static const char *only_scales(const struct lane *lane)
@@ -527,25 +590,47 @@ static const char *resize(const struct node *node, const struct lane *lane)
     return NULL;
 }
 
-static const char *pad(const struct node *node, const struct lane *lane)
+/* Whether it pads or cuts the axis of the lane, which may keep its size, and whether others. */
+static const char *read_pads(struct node *node, const struct lane *lane, bool *pads, bool *others)
+{
+    int64_t begin[MAX_RANK], end[MAX_RANK];
+    int rank;
+    bool sized = false;
+    *pads = false;
+    *others = true;
+    if (lane->axis < 0)
+        return NULL;
+    if (lift_pad_amounts(node, begin, end, &rank, &sized) || lane->axis >= rank)
+        return "it may pad the channels";
+    *others = false;
+    for (int i = 0; i < rank; i++)
+        *(i == lane->axis ? pads : others) |= begin[i] || end[i];
+    return NULL;
+}
+
+static const char *pad(struct node *node, bool forward, struct lane *lane)
 {
     struct arena *arena = node->graph->model->arena;
-    const struct value *in = node->inputs[0], *out = node->outputs[0];
     const char *mode = node_string(arena, node, "mode", "constant");
     double fill = node_float(node, "value", 0);
     const struct tensor *tensor;
-    if (lane->axis >= 0 && (out->rank != in->rank || !is_known(in->dims[lane->axis]) ||
-                            in->dims[lane->axis] != out->dims[lane->axis]))
-        return "it may pad the channels";
+    bool pads, others;
+    const char *reason = read_pads(node, lane, &pads, &others);
+    if (reason)
+        return reason;
     if (strcmp(mode, "constant") != 0)
-        return NULL;
+        return pads ? "it may pad the channels" : NULL;
     if (node_input(node, 2)) {
         if (constant_of(node->inputs[2], &tensor) || tensor->count != 1 ||
             !type_is_float(tensor->type) || !tensor_is_readable(tensor))
             return "what it fills with is not known";
         tensor_read(tensor, 0, 1, &fill);
     }
-    return fill != 0 ? "it fills with a number that is not 0" : only_scales(lane);
+    if (fill != 0)
+        return "it fills with a number that is not 0";
+    if (others && lane_shifts(lane))
+        return only_scales(lane);
+    return pads ? picks(node, forward, lane) : NULL;
 }
 
 /* True where the operands fit whatever stands for sizes that are not known: the self-check takes one for each place. */
@@ -630,7 +715,13 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_ReduceSum: return index != 0 ? "it is a list of axes" : reduction(node, forward, lane);
     case OP_Resize:
     case OP_Upsample: return index != 0 ? "it is a size" : resize(node, lane);
-    case OP_Pad: return index != 0 ? "it is a padding" : pad(node, lane);
+    case OP_Pad: return index != 0 ? "it is a padding" : pad(node, forward, lane);
+    case OP_Gather:
+    case OP_Slice:
+    case OP_Tile:
+    case OP_Expand: return index != 0 ? "it says what is taken" : picks(node, forward, lane);
+    case OP_SpaceToDepth:
+    case OP_DepthToSpace: return picks(node, forward, lane);
     case OP_Add:
         return forward ? sum(node, index, lane) : "it does not let a scale or a shift through";
     case OP_Mul:

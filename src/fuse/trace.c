@@ -50,6 +50,13 @@ static const struct trace_entry *find_source(const struct trace *trace_, const s
     return NULL;
 }
 
+static int64_t channels_of(const struct value *value, enum layout layout)
+{
+    if (value->rank < 2)
+        return -1;
+    return value->dims[layout == LAYOUT_CONV ? 1 : value->rank - 1];
+}
+
 static void trace_join(struct arena *arena, const struct step *step, enum layout layout, int depth,
                        struct trace *out)
 {
@@ -81,6 +88,10 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
         }
         const struct affine *joined;
         const int64_t *extent = lift_source_extent(source, axes);
+        int64_t width = channels_of(source, layout);
+        for (size_t k = 0; k < step->term_count && !reason && step->stacks && width > 0; k++)
+            if (!forms[k]->inputs) /* what only moves positions has any number of channels */
+                forms[k] = affine_settle(arena, forms[k], axes, width);
         if (!reason)
             reason = step->stacks
                          ? affine_stack(arena, forms, step->term_count, extent, &joined, &sized)

@@ -131,7 +131,7 @@ def test_old_data_is_never_written_over(external, tmp_path):
 
 def test_nothing_to_fold_moves_whole_all_the_same(external, tmp_path):
     out = tmp_path / "out" / "fused.onnx"
-    skip = "fold_constants,share_duplicates,remove_neutral,cancel_pairs,unwrap_matmul,move_shapes,join_branches,fold_after,fold_before,compose_chains,merge_pads,merge_gemm"
+    skip = "fold_constants,share_duplicates,remove_neutral,cancel_pairs,unwrap_matmul,unwrap_conv,move_shapes,join_branches,fold_after,fold_before,compose_chains,group_convs,merge_pads,merge_gemm"
     assert run("--skip", skip, external, out).returncode == 0
     same(external, out)
 

@@ -22,7 +22,7 @@ NAMES = sorted(p.name.removesuffix(".before.txt") for p in HERE.glob("*.before.t
 # Passes that run with an option of their own have their cases in tests/cli.
 WITH_AN_OPTION = ("equalize",)
 # These move ops to where another pass folds them.
-FOLDED_BY = {"slide_back": "fold_after", "slide_forward": "fold_before"}
+FOLDED_BY = {"move_pads": "compose_chains,fold_before", "slide_back": "fold_after", "slide_forward": "fold_before"}
 
 
 def tensors(message):
