@@ -7,9 +7,10 @@
  * bias only where the Conv has no padding, which would be 0 and not shifted; into a ConvTranspose
  * it never folds. What several such ops read goes when each of them takes it up; a Pad of 0 is such an op as well. The longest run that is exact is taken; into a MatMul it folds together with the Add of its bias.
  *
- * Refused: a shift before padding, ops whose result others read, what fold_after refuses too. */
+ * Refused: the last factor of a GELU, a shift before padding, ops whose result others read, what fold_after refuses too. */
 #include "affine/laws.h"
 #include "affine/rows.h"
+#include "fuse/channel.h"
 #include "fuse/lift.h"
 #include "fuse/lower.h"
 #include "fuse/lower_transpose.h"
@@ -207,6 +208,9 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
         (!is_conv_transpose(node) && lift_node(node, layout)->reason))
         return false;
     const char *first = NULL, *reason = NULL;
+    const struct node *before = node->inputs[0]->producer;
+    if (before && before->outputs[0] && channel_ends_gelu(before))
+        plan_refuse(plan, before, before->outputs[0], channel_ends_gelu(before));
     struct run run = {.node = node, .layout = layout, .ops = ops, .bias = find_bias(node)};
     for (run.count = find_run(node, layout, ops); run.count > 0; run.count--) {
         reason = fold_run(plan, &run);

@@ -191,10 +191,49 @@ static const char *lift_constant_operand(struct node *node, enum layout layout, 
     return reason;
 }
 
+static bool is_number(struct value *value, double number)
+{
+    const struct tensor *tensor;
+    if (!value || constant_of(value, &tensor) || tensor->count != 1)
+        return false;
+    const double *numbers = constant_numbers(value, tensor);
+    return numbers && numbers[0] == number;
+}
+
+/* Which input of a binary op another op makes, or 2. */
+static size_t made_by(const struct node *node, enum op op)
+{
+    for (size_t i = 0; i < 2; i++) {
+        const struct value *input = node_input(node, i);
+        if (input && input->producer && input->producer->op == op && !input->producer->removed)
+            return i;
+    }
+    return 2;
+}
+
+const char *channel_ends_gelu(const struct node *node)
+{
+    size_t product = node->op == OP_Mul ? made_by(node, OP_Mul) : 2;
+    if (product == 2 || !is_number(node_input(node, 1 - product), 0.5))
+        return NULL;
+    const struct node *inner = node->inputs[product]->producer;
+    size_t sum = made_by(inner, OP_Add);
+    const struct node *add = sum < 2 ? inner->inputs[sum]->producer : NULL;
+    size_t curve = add ? made_by(add, OP_Erf) : 2;
+    if (add && curve == 2)
+        curve = made_by(add, OP_Tanh);
+    return curve < 2 && is_number(node_input(add, 1 - curve), 1)
+               ? "it ends a GELU, which runtimes compute as one op while it is whole"
+               : NULL;
+}
+
 const char *lift_product(struct node *node, enum layout layout, struct step *step)
 {
     struct value *a = node_input(node, 0), *b = node_input(node, 1);
     const struct tensor *tensor;
+    const char *reason = channel_ends_gelu(node);
+    if (reason)
+        return reason;
     if (!a || !b)
         return "an operand is missing";
     if (!constant_of(b, &tensor))

@@ -21,6 +21,9 @@ struct channel_norm {
 const char *channel_norm(struct node *node, struct channel_norm *norm);
 
 const char *lift_batch_normalization(struct node *node, enum layout layout, struct step *step);
+/* x * (1 + erf(...)) * 0.5 and the same with tanh, as exporters write GELU. Folding its last factor would leave ops that no
+ * runtime takes for one. The reason, or NULL. */
+const char *channel_ends_gelu(const struct node *node);
 const char *lift_product(struct node *node, enum layout layout, struct step *step);
 /* Add, Sub, Sum, Mean: a constant operand shifts, the others are joined. */
 const char *lift_sum(struct node *node, enum layout layout, struct step *step);

@@ -59,6 +59,8 @@ static const char *lane_of_binary(struct node *node, struct lane *lane)
     double *scale, *shift;
     if (!a || !b)
         return "an operand is missing";
+    if (channel_ends_gelu(node))
+        return channel_ends_gelu(node);
     bool first = constant_of(b, &tensor) != NULL; /* the constant is the first operand */
     struct value *operand = first ? a : b;
     lane->data = first ? b : a;
