@@ -91,6 +91,9 @@ INTERRUPTED = """
 import signal, sys, threading, time
 import onnx_repvgg_fuse
 
+# A shell may have started all of this in the background, where Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def told(step, fraction):
     # A run that would take an hour.
     if step == "writing" or step == {step!r}:
