@@ -1,8 +1,8 @@
 /* run/run.c: load, plan, check, write; and again without what did not hold. */
 #define _POSIX_C_SOURCE 200809L
 
-#include "run/debug.h"
 #include "run/run.h"
+#include "run/debug.h"
 
 #include <math.h>
 #include <stdlib.h>
