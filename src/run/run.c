@@ -2,7 +2,6 @@
 #define _POSIX_C_SOURCE 200809L
 
 #include "run/run.h"
-#include "run/debug.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "model/load.h"
 #include "passes/passes.h"
 #include "report/page_fuse.h"
+#include "run/debug.h"
 #include "run/interface.h"
 #include "run/place.h"
 #include "run/report.h"
