@@ -15,9 +15,9 @@
     X(unwrap_conv, PASS_REWRITES, "take the Unsqueeze and the Squeeze around a Conv away")         \
     X(move_shapes, PASS_REWRITES, "let Shape and Size read a value that no fold takes away")       \
     X(move_pads, PASS_REWRITES, "let a Pad come behind a Transpose, to the Convs that take it up") \
+    X(hoist_transposes, PASS_REWRITES, "turn a sum once instead of each of its operands")          \
     X(share_transposes, PASS_REWRITES,                                                             \
       "let ops per channel stand behind a Transpose that is there anyway")                         \
-    X(hoist_transposes, PASS_REWRITES, "turn a sum once instead of each of its operands")          \
     X(unstack_sums, PASS_REWRITES, "add values instead of summing the stack of them")              \
     X(join_branches, PASS_REWRITES,                                                                \
       "sum parallel affine branches of one source into one Conv or Gemm")                          \

@@ -5,25 +5,24 @@
  * A Conv that sees one axis more than there is: the axis has one position, and the window on it one tap. Where a Transpose
  * stands between the Unsqueeze and the Convs that read it, the Unsqueeze comes behind it first.
  *
- * Refused: a weight that others read; a window of several taps on that axis, or padding; a target of a Reshape that is
- * computed when the model runs. Left alone: values between that others read. */
+ * Refused: a window of several taps on that axis, or padding; a weight that others read, and that would be stored twice; a
+ * target of a Reshape that is computed when the model runs. Left alone: values between that others read. */
+#include "affine/laws.h"
+#include "fuse/lift.h"
+#include "fuse/lower.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
-#include "infer/operand.h"
-#include "infer/window.h"
 #include "model/edit.h"
 #include "passes/passes.h"
 #include "passes/slide.h"
 #include "passes/turn.h"
 
-enum { MOST = SHAPE_MAX_RANK, SIZE = 3 };
+enum { MOST = AFFINE_AXES + 2 };
 
 struct wrap {
-    struct node *first, *conv, *last; /* first: NULL where it is not looked at */
-    struct value *x, *y;
+    struct node *conv, *last;
+    struct value *y;
     int axis; /* of the Conv's input; the one that is not there without it */
-    const struct tensor *weight;
-    struct window window[MOST];
 };
 
 /* ---- the axis ---- */
@@ -87,30 +86,16 @@ static bool has_known_target(const struct node *node)
            (node_input(node, 1) && !constant_of(node->inputs[1], &tensor) && !tensor->from_shape);
 }
 
-static const char *look_at_window(struct wrap *wrap)
+/* The Conv without the axis. */
+static const char *find_form(const struct wrap *wrap, const struct affine **form)
 {
     struct node *conv = wrap->conv;
-    struct arena *arena = conv->graph->model->arena;
-    struct value *w = node_input(conv, 1), *bias = node_input(conv, 2);
-    const struct tensor *tensor;
-    const char *reason =
-        w ? operand_weight(arena, w, "weight", &wrap->weight) : "its weight is missing";
-    int rank = conv->inputs[0]->rank;
-    if (!reason && (wrap->weight->rank != rank || wrap->weight->storage == STORAGE_FUSED))
-        reason = "its weight does not fit, or was fused";
-    if (!reason && value_use_count(w) != 1)
-        reason = "its weight is read by other ops as well";
-    if (!reason && bias && constant_of(bias, &tensor))
-        reason = "its bias is not constant";
-    if (!reason)
-        reason = shape_window(conv, rank - 2, wrap->weight->dims + 2, NULL, wrap->window);
-    if (reason)
-        return reason;
-    struct window window = wrap->window[wrap->axis - 2];
-    if (window.kernel != 1 || window.pad_begin || window.pad_end)
-        return "its window has several taps, or padding, on an axis that is there for the Conv "
-               "alone";
-    return NULL;
+    const struct step *step = lift_node(conv, LAYOUT_CONV);
+    if (step->reason)
+        return step->reason;
+    if (step->input != conv->inputs[0] || step->form->axes != conv->inputs[0]->rank - 2)
+        return "its window does not fit its input";
+    return affine_drop_axis(conv->graph->model->arena, step->form, wrap->axis - 2, form);
 }
 
 /* A Conv whose only reader takes an axis away: the first, should there be several. False: it is none. */
@@ -139,14 +124,16 @@ static int axis_behind(const struct node *turn, const int *order, const struct n
 /* True when all that reads the value is a Conv that needs the axis no more. */
 static bool all_unwrap(const struct plan *plan, const struct value *value, int axis)
 {
+    const struct affine *form;
     struct wrap wrap;
     bool any = false;
     for (const struct use *use = value->uses; use; use = use->next) {
         if (!use_is_live(use))
             continue;
         any = true;
-        if (use->index != 0 || !find_last(use->inner, axis, &wrap) || look_at_window(&wrap) ||
-            !has_known_target(wrap.last) || plan_banned(plan, value->graph, wrap.y))
+        if (use->index != 0 || !find_last(use->inner, axis, &wrap) || find_form(&wrap, &form) ||
+            value_use_count(use->inner->inputs[1]) != 1 || !has_known_target(wrap.last) ||
+            plan_banned(plan, value->graph, wrap.y))
             return false;
     }
     return any;
@@ -201,73 +188,28 @@ static struct node *swap(struct plan *plan, struct node *turn)
 
 /* ---- the rewrite ---- */
 
-/* Sizes to try x with. Constant targets of a Reshape ask for the declared ones. */
-static void choose_shape(const struct wrap *wrap, int64_t *dims)
+static const char *replace(struct plan *plan, const struct wrap *wrap, struct node *first)
 {
-    const struct value *x = wrap->x;
-    bool declared = wrap->first->op == OP_Reshape || wrap->last->op == OP_Reshape;
-    for (int i = 0; i < x->rank; i++) {
-        int64_t size = SIZE - 1, known = x->dims[i];
-        if (i >= 2) {
-            struct window w = wrap->window[i < wrap->axis ? i - 2 : i - 1];
-            size = (w.kernel - 1) * w.dilation + 1 + SIZE + i;
-        }
-        bool keeps = known > 0 && (declared || i == 1 || (i > 1 && known < size));
-        dims[i] = keeps ? known : size;
-    }
-    if (x->dims[1] < 1)
-        dims[1] = wrap->weight->dims[1] * node_integer(wrap->conv, "group", 1);
-}
-
-static struct tensor *narrow_weight(struct arena *arena, const struct wrap *wrap)
-{
-    struct tensor *narrow = NEW(arena, struct tensor);
-    int64_t *dims = NEW_ARRAY(arena, int64_t, wrap->weight->rank);
-    *narrow = *wrap->weight;
-    narrow->proto = NULL;
-    narrow->external = NULL;
-    narrow->rank = wrap->weight->rank - 1;
-    narrow->dims = dims;
-    for (int i = 0; i < narrow->rank; i++)
-        dims[i] = wrap->weight->dims[i < wrap->axis ? i : i + 1];
-    return narrow;
-}
-
-static void replace(struct plan *plan, const struct wrap *wrap)
-{
-    struct arena *arena = plan->model->arena;
-    struct node *conv = wrap->conv, *replaced[3];
-    struct value *inputs[3] = {wrap->x, NULL, node_input(conv, 2)};
-    int64_t kernel[MOST], strides[MOST], dilations[MOST], pads[2 * MOST], dims[MOST];
-    size_t axes = (size_t)wrap->x->rank - 2, count = 0;
-    for (size_t i = 0; i < axes; i++) {
-        struct window window = wrap->window[(int)i + 2 < wrap->axis ? i : i + 1];
-        kernel[i] = window.kernel;
-        strides[i] = window.stride;
-        dilations[i] = window.dilation;
-        pads[i] = window.pad_begin;
-        pads[axes + i] = window.pad_end;
-    }
-    const struct edit_attribute attributes[] = {
-        {"dilations", dilations, axes, 0}, {"group", NULL, 0, node_integer(conv, "group", 1)},
-        {"kernel_shape", kernel, axes, 0}, {"pads", pads, 2 * axes, 0},
-        {"strides", strides, axes, 0},
-    };
-    choose_shape(wrap, dims);
-    inputs[1] =
-        edit_constant(conv->graph, wrap->last, arena_format(arena, "%s.weight", wrap->y->name),
-                      narrow_weight(arena, wrap));
-    struct node *made = edit_node(conv->graph, wrap->last, "Conv", conv->proto->name, conv, inputs,
-                                  inputs[2] ? 3 : 2, wrap->y, attributes, COUNT_OF(attributes));
-    edit_remove(conv);
-    if (!value_is_needed(wrap->first->outputs[0])) {
-        edit_remove(wrap->first);
-        replaced[count++] = wrap->first;
-    }
-    replaced[count++] = conv;
-    replaced[count++] = wrap->last;
-    const struct trial_source source = {wrap->x, wrap->x->rank, dims};
-    plan_rewritten(plan, made, wrap->y, &source, 1, replaced, count);
+    struct value *x = first->inputs[0];
+    const struct step *step = lift_node(wrap->conv, LAYOUT_CONV);
+    const struct affine *form;
+    struct fusion *fusion;
+    const char *reason = find_form(wrap, &form);
+    if (reason)
+        return reason;
+    struct node *freed[2] = {wrap->last, wrap->conv};
+    struct region region = {
+        .plan = plan, .graph = wrap->conv->graph, .layout = LAYOUT_CONV, .source = x};
+    region_walk(&region, NULL, 0, freed, 2, true);
+    const struct lowering lowering = {.region = &region,
+                                      .source = x,
+                                      .form = form,
+                                      .type = step->type,
+                                      .sized = step->sized,
+                                      .target = wrap->y,
+                                      .at = wrap->last,
+                                      .spared = 1}; /* what took the axis away */
+    return lower(plan, &lowering, &fusion);
 }
 
 static bool unwrap(struct plan *plan, struct node *last)
@@ -287,19 +229,15 @@ static bool unwrap(struct plan *plan, struct node *last)
     for (int axis = 2; axis < conv->inputs[0]->rank; axis++) {
         if (!is_of_axis(first, true, axis) || !find_last(conv, axis, &wrap) || wrap.last != last)
             continue;
-        wrap.first = first;
-        wrap.x = first->inputs[0];
-        if (!value_is_told(wrap.x) || wrap.x->is_annotated || !type_is_float(wrap.x->type))
+        const char *reason = NULL;
+        if (!type_is_float(first->inputs[0]->type))
             return false;
-        const char *reason = look_at_window(&wrap);
-        if (!reason && !(has_known_target(first) && has_known_target(last)))
+        if (!(has_known_target(first) && has_known_target(last)))
             reason = "the target of a Reshape is not known before the model runs";
         if (!reason)
-            reason = plan_banned(plan, last->graph, wrap.y);
+            reason = replace(plan, &wrap, first);
         if (reason)
             plan_refuse(plan, last, wrap.y, reason);
-        else
-            replace(plan, &wrap);
         return false;
     }
     return false;

@@ -435,6 +435,37 @@ const char *affine_widen(struct arena *arena, const struct affine *form, int64_t
     return restate(arena, form, groups, axis, result);
 }
 
+static void read_wider(const void *closure, int64_t first, int64_t count, double *out)
+{
+    const struct affine *wider = closure;
+    if (affine_rows(wider, NULL, wider->outputs, first, count, out))
+        return;
+    for (int64_t i = 0; i < count * affine_row_length(wider); i++)
+        out[i] = NAN; /* no memory: it is not written */
+}
+
+const char *affine_drop_axis(struct arena *arena, const struct affine *form, int index,
+                             const struct affine **result)
+{
+    struct affine_axis axis[AFFINE_AXES];
+    int axes = 0;
+    if (form->axes < 1 || !form->groups || affine_has_border(form))
+        return "its number of axes or channels is not known";
+    for (int i = 0; i < form->axes; i++) {
+        struct affine_axis a = affine_axis_of(form, i);
+        if (i != index)
+            axis[axes++] = a;
+        else if (a.taps != 1 || a.low != 0 || a.end != 0)
+            return "its window has several taps, or padding, on an axis of one position";
+    }
+    const char *reason =
+        affine_make(arena, axes, axis, form->outputs, form->inputs, form->groups, read_wider, form,
+                    affine_bias(arena, form, form->outputs), result);
+    if (!reason)
+        ((struct affine *)(uintptr_t)*result)->visits = form->visits;
+    return reason;
+}
+
 const char *affine_lowerable(struct arena *arena, const struct affine *form,
                              const struct affine **result)
 {

@@ -66,6 +66,11 @@ const char *affine_lowerable(struct arena *arena, const struct affine *form,
 const struct affine *affine_settle(struct arena *arena, const struct affine *form, int axes,
                                    int64_t width);
 
+/* The same map without one of its axes, on which it has one tap and nothing is padded: of a source that has one position
+ * there. */
+const char *affine_drop_axis(struct arena *arena, const struct affine *form, int index,
+                             const struct affine **result);
+
 /* True when the two are the same map: extents, and numbers within `tolerance` of the largest. */
 bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b,
                   double tolerance);

@@ -11,6 +11,7 @@
 #include "base/decimal.h"
 #include "base/progress.h"
 #include "check/check.h"
+#include "infer/constant.h"
 #include "model/external.h"
 
 static double tolerance_of(const struct onnx_fuse_options *options, int32_t type)
@@ -106,10 +107,11 @@ static void move_shape(const struct move_source *source, bool small, int trial, 
     }
 }
 
-/* Evaluates the ops of a move, at their place in the file and where they are now, for one value that they make. */
+/* Evaluates the ops of a move, at their place in the file and where they are now, for one value that they make. *lacks:
+ * one side needs values that are computed from none of the sources. */
 static const char *try_move(struct worker *worker, struct fusion *fusion,
                             const struct value *target, bool small, int trial,
-                            struct effort *effort)
+                            struct effort *effort, bool *lacks)
 {
     struct arena *arena = &worker->arena;
     arena_reset(arena);
@@ -139,6 +141,7 @@ static const char *try_move(struct worker *worker, struct fusion *fusion,
     struct check_region *region;
     struct check_result result;
     const char *reason = check_begin(arena, &one, &region);
+    *lacks = reason != NULL;
     if (!reason)
         reason = check_try(region, &result);
     if (reason)
@@ -147,13 +150,85 @@ static const char *try_move(struct worker *worker, struct fusion *fusion,
     return NULL;
 }
 
+/* The op that makes a value, as the side of the file has it. */
+static const struct node *filed_maker(const struct value *value)
+{
+    return value->moved_producer ? value->moved_producer : value->first_producer;
+}
+
+enum { SOURCES_MOST = 16, STEPS_BACK = 64 };
+
+/* In place of a source stands what its op reads. False: that is nothing that can be drawn. */
+static bool replace_source(struct move_source *sources, size_t *count, size_t index)
+{
+    const struct node *maker = filed_maker(sources[index].value);
+    sources[index] = sources[--*count];
+    for (size_t k = 0; k < maker->input_count; k++) {
+        struct value *input = node_filed_input(maker, k);
+        if (!input || input->tensor || constant_folded(input))
+            continue;
+        size_t same = 0;
+        while (same < *count && sources[same].value != input)
+            same++;
+        if (same < *count)
+            continue;
+        if (*count == SOURCES_MOST || input->rank < 0 || !type_is_float(input->type))
+            return false;
+        sources[(*count)++] = (struct move_source){input, -1};
+    }
+    return *count > 0;
+}
+
+/* A later rewrite may make what a move reads of something that lies further back. Then what both sides are shown from is the
+ * one value, further back, that all sources are computed from: of several values one might be computed from another,
+ * on one side alone. False: there is none near by. */
+static bool step_back(struct worker *worker, struct fusion *fusion)
+{
+    struct move_source *sources = NEW_ARRAY(&worker->reasons, struct move_source, SOURCES_MOST);
+    size_t count = fusion->move_sources.count;
+    if (count > SOURCES_MOST)
+        return false;
+    memcpy(sources, fusion->move_sources.items, count * sizeof(*sources));
+    for (int step = 0; step < STEPS_BACK; step++) {
+        size_t deepest = count;
+        for (size_t i = 0; i < count; i++) {
+            const struct node *maker = filed_maker(sources[i].value);
+            if (maker &&
+                (deepest == count || maker->depth > filed_maker(sources[deepest].value)->depth))
+                deepest = i;
+        }
+        if (deepest == count || !replace_source(sources, &count, deepest))
+            return false;
+        if (count > 1)
+            continue;
+        fusion->move_sources.items = sources;
+        fusion->move_sources.count = fusion->move_sources.room = 1;
+        return true;
+    }
+    return false;
+}
+
 static const char *check_move(struct worker *worker, struct fusion *fusion,
                               const struct value *target, struct effort *effort)
 {
-    for (int trial = 0; trial < TRIALS; trial++)
-        if (try_move(worker, fusion, target, true, trial, effort))
-            return try_move(worker, fusion, target, false, trial, effort);
-    return NULL;
+    enum { MOST = 8 };
+    const char *first = NULL;
+    for (int back = 0; back <= MOST; back++) {
+        const char *reason = NULL;
+        bool lacks = false;
+        for (int trial = 0; trial < TRIALS && !reason; trial++)
+            if (try_move(worker, fusion, target, true, trial, effort, &lacks)) {
+                reason = try_move(worker, fusion, target, false, trial, effort, &lacks);
+                if (!reason)
+                    return NULL;
+            }
+        if (!reason)
+            return NULL;
+        first = first ? first : reason;
+        if (!lacks || !step_back(worker, fusion))
+            break;
+    }
+    return first;
 }
 
 static const char *check_moves(struct worker *worker, struct fusion *fusion, struct effort *effort)
