@@ -96,7 +96,7 @@ static bool group(struct plan *plan, struct node *concat)
         forms[k] = affine_settle(arena, entry->form, x->rank - 2, width);
         weighted = weighted && input->producer && lift_is_weighted(input->producer, LAYOUT_CONV);
     }
-    if (begin != x->dims[1] || x->graph != concat->graph)
+    if (!x || begin != x->dims[1] || x->graph != concat->graph)
         return false;
     struct region region = {
         .plan = plan, .graph = concat->graph, .layout = LAYOUT_CONV, .source = x};

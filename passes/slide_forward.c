@@ -118,7 +118,8 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
                                                        : "it reads the value twice";
         if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
             reason = "it goes back into the weight behind which it stands";
-        const struct value *other = node->op == OP_Add ? node->inputs[1 - index] : NULL;
+        const struct value *other =
+            node->op == OP_Add && index < 2 ? node_input(node, 1 - index) : NULL;
         if (!reason && other && !other->tensor && !value_is_told(other) && !other->terms)
             reason = "a rewrite made what it adds";
         if (!reason && node->mark == slide->plan->stamp)
