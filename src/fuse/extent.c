@@ -47,8 +47,6 @@ const char *lift_average_pool(struct node *node, struct step *step)
                                        .step = w.kernel > 1 ? w.dilation : 1,
                                        .taps = w.kernel,
                                        .end = w.pad_begin + w.pad_end - span};
-        if (pool.extent && pool.extent[i] > 0 && pool.extent[i] + axis[i].end < 1)
-            return "its window is larger than its input: a pool gives nothing there, a Conv fails";
         if (node_integer(node, "ceil_mode", 0) && w.stride > 1) {
             if (!pool.extent || pool.extent[i] < 1)
                 return "AveragePool rounds its output size up (ceil_mode), and its input size is "
@@ -57,6 +55,8 @@ const char *lift_average_pool(struct node *node, struct step *step)
                 return "AveragePool's last window hangs over the end (ceil_mode)";
             step->sized = true;
         }
+        if (pool.extent && pool.extent[i] > 0 && pool.extent[i] + axis[i].end < 1)
+            return "its window is larger than its input: a pool gives nothing there, a Conv fails";
         step->sized = step->sized || w.used_extent;
         taps *= (double)w.kernel;
     }
