@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "affine/rows.h"
+#include "base/text.h"
 #include "fuse/lane.h"
 #include "fuse/lift.h"
 #include "net.h"
@@ -102,10 +103,72 @@ static void lanes_go_through_moves(struct unit *unit)
     net_close(model);
 }
 
+static void a_form_is_told_in_a_line(struct unit *unit)
+{
+    struct net net;
+    struct text text = {.arena = &unit->arena}, plain = {.arena = &unit->arena};
+    net_begin(&net, unit);
+    net_input(&net, "x", NET_DIMS(1, 4, 9, 9));
+    net_weight(&net, "w", NET_DIMS(6, 2, 3, 1));
+    Onnx__NodeProto *conv = net_node(&net, "Conv", "x w", "c");
+    net_set(&net, conv, "group", 2);
+    net_set_list(&net, conv, "pads", NET_DIMS(1, 0, 1, 0));
+    net_node(&net, "Neg", "c", "y");
+    net_output(&net, "y");
+    struct model *model = net_load(&net, "line");
+    step_print_form(&text, lift_node(maker(model, "c"), LAYOUT_CONV)->form);
+    expect(strcmp(text.bytes, "kernel 6 from 4, groups 2, taps 3 from -1 by 1, stride 1; taps 1 "
+                              "from 0 by 1, stride 1") == 0,
+           "a Conv of two groups: %s", text.bytes);
+    step_print_form(&plain, lift_node(maker(model, "y"), LAYOUT_CONV)->form);
+    expect(strcmp(plain.bytes, "diagonal") == 0, "what is of any width: %s", plain.bytes);
+    net_close(model);
+}
+
+static void set_number(struct net *net, const char *name, float number)
+{
+    Onnx__TensorProto *tensor =
+        net_tensor(net, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NET_DIMS(1));
+    tensor->n_float_data = 1;
+    tensor->float_data = NEW(&net->unit->arena, float);
+    tensor->float_data[0] = number;
+}
+
+/* Mul(x, Add(curve(x), one)) * half */
+static bool folds_last(struct unit *unit, const char *curve, const char *sum, float one, float half)
+{
+    struct net net;
+    net_begin(&net, unit);
+    net_input(&net, "x", NET_DIMS(1, 4, 9));
+    set_number(&net, "one", one);
+    set_number(&net, "half", half);
+    net_node(&net, curve, "x", "e");
+    net_node(&net, sum, "one e", "s");
+    net_node(&net, "Mul", "s x", "p");
+    net_node(&net, "Mul", "half p", "y");
+    net_output(&net, "y");
+    struct model *model = net_load(&net, "gelu");
+    bool folds = !lift_node(maker(model, "y"), LAYOUT_CONV)->reason;
+    net_close(model);
+    return folds;
+}
+
+static void the_last_factor_of_a_gelu(struct unit *unit)
+{
+    expect(!folds_last(unit, "Erf", "Add", 1, 0.5f), "GELU by erf keeps it");
+    expect(!folds_last(unit, "Tanh", "Add", 1, 0.5f), "and GELU by tanh");
+    expect(folds_last(unit, "Sigmoid", "Add", 1, 0.5f), "another curve is none");
+    expect(folds_last(unit, "Erf", "Sub", 1, 0.5f), "nor is a difference");
+    expect(folds_last(unit, "Erf", "Add", 2, 0.5f), "nor another number added");
+    expect(folds_last(unit, "Erf", "Add", 1, 0.25f), "nor another factor");
+}
+
 int main(void)
 {
     unit_run("a Conv is its weight", a_conv_is_its_weight);
     unit_run("sums, and what is none", sums_and_what_is_none);
     unit_run("lanes go through moves", lanes_go_through_moves);
+    unit_run("a form is told in a line", a_form_is_told_in_a_line);
+    unit_run("the last factor of a GELU", the_last_factor_of_a_gelu);
     return unit_finish();
 }
