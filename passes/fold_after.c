@@ -13,6 +13,7 @@
 #include "fuse/lift.h"
 #include "fuse/lower.h"
 #include "fuse/lower_transpose.h"
+#include "infer/constant.h"
 #include "passes/passes.h"
 
 static bool is_root(struct node *node)
@@ -30,6 +31,20 @@ static bool scales_or_shifts(const struct node *node)
     }
 }
 
+/* A gate: no constant was missed. */
+static bool multiplies_values(const struct node *node)
+{
+    const struct tensor *tensor;
+    if (node->op != OP_Mul && node->op != OP_Div)
+        return false;
+    for (size_t i = 0; i < node->input_count; i++) {
+        struct value *input = node->inputs[i];
+        if (!input || input->is_initializer || !constant_of(input, &tensor))
+            return false;
+    }
+    return true;
+}
+
 /* A reader that looks like it should fold and does not. */
 static void refuse_readers(struct plan *plan, const struct value *value, enum layout layout)
 {
@@ -37,7 +52,8 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
         struct node *reader = use->reader;
         const char *reason = lift_node(reader, layout)->reason;
         bool shifts = reason && (reader->op == OP_Add || reader->op == OP_Sub);
-        if (!use_is_live(use) || use->inner != reader || !(shifts || scales_or_shifts(reader)))
+        if (!use_is_live(use) || use->inner != reader || !(shifts || scales_or_shifts(reader)) ||
+            multiplies_values(reader))
             continue;
         if (!reason && value_use_count(value) > 1)
             reason = "the value it scales is read by other ops too";

@@ -73,6 +73,15 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
     return !step->reason && step->input == value && !(lane_shifts(lane) && is_padded(step->form));
 }
 
+/* The node that takes a lane up has a bias, which takes its shift. */
+static bool has_bias(struct node *node, const struct value *value)
+{
+    node = behind_lanes(node, &value);
+    const struct value *product = node->op == OP_MatMul ? node_output(node, 0) : NULL;
+    const struct node *reader = product ? value_only_reader(product) : NULL;
+    return node_input(node, 2) || (reader && (reader->op == OP_Add || reader->op == OP_Sub));
+}
+
 static bool reads_shape(const struct node *node)
 {
     return node->op == OP_Shape || node->op == OP_Size;
@@ -103,6 +112,8 @@ static bool stands_behind_weight(struct node *node)
 static bool is_taken_up(struct slide *slide, const struct value *value, const struct lane *lane)
 {
     size_t readers = 0;
+    if (value->is_output)
+        slide_stop(slide, value->producer, "what it makes is a graph output");
     if (!slide_is_inner(value, slide->node->graph))
         return false;
     for (const struct use *use = value->uses; use; use = use->next) {
@@ -112,8 +123,16 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             continue;
         readers++;
         size_t index = only_input(node, value);
-        if (index < node->input_count && takes_up(node, index, value, lane))
-            continue;
+        if (index < node->input_count && takes_up(node, index, value, lane)) {
+            slide->ends++;
+            if (lane_shifts(lane) && !has_bias(node, value))
+                slide->bare = node;
+            if (slide->ends < 2 || !slide->bare || slide->hops == 0)
+                continue;
+            slide_stop(slide, slide->bare,
+                       "it has no bias to take a shift, which others would take up as well");
+            return false;
+        }
         const char *reason = index < node->input_count ? lane_forward(node, index, lane, &next)
                                                        : "it reads the value twice";
         if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
@@ -125,7 +144,10 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
         if (!reason && node->mark == slide->plan->stamp)
             reason = "two ways on come together in it";
         node->mark = slide->plan->stamp;
-        if (reason && lift_reads_weight(node))
+        if (reason && node->op == OP_ConvTranspose && lane_shifts(lane))
+            reason =
+                "a shift adds up where its windows overlap, and is missing where there is none";
+        else if (reason && lift_reads_weight(node))
             reason = lane_shifts(lane)
                          ? "a shift in front of its padding, or of a weight that is not constant"
                          : "its weight is not constant, or takes the channels along another axis";
@@ -175,16 +197,19 @@ static void carry(struct slide *slide, struct value *old, struct value *plain,
         slide_apply(slide, plain, lane, at, old);
 }
 
-/* True when what stopped the op has a weight, or stands right in front of one. */
-static bool is_near_weight(const struct node *node)
+static bool is_read_by_weight(const struct value *value)
 {
-    if (lift_reads_weight(node))
-        return true;
-    for (const struct use *use = node->outputs[0] ? node->outputs[0]->uses : NULL; use;
-         use = use->next)
-        if (use_is_live(use) && lift_reads_weight(use->inner))
+    for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
+        if (use_is_live(use) && use->index == 0 && lift_reads_weight(use->inner))
             return true;
     return false;
+}
+
+/* True when what stopped the op has a weight, or stands right in front of one, or beside it. */
+static bool is_near_weight(const struct node *node)
+{
+    return lift_reads_weight(node) || is_read_by_weight(node->outputs[0]) ||
+           (node_input(node, 0) && is_read_by_weight(node->inputs[0]));
 }
 
 static bool slide_one(struct plan *plan, struct node *node)
