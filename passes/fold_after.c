@@ -31,18 +31,14 @@ static bool scales_or_shifts(const struct node *node)
     }
 }
 
-/* A gate: no constant was missed. */
-static bool multiplies_values(const struct node *node)
+/* What is multiplied by a gate that is made of it, as in SiLU: no constant was missed. */
+static bool is_gated(const struct value *value, const struct node *product)
 {
     const struct tensor *tensor;
-    if (node->op != OP_Mul && node->op != OP_Div)
-        return false;
-    for (size_t i = 0; i < node->input_count; i++) {
-        struct value *input = node->inputs[i];
-        if (!input || input->is_initializer || !constant_of(input, &tensor))
-            return false;
-    }
-    return true;
+    struct value *a = node_input(product, 0), *b = node_input(product, 1);
+    return product->op == OP_Mul && a && b && a != b && value_use_count(value) > 1 &&
+           !a->is_initializer && !b->is_initializer && constant_of(a, &tensor) &&
+           constant_of(b, &tensor);
 }
 
 /* A reader that looks like it should fold and does not. */
@@ -53,7 +49,7 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
         const char *reason = lift_node(reader, layout)->reason;
         bool shifts = reason && (reader->op == OP_Add || reader->op == OP_Sub);
         if (!use_is_live(use) || use->inner != reader || !(shifts || scales_or_shifts(reader)) ||
-            multiplies_values(reader))
+            is_gated(value, reader))
             continue;
         if (!reason && value_use_count(value) > 1)
             reason = "the value it scales is read by other ops too";

@@ -90,7 +90,7 @@ static const char *fold_into_transpose(struct plan *plan, const struct run *run,
     if (sized)
         return "an op before ConvTranspose holds for the declared size only";
     if (affine_bias(arena, before, inputs))
-        return "border: a shift before ConvTranspose adds up differently at the border";
+        return "border: a shift before ConvTranspose adds up where its windows overlap";
     double *scale = NEW_ARRAY(arena, double, inputs);
     if (!affine_rows(before, NULL, inputs, 0, inputs, scale))
         return "out of memory";

@@ -108,11 +108,19 @@ static bool stands_behind_weight(struct node *node)
     return node && lift_reads_weight(node);
 }
 
+static bool is_read_by_weight(const struct value *value)
+{
+    for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
+        if (use_is_live(use) && use->index == 0 && lift_reads_weight(use->inner))
+            return true;
+    return false;
+}
+
 /* True when every reader of the value takes the lane up or hands it on to such. */
 static bool is_taken_up(struct slide *slide, const struct value *value, const struct lane *lane)
 {
     size_t readers = 0;
-    if (value->is_output)
+    if (value->is_output && (value->producer != slide->node || is_read_by_weight(value)))
         slide_stop(slide, value->producer, "what it makes is a graph output");
     if (!slide_is_inner(value, slide->node->graph))
         return false;
@@ -127,6 +135,11 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             slide->ends++;
             if (lane_shifts(lane) && !has_bias(node, value))
                 slide->bare = node;
+            if (slide->bare == node && node->op == OP_MatMul && value->rank != 2 &&
+                !lane_scales(lane) && slide->hops > 0) {
+                slide_stop(slide, node, "it has no bias to take a shift: no op would be saved");
+                return false;
+            }
             if (slide->ends < 2 || !slide->bare || slide->hops == 0)
                 continue;
             slide_stop(slide, slide->bare,
@@ -145,8 +158,7 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             reason = "two ways on come together in it";
         node->mark = slide->plan->stamp;
         if (reason && node->op == OP_ConvTranspose && lane_shifts(lane))
-            reason =
-                "a shift adds up where its windows overlap, and is missing where there is none";
+            reason = "a shift adds up where its windows overlap";
         else if (reason && lift_reads_weight(node))
             reason = lane_shifts(lane)
                          ? "a shift in front of its padding, or of a weight that is not constant"
@@ -197,14 +209,6 @@ static void carry(struct slide *slide, struct value *old, struct value *plain,
         slide_apply(slide, plain, lane, at, old);
 }
 
-static bool is_read_by_weight(const struct value *value)
-{
-    for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
-        if (use_is_live(use) && use->index == 0 && lift_reads_weight(use->inner))
-            return true;
-    return false;
-}
-
 /* True when what stopped the op has a weight, or stands right in front of one, or beside it. */
 static bool is_near_weight(const struct node *node)
 {
@@ -233,8 +237,11 @@ static bool slide_one(struct plan *plan, struct node *node)
                       lift_reads_weight(reader);
         if (slide.reason && !direct && is_near_weight(slide.stopped_by))
             plan_refuse(plan, node, value,
-                        arena_format(plan->model->arena, "it does not slide on through %s: %s",
-                                     slide.stopped_by->proto->op_type, slide.reason));
+                        slide.stopped_by == node
+                            ? slide.reason
+                            : arena_format(plan->model->arena,
+                                           "it does not slide on through %s: %s",
+                                           slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }
     if (slide.hops == 0)

@@ -169,7 +169,7 @@ const char *lift_crop_back(struct node *node, const struct affine **form, bool *
     return affine_pad(node->graph->model->arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, form);
 }
 
-const char *lift_pad(struct node *node, struct step *step)
+const char *lift_pad(struct node *node, struct step *step, bool *selects)
 {
     struct arena *arena = node->graph->model->arena;
     int64_t begin[MAX_RANK], end[MAX_RANK];
@@ -184,12 +184,15 @@ const char *lift_pad(struct node *node, struct step *step)
         return reason;
     if (value != 0)
         return arena_format(arena, "Pad fills with %s, not with 0", decimal_rounded(value, 6).text);
-    if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
-        return "Pad changes the batch or the channels";
+    if (rank < 3)
+        return "the value has no spatial axis";
+    if (begin[0] || end[0])
+        return "Pad changes the batch";
     step->input = node->inputs[0];
     const struct affine *form;
     reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
     step->form = form;
+    *selects = begin[1] || end[1];
     return reason;
 }
 
@@ -242,7 +245,7 @@ static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *be
     return NULL;
 }
 
-const char *lift_slice(struct node *node, struct step *step)
+const char *lift_slice(struct node *node, struct step *step, bool *selects)
 {
     struct arena *arena = node->graph->model->arena;
     int64_t starts[MAX_RANK], stops[MAX_RANK], steps[MAX_RANK], axes[MAX_RANK];
@@ -299,8 +302,8 @@ const char *lift_slice(struct node *node, struct step *step)
         reason = crop(starts[i], stops[i], extent, &begin[axis], &end[axis], &step->sized);
         if (reason)
             return reason;
-        if (axis < 2 && (begin[axis] || end[axis] || strides[axis] != 1))
-            return "Slice changes the batch or the channels";
+        if (axis == 0 && (begin[axis] || end[axis] || strides[axis] != 1))
+            return "Slice changes the batch";
     }
     step->input = input;
     for (int i = 0; i < rank; i++)
@@ -310,5 +313,6 @@ const char *lift_slice(struct node *node, struct step *step)
     reason = rank - 2 > AFFINE_AXES ? "the value has too many axes"
                                     : affine_box(arena, rank - 2, axis_of + 2, 1, &form);
     step->form = form;
+    *selects = begin[1] || end[1] || strides[1] != 1;
     return reason;
 }

@@ -135,12 +135,17 @@ bool lane_shifts(const struct lane *lane)
     return false;
 }
 
-bool lane_is_neutral(const struct lane *lane)
+bool lane_scales(const struct lane *lane)
 {
     for (int64_t c = 0; c < lane->width; c++)
-        if (lane->scale[c] != 1 || lane->shift[c] != 0)
-            return false;
-    return true;
+        if (lane->scale[c] != 1)
+            return true;
+    return false;
+}
+
+bool lane_is_neutral(const struct lane *lane)
+{
+    return !lane_scales(lane) && !lane_shifts(lane);
 }
 
 static bool is_positive(const struct lane *lane)

@@ -74,7 +74,7 @@ def verify(before, after):
     check_valid(after)
     same_interface(before, after)
     check_tidy(after, before)
-    inputs = [{k: v if v.dtype == bool else np.round(v) for k, v in x.items()} for seed in range(2) for x in feeds(before, seed, 4.0)]
+    inputs = [{k: v if v.dtype == bool else np.asarray(np.round(v)) for k, v in x.items()} for seed in range(2) for x in feeds(before, seed, 4.0)]
     assert_equal_under_ort(before, after, inputs, tolerance=1e-6)
     if any(n.op_type == "ConvTranspose" for n in before.graph.node):
         return  # onnx's reference has no groups there
