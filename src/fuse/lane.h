@@ -20,6 +20,7 @@ struct lane {
  * operand, of known rank, and keeps its shape. Returns NULL, or the reason why not. Numbers live in the arena. */
 const char *lane_of(struct node *node, struct lane *lane);
 
+/* By another number than 1, in any channel; by another one than 0. */
 bool lane_scales(const struct lane *lane);
 bool lane_shifts(const struct lane *lane);
 /* Scales by 1 and shifts by 0. */

@@ -6,6 +6,7 @@
 #include "affine/laws.h"
 #include "affine/rows.h"
 #include "base/decimal.h"
+#include "fuse/lift.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
 #include "model/edit.h"
@@ -437,6 +438,24 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     return gate_bytes(plan, l->region, filled + vectors, true);
 }
 
+static bool is_dequantised(const struct node *node, size_t input)
+{
+    const struct value *value = node_input(node, input);
+    return value && value->producer && value->producer->op == OP_DequantizeLinear;
+}
+
+/* An op that goes works on quantised numbers, as runtimes find it: all that it reads is dequantised. */
+static bool takes_quantised(const struct region *region)
+{
+    for (size_t i = 0; i < region->nodes.count; i++) {
+        const struct node *node = region->nodes.items[i];
+        if (region_is_replaced(region, node) && lift_reads_weight(node) &&
+            is_dequantised(node, 0) && is_dequantised(node, 1))
+            return true;
+    }
+    return false;
+}
+
 const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
 {
     struct arena *arena = plan->model->arena;
@@ -465,6 +484,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         reason = takes_type(l, layout, type);
     if (!reason)
         reason = decide_shape(arena, l, layout, &form);
+    if (!reason && takes_quantised(region))
+        reason = "it works on quantised numbers, and its weight would not be quantised any more";
     if (reason)
         return reason;
     double weights = (double)affine_weights(form);
