@@ -9,6 +9,7 @@
  * It waits until nothing else folds: a Gemm of a Transpose, or of a weight that is given, folds no further.
  *
  * Refused: more rows than one, or a width that is not known. Left alone: a product or a Transpose that others read, ranks and widths that are not known, types that are not float. */
+#include "fuse/lift.h"
 #include "infer/constant.h"
 #include "model/edit.h"
 #include "passes/passes.h"
@@ -155,7 +156,7 @@ static bool may_end(struct node *node)
 {
     bool may = node->op == OP_Add || node->op == OP_Gemm;
     /* The bias that a rewrite put behind a product stays where it is until the rank is known. */
-    const struct step *step = node->op == OP_Add ? node->steps[LAYOUT_MATRIX] : NULL;
+    const struct step *step = node->op == OP_Add ? lift_known(node, LAYOUT_MATRIX) : NULL;
     return may && !(step && step->is_made) && node_input(node, 0) && node_input(node, 1) &&
            node_output(node, 0);
 }

@@ -12,20 +12,9 @@
 #include "fuse/region.h"
 #include "model/edit.h"
 
-static bool is_sum(const struct node *node)
-{
-    switch (node->op) {
-    case OP_Add:
-    case OP_Sub:
-    case OP_Sum:
-    case OP_Mean: return true;
-    default: return false;
-    }
-}
-
 bool is_sum_node(struct node *node)
 {
-    return is_sum(node) && node->outputs[0];
+    return operator_is(node->op, IS_SUM) && node->outputs[0];
 }
 
 /* ---- flattening ---- */

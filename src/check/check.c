@@ -406,17 +406,9 @@ static double work(const struct side *side)
         const struct item *item = side->order.items[i];
         if (!item->node || !item->varies || !node_input(item->node, 1))
             continue;
-        switch (item->node->op) {
-        case OP_Conv:
-        case OP_ConvTranspose:
-        case OP_Gemm:
-        case OP_MatMul: {
-            const struct tensor *tensor = item->inputs[1]->stored;
-            products += tensor ? positions * (double)tensor->count : 0;
-            break;
-        }
-        default: break;
-        }
+        const struct tensor *weight = item->inputs[1]->stored;
+        if (operator_is(item->node->op, WEIGHTED) && weight)
+            products += positions * (double)weight->count;
     }
     return products;
 }

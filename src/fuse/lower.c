@@ -6,6 +6,7 @@
 #include "affine/laws.h"
 #include "affine/rows.h"
 #include "base/decimal.h"
+#include "fuse/lift.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
 #include "model/edit.h"
@@ -305,14 +306,14 @@ static void remember(struct node *node, enum layout layout, const struct lowerin
                           .sized = l->sized,
                           .is_made = true,
                           .parameters = (int64_t)parameters};
-    node->steps[layout] = step;
+    lift_set(node, layout, step);
 }
 
 /* The replaced op with the most weights lends its name and what was said of it. */
 static const struct node *lender(const struct region *region)
 {
     const struct node *node = region->principal;
-    const struct step *step = node ? node->steps[region->layout] : NULL;
+    const struct step *step = node ? lift_known(node, region->layout) : NULL;
     if (step && step->passed_count) /* a product and the Add of its bias */
         node = step->passed[0];
     return node && region_is_replaced(region, node) ? node : NULL;
@@ -511,15 +512,16 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         struct step *hidden = NEW(arena, struct step);
         hidden->reason = "its bias is added by the next op";
         hidden->is_part = hidden->is_made = true;
-        product->steps[LAYOUT_MATRIX] = hidden;
-        product->steps[LAYOUT_CONV] = hidden;
+        lift_set(product, LAYOUT_MATRIX, hidden);
+        lift_set(product, LAYOUT_CONV, hidden);
         LIST_PUSH(arena, &fusion->made, (const struct node *)product);
     }
     remember(node, layout, l, form, type, weights);
     if (product && product != node) { /* the Add stands for both */
-        node->steps[layout]->passed = NEW(arena, struct node *);
-        node->steps[layout]->passed[0] = product;
-        node->steps[layout]->passed_count = 1;
+        struct step *both = lift_known(node, layout);
+        both->passed = NEW(arena, struct node *);
+        both->passed[0] = product;
+        both->passed_count = 1;
     }
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;

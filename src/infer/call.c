@@ -1,6 +1,7 @@
 /* infer/call.c: shapes through calls of local functions, and the rounds of inference. */
 #include "infer/call.h"
 
+#include "infer/inferred.h"
 #include "infer/learn.h"
 #include "infer/shape.h"
 #include "infer/window.h"
@@ -226,13 +227,11 @@ static void shape_infer_round(struct shape_calls *calls)
 /* What could not be folded before its shape was known gets another chance. */
 static void fold_again(struct model *model)
 {
-    for (size_t g = 0; g < model->graphs.count; g++)
-        for (size_t i = 0; i < model->graphs.items[g]->node_count; i++) {
-            struct node *node = model->graphs.items[g]->nodes[i];
-            for (size_t k = 0; k < node->output_count; k++)
-                if (node->outputs[k] && !node->outputs[k]->folded)
-                    node->outputs[k]->folded_state = node->outputs[k]->elements_state = 0;
-        }
+    for (uint32_t i = 0; i < model->value_count; i++) {
+        struct inferred *known = memo_find(&model->inferred, sizeof(*known), i);
+        if (known && !known->constant)
+            *known = (struct inferred){0};
+    }
 }
 
 /* What a reader says of a value flows on to the value's other readers. More rounds than this take only models

@@ -169,6 +169,7 @@ struct node *edit_node(struct graph *graph, const struct node *at, const char *o
                           .output_count = 1,
                           .position = at->position,
                           .depth = at->depth,
+                          .index = graph->model->node_count++,
                           .is_new = true};
     node->inputs = NEW_ARRAY(arena, struct value *, input_count + 1);
     node->outputs = NEW_ARRAY(arena, struct value *, 1);
@@ -201,6 +202,7 @@ struct node *edit_copy(const struct node *from, const struct node *at, struct va
                           .output_count = from->output_count,
                           .position = at->position,
                           .depth = at->depth,
+                          .index = graph->model->node_count++,
                           .is_new = true};
     node->inputs = NEW_ARRAY(arena, struct value *, from->input_count + 1);
     node->outputs = NEW_ARRAY(arena, struct value *, from->output_count + 1);

@@ -206,20 +206,28 @@ const char *picture_shape(struct arena *arena, int rank, const int64_t *dims)
     return text.bytes;
 }
 
-bool picture_borrows(const struct node *node)
+static void keep_bytes(struct arena *arena, ProtobufCBinaryData *text)
 {
-    for (size_t i = 0; i < node->proto->n_attribute; i++)
-        if (node->proto->attribute[i]->s.len || node->proto->attribute[i]->n_strings)
-            return true;
-    return false;
+    uint8_t *copy = NEW_ARRAY(arena, uint8_t, text->len + 1);
+    if (text->len)
+        memcpy(copy, text->data, text->len);
+    text->data = copy;
+}
+
+void picture_keep(struct arena *arena, const struct node *node)
+{
+    for (size_t i = 0; i < node->proto->n_attribute; i++) {
+        Onnx__AttributeProto *attribute = node->proto->attribute[i];
+        keep_bytes(arena, &attribute->s);
+        for (size_t k = 0; k < attribute->n_strings; k++)
+            keep_bytes(arena, &attribute->strings[k]);
+    }
 }
 
 const char *const *picture_attributes(struct arena *arena, const struct node *node)
 {
     const Onnx__NodeProto *proto = node->proto;
     size_t count = 0;
-    if (node->says)
-        return node->says;
     const char **lines = NEW_ARRAY(arena, const char *, proto->n_attribute + 1);
     for (size_t i = 0; i < proto->n_attribute; i++) {
         const Onnx__AttributeProto *attribute = proto->attribute[i];
