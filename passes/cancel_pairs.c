@@ -66,8 +66,15 @@ static struct node *make(const struct pair *pair, const char *operator_name,
                          const struct edit_attribute *attributes, size_t attribute_count)
 {
     const struct node *second = pair->second;
-    return edit_node(second->graph, second, operator_name, second->proto->name, second, inputs,
-                     input_count, pair->target, attributes, attribute_count);
+    return edit_node(second->graph, &(struct edit_op){.op = operator_name,
+                                                      .at = second,
+                                                      .name = second->proto->name,
+                                                      .like = second,
+                                                      .inputs = inputs,
+                                                      .input_count = input_count,
+                                                      .output = pair->target,
+                                                      .attributes = attributes,
+                                                      .attribute_count = attribute_count});
 }
 
 static struct value *make_integers(const struct pair *pair, const char *name,
@@ -168,8 +175,13 @@ static bool cancel_around(const struct pair *pair)
     memcpy(inputs, middle->inputs, middle->input_count * sizeof(struct value *));
     inputs[0] = whole.source;
     struct node *node =
-        edit_node(middle->graph, pair->second, middle->proto->op_type, middle->proto->name, middle,
-                  inputs, middle->input_count, pair->target, NULL, 0);
+        edit_node(middle->graph, &(struct edit_op){.op = middle->proto->op_type,
+                                                   .at = pair->second,
+                                                   .name = middle->proto->name,
+                                                   .like = middle,
+                                                   .inputs = inputs,
+                                                   .input_count = middle->input_count,
+                                                   .output = pair->target});
     edit_take_attributes(node, middle);
     edit_remove(middle);
     edit_remove(first);

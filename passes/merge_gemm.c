@@ -110,8 +110,13 @@ static bool merge_row(struct plan *plan, struct node *add, size_t row)
         return false;
     struct value *inputs[3] = {product->inputs[0], product->inputs[1], c};
     struct node *replaced[2] = {product, add};
-    struct node *node = edit_node(add->graph, add, "Gemm", product->proto->name, product, inputs, 3,
-                                  target, NULL, 0);
+    struct node *node = edit_node(add->graph, &(struct edit_op){.op = "Gemm",
+                                                                .at = add,
+                                                                .name = product->proto->name,
+                                                                .like = product,
+                                                                .inputs = inputs,
+                                                                .input_count = 3,
+                                                                .output = target});
     if (product->op == OP_Gemm)
         edit_take_attributes(node, product);
     replace(plan, node, target, replaced);
@@ -144,8 +149,13 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
         return false;
     for (size_t k = 0; k < gemm->input_count; k++)
         inputs[k] = k == operand ? transpose->inputs[0] : gemm->inputs[k];
-    struct node *node = edit_node(gemm->graph, gemm, "Gemm", gemm->proto->name, gemm, inputs,
-                                  gemm->input_count, target, NULL, 0);
+    struct node *node = edit_node(gemm->graph, &(struct edit_op){.op = "Gemm",
+                                                                 .at = gemm,
+                                                                 .name = gemm->proto->name,
+                                                                 .like = gemm,
+                                                                 .inputs = inputs,
+                                                                 .input_count = gemm->input_count,
+                                                                 .output = target});
     edit_take_attributes(node, gemm);
     edit_set_attribute(node, &turn);
     replace(plan, node, target, replaced);

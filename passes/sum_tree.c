@@ -315,8 +315,13 @@ static struct value *add_up(const struct tree *tree, const char *operator_name,
             plan_add_term(arena, terms, inputs[i], i && strcmp(operator_name, "Sub") == 0 ? -1 : 1);
         sum->terms = terms;
     }
-    edit_node(tree->graph, root, operator_name, name, last ? root : NULL, inputs, count, sum, NULL,
-              0);
+    edit_node(tree->graph, &(struct edit_op){.op = operator_name,
+                                             .at = root,
+                                             .name = name,
+                                             .like = last ? root : NULL,
+                                             .inputs = inputs,
+                                             .input_count = count,
+                                             .output = sum});
     return sum;
 }
 

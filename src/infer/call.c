@@ -129,7 +129,7 @@ static void meet(struct fact *fact, const struct value *value)
 
 static const struct value nothing = {.rank = -1};
 
-static void hear(struct arena *arena, const struct call_site *site)
+static void take_inputs(struct arena *arena, const struct call_site *site)
 {
     struct callee *callee = site->callee;
     if (callee->known > site->node->input_count)
@@ -144,7 +144,7 @@ static void hear(struct arena *arena, const struct call_site *site)
     callee->called = true;
 }
 
-static void believe(const struct callee *callee)
+static void declare_inputs(const struct callee *callee)
 {
     const Onnx__FunctionProto *function = callee->graph->function;
     for (size_t i = 0; callee->called && i < callee->known; i++) {
@@ -183,7 +183,7 @@ static struct callee *infer(struct shape_calls *calls, const struct callee *with
     for (size_t i = first_site; i < end_site; i++) {
         struct callee *callee = calls->sites.items[i].callee;
         if (!within || within->called) /* else nothing in it runs */
-            hear(calls->model->arena, &calls->sites.items[i]);
+            take_inputs(calls->model->arena, &calls->sites.items[i]);
         if (!within || --callee->waiting)
             continue;
         callee->next = ready;
@@ -210,7 +210,7 @@ static void shape_infer_round(struct shape_calls *calls)
         struct callee *callee = ready;
         ready = callee->next;
         callee->done = true;
-        believe(callee);
+        declare_inputs(callee);
         ready = infer(calls, callee, ready);
     }
     /* Functions that call each other in a circle: nobody is the first to say something. */
