@@ -159,28 +159,33 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
         return "it is not of a type that is stored";
     if (tensor->count == 0)
         return "it has no numbers";
+    enum { BLOCK = 1024 };
     if (!type_is_float(tensor->type)) {
         int64_t *integers = NEW_ARRAY(arena, int64_t, tensor->count + 1);
         tensor_read_bits(tensor, integers);
         *stored = tensor_of_integers(arena, tensor->type, tensor->rank, tensor->dims, integers);
         return NULL;
     }
-    const double *numbers = constant_numbers(value, tensor);
-    if (!numbers)
+    const double *all = NULL;
+    if (tensor->storage == STORAGE_REPEATED && !(all = constant_numbers(value, tensor)))
         return CONSTANT_TOO_LARGE;
-    enum { BLOCK = 1024 };
-    double rounded[BLOCK];
+    double numbers[BLOCK], rounded[BLOCK];
     for (int64_t first = 0; first < tensor->count; first += BLOCK) {
-        int64_t left = tensor->count - first;
-        int64_t bad =
-            tensor_round(tensor->type, numbers + first, left < BLOCK ? left : BLOCK, rounded);
-        if (bad >= 0) {
-            bad += first;
-            return arena_format(arena, "number %lld is %s, not finite in %s", (long long)bad,
-                                decimal_rounded(numbers[bad], 6).text, type_name(tensor->type));
-        }
+        int64_t left = tensor->count - first, count = left < BLOCK ? left : BLOCK;
+        tensor_read(tensor, first, count, numbers);
+        int64_t bad = tensor_round(tensor->type, numbers, count, rounded);
+        if (bad >= 0)
+            return arena_format(arena, "number %lld is %s, not finite in %s",
+                                (long long)(first + bad), decimal_rounded(numbers[bad], 6).text,
+                                type_name(tensor->type));
     }
-    *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers);
+    if (all) {
+        *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, all);
+        return NULL;
+    }
+    *stored = NEW(arena, struct tensor);
+    **stored = *tensor;
+    (*stored)->from_shape = false;
     return NULL;
 }
 

@@ -40,30 +40,74 @@ static const char *reshape(struct evaluation *e, int rank, const int64_t *dims)
     return NULL;
 }
 
+/* The walk over the result of a Transpose, whose operand 0 is the input. */
+static const char *transposed_walk(struct arena *arena, const struct node *node, int rank,
+                                   const int64_t *dims, struct walk *walk)
+{
+    size_t count;
+    const int64_t *order = node_integers(node, "perm", &count);
+    if (order && count != (size_t)rank)
+        return arena_format(arena, "perm has %zu axes for %d", count, rank);
+    int64_t strides[EVAL_RANK];
+    bool seen[EVAL_RANK] = {false};
+    dense_strides(rank, dims, strides);
+    *walk = (struct walk){.rank = rank, .operands = 1};
+    for (int i = 0; i < rank; i++) {
+        int64_t axis = order ? order[i] : rank - 1 - i;
+        if (axis < 0 || axis >= rank || seen[axis])
+            return "perm is no permutation";
+        seen[axis] = true;
+        walk->dims[i] = dims[axis];
+        walk->strides[0][i] = strides[axis];
+    }
+    return NULL;
+}
+
 const char *eval_transpose(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
-    size_t count;
-    const int64_t *order = node_integers(e->node, "perm", &count);
-    if (order && count != (size_t)in->rank)
-        return arena_format(e->arena, "perm has %zu axes for %d", count, in->rank);
-    struct walk walk = {.rank = in->rank, .operands = 1};
-    int64_t strides[EVAL_RANK];
-    bool seen[EVAL_RANK] = {false};
-    dense_strides(in->rank, in->dims, strides);
-    for (int i = 0; i < in->rank; i++) {
-        int64_t axis = order ? order[i] : in->rank - 1 - i;
-        if (axis < 0 || axis >= in->rank || seen[axis])
-            return "perm is no permutation";
-        seen[axis] = true;
-        walk.dims[i] = in->dims[axis];
-        walk.strides[0][i] = strides[axis];
-    }
+    struct walk walk;
     struct array *out;
-    const char *reason = eval_result(e, in->type, walk.rank, walk.dims, &out);
+    const char *reason = transposed_walk(e->arena, e->node, in->rank, in->dims, &walk);
+    if (!reason)
+        reason = eval_result(e, in->type, walk.rank, walk.dims, &out);
     if (!reason)
         copy_along(out, in, &walk);
     return reason;
+}
+
+/* Of a size that is known to be small: calls of memcpy would take longer than all else. */
+static void copy_bytes(uint8_t *to, const uint8_t *from, size_t size)
+{
+    if (size == 4)
+        memcpy(to, from, 4);
+    else if (size == 2)
+        memcpy(to, from, 2);
+    else
+        memcpy(to, from, size);
+}
+
+struct tensor *eval_transpose_stored(struct evaluation *e, const struct tensor *tensor)
+{
+    size_t size = type_size(tensor->type);
+    struct walk walk;
+    if (tensor->storage != STORAGE_BYTES || tensor->rank < 1 || tensor->rank > EVAL_RANK || !size ||
+        tensor->count < 1 || tensor->count > e->limit ||
+        !pool_affords(e->pool, 0, (double)tensor->count) ||
+        transposed_walk(e->arena, e->node, tensor->rank, tensor->dims, &walk))
+        return NULL;
+    const int last = walk.rank - 1;
+    const int64_t length = walk.dims[last], stride = walk.strides[0][last];
+    int64_t *dims = NEW_ARRAY(e->arena, int64_t, walk.rank);
+    memcpy(dims, walk.dims, (size_t)walk.rank * sizeof(*dims));
+    uint8_t *bytes = NEW_ARRAY(e->arena, uint8_t, (size_t)tensor->count * size), *to = bytes;
+    walk.rank--; /* the last axis is the inner loop */
+    for (int64_t done = 0; done < tensor->count; done += length, walk_next(&walk)) {
+        const uint8_t *from = (const uint8_t *)tensor->data + (size_t)walk.offsets[0] * size;
+        for (int64_t i = 0; i < length; i++, to += size)
+            copy_bytes(to, from + (size_t)(i * stride) * size, size);
+    }
+    return tensor_of_bytes(e->arena, tensor->type, last + 1, dims, bytes);
 }
 
 const char *eval_reshape(struct evaluation *e)

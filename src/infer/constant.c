@@ -170,6 +170,8 @@ const char *constant_refused(const struct value *value)
 const double *constant_numbers(struct value *value, const struct tensor *tensor)
 {
     struct effort *effort = &value->graph->model->folding;
+    if (tensor->storage == STORAGE_DOUBLES)
+        return tensor->data;
     if (tensor->storage == STORAGE_REPEATED && (double)tensor->count > effort->cells)
         return NULL;
     if (tensor->storage == STORAGE_REPEATED)

@@ -391,6 +391,15 @@ static struct tensor *tensor_make(struct arena *arena, int32_t type, int rank, c
     return tensor;
 }
 
+struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                               const void *bytes)
+{
+    struct tensor *tensor = tensor_make(arena, type, rank, dims);
+    tensor->storage = STORAGE_BYTES;
+    tensor->data = bytes;
+    return tensor;
+}
+
 struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                  const double *values)
 {
