@@ -5,8 +5,18 @@
 #include "fuse/channel.h"
 #include "fuse/extent.h"
 #include "fuse/product.h"
+#include "fuse/select.h"
 #include "fuse/turned.h"
 #include "infer/rules.h"
+
+static const char *lift_parts(struct node *node, enum layout layout, struct step *step)
+{
+    bool selects = false, pads = node->op == OP_Pad;
+    if (layout != LAYOUT_CONV)
+        return pads ? "Pad is no matrix product" : "Slice is no matrix product";
+    const char *reason = pads ? lift_pad(node, step, &selects) : lift_slice(node, step, &selects);
+    return reason || !selects ? reason : lift_select_channels(node, step);
+}
 
 static const char *lift(struct node *node, enum layout layout, struct step *step)
 {
@@ -34,14 +44,19 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_AveragePool:
         return conv ? lift_average_pool(node, step) : "a pool is no matrix product";
     case OP_MaxPool: return conv ? lift_max_pool(node, step) : "a pool is no matrix product";
-    case OP_Pad: return conv ? lift_pad(node, step) : "Pad is no matrix product";
-    case OP_Slice: return conv ? lift_slice(node, step) : "Slice is no matrix product";
+    case OP_Pad:
+    case OP_Slice: return lift_parts(node, layout, step);
     case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
     case OP_Transpose:
         if (!lift_turned(node, layout, lift_node, step))
             return NULL;
         *step = (struct step){0};
         return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
+    case OP_Gather:
+    case OP_Tile:
+    case OP_Expand: return lift_select(node, layout, step);
+    case OP_SpaceToDepth:
+        return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is no matrix product";
     case OP_Einsum: return lift_einsum(node, layout, step);
     case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
