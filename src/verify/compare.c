@@ -6,6 +6,9 @@
 #include "eval/eval.h"
 #include "verify/draw.h"
 
+/* A part of a difference: where one sample of the noise leaves more, further ones will not explain the rest. */
+#define UNMOVED 0.99
+
 double verify_tolerance(const struct verify *verify, int32_t type)
 {
     return verify->options->rtol > 0 ? verify->options->rtol : type_tolerance(type);
@@ -21,6 +24,11 @@ bool verify_within(const struct verify *verify, const struct gap *gap, double to
     bool exact = gap->of_integers && verify->options->rtol <= 0;
     return gap->same_shape &&
            (gap->ratio <= (exact ? 0 : tolerance) || gap->difference <= verify->options->atol);
+}
+
+bool verify_is_beyond(const struct verify *verify, const struct gap *gap)
+{
+    return verify->options->rtol > 0 && gap->difference > verify->options->rtol * gap->largest;
 }
 
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
@@ -132,26 +140,32 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     bool plain = gap->ratio > tolerance; /* beside all channels, too */
     gap->ratio = gap->alone;
     if (verify_within(verify, gap, tolerance) || !gap->same_shape || !array_is_real(a) ||
-        a->count > BUDGET_VERIFY_NOISE || verify->options->rtol > 0)
+        a->count > BUDGET_VERIFY_NOISE || verify_is_beyond(verify, gap))
         return NULL;
     struct joint_pool pool = joint_pool(cone->arena, a, b);
     int runs = !plain && joint_pool_is_thin(&pool) ? JOINT_RUNS : 1;
     for (;;) {
         for (int round = 1; round <= JOINT_ROUNDS; round++) {
             joint->rounds = round;
-            bool rounded = !verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+            reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
             joint->rounds = 0;
-            if (!rounded)
-                return NULL;
+            if (reason) /* in small channels, that may be all there is */
+                return plain ? NULL : reason;
             joint_pool_round(&pool, joint_array(joint, left), joint_array(joint, right));
+            double before = gap->ratio;
             *gap = joint_pool_compare(&pool);
-            if (verify_within(verify, gap, tolerance))
+            if (verify_within(verify, gap, tolerance) ||
+                (runs == 1 && gap->ratio > UNMOVED * before))
                 return NULL;
         }
         trial += JOINT_ALIKE;
-        if (--runs == 0 || verify_evaluate(verify, joint, cone, graph, left, right, trial, size) ||
-            !joint_pool_add(&pool, joint_array(joint, left), joint_array(joint, right)))
+        if (--runs == 0)
             return NULL;
+        reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+        if (reason)
+            return reason;
+        if (!joint_pool_add(&pool, joint_array(joint, left), joint_array(joint, right)))
+            return "its few numbers are of another shape on each input";
     }
 }
 

@@ -11,6 +11,8 @@ double verify_tolerance(const struct verify *verify, int32_t type);
 double verify_strict_tolerance(const struct verify *verify, int32_t type);
 /* Integers are the same, unless someone asked for less. What is below --atol is no difference. */
 bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance);
+/* True for what is further apart than --rtol of the largest element of all: no rounding excuses that. */
+bool verify_is_beyond(const struct verify *verify, const struct gap *gap);
 /* Keeps the first reason why a value could not be evaluated. */
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
                          const struct value *value, const char *reason);

@@ -11,7 +11,9 @@
 #include "verify/measure.h"
 
 enum {
-    SEARCH_MOST = 400,  /* nodes of the first model that a search evaluates */
+    SEARCH_MOST = 400, /* nodes of the first model that a search evaluates */
+    VAIN_FEW = 2,      /* searches that find nothing before the next ones are half as long */
+    HALVINGS_MOST = 4,
     FAILURES_MOST = 40, /* values without a match before the search is given up */
     SMALL = 20000       /* elements of sources */
 };
@@ -30,13 +32,23 @@ static void give_back(struct verify *verify)
     model_give_back(verify->numbering.models[1]);
 }
 
+/* Where the second model has steps between that the first has not, as one that was not fused, most searches find
+ * nothing: the next ones go not much further than those that found something. */
+static size_t search_budget(const struct verify *verify)
+{
+    int halvings = (int)least(verify->vain / VAIN_FEW, HALVINGS_MOST);
+    size_t budget = (size_t)SEARCH_MOST >> halvings;
+    size_t enough = (size_t)least(2 * (int64_t)verify->reached, SEARCH_MOST);
+    return budget > enough ? budget : enough;
+}
+
 static void search_reset(struct verify *verify)
 {
     give_back(verify);
     joint_reset(&verify->searching);
     verify->found.count = 0;
     verify->searched = 0;
-    verify->budget = SEARCH_MOST;
+    verify->budget = search_budget(verify);
     verify->search++;
 }
 
@@ -142,8 +154,10 @@ static bool search(struct verify *verify, struct cone *cone, const struct graph 
     do {
         for (; compared < verify->found.count; compared++)
             if (verify->found.items[compared]->graph == graph &&
-                try_left(verify, cone, graph, verify->found.items[compared], right, false))
+                try_left(verify, cone, graph, verify->found.items[compared], right, false)) {
+                verify->reached = compared > verify->reached ? compared : verify->reached;
                 return true;
+            }
     } while (search_step(verify, graph));
     return false;
 }
@@ -262,6 +276,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
                 continue;
         }
         found = joint_array(joint, right) && search(verify, &cone, graph, right);
+        verify->vain += !found;
     }
     verify->failures = found ? 0 : verify->failures + 1;
     if (!found && verify->departed)

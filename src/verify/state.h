@@ -16,6 +16,7 @@ struct same {
 struct mark {
     uint32_t walked, queued; /* stamps: by collect, by the search */
     int32_t span, scale;     /* input extent that reaches every tap on the way, and its stride */
+    bool departs; /* a value of the second model that is not what the first has under its name */
 };
 
 struct verify {
@@ -39,11 +40,14 @@ struct verify {
     struct {
         struct value **items;
         size_t count, room;
-    } found;                    /* values of the first model whose readers are searched */
-    size_t searched;            /* of `found`: done */
-    size_t budget;              /* nodes the search may still evaluate */
-    uint32_t search;            /* stamp of `queued` */
-    int failures;               /* values in a row for which nothing was found */
+    } found;         /* values of the first model whose readers are searched */
+    size_t searched; /* of `found`: done */
+    size_t budget;   /* nodes the search may still evaluate */
+    uint32_t search; /* stamp of `queued` */
+    int vain;        /* searches that found nothing */
+    size_t reached,
+        granted;  /* the most nodes that one which found something took; as `budget` began */
+    int failures; /* values in a row for which nothing was found */
     struct joint_eval checking; /* where pairs are tried again */
     struct map functions;       /* compared before, by both: struct outcome */
     bool departed;              /* the last value's hint holds other numbers */

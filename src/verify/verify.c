@@ -169,7 +169,16 @@ static struct value *hint_for(struct graph *a, const struct graph *b, const stru
     return hint && hint->producer ? hint : NULL;
 }
 
-/* True when a value is not what the first model has under its name. */
+static bool reads_departed(struct verify *verify, const struct node *node)
+{
+    for (size_t i = 0; i < node->input_count; i++)
+        if (node->inputs[i] && verify_mark(verify, node->inputs[i]->number)->departs)
+            return true;
+    return false;
+}
+
+/* True when a value is not what the first model has under its name, nor is one that it is made of: one alone
+ * is a name that now stands for a step more or less, as of a Conv that took in what followed it. */
 static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node,
                         uint32_t level, int depth)
 {
@@ -189,10 +198,13 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
             continue;
         if (verify_left(verify, value->number, a))
             verify->result->by_structure++;
-        else if (node->op != OP_Constant)
-            departed = !verify_prove(verify, a, value, hint_for(a, b, value)) || departed;
+        else if (node->op != OP_Constant &&
+                 !verify_prove(verify, a, value, hint_for(a, b, value)) && verify->departed) {
+            verify_mark(verify, value->number)->departs = true;
+            departed = true;
+        }
     }
-    return departed && verify->departed;
+    return departed && reads_departed(verify, node);
 }
 
 /* Values of the first model's graph become known as equal to whatever has their number. */
@@ -348,8 +360,32 @@ static bool is_broken(struct verify *verify, struct model *const models[2])
 /* Regions that agree as closely as that mislead nobody. */
 #define ALIKE_ENOUGH 1e-4
 
+/* Structure alone says what is the same. Nothing is searched any more: one place has all the memory. */
+static void start_anew(struct verify *verify, struct graph *b)
+{
+    number_graph(&verify->numbering, b, 0);
+    joint_reset(&verify->searching);
+    verify->checking.cells += verify->searching.cells;
+}
+
+/* All regions are equal, each within the tolerance, which of 16 bits is wide: what they leave may add up. */
+static void decide_equal(struct verify *verify, struct graph *const graphs[2])
+{
+    struct verify_result *result = verify->result;
+    result->departs = false; /* names that led nowhere */
+    if (result->largest <= ALIKE_ENOUGH)
+        return;
+    start_anew(verify, graphs[1]);
+    if (verify_adds_up(verify, graphs)) {
+        result->verdict = VERDICT_DIFFERENT;
+        result->reason = "they compute different values";
+    } else {
+        result->departs = false;
+    }
+}
+
 /* What neither structure nor regions could tell. Values that were taken for the same inside are so within the
- * tolerance alone, which of 16 bits is wide: what departs behind such is looked at without them. */
+ * tolerance alone: what departs behind such is looked at without them. */
 static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[2])
 {
     struct verify_result *result = verify->result;
@@ -357,7 +393,7 @@ static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[
     enum finding finding = verify->differs ? FOUND_DIFFERENT : FOUND_NOTHING;
     bool unknown = false;
     int inputs = 0;
-    number_graph(&verify->numbering, graphs[1], 0);
+    start_anew(verify, graphs[1]);
     if (verify->differs && result->largest > ALIKE_ENOUGH &&
         !outputs_differ(verify, graphs[0], graphs[1], false, &unknown))
         finding = unknown ? FOUND_NOTHING : FOUND_EQUAL;
@@ -409,7 +445,7 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     if (same_structure(&verify, graphs[1])) {
         result->by_structure = count_values(b);
     } else if (verify_graph(&verify, graphs[0], graphs[1], 0, 0)) {
-        result->departs = false; /* a hint that led nowhere */
+        decide_equal(&verify, graphs);
     } else {
         decide_as_a_whole(&verify, graphs);
     }

@@ -19,7 +19,8 @@ enum {
     INPUTS_LEAST = 2,
     SYMBOLS_MOST = 64,
     NODES_MOST = 20000, /* of both models: what is noted of each node stays until a run is over */
-    PINNED = 1 << 30    /* readers of a value that is never let go of */
+    IMAGE_LITTLE = 64,
+    PINNED = 1 << 30 /* readers of a value that is never let go of */
 };
 
 /* Sizes of open axes, tried until both models take them: first one further from axis to axis, then all alike. The
@@ -42,7 +43,8 @@ struct whole {
     struct graph *graphs[2];
     uint32_t *readers; /* by number: how often it is still asked for */
     size_t numbers;
-    int32_t type; /* the coarsest of any value */
+    int32_t type;   /* the coarsest of any value */
+    bool is_little; /* images no larger than IMAGE_LITTLE, whatever the models declare */
     struct symbol symbols[SYMBOLS_MOST];
     size_t symbol_count;
     /* The first value of the second model, in its order, that differs from the one of its name. */
@@ -167,6 +169,8 @@ static const char *draw_input(struct whole *whole, const struct value *value,
         dims[i] = told->dims[i];
         if (dims[i] < 0 && twin->rank == told->rank)
             dims[i] = twin->dims[i];
+        if (whole->is_little && i > 1)
+            dims[i] = least(dims[i], IMAGE_LITTLE);
         if (dims[i] >= 0)
             continue;
         const struct symbol *symbol = symbol_of(whole, value, i);
@@ -416,44 +420,54 @@ static const struct array *output_array(const struct whole *whole, size_t output
     return joint_array(whole->joint, whole->verify->outputs[side][output]);
 }
 
+static bool pools_agree(const struct verify *verify, const struct joint_pool *pools,
+                        double tolerance)
+{
+    bool agree = true;
+    for (size_t i = 0; i < verify->output_count; i++) {
+        const struct gap gap = joint_pool_compare(&pools[i]);
+        agree = agree && verify_within(verify, &gap, tolerance);
+    }
+    return agree;
+}
+
 /* What departs is evaluated once more, rounded: where sums cancel, that much of a difference shows nothing. Of
- * channels of few numbers one run does not show it: then more are looked at, together. */
-static bool is_noise(struct whole *whole, int trial, int size, struct joint_pool *pools, bool thin,
-                     double tolerance)
+ * channels of few numbers one run does not show it: then more are looked at, together. FOUND_NOTHING: `small` channels
+ * alone differ, and what rounding leaves of them cannot be evaluated. */
+static enum finding judge_noise(struct whole *whole, int trial, int size, struct joint_pool *pools,
+                                bool small, bool thin, double tolerance)
 {
     struct verify *verify = whole->verify;
-    if (verify->options->rtol > 0)
-        return false;
+    enum finding otherwise = small ? FOUND_NOTHING : FOUND_DIFFERENT;
     for (int runs = thin ? JOINT_RUNS : 1;;) {
         for (int round = 1; round <= JOINT_ROUNDS; round++) {
-            bool within = run_rounded(whole, trial, size, round);
-            if (!within)
-                return false;
-            for (size_t i = 0; i < verify->output_count; i++) {
+            if (!run_rounded(whole, trial, size, round))
+                return otherwise;
+            for (size_t i = 0; i < verify->output_count; i++)
                 joint_pool_round(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1));
-                const struct gap gap = joint_pool_compare(&pools[i]);
-                within = within && verify_within(verify, &gap, tolerance);
-            }
-            if (within)
-                return true;
+            if (pools_agree(verify, pools, tolerance))
+                return FOUND_EQUAL;
         }
         trial += JOINT_ALIKE;
-        if (--runs == 0 || run_drawn(whole, trial, &size))
-            return false;
+        if (--runs == 0)
+            return FOUND_DIFFERENT;
+        if (run_drawn(whole, trial, &size))
+            return otherwise;
         for (size_t i = 0; i < verify->output_count; i++)
             if (!joint_pool_add(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1)))
-                return false;
+                return otherwise;
     }
 }
 
-/* Compares the outputs of one run. False: they differ. Sets shows[i] where output i has shown numbers that are not all
+/* Compares the outputs of one run: FOUND_EQUAL where they agree. Sets shows[i] where output i has shown numbers that are not all
  * alike. */
-static bool outputs_agree(struct whole *whole, int trial, int size, bool *shows, double *largest)
+static enum finding compare_run(struct whole *whole, int trial, int size, bool *shows,
+                                double *largest)
 {
     struct verify *verify = whole->verify;
     double tolerance = verify_tolerance(verify, whole->type);
     struct joint_pool *pools = NEW_ARRAY(verify->cones, struct joint_pool, verify->output_count);
-    bool agree = true, exact = true, thin = true;
+    bool agree = true, exact = true, thin = true, small = true;
     for (size_t i = 0; i < verify->output_count; i++) {
         pools[i] = joint_pool(verify->cones, output_array(whole, i, 0), output_array(whole, i, 1));
         struct gap gap = joint_compare(pools[i].left, pools[i].right, NULL);
@@ -465,12 +479,15 @@ static bool outputs_agree(struct whole *whole, int trial, int size, bool *shows,
             continue;
         }
         agree = false;
-        exact = exact && gap.same_shape && !gap.of_integers;
+        exact = exact && gap.same_shape && !gap.of_integers && !verify_is_beyond(verify, &gap);
+        small = small && !plain;
         thin = thin && !plain && joint_pool_is_thin(&pools[i]);
         if (!verify->result->departs)
             verify_depart(verify, verify->outputs[0][i], verify->outputs[1][i], &gap, whole->joint);
     }
-    return agree || (exact && is_noise(whole, trial, size, pools, thin, tolerance));
+    if (agree || !exact)
+        return agree ? FOUND_EQUAL : FOUND_DIFFERENT;
+    return judge_noise(whole, trial, size, pools, small, thin, tolerance);
 }
 
 static void note_type(struct whole *whole, const struct value *value)
@@ -523,33 +540,89 @@ static bool all_have_run(const struct whole *whole)
     return true;
 }
 
+/* NULL, or why the models are not evaluated. */
+static const char *start_whole(struct whole *whole, struct verify *verify,
+                               struct graph *const graphs[2])
+{
+    *whole = (struct whole){.verify = verify,
+                            .joint = &verify->checking,
+                            .graphs = {graphs[0], graphs[1]},
+                            .numbers = verify->numbering.entries.count};
+    for (size_t i = 0; i < verify->output_count; i++)
+        if (!verify->outputs[0][i] || !verify->outputs[1][i])
+            return "an output of the graph is made by nothing";
+    if (graphs[0]->order.count + graphs[1]->order.count > NODES_MOST)
+        return "more nodes than whole models may have to be evaluated";
+    whole->joint->effort.products =
+        fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
+    whole->readers = NEW_ARRAY(verify->arena, uint32_t, whole->numbers);
+    note_types(whole);
+    forget_runs(whole);
+    return NULL;
+}
+
+/* True where an output is further apart than what its largest element allows. Notes which. */
+static bool is_far_apart(struct whole *whole)
+{
+    struct verify *verify = whole->verify;
+    double tolerance = verify_tolerance(verify, whole->type);
+    for (size_t i = 0; i < verify->output_count; i++) {
+        struct gap gap = joint_compare(output_array(whole, i, 0), output_array(whole, i, 1), NULL);
+        gap.ratio = gap.difference > 0 ? gap.difference / gap.largest : 0;
+        if (verify_within(verify, &gap, tolerance))
+            continue;
+        if (!verify->result->departs)
+            verify_depart(verify, verify->outputs[0][i], verify->outputs[1][i], &gap, whole->joint);
+        return true;
+    }
+    return false;
+}
+
+/* The same of one more input. False where it cannot be evaluated, too. */
+static bool is_far_apart_on(struct whole *whole, int trial)
+{
+    static const double amplitudes[] = {1, 4};
+    struct verify *verify = whole->verify;
+    int size = 0;
+    const struct draw draw = {.trial = trial,
+                              .seed = verify->options->seed + (uint64_t)trial * 7919,
+                              .amplitude = amplitudes[trial],
+                              .integers = INTEGERS_BITS};
+    arena_reset(verify->cones);
+    whole->is_little = true;
+    whole->departs_at = 0; /* of images of another size, nothing is noted */
+    verify->result->departs = true;
+    bool agrees = !run(whole, 0, &draw) && !is_far_apart(whole);
+    verify->result->departs = whole->is_little = false;
+    whole->departs_at = SIZE_MAX;
+    return !agrees && !run_drawn(whole, trial, &size) && is_far_apart(whole);
+}
+
+bool verify_adds_up(struct verify *verify, struct graph *const graphs[2])
+{
+    struct whole whole;
+    int inputs;
+    const char *reason = start_whole(&whole, verify, graphs);
+    if (reason || (!is_far_apart_on(&whole, 0) && !is_far_apart_on(&whole, 1)))
+        return false;
+    /* Who says what may differ is not asked what rounding leaves. */
+    return verify->options->rtol > 0 ||
+           verify_whole(verify, graphs, &inputs, &reason) == FOUND_DIFFERENT;
+}
+
 enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], int *inputs,
                           const char **reason)
 {
-    struct whole whole = {.verify = verify,
-                          .joint = &verify->checking,
-                          .graphs = {graphs[0], graphs[1]},
-                          .numbers = verify->numbering.entries.count};
+    struct whole whole;
     struct verify_departure before = verify->result->departure;
     bool departed = verify->result->departs;
     bool *shows = NEW_ARRAY(verify->arena, bool, verify->output_count + 1);
     double largest = 0;
     int size = 0;
-    for (size_t i = 0; i < verify->output_count; i++)
-        if (!verify->outputs[0][i] || !verify->outputs[1][i]) {
-            *reason = "an output of the graph is made by nothing";
-            return FOUND_NOTHING;
-        }
-    whole.joint->effort.products =
-        fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
-    whole.readers = NEW_ARRAY(verify->arena, uint32_t, whole.numbers);
-    note_types(&whole);
-    forget_runs(&whole);
-    *reason = NULL;
-    if (graphs[0]->order.count + graphs[1]->order.count > NODES_MOST) {
-        *reason = "more nodes than whole models may have to be evaluated";
+    *inputs = 0;
+    *reason = start_whole(&whole, verify, graphs);
+    if (*reason)
         return FOUND_NOTHING;
-    }
     double most = whole.joint->effort.products;
     for (*inputs = 0; *inputs < INPUTS_WANTED; ++*inputs) {
         if (*inputs >= INPUTS_LEAST && most - whole.joint->effort.products > BUDGET_VERIFY_INPUT)
@@ -562,8 +635,15 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
             *reason = whole.joint->bad ? arena_copy(verify->arena, stopped) : stopped;
             break;
         }
-        if (!outputs_agree(&whole, *inputs, size, shows, &largest))
-            return FOUND_DIFFERENT;
+        enum finding finding = compare_run(&whole, *inputs, size, shows, &largest);
+        if (finding == FOUND_DIFFERENT)
+            return finding;
+        if (finding == FOUND_NOTHING) {
+            *reason = "outputs differ, and what rounding leaves of them costs more than is worth a "
+                      "model of this size";
+            *inputs = 0;
+            break;
+        }
         size++;
     }
     verify->result->departure = before;
