@@ -6,9 +6,6 @@
 #include "eval/eval.h"
 #include "verify/draw.h"
 
-/* A part of a difference: where one sample of the noise leaves more, further ones will not explain the rest. */
-#define UNMOVED 0.99
-
 double verify_tolerance(const struct verify *verify, int32_t type)
 {
     return verify->options->rtol > 0 ? verify->options->rtol : type_tolerance(type);
@@ -155,7 +152,7 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
             double before = gap->ratio;
             *gap = joint_pool_compare(&pool);
             if (verify_within(verify, gap, tolerance) ||
-                (runs == 1 && gap->ratio > UNMOVED * before))
+                (runs == 1 && gap->ratio > NOISE_UNMOVED * before))
                 return NULL;
         }
         trial += JOINT_ALIKE;

@@ -4,6 +4,9 @@
 
 #include "verify/state.h"
 
+/* A part of a difference: where one sample of the noise leaves more, further ones will not explain the rest. */
+#define NOISE_UNMOVED 0.99
+
 /* The largest relative difference, by type or by --rtol. */
 double verify_tolerance(const struct verify *verify, int32_t type);
 /* What a pair must keep to be taken for equal. Behind values that depart, where random numbers may

@@ -42,7 +42,7 @@ static size_t search_budget(const struct verify *verify)
     return budget > enough ? budget : enough;
 }
 
-static void search_reset(struct verify *verify)
+void verify_search_anew(struct verify *verify)
 {
     give_back(verify);
     joint_reset(&verify->searching);
@@ -181,14 +181,14 @@ static const char *start_search(struct verify *verify, struct graph *graph, stru
     /* First among what is there; afresh when the sizes do not agree. An output has the last word,
      * so it is given sizes that the whole way to it fits. */
     if (right->is_output || attempt)
-        search_reset(verify);
+        verify_search_anew(verify);
     const struct drawing drawing = {.integers = verify_integers(cone, 0, 0)};
     reason = cone_draw(verify, joint, cone, graph, &drawing);
     if (!reason)
         reason = joint_evaluate(joint, right, CONE_MOST + 1);
     if (!reason)
         return NULL;
-    search_reset(verify);
+    verify_search_anew(verify);
     return verify_evaluate(verify, joint, cone, graph, NULL, right, 0, 0);
 }
 
@@ -200,7 +200,7 @@ static bool try_hint(struct verify *verify, struct cone *cone, struct graph *gra
     struct joint_eval *joint = &verify->searching;
     *there = joint_array(joint, hint) || !joint_evaluate(joint, hint, HINT_MOST);
     if (!*there) { /* perhaps it holds for other integers, or for one size only */
-        search_reset(verify);
+        verify_search_anew(verify);
         *there = !verify_evaluate(verify, joint, cone, graph, hint, right, 0,
                                   cone->draws_integers ? 0 : 1);
     }
@@ -258,9 +258,9 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         return false;
     }
     if (joint->effort.cells < joint->cells / 2)
-        search_reset(verify);
+        verify_search_anew(verify);
     if (start_prove(verify, graph, right, hint, &cone, &found)) {
-        search_reset(verify);
+        verify_search_anew(verify);
         verify->failures++;
         return false;
     }
@@ -270,7 +270,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
     for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < sizes;
          size += CONE_SIZES - 1) {
         if (size) {
-            search_reset(verify);
+            verify_search_anew(verify);
             if (!is_small(&cone) ||
                 verify_evaluate(verify, joint, &cone, graph, NULL, right, 0, size))
                 continue;
@@ -282,7 +282,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
     if (!found && verify->departed)
         verify->unresolved = true;
     if (found) {
-        search_reset(verify);
+        verify_search_anew(verify);
         if (verify->result->departure.right == right)
             verify->result->departs = false; /* the hint was wrong, not the value */
     }

@@ -420,13 +420,16 @@ static const struct array *output_array(const struct whole *whole, size_t output
     return joint_array(whole->joint, whole->verify->outputs[side][output]);
 }
 
+/* *most: the largest gap of all outputs. */
 static bool pools_agree(const struct verify *verify, const struct joint_pool *pools,
-                        double tolerance)
+                        double tolerance, double *most)
 {
     bool agree = true;
+    *most = 0;
     for (size_t i = 0; i < verify->output_count; i++) {
         const struct gap gap = joint_pool_compare(&pools[i]);
         agree = agree && verify_within(verify, &gap, tolerance);
+        *most = fmax(*most, gap.ratio);
     }
     return agree;
 }
@@ -439,14 +442,18 @@ static enum finding judge_noise(struct whole *whole, int trial, int size, struct
 {
     struct verify *verify = whole->verify;
     enum finding otherwise = small ? FOUND_NOTHING : FOUND_DIFFERENT;
+    double before, left;
+    pools_agree(verify, pools, tolerance, &before);
     for (int runs = thin ? JOINT_RUNS : 1;;) {
         for (int round = 1; round <= JOINT_ROUNDS; round++) {
             if (!run_rounded(whole, trial, size, round))
                 return otherwise;
             for (size_t i = 0; i < verify->output_count; i++)
                 joint_pool_round(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1));
-            if (pools_agree(verify, pools, tolerance))
+            if (pools_agree(verify, pools, tolerance, &left))
                 return FOUND_EQUAL;
+            if (runs == 1 && left > NOISE_UNMOVED * before)
+                return FOUND_DIFFERENT;
         }
         trial += JOINT_ALIKE;
         if (--runs == 0)
@@ -578,24 +585,40 @@ static bool is_far_apart(struct whole *whole)
     return false;
 }
 
-/* The same of one more input. False where it cannot be evaluated, too. */
-static bool is_far_apart_on(struct whole *whole, int trial)
+/* The same on a little image, or where the models take none, on what they declare. */
+static bool seems_far_apart(struct whole *whole, int trial)
 {
     static const double amplitudes[] = {1, 4};
     struct verify *verify = whole->verify;
-    int size = 0;
     const struct draw draw = {.trial = trial,
                               .seed = verify->options->seed + (uint64_t)trial * 7919,
                               .amplitude = amplitudes[trial],
                               .integers = INTEGERS_BITS};
+    bool departs = verify->result->departs;
     arena_reset(verify->cones);
     whole->is_little = true;
-    whole->departs_at = 0; /* of images of another size, nothing is noted */
+    whole->departs_at = 0; /* nothing is noted */
     verify->result->departs = true;
     bool agrees = !run(whole, 0, &draw) && !is_far_apart(whole);
-    verify->result->departs = whole->is_little = false;
+    verify->result->departs = departs;
+    whole->is_little = false;
     whole->departs_at = SIZE_MAX;
-    return !agrees && !run_drawn(whole, trial, &size) && is_far_apart(whole);
+    return !agrees;
+}
+
+static bool is_far_apart_on(struct whole *whole, int trial)
+{
+    int size = 0;
+    return seems_far_apart(whole, trial) && !run_drawn(whole, trial, &size) && is_far_apart(whole);
+}
+
+bool verify_differs(struct verify *verify, struct graph *const graphs[2])
+{
+    struct whole whole;
+    int inputs;
+    const char *reason = start_whole(&whole, verify, graphs);
+    return !reason && seems_far_apart(&whole, 0) &&
+           verify_whole(verify, graphs, &inputs, &reason) == FOUND_DIFFERENT;
 }
 
 bool verify_adds_up(struct verify *verify, struct graph *const graphs[2])
