@@ -28,6 +28,12 @@ bool verify_is_beyond(const struct verify *verify, const struct gap *gap)
     return verify->options->rtol > 0 && gap->difference > verify->options->rtol * gap->largest;
 }
 
+bool verify_is_plain(double ratio, double tolerance, int unmoved)
+{
+    enum { UNMOVED_ENOUGH = 3, TIMES = 4 };
+    return unmoved >= UNMOVED_ENOUGH && ratio > TIMES * tolerance;
+}
+
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
                          const struct value *value, const char *reason)
 {
@@ -140,7 +146,7 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
         a->count > BUDGET_VERIFY_NOISE || verify_is_beyond(verify, gap))
         return NULL;
     struct joint_pool pool = joint_pool(cone->arena, a, b);
-    int runs = !plain && joint_pool_is_thin(&pool) ? JOINT_RUNS : 1;
+    int runs = !plain && joint_pool_is_thin(&pool) ? JOINT_RUNS : 1, unmoved = 0;
     for (;;) {
         for (int round = 1; round <= JOINT_ROUNDS; round++) {
             joint->rounds = round;
@@ -151,12 +157,15 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
             joint_pool_round(&pool, joint_array(joint, left), joint_array(joint, right));
             double before = gap->ratio;
             *gap = joint_pool_compare(&pool);
-            if (verify_within(verify, gap, tolerance) ||
-                (runs == 1 && gap->ratio > NOISE_UNMOVED * before))
+            if (verify_within(verify, gap, tolerance))
                 return NULL;
+            if (gap->ratio > NOISE_UNMOVED * before) {
+                unmoved++;
+                break;
+            }
         }
         trial += JOINT_ALIKE;
-        if (--runs == 0)
+        if (--runs == 0 || verify_is_plain(gap->ratio, tolerance, unmoved))
             return NULL;
         reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
         if (reason)

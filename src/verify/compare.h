@@ -16,6 +16,8 @@ double verify_strict_tolerance(const struct verify *verify, int32_t type);
 bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance);
 /* True for what is further apart than --rtol of the largest element of all: no rounding excuses that. */
 bool verify_is_beyond(const struct verify *verify, const struct gap *gap);
+/* True for a ratio that few numbers more will not excuse: rounding left it as it was in some runs. */
+bool verify_is_plain(double ratio, double tolerance, int unmoved);
 /* Keeps the first reason why a value could not be evaluated. */
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
                          const struct value *value, const char *reason);

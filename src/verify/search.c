@@ -123,7 +123,9 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     bool departs =
         hinted && !verify_within(verify, &gap, tolerance) && !cone_contradicts(verify, cone);
     struct gap closer;
-    if (departs && !verify_compare(verify, &joined, graph, left, right, 0, 0, &closer) &&
+    /* Behind a value that departs, what rounding leaves would be asked of each that follows. */
+    if (departs && !verify->unresolved &&
+        !verify_compare(verify, &joined, graph, left, right, 0, 0, &closer) &&
         verify_within(verify, &closer, tolerance)) {
         departs = false;
         agrees = true;

@@ -19,6 +19,8 @@ struct mark {
     bool departs; /* a value of the second model that is not what the first has under its name */
 };
 
+enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
+
 struct verify {
     struct arena *arena;
     struct arena *cones; /* scratch, emptied for each value */
@@ -52,6 +54,7 @@ struct verify {
     struct map functions;       /* compared before, by both: struct outcome */
     bool departed;              /* the last value's hint holds other numbers */
     bool unresolved;            /* a value departed from its hint and nothing else is equal to it */
+    enum finding glance;        /* of both whole models at a departure */
     bool differs;               /* outputs that should be equal are not */
     const char *blocker;        /* why the first value that could not be evaluated could not */
     /* Numbers of values that are drawn, on the way to the graph's inputs: nobody evaluates what makes them. */
@@ -126,7 +129,5 @@ struct drawing {
                        first where that is -1 */
     int axis;
 };
-
-enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
 
 #endif

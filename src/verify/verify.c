@@ -177,12 +177,12 @@ static bool reads_departed(struct verify *verify, const struct node *node)
     return false;
 }
 
-/* True when a value is not what the first model has under its name, nor is one that it is made of: one alone
- * is a name that now stands for a step more or less, as of a Conv that took in what followed it. */
+/* True when a value is not what the first model has under its name, and is an output, or nor is one that it is made of:
+ * one alone is a name that now stands for a step more or less, as of a Conv that took in what followed it. */
 static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node,
                         uint32_t level, int depth)
 {
-    bool departed = false;
+    bool departed = false, ends = false;
     number_node(&verify->numbering, node, level);
     bool equal = true;
     for (size_t i = 0; i < node->output_count; i++)
@@ -202,9 +202,10 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
                  !verify_prove(verify, a, value, hint_for(a, b, value)) && verify->departed) {
             verify_mark(verify, value->number)->departs = true;
             departed = true;
+            ends = ends || value->is_output;
         }
     }
-    return departed && reads_departed(verify, node);
+    return departed && (ends || reads_departed(verify, node));
 }
 
 /* Values of the first model's graph become known as equal to whatever has their number. */
@@ -295,7 +296,8 @@ static void start_anew(struct verify *verify, struct graph *b)
 
 /* The same by a quick look at the whole models. The first `done` nodes of the second keep the numbers that the walk has
  * found for them. */
-static bool told_as_a_whole(struct verify *verify, struct graph *a, struct graph *b, size_t done)
+static enum finding told_as_a_whole(struct verify *verify, struct graph *a, struct graph *b,
+                                    size_t done)
 {
     LIST(uint32_t) numbers = {NULL, 0, 0};
     const struct joint_eval before = verify->checking;
@@ -306,7 +308,7 @@ static bool told_as_a_whole(struct verify *verify, struct graph *a, struct graph
             LIST_PUSH(verify->arena, &numbers, node->outputs[k] ? node->outputs[k]->number : 0);
     }
     start_anew(verify, b);
-    bool differs = verify_differs(verify, (struct graph *[]){a, b});
+    enum finding finding = verify_glance(verify, (struct graph *[]){a, b});
     verify->checking.cells = before.cells;
     verify->checking.effort = before.effort;
     verify->checking.products = before.products;
@@ -319,7 +321,7 @@ static bool told_as_a_whole(struct verify *verify, struct graph *a, struct graph
             if (node->outputs[k])
                 node->outputs[k]->number = numbers.items[at];
     }
-    return differs;
+    return finding;
 }
 
 static bool compare_outputs(struct verify *verify, struct graph *a, struct graph *b)
@@ -332,6 +334,18 @@ static bool compare_outputs(struct verify *verify, struct graph *a, struct graph
     return !differ && !unknown;
 }
 
+/* A value departs, behind one that does: where outputs do, too, there is no need to look at every value between. What both
+ * whole models agree on is not asked of the outputs alone before all is known that they are made of. */
+static bool outputs_depart(struct verify *verify, struct graph *a, struct graph *b, size_t done,
+                           uint32_t level)
+{
+    if (is_main(b) && verify->glance == FOUND_NOTHING)
+        verify->glance = told_as_a_whole(verify, a, b, done);
+    if (is_main(b) && verify->glance != FOUND_NOTHING)
+        return verify->glance == FOUND_DIFFERENT;
+    return output_count(verify, a) == output_count(verify, b) && settled(verify, a, b, done, level);
+}
+
 static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level,
                          int depth)
 {
@@ -342,9 +356,7 @@ static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b
     for (size_t i = 0; i < b->order.count; i++) {
         if (verify_node(verify, a, b, b->order.items[i], level, depth) && ++departures == settle) {
             settle *= 4;
-            if ((is_main(b) && departures == 1 && told_as_a_whole(verify, a, b, i + 1)) ||
-                (output_count(verify, a) == output_count(verify, b) &&
-                 settled(verify, a, b, i + 1, level))) {
+            if (outputs_depart(verify, a, b, i + 1, level)) {
                 verify->differs = true;
                 return false;
             }

@@ -43,10 +43,14 @@ struct whole {
     struct graph *graphs[2];
     uint32_t *readers; /* by number: how often it is still asked for */
     size_t numbers;
-    int32_t type;   /* the coarsest of any value */
-    bool is_little; /* images no larger than IMAGE_LITTLE, whatever the models declare */
+    int32_t type;        /* the coarsest of any value */
+    bool is_little;      /* images no larger than IMAGE_LITTLE, whatever the models declare */
+    bool is_open;        /* an input has an open axis that is no batch: sizes can be tried */
+    bool draws_integers; /* of a kind that can be tried */
     struct symbol symbols[SYMBOLS_MOST];
     size_t symbol_count;
+    bool *shows;    /* by output: it has shown numbers that are not all alike */
+    double largest; /* difference of outputs that agree */
     /* The first value of the second model, in its order, that differs from the one of its name. */
     size_t departs_at;
 };
@@ -174,6 +178,7 @@ static const char *draw_input(struct whole *whole, const struct value *value,
         if (dims[i] >= 0)
             continue;
         const struct symbol *symbol = symbol_of(whole, value, i);
+        whole->is_open = whole->is_open || !symbol->is_batch;
         int64_t base = sizes[size % (int)COUNT_OF(sizes)];
         dims[i] = symbol->is_batch               ? 1 + (draw.trial + 1) % 2
                   : size >= (int)COUNT_OF(sizes) ? base
@@ -183,6 +188,8 @@ static const char *draw_input(struct whole *whole, const struct value *value,
     if (rows) {
         draw.rows = rows;
         draw.integers = INTEGERS_ROWS;
+    } else {
+        whole->draws_integers = whole->draws_integers || type_is_whole(type);
     }
     return joint_draw(whole->joint, value, told->rank, dims, &draw);
 }
@@ -396,8 +403,10 @@ static const char *run_drawn(struct whole *whole, int trial, int *size)
             const struct node *bad = whole->joint->bad;
             if (reason == eval_too_dear || (bad && !eval_knows(bad)))
                 return reason;
+            if (!whole->draws_integers)
+                break;
         }
-        if (whole->symbol_count == 0)
+        if (!whole->is_open)
             break;
     }
     return reason;
@@ -443,8 +452,9 @@ static enum finding judge_noise(struct whole *whole, int trial, int size, struct
     struct verify *verify = whole->verify;
     enum finding otherwise = small ? FOUND_NOTHING : FOUND_DIFFERENT;
     double before, left;
-    pools_agree(verify, pools, tolerance, &before);
+    int unmoved = 0;
     for (int runs = thin ? JOINT_RUNS : 1;;) {
+        pools_agree(verify, pools, tolerance, &before);
         for (int round = 1; round <= JOINT_ROUNDS; round++) {
             if (!run_rounded(whole, trial, size, round))
                 return otherwise;
@@ -452,11 +462,13 @@ static enum finding judge_noise(struct whole *whole, int trial, int size, struct
                 joint_pool_round(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1));
             if (pools_agree(verify, pools, tolerance, &left))
                 return FOUND_EQUAL;
-            if (runs == 1 && left > NOISE_UNMOVED * before)
-                return FOUND_DIFFERENT;
+            if (left > NOISE_UNMOVED * before) {
+                unmoved++;
+                break;
+            }
         }
         trial += JOINT_ALIKE;
-        if (--runs == 0)
+        if (--runs == 0 || verify_is_plain(left, tolerance, unmoved))
             return FOUND_DIFFERENT;
         if (run_drawn(whole, trial, &size))
             return otherwise;
@@ -466,10 +478,8 @@ static enum finding judge_noise(struct whole *whole, int trial, int size, struct
     }
 }
 
-/* Compares the outputs of one run: FOUND_EQUAL where they agree. Sets shows[i] where output i has shown numbers that are not all
- * alike. */
-static enum finding compare_run(struct whole *whole, int trial, int size, bool *shows,
-                                double *largest)
+/* Compares the outputs of one run: FOUND_EQUAL where they agree. */
+static enum finding compare_run(struct whole *whole, int trial, int size)
 {
     struct verify *verify = whole->verify;
     double tolerance = verify_tolerance(verify, whole->type);
@@ -480,9 +490,9 @@ static enum finding compare_run(struct whole *whole, int trial, int size, bool *
         struct gap gap = joint_compare(pools[i].left, pools[i].right, NULL);
         bool plain = gap.ratio > tolerance; /* beside all channels, too */
         gap.ratio = gap.alone;
-        shows[i] = shows[i] || (!gap.constant && !gap.silent);
+        whole->shows[i] = whole->shows[i] || (!gap.constant && !gap.silent);
         if (verify_within(verify, &gap, tolerance)) {
-            *largest = fmax(*largest, gap.ratio);
+            whole->largest = fmax(whole->largest, gap.ratio);
             continue;
         }
         agree = false;
@@ -563,6 +573,7 @@ static const char *start_whole(struct whole *whole, struct verify *verify,
     whole->joint->effort.products =
         fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
     whole->readers = NEW_ARRAY(verify->arena, uint32_t, whole->numbers);
+    whole->shows = NEW_ARRAY(verify->arena, bool, verify->output_count + 1);
     note_types(whole);
     forget_runs(whole);
     return NULL;
@@ -585,8 +596,43 @@ static bool is_far_apart(struct whole *whole)
     return false;
 }
 
-/* The same on a little image, or where the models take none, on what they declare. */
-static bool seems_far_apart(struct whole *whole, int trial)
+/* Evaluates both models on inputs until outputs differ or so many have agreed. FOUND_DIFFERENT: the first value that
+ * departs is noted. Else *inputs is on how many they agreed, and *reason why on no more. */
+static enum finding look(struct whole *whole, int wanted, int *inputs, const char **reason)
+{
+    struct verify_result *result = whole->verify->result;
+    const struct verify_departure before = result->departure;
+    bool departed = result->departs;
+    double most = whole->joint->effort.products;
+    int size = 0;
+    for (*inputs = 0; *inputs < wanted; ++*inputs, size++) {
+        if (*inputs >= INPUTS_LEAST && most - whole->joint->effort.products > BUDGET_VERIFY_INPUT)
+            break;
+        arena_reset(whole->verify->cones);
+        whole->departs_at = SIZE_MAX;
+        result->departs = false;
+        const char *stopped = run_drawn(whole, *inputs, &size);
+        if (stopped) {
+            *reason = whole->joint->bad ? arena_copy(whole->verify->arena, stopped) : stopped;
+            break;
+        }
+        enum finding finding = compare_run(whole, *inputs, size);
+        if (finding == FOUND_DIFFERENT)
+            return finding;
+        if (finding == FOUND_NOTHING) {
+            *reason = "outputs differ, and what rounding leaves of them costs more than is worth a "
+                      "model of this size";
+            *inputs = 0;
+            break;
+        }
+    }
+    result->departure = before;
+    result->departs = departed;
+    return FOUND_NOTHING;
+}
+
+/* The same on a little image, or where the models take none, on what they declare. FOUND_NOTHING: neither is taken. */
+static enum finding glance(struct whole *whole, int trial)
 {
     static const double amplitudes[] = {1, 4};
     struct verify *verify = whole->verify;
@@ -599,26 +645,36 @@ static bool seems_far_apart(struct whole *whole, int trial)
     whole->is_little = true;
     whole->departs_at = 0; /* nothing is noted */
     verify->result->departs = true;
-    bool agrees = !run(whole, 0, &draw) && !is_far_apart(whole);
+    enum finding finding = run(whole, 0, &draw)  ? FOUND_NOTHING
+                           : is_far_apart(whole) ? FOUND_DIFFERENT
+                                                 : FOUND_EQUAL;
     verify->result->departs = departs;
     whole->is_little = false;
     whole->departs_at = SIZE_MAX;
-    return !agrees;
+    return finding;
 }
 
 static bool is_far_apart_on(struct whole *whole, int trial)
 {
     int size = 0;
-    return seems_far_apart(whole, trial) && !run_drawn(whole, trial, &size) && is_far_apart(whole);
+    return glance(whole, trial) != FOUND_EQUAL && !run_drawn(whole, trial, &size) &&
+           is_far_apart(whole);
 }
 
-bool verify_differs(struct verify *verify, struct graph *const graphs[2])
+enum finding verify_glance(struct verify *verify, struct graph *const graphs[2])
 {
     struct whole whole;
     int inputs;
     const char *reason = start_whole(&whole, verify, graphs);
-    return !reason && seems_far_apart(&whole, 0) &&
-           verify_whole(verify, graphs, &inputs, &reason) == FOUND_DIFFERENT;
+    if (reason)
+        return FOUND_NOTHING;
+    double most = whole.joint->effort.products;
+    enum finding finding = glance(&whole, 0);
+    /* A channel small beside others is seen by comparing it alone, with what rounding leaves of it. */
+    if (finding == FOUND_EQUAL && most - whole.joint->effort.products > BUDGET_VERIFY_GLANCE)
+        return finding;
+    finding = look(&whole, 1, &inputs, &reason);
+    return finding == FOUND_NOTHING && inputs ? FOUND_EQUAL : finding;
 }
 
 bool verify_adds_up(struct verify *verify, struct graph *const graphs[2])
@@ -637,40 +693,10 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
                           const char **reason)
 {
     struct whole whole;
-    struct verify_departure before = verify->result->departure;
-    bool departed = verify->result->departs;
-    bool *shows = NEW_ARRAY(verify->arena, bool, verify->output_count + 1);
-    double largest = 0;
-    int size = 0;
     *inputs = 0;
     *reason = start_whole(&whole, verify, graphs);
-    if (*reason)
-        return FOUND_NOTHING;
-    double most = whole.joint->effort.products;
-    for (*inputs = 0; *inputs < INPUTS_WANTED; ++*inputs) {
-        if (*inputs >= INPUTS_LEAST && most - whole.joint->effort.products > BUDGET_VERIFY_INPUT)
-            break;
-        arena_reset(verify->cones);
-        whole.departs_at = SIZE_MAX;
-        verify->result->departs = false;
-        const char *stopped = run_drawn(&whole, *inputs, &size);
-        if (stopped) {
-            *reason = whole.joint->bad ? arena_copy(verify->arena, stopped) : stopped;
-            break;
-        }
-        enum finding finding = compare_run(&whole, *inputs, size, shows, &largest);
-        if (finding == FOUND_DIFFERENT)
-            return finding;
-        if (finding == FOUND_NOTHING) {
-            *reason = "outputs differ, and what rounding leaves of them costs more than is worth a "
-                      "model of this size";
-            *inputs = 0;
-            break;
-        }
-        size++;
-    }
-    verify->result->departure = before;
-    verify->result->departs = departed;
+    if (*reason || look(&whole, INPUTS_WANTED, inputs, reason) == FOUND_DIFFERENT)
+        return *reason ? FOUND_NOTHING : FOUND_DIFFERENT;
     if (*inputs < INPUTS_LEAST)
         return FOUND_NOTHING;
     if (!all_have_run(&whole)) {
@@ -678,12 +704,12 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
         return FOUND_NOTHING;
     }
     for (size_t i = 0; i < verify->output_count; i++)
-        if (!shows[i]) {
+        if (!whole.shows[i]) {
             *reason = arena_format(verify->arena, "the output '%s' holds one number throughout",
                                    verify->outputs[1][i]->name);
             return FOUND_NOTHING;
         }
-    verify->result->largest = fmax(verify->result->largest, largest);
+    verify->result->largest = fmax(verify->result->largest, whole.largest);
     verify->result->tolerance =
         fmax(verify->result->tolerance, verify_tolerance(verify, whole.type));
     return FOUND_EQUAL;
