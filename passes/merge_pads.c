@@ -175,8 +175,13 @@ static void replace(struct plan *plan, const struct merge *merge, const struct w
         pads[i] = window[i].pad_begin + merge->pads[2 + i];
         pads[axes + i] = window[i].pad_end + merge->pads[axes + 4 + i];
     }
-    struct node *made = edit_node(node->graph, node, node->proto->op_type, node->proto->name, node,
-                                  inputs, node->input_count, merge->target, NULL, 0);
+    struct node *made = edit_node(node->graph, &(struct edit_op){.op = node->proto->op_type,
+                                                                 .at = node,
+                                                                 .name = node->proto->name,
+                                                                 .like = node,
+                                                                 .inputs = inputs,
+                                                                 .input_count = node->input_count,
+                                                                 .output = merge->target});
     edit_take_attributes(made, node);
     const struct edit_attribute attributes[] = {{"pads", pads, (size_t)(2 * axes), 0},
                                                 {"count_include_pad", NULL, 0, 1}};

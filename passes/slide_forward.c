@@ -168,9 +168,8 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             node->op == OP_Add && index < 2 ? node_input(node, 1 - index) : NULL;
         if (!reason && other && !other->tensor && !value_is_told(other) && !other->terms)
             reason = "a rewrite made what it adds";
-        if (!reason && node->mark == slide->plan->stamp)
+        if (!plan_visits_first(slide->plan, node) && !reason)
             reason = "two ways on come together in it";
-        node->mark = slide->plan->stamp;
         if (reason && node->op == OP_ConvTranspose && lane_shifts(lane))
             reason = "a shift adds up where its windows overlap";
         else if (reason && lift_reads_weight(node))

@@ -93,8 +93,13 @@ static bool unwrap(struct plan *plan, struct node *last)
     struct value *inputs[2] = {x, w};
     struct node *replaced[3] = {matmul, last};
     size_t count = 2;
-    struct node *node =
-        edit_node(last->graph, last, "MatMul", matmul->proto->name, matmul, inputs, 2, y, NULL, 0);
+    struct node *node = edit_node(last->graph, &(struct edit_op){.op = "MatMul",
+                                                                 .at = last,
+                                                                 .name = matmul->proto->name,
+                                                                 .like = matmul,
+                                                                 .inputs = inputs,
+                                                                 .input_count = 2,
+                                                                 .output = y});
     edit_remove(matmul);
     if (!value_is_needed(first->outputs[0])) { /* other products may read it as well */
         edit_remove(first);

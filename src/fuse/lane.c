@@ -208,11 +208,79 @@ static bool is_copied(const struct node *node, int axis)
     return target && (size_t)axis < count && target[axis] == 0;
 }
 
+/* Axes [first, first_end) of one shape that hold the same numbers as axes [second, second_end) of another. */
+struct block {
+    int first, first_end, second, second_end;
+};
+
+/* The block of fewest axes that begins where this one does; both go on up to their ends. Returns
+ * why there is none, or NULL. */
+static const char *find_block(const struct value *from, int from_end, const struct value *to,
+                              int to_end, struct block *block)
+{
+    int i = block->first, k = block->second;
+    int64_t a = 1, b = 1;
+    do {
+        if (a <= b && i < from_end) {
+            if (!is_known(from->dims[i]) || !multiply_fits(a, from->dims[i++], &a))
+                return "it reshapes axes whose sizes are not known";
+        } else if (k < to_end) {
+            if (!is_known(to->dims[k]) || !multiply_fits(b, to->dims[k++], &b))
+                return "it reshapes axes whose sizes are not known";
+        } else {
+            return "it reshapes axes that do not fit";
+        }
+    } while (a != b || (a == 1 && b == 1 && i < from_end && k < to_end &&
+                        (i == block->first || k == block->second)));
+    block->first_end = i;
+    block->second_end = k;
+    return NULL;
+}
+
+/* The channels among the axes of a block. */
+static const char *reshape_block(struct arena *arena, const struct block *block,
+                                 const struct value *from, const struct value *to,
+                                 struct lane *lane)
+{
+    int64_t before = 1, behind = 1, product = 1;
+    for (int n = block->first; n < lane->axis; n++)
+        before *= from->dims[n];
+    for (int n = lane->axis + 1; n < block->first_end; n++)
+        behind *= from->dims[n];
+    if (block->second_end - block->second == 1) { /* all in one axis */
+        widen(arena, lane, before, behind);
+        lane->axis = block->second;
+        return lane->width > 1 << 24 ? "it is too wide" : NULL;
+    }
+    /* The axis that has just the channels, or a part of one. */
+    for (int n = block->second; n < block->second_end; n++) {
+        if (product == before && to->dims[n] == lane->width) {
+            lane->axis = n;
+            return NULL;
+        }
+        product *= to->dims[n];
+    }
+    if (block->first_end - block->first > 1)
+        return "it splits and merges the channels at once";
+    /* One axis becomes several: along which of them do numbers differ? */
+    product = 1;
+    for (int n = block->second; n < block->second_end; n++) {
+        int64_t inner = lane->width / product / to->dims[n];
+        struct lane part = *lane;
+        if (narrow(arena, &part, to->dims[n], inner)) {
+            *lane = part;
+            lane->axis = n;
+            return NULL;
+        }
+        product *= to->dims[n];
+    }
+    return "it splits the channels";
+}
+
 /* From `from` to `to`, which hold the same numbers in the same order in other axes. */
 static const char *reshape(const struct node *node, const struct value *from,
                            const struct value *to, struct lane *lane)
 {
-    struct arena *arena = node->graph->model->arena;
     int left = 0, right = 0;
     if (from->rank < 0 || to->rank < 0 || from->rank > MAX_RANK || to->rank > MAX_RANK)
         return "the shape is not known";
@@ -231,60 +299,15 @@ static const char *reshape(const struct node *node, const struct value *from,
         return NULL;
     }
     /* Between: blocks of axes with the same product. */
-    int i = left, k = left;
-    while (i < from->rank - right && k < to->rank - right) {
-        int first = i, begin = k;
-        int64_t a = 1, b = 1;
-        do {
-            if (a <= b && i < from->rank - right) {
-                if (!is_known(from->dims[i]) || !multiply_fits(a, from->dims[i++], &a))
-                    return "it reshapes axes whose sizes are not known";
-            } else if (k < to->rank - right) {
-                if (!is_known(to->dims[k]) || !multiply_fits(b, to->dims[k++], &b))
-                    return "it reshapes axes whose sizes are not known";
-            } else {
-                return "it reshapes axes that do not fit";
-            }
-        } while (a != b || (a == 1 && b == 1 && i < from->rank - right && k < to->rank - right &&
-                            (i == first || k == begin)));
-        if (lane->axis < first || lane->axis >= i)
-            continue;
-        /* The channels among the axes of the block. */
-        int64_t before = 1, behind = 1;
-        for (int n = first; n < lane->axis; n++)
-            before *= from->dims[n];
-        for (int n = lane->axis + 1; n < i; n++)
-            behind *= from->dims[n];
-        int64_t product = before;
-        if (k - begin == 1) { /* all in one axis */
-            widen(arena, lane, before, behind);
-            lane->axis = begin;
-            return lane->width > 1 << 24 ? "it is too wide" : NULL;
-        }
-        product = 1;
-        for (int n = begin; n < k;
-             n++) { /* the axis that has just the channels, or a part of one */
-            if (product == before && to->dims[n] == lane->width) {
-                lane->axis = n;
-                return NULL;
-            }
-            product *= to->dims[n];
-        }
-        if (i - first > 1)
-            return "it splits and merges the channels at once";
-        product = 1;
-        for (int n = begin; n < k;
-             n++) { /* one axis becomes several: along which of them do numbers differ? */
-            int64_t inner = lane->width / product / to->dims[n];
-            struct lane part = *lane;
-            if (narrow(arena, &part, to->dims[n], inner)) {
-                *lane = part;
-                lane->axis = n;
-                return NULL;
-            }
-            product *= to->dims[n];
-        }
-        return "it splits the channels";
+    struct block block = {.first = left, .second = left};
+    while (block.first < from->rank - right && block.second < to->rank - right) {
+        const char *reason = find_block(from, from->rank - right, to, to->rank - right, &block);
+        if (reason)
+            return reason;
+        if (lane->axis >= block.first && lane->axis < block.first_end)
+            return reshape_block(node->graph->model->arena, &block, from, to, lane);
+        block.first = block.first_end;
+        block.second = block.second_end;
     }
     return "it reshapes the channels away";
 }

@@ -32,8 +32,15 @@ static const char *select(struct arena *arena, struct selection selection, int a
 {
     struct selection *kept = NEW(arena, struct selection);
     *kept = selection;
-    return affine_make(arena, axes, axis, selection.pick.out, selection.pick.in, 1, read_selection,
-                       kept, NULL, form);
+    return affine_make(arena,
+                       &(struct affine_kernel){.axes = axes,
+                                               .axis = axis,
+                                               .outputs = selection.pick.out,
+                                               .inputs = selection.pick.in,
+                                               .groups = 1,
+                                               .read = read_selection,
+                                               .closure = kept},
+                       form);
 }
 
 /* NULL when all axes but one stay as they are. */
