@@ -43,6 +43,18 @@ static const char *select(struct arena *arena, struct selection selection, int a
                        form);
 }
 
+/* Where each channel comes from is kept with the form: of what is wider nobody asks. */
+static const char *look_at_width(const struct node *node, int axis)
+{
+    enum { WIDEST = 1 << 16, PARTS = 6 }; /* of 12 */
+    const struct value *in = node->inputs[0], *out = node->outputs[0];
+    if (!out || out->rank != in->rank || in->dims[axis] > WIDEST || out->dims[axis] > WIDEST)
+        return "it has more channels than are followed, or their number is not known";
+    if (landing_has_taken(node->graph->model->arena->landing, PARTS))
+        return "following it takes more memory than is worth a model of this size";
+    return NULL;
+}
+
 /* NULL when all axes but one stay as they are. */
 static const char *look_at_others(struct node *node, int axis)
 {
@@ -84,6 +96,8 @@ const char *lift_select(struct node *node, enum layout layout, struct step *step
     int channels = conv ? 1 : in->rank - 1, axes = conv ? in->rank - 2 : 0;
     const char *reason = look_at_others(node, channels);
     if (!reason)
+        reason = look_at_width(node, channels);
+    if (!reason)
         reason = pick_along(node, channels, &selection.pick);
     for (int i = 0; i < axes; i++)
         axis[i] = (struct affine_axis){.stride = 1, .step = 1, .taps = 1};
@@ -102,7 +116,9 @@ const char *lift_select_channels(struct node *node, struct step *step)
     struct selection selection = {.taps = 1};
     int axes = step->form->axes;
     const struct affine *form;
-    const char *reason = pick_along(node, 1, &selection.pick);
+    const char *reason = look_at_width(node, 1);
+    if (!reason)
+        reason = pick_along(node, 1, &selection.pick);
     if (reason)
         return reason;
     for (int i = 0; i < axes; i++)
@@ -127,7 +143,9 @@ const char *lift_space_to_depth(struct node *node, struct step *step)
             return "the size of what SpaceToDepth takes apart is not known";
         axis[i - 2] = (struct affine_axis){.stride = side, .step = 1, .taps = side};
     }
-    const char *reason = pick_along(node, 1, &selection.pick);
+    const char *reason = look_at_width(node, 1);
+    if (!reason)
+        reason = pick_along(node, 1, &selection.pick);
     if (reason)
         return reason;
     int64_t *tap = NEW_ARRAY(arena, int64_t, selection.pick.out);
