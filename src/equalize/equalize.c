@@ -309,19 +309,34 @@ static void note(double *largest, size_t class, double number)
     largest[class] = fmax(largest[class], number);
 }
 
+/* What pools and moves made of a value is quantised, and the value itself: the wider of the two counts. */
+static void mark_way(struct problem *p, const struct channels *channels, size_t grid)
+{
+    enum { MOST = 32 };
+    for (int i = 0; i < MOST && channels; i++, channels = flow_only_source(channels)) {
+        const double *ranges = activation_ranges(p->e, channels);
+        for (int64_t c = 0; c < channels->count; c++) {
+            size_t root = root_of(p->e, channels, c), class = p->e->ids[root];
+            double range = isnan(ranges[c]) ? 0 : ranges[c];
+            /* What the op behind does not read may be of no class here. */
+            if (class >= p->objective.class_count || p->roots[class] != root)
+                class = 0;
+            objective_mark(&p->objective, p->e->arena, class, grid, range, 0);
+            note(p->ranges, class, range);
+        }
+    }
+}
+
 /* Da^2 * sum(s^2 n2) of an op behind, on its grid; and n2 for the ops before. */
 static void mark_activation(struct problem *p, struct seam *seam, size_t grid, double signal)
 {
-    const double *ranges = activation_ranges(p->e, seam->input);
     p->objective.grids[grid].direction = -1;
     for (int64_t i = 0; i < seam->weight.inputs; i++) {
-        size_t class = id_of(p, seam->input, i);
         double weight = seam->weight.norm[i] / signal;
         p->e->behind[root_of(p->e, seam->input, i)] += weight;
-        objective_mark(&p->objective, p->e->arena, class, grid, isnan(ranges[i]) ? 0 : ranges[i],
-                       weight);
-        note(p->ranges, class, isnan(ranges[i]) ? 0 : ranges[i]);
+        objective_mark(&p->objective, p->e->arena, id_of(p, seam->input, i), grid, 0, weight);
     }
+    mark_way(p, seam->input, grid);
 }
 
 /* D2^2 * K * sum(E / s^2) of an op behind, with one step for the tensor. */

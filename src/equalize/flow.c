@@ -716,6 +716,36 @@ static const char *flow(struct classes *classes, struct node *node)
     }
 }
 
+const struct channels *flow_only_source(const struct channels *channels)
+{
+    const struct node *node = channels->value->producer;
+    switch (node ? node->op : OP_UNKNOWN) {
+    case OP_MaxPool:
+    case OP_AveragePool:
+    case OP_GlobalAveragePool:
+    case OP_GlobalMaxPool:
+    case OP_ReduceMean:
+    case OP_ReduceMax:
+    case OP_ReduceMin:
+    case OP_ReduceSum:
+    case OP_Pad:
+    case OP_Resize:
+    case OP_Upsample:
+    case OP_Flatten:
+    case OP_Reshape:
+    case OP_Squeeze:
+    case OP_Unsqueeze:
+    case OP_Transpose:
+    case OP_DepthToSpace:
+    case OP_SpaceToDepth:
+    case OP_Slice:
+    case OP_Split:
+    case OP_Identity:
+    case OP_Dropout: return input_of(node, 0);
+    default: return NULL;
+    }
+}
+
 static void flow_through_node(struct classes *classes, struct node *node)
 {
     bool any = lift_reads_weight(node);
