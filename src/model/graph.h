@@ -13,7 +13,6 @@
 #include "model/operator.h"
 #include "model/tensor.h"
 
-struct channels;
 struct fusion;
 struct term_list;
 
@@ -84,8 +83,6 @@ struct value {
     int32_t type;
     int rank;
     int64_t *dims;
-
-    struct channels *channels; /* equalize/classes.c: how they are scaled, or NULL */
 };
 
 /* What a node of the file read and made there. */

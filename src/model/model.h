@@ -30,6 +30,7 @@ struct model {
     struct memo inferred;                    /* infer/constant.h, of values */
     struct memo steps;                       /* fuse/lift.c, of nodes */
     struct memo traces;                      /* fuse/trace.c, of values */
+    struct memo scaled;                      /* equalize/classes.h, of values */
     struct memo value_numbers, node_matches; /* match/numbered.h */
     uint32_t stamp;                          /* fuse/trace.c: changes of the graph so far */
     struct map sizes; /* model/edit.c: what symbols in shapes have become (int64_t), by name */
