@@ -4,10 +4,11 @@
  *
  * Chains of Conv, Pad, Slice and AveragePool (or Gemm and MatMul) with what lies between them. The
  * longest chain that is exact and does not cost more than its parts is taken. A Concat on the channels of what is affine
- * of one source is such an op as well: rows on top of rows.
+ * of one source is such an op as well: rows on top of rows. So is a Gather, Slice, Tile, Expand or Pad that takes, repeats
+ * or places channels: rows or columns of the weight.
  *
  * Refused: a border where the outer op's padding is not what the inner ops make of 0 (padded after
- * padded, a bias before padding), and bad trades such as depthwise then pointwise. */
+ * padded, a bias before padding), and bad trades such as depthwise then pointwise, or a Gather before a Conv of groups. */
 #include "fuse/lift.h"
 #include "fuse/lower.h"
 #include "fuse/trace.h"
@@ -21,6 +22,9 @@ static bool is_root(struct node *node)
     case OP_Concat:
     case OP_Pad:
     case OP_Slice:
+    case OP_Gather:
+    case OP_Tile:
+    case OP_Expand:
     case OP_MaxPool:
     case OP_Transpose: return true;
     default: return is_matrix_product(node);
@@ -61,6 +65,13 @@ static bool stacks_products(const struct step *step, enum layout layout)
     return step->stacks && step->term_count > 1;
 }
 
+/* True for what leaves channels away: nobody would have a weight in front of it or behind it do so. */
+static bool takes_part(struct node *node, enum layout layout)
+{
+    const struct affine *form = lift_node(node, layout)->form;
+    return form && form->kind == AFFINE_PICK && form->outputs < form->inputs;
+}
+
 /* Two ops with weights in a row that stay two ops, or side by side, deserve a word. */
 static void refuse_chain(struct plan *plan, struct node *node, enum layout layout,
                          const char *reason)
@@ -70,18 +81,15 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
     if (reason && stacks_products(lift_node(node, layout), layout))
         plan_refuse(plan, node, node->outputs[0], reason);
     if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
-        (is_root(before) || before->op == OP_BatchNormalization))
+        (is_root(before) || before->op == OP_BatchNormalization) && !takes_part(before, layout))
         plan_refuse(plan, node, node->outputs[0], reason);
 }
 
-static bool compose_chain(struct plan *plan, struct node *node)
+static void compose_in(struct plan *plan, struct node *node, enum layout layout)
 {
-    enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
     bool either = node->op == OP_Transpose || node->op == OP_Concat;
-    if (either && lift_node(node, layout)->reason)
-        layout = LAYOUT_MATRIX;
     if (!node->outputs[0] || lift_node(node, layout)->reason)
-        return false;
+        return;
     /* A Transpose stands for a product and the Transpose in front of that, a Concat for its parts. */
     size_t least = either ? 1 : 2;
     const struct trace *trace = lift_trace(node->outputs[0], layout);
@@ -96,6 +104,14 @@ static bool compose_chain(struct plan *plan, struct node *node)
     }
     if (k <= least)
         refuse_chain(plan, node, layout, nearest);
+}
+
+static bool compose_chain(struct plan *plan, struct node *node)
+{
+    if (!is_matrix_product(node))
+        compose_in(plan, node, LAYOUT_CONV);
+    if (!node->removed && node->op != OP_Conv)
+        compose_in(plan, node, LAYOUT_MATRIX);
     return false;
 }
 

@@ -35,7 +35,14 @@ struct affine_term {
     double factor;
 };
 
-enum affine_kind { AFFINE_KERNEL, AFFINE_DIAGONAL, AFFINE_COMPOSE, AFFINE_JOIN, AFFINE_STACK };
+enum affine_kind {
+    AFFINE_KERNEL,
+    AFFINE_DIAGONAL,
+    AFFINE_COMPOSE,
+    AFFINE_JOIN,
+    AFFINE_STACK,
+    AFFINE_PICK
+};
 
 struct affine {
     enum affine_kind kind;
@@ -68,6 +75,8 @@ struct affine {
             const struct affine_term *terms;
             size_t term_count;
         };
+        const int64_t *from; /* AFFINE_PICK: the input that each output is, -1 for 0; borrowed. No axis:
+                                each position by itself */
     };
     double visits;      /* of the forms it is made of, to read it once; 0: it is made of none */
     const double *bias; /* memo of affine_bias */
@@ -86,6 +95,8 @@ int64_t affine_weights(const struct affine *form);
 double affine_effort(const struct affine *form);
 /* True for a form that treats each channel by itself. */
 bool affine_is_diagonal(const struct affine *form);
+/* True for what takes, repeats, permutes or places channels and does no more. */
+bool affine_is_pick(const struct affine *form);
 /* True for one tap at 0, stride 1 and end 0 on every axis. */
 bool affine_is_pointwise(const struct affine *form);
 bool affine_is_identity(const struct affine *form);

@@ -101,6 +101,56 @@ const char *affine_box(struct arena *arena, int axes, const struct affine_axis *
     return affine_finish(arena, form, axes, axis);
 }
 
+/* True when the channels fall into so many blocks, in order, and each block of outputs reads its own block of inputs. */
+static bool is_in_groups(int64_t inputs, int64_t outputs, const int64_t *from, int64_t groups)
+{
+    for (int64_t o = 0; o < outputs; o++)
+        if (from[o] >= 0 && from[o] / (inputs / groups) != o / (outputs / groups))
+            return false;
+    return true;
+}
+
+/* How many channels a pick may have: it is known one by one, in every form that it goes into. */
+enum { PICK_WIDEST = 1 << 16, PICK_PARTS = 7 /* of 12 of the memory of a run */ };
+
+const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t outputs)
+{
+    if (inputs < 1 || outputs < 1)
+        return "no channels";
+    if (inputs > PICK_WIDEST || outputs > PICK_WIDEST)
+        return "limit: it takes or places more channels than are followed one by one";
+    return landing_has_taken(arena->landing, PICK_PARTS)
+               ? "limit: following its channels takes more memory than is worth a model of this "
+                 "size"
+               : NULL;
+}
+
+const char *affine_pick(struct arena *arena, int64_t inputs, int64_t outputs, const int64_t *from,
+                        const struct affine **result)
+{
+    const char *reason = affine_pick_room(arena, inputs, outputs);
+    if (reason)
+        return reason;
+    bool same = inputs == outputs;
+    for (int64_t o = 0; same && o < outputs; o++)
+        same = from[o] == o;
+    if (same)
+        return affine_scale_shift(arena, inputs, NULL, NULL, NULL, result);
+    int64_t groups = greatest_common_divisor(inputs, outputs);
+    while (inputs % groups || outputs % groups || !is_in_groups(inputs, outputs, from, groups))
+        groups--;
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.kind = AFFINE_PICK,
+                            .outputs = outputs,
+                            .inputs = inputs,
+                            .groups = groups,
+                            .from = from};
+    *result = form;
+    reason = affine_finish(arena, form, 0, NULL);
+    form->axes = -1;
+    return reason;
+}
+
 const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
                        int64_t channels, const double *border, double rounding,
                        const struct affine **result)
@@ -179,6 +229,8 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
 static const char *compare_room(struct arena *arena, const struct affine *outer,
                                 const struct affine *inner)
 {
+    if (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK)
+        return NULL; /* rows taken, or columns moved: no more than those that there are */
     double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
     int64_t depth = outer->groups ? outer->inputs / outer->groups : 1;
     double middles = (double)depth;
@@ -193,6 +245,22 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
         "limit: composing two kernels would take %.0f numbers on the way, more than "
         "is worth a model of this size",
         numbers);
+}
+
+static const char *pick_twice(struct arena *arena, const struct affine *outer,
+                              const struct affine *inner, int axes, const struct affine **result)
+{
+    const struct affine *form;
+    const char *reason = affine_pick_room(arena, inner->inputs, outer->outputs);
+    if (reason)
+        return reason;
+    int64_t *from = NEW_ARRAY(arena, int64_t, outer->outputs);
+    for (int64_t o = 0; o < outer->outputs; o++)
+        from[o] = outer->from[o] < 0 ? -1 : inner->from[outer->from[o]];
+    reason = affine_pick(arena, inner->inputs, outer->outputs, from, &form);
+    if (!reason)
+        *result = affine_settle(arena, form, axes, 0);
+    return reason;
 }
 
 const char *affine_compose(struct arena *arena, const struct affine *outer,
@@ -213,6 +281,8 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
             affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
         return NULL;
     }
+    if (outer->kind == AFFINE_PICK && inner->kind == AFFINE_PICK)
+        return pick_twice(arena, outer, inner, (int)axes, result);
     struct affine_axis axis[AFFINE_AXES];
     bool outside = false;
     for (int i = 0; i < axes; i++) {
@@ -380,6 +450,29 @@ static const char *pile(struct arena *arena, struct affine_term *terms, size_t c
     return affine_finish(arena, form, axes, axis);
 }
 
+/* Picks of one source, one's outputs after the other's, are a pick. */
+static const char *stack_picks(struct arena *arena, const struct affine *const *forms, size_t count,
+                               int axes, int64_t inputs, const struct affine **result)
+{
+    const struct affine *form;
+    int64_t outputs = 0, *to;
+    for (size_t k = 0; k < count && outputs <= PICK_WIDEST; k++)
+        outputs += forms[k]->outputs ? forms[k]->outputs : inputs;
+    const char *reason = affine_pick_room(arena, inputs, outputs);
+    if (reason)
+        return reason;
+    int64_t *from = to = NEW_ARRAY(arena, int64_t, outputs);
+    for (size_t k = 0; k < count; k++) {
+        int64_t some = forms[k]->outputs ? forms[k]->outputs : inputs;
+        for (int64_t o = 0; o < some; o++)
+            *to++ = forms[k]->kind == AFFINE_PICK ? forms[k]->from[o] : o;
+    }
+    reason = affine_pick(arena, inputs, outputs, from, &form);
+    if (!reason)
+        *result = affine_settle(arena, form, axes, 0);
+    return reason;
+}
+
 const char *affine_stack(struct arena *arena, const struct affine *const *forms, size_t count,
                          const int64_t *source_extent, const struct affine **result,
                          bool *used_extent)
@@ -397,6 +490,11 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
     }
     if (!inputs)
         return "the number of channels is not known";
+    bool picks = true;
+    for (size_t k = 0; k < count; k++)
+        picks = picks && affine_is_pick(forms[k]);
+    if (picks)
+        return stack_picks(arena, forms, count, (int)axes, inputs, result);
     for (size_t k = 0; k < count; k++)
         terms[k] = (struct affine_term){affine_settle(arena, forms[k], (int)axes, inputs), 1};
     struct affine *form = NEW(arena, struct affine);

@@ -70,6 +70,21 @@ VECTORISED static void add_numbers(double *to, const double *from, int64_t count
         to[i] += factor * from[i];
 }
 
+/* Adds a pick to rows of a sum: one number of each row, if any. */
+static void add_pick(const struct affine *form, const struct affine *pick, double factor,
+                     int64_t width, int64_t first, int64_t count, double *out)
+{
+    const int64_t ones[AFFINE_AXES] = {1, 1, 1, 1, 1, 1, 1, 1}, zeros[AFFINE_AXES] = {0};
+    int64_t taps = affine_taps(form), length = affine_row_length(form), place;
+    place_taps(form, pick, ones, zeros, &place);
+    for (int64_t r = 0; r < count; r++) {
+        int64_t from = pick->from[first + r];
+        if (from >= 0)
+            out[r * length + (from - first_channel(form, width, first + r)) * taps + place] +=
+                factor;
+    }
+}
+
 static bool join_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
                       int64_t first, int64_t count, double *out)
 {
@@ -89,6 +104,10 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
             continue;
         const struct affine *term = form->terms[k].form;
         double factor = form->terms[k].factor;
+        if (term->kind == AFFINE_PICK) {
+            add_pick(form, term, factor, width, first, count, out);
+            continue;
+        }
         int64_t term_taps = affine_taps(term), term_length = affine_row_length(term);
         int64_t channels = row_channels(term);
         double *rows = malloc((size_t)(count * term_length) * sizeof(double));
@@ -165,16 +184,88 @@ VECTORISED static void compose_row(const struct affine *form, const double *oute
     }
 }
 
+static bool pick_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
+                      double *out)
+{
+    int64_t length = affine_row_length(form);
+    memset(out, 0, (size_t)(count * length) * sizeof(double));
+    for (int64_t r = 0; r < count; r++)
+        if (form->from[first + r] >= 0)
+            out[r * length + form->from[first + r] - first_channel(form, width, first + r)] = 1;
+    return true;
+}
+
+/* A pick of a form: its rows, those that follow each other together. */
+static bool picked_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
+                        int64_t first, int64_t count, double *out)
+{
+    const struct affine *inner = form->inner;
+    const int64_t *from = form->outer->from + first;
+    int64_t inner_width = inner->outputs ? inner->outputs : form->outer->inputs;
+    int64_t taps = affine_taps(form), length = affine_row_length(form);
+    int64_t inner_length = affine_row_length(inner), some;
+    bool good = true, whole = inner_length == length; /* else what they read is in smaller groups */
+    double *rows = whole ? out : malloc((size_t)(count * inner_length) * sizeof(double));
+    if (!rows)
+        return false;
+    memset(out, 0, (size_t)(count * length) * sizeof(double));
+    for (int64_t r = 0; good && r < count; r += some) {
+        for (some = 1; from[r] >= 0 && r + some < count && from[r + some] == from[r] + some;)
+            some++;
+        if (from[r] < 0)
+            continue;
+        double *to = whole ? out + r * length : rows;
+        good = affine_rows(inner, dense, inner_width, from[r], some, to);
+        for (int64_t i = 0; good && !whole && i < some; i++) {
+            int64_t shift = first_channel(inner, inner_width, from[r] + i) -
+                            first_channel(form, width, first + r + i);
+            memcpy(out + (r + i) * length + shift * taps, rows + i * inner_length,
+                   (size_t)inner_length * sizeof(double));
+        }
+    }
+    if (!whole)
+        free(rows);
+    return good;
+}
+
+/* A form of a pick: its columns, each where its channel comes from. */
+static bool scattered_rows(const struct affine *form, const struct affine_dense *dense,
+                           int64_t width, int64_t first, int64_t count, double *out)
+{
+    const struct affine *outer = form->outer;
+    int64_t middles = row_channels(outer), taps = affine_taps(form);
+    int64_t length = affine_row_length(form), outer_length = affine_row_length(outer);
+    double *rows = malloc((size_t)(count * outer_length) * sizeof(double));
+    bool good = rows && affine_rows(outer, dense, width, first, count, rows);
+    if (good)
+        memset(out, 0, (size_t)(count * length) * sizeof(double));
+    for (int64_t r = 0; good && r < count; r++) {
+        const int64_t *from = form->inner->from + first_channel(outer, width, first + r);
+        int64_t begin = first_channel(form, width, first + r);
+        for (int64_t m = 0; m < middles; m++)
+            if (from[m] >= 0)
+                add_numbers(out + r * length + (from[m] - begin) * taps,
+                            rows + r * outer_length + m * taps, taps, 1);
+    }
+    free(rows);
+    return good;
+}
+
 /* True when the inner rows a block of outer rows needs are few: one each. */
 static bool is_cheap_inner(const struct affine *form)
 {
-    return affine_is_diagonal(form->outer) || affine_is_diagonal(form->inner);
+    return form->outer->kind == AFFINE_PICK || form->inner->kind == AFFINE_PICK ||
+           affine_is_diagonal(form->outer) || affine_is_diagonal(form->inner);
 }
 
 static bool compose_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
                          int64_t first, int64_t count, double *out)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
+    if (outer->kind == AFFINE_PICK)
+        return picked_rows(form, dense, width, first, count, out);
+    if (inner->kind == AFFINE_PICK)
+        return scattered_rows(form, dense, width, first, count, out);
     if (outer->kind == AFFINE_DIAGONAL && affine_taps(outer) == 1) {
         int64_t numbers = affine_row_length(form);
         if (!affine_rows(inner, dense, width, first, count, out))
@@ -251,6 +342,7 @@ bool affine_rows(const struct affine *form, const struct affine_dense *dense, in
         return true;
     case AFFINE_COMPOSE: return compose_rows(form, dense, width, first, count, out);
     case AFFINE_STACK: return stack_rows(form, dense, first, count, out);
+    case AFFINE_PICK: return pick_rows(form, width, first, count, out);
     default: return join_rows(form, dense, width, first, count, out);
     }
 }
@@ -303,6 +395,11 @@ static void add_outer_bias(struct arena *arena, const struct affine *form, int64
     const struct affine *outer = form->outer;
     int64_t length = affine_row_length(outer), middles = row_channels(outer);
     int64_t taps = affine_taps(outer);
+    if (outer->kind == AFFINE_PICK) {
+        for (int64_t o = 0; o < width; o++)
+            bias[o] = outer->from[o] < 0 ? 0 : inner_bias[outer->from[o]];
+        return;
+    }
     double *row = calloc((size_t)length, sizeof(double));
     struct affine_dense *dense = NULL;
     bool good = row && affine_prepare(outer, &dense);
@@ -341,7 +438,7 @@ const double *affine_bias(struct arena *arena, const struct affine *form, int64_
                 return offset;
         return NULL;
     }
-    if (form->kind == AFFINE_DIAGONAL && form->shift == 0)
+    if (form->kind == AFFINE_PICK || (form->kind == AFFINE_DIAGONAL && form->shift == 0))
         return NULL;
     double *bias = NEW_ARRAY(arena, double, width + 1);
     bool any = false;
@@ -409,6 +506,7 @@ const double *affine_bias_terms(struct arena *arena, const struct affine *form, 
             at += some;
         }
         break;
+    case AFFINE_PICK: break;
     case AFFINE_JOIN:
         for (size_t k = 0; k < form->term_count; k++) {
             part = affine_bias_terms(arena, form->terms[k].form, width);

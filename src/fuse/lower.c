@@ -44,6 +44,13 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
     return NULL;
 }
 
+/* Channels that are mixed where no weight mixed them: moving them about costs less than a product. */
+static const char *has_weight(const struct lowering *l)
+{
+    return l->region->principal || affine_is_diagonal(l->form) ? NULL
+                                                                : "there is no weight to fold into";
+}
+
 /* Width and axes, where the form alone does not say. */
 static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
                                 const struct affine **result)
@@ -494,6 +501,8 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
     struct region *region = l->region;
     const enum layout layout = region->layout;
     const char *reason = decide_ends(plan, l);
+    if (!reason)
+        reason = has_weight(l);
     if (!reason)
         reason = affine_lowerable(arena, l->form, &decision->form);
     if (!reason)

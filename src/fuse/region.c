@@ -86,7 +86,7 @@ static double strides(const struct affine *form)
 static void visit_inputs(struct region *region, struct node *node)
 {
     double here = plan_mark_node(region->plan, node)->density;
-    const struct step *step = here > 0 ? lift_node(node, region->layout) : NULL;
+    const struct step *step = here > 0 ? lift_any(node, region->layout) : NULL;
     if (step && !step->reason) {
         double density = here * strides(step->form);
         if (step->input)
@@ -141,7 +141,7 @@ static struct node *with_weight(struct node *node, const struct step *step)
 
 static void count(struct region *region, struct node *node)
 {
-    const struct step *step = lift_node(node, region->layout);
+    const struct step *step = lift_any(node, region->layout);
     double density = plan_mark_node(region->plan, node)->density;
     if (density == 0 || step->reason)
         return;
@@ -155,13 +155,14 @@ static void count(struct region *region, struct node *node)
     else if (step->term_count)
         cost = each * (double)(step->term_count - 1);
     else if (step->parameters == 0 && affine_is_pointwise(step->form))
-        cost = 0; /* Identity, Dropout, Cast, Neg */
+        cost = 0; /* Identity, Dropout, Cast, Neg, what takes or places channels */
     else if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
         cost = affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
     else
         cost = step->form->outputs ? (double)affine_weights(step->form) : each;
     region->multiply_adds += cost * density;
-    bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count;
+    bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL &&
+                    step->form->kind != AFFINE_PICK && !step->term_count;
     if (weighted && (!region->principal || region->most_parameters < step->parameters)) {
         region->most_parameters = step->parameters;
         region->principal = with_weight(node, step);
