@@ -81,7 +81,8 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
     if (reason && stacks_products(lift_node(node, layout), layout))
         plan_refuse(plan, node, node->outputs[0], reason);
     if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
-        (is_root(before) || before->op == OP_BatchNormalization) && !takes_part(before, layout))
+        (is_root(before) || before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization) &&
+        !takes_part(before, layout))
         plan_refuse(plan, node, node->outputs[0], reason);
 }
 

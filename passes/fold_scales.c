@@ -55,14 +55,6 @@ static const char *find_channels(struct scaling_of *s)
     return s->channels < 1 ? "the number of channels is not known" : NULL;
 }
 
-static bool scales_by_more(const struct lane *lane)
-{
-    for (int64_t c = 0; c < lane->width; c++)
-        if (lane->scale[c] != 1)
-            return true;
-    return false;
-}
-
 static double factor(const struct lane *lane, const double *numbers, int64_t channel)
 {
     return numbers[lane->width == 1 ? 0 : channel];
@@ -259,7 +251,7 @@ static const char *decide(struct scaling_of *s, struct node *const *dequantizers
     if (!reason)
         reason = plan_banned(s->plan, target->graph, target);
     for (int i = 0; i < 2 && !reason; i++) {
-        if (dequantizers[i] && scales_by_more(&s->lane))
+        if (dequantizers[i] && lane_scales(&s->lane))
             reason = rescale(s, dequantizers[i], i == 0 ? s->axis : 0, &scales[i]);
     }
     if (!reason && dequantizers[1] && lane_shifts(&s->lane))

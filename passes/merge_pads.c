@@ -61,9 +61,9 @@ static const char *read_pads(struct merge *merge)
         axis += axis < 0 ? rank : 0;
         if (axis < 0 || axis >= rank || begin < 0 || end < 0 || begin > SHAPE_ABSURD ||
             end > SHAPE_ABSURD)
-            return "the Pad cuts";
+            return "the Pad crops";
         if (axis < 2 && (begin || end))
-            return "the Pad is of channels";
+            return "the Pad changes the batch or the channels";
         merge->pads[axis] = begin;
         merge->pads[rank + axis] = end;
     }

@@ -172,10 +172,7 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
     struct graph *graph = slide->node->graph;
     const char *name = slide->node->outputs[0]->name;
     const char *node_name = slide->node->proto->name ? slide->node->proto->name : "";
-    bool scales = false, shifts = lane_shifts(lane);
-    for (int64_t c = 0; c < lane->width; c++)
-        scales = scales || lane->scale[c] != 1;
-    scales = scales || !shifts;
+    bool shifts = lane_shifts(lane), scales = lane_scales(lane) || !shifts;
     if (scales) {
         struct value *pair[2] = {value,
                                  lane_constant(slide, at, value, lane, lane->scale, "scale")};

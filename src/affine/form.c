@@ -63,7 +63,7 @@ bool affine_has_border(const struct affine *form)
 
 bool affine_is_pick(const struct affine *form)
 {
-    return form->kind == AFFINE_PICK || affine_is_identity(form);
+    return (form->kind == AFFINE_PICK && affine_is_pointwise(form)) || affine_is_identity(form);
 }
 
 static int64_t floor_divide(int64_t a, int64_t b)

@@ -75,8 +75,10 @@ struct affine {
             const struct affine_term *terms;
             size_t term_count;
         };
-        const int64_t *from; /* AFFINE_PICK: the input that each output is, -1 for 0; borrowed. No axis:
-                                each position by itself */
+        struct { /* AFFINE_PICK: each output is one number of the source, or 0; borrowed */
+            const int64_t *from; /* the input channel, -1: 0 */
+            const int64_t *tap;  /* which tap; NULL: there is one */
+        };
     };
     double visits;      /* of the forms it is made of, to read it once; 0: it is made of none */
     const double *bias; /* memo of affine_bias */
@@ -95,7 +97,7 @@ int64_t affine_weights(const struct affine *form);
 double affine_effort(const struct affine *form);
 /* True for a form that treats each channel by itself. */
 bool affine_is_diagonal(const struct affine *form);
-/* True for what takes, repeats, permutes or places channels and does no more. */
+/* True for what takes, repeats, permutes or places channels at each position, and for the identity. */
 bool affine_is_pick(const struct affine *form);
 /* True for one tap at 0, stride 1 and end 0 on every axis. */
 bool affine_is_pointwise(const struct affine *form);

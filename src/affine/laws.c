@@ -125,29 +125,42 @@ const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t 
                : NULL;
 }
 
-const char *affine_pick(struct arena *arena, int64_t inputs, int64_t outputs, const int64_t *from,
+/* A box of one tap that takes each channel as it is. */
+static const char *move(struct arena *arena, const struct affine_picked *picked,
                         const struct affine **result)
 {
+    struct affine *form = affine_uniform(arena, 1, 0);
+    form->outputs = form->inputs = form->groups = picked->inputs;
+    *result = form;
+    return picked->axes < 0 ? NULL : affine_finish(arena, form, picked->axes, picked->axis);
+}
+
+const char *affine_pick(struct arena *arena, const struct affine_picked *picked,
+                        const struct affine **result)
+{
+    int64_t inputs = picked->inputs, outputs = picked->outputs;
     const char *reason = affine_pick_room(arena, inputs, outputs);
     if (reason)
         return reason;
-    bool same = inputs == outputs;
+    bool same = inputs == outputs && !picked->tap;
     for (int64_t o = 0; same && o < outputs; o++)
-        same = from[o] == o;
+        same = picked->from[o] == o;
     if (same)
-        return affine_scale_shift(arena, inputs, NULL, NULL, NULL, result);
+        return move(arena, picked, result);
     int64_t groups = greatest_common_divisor(inputs, outputs);
-    while (inputs % groups || outputs % groups || !is_in_groups(inputs, outputs, from, groups))
+    while (inputs % groups || outputs % groups ||
+           !is_in_groups(inputs, outputs, picked->from, groups))
         groups--;
     struct affine *form = NEW(arena, struct affine);
     *form = (struct affine){.kind = AFFINE_PICK,
                             .outputs = outputs,
                             .inputs = inputs,
                             .groups = groups,
-                            .from = from};
+                            .from = picked->from,
+                            .tap = picked->tap};
     *result = form;
-    reason = affine_finish(arena, form, 0, NULL);
-    form->axes = -1;
+    reason = affine_finish(arena, form, picked->axes < 0 ? 0 : picked->axes, picked->axis);
+    form->axes = picked->axes;
     return reason;
 }
 
@@ -229,14 +242,14 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
 static const char *compare_room(struct arena *arena, const struct affine *outer,
                                 const struct affine *inner)
 {
-    if (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK)
-        return NULL; /* rows taken, or columns moved: no more than those that there are */
     double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
+    bool moves = outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK; /* rows or columns */
     int64_t depth = outer->groups ? outer->inputs / outer->groups : 1;
     double middles = (double)depth;
-    double numbers =
-        outer_taps * inner_taps + middles * outer_taps + middles * (double)affine_row_length(inner);
-    if (!affine_is_diagonal(outer) && !affine_is_diagonal(inner))
+    double numbers = outer_taps * inner_taps;
+    if (!moves)
+        numbers += middles * outer_taps + middles * (double)affine_row_length(inner);
+    if (!moves && !affine_is_diagonal(outer) && !affine_is_diagonal(inner))
         numbers += (double)affine_weights(inner);
     if (affine_is_held(arena->landing, numbers))
         return NULL;
@@ -247,20 +260,69 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
         numbers);
 }
 
-static const char *pick_twice(struct arena *arena, const struct affine *outer,
-                              const struct affine *inner, int axes, const struct affine **result)
+/* True for a pick and for what takes each channel at other positions. */
+static bool picks(const struct affine *form)
 {
-    const struct affine *form;
-    const char *reason = affine_pick_room(arena, inner->inputs, outer->outputs);
+    return form->kind == AFFINE_PICK ||
+           (form->kind == AFFINE_DIAGONAL && affine_taps(form) == 1 && !form->scale &&
+            form->factor == 1 && !form->offset && form->shift == 0 && !form->border);
+}
+
+static int64_t picked_from(const struct affine *form, int64_t output)
+{
+    return form->kind == AFFINE_PICK ? form->from[output] : output;
+}
+
+static int64_t picked_tap(const struct affine *form, int64_t output)
+{
+    return form->kind == AFFINE_PICK && form->tap ? form->tap[output] : 0;
+}
+
+/* What is picked of what was picked, as one pick. form: the composition of the two, whose axes are known. */
+static const char *pick_twice(struct arena *arena, const struct affine *form,
+                              const struct affine **result)
+{
+    const struct affine *outer = form->outer, *inner = form->inner;
+    const char *reason = affine_pick_room(arena, form->inputs, form->outputs);
     if (reason)
         return reason;
-    int64_t *from = NEW_ARRAY(arena, int64_t, outer->outputs);
-    for (int64_t o = 0; o < outer->outputs; o++)
-        from[o] = outer->from[o] < 0 ? -1 : inner->from[outer->from[o]];
-    reason = affine_pick(arena, inner->inputs, outer->outputs, from, &form);
-    if (!reason)
-        *result = affine_settle(arena, form, axes, 0);
-    return reason;
+    int64_t inner_taps = affine_taps(inner), outputs = form->outputs;
+    int64_t *from = NEW_ARRAY(arena, int64_t, outputs), *tap = NULL;
+    if (affine_taps(form) > 1) {
+        int64_t *place = NEW_ARRAY(arena, int64_t, affine_taps(outer) * inner_taps);
+        affine_places(form, outer, inner, place);
+        tap = NEW_ARRAY(arena, int64_t, outputs);
+        for (int64_t o = 0; o < outputs; o++) {
+            int64_t middle = picked_from(outer, o);
+            tap[o] = middle < 0
+                         ? 0
+                         : place[picked_tap(outer, o) * inner_taps + picked_tap(inner, middle)];
+        }
+    }
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t middle = picked_from(outer, o);
+        from[o] = middle < 0 ? -1 : picked_from(inner, middle);
+    }
+    return affine_pick(arena,
+                       &(struct affine_picked){.axes = form->axes,
+                                               .axis = form->axis,
+                                               .inputs = form->inputs,
+                                               .outputs = outputs,
+                                               .from = from,
+                                               .tap = tap},
+                       result);
+}
+
+/* outer after (pick after scales): the columns of the outer one are moved first, and no product is made of the pick. */
+static bool compose_with_scales(struct arena *arena, const struct affine *outer,
+                                const struct affine *inner, const struct affine **result)
+{
+    const struct affine *moved;
+    return outer->kind != AFFINE_PICK && inner->kind == AFFINE_COMPOSE &&
+           inner->outer->kind == AFFINE_PICK && affine_is_pick(inner->outer) &&
+           affine_is_diagonal(inner->inner) &&
+           !affine_compose(arena, outer, inner->outer, &moved) &&
+           !affine_compose(arena, moved, inner->inner, result);
 }
 
 const char *affine_compose(struct arena *arena, const struct affine *outer,
@@ -281,8 +343,8 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
             affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
         return NULL;
     }
-    if (outer->kind == AFFINE_PICK && inner->kind == AFFINE_PICK)
-        return pick_twice(arena, outer, inner, (int)axes, result);
+    if (compose_with_scales(arena, outer, inner, result))
+        return NULL;
     struct affine_axis axis[AFFINE_AXES];
     bool outside = false;
     for (int i = 0; i < axes; i++) {
@@ -317,7 +379,10 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
                         .groups = greatest_common_divisor(outer->groups ? outer->groups : middle,
                                                           inner->groups ? inner->groups : middle)};
     *result = form;
-    return affine_finish(arena, form, (int)axes, axis);
+    const char *reason = affine_finish(arena, form, (int)axes, axis);
+    bool merges =
+        picks(outer) && picks(inner) && (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK);
+    return reason || !merges ? reason : pick_twice(arena, form, result);
 }
 
 /* ---- join ---- */
@@ -465,9 +530,12 @@ static const char *stack_picks(struct arena *arena, const struct affine *const *
     for (size_t k = 0; k < count; k++) {
         int64_t some = forms[k]->outputs ? forms[k]->outputs : inputs;
         for (int64_t o = 0; o < some; o++)
-            *to++ = forms[k]->kind == AFFINE_PICK ? forms[k]->from[o] : o;
+            *to++ = picked_from(forms[k], o);
     }
-    reason = affine_pick(arena, inputs, outputs, from, &form);
+    reason = affine_pick(
+        arena,
+        &(struct affine_picked){.axes = -1, .inputs = inputs, .outputs = outputs, .from = from},
+        &form);
     if (!reason)
         *result = affine_settle(arena, form, axes, 0);
     return reason;

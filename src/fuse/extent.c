@@ -169,7 +169,7 @@ const char *lift_crop_back(struct node *node, const struct affine **form, bool *
     return affine_pad(node->graph->model->arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, form);
 }
 
-const char *lift_pad(struct node *node, struct step *step)
+const char *lift_pad(struct node *node, struct step *step, bool *selects)
 {
     struct arena *arena = node->graph->model->arena;
     int64_t begin[MAX_RANK], end[MAX_RANK];
@@ -184,12 +184,15 @@ const char *lift_pad(struct node *node, struct step *step)
         return reason;
     if (value != 0)
         return arena_format(arena, "Pad fills with %s, not with 0", decimal_rounded(value, 6).text);
-    if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
-        return "Pad changes the batch or the channels";
+    if (rank < 3)
+        return "the value has no spatial axis";
+    if (begin[0] || end[0])
+        return "Pad changes the batch";
     step->input = node->inputs[0];
     const struct affine *form;
     reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
     step->form = form;
+    *selects = begin[1] || end[1];
     return reason;
 }
 
@@ -291,7 +294,7 @@ static const char *input_cuts(struct node *node, int rank, struct cuts *cuts, bo
     return NULL;
 }
 
-const char *lift_slice(struct node *node, struct step *step)
+const char *lift_slice(struct node *node, struct step *step, bool *selects)
 {
     struct arena *arena = node->graph->model->arena;
     struct affine_axis axis_of[MAX_RANK];
@@ -312,8 +315,8 @@ const char *lift_slice(struct node *node, struct step *step)
             return "Slice has a step other than 1, or of no size that is reckoned with";
         int64_t extent = input->disputed ? -1 : input->dims[axis];
         reason = crop(cuts.starts[i], cuts.ends[i], extent, &begin, &end, &step->sized);
-        if (!reason && axis < 2 && (begin || end || cuts.steps[i] != 1))
-            reason = "Slice changes the batch or the channels";
+        if (!reason && axis == 0 && (begin || end || cuts.steps[i] != 1))
+            reason = "Slice changes the batch";
         if (!reason)
             axis_of[axis] = (struct affine_axis){
                 .stride = cuts.steps[i], .low = begin, .step = 1, .taps = 1, .end = -begin - end};
@@ -325,5 +328,6 @@ const char *lift_slice(struct node *node, struct step *step)
     reason = rank - 2 > AFFINE_AXES ? "the value has too many axes"
                                     : affine_box(arena, rank - 2, axis_of + 2, 1, &form);
     step->form = form;
+    *selects = axis_of[1].low || axis_of[1].end || axis_of[1].stride != 1;
     return reason;
 }

@@ -135,12 +135,17 @@ bool lane_shifts(const struct lane *lane)
     return false;
 }
 
-bool lane_is_neutral(const struct lane *lane)
+bool lane_scales(const struct lane *lane)
 {
     for (int64_t c = 0; c < lane->width; c++)
-        if (lane->scale[c] != 1 || lane->shift[c] != 0)
-            return false;
-    return true;
+        if (lane->scale[c] != 1)
+            return true;
+    return false;
+}
+
+bool lane_is_neutral(const struct lane *lane)
+{
+    return !lane_scales(lane) && !lane_shifts(lane);
 }
 
 static bool is_positive(const struct lane *lane)
@@ -442,10 +447,12 @@ static const char *parts(struct node *node, size_t part, bool from_part, struct 
     int axis;
     int64_t first = 0, whole;
     const char *reason = axis_of(node, piece, &axis);
-    if (!reason)
-        reason = find_part(values, count, part, axis, &first, &whole);
+    if (!reason && !from_part && lane->axis != axis)
+        return NULL; /* one number for all, or all channels are in each part */
     if (!reason && lane->axis >= 0 && lane->axis != axis)
         reason = "it joins or splits along another axis than the channels";
+    if (!reason)
+        reason = find_part(values, count, part, axis, &first, &whole);
     if (!reason)
         reason = spread(arena,
                         from_part ? piece
@@ -479,7 +486,8 @@ static void pull(struct arena *arena, const struct pick *pick, struct lane *lane
 }
 
 /* The opposite: all places that come from one must ask the same of it. */
-static const char *push(struct arena *arena, const struct pick *pick, struct lane *lane)
+static const char *push(struct arena *arena, const struct pick *pick, struct lane *lane,
+                        bool merges)
 {
     struct lane old = *lane;
     double *scale, *shift;
@@ -493,7 +501,8 @@ static const char *push(struct arena *arena, const struct pick *pick, struct lan
         if (from < 0)
             continue;
         if (seen[from] && (scale[from] != old.scale[i] || shift[from] != old.shift[i]))
-            return "it repeats channels, and what is done to them differs";
+            return merges ? "it merges channels that are not scaled and shifted alike"
+                          : "it repeats channels, and the copies are not scaled and shifted alike";
         seen[from] = true;
         scale[from] = old.scale[i];
         shift[from] = old.shift[i];
@@ -516,7 +525,7 @@ static const char *picks(struct node *node, bool forward, struct lane *lane)
     if (reason)
         return reason;
     if (forward == spreads)
-        reason = push(arena, &pick, lane);
+        reason = push(arena, &pick, lane, spreads);
     else
         pull(arena, &pick, lane);
     if (lane->width == 1)
@@ -548,6 +557,8 @@ static const char *pool(const struct node *node, const struct lane *lane)
         padded = padded || pads[i] != 0;
     const char *automatic = node_string(node->graph->model->arena, node, "auto_pad", "NOTSET");
     padded = padded || strncmp(automatic, "SAME", 4) == 0;
+    /* What a window counts that hangs over the end runtimes do not agree on. */
+    padded = padded || node_integer(node, "ceil_mode", 0);
     if (node->op == OP_AveragePool && padded && node_integer(node, "count_include_pad", 0))
         return only_scales(lane);
     return NULL;
@@ -663,6 +674,12 @@ static bool operands_fit(const struct node *node)
 {
     const struct value *a = node_input(node, 0), *b = node_input(node, 1);
     int inner = node->op == OP_MatMul ? 2 : 0;
+    if (node->op == OP_Conv) {
+        bool known = a && b && a->rank == b->rank && a->rank > 2 && is_known(a->dims[1]);
+        for (int i = 0; known && i < b->rank; i++)
+            known = is_known(b->dims[i]);
+        return known;
+    }
     if (!a || !b || a->rank < inner || b->rank < inner)
         return false;
     if (inner && !same_size(a, a->rank - 1, b, b->rank - 2))
@@ -679,8 +696,14 @@ static bool operands_fit(const struct node *node)
 /* A product of two values: one number passes it, from either. */
 static const char *product(const struct node *node, const struct lane *lane)
 {
+    const struct tensor *tensor;
+    struct value *weight = node_input(node, 1);
     if (lane->axis >= 0)
-        return "only one number for all passes a product of two values";
+        return node->op != OP_Mul && weight && !constant_of(weight, &tensor)
+                   ? "what is scaled or shifted is not its channels"
+                   : "only one number for all passes a product of two values";
+    if (node_input(node, 2))
+        return "it adds a bias to its product";
     return operands_fit(node) ? only_scales(lane) : "the sizes of its operands are not known";
 }
 
@@ -749,6 +772,7 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_DepthToSpace: return picks(node, forward, lane);
     case OP_Add:
         return forward ? sum(node, index, lane) : "it does not let a scale or a shift through";
+    case OP_Conv:
     case OP_Mul:
     case OP_MatMul: return product(node, lane);
     default: return "it does not let a scale or a shift through";

@@ -1,66 +1,22 @@
 /* fuse/lift.c: one operator at a time to the algebra. */
 #include "fuse/lift.h"
 
-#include "affine/laws.h"
 #include "fuse/border.h"
 #include "fuse/channel.h"
 #include "fuse/extent.h"
-#include "fuse/pick.h"
 #include "fuse/product.h"
+#include "fuse/select.h"
 #include "fuse/turned.h"
 #include "infer/rules.h"
 
-/* Channels that are taken, repeated or placed. */
-static const char *lift_picked(struct node *node, enum layout layout, struct step *step)
+static const char *lift_parts(struct node *node, enum layout layout, struct step *step)
 {
-    const struct value *in = node_input(node, 0);
-    int rank = in ? in->rank : -1;
-    struct pick pick;
-    if (rank < (layout == LAYOUT_CONV ? 3 : 2))
-        return "the rank of the value is not known or does not fit";
+    bool selects = false;
+    if (layout != LAYOUT_CONV)
+        return lift_select(node, layout, step);
     const char *reason =
-        pick_alone(node, layout == LAYOUT_CONV ? 1 : rank - 1, &pick, &step->sized);
-    if (reason)
-        return reason;
-    step->input = node->inputs[0];
-    return affine_pick(node->graph->model->arena, pick.in, pick.out, pick.from, &step->form);
-}
-
-/* A Pad or Slice may be one of positions as well. */
-static const char *lift_moved(struct node *node, enum layout layout, struct step *step)
-{
-    const char *reason = NULL;
-    if (layout == LAYOUT_CONV) {
-        reason = node->op == OP_Pad ? lift_pad(node, step) : lift_slice(node, step);
-        if (!reason)
-            return NULL;
-    }
-    struct step picked = {0};
-    const char *other = lift_picked(node, layout, &picked);
-    if (!other)
-        *step = picked;
-    return reason && other ? reason : other;
-}
-
-static const char *lift_split(struct node *node, enum layout layout, struct step *step)
-{
-    static const char several[] = "it makes several values";
-    struct arena *arena = node->graph->model->arena;
-    const struct value *in = node_input(node, 0);
-    int rank = in ? in->rank : -1;
-    if (rank < (layout == LAYOUT_CONV ? 3 : 2))
-        return several;
-    struct step **parts = NEW_ARRAY(arena, struct step *, node->output_count + 1);
-    for (size_t k = 0; k < node->output_count; k++) {
-        struct pick pick;
-        parts[k] = NEW(arena, struct step);
-        parts[k]->input = node->inputs[0];
-        if (pick_split(node, k, layout == LAYOUT_CONV ? 1 : rank - 1, &pick) ||
-            affine_pick(arena, pick.in, pick.out, pick.from, &parts[k]->form))
-            return several;
-    }
-    step->parts = node->output_count ? parts : NULL;
-    return several;
+        node->op == OP_Pad ? lift_pad(node, step, &selects) : lift_slice(node, step, &selects);
+    return reason || !selects ? reason : lift_select_channels(node, step);
 }
 
 static const char *lift(struct node *node, enum layout layout, struct step *step)
@@ -90,17 +46,19 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
         return conv ? lift_average_pool(node, step) : "a pool is no matrix product";
     case OP_MaxPool: return conv ? lift_max_pool(node, step) : "a pool is no matrix product";
     case OP_Pad:
-    case OP_Slice: return lift_moved(node, layout, step);
-    case OP_Gather:
-    case OP_Tile:
-    case OP_Expand: return lift_picked(node, layout, step);
-    case OP_Split: return lift_split(node, layout, step);
+    case OP_Slice: return lift_parts(node, layout, step);
     case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
     case OP_Transpose:
         if (!lift_turned(node, layout, lift_node, step))
             return NULL;
         *step = (struct step){0};
         return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
+    case OP_Gather:
+    case OP_Tile:
+    case OP_Expand: return lift_select(node, layout, step);
+    case OP_Split: return lift_split(node, layout, step);
+    case OP_SpaceToDepth:
+        return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is no matrix product";
     case OP_Einsum: return lift_einsum(node, layout, step);
     case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
@@ -166,15 +124,11 @@ const struct step *lift_any(struct node *node, enum layout layout)
 const struct step *lift_maker(const struct value *value, enum layout layout)
 {
     struct node *node = value->producer;
-    if (!node)
-        return NULL;
-    if (node->op != OP_Split)
-        return node->outputs[0] == value ? lift_node(node, layout) : NULL;
-    const struct step *step = lift_node(node, layout);
-    for (size_t k = 0; step->parts && k < node->output_count; k++)
+    const struct step *step = node ? lift_node(node, layout) : NULL;
+    for (size_t k = 0; step && step->parts && k < node->output_count; k++)
         if (node->outputs[k] == value)
             return step->parts[k];
-    return node->outputs[0] == value ? step : NULL;
+    return step && node->outputs[0] == value ? step : NULL;
 }
 
 bool lift_is_weighted(struct node *node, enum layout layout)

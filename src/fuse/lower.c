@@ -48,7 +48,7 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
 static const char *has_weight(const struct lowering *l)
 {
     return l->region->principal || affine_is_diagonal(l->form) ? NULL
-                                                                : "there is no weight to fold into";
+                                                               : "there is no weight to fold into";
 }
 
 /* Width and axes, where the form alone does not say. */

@@ -260,6 +260,14 @@ static const char *round_bias(struct arena *arena, const struct transposed *t, d
     return NULL;
 }
 
+static bool is_listed(const struct region *region, const struct node *node)
+{
+    for (size_t i = 0; i < region->nodes.count; i++)
+        if (region->nodes.items[i] == node)
+            return true;
+    return false;
+}
+
 const char *lower_conv_transpose(struct plan *plan, struct region *region, struct node *node,
                                  const struct transposed *t, double multiply_adds, bool is_moved,
                                  struct value *target, struct fusion **result)
@@ -293,6 +301,8 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     struct lowering l = {
         .region = region, .source = t->source, .target = target, .at = target->producer};
     struct fusion *fusion = lower_record(plan, &l, form, t->type);
+    if (!is_listed(region, node))
+        fusion_adopt(plan, fusion, node);
     fusion->channels = form->outputs;
     fusion->outputs = t->outputs;
     int64_t dims[AFFINE_AXES + 2] = {form->outputs, t->outputs / form->groups};

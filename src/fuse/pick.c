@@ -1,7 +1,6 @@
 /* fuse/pick.c: ops that take, repeat or place parts of an axis. */
 #include "fuse/pick.h"
 
-#include "affine/laws.h"
 #include "fuse/extent.h"
 #include "infer/constant.h"
 
@@ -72,7 +71,7 @@ static const char *slice(struct node *node, int axis, int64_t width, struct pick
         if (along != axis)
             continue;
         if (by < 1 || by > WIDEST) /* runtimes disagree on backward ones */
-            return "its step is not reckoned with";
+            return "its step is not positive, or too large";
         int64_t first = clamp(start[i], width), end = clamp(stop[i], width);
         int64_t *from = make(arena, pick, width, width);
         for (int64_t k = first; k < end; k += by)
@@ -121,10 +120,10 @@ static const char *pad(struct node *node, int axis, int64_t width, struct pick *
     if (reason)
         return reason;
     if (begin[axis] > WIDEST || end[axis] > WIDEST || begin[axis] < -width || end[axis] < -width)
-        return "its padding is not reckoned with";
+        return "its padding is too large, or crops more than there is";
     out = width + begin[axis] + end[axis];
     if (out < 1 || out > WIDEST)
-        return "its padding is not reckoned with";
+        return "its padding is too large, or crops more than there is";
     int64_t *from = make(node->graph->model->arena, pick, width, out);
     for (int64_t i = 0; i < out; i++)
         from[i] = i < begin[axis] || i - begin[axis] >= width ? -1 : i - begin[axis];
@@ -183,14 +182,13 @@ static const char other_axes[] = "it changes other axes than the channels";
 static bool takes_whole(struct node *node, int axis, bool *sized)
 {
     const struct value *in = node->inputs[0];
-    int64_t held[3][MAX_RANK];
-    size_t count, stops, named, strides;
     const int64_t open = INT32_MAX; /* or more: to the end */
+    int64_t held[4][MAX_RANK];
+    size_t count, stops, named, strides;
     const int64_t *start = constant_integers(node, "starts", 1, held[0], MAX_RANK, &count);
     const int64_t *stop = constant_integers(node, "ends", 2, held[1], MAX_RANK, &stops);
     const int64_t *axes = constant_integers(node, "axes", 3, held[2], MAX_RANK, &named);
-    int64_t steps[MAX_RANK];
-    const int64_t *step = constant_integers(node, "steps", 4, steps, MAX_RANK, &strides);
+    const int64_t *step = constant_integers(node, "steps", 4, held[3], MAX_RANK, &strides);
     if (!start || !stop || stops != count || (axes && named != count) || (step && strides != count))
         return false;
     for (size_t i = 0; i < count; i++) {
@@ -203,25 +201,6 @@ static bool takes_whole(struct node *node, int axis, bool *sized)
         if (stop[i] < open && (in->dims[along] < 1 || stop[i] < in->dims[along]))
             return false;
         *sized = *sized || stop[i] < open;
-    }
-    return true;
-}
-
-/* A shape that an Expand gives the other axes is theirs already. */
-static bool expands_none(struct node *node, int axis, bool *sized)
-{
-    const struct value *in = node->inputs[0], *out = node->outputs[0];
-    int64_t shape[MAX_RANK];
-    size_t count;
-    if (!constant_integers(node, "", 1, shape, MAX_RANK, &count) || count > (size_t)in->rank)
-        return false;
-    for (int i = 0; i < in->rank; i++) {
-        int at = i - (in->rank - (int)count);
-        if (i == axis || at < 0 || shape[at] == 1)
-            continue;
-        if (in->dims[i] < 1 || in->dims[i] != out->dims[i])
-            return false;
-        *sized = true;
     }
     return true;
 }
@@ -239,54 +218,10 @@ static bool pads_none(struct node *node, int axis, bool *sized)
     return true;
 }
 
-static bool repeats_none(const struct node *node, int axis)
-{
-    int64_t held[MAX_RANK];
-    size_t count;
-    const int64_t *repeats = constant_integers(node, "", 1, held, MAX_RANK, &count);
-    for (size_t i = 0; repeats && i < count; i++)
-        if ((int)i != axis && repeats[i] != 1)
-            return false;
-    return repeats != NULL;
-}
-
-/* What a declared shape says besides. */
-static bool is_sized(const struct node *node)
-{
-    const struct tensor *tensor;
-    for (size_t i = 1; i < node->input_count; i++)
-        if (node->inputs[i] && !constant_of(node->inputs[i], &tensor) && tensor->from_shape)
-            return true;
-    return false;
-}
-
 const char *pick_alone(struct node *node, int axis, struct pick *pick, bool *sized)
 {
-    const struct value *in = node_input(node, 0), *out = node_output(node, 0);
-    bool alone;
-    if (!in || !out || in->rank < 0 || in->rank > MAX_RANK || in->rank > AFFINE_AXES + 2 ||
-        in->disputed || out->disputed || axis >= in->rank || in->dims[axis] < 1)
-        return unknown;
-    int64_t out_width = out->rank == in->rank && out->dims[axis] > 0 ? out->dims[axis] : 1;
-    const char *dear = affine_pick_room(node->graph->model->arena, in->dims[axis], out_width);
-    if (dear)
-        return dear;
-    switch (node->op) {
-    case OP_Gather: {
-        int64_t along = node_integer(node, "axis", 0);
-        alone = along + (along < 0 ? in->rank : 0) == axis;
-        break;
-    }
-    case OP_Slice: alone = takes_whole(node, axis, sized); break;
-    case OP_Tile: alone = repeats_none(node, axis); break;
-    case OP_Expand: alone = expands_none(node, axis, sized); break;
-    case OP_Pad: alone = pads_none(node, axis, sized); break;
-    default: alone = false;
-    }
-    if (!alone)
-        return other_axes;
-    *sized = *sized || is_sized(node);
-    return pick_along(node, axis, pick);
+    bool alone = node->op == OP_Pad ? pads_none(node, axis, sized) : takes_whole(node, axis, sized);
+    return alone ? pick_along(node, axis, pick) : other_axes;
 }
 
 const char *pick_split(struct node *node, size_t output, int axis, struct pick *pick)
@@ -297,9 +232,6 @@ const char *pick_split(struct node *node, size_t output, int axis, struct pick *
         return unknown;
     if (along + (along < 0 ? in->rank : 0) != axis)
         return other_axes;
-    const char *dear = affine_pick_room(node->graph->model->arena, in->dims[axis], 1);
-    if (dear)
-        return dear;
     for (size_t k = 0; k < node->output_count; k++) {
         const struct value *part = node->outputs[k];
         if (!part || part->rank != in->rank || part->dims[axis] < 1 || part->dims[axis] > WIDEST)

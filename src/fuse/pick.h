@@ -14,8 +14,8 @@ struct pick {
  * axis at the same place. NULL, or the reason why that is not known. */
 const char *pick_along(struct node *node, int axis, struct pick *pick);
 
-/* The same of an op that leaves all other axes as they are, SpaceToDepth excluded. *sized is set when that holds for the
- * declared sizes only. */
+/* The same of a Slice or Pad that leaves all other axes as they are. *sized is set when that holds for the declared sizes
+ * only. */
 const char *pick_alone(struct node *node, int axis, struct pick *pick, bool *sized);
 
 /* The same of one output of a Split along that axis. */

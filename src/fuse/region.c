@@ -155,14 +155,16 @@ static void count(struct region *region, struct node *node)
     else if (step->term_count)
         cost = each * (double)(step->term_count - 1);
     else if (step->parameters == 0 && affine_is_pointwise(step->form))
-        cost = 0; /* Identity, Dropout, Cast, Neg, what takes or places channels */
+        cost = 0; /* Identity, Dropout, Cast, Neg */
+    else if (step->parameters == 0 && step->form->kind == AFFINE_PICK)
+        cost = 0; /* it moves numbers */
     else if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
         cost = affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
     else
         cost = step->form->outputs ? (double)affine_weights(step->form) : each;
     region->multiply_adds += cost * density;
-    bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL &&
-                    step->form->kind != AFFINE_PICK && !step->term_count;
+    bool weighted =
+        step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count && step->parameters;
     if (weighted && (!region->principal || region->most_parameters < step->parameters)) {
         region->most_parameters = step->parameters;
         region->principal = with_weight(node, step);
