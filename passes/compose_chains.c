@@ -23,8 +23,6 @@ static bool is_root(struct node *node)
     case OP_Pad:
     case OP_Slice:
     case OP_Gather:
-    case OP_Tile:
-    case OP_Expand:
     case OP_MaxPool:
     case OP_Transpose: return true;
     default: return is_matrix_product(node);
@@ -65,11 +63,21 @@ static bool stacks_products(const struct step *step, enum layout layout)
     return step->stacks && step->term_count > 1;
 }
 
-/* True for what leaves channels away: nobody would have a weight in front of it or behind it do so. */
-static bool takes_part(struct node *node, enum layout layout)
+/* True for what no weight is expected to take up: it leaves channels away, or takes positions. */
+static bool stands_apart(struct node *node, enum layout layout)
+{
+    const struct step *step = lift_node(node, layout);
+    if (step->reason)
+        return node->op == OP_Gather;
+    return step->form->kind == AFFINE_PICK && step->form->outputs < step->form->inputs;
+}
+
+/* True for what changes the order of the channels right behind a weight. */
+static bool gathers_products(struct node *node, struct node *before, enum layout layout)
 {
     const struct affine *form = lift_node(node, layout)->form;
-    return form && form->kind == AFFINE_PICK && form->outputs < form->inputs;
+    return node->op == OP_Gather && lift_is_weighted(before, layout) &&
+           form->outputs == form->inputs;
 }
 
 /* Two ops with weights in a row that stay two ops, or side by side, deserve a word. */
@@ -80,9 +88,12 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
     struct node *before = input ? input->producer : NULL;
     if (reason && stacks_products(lift_node(node, layout), layout))
         plan_refuse(plan, node, node->outputs[0], reason);
-    if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
-        (is_root(before) || before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization) &&
-        !takes_part(before, layout))
+    if (!reason || !before || before->graph != node->graph)
+        return;
+    bool in_row =
+        is_root(before) || before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization;
+    if (gathers_products(node, before, layout) ||
+        (in_row && lift_is_weighted(node, layout) && !stands_apart(before, layout)))
         plan_refuse(plan, node, node->outputs[0], reason);
 }
 

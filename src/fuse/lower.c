@@ -502,8 +502,6 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
     const enum layout layout = region->layout;
     const char *reason = decide_ends(plan, l);
     if (!reason)
-        reason = has_weight(l);
-    if (!reason)
         reason = affine_lowerable(arena, l->form, &decision->form);
     if (!reason)
         reason = decide_type(arena, l, &decision->type);
@@ -518,6 +516,8 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
                   region->multiply_adds + l->spared_multiply_adds, decision->weights);
     if (!reason)
         reason = gate_groups(plan, l, decision->form);
+    if (!reason)
+        reason = has_weight(l);
     if (!reason)
         reason = decide_bias(arena, decision->form, decision->type, &decision->bias);
     if (reason)
