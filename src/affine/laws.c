@@ -313,16 +313,24 @@ static const char *pick_twice(struct arena *arena, const struct affine *form,
                        result);
 }
 
-/* outer after (pick after scales): the columns of the outer one are moved first, and no product is made of the pick. */
-static bool compose_with_scales(struct arena *arena, const struct affine *outer,
-                                const struct affine *inner, const struct affine **result)
+/* True for what has one number, or none, in each row and tap: scales, and picks with scales around them. */
+static bool is_light(const struct affine *form, bool *moves)
 {
-    const struct affine *moved;
-    return outer->kind != AFFINE_PICK && inner->kind == AFFINE_COMPOSE &&
-           inner->outer->kind == AFFINE_PICK && affine_is_pick(inner->outer) &&
-           affine_is_diagonal(inner->inner) &&
-           !affine_compose(arena, outer, inner->outer, &moved) &&
-           !affine_compose(arena, moved, inner->inner, result);
+    *moves = *moves || form->kind == AFFINE_PICK;
+    return form->kind == AFFINE_PICK || affine_is_diagonal(form) ||
+           (form->kind == AFFINE_COMPOSE && is_light(form->outer, moves) &&
+            is_light(form->inner, moves));
+}
+
+/* A kernel after scales after a pick: the kernel takes up one after the other, and no product is made of a matrix of zeros. */
+static bool compose_one_by_one(struct arena *arena, const struct affine *outer,
+                               const struct affine *inner, const struct affine **result)
+{
+    const struct affine *form;
+    bool moves = false;
+    return inner->kind == AFFINE_COMPOSE && !is_light(outer, &(bool){false}) &&
+           is_light(inner, &moves) && moves && !affine_compose(arena, outer, inner->outer, &form) &&
+           !affine_compose(arena, form, inner->inner, result);
 }
 
 const char *affine_compose(struct arena *arena, const struct affine *outer,
@@ -343,7 +351,7 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
             affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
         return NULL;
     }
-    if (compose_with_scales(arena, outer, inner, result))
+    if (compose_one_by_one(arena, outer, inner, result))
         return NULL;
     struct affine_axis axis[AFFINE_AXES];
     bool outside = false;
