@@ -44,6 +44,13 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
     return NULL;
 }
 
+/* Channels that are mixed where no weight mixed them: moving them about costs less than a product. */
+static const char *has_weight(const struct lowering *l)
+{
+    return l->region->principal || affine_is_diagonal(l->form) ? NULL
+                                                               : "there is no weight to fold into";
+}
+
 /* Width and axes, where the form alone does not say. */
 static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
                                 const struct affine **result)
@@ -529,6 +536,8 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
                   region->multiply_adds + l->spared_multiply_adds, decision->weights);
     if (!reason)
         reason = gate_groups(plan, l, decision->form);
+    if (!reason)
+        reason = has_weight(l);
     if (!reason)
         reason = decide_bias(arena, decision->form, decision->type, &decision->bias);
     if (reason)
