@@ -503,7 +503,7 @@ void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
         }
     compare_outputs(&sheet);
     find_regions(&sheet);
-    diff_graph_dress(differ, a, b);
+    diff_graph_cosmetic(differ, a, b);
     for (size_t i = 0; i < a->order.count; i++)
         if (a->order.items[i]->partner && a->order.items[i]->body_count)
             compare_bodies(differ, a->order.items[i]);

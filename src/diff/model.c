@@ -420,7 +420,7 @@ void diff_models(struct arena *arena, struct model *a, struct model *b,
                 (struct value_pair){outputs[0].items[i].value, outputs[0].items[i].partner->value};
     diff_graphs(&differ, left, right, pairs, count);
     compare_functions(&differ);
-    diff_model_dress(&differ);
+    diff_model_cosmetic(&differ);
     sort_changes(&differ);
     diff_group_changes(&differ);
     model_give_back(a);

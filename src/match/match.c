@@ -148,7 +148,7 @@ size_t match_operand(const struct node *left, const struct node *right, size_t i
     return crossed ? 1 - index : index;
 }
 
-static void marry(struct matcher *matcher, struct node *a, struct node *b)
+static void pair_nodes(struct matcher *matcher, struct node *a, struct node *b)
 {
     a->partner = b;
     b->partner = a;
@@ -212,7 +212,7 @@ static void match_values(struct matcher *matcher, const struct value *left,
         a->graph != matcher->a || b->graph != matcher->b || !same_kind(a, b) ||
         output_index(a, left) != output_index(b, right))
         return;
-    marry(matcher, a, b);
+    pair_nodes(matcher, a, b);
 }
 
 /* What the bodies of partners read stands for each other where they read as much. */
@@ -308,7 +308,7 @@ static void match_order(struct matcher *matcher)
         if (x - i == y - k)
             for (size_t n = 0; n < x - i; n++)
                 if (!left[i + n].node->partner && !right[k + n].node->partner)
-                    marry(matcher, left[i + n].node, right[k + n].node);
+                    pair_nodes(matcher, left[i + n].node, right[k + n].node);
         i = x;
         k = y;
     }
