@@ -59,26 +59,6 @@ struct graph *node_function(const struct numbering *numbering, const struct node
     return function ? function->graph : NULL;
 }
 
-/* A model may have been compared before: those numbers are another's. */
-static void forget_numbers(const struct graph *graph)
-{
-    for (size_t i = 0; i < graph_input_count(graph); i++)
-        if (graph_input(graph, i))
-            graph_input(graph, i)->number = 0;
-    for (size_t i = 0; i < graph->initializers.count; i++)
-        graph->initializers.items[i]->number = 0;
-    for (size_t i = 0; i < graph->node_count; i++) {
-        struct node *node = graph->nodes[i];
-        node->number = 0;
-        for (size_t k = 0; k < node->input_count; k++)
-            if (node->inputs[k])
-                node->inputs[k]->number = 0;
-        for (size_t k = 0; k < node->output_count; k++)
-            if (node->outputs[k])
-                node->outputs[k]->number = 0;
-    }
-}
-
 void numbering_init(struct numbering *numbering, struct arena *arena, struct model *a,
                     struct model *b, bool folds, bool versions)
 {
@@ -89,13 +69,15 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
     LIST_PUSH(arena, &numbering->entries, nobody);
     for (int side = 0; side < 2; side++) {
         const Onnx__ModelProto *proto = numbering->models[side]->proto;
+        /* Numbers of an earlier comparison are another's. */
+        numbering->models[side]->value_numbers = (struct memo){NULL, 0};
+        numbering->models[side]->node_matches = (struct memo){NULL, 0};
         for (size_t i = 0; i < proto->n_opset_import; i++) {
             const char *domain = proto->opset_import[i]->domain;
             map_add(arena, &numbering->imports[side], domain ? domain : "", proto->opset_import[i]);
         }
         for (size_t i = 0; i < numbering->models[side]->graphs.count; i++) {
             struct graph *graph = numbering->models[side]->graphs.items[i];
-            forget_numbers(graph);
             if (!graph->function)
                 continue;
             struct number_function *function = NEW(arena, struct number_function);

@@ -10,6 +10,7 @@ import argparse
 import collections
 import functools
 import multiprocessing
+import os
 import pathlib
 import re
 import resource
@@ -189,6 +190,22 @@ def judge(data, mutant, inputs, rng):
     return None
 
 
+def guarded(function, *arguments):
+    """What a function that gives a text gives, or "refused": a runtime may end the process that asks it."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writes, (function(*arguments) or "").encode())
+        finally:
+            os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads) as stream:
+        text = stream.read()
+    status = os.waitpid(child, 0)[1]
+    return "refused" if status else text or None
+
+
 def try_seed(seed, folder, paths=NETWORKS):
     """What was altered, how the referee judges it, what verify answers and says, and seconds. Or None: the seed has no mutant."""
     rng = np.random.default_rng(seed)
@@ -200,7 +217,7 @@ def try_seed(seed, folder, paths=NETWORKS):
             altered = mutant.SerializeToString()
         except Exception:  # a kind that does not fit the model
             continue
-        state = judge(data, altered, inputs, rng) if what else None
+        state = guarded(judge, data, altered, inputs, rng) if what else None
         if state is None:
             continue
         pair = pathlib.Path(folder, f"{seed}.onnx"), pathlib.Path(folder, f"{seed}.mutant.onnx")
