@@ -61,6 +61,13 @@ static int nearest_axis(const struct walk *walk)
     return nearest;
 }
 
+VECTORISED static void add_scaled(const double *restrict in, double factor, int64_t count,
+                                  double *restrict out)
+{
+    for (int64_t i = 0; i < count; i++)
+        out[i] += factor * in[i];
+}
+
 /* Adds the products of a row of `count` steps along one label, from where the walk stands. */
 static void add_row(const struct evaluation *e, const struct walk *walk, size_t terms,
                     const int64_t *steps, int64_t count, double *out)
@@ -69,6 +76,11 @@ static void add_row(const struct evaluation *e, const struct walk *walk, size_t 
         const double *left = e->inputs[0]->reals + walk->offsets[0];
         const double *right = e->inputs[1]->reals + walk->offsets[1];
         double sum = *out;
+        if (steps[2] == 1 && steps[0] + steps[1] == 1) {
+            const bool is_left = steps[0];
+            add_scaled(is_left ? left : right, is_left ? *right : *left, count, out);
+            return;
+        }
         if (steps[2]) {
             for (int64_t i = 0; i < count; i++)
                 out[i * steps[2]] += left[i * steps[0]] * right[i * steps[1]];

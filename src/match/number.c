@@ -69,6 +69,9 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
     LIST_PUSH(arena, &numbering->entries, nobody);
     for (int side = 0; side < 2; side++) {
         const Onnx__ModelProto *proto = numbering->models[side]->proto;
+        /* Numbers of an earlier comparison are another's. */
+        numbering->models[side]->value_numbers = (struct memo){NULL, 0};
+        numbering->models[side]->node_matches = (struct memo){NULL, 0};
         for (size_t i = 0; i < proto->n_opset_import; i++) {
             const char *domain = proto->opset_import[i]->domain;
             map_add(arena, &numbering->imports[side], domain ? domain : "", proto->opset_import[i]);

@@ -273,6 +273,73 @@ static double gap_at(const struct array *left, const struct array *right, int64_
                : fmax(1, fabs((double)left->integers[at] - (double)right->integers[at]));
 }
 
+/* What numbers of two arrays that lie side by side come to, all of them finite. */
+struct run {
+    double difference, size; /* largest of each */
+    double least, most;      /* of the first array */
+};
+
+/* False where a number is not finite. Four lanes: the largest of one does not wait for that of the next. */
+VECTORISED static bool compare_finite(const double *left, const double *right, int64_t count,
+                                      struct run *run)
+{
+    enum { LANES = 4 };
+    struct run lanes[LANES];
+    double finite = 0; /* NaN once a number was not */
+    for (int k = 0; k < LANES; k++)
+        lanes[k] = (struct run){0, 0, left[0], left[0]};
+    for (int64_t i = 0; i < count; i++) {
+        struct run *lane = &lanes[i % LANES];
+        double a = left[i], b = right[i];
+        double difference = fabs(a - b), size = fabs(a) > fabs(b) ? fabs(a) : fabs(b);
+        lane->difference = difference > lane->difference ? difference : lane->difference;
+        lane->size = size > lane->size ? size : lane->size;
+        lane->least = a < lane->least ? a : lane->least;
+        lane->most = a > lane->most ? a : lane->most;
+        finite += a * 0 + b * 0;
+    }
+    *run = lanes[0];
+    for (int k = 1; k < LANES; k++) {
+        run->difference = fmax(run->difference, lanes[k].difference);
+        run->size = fmax(run->size, lanes[k].size);
+        run->least = fmin(run->least, lanes[k].least);
+        run->most = fmax(run->most, lanes[k].most);
+    }
+    return finite == 0;
+}
+
+/* Where the first difference of that size is. */
+static int64_t find_difference(const double *left, const double *right, double difference)
+{
+    int64_t i = 0;
+    while (fabs(left[i] - right[i]) < difference)
+        i++;
+    return i;
+}
+
+/* Numbers from `first` on, as compare_channel takes them one by one. False where it has to. */
+static bool take_finite(const struct array *left, const struct array *right, int64_t first,
+                        int64_t count, struct gap *gap, double *difference, double *largest)
+{
+    struct run run;
+    if (!array_is_real(left) || count < 1 ||
+        !compare_finite(left->reals + first, right->reals + first, count, &run))
+        return false;
+    *difference = fmax(*difference, run.difference);
+    *largest = fmax(*largest, run.size);
+    if (run.least != run.most || (isfinite(gap->seen) && left->reals[first] != gap->seen))
+        gap->constant = false;
+    gap->seen = left->reals[first + count - 1];
+    if (run.difference > gap->difference) {
+        gap->difference = run.difference;
+        gap->at =
+            first + find_difference(left->reals + first, right->reals + first, run.difference);
+        gap->left = left->reals[gap->at];
+        gap->right = right->reals[gap->at];
+    }
+    return true;
+}
+
 /* One channel: its largest difference and its largest element. */
 static void compare_channel(const struct array *left, const struct array *right, int64_t channel,
                             int64_t channels, int64_t inner, struct gap *gap, double *difference,
@@ -280,7 +347,11 @@ static void compare_channel(const struct array *left, const struct array *right,
 {
     bool finite = false, other = false;
     *difference = *largest = 0;
-    for (int64_t block = channel * inner; block < left->count; block += channels * inner)
+    for (int64_t block = channel * inner; block < left->count; block += channels * inner) {
+        if (take_finite(left, right, block, inner, gap, difference, largest)) {
+            finite = true;
+            continue;
+        }
         for (int64_t i = block; i < block + inner; i++) {
             double a = element(left, i), b = element(right, i);
             double here = gap_at(left, right, i);
@@ -298,7 +369,20 @@ static void compare_channel(const struct array *left, const struct array *right,
                 gap->right = b;
             }
         }
+    }
     gap->silent = gap->silent || (other && !finite);
+}
+
+/* The largest element of both that is finite where they meet. */
+static double largest_of(const struct array *left, const struct array *right)
+{
+    struct run run;
+    double largest = 0;
+    if (array_is_real(left) && compare_finite(left->reals, right->reals, left->count, &run))
+        return run.size;
+    for (int64_t i = 0; i < left->count; i++)
+        largest = fmax(largest, size_of(element(left, i), element(right, i)));
+    return largest;
 }
 
 /* Channels are axis 1. */
@@ -382,8 +466,7 @@ struct gap joint_compare(const struct array *left, const struct array *right, co
     gap.of_integers = array_is_whole(left);
     int64_t channels = channels_of(left), inner = inner_of(left);
     double reach = fmax(left->reach, right->reach);
-    for (int64_t i = 0; i < left->count; i++)
-        gap.largest = fmax(gap.largest, size_of(element(left, i), element(right, i)));
+    gap.largest = largest_of(left, right);
     if (left->count == 1 && isfinite(element(left, 0)))
         gap.constant = false;
     for (int64_t channel = 0; channel < channels; channel++) {

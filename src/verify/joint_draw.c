@@ -68,15 +68,34 @@ static bool is_even_power(const struct node *node)
     return fmod(number, 2) == 0;
 }
 
+/* True for a short constant without a number below 0. */
+static bool is_stored_nonnegative(const struct value *value)
+{
+    enum { COUNT_MOST = 4096 };
+    const struct tensor *tensor;
+    if (constant_of((struct value *)(uintptr_t)value, &tensor) || !type_is_float(tensor->type) ||
+        tensor->count > COUNT_MOST || !tensor_is_readable(tensor))
+        return false;
+    for (int64_t i = 0; i < tensor->count; i++) {
+        double number;
+        tensor_read(tensor, i, 1, &number);
+        if (!(number >= 0))
+            return false;
+    }
+    return true;
+}
+
 /* True for a value that is never below 0, whatever the inputs: by what makes it. At most *steps values are
  * looked at. */
 static bool is_nonnegative(const struct value *value, int depth, int *steps)
 {
     const struct node *node = value ? value->producer : NULL;
     size_t asked = 1; /* inputs that must be so, too */
-    if (!node || depth == 0 || *steps == 0)
+    if (!value || depth == 0 || *steps == 0)
         return false;
     --*steps;
+    if (!node || node->op == OP_Constant)
+        return is_stored_nonnegative(value);
     switch (node->op) {
     case OP_Abs:
     case OP_Exp:
@@ -102,6 +121,7 @@ static bool is_nonnegative(const struct value *value, int depth, int *steps)
     case OP_Concat:
     case OP_Div:
     case OP_Mean:
+    case OP_Min:
     case OP_Sum: asked = node->input_count; break;
     case OP_AveragePool:
     case OP_GlobalAveragePool:

@@ -463,19 +463,78 @@ static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[
     }
 }
 
+/* Nodes of a graph that compute something of its inputs, and not of constants alone. */
+static size_t count_nodes(struct arena *arena, const struct graph *graph)
+{
+    bool *counts = NEW_ARRAY(arena, bool, graph->node_count + 1); /* by position */
+    size_t count = 0;
+    for (size_t i = 0; i < graph->order.count; i++) {
+        const struct node *node = graph->order.items[i];
+        bool reads = node->body_count > 0;
+        for (size_t k = 0; k < node->input_count && !reads; k++) {
+            const struct value *value = node->inputs[k];
+            reads = value && (value->producer && value->producer->graph == graph
+                                  ? counts[value->producer->position]
+                                  : !value_is_stored(value));
+        }
+        counts[node->position] = reads;
+        count += reads;
+    }
+    return count;
+}
+
+static void exchange(const struct value **a, const struct value **b)
+{
+    const struct value *kept = *a;
+    *a = *b;
+    *b = kept;
+}
+
+/* What was found with the models the other way round, as it was asked. */
+static void turn_result(struct verify_result *result)
+{
+    struct verify_departure *departure = &result->departure;
+    double number = departure->left_number;
+    departure->left_number = departure->right_number;
+    departure->right_number = number;
+    exchange(&departure->left, &departure->right);
+    for (size_t i = 0; i < result->regions.count; i++) {
+        struct verify_region *region = result->regions.items[i];
+        size_t ops = region->left_ops;
+        region->left_ops = region->right_ops;
+        region->right_ops = ops;
+        exchange(&region->left, &region->right);
+    }
+}
+
+static void decide(struct verify *verify, struct graph *const graphs[2])
+{
+    number_graph(&verify->numbering, graphs[0], 0);
+    if (same_structure(verify, graphs[1]))
+        verify->result->by_structure = count_values(graphs[1]->model);
+    else if (verify_graph(verify, graphs[0], graphs[1], 0, 0))
+        decide_equal(verify, graphs);
+    else
+        decide_as_a_whole(verify, graphs);
+}
+
+/* The model with fewer nodes is walked: of its values most are in the other, too, and of those in between, which one
+ * pass or another has made one op of, none has to be searched for in vain. */
 void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a,
                    struct model *b, const struct verify_options *options,
                    struct verify_result *result)
 {
     struct verify verify = {
         .arena = arena, .cones = &scratch[0], .options = options, .result = result};
+    struct model *models[2] = {a, b};
     struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
+    int walked = count_nodes(arena, graphs[0]) < count_nodes(arena, graphs[1]) ? 0 : 1;
     *result = (struct verify_result){.verdict = VERDICT_EQUAL, .reason = "", .note = ""};
     if (model_same_bytes(a, b)) {
         result->by_structure = count_values(b);
         return;
     }
-    numbering_init(&verify.numbering, arena, a, b, true, true);
+    numbering_init(&verify.numbering, arena, models[!walked], models[walked], true, true);
     struct effort effort = effort_for(arena->landing->input);
     /* Two places, and each pair on many inputs. */
     effort.cells /= 2;
@@ -484,16 +543,16 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     joint_init(&verify.checking, arena, &scratch[2], effort);
     verify.search = 1;
     verify.steps_most = 2e6 + (double)arena->landing->input;
-    if (!verify_pair_interface(&verify, graphs) || is_broken(&verify, (struct model *[]){a, b}))
+    if (!verify_pair_interface(&verify, graphs) || is_broken(&verify, models))
         return;
-    number_graph(&verify.numbering, graphs[0], 0);
-    if (same_structure(&verify, graphs[1])) {
-        result->by_structure = count_values(b);
-    } else if (verify_graph(&verify, graphs[0], graphs[1], 0, 0)) {
-        decide_equal(&verify, graphs);
-    } else {
-        decide_as_a_whole(&verify, graphs);
+    if (!walked) {
+        struct value **outputs = verify.outputs[0];
+        verify.outputs[0] = verify.outputs[1];
+        verify.outputs[1] = outputs;
     }
+    decide(&verify, (struct graph *[]){graphs[!walked], graphs[walked]});
+    if (!walked)
+        turn_result(result);
     model_give_back(a);
     model_give_back(b);
 }

@@ -1,6 +1,7 @@
 /* verify/verify.h: do two models compute the same? Translation validation, without a runtime.
  *
- * Values of the same structure and the same weights are equal (match/number.h). Where the second model
+ * The model with fewer nodes is walked; everywhere but in the result and in the names of inputs and outputs it is
+ * called the second one. Values of the same structure and the same weights are equal (match/number.h). Where the second model
  * has a value that the first has not, the nodes between it and the equal values before it are
  * evaluated on random numbers, borders included, and so are the nodes of the first model that start
  * from the same values, until one gives the same numbers: the two are then equal, and what reads
@@ -14,7 +15,7 @@
 
 enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_UNKNOWN = 2 };
 
-/* A value of the second model that was shown equal to one of the first by evaluation. */
+/* A value of one model that was shown equal to one of the other by evaluation. */
 struct verify_region {
     const struct value *left, *right;
     size_t left_ops, right_ops; /* nodes evaluated on each side */
@@ -35,8 +36,9 @@ struct verify_result {
     enum verdict verdict;
     const char *reason; /* one sentence; "" when equal */
     bool departs;
-    struct verify_departure departure; /* the first one, in the order the second model computes */
-    size_t by_structure;               /* values of the second model that are equal by structure */
+    struct verify_departure
+        departure;       /* the first one, in the order that the model walked computes */
+    size_t by_structure; /* values of the model walked that are equal by structure */
     LIST(struct verify_region *) regions;
     double largest; /* relative difference of all regions, or of the whole models' outputs */
     double tolerance;
