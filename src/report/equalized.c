@@ -26,7 +26,11 @@ void equalized_lines(struct text *text, const struct plan *plan)
             decimal_rounded(group->spread_before, 3).text,
             decimal_rounded(group->spread_after, 3).text, decimal_rounded(group->before, 3).text,
             decimal_rounded(group->after, 3).text);
-        text_print(text, "%s\n", text_plain(text->arena, line));
+        text_print(text, "%s", text_plain(text->arena, line));
+        for (size_t k = 0; k < group->kept.count; k++)
+            text_print(text, "; %" PRId64 " kept: %s", group->kept.items[k].channels,
+                       text_plain(text->arena, group->kept.items[k].reason));
+        text_print(text, "\n");
     }
 }
 
@@ -58,6 +62,14 @@ static void one_json(struct json *json, const struct equalized *group)
     json_open(json, "exponents", '[');
     for (int64_t c = 0; c < group->channels; c++)
         json_integer(json, NULL, -group->exponents[c]);
+    json_close(json, ']');
+    json_open(json, "kept", '[');
+    for (size_t k = 0; k < group->kept.count; k++) {
+        json_open(json, NULL, '{');
+        json_text(json, "reason", group->kept.items[k].reason);
+        json_integer(json, "channels", group->kept.items[k].channels);
+        json_close(json, '}');
+    }
     json_close(json, ']');
     json_close(json, '}');
 }

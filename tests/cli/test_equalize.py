@@ -163,6 +163,10 @@ def test_leaves_a_dead_row_alone(tmp_path, what):
     plain, even = equalize(network(first=lambda n, x: norm(n, x, gamma=gamma, beta=beta)), tmp_path)
     one, = scaled(even)
     assert one["exponents"][2] == 0
+    reason, = one["kept"]
+    assert reason["channels"] == 1 and reason["reason"].startswith(("its row has almost no weight", "it is dead by its statistics"))
+    r = subprocess.run([TOOL, "--equalize", "tensor", "--explain", "--dry-run", tmp_path / "even.onnx"], capture_output=True, text=True)
+    assert f"; 1 kept: {reason['reason']}" in r.stdout
     assert same_bits(plain.model, even.model, draw(plain.model))
 
 
