@@ -2,6 +2,8 @@
 #include "equalize/ranges.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "model/external.h"
@@ -20,21 +22,72 @@ static void find_room(struct equalization *e)
     e->sorted = NEW_ARRAY(e->arena, double, most);
 }
 
+/* Weights that threads take one after another. What they find does not depend on who takes which. */
+struct measuring {
+    struct equalization *e;
+    atomic_size_t next;
+    atomic_bool failed;
+};
+
+static void *measure(void *closure)
+{
+    enum { LARGE = 1 << 20 }; /* numbers: pages of the input that were read are given back */
+    struct measuring *measuring = closure;
+    struct equalization *e = measuring->e;
+    for (size_t i; (i = atomic_fetch_add(&measuring->next, 1)) < e->classes.seams.count;) {
+        struct weight *weight = &e->classes.seams.items[i].weight;
+        if (weight->largest && !weight_measure(weight))
+            atomic_store(&measuring->failed, true);
+        if (weight->tensor->count > LARGE)
+            model_give_back(e->plan->model);
+    }
+    return NULL;
+}
+
+static void measure_all(struct equalization *e)
+{
+    enum { FEW = 1 << 20, MOST = 64 }; /* numbers: a thread must be worth its start */
+    struct measuring measuring = {.e = e};
+    pthread_t threads[MOST];
+    int64_t numbers = 0;
+    int count = 0;
+    for (size_t i = 0; i < e->classes.seams.count; i++)
+        numbers += e->classes.seams.items[i].weight.tensor->count;
+    while (count < MOST && numbers > FEW && count + 1 < e->plan->options->jobs &&
+           pthread_create(&threads[count], NULL, measure, &measuring) == 0)
+        count++;
+    measure(&measuring);
+    while (count > 0)
+        pthread_join(threads[--count], NULL);
+    if (atomic_load(&measuring.failed))
+        fail(e->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
+             "out of memory while a weight is measured");
+}
+
+/* It belongs to no group: there are no numbers of it. */
+static void leave_seam(struct equalization *e, struct seam *seam, const char *reason)
+{
+    for (int64_t c = 0; seam->input && c < seam->weight.inputs; c++)
+        class_pin(&e->classes, class_of(&e->classes, seam->input, c), seam->node, reason);
+    for (int64_t c = 0; seam->output && c < seam->weight.outputs; c++)
+        class_pin(&e->classes, class_of(&e->classes, seam->output, c), seam->node, reason);
+    seam->input = seam->output = NULL;
+}
+
 void ranges_measure(struct equalization *e)
 {
     find_room(e);
-    enum { LARGE = 1 << 20 }; /* numbers: pages of the input that were read are given back */
     for (size_t i = 0; i < e->classes.seams.count; i++) {
         struct seam *seam = &e->classes.seams.items[i];
-        const char *reason = weight_measure(e->arena, &seam->weight);
-        if (seam->weight.tensor->count > LARGE)
-            model_give_back(e->plan->model);
-        if (!reason)
-            continue;
-        for (int64_t c = 0; seam->input && c < seam->weight.inputs; c++)
-            class_pin(&e->classes, class_of(&e->classes, seam->input, c), seam->node, reason);
-        for (int64_t c = 0; seam->output && c < seam->weight.outputs; c++)
-            class_pin(&e->classes, class_of(&e->classes, seam->output, c), seam->node, reason);
+        const char *reason = weight_make_room(e->arena, &seam->weight);
+        if (reason)
+            leave_seam(e, seam, reason);
+    }
+    measure_all(e);
+    for (size_t i = 0; i < e->classes.seams.count; i++) {
+        struct seam *seam = &e->classes.seams.items[i];
+        if (!isfinite(seam->weight.total))
+            leave_seam(e, seam, "its weight holds a number that is not finite, or too large");
     }
 }
 

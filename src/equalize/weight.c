@@ -208,40 +208,45 @@ VECTORISED static double add_squares(const double *squares, int64_t count, doubl
     return sum;
 }
 
-const char *weight_measure(struct arena *arena, struct weight *weight)
+const char *weight_make_room(struct arena *arena, struct weight *weight)
 {
-    struct reading reading;
-    int64_t length = weight->columns * weight->taps;
-    bool good = true;
     if (!affine_is_held(arena->landing, (double)weight->rows * (double)weight->columns))
         return "limit: its weight is larger than is measured for a model of this size";
     weight->largest = NEW_ARRAY(arena, float, weight->rows * weight->columns);
     weight->norm = NEW_ARRAY(arena, double, weight->inputs);
     weight->row_norm = NEW_ARRAY(arena, double, weight->outputs);
-    double *squares = NEW_ARRAY(arena, double, weight->columns);
+    weight->squares = NEW_ARRAY(arena, double, weight->columns);
+    weight->smallest = (double)INFINITY;
+    return NULL;
+}
+
+bool weight_measure(struct weight *weight)
+{
+    struct reading reading;
+    int64_t length = weight->columns * weight->taps;
     double *of_row = weight->by_input ? weight->norm : weight->row_norm;
     double *of_column = weight->by_input ? weight->row_norm : weight->norm;
-    weight->smallest = (double)INFINITY;
-    if (!reading_begin(&reading, weight))
-        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
-    double total = 0;
-    for (int64_t first = 0, count; (count = block_at(&reading, first)) > 0; first += count) {
-        good = good && read_rows(&reading, first, count);
+    bool good = reading_begin(&reading, weight);
+    if (!good)
+        return false;
+    for (int64_t first = 0, count; good && (count = block_at(&reading, first)) > 0;
+         first += count) {
+        good = read_rows(&reading, first, count);
         if (!good)
-            continue;
+            break;
         weight->smallest = smallest_of(reading.numbers, count * length, weight->smallest);
         for (int64_t r = first; r < first + count; r++) {
-            double most = measure_row(reading.numbers + (r - first) * length, weight->columns,
-                                      weight->taps, weight->largest + r * weight->columns, squares);
+            double most =
+                measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
+                            weight->largest + r * weight->columns, weight->squares);
             weight->most = fmax(weight->most, most);
-            of_row[r] = add_squares(squares, weight->columns, of_column + first_column(weight, r));
-            total += of_row[r];
+            of_row[r] =
+                add_squares(weight->squares, weight->columns, of_column + first_column(weight, r));
+            weight->total += of_row[r];
         }
     }
     reading_end(&reading);
-    if (!good)
-        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
-    return isfinite(total) ? NULL : "its weight holds a number that is not finite, or too large";
+    return good;
 }
 
 double weight_largest(const struct weight *weight, int64_t output, int64_t input)
