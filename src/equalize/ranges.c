@@ -188,53 +188,65 @@ double spread_of(struct equalization *e, const struct channels *channels, const 
 
 /* ---- weights ---- */
 
-/* The largest numbers of each row and column, as the other side is scaled now. VECTORISED where rows are outputs. */
-VECTORISED static void ranges_of_row(const float *largest, int64_t columns, const double *scale,
-                                     double row_scale, double *row, double *column)
+/* The largest of a row, each number times its column's scale. */
+VECTORISED static double largest_of(const float *numbers, int64_t count, const double *scale)
 {
     double most = 0;
-    for (int64_t c = 0; c < columns; c++) {
-        double number = (double)largest[c];
-        double in_row = number * scale[c], in_column = number * row_scale;
-        most = in_row > most ? in_row : most;
-        column[c] = in_column > column[c] ? in_column : column[c];
+    for (int64_t c = 0; c < count; c++) {
+        double number = (double)numbers[c] * scale[c];
+        most = number > most ? number : most;
     }
-    *row = most > *row ? most : *row;
+    return most;
 }
 
-static void find_ranges(struct equalization *e, struct seam *seam)
+/* Of each column so far, a row more whose numbers are scaled alike. */
+VECTORISED static void widen(const float *numbers, int64_t count, double scale, double *columns)
 {
-    const struct weight *weight = &seam->weight;
-    bool turned = weight->by_input;
-    if (!seam->rows) {
-        seam->rows = NEW_ARRAY(e->arena, double, weight->outputs);
-        seam->columns = NEW_ARRAY(e->arena, double, weight->inputs);
+    for (int64_t c = 0; c < count; c++) {
+        double number = (double)numbers[c] * scale;
+        columns[c] = number > columns[c] ? number : columns[c];
     }
-    memset(seam->rows, 0, (size_t)weight->outputs * sizeof(double));
-    memset(seam->columns, 0, (size_t)weight->inputs * sizeof(double));
-    const double *inputs = powers_of(e, seam->input, weight->inputs, 1, e->powers[0]);
-    const double *outputs = powers_of(e, seam->output, weight->outputs, -1, e->powers[1]);
-    double *of_row = turned ? seam->columns : seam->rows;
-    double *of_column = turned ? seam->rows : seam->columns;
+}
+
+/* Ranges of the stored rows, or of what lies across them. */
+static void find_ranges(const struct weight *weight, bool along, const double *scale,
+                        double *ranges)
+{
+    memset(ranges, 0,
+           (size_t)(along == weight->by_input ? weight->inputs : weight->outputs) *
+               sizeof(*ranges));
     for (int64_t r = 0; r < weight->rows; r++) {
         int64_t first = r / (weight->rows / weight->groups) * weight->columns;
-        ranges_of_row(weight->largest + r * weight->columns, weight->columns,
-                      (turned ? outputs : inputs) + first, turned ? inputs[r] : outputs[r],
-                      of_row + r, of_column + first);
+        const float *numbers = weight->largest + r * weight->columns;
+        if (along)
+            ranges[r] = largest_of(numbers, weight->columns, scale + first);
+        else
+            widen(numbers, weight->columns, scale[r], ranges + first);
     }
-    seam->ranges_hold = true;
 }
 
 const double *row_ranges(struct equalization *e, struct seam *seam)
 {
-    if (!seam->ranges_hold)
-        find_ranges(e, seam);
+    const struct weight *weight = &seam->weight;
+    if (seam->rows_hold)
+        return seam->rows;
+    if (!seam->rows)
+        seam->rows = NEW_ARRAY(e->arena, double, weight->outputs);
+    const double *inputs = powers_of(e, seam->input, weight->inputs, 1, e->powers[0]);
+    find_ranges(weight, !weight->by_input, inputs, seam->rows);
+    seam->rows_hold = true;
     return seam->rows;
 }
 
 const double *column_ranges(struct equalization *e, struct seam *seam)
 {
-    if (!seam->ranges_hold)
-        find_ranges(e, seam);
+    const struct weight *weight = &seam->weight;
+    if (seam->columns_hold)
+        return seam->columns;
+    if (!seam->columns)
+        seam->columns = NEW_ARRAY(e->arena, double, weight->inputs);
+    const double *outputs = powers_of(e, seam->output, weight->outputs, -1, e->powers[0]);
+    find_ranges(weight, weight->by_input, outputs, seam->columns);
+    seam->columns_hold = true;
     return seam->columns;
 }

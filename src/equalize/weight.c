@@ -130,7 +130,7 @@ static bool reading_begin(struct reading *reading, const struct weight *weight)
     return good;
 }
 
-/* Rows as they are stored, rounded to the type. False: out of memory. */
+/* Rows; of a form that is computed, before they are rounded. False: out of memory. */
 static bool read_rows(struct reading *reading, int64_t first, int64_t count)
 {
     const struct tensor *tensor = reading->weight->tensor;
@@ -139,11 +139,21 @@ static bool read_rows(struct reading *reading, int64_t first, int64_t count)
         tensor_read(tensor, first * length, count * length, reading->numbers);
         return true;
     }
-    if (!affine_rows(tensor->form, reading->dense, tensor->form->outputs, first, count,
-                     reading->numbers))
-        return false;
+    return affine_rows(tensor->form, reading->dense, tensor->form->outputs, first, count,
+                       reading->numbers);
+}
+
+/* As they will be stored, rounded to the type. */
+static bool read_rounded(struct reading *reading, int64_t first, int64_t count)
+{
+    const struct tensor *tensor = reading->weight->tensor;
+    int64_t length = reading->weight->columns * reading->weight->taps;
     const struct tensor rounded = {
         .type = tensor->type, .storage = STORAGE_BYTES, .data = reading->bytes};
+    if (!read_rows(reading, first, count))
+        return false;
+    if (tensor->storage != STORAGE_FUSED)
+        return true;
     tensor_round(tensor->type, reading->numbers, count * length, reading->bytes);
     tensor_read(&rounded, 0, count * length, reading->numbers);
     return true;
@@ -278,14 +288,12 @@ static void range_of(const int *exponents, int64_t count, int *least, int *most)
     }
 }
 
-/* What no number of the weight can pass, most often. */
+/* What no number of the weight can pass, most often, even once it is rounded. */
 static bool is_plainly_exact(const struct weight *weight, int least, int most)
 {
-    double largest = weight->most;
-    int32_t type = weight->tensor->type;
-    return largest == 0 ||
-           (scales_exactly(type, weight->smallest, least) && weight->smallest >= 0x1p-126 &&
-            isfinite(ldexp(largest, most)) && ldexp(largest, most) < 0x1p126);
+    return weight->most == 0 ||
+           (weight->smallest >= 0x1p-125 && ldexp(weight->smallest, least) >= 0x1p-125 &&
+            ldexp(weight->most, most) < 0x1p126);
 }
 
 bool weight_stays_exact(const struct weight *weight, const int *output_exponents,
@@ -303,7 +311,7 @@ bool weight_stays_exact(const struct weight *weight, const int *output_exponents
         return false;
     bool good = true;
     for (int64_t first = 0, count; (count = block_at(&reading, first)) > 0; first += count) {
-        good = good && read_rows(&reading, first, count);
+        good = good && read_rounded(&reading, first, count);
         for (int64_t k = 0; good && k < count * length; k++) {
             int64_t row = first + k / length;
             int64_t other = first_column(weight, row) + k % length / weight->taps;
