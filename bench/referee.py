@@ -5,18 +5,19 @@ For each model given, the optimizers that this Python has write a model each; ON
 same on random inputs. Counts what verify decides, and what it decides wrongly: a pair that ONNX Runtime tells apart by
 more than ten times the tolerance and verify calls equal, or one that it finds alike and verify calls not equal.
 
-usage: referee.py MODEL... [--work FOLDER] [--only PEER,...] [--seconds N]
+usage: referee.py MODEL... [--work FOLDER] [--only PEER,...] [--seconds N] [--jobs N] [--make]
 needs: numpy, onnx, onnxruntime; of onnxsim, onnxslim, onnxoptimizer, onnxscript what is there
 """
 import argparse
 import collections
-import copy
+import multiprocessing
 import os
 import pathlib
+import re
+import resource
 import subprocess
 import sys
 import tempfile
-import time
 
 import numpy as np
 import onnx
@@ -25,7 +26,7 @@ from onnx import numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TOOL = os.environ.get("ONNX_REPVGG_FUSE", str(ROOT / "build" / "onnx-repvgg-fuse"))
-RTOL, RTOL_HALF = 1e-4, 1e-2
+RTOL, RTOL_HALF, RTOL_MUTANT = 1e-4, 1e-2, 2e-5
 
 
 def by_onnxsim(source, target):
@@ -68,50 +69,67 @@ def by_fuse(source, target):
     subprocess.run([TOOL, source, target], check=True, capture_output=True)
 
 
+HALF = onnx.TensorProto.FLOAT16
+# Inputs that stay float, by operator: no other type is allowed there
+ALWAYS_FLOAT = {"Resize": (2,), "Upsample": (1,), "Range": (0, 1, 2)}
+
+
+def to_half(tensor):
+    if tensor.data_type == onnx.TensorProto.FLOAT:
+        array = np.clip(numpy_helper.to_array(tensor), -65504, 65504).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def rename(nodes, was, name):
+    for node in nodes:
+        for names in (node.input, node.output):
+            for k, given in enumerate(names):
+                if given == was:
+                    names[k] = name
+        for a in node.attribute:
+            rename(a.g.node, was, name)
+
+
+def body_to_half(graph):
+    """Constants and values of a graph, and of the bodies inside it."""
+    made = [node for node in graph.node if node.op_type == "Constant"]
+    kept = {node.input[k] for node in graph.node for k in ALWAYS_FLOAT.get(node.op_type, ()) if k < len(node.input)}
+    for tensor in graph.initializer:
+        if tensor.name not in kept:
+            to_half(tensor)
+    for node in graph.node:
+        for a in node.attribute:
+            if a.type == onnx.AttributeProto.TENSOR and not (node in made and node.output[0] in kept):
+                to_half(a.t)
+            if (node.op_type, a.name, a.i) in (("Cast", "to", onnx.TensorProto.FLOAT),
+                                               ("EyeLike", "dtype", onnx.TensorProto.FLOAT)):
+                a.i = HALF
+            if a.type == onnx.AttributeProto.GRAPH:
+                body_to_half(a.g)
+                for value in (*a.g.input, *a.g.output):
+                    if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT:
+                        value.type.tensor_type.elem_type = HALF
+    del graph.value_info[:]
+
+
 def by_float16(source, target):
     """Weights, constants and values to float16; inputs and outputs stay float behind Casts."""
     model = onnx.load(source)
-    half = onnx.TensorProto.FLOAT16
-
-    def convert(tensor):
-        if tensor.data_type == onnx.TensorProto.FLOAT:
-            array = np.clip(numpy_helper.to_array(tensor), -65504, 65504).astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
-
-    def walk(graph):
-        for tensor in graph.initializer:
-            convert(tensor)
-        for node in graph.node:
-            for a in node.attribute:
-                if a.type == onnx.AttributeProto.TENSOR:
-                    convert(a.t)
-                if node.op_type == "Cast" and a.name == "to" and a.i == onnx.TensorProto.FLOAT:
-                    a.i = half
-                if a.type == onnx.AttributeProto.GRAPH:
-                    walk(a.g)
-        del graph.value_info[:]
     graph = model.graph
-    walk(graph)
-    names = {i.name for i in graph.initializer}
+    body_to_half(graph)
+    held = {i.name for i in graph.initializer}
     first, last = [], []
     for value in graph.input:
-        if value.name in names or value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
+        if value.name in held or value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
             continue
         inner = value.name + ".half"
-        for node in graph.node:
-            for k, name in enumerate(node.input):
-                if name == value.name:
-                    node.input[k] = inner
-        first.append(onnx.helper.make_node("Cast", [value.name], [inner], to=half))
+        rename(graph.node, value.name, inner)
+        first.append(onnx.helper.make_node("Cast", [value.name], [inner], to=HALF))
     for value in graph.output:
         if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
             continue
         inner = value.name + ".half"
-        for node in graph.node:
-            for names in (node.input, node.output):
-                for k, name in enumerate(names):
-                    if name == value.name:
-                        names[k] = inner
+        rename(graph.node, value.name, inner)
         last.append(onnx.helper.make_node("Cast", [inner], [value.name], to=onnx.TensorProto.FLOAT))
     nodes = first + list(graph.node) + last
     del graph.node[:]
@@ -132,20 +150,15 @@ def session(path):
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def truth(source, target):
-    """The largest difference of the outputs, relative to the largest element of each; inf where shapes differ."""
+def truth(source, target, unit):
+    """The largest difference of the outputs, relative to the largest element of each; inf where shapes differ.
+    unit: what inputs are moved by, for what the model makes of rounding."""
     a, b = session(source), session(target)
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(2)
     largest = 0.0
-    for amplitude in (1.0, 4.0):
-        feeds = {}
-        for value in a.get_inputs():
-            shape = [d if isinstance(d, int) and d > 0 else 2 if k == 0 else 64 for k, d in enumerate(value.shape)]
-            feeds[value.name] = (rng.integers(0, 2, shape).astype(bool) if "bool" in value.type else
-                                 rng.integers(0, 8, shape).astype(np.int64 if "int64" in value.type else np.int32)
-                                 if "int" in value.type else
-                                 (rng.standard_normal(shape) * amplitude).astype(np.float32))
-        near = {k: v * (1 + 1e-6 * rng.standard_normal(v.shape).astype(v.dtype)) if v.dtype == np.float32 else v
+    for seed, amplitude in ((0, 1.0), (1, 4.0), (2, 0.25)):
+        feeds = feeds_of(a, seed, amplitude)
+        near = {k: v * (1 + unit * rng.standard_normal(v.shape).astype(v.dtype)) if v.dtype == np.float32 else v
                 for k, v in feeds.items()}
         for x, y, z in zip(a.run(None, feeds), b.run(None, feeds), a.run(None, near)):
             if x.shape != y.shape:
@@ -153,21 +166,190 @@ def truth(source, target):
             if x.size:
                 x, y, z = (v.astype(float) for v in (x, y, z))
                 difference, noise = np.abs(x - y).max(), np.abs(x - z).max()
-                # Where a change of the input's last bit does as much, it says nothing.
+                # Where a change of the input's last bits does as much, it says nothing.
                 if difference > 8 * noise:
                     largest = max(largest, float(difference / max(1e-30, np.abs(x).max())))
     return largest
 
 
 def verify(a, b, seconds, *options):
-    start = time.perf_counter()
+    """The answer, its text, and seconds of CPU: verify has one thread, and other work on the machine does not count."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([TOOL, "verify", *options, a, b], capture_output=True, text=True, preexec_fn=limit)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    took = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    if done.returncode < 0:
+        return 3, f"no answer in {seconds} s", took
+    text = " | ".join((done.stdout + done.stderr).strip().split("\n"))
+    return done.returncode, "" if done.returncode == 0 else text.split(": ", 1)[-1], took
+
+
+def kind(text):
+    """A reason without names and numbers, so that alike ones are counted as one."""
+    return re.sub(r"\d+", "N", re.sub(r"'[^']*'", "'..'", text.split(" | ")[0]))
+
+
+def make(source, peer, work):
+    """The peer's model and what ONNX Runtime says of the pair, from an earlier run where there is one. None: no pair."""
+    target = work / f"{source.stem}.{peer}.onnx"
+    judged, failed = target.with_suffix(".truth"), target.with_suffix(".failed")
+    if failed.exists():
+        return target, None
     try:
-        done = subprocess.run([TOOL, "verify", *options, a, b], capture_output=True, text=True, timeout=seconds)
-        answer, text = done.returncode, (done.stdout + done.stderr).split("\n", 1)
-        text = text[0].split(": ", 1)[-1] if answer == 2 else ""
-    except subprocess.TimeoutExpired:
-        answer, text = 3, f"no answer in {seconds} s"
-    return answer, text, time.perf_counter() - start
+        if not target.exists():
+            PEERS[peer](source, target)
+        if not judged.exists():
+            judged.write_text(repr(truth(source, target, 5e-4 if peer == "float16" else 1e-6)))
+    except Exception as error:
+        failed.write_text(f"{type(error).__name__}: " + str(error).strip().split("\n")[0])
+        return target, None
+    return target, float(judged.read_text())
+
+
+def kinds_of(path):
+    return {tensor.data_type for tensor in onnx.load(path).graph.initializer}
+
+
+def ask(task):
+    """Both orders of one pair: (peer, order, answer, text, seconds, difference, wrong) each."""
+    source, peer, options = task
+    target, difference = make(source, peer, options.work)
+    if difference is None or options.make:
+        return source, peer, None, []
+    half = peer == "float16"
+    tolerance = RTOL_HALF if half or HALF in kinds_of(source) else RTOL
+    rows = []
+    for order, (a, b) in (("AB", (source, target)), ("BA", (target, source))):
+        answer, text, took = verify(a, b, options.seconds, *(("--rtol", str(RTOL_HALF)) if half else ()))
+        wrong = (answer == 0 and difference > 10 * tolerance) or (answer == 1 and difference < tolerance / 10)
+        rows.append((order, answer, text, took, wrong))
+    return source, peer, difference, rows
+
+
+# ---- mutants ----
+
+
+def mutations():
+    """The kinds of tests/interop, and integers: attributes and constants such as shapes, axes, bounds."""
+    sys.path.insert(0, str(ROOT))
+    from tests.interop import test_mutants as kinds
+
+    def integer_attribute(model, rng):
+        found = [(n, a) for _, _, n in kinds.all_nodes(model) for a in n.attribute
+                 if a.type in (onnx.AttributeProto.INT, onnx.AttributeProto.INTS) and (a.type == a.INT or a.ints)]
+        if not found:
+            return None
+        node, a = kinds.pick(rng, found)
+        step = 1 if rng.integers(2) else -1
+        if a.type == a.INT:
+            a.i += step
+        else:
+            a.ints[int(rng.integers(len(a.ints)))] += step
+        return f"{a.name} of {node.op_type} {node.name} moved by {step}"
+
+    def integer_constant(model, rng):
+        tensors = [t for g in kinds.graphs_of(model.graph) for t in g.initializer]
+        tensors += [a.t for _, _, n in kinds.all_nodes(model) for a in n.attribute if n.op_type == "Constant" and a.name == "value"]
+        tensor = kinds.pick(rng, [t for t in tensors if t.data_type == onnx.TensorProto.INT64 and np.prod(t.dims) > 0])
+        if tensor is None:
+            return None
+        array = numpy_helper.to_array(tensor).copy()
+        at = kinds.one(array, rng)
+        array[at] += 1 if rng.integers(2) else -1
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+        return f"integers of {tensor.name}"
+    return [*kinds.MUTATIONS, integer_attribute, integer_constant]
+
+
+def feeds_of(runner, seed, amplitude):
+    """Numbers for each input; sizes that are left open are 2 for the batch, else 64."""
+    rng, feeds = np.random.default_rng(seed), {}
+    for value in runner.get_inputs():
+        shape = [d if isinstance(d, int) and d > 0 else 2 if k == 0 else 64 for k, d in enumerate(value.shape)]
+        if "bool" in value.type:
+            feeds[value.name] = rng.integers(0, 2, shape).astype(bool)
+        elif "int" in value.type:
+            feeds[value.name] = rng.integers(0, 8, shape).astype(np.int64 if "int64" in value.type else np.int32)
+        else:
+            real = np.float16 if "float16" in value.type else np.float64 if "double" in value.type else np.float32
+            feeds[value.name] = (rng.standard_normal(shape) * amplitude).astype(real)
+    return feeds
+
+
+def apart(want, got):
+    """The largest difference of two runs, relative to the largest element of each output; inf where shapes differ."""
+    largest = 0.0
+    for x, y in zip(want, got):
+        if x.shape != y.shape:
+            return float("inf")
+        if x.size:
+            x, y = x.astype(float), y.astype(float)
+            if (np.isfinite(x) != np.isfinite(y)).any():
+                return float("inf")
+            difference = np.nan_to_num(np.abs(x - y), nan=0, posinf=0).max()
+            largest = max(largest, float(difference / max(1e-30, np.abs(np.where(np.isfinite(x), x, 0)).max())))
+    return largest
+
+
+def hunt(task):
+    """Mutants of one model: rows of (model, what was done, answer, text, seconds, difference)."""
+    source, base, numbers, options = task
+    kinds, data, rows = mutations(), base.read_bytes(), []
+    runner = session(base)
+    inputs = [feeds_of(runner, seed, amplitude) for seed, amplitude in ((0, 1.0), (1, 4.0))]
+    want = [runner.run(None, x) for x in inputs]
+    target = options.work / f"{base.stem}.mutant.{numbers[0]}.onnx"
+    for number in numbers:
+        mutant, rng = onnx.ModelProto.FromString(data), np.random.default_rng(number)
+        try:
+            what = kinds[number % len(kinds)](mutant, rng)
+        except Exception:  # a kind that does not fit the model
+            what = None
+        if what is None:
+            continue
+        target.write_bytes(mutant.SerializeToString())
+        try:
+            runner = session(target)
+            difference = max(apart(w, runner.run(None, x)) for w, x in zip(want, inputs))
+        except Exception:  # ONNX Runtime refuses it, in one of many ways
+            continue
+        rows.append((source.stem, number, what, *verify(source, target, options.seconds), difference))
+        if rows[-1][3] not in (0, 1) or (rows[-1][3] == 0) != (difference <= RTOL_MUTANT):
+            os.replace(target, options.work / f"{base.stem}.mutant{number}.onnx")
+    target.unlink(missing_ok=True)
+    return rows
+
+
+def mutants(options):
+    """So many mutants of each model, and of what it is fused to, beside the model."""
+    tasks = []
+    for source in options.models:
+        fused, difference = make(source, "fuse", options.work)
+        for k, base in enumerate((source, fused)):
+            first = options.seed + k * (options.mutants // 2)
+            tasks.append((source, base, range(first, first + options.mutants // 2), options))
+    counts, reasons, slow = collections.Counter(), collections.Counter(), 0.0
+    with multiprocessing.Pool(options.jobs) as pool:
+        for rows in pool.imap(hunt, tasks):
+            for name, number, what, answer, text, took, difference in rows:
+                changed = "changed" if difference > RTOL_MUTANT else "unchanged"
+                counts[changed, answer] += 1
+                slow = max(slow, took)
+                if answer > 1:
+                    reasons[kind(text)] += 1
+                mark = "WRONG " if (changed, answer) == ("changed", 0) else ""
+                if mark or answer > 1 or (changed, answer) == ("unchanged", 1):
+                    print(f"{name:28} {number} {what[:60]:60} {answer} {took:6.2f} s {difference:8.1e} {mark}{text}", flush=True)
+    for reason, n in reasons.most_common():
+        print(f"{n:5}  {reason}")
+    total = sum(counts.values())
+    changed = sum(n for (state, _), n in counts.items() if state == "changed")
+    print(f"{total} mutants, {changed} told apart by ONNX Runtime: of these {counts['changed', 1]} not equal, "
+          f"{counts['changed', 0]} equal, {counts['changed', 2]} cannot tell, {counts['changed', 3]} out of time; of the others "
+          f"{counts['unchanged', 0]} equal, {counts['unchanged', 1]} not equal, {counts['unchanged', 2]} cannot tell, "
+          f"{counts['unchanged', 3]} out of time; slowest {slow:.1f} s")
 
 
 def main():
@@ -175,39 +357,42 @@ def main():
     parser.add_argument("models", nargs="+", type=pathlib.Path)
     parser.add_argument("--work", type=pathlib.Path, help="where models are kept from one run for the next")
     parser.add_argument("--only", default=",".join(PEERS))
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=int, default=60, help="of CPU for one answer")
+    parser.add_argument("--jobs", type=int, default=1, help="pairs at once")
+    parser.add_argument("--make", action="store_true", help="make the pairs and judge them, ask nothing")
+    parser.add_argument("--mutants", type=int, default=0, help="so many of each model, instead of peers")
+    parser.add_argument("--seed", type=int, default=0, help="number of the first mutant")
     options = parser.parse_args()
-    work = options.work or pathlib.Path(tempfile.mkdtemp())
-    work.mkdir(exist_ok=True)
-    counts, wrong, slow = collections.Counter(), 0, 0.0
-    for source in options.models:
-        for peer in options.only.split(","):
-            target = work / f"{source.stem}.{peer}.onnx"
-            judged = target.with_suffix(".truth")
-            try:
-                if not target.exists():
-                    PEERS[peer](source, target)
-                if not judged.exists():
-                    judged.write_text(repr(truth(source, target)))
-            except Exception as error:
-                first = str(error).strip().split("\n")[0]
-                print(f"{source.stem:28} {peer:13} no pair: {type(error).__name__}: {first[:80]}", flush=True)
-                continue
-            difference = float(judged.read_text())
-            half = peer == "float16"
-            for order, (a, b) in enumerate(((source, target), (target, source))):
-                answer, text, took = verify(a, b, options.seconds, *(("--rtol", str(RTOL_HALF)) if half else ()))
-                counts[answer] += 1
-                slow = max(slow, took)
-                tolerance = RTOL_HALF if half else RTOL
-                is_wrong = (answer == 0 and difference > 10 * tolerance) or (answer == 1 and difference < tolerance / 10)
-                wrong += is_wrong
-                print(f"{source.stem:28} {peer:13} {'AB' if order == 0 else 'BA'} {answer} {took:6.2f} s "
+    options.work = options.work or pathlib.Path(tempfile.mkdtemp())
+    options.work.mkdir(exist_ok=True)
+    if options.mutants:
+        return mutants(options)
+    # float16 twins have their own line: another tolerance
+    counts, wrong, slow = collections.defaultdict(collections.Counter), collections.Counter(), collections.Counter()
+    reasons = collections.Counter()
+    tasks = [(source, peer, options) for source in options.models for peer in options.only.split(",")]
+    with multiprocessing.Pool(options.jobs) as pool:
+        for source, peer, difference, rows in pool.imap(ask, tasks):
+            if difference is None:
+                failed = options.work / f"{source.stem}.{peer}.failed"
+                why = failed.read_text() if failed.exists() else "made"
+                print(f"{source.stem:28} {peer:13} {'' if options.make else 'no pair: '}{why[:90]}", flush=True)
+            for order, answer, text, took, is_wrong in rows:
+                line = "float16" if peer == "float16" else "peers"
+                counts[line][answer] += 1
+                slow[line] = max(slow[line], took)
+                wrong[line] += is_wrong
+                if is_wrong or answer > 1:
+                    reasons[("WRONG " if is_wrong else "") + kind(text)] += 1
+                print(f"{source.stem:28} {peer:13} {order} {answer} {took:6.2f} s "
                       f"{difference:8.1e} {'WRONG ' if is_wrong else ''}{text}", flush=True)
-    pairs = sum(counts.values())
-    decided = counts[0] + counts[1]
-    print(f"{pairs} asked, {decided} decided ({100 * decided / max(1, pairs):.1f} %): {counts[0]} equal, {counts[1]} not; "
-          f"{counts[2]} cannot tell, {counts[3]} out of time; {wrong} to be looked at; slowest {slow:.1f} s")
+    for reason, n in reasons.most_common():
+        print(f"{n:5}  {reason}")
+    for line, count in counts.items():
+        asked = sum(count.values())
+        decided = count[0] + count[1]
+        print(f"{line}: {asked} asked, {decided} decided ({100 * decided / asked:.1f} %): {count[0]} equal, {count[1]} not; "
+              f"{count[2]} cannot tell, {count[3]} out of time; {wrong[line]} to be looked at; slowest {slow[line]:.1f} s")
     return 0
 
 

@@ -66,8 +66,15 @@ static struct node *make(const struct pair *pair, const char *operator_name,
                          const struct edit_attribute *attributes, size_t attribute_count)
 {
     const struct node *second = pair->second;
-    return edit_node(second->graph, second, operator_name, second->proto->name, second, inputs,
-                     input_count, pair->target, attributes, attribute_count);
+    return edit_node(second->graph, &(struct edit_op){.op = operator_name,
+                                                      .at = second,
+                                                      .name = second->proto->name,
+                                                      .like = second,
+                                                      .inputs = inputs,
+                                                      .input_count = input_count,
+                                                      .output = pair->target,
+                                                      .attributes = attributes,
+                                                      .attribute_count = attribute_count});
 }
 
 static struct value *make_integers(const struct pair *pair, const char *name,
@@ -146,34 +153,6 @@ static bool cancel_transposes(const struct pair *pair)
     return true;
 }
 
-static bool is_single_element(const struct node *node)
-{
-    switch (node->op) {
-    case OP_Abs:
-    case OP_Celu:
-    case OP_Clip:
-    case OP_Elu:
-    case OP_Erf:
-    case OP_Exp:
-    case OP_Gelu:
-    case OP_HardSigmoid:
-    case OP_HardSwish:
-    case OP_LeakyRelu:
-    case OP_Log:
-    case OP_Mish:
-    case OP_Neg:
-    case OP_Reciprocal:
-    case OP_Relu:
-    case OP_Selu:
-    case OP_Sigmoid:
-    case OP_Softplus:
-    case OP_Softsign:
-    case OP_Sqrt:
-    case OP_Tanh: return true;
-    default: return false;
-    }
-}
-
 /* Transpose, an op on single elements, Transpose back. `pair` is of the last two. */
 static bool cancel_around(const struct pair *pair)
 {
@@ -181,7 +160,7 @@ static bool cancel_around(const struct pair *pair)
     int rank;
     int64_t order[MOST], dims[MOST];
     bool is_identity;
-    if (!is_single_element(middle) || !first || first->op != OP_Transpose || first->removed ||
+    if (!operator_is(middle->op, MAPS) || !first || first->op != OP_Transpose || first->removed ||
         first->graph != middle->graph || !node_input(first, 0) || node_has_references(first) ||
         node_has_references(middle) || value_only_reader(first->outputs[0]) != middle ||
         value_only_reader(middle->outputs[0]) != pair->second ||
@@ -196,8 +175,13 @@ static bool cancel_around(const struct pair *pair)
     memcpy(inputs, middle->inputs, middle->input_count * sizeof(struct value *));
     inputs[0] = whole.source;
     struct node *node =
-        edit_node(middle->graph, pair->second, middle->proto->op_type, middle->proto->name, middle,
-                  inputs, middle->input_count, pair->target, NULL, 0);
+        edit_node(middle->graph, &(struct edit_op){.op = middle->proto->op_type,
+                                                   .at = pair->second,
+                                                   .name = middle->proto->name,
+                                                   .like = middle,
+                                                   .inputs = inputs,
+                                                   .input_count = middle->input_count,
+                                                   .output = pair->target});
     edit_take_attributes(node, middle);
     edit_remove(middle);
     edit_remove(first);
@@ -422,40 +406,20 @@ static bool cancel(const struct pair *pair)
         return is_reshape(pair->first) && cancel_reshapes(pair);
     if (first != second)
         return false;
-    switch (second) {
-    case OP_Cast: return cancel_casts(pair);
-    case OP_Slice: return cancel_slices(pair);
-    case OP_Relu:
-    case OP_Abs:
-    case OP_Ceil:
-    case OP_Floor:
-    case OP_Round: return redirect(pair, pair->first->outputs[0]);
-    case OP_Neg:
-    case OP_Not: return redirect(pair, pair->source);
-    default: return false;
-    }
+    if (second == OP_Cast)
+        return cancel_casts(pair);
+    if (second == OP_Slice)
+        return cancel_slices(pair);
+    if (operator_is(second, IDEMPOTENT))
+        return redirect(pair, pair->first->outputs[0]);
+    return operator_is(second, INVOLUTION) && redirect(pair, pair->source);
 }
 
 static bool may_be_second(struct node *node)
 {
-    switch (node->op) {
-    case OP_Abs:
-    case OP_Cast:
-    case OP_Ceil:
-    case OP_Flatten:
-    case OP_Floor:
-    case OP_Neg:
-    case OP_Not:
-    case OP_Relu:
-    case OP_Reshape:
-    case OP_Round:
-    case OP_Slice:
-    case OP_Squeeze:
-    case OP_Transpose:
-    case OP_Unsqueeze:
-        return node_input(node, 0) && node_output(node, 0) && !node_has_references(node);
-    default: return false;
-    }
+    bool may = operator_is(node->op, IDEMPOTENT | INVOLUTION) || is_reshape(node) ||
+               node->op == OP_Cast || node->op == OP_Slice || node->op == OP_Transpose;
+    return may && node_input(node, 0) && node_output(node, 0) && !node_has_references(node);
 }
 
 /* What comes of a pair may be the second of another. */

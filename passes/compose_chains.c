@@ -19,6 +19,7 @@ static bool is_root(struct node *node)
     case OP_Conv:
     case OP_AveragePool:
     case OP_Concat:
+    case OP_Gather:
     case OP_Pad:
     case OP_Slice:
     case OP_MaxPool:
@@ -70,7 +71,7 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
     if (reason && stacks_products(lift_node(node, layout), layout))
         plan_refuse(plan, node, node->outputs[0], reason);
     if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
-        (is_root(before) || before->op == OP_BatchNormalization))
+        (is_root(before) || before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization))
         plan_refuse(plan, node, node->outputs[0], reason);
 }
 

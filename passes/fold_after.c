@@ -13,6 +13,7 @@
 #include "fuse/lift.h"
 #include "fuse/lower.h"
 #include "fuse/lower_transpose.h"
+#include "infer/constant.h"
 #include "passes/passes.h"
 
 static bool is_root(struct node *node)
@@ -30,6 +31,16 @@ static bool scales_or_shifts(const struct node *node)
     }
 }
 
+/* What is multiplied by a gate that is made of it, as in SiLU: no constant was missed. */
+static bool is_gated(const struct value *value, const struct node *product)
+{
+    const struct tensor *tensor;
+    struct value *a = node_input(product, 0), *b = node_input(product, 1);
+    return product->op == OP_Mul && a && b && a != b && value_use_count(value) > 1 &&
+           !a->is_initializer && !b->is_initializer && constant_of(a, &tensor) &&
+           constant_of(b, &tensor);
+}
+
 /* A reader that looks like it should fold and does not. */
 static void refuse_readers(struct plan *plan, const struct value *value, enum layout layout)
 {
@@ -37,7 +48,8 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
         struct node *reader = use->reader;
         const char *reason = lift_node(reader, layout)->reason;
         bool shifts = reason && (reader->op == OP_Add || reader->op == OP_Sub);
-        if (!use_is_live(use) || use->inner != reader || !(shifts || scales_or_shifts(reader)))
+        if (!use_is_live(use) || use->inner != reader || !(shifts || scales_or_shifts(reader)) ||
+            is_gated(value, reader))
             continue;
         if (!reason && value_use_count(value) > 1)
             reason = "the value it scales is read by other ops too";

@@ -34,13 +34,12 @@ struct run {
     bool is_probe;     /* nothing is made, the answer is whether it would be */
 };
 
-/* None of them is read by anyone else. */
-static size_t find_run(struct node *node, enum layout layout, struct node **run)
+/* What comes to a value, nearest first. None of them is read by anyone else. */
+static size_t find_run(struct value *value, const struct node *node, enum layout layout,
+                       struct node **run, size_t room)
 {
     size_t count = 0;
-    struct value *value =
-        is_conv_transpose(node) ? node->inputs[0] : lift_node(node, layout)->input;
-    while (count < LONGEST_RUN && value && value_only_reader(value) && value->producer &&
+    while (count < room && value && value_only_reader(value) && value->producer &&
            value->producer->graph == node->graph && is_per_channel(value->producer, layout)) {
         run[count++] = value->producer;
         value = lift_node(value->producer, layout)->input;
@@ -91,7 +90,7 @@ static const char *fold_into_transpose(struct plan *plan, const struct run *run,
     if (sized)
         return "an op before ConvTranspose holds for the declared size only";
     if (affine_bias(arena, before, inputs))
-        return "border: a shift before ConvTranspose adds up differently at the border";
+        return "border: a shift before ConvTranspose adds up where its windows overlap";
     double *scale = NEW_ARRAY(arena, double, inputs);
     if (!affine_rows(before, NULL, inputs, 0, inputs, scale))
         return "out of memory";
@@ -163,6 +162,33 @@ static bool is_shared(struct node *node)
            (is_taken_up(node, LAYOUT_CONV) || is_taken_up(node, LAYOUT_MATRIX));
 }
 
+/* Folds as many ops as it can into one of those that read what the last of them gives, at most `most`. Returns how many, or 0 and
+ * the reason why not one. */
+static size_t fold_into(struct plan *plan, struct node *last, struct node *reader, size_t most,
+                        bool is_probe, const char **reason)
+{
+    struct node *ops[LONGEST_RUN] = {last};
+    enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
+    size_t count = 1;
+    struct value *data = lift_node(last, layout)->input;
+    if (last->op != OP_Pad && data)
+        count += find_run(data, last, layout, ops + 1, LONGEST_RUN - 1);
+    for (count = count < most ? count : most; count > 0; count--) {
+        const struct run run = {.node = reader,
+                                .layout = layout,
+                                .ops = ops,
+                                .count = count,
+                                .bias = find_bias(reader),
+                                .is_shared = true,
+                                .is_probe = is_probe};
+        const char *why = fold_run(plan, &run);
+        if (!why)
+            return count;
+        *reason = why;
+    }
+    return 0;
+}
+
 /* An op whose result several ops with weights read: all of them take it up, or none. */
 static const char *fold_shared(struct plan *plan, struct node *node)
 {
@@ -184,20 +210,18 @@ static const char *fold_shared(struct plan *plan, struct node *node)
             return NULL; /* it stays for this one */
         LIST_PUSH(arena, &readers, reader);
     }
-    for (int probe = 1; probe >= 0 && !reason; probe--)
-        for (size_t i = readers.count; i-- > 0 && !reason;) {
-            struct node *reader = readers.items[i];
-            const struct run run = {.node = reader,
-                                    .layout =
-                                        is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV,
-                                    .ops = &node,
-                                    .count = 1,
-                                    .is_shared = true,
-                                    .is_probe = probe != 0};
-            if (!reader->removed)
-                reason = fold_run(plan, &run);
-        }
-    return readers.count > 1 ? reason : NULL;
+    size_t most = 0;
+    for (size_t i = 0; i < readers.count; i++) {
+        size_t count = fold_into(plan, node, readers.items[i], LONGEST_RUN, true, &reason);
+        most = i == 0 || count < most ? count : most;
+    }
+    if (readers.count < 2 || most == 0)
+        return readers.count < 2 ? NULL : reason;
+    reason = NULL;
+    for (size_t i = readers.count; i-- > 0 && !reason;)
+        if (!readers.items[i]->removed)
+            fold_into(plan, node, readers.items[i], most, false, &reason);
+    return reason;
 }
 
 static bool fold_longest_run(struct plan *plan, struct node *node)
@@ -212,7 +236,8 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
     if (before && before->outputs[0] && channel_ends_gelu(before))
         plan_refuse(plan, before, before->outputs[0], channel_ends_gelu(before));
     struct run run = {.node = node, .layout = layout, .ops = ops, .bias = find_bias(node)};
-    for (run.count = find_run(node, layout, ops); run.count > 0; run.count--) {
+    struct value *data = is_conv_transpose(node) ? node->inputs[0] : lift_node(node, layout)->input;
+    for (run.count = find_run(data, node, layout, ops, LONGEST_RUN); run.count > 0; run.count--) {
         reason = fold_run(plan, &run);
         if (!reason)
             break;

@@ -15,6 +15,7 @@
  * whose operator has another one that is needed and cannot be stored. */
 
 #include "base/decimal.h"
+#include "fuse/lift.h"
 #include "fuse/region.h"
 #include "infer/constant.h"
 #include "model/edit.h"
@@ -26,28 +27,36 @@ enum { GROWTH = 4096 };
 /* An op that goes takes its message with it. */
 enum { MESSAGE = 96 };
 
-static bool reads_weights(const struct node *node)
-{
-    switch (node->op) {
-    case OP_Conv:
-    case OP_ConvTranspose:
-    case OP_Gemm:
-    case OP_MatMul:
-    case OP_BatchNormalization: return true;
-    default: return false;
-    }
-}
-
 /* ---- which nodes ---- */
 
+enum state {
+    STAYS,
+    FOLDS, /* it makes constants of constants */
+    WAITS  /* the same, and whether they are stored has yet to be decided */
+};
+
+struct folding {
+    struct plan *plan;
+    struct memo states; /* by node: enum state, as a byte */
+    /* What all results that make the file grow would add to it. Either all of them are stored or none: were some
+     * of them, a second run could store more. */
+    double grown;
+    bool is_counted; /* else they are counted, and wait */
+};
+
+static uint8_t *state_of(struct folding *folding, const struct node *node)
+{
+    return memo_item(folding->plan->model->arena, &folding->states, sizeof(uint8_t), node->index);
+}
+
 /* Known without a look at the numbers: these are evaluated when it is plain that somebody wants them. */
-static bool is_constant(struct value *value)
+static bool is_constant(struct folding *folding, const struct value *value)
 {
     bool is_callers =
         value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
     if (value->tensor)
         return !is_callers;
-    return value->producer && value->producer->folds;
+    return value->producer && *state_of(folding, value->producer) != STAYS;
 }
 
 /* Integers of few elements are asked for themselves: they may be made of sizes that are known. */
@@ -73,27 +82,20 @@ static double expected_bytes(const struct node *node)
     return bytes;
 }
 
-static void look_at_node(struct node *node)
+static void look_at_node(struct folding *folding, struct node *node)
 {
     const struct tensor *tensor;
-    node->waits = false;
-    node->folds = !node->removed && node->op != OP_UNKNOWN && node->op != OP_Constant &&
-                  !node->body_count && node->output_count > 0;
-    if (!node->folds)
+    if (node->removed || node->op == OP_UNKNOWN || node->op == OP_Constant || node->body_count ||
+        !node->output_count)
         return;
     bool all = node->op != OP_Shape && node->op != OP_Size;
     for (size_t k = 0; all && k < node->input_count; k++)
-        all = !node->inputs[k] || is_constant(node->inputs[k]) ||
+        all = !node->inputs[k] || is_constant(folding, node->inputs[k]) ||
               (node->op == OP_CastLike && k == 1 && node->inputs[k]->type);
-    if (!all)
-        node->folds = is_small(node->outputs[0]) && !constant_of(node->outputs[0], &tensor);
-    else if (node->outputs[0] && expected_bytes(node) >= 0 && expected_bytes(node) <= GROWTH)
+    if (all || (is_small(node->outputs[0]) && !constant_of(node->outputs[0], &tensor)))
+        *state_of(folding, node) = FOLDS;
+    if (all && node->outputs[0] && expected_bytes(node) >= 0 && expected_bytes(node) <= GROWTH)
         constant_of(node->outputs[0], &tensor); /* from the front, so that no chain is too long */
-}
-
-static bool folds(struct node *node)
-{
-    return node->folds;
 }
 
 /* ---- what one of them gives ---- */
@@ -112,26 +114,27 @@ static double freed_bytes(struct plan *plan, struct node *producer, struct fusio
 }
 
 /* The reader is an op on quantised numbers, as runtimes find it: all that it reads is dequantised. */
-static bool is_quantised(const struct node *reader)
+static bool is_quantised(struct folding *folding, const struct node *reader)
 {
     enum { MOST = 16 }; /* no such op reads more */
     for (size_t k = 0; k < reader->input_count && k < MOST; k++) {
         const struct value *input = reader->inputs[k];
         const struct node *producer = input ? input->producer : NULL;
-        if (producer && producer->op == OP_DequantizeLinear && !producer->folds)
+        if (producer && producer->op == OP_DequantizeLinear &&
+            *state_of(folding, producer) == STAYS)
             return true;
     }
     return false;
 }
 
 /* The reason why one result cannot be stored, whatever its numbers are. */
-static const char *look_at(const struct value *value)
+static const char *look_at(struct folding *folding, const struct value *value)
 {
     if (value->is_output || value->is_annotated)
         return "it is a graph output or carries a quantization annotation";
     for (const struct use *use = value->uses; use; use = use->next)
         if (value->producer->op == OP_DequantizeLinear && use_is_live(use) &&
-            is_quantised(use->inner))
+            is_quantised(folding, use->inner))
             return "what reads it works on quantised numbers";
     return NULL;
 }
@@ -156,37 +159,35 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
         return "it is not of a type that is stored";
     if (tensor->count == 0)
         return "it has no numbers";
+    enum { BLOCK = 1024 };
     if (!type_is_float(tensor->type)) {
         int64_t *integers = NEW_ARRAY(arena, int64_t, tensor->count + 1);
         tensor_read_bits(tensor, integers);
         *stored = tensor_of_integers(arena, tensor->type, tensor->rank, tensor->dims, integers);
         return NULL;
     }
-    const double *numbers = constant_numbers(value, tensor);
-    if (!numbers)
+    const double *all = NULL;
+    if (tensor->storage == STORAGE_REPEATED && !(all = constant_numbers(value, tensor)))
         return CONSTANT_TOO_LARGE;
-    enum { BLOCK = 1024 };
-    double rounded[BLOCK];
+    double numbers[BLOCK], rounded[BLOCK];
     for (int64_t first = 0; first < tensor->count; first += BLOCK) {
-        int64_t left = tensor->count - first;
-        int64_t bad =
-            tensor_round(tensor->type, numbers + first, left < BLOCK ? left : BLOCK, rounded);
-        if (bad >= 0) {
-            bad += first;
-            return arena_format(arena, "number %lld is %s, not finite in %s", (long long)bad,
-                                decimal_rounded(numbers[bad], 6).text, type_name(tensor->type));
-        }
+        int64_t left = tensor->count - first, count = left < BLOCK ? left : BLOCK;
+        tensor_read(tensor, first, count, numbers);
+        int64_t bad = tensor_round(tensor->type, numbers, count, rounded);
+        if (bad >= 0)
+            return arena_format(arena, "number %lld is %s, not finite in %s",
+                                (long long)(first + bad), decimal_rounded(numbers[bad], 6).text,
+                                type_name(tensor->type));
     }
-    *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, numbers);
+    if (all) {
+        *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, all);
+        return NULL;
+    }
+    *stored = NEW(arena, struct tensor);
+    **stored = *tensor;
+    (*stored)->from_shape = false;
     return NULL;
 }
-
-/* What all results that make the file grow would add to it. Either all of them are stored or none: were some of
- * them, a second run could store more. */
-struct growth {
-    bool is_known; /* else they are counted, and wait */
-    double bytes;
-};
 
 static double growth_most(const struct plan *plan)
 {
@@ -194,21 +195,21 @@ static double growth_most(const struct plan *plan)
 }
 
 /* True when only ops that wait read what the node makes: it goes with them, should they go. */
-static bool is_read_by_waiting(const struct node *node)
+static bool is_read_by_waiting(struct folding *folding, const struct node *node)
 {
     for (size_t i = 0; i < node->output_count; i++)
         for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use;
              use = use->next)
-            if (use_is_live(use) && !use->inner->waits)
+            if (use_is_live(use) && *state_of(folding, use->inner) != WAITS)
                 return false;
     return true;
 }
 
 /* An operator with several results (Split) goes as a whole: all that somebody needs are stored. Sets *value
  * to the result that the reason is about. */
-static const char *store(struct plan *plan, struct node *producer, struct growth *growth,
-                         struct value **value)
+static const char *store(struct folding *folding, struct node *producer, struct value **value)
 {
+    struct plan *plan = folding->plan;
     struct arena *arena = plan->model->arena;
     struct tensor **stored = NEW_ARRAY(arena, struct tensor *, producer->output_count);
     struct fusion *fusion = NEW(arena, struct fusion);
@@ -220,7 +221,7 @@ static const char *store(struct plan *plan, struct node *producer, struct growth
             continue;
         *value = producer->outputs[i];
         fusion->target = fusion->target ? fusion->target : *value;
-        reason = look_at(*value);
+        reason = look_at(folding, *value);
     }
     if (reason || !fusion->target)
         return reason;
@@ -241,14 +242,14 @@ static const char *store(struct plan *plan, struct node *producer, struct growth
         return reason;
     double grown = fusion->stored - plan->options->max_growth * freed -
                    MESSAGE * (double)fusion->replaced.count;
-    if (grown > 0 && growth->is_known && growth->bytes > growth_most(plan))
+    if (grown > 0 && folding->is_counted && folding->grown > growth_most(plan))
         return arena_format(arena,
                             "cost: results that take more bytes than what goes for them would make "
                             "the file grow by %.0f, the most is %.0f",
-                            growth->bytes, growth_most(plan));
-    if (grown > 0 && !growth->is_known) {
-        growth->bytes += grown;
-        producer->waits = true;
+                            folding->grown, growth_most(plan));
+    if (grown > 0 && !folding->is_counted) {
+        folding->grown += grown;
+        *state_of(folding, producer) = WAITS;
         return NULL;
     }
     for (size_t i = 0; i < producer->output_count; i++)
@@ -265,7 +266,8 @@ static bool is_asked_for(const struct node *node, const struct value **value)
     for (size_t i = 0; i < node->output_count; i++)
         for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use;
              use = use->next)
-            if (use_is_live(use) && reads_weights(use->inner)) {
+            if (use_is_live(use) &&
+                (lift_reads_weight(use->inner) || use->inner->op == OP_BatchNormalization)) {
                 *value = node->outputs[i];
                 return true;
             }
@@ -278,7 +280,7 @@ static void refuse(struct plan *plan, const struct node *node, const struct valu
     const struct value *asked;
     /* Nobody expects a number that is repeated to be stored as often. Why a value is no constant say those who
      * ask for one. */
-    if (value->not_constant || node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
+    if (constant_refused(value) || node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
         return;
     if (asked != value)
         reason = arena_format(plan->model->arena, "the %s that makes it makes '%s' too: %s",
@@ -344,13 +346,14 @@ static bool agree_on_target(const struct value *value, const struct elements *ta
     return any;
 }
 
-static void store_target(struct plan *plan, struct node *reader)
+static void store_target(struct folding *folding, struct node *reader)
 {
+    struct plan *plan = folding->plan;
     struct arena *arena = plan->model->arena;
     struct value *value = node_input(reader, 1);
     int64_t asked[ELEMENTS_MOST];
     if (reader->removed || !value || !value->producer || value->graph != reader->graph ||
-        value->producer->output_count != 1 || value->producer->folds ||
+        value->producer->output_count != 1 || *state_of(folding, value->producer) != STAYS ||
         value->producer->op == OP_UNKNOWN || value->producer->body_count ||
         value->type != ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || value->is_output ||
         value->is_annotated)
@@ -377,52 +380,64 @@ static bool takes_target(struct node *node)
     return (node->op == OP_Reshape || node->op == OP_Expand) && node->input_count == 2;
 }
 
-static bool waits(struct node *node)
+/* Nodes of a graph in this state, the deepest first: what only they read is never stored. */
+static struct node **nodes_in(struct folding *folding, struct graph *graph, enum state state,
+                              size_t *count)
 {
-    return node->waits;
+    struct plan *plan = folding->plan;
+    struct node_list found = plan->candidates;
+    found.count = 0;
+    for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
+        struct node *node =
+            i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
+        if (!node->removed && *state_of(folding, node) == state)
+            LIST_PUSH(plan->model->arena, &found, node);
+    }
+    plan->candidates = found;
+    pass_sort(&found, true);
+    *count = found.count;
+    return found.items;
 }
 
-/* The deepest first: what only they read is never stored. */
-static void store_all(struct plan *plan, struct graph *graph, struct growth *growth)
+static void store_all(struct folding *folding, struct graph *graph)
 {
     size_t count;
     struct value *value;
-    struct node **nodes =
-        pass_candidates(plan, graph, growth->is_known ? waits : folds, true, &count);
-    for (size_t i = 0; i < count && !plan_is_full(plan); i++) {
-        if (!growth->is_known && is_read_by_waiting(nodes[i])) {
-            nodes[i]->waits = true;
+    struct node **nodes = nodes_in(folding, graph, folding->is_counted ? WAITS : FOLDS, &count);
+    for (size_t i = 0; i < count && !plan_is_full(folding->plan); i++) {
+        if (!folding->is_counted && is_read_by_waiting(folding, nodes[i])) {
+            *state_of(folding, nodes[i]) = WAITS;
             continue;
         }
-        const char *reason = store(plan, nodes[i], growth, &value);
+        const char *reason = store(folding, nodes[i], &value);
         if (reason)
-            refuse(plan, nodes[i], value, reason);
+            refuse(folding->plan, nodes[i], value, reason);
     }
 }
 
-static void store_targets(struct plan *plan, struct graph *graph)
+static void store_targets(struct folding *folding, struct graph *graph)
 {
     size_t count;
-    struct node **nodes = pass_candidates(plan, graph, takes_target, true, &count);
-    for (size_t i = 0; i < count && !plan_is_full(plan); i++)
-        store_target(plan, nodes[i]);
+    struct node **nodes = pass_candidates(folding->plan, graph, takes_target, true, &count);
+    for (size_t i = 0; i < count && !plan_is_full(folding->plan); i++)
+        store_target(folding, nodes[i]);
 }
 
 void fold_constants(struct plan *plan)
 {
     struct graph **graphs = plan->model->graphs.items;
     const size_t count = plan->model->graphs.count;
-    struct growth growth = {0};
+    struct folding folding = {.plan = plan};
     for (size_t g = 0; g < count; g++) {
         for (size_t i = 0; i < graphs[g]->order.count; i++)
-            look_at_node(graphs[g]->order.items[i]);
+            look_at_node(&folding, graphs[g]->order.items[i]);
         for (size_t i = 0; i < graphs[g]->new_nodes.count; i++)
-            look_at_node(graphs[g]->new_nodes.items[i]);
-        store_all(plan, graphs[g], &growth);
+            look_at_node(&folding, graphs[g]->new_nodes.items[i]);
+        store_all(&folding, graphs[g]);
     }
-    growth.is_known = true;
+    folding.is_counted = true;
     for (size_t g = 0; g < count; g++) {
-        store_all(plan, graphs[g], &growth);
-        store_targets(plan, graphs[g]);
+        store_all(&folding, graphs[g]);
+        store_targets(&folding, graphs[g]);
     }
 }

@@ -54,12 +54,13 @@ static struct candidate *find_candidates(struct tree *tree, size_t *count)
         const struct leaf *leaf = &tree->leaves.items[i];
         for (size_t k = 0; !leaf->taken && k < leaf->trace->count; k++) {
             struct value *source = leaf->trace->entries[k].source;
-            if (source->tally_stamp != stamp) {
-                source->tally_stamp = stamp;
-                source->tally = found.count;
+            struct value_mark *mark = plan_mark_value(tree->plan, source);
+            if (mark->listed != stamp) {
+                mark->listed = stamp;
+                mark->place = (uint32_t)found.count;
                 LIST_PUSH(arena, &found, ((struct candidate){source, 0}));
             }
-            found.items[source->tally].count++;
+            found.items[mark->place].count++;
         }
     }
     if (found.count)

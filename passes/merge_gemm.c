@@ -9,6 +9,7 @@
  * It waits until nothing else folds: a Gemm of a Transpose, or of a weight that is given, folds no further.
  *
  * Refused: more rows than one, or a width that is not known. Left alone: a product or a Transpose that others read, ranks and widths that are not known, types that are not float. */
+#include "fuse/lift.h"
 #include "infer/constant.h"
 #include "model/edit.h"
 #include "passes/passes.h"
@@ -109,8 +110,13 @@ static bool merge_row(struct plan *plan, struct node *add, size_t row)
         return false;
     struct value *inputs[3] = {product->inputs[0], product->inputs[1], c};
     struct node *replaced[2] = {product, add};
-    struct node *node = edit_node(add->graph, add, "Gemm", product->proto->name, product, inputs, 3,
-                                  target, NULL, 0);
+    struct node *node = edit_node(add->graph, &(struct edit_op){.op = "Gemm",
+                                                                .at = add,
+                                                                .name = product->proto->name,
+                                                                .like = product,
+                                                                .inputs = inputs,
+                                                                .input_count = 3,
+                                                                .output = target});
     if (product->op == OP_Gemm)
         edit_take_attributes(node, product);
     replace(plan, node, target, replaced);
@@ -143,8 +149,13 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
         return false;
     for (size_t k = 0; k < gemm->input_count; k++)
         inputs[k] = k == operand ? transpose->inputs[0] : gemm->inputs[k];
-    struct node *node = edit_node(gemm->graph, gemm, "Gemm", gemm->proto->name, gemm, inputs,
-                                  gemm->input_count, target, NULL, 0);
+    struct node *node = edit_node(gemm->graph, &(struct edit_op){.op = "Gemm",
+                                                                 .at = gemm,
+                                                                 .name = gemm->proto->name,
+                                                                 .like = gemm,
+                                                                 .inputs = inputs,
+                                                                 .input_count = gemm->input_count,
+                                                                 .output = target});
     edit_take_attributes(node, gemm);
     edit_set_attribute(node, &turn);
     replace(plan, node, target, replaced);
@@ -155,7 +166,7 @@ static bool may_end(struct node *node)
 {
     bool may = node->op == OP_Add || node->op == OP_Gemm;
     /* The bias that a rewrite put behind a product stays where it is until the rank is known. */
-    const struct step *step = node->op == OP_Add ? node->steps[LAYOUT_MATRIX] : NULL;
+    const struct step *step = node->op == OP_Add ? lift_known(node, LAYOUT_MATRIX) : NULL;
     return may && !(step && step->is_made) && node_input(node, 0) && node_input(node, 1) &&
            node_output(node, 0);
 }

@@ -61,9 +61,9 @@ static const char *read_pads(struct merge *merge)
         axis += axis < 0 ? rank : 0;
         if (axis < 0 || axis >= rank || begin < 0 || end < 0 || begin > SHAPE_ABSURD ||
             end > SHAPE_ABSURD)
-            return "the Pad cuts";
+            return "the Pad crops";
         if (axis < 2 && (begin || end))
-            return "the Pad is of channels";
+            return "the Pad changes the batch or the channels";
         merge->pads[axis] = begin;
         merge->pads[rank + axis] = end;
     }
@@ -175,8 +175,13 @@ static void replace(struct plan *plan, const struct merge *merge, const struct w
         pads[i] = window[i].pad_begin + merge->pads[2 + i];
         pads[axes + i] = window[i].pad_end + merge->pads[axes + 4 + i];
     }
-    struct node *made = edit_node(node->graph, node, node->proto->op_type, node->proto->name, node,
-                                  inputs, node->input_count, merge->target, NULL, 0);
+    struct node *made = edit_node(node->graph, &(struct edit_op){.op = node->proto->op_type,
+                                                                 .at = node,
+                                                                 .name = node->proto->name,
+                                                                 .like = node,
+                                                                 .inputs = inputs,
+                                                                 .input_count = node->input_count,
+                                                                 .output = merge->target});
     edit_take_attributes(made, node);
     const struct edit_attribute attributes[] = {{"pads", pads, (size_t)(2 * axes), 0},
                                                 {"count_include_pad", NULL, 0, 1}};

@@ -53,9 +53,9 @@ static const char *read_pads(struct node *pad, const int *order, int64_t *pads)
         pads[i] = begin[order[i]];
         pads[rank + i] = end[order[i]];
         if (pads[i] < 0 || pads[rank + i] < 0)
-            return "the Pad cuts";
+            return "the Pad crops";
         if (i < 2 && (pads[i] || pads[rank + i]))
-            return "the Pad is of channels";
+            return "the Pad changes the batch or the channels";
     }
     return NULL;
 }

@@ -139,8 +139,13 @@ static bool move(struct plan *plan, struct node *shape, struct value *value, con
         bool is_declared = source->dims[i] > 0 && (i == channel || source->dims[i] < size);
         dims[i] = is_declared ? source->dims[i] : size;
     }
-    struct node *node = edit_node(shape->graph, at, shape->proto->op_type, shape->proto->name,
-                                  shape, &value, 1, target, NULL, 0);
+    struct node *node = edit_node(shape->graph, &(struct edit_op){.op = shape->proto->op_type,
+                                                                  .at = at,
+                                                                  .name = shape->proto->name,
+                                                                  .like = shape,
+                                                                  .inputs = &value,
+                                                                  .input_count = 1,
+                                                                  .output = target});
     edit_take_attributes(node, shape);
     struct trial_source trial = {source, source->rank, dims};
     plan_rewritten(plan, node, target, &trial, 1, &shape, 1);

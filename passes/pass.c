@@ -30,6 +30,21 @@ static int shallow_first(const void *a, const void *b)
     return (x->position > y->position) - (x->position < y->position);
 }
 
+void pass_sort(struct node_list *nodes, bool reverse)
+{
+    struct node **items = nodes->items;
+    bool sorted = true; /* as they mostly are: in a file in order, depth grows */
+    for (size_t i = 1; i < nodes->count && sorted; i++)
+        sorted = shallow_first(&items[i - 1], &items[i]) <= 0;
+    if (!sorted)
+        qsort(items, nodes->count, sizeof(struct node *), shallow_first);
+    for (size_t i = 0; reverse && i < nodes->count / 2; i++) {
+        struct node *node = items[i];
+        items[i] = items[nodes->count - 1 - i];
+        items[nodes->count - 1 - i] = node;
+    }
+}
+
 struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
                               bool reverse, size_t *count)
 {
@@ -43,16 +58,7 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
         if (!graph->new_nodes.items[i]->removed && wanted(graph->new_nodes.items[i]))
             LIST_PUSH(arena, &found, graph->new_nodes.items[i]);
     plan->candidates = found;
-    bool sorted = true; /* as they mostly are: in a file in order, depth grows */
-    for (size_t i = 1; i < found.count && sorted; i++)
-        sorted = shallow_first(&found.items[i - 1], &found.items[i]) <= 0;
-    if (!sorted)
-        qsort(found.items, found.count, sizeof(*found.items), shallow_first);
-    for (size_t i = 0; reverse && i < found.count / 2; i++) {
-        struct node *node = found.items[i];
-        found.items[i] = found.items[found.count - 1 - i];
-        found.items[found.count - 1 - i] = node;
-    }
+    pass_sort(&found, reverse);
     *count = found.count;
     return found.items;
 }
@@ -103,8 +109,8 @@ const char *pass_check_redirect(const struct value *value, const struct value *o
 /* What a rewrite knows of a node that it made goes with what the node reads. */
 static void follow_step(struct node *node, const struct value *value, struct value *other)
 {
-    for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++) {
-        struct step *step = node->steps[layout];
+    for (enum layout layout = LAYOUT_CONV; layout <= LAYOUT_MATRIX; layout++) {
+        struct step *step = lift_known(node, layout);
         if (step && step->is_made && step->input == value)
             step->input = other;
     }
@@ -152,7 +158,7 @@ bool is_matrix_product(const struct node *node)
     if (node->op == OP_Gemm || node->op == OP_MatMul)
         return true;
     const struct step *step =
-        node->is_new && node->op == OP_Add ? node->steps[LAYOUT_MATRIX] : NULL;
+        node->is_new && node->op == OP_Add ? lift_known(node, LAYOUT_MATRIX) : NULL;
     return step && !step->reason && step->passed_count == 1 &&
            step->passed[0] == node->inputs[0]->producer;
 }

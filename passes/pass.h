@@ -21,6 +21,8 @@ struct pass {
 /* Whether the options let a pass run. */
 bool pass_is_enabled(const struct plan *plan, const char *name);
 
+/* By depth, so that the result does not depend on the order of nodes in the file. */
+void pass_sort(struct node_list *nodes, bool reverse);
 /* Nodes of a graph for which `wanted` holds, by depth, so that the result does not depend on the
  * order of nodes in the file. Deepest first when `reverse`. Valid until the next call. */
 struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),

@@ -21,6 +21,8 @@
     X(unstack_sums, PASS_REWRITES, "add values instead of summing the stack of them")              \
     X(join_branches, PASS_REWRITES,                                                                \
       "sum parallel affine branches of one source into one Conv or Gemm")                          \
+    X(fold_scales, PASS_REWRITES,                                                                  \
+      "fold per-channel ops behind a dequantised weight into its scales")                          \
     X(fold_after, PASS_REWRITES,                                                                   \
       "fold per-channel ops after Conv, ConvTranspose, Gemm or MatMul into it")                    \
     X(fold_before, PASS_REWRITES,                                                                  \

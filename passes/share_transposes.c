@@ -18,10 +18,7 @@
 /* Ops that it takes to apply a lane. */
 static size_t ops_of(const struct lane *lane)
 {
-    bool scales = false, shifts = lane_shifts(lane);
-    for (int64_t c = 0; c < lane->width; c++)
-        scales = scales || lane->scale[c] != 1;
-    return (size_t)scales + shifts;
+    return (size_t)lane_scales(lane) + lane_shifts(lane);
 }
 
 /* The first value in front of lanes that is there in the other order, though others read what is between. */

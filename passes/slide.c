@@ -172,18 +172,21 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
     struct graph *graph = slide->node->graph;
     const char *name = slide->node->outputs[0]->name;
     const char *node_name = slide->node->proto->name ? slide->node->proto->name : "";
-    bool scales = false, shifts = lane_shifts(lane);
-    for (int64_t c = 0; c < lane->width; c++)
-        scales = scales || lane->scale[c] != 1;
-    scales = scales || !shifts;
+    bool shifts = lane_shifts(lane), scales = lane_scales(lane) || !shifts;
     if (scales) {
         struct value *pair[2] = {value,
                                  lane_constant(slide, at, value, lane, lane->scale, "scale")};
         struct value *product =
             !shifts && target ? target
                               : new_value(slide, value, arena_format(arena, "%s.scaled", name));
-        define(slide, edit_node(graph, at, "Mul", edit_node_name(graph->model, node_name),
-                                slide->node, pair, 2, product, NULL, 0));
+        define(slide,
+               edit_node(graph, &(struct edit_op){.op = "Mul",
+                                                  .at = at,
+                                                  .name = edit_node_name(graph->model, node_name),
+                                                  .like = slide->node,
+                                                  .inputs = pair,
+                                                  .input_count = 2,
+                                                  .output = product}));
         value = product;
     }
     if (shifts) {
@@ -191,8 +194,14 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
                                  lane_constant(slide, at, value, lane, lane->shift, "shift")};
         struct value *sum =
             target ? target : new_value(slide, value, arena_format(arena, "%s.shifted", name));
-        define(slide, edit_node(graph, at, "Add", edit_node_name(graph->model, node_name),
-                                slide->node, pair, 2, sum, NULL, 0));
+        define(slide,
+               edit_node(graph, &(struct edit_op){.op = "Add",
+                                                  .at = at,
+                                                  .name = edit_node_name(graph->model, node_name),
+                                                  .like = slide->node,
+                                                  .inputs = pair,
+                                                  .input_count = 2,
+                                                  .output = sum}));
         value = sum;
     }
     return value;
@@ -228,8 +237,15 @@ struct value *slide_make(struct slide *slide, const char *operator_name, const s
     struct value *made =
         target ? target : new_value(slide, old, arena_format(arena, "%s.moved", old->name));
     const char *name = like->proto->name ? like->proto->name : "";
-    define(slide, edit_node(graph, slide->node, operator_name, edit_node_name(graph->model, name),
-                            like, inputs, input_count, made, attribute, attribute ? 1 : 0));
+    define(slide, edit_node(graph, &(struct edit_op){.op = operator_name,
+                                                     .at = slide->node,
+                                                     .name = edit_node_name(graph->model, name),
+                                                     .like = like,
+                                                     .inputs = inputs,
+                                                     .input_count = input_count,
+                                                     .output = made,
+                                                     .attributes = attribute,
+                                                     .attribute_count = attribute ? 1 : 0}));
     return made;
 }
 

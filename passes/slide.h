@@ -13,6 +13,7 @@ struct slide {
     struct fusion *fusion; /* NULL while the way is only looked at */
     size_t hops;           /* ops that were passed */
     size_t ends;           /* weights that were reached */
+    struct node *bare;     /* one of them that has no bias to take a shift */
     const char *reason;    /* the first thing that stopped it */
     const struct node *stopped_by;
 };

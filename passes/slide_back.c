@@ -46,7 +46,7 @@ static struct route *find_through(struct slide *slide, struct node *node, size_t
 {
     struct arena *arena = slide->plan->model->arena;
     bool all = node->op == OP_Concat;
-    bool any = node->op == OP_Mul || node->op == OP_MatMul;
+    bool any = node->op == OP_Mul || node->op == OP_MatMul || node->op == OP_Conv;
     size_t count = all || any ? node->input_count : 1;
     route->node = node;
     route->output = output;
@@ -73,6 +73,8 @@ static struct route *find(struct slide *slide, struct value *value, const struct
 {
     struct arena *arena = slide->plan->model->arena;
     struct node *node = value ? value->producer : NULL, *reader;
+    if (node && value->is_output)
+        slide_stop(slide, node, "the value in front of it is a graph output");
     if (!node || node->graph != slide->node->graph || !slide_is_inner(value, node->graph) ||
         slide->hops++ > SLIDE_HOPS)
         return NULL;
@@ -123,12 +125,11 @@ static void list_sources(struct slide *slide, const struct route *route)
 /* True when what stopped the op stands right behind a weight: a reader could have wished that it folds. */
 static bool is_near_weight(const struct node *node)
 {
-    for (int hops = 0; hops < 2 && node; hops++) {
-        if (lift_reads_weight(node))
-            return true;
-        node = node_input(node, 0) ? node->inputs[0]->producer : NULL;
-    }
-    return false;
+    bool near = lift_reads_weight(node);
+    for (size_t i = 0; i < node->input_count && i < 2 && !near; i++)
+        near = node->inputs[i] && node->inputs[i]->producer &&
+               lift_reads_weight(node->inputs[i]->producer);
+    return near;
 }
 
 static bool slide_one(struct plan *plan, struct node *node)

@@ -73,6 +73,15 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
     return !step->reason && step->input == value && !(lane_shifts(lane) && is_padded(step->form));
 }
 
+/* The node that takes a lane up has a bias, which takes its shift. */
+static bool has_bias(struct node *node, const struct value *value)
+{
+    node = behind_lanes(node, &value);
+    const struct value *product = node->op == OP_MatMul ? node_output(node, 0) : NULL;
+    const struct node *reader = product ? value_only_reader(product) : NULL;
+    return node_input(node, 2) || (reader && (reader->op == OP_Add || reader->op == OP_Sub));
+}
+
 static bool reads_shape(const struct node *node)
 {
     return node->op == OP_Shape || node->op == OP_Size;
@@ -99,10 +108,20 @@ static bool stands_behind_weight(struct node *node)
     return node && lift_reads_weight(node);
 }
 
+static bool is_read_by_weight(const struct value *value)
+{
+    for (const struct use *use = value ? value->uses : NULL; use; use = use->next)
+        if (use_is_live(use) && use->index == 0 && lift_reads_weight(use->inner))
+            return true;
+    return false;
+}
+
 /* True when every reader of the value takes the lane up or hands it on to such. */
 static bool is_taken_up(struct slide *slide, const struct value *value, const struct lane *lane)
 {
     size_t readers = 0;
+    if (value->is_output && (value->producer != slide->node || is_read_by_weight(value)))
+        slide_stop(slide, value->producer, "what it makes is a graph output");
     if (!slide_is_inner(value, slide->node->graph))
         return false;
     for (const struct use *use = value->uses; use; use = use->next) {
@@ -112,8 +131,21 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             continue;
         readers++;
         size_t index = only_input(node, value);
-        if (index < node->input_count && takes_up(node, index, value, lane))
-            continue;
+        if (index < node->input_count && takes_up(node, index, value, lane)) {
+            slide->ends++;
+            if (lane_shifts(lane) && !has_bias(node, value))
+                slide->bare = node;
+            if (slide->bare == node && node->op == OP_MatMul && value->rank != 2 &&
+                !lane_scales(lane) && slide->hops > 0) {
+                slide_stop(slide, node, "it has no bias to take a shift: no op would be saved");
+                return false;
+            }
+            if (slide->ends < 2 || !slide->bare || slide->hops == 0)
+                continue;
+            slide_stop(slide, slide->bare,
+                       "it has no bias to take a shift, which others would take up as well");
+            return false;
+        }
         const char *reason = index < node->input_count ? lane_forward(node, index, lane, &next)
                                                        : "it reads the value twice";
         if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
@@ -122,10 +154,11 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             node->op == OP_Add && index < 2 ? node_input(node, 1 - index) : NULL;
         if (!reason && other && !other->tensor && !value_is_told(other) && !other->terms)
             reason = "a rewrite made what it adds";
-        if (!reason && node->mark == slide->plan->stamp)
+        if (!plan_visits_first(slide->plan, node) && !reason)
             reason = "two ways on come together in it";
-        node->mark = slide->plan->stamp;
-        if (reason && lift_reads_weight(node))
+        if (reason && node->op == OP_ConvTranspose && lane_shifts(lane))
+            reason = "a shift adds up where its windows overlap";
+        else if (reason && lift_reads_weight(node))
             reason = lane_shifts(lane)
                          ? "a shift in front of its padding, or of a weight that is not constant"
                          : "its weight is not constant, or takes the channels along another axis";
@@ -175,16 +208,11 @@ static void carry(struct slide *slide, struct value *old, struct value *plain,
         slide_apply(slide, plain, lane, at, old);
 }
 
-/* True when what stopped the op has a weight, or stands right in front of one. */
+/* True when what stopped the op has a weight, or stands right in front of one, or beside it. */
 static bool is_near_weight(const struct node *node)
 {
-    if (lift_reads_weight(node))
-        return true;
-    for (const struct use *use = node->outputs[0] ? node->outputs[0]->uses : NULL; use;
-         use = use->next)
-        if (use_is_live(use) && lift_reads_weight(use->inner))
-            return true;
-    return false;
+    return lift_reads_weight(node) || is_read_by_weight(node->outputs[0]) ||
+           (node_input(node, 0) && is_read_by_weight(node->inputs[0]));
 }
 
 static bool slide_one(struct plan *plan, struct node *node)
@@ -208,8 +236,11 @@ static bool slide_one(struct plan *plan, struct node *node)
                       lift_reads_weight(reader);
         if (slide.reason && !direct && is_near_weight(slide.stopped_by))
             plan_refuse(plan, node, value,
-                        arena_format(plan->model->arena, "it does not slide on through %s: %s",
-                                     slide.stopped_by->proto->op_type, slide.reason));
+                        slide.stopped_by == node
+                            ? slide.reason
+                            : arena_format(plan->model->arena,
+                                           "it does not slide on through %s: %s",
+                                           slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }
     if (slide.hops == 0)

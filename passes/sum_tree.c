@@ -12,20 +12,9 @@
 #include "fuse/region.h"
 #include "model/edit.h"
 
-static bool is_sum(const struct node *node)
-{
-    switch (node->op) {
-    case OP_Add:
-    case OP_Sub:
-    case OP_Sum:
-    case OP_Mean: return true;
-    default: return false;
-    }
-}
-
 bool is_sum_node(struct node *node)
 {
-    return is_sum(node) && node->outputs[0];
+    return operator_is(node->op, IS_SUM) && node->outputs[0];
 }
 
 /* ---- flattening ---- */
@@ -326,8 +315,13 @@ static struct value *add_up(const struct tree *tree, const char *operator_name,
             plan_add_term(arena, terms, inputs[i], i && strcmp(operator_name, "Sub") == 0 ? -1 : 1);
         sum->terms = terms;
     }
-    edit_node(tree->graph, root, operator_name, name, last ? root : NULL, inputs, count, sum, NULL,
-              0);
+    edit_node(tree->graph, &(struct edit_op){.op = operator_name,
+                                             .at = root,
+                                             .name = name,
+                                             .like = last ? root : NULL,
+                                             .inputs = inputs,
+                                             .input_count = count,
+                                             .output = sum});
     return sum;
 }
 

@@ -100,8 +100,13 @@ static bool unstack(struct plan *plan, struct node *reduce)
     }
     const char *name = reduce->op == OP_ReduceMean ? "Mean" : count == 2 ? "Add" : "Sum";
     replaced[replaced_count++] = reduce;
-    struct node *node = edit_node(reduce->graph, reduce, name, reduce->proto->name, reduce, parts,
-                                  count, target, NULL, 0);
+    struct node *node = edit_node(reduce->graph, &(struct edit_op){.op = name,
+                                                                   .at = reduce,
+                                                                   .name = reduce->proto->name,
+                                                                   .like = reduce,
+                                                                   .inputs = parts,
+                                                                   .input_count = count,
+                                                                   .output = target});
     struct value **stacked = NEW_ARRAY(arena, struct value *, count);
     memcpy(stacked, concat->inputs, count * sizeof(*stacked));
     edit_remove(concat);

@@ -43,6 +43,15 @@ static bool same_rows(const struct value *x, const struct value *y)
     return open <= 1;
 }
 
+/* What the product reads are rows of that width: all in a row, or those of the first axis apart, whatever its size. */
+static bool are_rows(const struct value *rows, const struct value *x, int64_t width)
+{
+    if (rows->rank < 2 || rows->dims[rows->rank - 1] != width)
+        return false;
+    bool same_first = rows->dims[0] == x->dims[0] || (rows->dims[0] < 0 && x->dims[0] < 0);
+    return rows->rank == 2 || (rows->rank < x->rank && same_first);
+}
+
 static struct node *maker_of(const struct value *value, const struct node *reader)
 {
     struct node *node = value ? value->producer : NULL;
@@ -64,8 +73,7 @@ static bool unwrap(struct plan *plan, struct node *last)
         return false;
     int64_t width = x->dims[x->rank - 1];
     if (w->rank != 2 || w->dims[0] != width || w->dims[1] < 1 ||
-        y->dims[y->rank - 1] != w->dims[1] || first->outputs[0]->rank != 2 ||
-        first->outputs[0]->dims[1] != width)
+        y->dims[y->rank - 1] != w->dims[1] || !are_rows(matmul->inputs[0], x, width))
         return false;
     if (!has_known_target(first) || !has_known_target(last)) {
         plan_refuse(plan, last, y, "the target of a Reshape is not known before the model runs");
@@ -85,8 +93,13 @@ static bool unwrap(struct plan *plan, struct node *last)
     struct value *inputs[2] = {x, w};
     struct node *replaced[3] = {matmul, last};
     size_t count = 2;
-    struct node *node =
-        edit_node(last->graph, last, "MatMul", matmul->proto->name, matmul, inputs, 2, y, NULL, 0);
+    struct node *node = edit_node(last->graph, &(struct edit_op){.op = "MatMul",
+                                                                 .at = last,
+                                                                 .name = matmul->proto->name,
+                                                                 .like = matmul,
+                                                                 .inputs = inputs,
+                                                                 .input_count = 2,
+                                                                 .output = y});
     edit_remove(matmul);
     if (!value_is_needed(first->outputs[0])) { /* other products may read it as well */
         edit_remove(first);

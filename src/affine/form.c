@@ -142,10 +142,10 @@ const char *affine_finish(struct arena *arena, struct affine *form, int axes,
     return NULL;
 }
 
-const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
-                        int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
-                        const void *closure, const double *bias, const struct affine **result)
+const char *affine_make(struct arena *arena, const struct affine_kernel *kernel,
+                        const struct affine **result)
 {
+    int64_t outputs = kernel->outputs, inputs = kernel->inputs, groups = kernel->groups;
     if (groups < 1 || outputs < 1 || inputs < 1 || outputs % groups || inputs % groups)
         return arena_format(arena,
                             "%lld input and %lld output channels do not divide into %lld groups",
@@ -155,11 +155,11 @@ const char *affine_make(struct arena *arena, int axes, const struct affine_axis 
                             .outputs = outputs,
                             .inputs = inputs,
                             .groups = groups,
-                            .read = read,
-                            .closure = closure,
-                            .offset = bias};
+                            .read = kernel->read,
+                            .closure = kernel->closure,
+                            .offset = kernel->bias};
     *result = form;
-    return affine_finish(arena, form, axes, axis);
+    return affine_finish(arena, form, kernel->axes, kernel->axis);
 }
 
 bool affine_is_held(const struct landing *landing, double numbers)

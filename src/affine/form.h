@@ -95,10 +95,18 @@ int64_t affine_extent(struct affine_axis axis, int64_t source_extent);
 /* Every maker below returns NULL and sets *result, or returns the reason why there is no such
  * form. Reasons live in the arena. */
 
-/* A kernel [outputs, inputs / groups, taps...]. axis: `axes` of them, copied. bias: NULL for 0. */
-const char *affine_make(struct arena *arena, int axes, const struct affine_axis *axis,
-                        int64_t outputs, int64_t inputs, int64_t groups, affine_reader *read,
-                        const void *closure, const double *bias, const struct affine **result);
+/* A kernel of shape [outputs, inputs / groups, taps...]. */
+struct affine_kernel {
+    int axes;
+    const struct affine_axis *axis; /* `axes` of them, copied */
+    int64_t outputs, inputs, groups;
+    affine_reader *read;
+    const void *closure; /* of `read` */
+    const double *bias;  /* NULL for 0 */
+};
+
+const char *affine_make(struct arena *arena, const struct affine_kernel *kernel,
+                        const struct affine **result);
 
 /* True when so many numbers (in double) may be held at once to compute one form of a model of this
  * size: 2 Mi, and one for each byte of input. */

@@ -20,8 +20,15 @@ const char *affine_fill(struct arena *arena, int axes, const struct affine_axis 
                         int64_t outputs, int64_t inputs, int64_t groups, const double *number,
                         const double *bias, const struct affine **result)
 {
-    const char *reason =
-        affine_make(arena, axes, axis, outputs, inputs, groups, read_filled, NULL, bias, result);
+    const char *reason = affine_make(arena,
+                                     &(struct affine_kernel){.axes = axes,
+                                                             .axis = axis,
+                                                             .outputs = outputs,
+                                                             .inputs = inputs,
+                                                             .groups = groups,
+                                                             .read = read_filled,
+                                                             .bias = bias},
+                                     result);
     if (reason)
         return reason;
     struct affine *form = (struct affine *)(uintptr_t)*result;
@@ -459,8 +466,16 @@ const char *affine_drop_axis(struct arena *arena, const struct affine *form, int
             return "its window has several taps, or padding, on an axis of one position";
     }
     const char *reason =
-        affine_make(arena, axes, axis, form->outputs, form->inputs, form->groups, read_wider, form,
-                    affine_bias(arena, form, form->outputs), result);
+        affine_make(arena,
+                    &(struct affine_kernel){.axes = axes,
+                                            .axis = axis,
+                                            .outputs = form->outputs,
+                                            .inputs = form->inputs,
+                                            .groups = form->groups,
+                                            .read = read_wider,
+                                            .closure = form,
+                                            .bias = affine_bias(arena, form, form->outputs)},
+                    result);
     if (!reason)
         ((struct affine *)(uintptr_t)*result)->visits = form->visits;
     return reason;

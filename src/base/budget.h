@@ -66,6 +66,8 @@ struct effort effort_for(size_t input);
  * many are left. */
 #define BUDGET_VERIFY_WHOLE 1.6e10
 #define BUDGET_VERIFY_INPUT 2e9
+/* Products of a quick look at both models on a little image, up to which one on the size that they declare is quick. */
+#define BUDGET_VERIFY_GLANCE 1e8
 /* Elements of stored weights that the self-check keeps from one trial for the next. */
 #define BUDGET_CHECK_KEPT (1 << 14)
 /* Bytes that verify keeps from one region for the next. */

@@ -85,12 +85,41 @@ static bool holds_sample(const struct trial *trial, const struct item *item)
     return axis < 0 || array->dims[axis] == 1 || array->dims[axis] == trial->sample_count;
 }
 
+/* What is held is the sample; asked is the shape of the whole. */
+static const char *widen_to_whole(struct trial *trial, struct array **array)
+{
+    struct array *whole = NEW(trial->arena, struct array);
+    *whole = **array;
+    whole->dims[trial->check->channel_axis] = trial->check->channels;
+    *array = whole;
+    return count_elements(whole->dims, (size_t)whole->rank, &whole->count)
+               ? NULL
+               : "a shape that overflows";
+}
+
+static void give_back_inputs(struct trial *trial, struct item *item, struct array *const *arrays,
+                             const bool *is_copy)
+{
+    for (size_t i = 0; i < item->node->input_count; i++) {
+        struct item *input = item->inputs[i];
+        if (!input)
+            continue;
+        if (is_copy[i])
+            pool_return(&trial->pool, arrays[i]);
+        if (item->varies && !input->varies)
+            continue; /* for the next trial */
+        if (--input->left == 0 && input->array && input->node) {
+            pool_return(&trial->pool, input->array);
+            input->array = NULL;
+        }
+    }
+}
+
 static const char *evaluate_item(struct trial *trial, struct item *item)
 {
     if (item->terms)
         return evaluate_terms(trial, item);
     const struct node *node = item->node;
-    const struct check_case *check = trial->check;
     bool is_sample = item->varies && !item->is_whole;
     struct array **inputs = NEW_ARRAY(trial->arena, struct array *, node->input_count);
     bool *is_copy = NEW_ARRAY(trial->arena, bool, node->input_count);
@@ -103,15 +132,8 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
         reason = check_read(trial, item->inputs[i], axis, &inputs[i], &is_copy[i]);
     }
     if (!reason && (node->op == OP_Shape || node->op == OP_Size) && inputs[0] &&
-        item->inputs[0]->varies && !item->inputs[0]->is_whole) {
-        /* What is held is the sample; asked is the shape of the whole. */
-        struct array *whole = NEW(trial->arena, struct array);
-        *whole = *inputs[0];
-        whole->dims[check->channel_axis] = check->channels;
-        if (!count_elements(whole->dims, (size_t)whole->rank, &whole->count))
-            reason = "a shape that overflows";
-        inputs[0] = whole;
-    }
+        item->inputs[0]->varies && !item->inputs[0]->is_whole)
+        reason = widen_to_whole(trial, &inputs[0]);
     if (!reason) {
         struct evaluation e = {.arena = trial->arena,
                                .pool = &trial->pool,
@@ -134,19 +156,7 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
     if (reason)
         return arena_format(trial->arena, "%s that makes '%s': %s", node->proto->op_type,
                             item->value->name, reason);
-    for (size_t i = 0; i < node->input_count; i++) {
-        struct item *input = item->inputs[i];
-        if (!input)
-            continue;
-        if (is_copy[i])
-            pool_return(&trial->pool, inputs[i]);
-        if (item->varies && !input->varies)
-            continue; /* for the next trial */
-        if (--input->left == 0 && input->array && input->node) {
-            pool_return(&trial->pool, input->array);
-            input->array = NULL;
-        }
-    }
+    give_back_inputs(trial, item, inputs, is_copy);
     return NULL;
 }
 
@@ -406,17 +416,9 @@ static double work(const struct side *side)
         const struct item *item = side->order.items[i];
         if (!item->node || !item->varies || !node_input(item->node, 1))
             continue;
-        switch (item->node->op) {
-        case OP_Conv:
-        case OP_ConvTranspose:
-        case OP_Gemm:
-        case OP_MatMul: {
-            const struct tensor *tensor = item->inputs[1]->stored;
-            products += tensor ? positions * (double)tensor->count : 0;
-            break;
-        }
-        default: break;
-        }
+        const struct tensor *weight = item->inputs[1]->stored;
+        if (operator_is(item->node->op, WEIGHTED) && weight)
+            products += positions * (double)weight->count;
     }
     return products;
 }

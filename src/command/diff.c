@@ -141,15 +141,16 @@ static int compare(struct call *call, const char *a, const char *b)
     enum onnx_fuse_status failed = onnx_fuse_diff(a, b, &call->options, &comparison);
     int status;
     if (failed) {
-        status = doubt(DONE) ? TROUBLE
-                             : trouble("%s", comparison ? onnx_fuse_comparison_error(comparison)
-                                                        : "out of memory");
+        status = check_faults(DONE)
+                     ? TROUBLE
+                     : trouble("%s", comparison ? onnx_fuse_comparison_error(comparison)
+                                                : "out of memory");
     } else {
         const char *text = call->quiet ? "" : onnx_fuse_comparison_format(comparison, call->format);
         status = (int)onnx_fuse_comparison_verdict(comparison);
         if (!text)
             status = trouble("%s", "out of memory");
-        else if (doubt(DONE) != DONE)
+        else if (check_faults(DONE) != DONE)
             status = TROUBLE;
         else if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
             status = trouble("%s", "cannot write to standard output");

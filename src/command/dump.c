@@ -92,11 +92,12 @@ int command_dump(int count, char **arguments)
     if (status == ONNX_FUSE_IO && ferror(stdout))
         result = trouble("%s", "cannot write to standard output");
     else if (status != ONNX_FUSE_OK)
-        result = doubt(DONE) ? TROUBLE
-                             : trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
+        result = check_faults(DONE)
+                     ? TROUBLE
+                     : trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
     else if (fflush(stdout) != 0)
         result = trouble("%s", "cannot write to standard output");
-    else if (doubt(DONE) != DONE)
+    else if (check_faults(DONE) != DONE)
         result = TROUBLE;
     else if (strict && onnx_fuse_view_not_held(view))
         result = WARNED;

@@ -60,7 +60,7 @@ int command_info(int count, char **arguments)
     if (confined)
         confine((const char *[]){arguments[optind], NULL}, options.follow_symlinks);
     enum onnx_fuse_status status = onnx_fuse_info(arguments[optind], &options, &view);
-    if (doubt(DONE) != DONE)
+    if (check_faults(DONE) != DONE)
         result = TROUBLE;
     else if (status != ONNX_FUSE_OK)
         result = trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");

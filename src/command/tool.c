@@ -28,7 +28,7 @@ int trouble(const char *format, const char *detail)
     return TROUBLE;
 }
 
-int doubt(int status)
+int check_faults(int status)
 {
     return guard_faults() ? trouble("%s", guard_message) : status;
 }

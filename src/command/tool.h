@@ -32,7 +32,7 @@ bool parse_number(const char *text, double *number);
 
 /* The status, or TROUBLE and a message when a part of a file could not be read meanwhile. To be asked
  * before anything is printed of what was read. */
-int doubt(int status);
+int check_faults(int status);
 
 /* Adds a name. *names is grown by realloc and ends with NULL. False: out of memory. */
 bool add_name(const char ***names, size_t *count, const char *name);

@@ -57,7 +57,7 @@ static int report(struct onnx_fuse_comparison *comparison, const char *format, b
     const char *text = quiet ? "" : onnx_fuse_comparison_format(comparison, format);
     if (!text)
         return trouble("%s", "out of memory");
-    if (doubt(DONE) != DONE)
+    if (check_faults(DONE) != DONE)
         return TROUBLE;
     if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
         return trouble("%s", "cannot write to standard output");
@@ -120,7 +120,7 @@ int command_verify(int count, char **arguments)
     enum onnx_fuse_status failed =
         onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison);
     int status;
-    if (doubt(DONE) != DONE)
+    if (check_faults(DONE) != DONE)
         status = TROUBLE;
     else if (failed)
         status =

@@ -99,21 +99,21 @@ static void compare_properties(struct tally *tally, const struct graph *graph, c
 
 /* ---- graphs ---- */
 
-struct dress {
+struct cosmetic {
     struct differ *differ;
     struct graph *a, *b;
     struct map infos[2]; /* ValueInfoProto by name */
     struct tally name, order, storage, spelling, shape, doc, metadata;
 };
 
-static void list_infos(struct dress *dress, int side, const struct graph *graph)
+static void list_infos(struct cosmetic *cosmetic, int side, const struct graph *graph)
 {
     Onnx__ValueInfoProto *const *infos =
         graph->proto ? graph->proto->value_info : graph->function->value_info;
     size_t count = graph->proto ? graph->proto->n_value_info : graph->function->n_value_info;
     for (size_t i = 0; i < count; i++)
         if (infos[i]->name && infos[i]->name[0])
-            map_put(dress->differ->arena, &dress->infos[side], infos[i]->name, infos[i]);
+            map_put(cosmetic->differ->arena, &cosmetic->infos[side], infos[i]->name, infos[i]);
 }
 
 static const char *storage_text(const struct value *value)
@@ -134,65 +134,67 @@ static const char *denotation_of(const Onnx__ValueInfoProto *info)
     return info && info->type ? info->type->denotation : NULL;
 }
 
-static void dress_values(struct dress *dress, const struct value *x, const struct value *y,
-                         const char *what)
+static void compare_cosmetic_values(struct cosmetic *cosmetic, const struct value *x,
+                                    const struct value *y, const char *what)
 {
-    struct arena *arena = dress->differ->arena;
-    compare_text(&dress->name, DIFF_name, dress->a, what, "", x->name, y->name);
-    const Onnx__ValueInfoProto *a = map_get(&dress->infos[0], x->name);
-    const Onnx__ValueInfoProto *b = map_get(&dress->infos[1], y->name);
+    struct arena *arena = cosmetic->differ->arena;
+    compare_text(&cosmetic->name, DIFF_name, cosmetic->a, what, "", x->name, y->name);
+    const Onnx__ValueInfoProto *a = map_get(&cosmetic->infos[0], x->name);
+    const Onnx__ValueInfoProto *b = map_get(&cosmetic->infos[1], y->name);
     if (!a && !b)
         return;
     const char *subject = arena_format(arena, "value '%s'", x->name);
-    compare_text(&dress->shape, DIFF_shape, dress->a, subject, "",
+    compare_text(&cosmetic->shape, DIFF_shape, cosmetic->a, subject, "",
                  a ? describe_type(arena, a->type) : NULL,
                  b ? describe_type(arena, b->type) : NULL);
-    compare_text(&dress->doc, DIFF_doc, dress->a, subject, "", a ? a->doc_string : NULL,
+    compare_text(&cosmetic->doc, DIFF_doc, cosmetic->a, subject, "", a ? a->doc_string : NULL,
                  b ? b->doc_string : NULL);
-    compare_properties(&dress->metadata, dress->a, subject, a ? a->metadata_props : NULL,
+    compare_properties(&cosmetic->metadata, cosmetic->a, subject, a ? a->metadata_props : NULL,
                        a ? a->n_metadata_props : 0, b ? b->metadata_props : NULL,
                        b ? b->n_metadata_props : 0);
-    compare_text(&dress->metadata, DIFF_metadata, dress->a, subject, "denotation", denotation_of(a),
-                 denotation_of(b));
+    compare_text(&cosmetic->metadata, DIFF_metadata, cosmetic->a, subject, "denotation",
+                 denotation_of(a), denotation_of(b));
 }
 
-static void dress_constants(struct dress *dress, const struct value *x, const struct value *y)
+static void compare_cosmetic_constants(struct cosmetic *cosmetic, const struct value *x,
+                                       const struct value *y)
 {
-    struct arena *arena = dress->differ->arena;
-    compare_text(&dress->name, DIFF_name, dress->a, "constant", "", x->name, y->name);
-    compare_text(&dress->storage, DIFF_storage, dress->a,
+    struct arena *arena = cosmetic->differ->arena;
+    compare_text(&cosmetic->name, DIFF_name, cosmetic->a, "constant", "", x->name, y->name);
+    compare_text(&cosmetic->storage, DIFF_storage, cosmetic->a,
                  arena_format(arena, "constant '%s'", x->name), "", storage_text(x),
                  storage_text(y));
     if (x->tensor->proto && y->tensor->proto)
-        compare_text(&dress->doc, DIFF_doc, dress->a, arena_format(arena, "constant '%s'", x->name),
-                     "", x->tensor->proto->doc_string, y->tensor->proto->doc_string);
+        compare_text(&cosmetic->doc, DIFF_doc, cosmetic->a,
+                     arena_format(arena, "constant '%s'", x->name), "",
+                     x->tensor->proto->doc_string, y->tensor->proto->doc_string);
     if (x->tensor->proto && y->tensor->proto)
-        compare_properties(&dress->metadata, dress->a,
+        compare_properties(&cosmetic->metadata, cosmetic->a,
                            arena_format(arena, "constant '%s'", x->name),
                            x->tensor->proto->metadata_props, x->tensor->proto->n_metadata_props,
                            y->tensor->proto->metadata_props, y->tensor->proto->n_metadata_props);
 }
 
-static void dress_spelling(struct dress *dress, const char *subject,
-                           const struct attribute_names *own, const struct attribute_names *others,
-                           bool swapped)
+static void compare_cosmetic_spelling(struct cosmetic *cosmetic, const char *subject,
+                                      const struct attribute_names *own,
+                                      const struct attribute_names *others, bool swapped)
 {
     for (size_t i = 0; i < own->node->proto->n_attribute; i++) {
         const Onnx__AttributeProto *attribute = own->node->proto->attribute[i];
         if (diff_attribute_like(others, own, i) || !attribute_is_default(own->node, attribute))
             continue;
-        const char *text = describe_attribute(dress->differ->arena, attribute);
-        compare_text(&dress->spelling, DIFF_spelling, dress->a, subject, attribute->name,
+        const char *text = describe_attribute(cosmetic->differ->arena, attribute);
+        compare_text(&cosmetic->spelling, DIFF_spelling, cosmetic->a, subject, attribute->name,
                      swapped ? NULL : text, swapped ? text : NULL);
     }
 }
 
 /* Notes on attributes, and their order. */
-static void dress_attributes(struct dress *dress, const char *subject,
-                             const struct attribute_names *own,
-                             const struct attribute_names *others)
+static void compare_cosmetic_attributes(struct cosmetic *cosmetic, const char *subject,
+                                        const struct attribute_names *own,
+                                        const struct attribute_names *others)
 {
-    struct arena *arena = dress->differ->arena;
+    struct arena *arena = cosmetic->differ->arena;
     const Onnx__NodeProto *a = own->node->proto, *b = others->node->proto;
     size_t last = 0;
     for (size_t i = 0; i < b->n_attribute; i++) {
@@ -200,64 +202,65 @@ static void dress_attributes(struct dress *dress, const char *subject,
         size_t place = 0;
         if (!x)
             continue;
-        compare_text(&dress->doc, DIFF_doc, dress->a, subject, y->name, x->doc_string,
+        compare_text(&cosmetic->doc, DIFF_doc, cosmetic->a, subject, y->name, x->doc_string,
                      y->doc_string);
         if (b->n_attribute > ATTRIBUTES_MOST)
             continue;
         while (place < a->n_attribute && a->attribute[place] != x)
             place++;
         if (place < last)
-            compare_text(&dress->order, DIFF_order, dress->a, subject, y->name,
+            compare_text(&cosmetic->order, DIFF_order, cosmetic->a, subject, y->name,
                          arena_format(arena, "%zu", place), arena_format(arena, "%zu", i));
         last = place;
     }
 }
 
-static void dress_node(struct dress *dress, const struct node *a)
+static void compare_cosmetic_node(struct cosmetic *cosmetic, const struct node *a)
 {
-    struct arena *arena = dress->differ->arena;
-    const struct node *b = a->partner;
+    struct arena *arena = cosmetic->differ->arena;
+    const struct node *b = node_partner(a);
     const char *subject = describe_node(arena, a);
-    compare_text(&dress->name, DIFF_name, dress->a,
+    compare_text(&cosmetic->name, DIFF_name, cosmetic->a,
                  arena_format(arena, "node of type %s", text_or_empty(a->proto->op_type)), "",
                  a->proto->name, b->proto->name);
-    compare_text(&dress->doc, DIFF_doc, dress->a, subject, "", a->proto->doc_string,
+    compare_text(&cosmetic->doc, DIFF_doc, cosmetic->a, subject, "", a->proto->doc_string,
                  b->proto->doc_string);
-    compare_properties(&dress->metadata, dress->a, subject, a->proto->metadata_props,
+    compare_properties(&cosmetic->metadata, cosmetic->a, subject, a->proto->metadata_props,
                        a->proto->n_metadata_props, b->proto->metadata_props,
                        b->proto->n_metadata_props);
-    compare_text(&dress->metadata, DIFF_metadata, dress->a, subject, "device_configurations",
+    compare_text(&cosmetic->metadata, DIFF_metadata, cosmetic->a, subject, "device_configurations",
                  diff_devices_text(arena, a->proto), diff_devices_text(arena, b->proto));
     const struct attribute_names own = diff_attributes(arena, a);
     const struct attribute_names others = diff_attributes(arena, b);
-    dress_attributes(dress, subject, &own, &others);
-    dress_spelling(dress, subject, &own, &others, false);
-    dress_spelling(dress, subject, &others, &own, true);
+    compare_cosmetic_attributes(cosmetic, subject, &own, &others);
+    compare_cosmetic_spelling(cosmetic, subject, &own, &others, false);
+    compare_cosmetic_spelling(cosmetic, subject, &others, &own, true);
     for (size_t i = 0; i < a->output_count && i < b->output_count; i++)
         if (a->outputs[i] && b->outputs[i] && !a->outputs[i]->is_output)
-            dress_values(dress, a->outputs[i], b->outputs[i], "value");
+            compare_cosmetic_values(cosmetic, a->outputs[i], b->outputs[i], "value");
     for (size_t i = 0; i < a->input_count; i++) {
         const struct value *x = a->inputs[i], *y = node_input(b, match_operand(a, b, i));
-        if (x && y && value_is_stored(x) && value_is_stored(y) && x->graph == dress->a)
-            dress_constants(dress, x, y);
+        if (x && y && value_is_stored(x) && value_is_stored(y) && x->graph == cosmetic->a)
+            compare_cosmetic_constants(cosmetic, x, y);
         if (x && y && match_operand(a, b, i) != i && i == 0)
-            compare_text(&dress->order, DIFF_order, dress->a, subject, "operands", x->name,
+            compare_text(&cosmetic->order, DIFF_order, cosmetic->a, subject, "operands", x->name,
                          node_input(b, i)->name);
     }
 }
 
 /* Nodes of the second graph that come before one whose partner they follow in the first. */
-static void dress_order(struct dress *dress)
+static void compare_cosmetic_order(struct cosmetic *cosmetic)
 {
-    struct arena *arena = dress->differ->arena;
+    struct arena *arena = cosmetic->differ->arena;
     const struct node *last = NULL;
-    for (size_t i = 0; i < dress->b->node_count; i++) {
-        const struct node *node = dress->b->nodes[i];
-        if (!node->partner)
+    for (size_t i = 0; i < cosmetic->b->node_count; i++) {
+        const struct node *node = cosmetic->b->nodes[i];
+        if (!node_partner(node))
             continue;
-        if (last && node->partner->position < last->partner->position)
-            compare_text(&dress->order, DIFF_order, dress->a, describe_node(arena, node->partner),
-                         "place", arena_format(arena, "%u", node->partner->position),
+        if (last && node_partner(node)->position < node_partner(last)->position)
+            compare_text(&cosmetic->order, DIFF_order, cosmetic->a,
+                         describe_node(arena, node_partner(node)), "place",
+                         arena_format(arena, "%u", node_partner(node)->position),
                          arena_format(arena, "%u", node->position));
         last = node;
     }
@@ -265,10 +268,10 @@ static void dress_order(struct dress *dress)
 
 /* Initializers of the second graph that come before one they follow in the first. By name: other
  * names are told anyway. */
-static void dress_initializer_order(struct dress *dress)
+static void compare_cosmetic_initializer_order(struct cosmetic *cosmetic)
 {
-    struct arena *arena = dress->differ->arena;
-    const Onnx__GraphProto *a = dress->a->proto, *b = dress->b->proto;
+    struct arena *arena = cosmetic->differ->arena;
+    const Onnx__GraphProto *a = cosmetic->a->proto, *b = cosmetic->b->proto;
     struct map places = {0}, counts[2] = {{0}, {0}};
     for (size_t i = 0; i < a->n_initializer; i++)
         map_put(arena, &places, diff_key(arena, &counts[0], text_or_empty(a->initializer[i]->name)),
@@ -281,7 +284,7 @@ static void dress_initializer_order(struct dress *dress)
             continue;
         size_t place = (size_t)(found - a->initializer);
         if (place < last)
-            compare_text(&dress->order, DIFF_order, dress->a,
+            compare_text(&cosmetic->order, DIFF_order, cosmetic->a,
                          arena_format(arena, "initializer '%s'", name), "place",
                          arena_format(arena, "%zu", place), arena_format(arena, "%zu", i));
         last = place;
@@ -289,10 +292,11 @@ static void dress_initializer_order(struct dress *dress)
 }
 
 /* Notes on inputs or outputs of the same name. */
-static void dress_interface(struct dress *dress, const char *word, Onnx__ValueInfoProto *const *a,
-                            size_t a_count, Onnx__ValueInfoProto *const *b, size_t b_count)
+static void compare_cosmetic_interface(struct cosmetic *cosmetic, const char *word,
+                                       Onnx__ValueInfoProto *const *a, size_t a_count,
+                                       Onnx__ValueInfoProto *const *b, size_t b_count)
 {
-    struct arena *arena = dress->differ->arena;
+    struct arena *arena = cosmetic->differ->arena;
     struct map others = {0}, counts[2] = {{0}, {0}};
     for (size_t i = 0; i < b_count; i++)
         map_put(arena, &others, diff_key(arena, &counts[1], text_or_empty(b[i]->name)), b[i]);
@@ -302,30 +306,31 @@ static void dress_interface(struct dress *dress, const char *word, Onnx__ValueIn
         if (!other)
             continue;
         const char *subject = arena_format(arena, "%s '%s'", word, name);
-        compare_text(&dress->doc, DIFF_doc, dress->a, subject, "", a[i]->doc_string,
+        compare_text(&cosmetic->doc, DIFF_doc, cosmetic->a, subject, "", a[i]->doc_string,
                      other->doc_string);
-        compare_properties(&dress->metadata, dress->a, subject, a[i]->metadata_props,
+        compare_properties(&cosmetic->metadata, cosmetic->a, subject, a[i]->metadata_props,
                            a[i]->n_metadata_props, other->metadata_props, other->n_metadata_props);
-        compare_text(&dress->metadata, DIFF_metadata, dress->a, subject, "denotation",
+        compare_text(&cosmetic->metadata, DIFF_metadata, cosmetic->a, subject, "denotation",
                      denotation_of(a[i]), denotation_of(other));
     }
 }
 
 /* Types that bodies state for what they take and give: by place, as they are passed. */
-static void dress_body_types(struct dress *dress, const char *word, Onnx__ValueInfoProto *const *a,
-                             size_t a_count, Onnx__ValueInfoProto *const *b, size_t b_count)
+static void compare_cosmetic_body_types(struct cosmetic *cosmetic, const char *word,
+                                        Onnx__ValueInfoProto *const *a, size_t a_count,
+                                        Onnx__ValueInfoProto *const *b, size_t b_count)
 {
-    struct arena *arena = dress->differ->arena;
+    struct arena *arena = cosmetic->differ->arena;
     for (size_t i = 0; i < a_count && i < b_count; i++)
-        compare_text(&dress->shape, DIFF_shape, dress->a,
+        compare_text(&cosmetic->shape, DIFF_shape, cosmetic->a,
                      arena_format(arena, "%s %zu of the body", word, i), "",
                      describe_type(arena, a[i]->type), describe_type(arena, b[i]->type));
 }
 
-static void dress_quantization(struct dress *dress, const Onnx__GraphProto *a,
-                               const Onnx__GraphProto *b)
+static void compare_cosmetic_quantization(struct cosmetic *cosmetic, const Onnx__GraphProto *a,
+                                          const Onnx__GraphProto *b)
 {
-    struct arena *arena = dress->differ->arena;
+    struct arena *arena = cosmetic->differ->arena;
     const Onnx__GraphProto *const graphs[2] = {a, b};
     struct map by_name[2] = {{0}, {0}};
     for (int side = 0; side < 2; side++)
@@ -339,23 +344,23 @@ static void dress_quantization(struct dress *dress, const Onnx__GraphProto *a,
             const Onnx__TensorAnnotation *x = map_get(&by_name[0], name);
             const Onnx__TensorAnnotation *y = map_get(&by_name[1], name);
             if (side == 0 || !x)
-                compare_text(&dress->metadata, DIFF_metadata, dress->a,
+                compare_text(&cosmetic->metadata, DIFF_metadata, cosmetic->a,
                              arena_format(arena, "value '%s'", name), "quantization_annotation",
                              diff_quantization_text(arena, x), diff_quantization_text(arena, y));
         }
 }
 
 /* Initializers that nobody reads. */
-static void dress_unused(struct dress *dress)
+static void compare_cosmetic_unused(struct cosmetic *cosmetic)
 {
-    struct differ *differ = dress->differ;
-    struct graph *graphs[2] = {dress->a, dress->b};
+    struct differ *differ = cosmetic->differ;
+    struct graph *graphs[2] = {cosmetic->a, cosmetic->b};
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < graphs[side]->initializers.count; i++) {
             const struct value *value = graphs[side]->initializers.items[i];
             const struct value *twin = map_get(&graphs[1 - side]->values, value->name);
             if (value->uses || value->is_output || value->is_input || !value->tensor ||
-                (twin && !twin->uses && twin->number == value->number))
+                (twin && !twin->uses && value_number(twin) == value_number(value)))
                 continue;
             const char *text = diff_constant_text(differ->arena, value->tensor, false);
             struct diff_change change = {
@@ -372,53 +377,53 @@ static void dress_unused(struct dress *dress)
         }
 }
 
-void diff_graph_dress(struct differ *differ, struct graph *a, struct graph *b)
+void diff_graph_cosmetic(struct differ *differ, struct graph *a, struct graph *b)
 {
-    struct dress dress = {.differ = differ, .a = a, .b = b};
-    list_infos(&dress, 0, a);
-    list_infos(&dress, 1, b);
+    struct cosmetic cosmetic = {.differ = differ, .a = a, .b = b};
+    list_infos(&cosmetic, 0, a);
+    list_infos(&cosmetic, 1, b);
     for (size_t i = 0; i < a->order.count; i++)
-        if (a->order.items[i]->partner)
-            dress_node(&dress, a->order.items[i]);
-    dress_order(&dress);
-    dress_unused(&dress);
+        if (node_partner(a->order.items[i]))
+            compare_cosmetic_node(&cosmetic, a->order.items[i]);
+    compare_cosmetic_order(&cosmetic);
+    compare_cosmetic_unused(&cosmetic);
     if (a->proto && b->proto) {
-        compare_text(&dress.metadata, DIFF_metadata, a, "graph", "name", a->proto->name,
+        compare_text(&cosmetic.metadata, DIFF_metadata, a, "graph", "name", a->proto->name,
                      b->proto->name);
-        compare_text(&dress.doc, DIFF_doc, a, "graph", "", a->proto->doc_string,
+        compare_text(&cosmetic.doc, DIFF_doc, a, "graph", "", a->proto->doc_string,
                      b->proto->doc_string);
-        dress_initializer_order(&dress);
-        dress_interface(&dress, "input", a->proto->input, a->proto->n_input, b->proto->input,
-                        b->proto->n_input);
-        dress_interface(&dress, "output", a->proto->output, a->proto->n_output, b->proto->output,
-                        b->proto->n_output);
+        compare_cosmetic_initializer_order(&cosmetic);
+        compare_cosmetic_interface(&cosmetic, "input", a->proto->input, a->proto->n_input,
+                                   b->proto->input, b->proto->n_input);
+        compare_cosmetic_interface(&cosmetic, "output", a->proto->output, a->proto->n_output,
+                                   b->proto->output, b->proto->n_output);
         if (a->owner && b->owner) {
-            dress_body_types(&dress, "input", a->proto->input, a->proto->n_input, b->proto->input,
-                             b->proto->n_input);
-            dress_body_types(&dress, "output", a->proto->output, a->proto->n_output,
-                             b->proto->output, b->proto->n_output);
+            compare_cosmetic_body_types(&cosmetic, "input", a->proto->input, a->proto->n_input,
+                                        b->proto->input, b->proto->n_input);
+            compare_cosmetic_body_types(&cosmetic, "output", a->proto->output, a->proto->n_output,
+                                        b->proto->output, b->proto->n_output);
         }
-        dress_quantization(&dress, a->proto, b->proto);
-        compare_properties(&dress.metadata, a, "graph", a->proto->metadata_props,
+        compare_cosmetic_quantization(&cosmetic, a->proto, b->proto);
+        compare_properties(&cosmetic.metadata, a, "graph", a->proto->metadata_props,
                            a->proto->n_metadata_props, b->proto->metadata_props,
                            b->proto->n_metadata_props);
     } else if (a->function && b->function) {
-        compare_text(&dress.doc, DIFF_doc, a, "function", "", a->function->doc_string,
+        compare_text(&cosmetic.doc, DIFF_doc, a, "function", "", a->function->doc_string,
                      b->function->doc_string);
-        compare_properties(&dress.metadata, a, "function", a->function->metadata_props,
+        compare_properties(&cosmetic.metadata, a, "function", a->function->metadata_props,
                            a->function->n_metadata_props, b->function->metadata_props,
                            b->function->n_metadata_props);
         for (size_t i = 0; i < a->function->n_input && i < b->function->n_input; i++)
-            compare_text(&dress.name, DIFF_name, a, "input", "", a->function->input[i],
+            compare_text(&cosmetic.name, DIFF_name, a, "input", "", a->function->input[i],
                          b->function->input[i]);
     }
-    close_tally(differ, &dress.name);
-    close_tally(differ, &dress.order);
-    close_tally(differ, &dress.storage);
-    close_tally(differ, &dress.spelling);
-    close_tally(differ, &dress.shape);
-    close_tally(differ, &dress.doc);
-    close_tally(differ, &dress.metadata);
+    close_tally(differ, &cosmetic.name);
+    close_tally(differ, &cosmetic.order);
+    close_tally(differ, &cosmetic.storage);
+    close_tally(differ, &cosmetic.spelling);
+    close_tally(differ, &cosmetic.shape);
+    close_tally(differ, &cosmetic.doc);
+    close_tally(differ, &cosmetic.metadata);
 }
 
 /* ---- the model ---- */
@@ -443,7 +448,7 @@ static void compare_model_property(void *closure, const char *key, const char *o
     compare_field(closure, DIFF_metadata, "model", key, old_text, new_text);
 }
 
-void diff_model_dress(struct differ *differ)
+void diff_model_cosmetic(struct differ *differ)
 {
     struct arena *arena = differ->arena;
     const Onnx__ModelProto *a = differ->models[0]->proto, *b = differ->models[1]->proto;

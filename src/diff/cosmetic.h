@@ -5,7 +5,7 @@
 #include "diff/change.h"
 
 /* diff/cosmetic.c: what does not change what the model computes. */
-void diff_graph_dress(struct differ *differ, struct graph *a, struct graph *b);
-void diff_model_dress(struct differ *differ);
+void diff_graph_cosmetic(struct differ *differ, struct graph *a, struct graph *b);
+void diff_model_cosmetic(struct differ *differ);
 
 #endif

@@ -68,8 +68,14 @@ static void apply(struct equalization *e, struct node *node, struct seam *seam, 
         changed = changed || inputs[k] != node->inputs[k];
     if (changed) {
         struct fusion *fusion = node->outputs[0]->fusion;
-        struct node *made = edit_node(node->graph, node, node->proto->op_type, node->proto->name,
-                                      node, inputs, node->input_count, node->outputs[0], NULL, 0);
+        struct node *made =
+            edit_node(node->graph, &(struct edit_op){.op = node->proto->op_type,
+                                                     .at = node,
+                                                     .name = node->proto->name,
+                                                     .like = node,
+                                                     .inputs = inputs,
+                                                     .input_count = node->input_count,
+                                                     .output = node->outputs[0]});
         edit_take_attributes(made, node);
         if (fusion && fusion->node == node)
             fusion->node = made;

@@ -17,7 +17,7 @@ static bool known_moments(void *closure, const struct value *value, int64_t coun
                           struct moments *moments)
 {
     struct classes *classes = closure;
-    const struct channels *channels = value->graph == classes->graph ? value->channels : NULL;
+    const struct channels *channels = value->graph == classes->graph ? value_channels(value) : NULL;
     if (!channels || channels->count != count)
         return false;
     for (int64_t c = 0; c < count; c++) {
@@ -231,7 +231,7 @@ static void flow_through_node(struct classes *classes, struct node *node)
             classes_pin(classes, input_of(node, k), node, reason ? reason : "it is a weight");
     }
     for (size_t k = 0; k < node->output_count; k++) {
-        struct channels *out = node->outputs[k] ? node->outputs[k]->channels : NULL;
+        struct channels *out = node->outputs[k] ? value_channels(node->outputs[k]) : NULL;
         if (reason)
             classes_pin(classes, out, node, reason);
         else if (out && !take_measured(classes, out))
@@ -273,7 +273,7 @@ void flow_through(struct classes *classes, struct graph *graph)
             LIST_PUSH(classes->arena, &nodes, node);
         for (size_t k = 0; k < node->output_count; k++)
             if (node->outputs[k])
-                node->outputs[k]->channels = NULL; /* of an earlier time */
+                value_channels_set(node->outputs[k], NULL); /* of an earlier time */
     }
     if (nodes.count)
         qsort(nodes.items, nodes.count, sizeof(*nodes.items), by_depth);

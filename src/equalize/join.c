@@ -147,7 +147,7 @@ const char *through_normalize(struct classes *classes, struct node *node)
     if (step->form->outputs && step->form->outputs != in->count) /* not valid, or not known */
         return NOT_KNOWN;
     const char *reason = through_keep(classes, node, in, 0, 1);
-    struct channels *out = reason ? NULL : node->outputs[0]->channels;
+    struct channels *out = reason ? NULL : value_channels(node->outputs[0]);
     double *scale = NEW_ARRAY(classes->arena, double, in->count);
     if (reason || !affine_rows(step->form, NULL, in->count, 0, in->count, scale))
         return reason ? reason : NOT_KNOWN;

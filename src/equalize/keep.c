@@ -27,7 +27,7 @@ const char *through_keep(struct classes *classes, struct node *node, struct chan
 const char *through_activate(struct classes *classes, struct node *node, double slope)
 {
     const char *reason = through_keep(classes, node, input_of(node, 0), 0, input_of(node, 0)->axis);
-    struct channels *out = reason ? NULL : node->outputs[0]->channels;
+    struct channels *out = reason ? NULL : value_channels(node->outputs[0]);
     for (int64_t c = 0; out && c < out->count; c++) {
         struct channel *channel = channel_at(classes, out, c);
         channel->moments = moments_slope(channel->moments, slope);
@@ -48,7 +48,7 @@ const char *through_activate_by_slopes(struct classes *classes, struct node *nod
         type_is_float(tensor->type) && tensor_is_readable(tensor))
         numbers = constant_numbers(node->inputs[1], tensor);
     for (int64_t c = 0; !reason && c < in->count; c++) {
-        struct channel *channel = channel_at(classes, node->outputs[0]->channels, c);
+        struct channel *channel = channel_at(classes, value_channels(node->outputs[0]), c);
         channel->moments =
             numbers ? moments_slope(channel->moments, numbers[tensor->count == in->count ? c : 0])
                     : moments_unknown;
@@ -63,7 +63,7 @@ const char *through_pass_on(struct classes *classes, struct node *node)
     const struct step *step = lift_node(node, LAYOUT_CONV);
     const char *reason = step->reason ? step->reason : through_keep(classes, node, in, 0, in->axis);
     for (int64_t c = 0; !reason && node->op == OP_Neg && c < in->count; c++) {
-        struct channel *to = channel_at(classes, node->outputs[0]->channels, c);
+        struct channel *to = channel_at(classes, value_channels(node->outputs[0]), c);
         to->moments = moments_scale_shift(to->moments, -1, 0);
     }
     return reason;

@@ -25,7 +25,7 @@ static inline struct moments moments_of(struct classes *classes, const struct ch
 static inline struct channels *input_of(const struct node *node, size_t index)
 {
     const struct value *value = node_input(node, index);
-    return value && value->graph == node->graph ? value->channels : NULL;
+    return value && value->graph == node->graph ? value_channels(value) : NULL;
 }
 
 static inline bool is_constant(struct value *value, const struct tensor **tensor)

@@ -385,8 +385,15 @@ struct tensor *weight_scaled(struct arena *arena, const struct weight *weight,
         *reader =
             (struct scaled_reader){*weight, weight->by_input ? input_exponents : output_exponents,
                                    weight->by_input ? output_exponents : input_exponents};
-        reason = affine_make(arena, 0, NULL, weight->rows, weight->columns * weight->taps, 1,
-                             read_scaled, reader, NULL, &form);
+        reason = affine_make(arena,
+                             &(struct affine_kernel){.axes = 0,
+                                                     .axis = NULL,
+                                                     .outputs = weight->rows,
+                                                     .inputs = weight->columns * weight->taps,
+                                                     .groups = 1,
+                                                     .read = read_scaled,
+                                                     .closure = reader},
+                             &form);
     }
     if (reason)
         return NULL;

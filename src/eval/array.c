@@ -185,6 +185,12 @@ const char *eval_as(struct evaluation *e, enum op op, const char *(*evaluate)(st
     return reason;
 }
 
+const char *eval_scratch(struct evaluation *e, int64_t count, struct array **scratch)
+{
+    return array_make(e->arena, e->pool, INT64_MAX, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1,
+                      &count, scratch);
+}
+
 const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c)
 {
     int64_t product;

@@ -104,6 +104,9 @@ char *array_shape(struct arena *arena, const struct array *array); /* "[2, 3]" f
 const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims,
                         struct array **array);
 
+/* Zeroed cells for the time of one operator, which gives them back by pool_return. */
+const char *eval_scratch(struct evaluation *e, int64_t count, struct array **scratch);
+
 /* NULL where a * b * c multiply-adds can be paid for, and then they are; else the reason. */
 const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c);
 

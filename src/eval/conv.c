@@ -45,16 +45,14 @@ static inline double dot(const double *a, const double *b, int64_t count)
 }
 
 /* Image with the channels of a position side by side, so that a tap is one dot product. */
-static double *channels_last(struct evaluation *e, const struct array *image, int64_t image_plane)
+static void turn_channels_last(const struct array *image, int64_t image_plane, double *turned)
 {
     int64_t channels = image->dims[1];
-    double *turned = NEW_ARRAY(e->arena, double, image->count);
     for (int64_t batch = 0; batch < image->dims[0]; batch++)
         for (int64_t p = 0; p < image_plane; p++)
             for (int64_t i = 0; i < channels; i++)
                 turned[(batch * image_plane + p) * channels + i] =
                     image->reals[(batch * channels + i) * image_plane + p];
-    return turned;
 }
 
 /* One output plane of one image. row: `taps` pieces of `width` numbers; image: channels last, from
@@ -102,20 +100,28 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
     if (reason)
         return reason;
     int64_t taps = window.taps, numbers = width * taps;
-    if (!window_affords_places(e, &window, image_plane + image->count + numbers))
-        return "its windows cost more than is worth a model of this size";
-    int64_t *places = window_place_taps(e, &window, image_plane);
-    const double *turned = channels_last(e, image, image_plane);
-    double *row = NEW_ARRAY(e->arena, double, numbers);
+    struct array *places, *turned, *row;
+    reason = window_place_taps(e, &window, image_plane, &places);
+    if (!reason)
+        reason = eval_scratch(e, image->count, &turned);
+    if (!reason)
+        reason = eval_scratch(e, numbers, &row);
+    if (reason)
+        return reason;
+    turn_channels_last(image, image_plane, turned->reals);
     for (int64_t r = 0; r < rows; r++) {
         int64_t group = group_of ? group_of[r] : r / (rows / groups);
         for (int64_t t = 0; t < taps; t++)
             for (int64_t i = 0; i < width; i++)
-                row[t * width + i] = weight->reals[r * numbers + i * taps + t];
+                row->reals[t * width + i] = weight->reals[r * numbers + i * taps + t];
         for (int64_t batch = 0; batch < dims[0]; batch++)
-            convolve(row, taps, width, turned + batch * image_plane * channels + group * width,
-                     channels, places, plane, out->reals + (batch * rows + r) * plane);
+            convolve(row->reals, taps, width,
+                     turned->reals + batch * image_plane * channels + group * width, channels,
+                     places->integers, plane, out->reals + (batch * rows + r) * plane);
     }
+    pool_return(e->pool, places);
+    pool_return(e->pool, turned);
+    pool_return(e->pool, row);
     return NULL;
 }
 

@@ -44,6 +44,49 @@ static const char *read_term(const char **text, const int *rank, int *hidden, in
     return !rank && place < 0 && *hidden > 0 ? "an ellipsis is summed over" : NULL;
 }
 
+/* The axis along which all terms and the result step least far: memory is read in rows. */
+static int nearest_axis(const struct walk *walk)
+{
+    int nearest = 0;
+    int64_t least_step = INT64_MAX;
+    for (int axis = walk->rank - 1; axis >= 0; axis--) {
+        int64_t step = 0;
+        for (int n = 0; n < walk->operands; n++)
+            step = walk->strides[n][axis] > step ? walk->strides[n][axis] : step;
+        if (step < least_step && walk->dims[axis] > 1) {
+            least_step = step;
+            nearest = axis;
+        }
+    }
+    return nearest;
+}
+
+/* Adds the products of a row of `count` steps along one label, from where the walk stands. */
+static void add_row(const struct evaluation *e, const struct walk *walk, size_t terms,
+                    const int64_t *steps, int64_t count, double *out)
+{
+    if (terms == 2) { /* nearly all there are */
+        const double *left = e->inputs[0]->reals + walk->offsets[0];
+        const double *right = e->inputs[1]->reals + walk->offsets[1];
+        double sum = *out;
+        if (steps[2]) {
+            for (int64_t i = 0; i < count; i++)
+                out[i * steps[2]] += left[i * steps[0]] * right[i * steps[1]];
+            return;
+        }
+        for (int64_t i = 0; i < count; i++)
+            sum += left[i * steps[0]] * right[i * steps[1]];
+        *out = sum;
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        double product = 1;
+        for (size_t n = 0; n < terms; n++)
+            product *= e->inputs[n]->reals[walk->offsets[n] + i * steps[n]];
+        out[i * steps[terms]] += product;
+    }
+}
+
 const char *eval_einsum(struct evaluation *e)
 {
     const char *text = node_string(e->arena, e->node, "equation", "");
@@ -137,11 +180,13 @@ const char *eval_einsum(struct evaluation *e)
     if (!count_elements(walk.dims, (size_t)walk.rank, &steps) || steps > BUDGET_SUM ||
         !pool_affords(e->pool, 8 * (double)steps, 0))
         return "too many products";
-    for (int64_t i = 0; i < steps; i++, walk_next(&walk)) {
-        double product = 1;
-        for (size_t n = 0; n < terms; n++)
-            product *= e->inputs[n]->reals[walk.offsets[n]];
-        out->reals[walk.offsets[terms]] += product;
-    }
+    int axis = nearest_axis(&walk);
+    int64_t row = walk.rank ? walk.dims[axis] : 1, inner[EVAL_OPERANDS] = {0};
+    for (size_t n = 0; walk.rank && n <= terms; n++)
+        inner[n] = walk.strides[n][axis];
+    if (walk.rank)
+        walk.dims[axis] = 1; /* walked by rows */
+    for (int64_t i = 0; i < steps; i += row, walk_next(&walk))
+        add_row(e, &walk, terms, inner, row, out->reals + walk.offsets[terms]);
     return NULL;
 }

@@ -461,9 +461,11 @@ const char *eval_node(struct arena *arena, const struct node *node,
     struct evaluation e = {
         .arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
     e.is_constant = true;
-    struct tensor *repeated = evaluate_repeated(arena, node, inputs, limit, effort);
-    if (repeated) {
-        outputs[0] = repeated;
+    struct tensor *single = evaluate_repeated(arena, node, inputs, limit, effort);
+    if (!single && node->op == OP_Transpose)
+        single = eval_transpose_stored(&e, inputs[0]);
+    if (single) {
+        outputs[0] = single;
         return NULL;
     }
     for (size_t i = 0; i < node->input_count; i++) {

@@ -11,7 +11,8 @@
 /* Evaluates one node of any operator it knows. inputs: node->input_count tensors, NULL where an
  * optional input is left out, each readable by tensor_read or tensor_read_integers. outputs:
  * node->output_count places, set to new tensors in `arena` (STORAGE_DOUBLES for float types,
- * STORAGE_REPEATED where it is plain that all elements are the same, STORAGE_LONGS for integers and bools), or NULL where the node names none.
+ * STORAGE_LONGS for integers and bools; STORAGE_REPEATED where it is plain that all elements are the same,
+ * STORAGE_BYTES where they only moved), or NULL where the node names none.
  * Returns NULL, or the reason why it cannot: operator or attribute it does not know, shapes that
  * do not agree, more than `limit` elements in a result, or more than is left of the effort (NULL:
  * there is no other bound). */

@@ -40,30 +40,74 @@ static const char *reshape(struct evaluation *e, int rank, const int64_t *dims)
     return NULL;
 }
 
+/* The walk over the result of a Transpose, whose operand 0 is the input. */
+static const char *transposed_walk(struct arena *arena, const struct node *node, int rank,
+                                   const int64_t *dims, struct walk *walk)
+{
+    size_t count;
+    const int64_t *order = node_integers(node, "perm", &count);
+    if (order && count != (size_t)rank)
+        return arena_format(arena, "perm has %zu axes for %d", count, rank);
+    int64_t strides[EVAL_RANK];
+    bool seen[EVAL_RANK] = {false};
+    dense_strides(rank, dims, strides);
+    *walk = (struct walk){.rank = rank, .operands = 1};
+    for (int i = 0; i < rank; i++) {
+        int64_t axis = order ? order[i] : rank - 1 - i;
+        if (axis < 0 || axis >= rank || seen[axis])
+            return "perm is no permutation";
+        seen[axis] = true;
+        walk->dims[i] = dims[axis];
+        walk->strides[0][i] = strides[axis];
+    }
+    return NULL;
+}
+
 const char *eval_transpose(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
-    size_t count;
-    const int64_t *order = node_integers(e->node, "perm", &count);
-    if (order && count != (size_t)in->rank)
-        return arena_format(e->arena, "perm has %zu axes for %d", count, in->rank);
-    struct walk walk = {.rank = in->rank, .operands = 1};
-    int64_t strides[EVAL_RANK];
-    bool seen[EVAL_RANK] = {false};
-    dense_strides(in->rank, in->dims, strides);
-    for (int i = 0; i < in->rank; i++) {
-        int64_t axis = order ? order[i] : in->rank - 1 - i;
-        if (axis < 0 || axis >= in->rank || seen[axis])
-            return "perm is no permutation";
-        seen[axis] = true;
-        walk.dims[i] = in->dims[axis];
-        walk.strides[0][i] = strides[axis];
-    }
+    struct walk walk;
     struct array *out;
-    const char *reason = eval_result(e, in->type, walk.rank, walk.dims, &out);
+    const char *reason = transposed_walk(e->arena, e->node, in->rank, in->dims, &walk);
+    if (!reason)
+        reason = eval_result(e, in->type, walk.rank, walk.dims, &out);
     if (!reason)
         copy_along(out, in, &walk);
     return reason;
+}
+
+/* Of a size that is known to be small: calls of memcpy would take longer than all else. */
+static void copy_bytes(uint8_t *to, const uint8_t *from, size_t size)
+{
+    if (size == 4)
+        memcpy(to, from, 4);
+    else if (size == 2)
+        memcpy(to, from, 2);
+    else
+        memcpy(to, from, size);
+}
+
+struct tensor *eval_transpose_stored(struct evaluation *e, const struct tensor *tensor)
+{
+    size_t size = type_size(tensor->type);
+    struct walk walk;
+    if (tensor->storage != STORAGE_BYTES || tensor->rank < 1 || tensor->rank > EVAL_RANK || !size ||
+        tensor->count < 1 || tensor->count > e->limit ||
+        !pool_affords(e->pool, 0, (double)tensor->count) ||
+        transposed_walk(e->arena, e->node, tensor->rank, tensor->dims, &walk))
+        return NULL;
+    const int last = walk.rank - 1;
+    const int64_t length = walk.dims[last], stride = walk.strides[0][last];
+    int64_t *dims = NEW_ARRAY(e->arena, int64_t, walk.rank);
+    memcpy(dims, walk.dims, (size_t)walk.rank * sizeof(*dims));
+    uint8_t *bytes = NEW_ARRAY(e->arena, uint8_t, (size_t)tensor->count * size), *to = bytes;
+    walk.rank--; /* the last axis is the inner loop */
+    for (int64_t done = 0; done < tensor->count; done += length, walk_next(&walk)) {
+        const uint8_t *from = (const uint8_t *)tensor->data + (size_t)walk.offsets[0] * size;
+        for (int64_t i = 0; i < length; i++, to += size)
+            copy_bytes(to, from + (size_t)(i * stride) * size, size);
+    }
+    return tensor_of_bytes(e->arena, tensor->type, last + 1, dims, bytes);
 }
 
 const char *eval_reshape(struct evaluation *e)
@@ -201,67 +245,86 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-const char *eval_slice(struct evaluation *e)
+/* What a Slice takes, in either of its forms. */
+struct cuts {
+    const int64_t *starts, *ends, *steps; /* steps NULL: 1 */
+    int axes[EVAL_RANK], count;
+};
+
+static const char *read_cuts(struct evaluation *e, struct cuts *cuts)
 {
-    const struct array *in = e->inputs[0];
-    const int64_t *starts, *ends, *steps = NULL;
+    const int rank = e->inputs[0]->rank;
     size_t start_count = 0, end_count = 0, step_count = 0;
     const char *reason = NULL;
+    bool given;
+    *cuts = (struct cuts){0};
     if (e->node->opset < 10) {
-        starts = node_integers(e->node, "starts", &start_count);
-        ends = node_integers(e->node, "ends", &end_count);
+        cuts->starts = node_integers(e->node, "starts", &start_count);
+        cuts->ends = node_integers(e->node, "ends", &end_count);
     } else {
         if (!eval_input(e, 1) || !eval_input(e, 2))
             return "starts or ends are missing";
-        reason = eval_integers(e, 1, &starts, &start_count);
+        reason = eval_integers(e, 1, &cuts->starts, &start_count);
         if (!reason)
-            reason = eval_integers(e, 2, &ends, &end_count);
+            reason = eval_integers(e, 2, &cuts->ends, &end_count);
         if (!reason && eval_input(e, 4))
-            reason = eval_integers(e, 4, &steps, &step_count);
-        if (reason)
-            return reason;
+            reason = eval_integers(e, 4, &cuts->steps, &step_count);
     }
-    int axes[EVAL_RANK], count;
-    bool given;
-    reason = eval_axes(e, 3, in->rank, axes, &count, &given);
+    if (!reason)
+        reason = eval_axes(e, 3, rank, cuts->axes, &cuts->count, &given);
     if (reason)
         return reason;
-    for (; !given && count < in->rank && (size_t)count < start_count; count++)
-        axes[count] = count;
-    if (start_count != (size_t)count || end_count != start_count ||
-        (steps && step_count != start_count))
-        return "starts, ends, axes and steps differ in length";
+    for (; !given && cuts->count < rank && (size_t)cuts->count < start_count; cuts->count++)
+        cuts->axes[cuts->count] = cuts->count;
+    return start_count == (size_t)cuts->count && end_count == start_count &&
+                   (!cuts->steps || step_count == start_count)
+               ? NULL
+               : "starts, ends, axes and steps differ in length";
+}
 
+/* Cut `i`: where the walk over the result reads the input along one axis. */
+static const char *cut(const struct cuts *cuts, int i, int64_t dim, struct walk *walk)
+{
+    int axis = cuts->axes[i];
+    int64_t start = cuts->starts[i], end = cuts->ends[i], step = cuts->steps ? cuts->steps[i] : 1;
+    if (step == 0)
+        return "a step of 0";
+    /* The specification clamps such an end, ONNX Runtime takes it for "to the beginning". */
+    if (step < 0 && (end == INT32_MAX || end == INT64_MAX))
+        return "a slice backwards that ends at the largest integer";
+    /* A longer step than the dimension meets one element, like this one. */
+    step = clamp(step, -dim - 1, dim + 1);
+    start += start < 0 ? dim : 0;
+    end += end < 0 ? dim : 0;
+    int64_t length = 0;
+    if (dim > 0 && step > 0) {
+        start = clamp(start, 0, dim);
+        end = clamp(end, 0, dim);
+        length = end > start ? (end - start + step - 1) / step : 0;
+    } else if (dim > 0) {
+        start = clamp(start, 0, dim - 1);
+        end = clamp(end, -1, dim - 1);
+        length = start > end ? (start - end - step - 1) / -step : 0;
+    }
+    walk->dims[axis] = length;
+    if (length > 0)
+        walk->offsets[0] += start * walk->strides[0][axis];
+    walk->strides[0][axis] *= length > 1 ? step : 0;
+    return NULL;
+}
+
+const char *eval_slice(struct evaluation *e)
+{
+    const struct array *in = e->inputs[0];
+    struct cuts cuts;
+    const char *reason = read_cuts(e, &cuts);
     struct walk walk = {.rank = in->rank, .operands = 1};
     memcpy(walk.dims, in->dims, sizeof(walk.dims));
     dense_strides(in->rank, in->dims, walk.strides[0]);
-    for (int i = 0; i < count; i++) {
-        int axis = axes[i];
-        int64_t dim = in->dims[axis];
-        if (steps && steps[i] == 0)
-            return "a step of 0";
-        /* The specification clamps such an end, ONNX Runtime takes it for "to the beginning". */
-        if (steps && steps[i] < 0 && (ends[i] == INT32_MAX || ends[i] == INT64_MAX))
-            return "a slice backwards that ends at the largest integer";
-        /* A longer step than the dimension meets one element, like this one. */
-        int64_t step = steps ? clamp(steps[i], -dim - 1, dim + 1) : 1;
-        int64_t start = starts[i] < 0 ? starts[i] + dim : starts[i];
-        int64_t end = ends[i] < 0 ? ends[i] + dim : ends[i];
-        int64_t length = 0;
-        if (dim > 0 && step > 0) {
-            start = clamp(start, 0, dim);
-            end = clamp(end, 0, dim);
-            length = end > start ? (end - start + step - 1) / step : 0;
-        } else if (dim > 0) {
-            start = clamp(start, 0, dim - 1);
-            end = clamp(end, -1, dim - 1);
-            length = start > end ? (start - end - step - 1) / -step : 0;
-        }
-        walk.dims[axis] = length;
-        if (length > 0)
-            walk.offsets[0] += start * walk.strides[0][axis];
-        walk.strides[0][axis] *= length > 1 ? step : 0;
-    }
+    for (int i = 0; i < cuts.count && !reason; i++)
+        reason = cut(&cuts, i, in->dims[cuts.axes[i]], &walk);
+    if (reason)
+        return reason;
     struct array *out;
     reason = eval_result(e, in->type, walk.rank, walk.dims, &out);
     if (!reason)
@@ -405,51 +468,68 @@ static int64_t pad_source(enum pad_mode mode, int64_t at, int64_t extent)
     }
 }
 
-const char *eval_pad(struct evaluation *e)
+/* What a Pad asks for, in either of its forms. */
+struct padding {
+    enum pad_mode mode;
+    const int64_t *pads;
+    int axes[EVAL_RANK], count;
+    const struct array *filler; /* or else `fill` */
+    double fill;
+};
+
+static const char *read_padding(struct evaluation *e, struct padding *padding)
 {
     const struct array *in = e->inputs[0];
-    enum pad_mode mode = pad_mode(e);
-    if (mode == PAD_UNKNOWN)
-        return "a Pad of an unknown mode is not evaluated";
-    const int64_t *pads = NULL;
     size_t pad_count = 0;
-    int axes[EVAL_RANK], count = 0;
     bool given = false;
-    const char *reason = NULL;
-    const struct array *filler = NULL;
-    double fill = 0;
+    *padding = (struct padding){.mode = pad_mode(e)};
+    if (padding->mode == PAD_UNKNOWN)
+        return "a Pad of an unknown mode is not evaluated";
     if (e->node->opset < 11) {
-        pads = node_integers(e->node, "pads", &pad_count);
-        fill = node_float(e->node, "value", 0);
+        padding->pads = node_integers(e->node, "pads", &pad_count);
+        padding->fill = node_float(e->node, "value", 0);
     } else {
         if (!eval_input(e, 1))
             return "pads are missing";
-        reason = eval_integers(e, 1, &pads, &pad_count);
-        filler = eval_input(e, 2);
+        const char *reason = eval_integers(e, 1, &padding->pads, &pad_count);
         if (!reason)
-            reason = eval_axes(e, 3, in->rank, axes, &count, &given);
+            reason = eval_axes(e, 3, in->rank, padding->axes, &padding->count, &given);
         if (reason)
             return reason;
-        if (filler && (filler->count != 1 || array_is_real(filler) != array_is_real(in)))
+        padding->filler = eval_input(e, 2);
+        if (padding->filler &&
+            (padding->filler->count != 1 || array_is_real(padding->filler) != array_is_real(in)))
             return "constant_value is no single element of the input's type";
     }
-    for (; !given && count < in->rank; count++)
-        axes[count] = count;
-    if (pad_count != 2 * (size_t)count)
-        return arena_format(e->arena, "%zu pads for %d axes", pad_count, count);
+    for (; !given && padding->count < in->rank; padding->count++)
+        padding->axes[padding->count] = padding->count;
+    return pad_count == 2 * (size_t)padding->count
+               ? NULL
+               : arena_format(e->arena, "%zu pads for %d axes", pad_count, padding->count);
+}
 
+const char *eval_pad(struct evaluation *e)
+{
+    const struct array *in = e->inputs[0];
+    struct padding padding;
+    const char *reason = read_padding(e, &padding);
+    if (reason)
+        return reason;
+    const enum pad_mode mode = padding.mode;
+    const int64_t *pads = padding.pads;
+    const int count = padding.count;
     int64_t before[EVAL_RANK] = {0}, strides[EVAL_RANK];
     struct walk walk = {.rank = in->rank};
     memcpy(walk.dims, in->dims, sizeof(walk.dims));
     for (int i = 0; i < count; i++) {
-        int64_t *dim = &walk.dims[axes[i]];
-        before[axes[i]] = pads[i];
+        int64_t *dim = &walk.dims[padding.axes[i]];
+        before[padding.axes[i]] = pads[i];
         if (!add_fits(*dim, pads[i], dim) || !add_fits(*dim, pads[count + i], dim) || *dim < 0)
             return "pads that leave no shape";
         /* Runtimes disagree on what is left of an axis before it is mirrored, and on more than one turn. */
-        int64_t most = in->dims[axes[i]] - (mode == PAD_REFLECT);
+        int64_t most = in->dims[padding.axes[i]] - (mode == PAD_REFLECT);
         if (mode != PAD_CONSTANT &&
-            (pads[i] < 0 || pads[count + i] < 0 || in->dims[axes[i]] == 0 ||
+            (pads[i] < 0 || pads[count + i] < 0 || in->dims[padding.axes[i]] == 0 ||
              (mode != PAD_EDGE && (pads[i] > most || pads[count + i] > most))))
             return "a Pad that crops or repeats an axis more than once is not evaluated in this "
                    "mode";
@@ -469,10 +549,10 @@ const char *eval_pad(struct evaluation *e)
         }
         if (inside)
             eval_copy_cells(out, i, in, from, 1);
-        else if (filler)
-            eval_copy_cells(out, i, filler, 0, 1);
+        else if (padding.filler)
+            eval_copy_cells(out, i, padding.filler, 0, 1);
         else if (array_is_real(in))
-            out->reals[i] = fill;
+            out->reals[i] = padding.fill;
     }
     return NULL;
 }

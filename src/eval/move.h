@@ -6,6 +6,9 @@
 
 /* eval/move.c */
 const char *eval_transpose(struct evaluation *e);
+/* What a Transpose makes of numbers that lie in a file: they are moved as they are, which takes a part of the
+ * time and memory that reading them does. NULL: they lie otherwise, or eval_transpose has a reason. */
+struct tensor *eval_transpose_stored(struct evaluation *e, const struct tensor *tensor);
 const char *eval_reshape(struct evaluation *e);
 const char *eval_flatten(struct evaluation *e);
 const char *eval_squeeze(struct evaluation *e);

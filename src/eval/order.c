@@ -163,20 +163,30 @@ static int compare_numbers(const void *context, int64_t a, int64_t b)
     return (numbers[a] > numbers[b]) - (numbers[a] < numbers[b]);
 }
 
+/* What a Unique compares: slices across an axis, or all elements (flat). */
+static const char *find_slices(struct evaluation *e, struct slices *slices, bool *flat, int *axis)
+{
+    const struct array *in = e->inputs[0];
+    *flat = !node_attribute(e->node, "axis");
+    *slices = (struct slices){.in = in, .outer = 1, .count = in->count, .inner = 1};
+    const char *reason = *flat ? NULL : eval_axis(e, 0, in->rank, false, axis);
+    if (!reason && !*flat)
+        *slices = (struct slices){.in = in,
+                                  .outer = eval_extent(in->dims, 0, *axis),
+                                  .count = in->dims[*axis],
+                                  .inner = eval_extent(in->dims, *axis + 1, in->rank)};
+    return reason;
+}
+
 const char *eval_unique(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
-    bool flat = !node_attribute(e->node, "axis"), sorted = node_integer(e->node, "sorted", 1) != 0;
+    bool flat, sorted = node_integer(e->node, "sorted", 1) != 0;
     int axis = 0;
-    struct slices slices = {.in = in, .outer = 1, .count = in->count, .inner = 1};
-    const char *reason = flat ? NULL : eval_axis(e, 0, in->rank, false, &axis);
+    struct slices slices;
+    const char *reason = find_slices(e, &slices, &flat, &axis);
     if (reason)
         return reason;
-    if (!flat)
-        slices = (struct slices){.in = in,
-                                 .outer = eval_extent(in->dims, 0, axis),
-                                 .count = in->dims[axis],
-                                 .inner = eval_extent(in->dims, axis + 1, in->rank)};
     int64_t count = slices.count, found = 0;
     if (!pool_affords(e->pool, 0, 4 * (double)count))
         return eval_too_dear;

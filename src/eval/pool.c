@@ -109,12 +109,13 @@ const char *eval_max_pool(struct evaluation *e)
     int64_t least, most, plane = window_volume(window.axes, window.positions);
     int64_t image_plane = window_volume(window.axes, window.strided);
     bool columns = node_integer(e->node, "storage_order", 0) != 0;
-    if (!window_affords_places(e, &window, image_plane))
-        return "its windows cost more than is worth a model of this size";
+    struct array *places;
+    reason = window_place_taps(e, &window, image_plane, &places);
+    if (reason)
+        return reason;
     eval_integer_range(image->type, &least, &most);
-    int64_t *places = window_place_taps(e, &window, image_plane);
     for (int64_t i = 0; i < out->count; i++) {
-        const int64_t *taps = places + i % plane * window.taps;
+        const int64_t *taps = places->integers + i % plane * window.taps;
         int64_t from = i / plane * image_plane, best = -1; /* padding never wins */
         for (int64_t t = 0; t < window.taps; t++)
             if (taps[t] >= 0 && (best < 0 || is_larger(image, from + taps[t], from + best)))
@@ -128,6 +129,7 @@ const char *eval_max_pool(struct evaluation *e)
         if (indices && best >= 0)
             indices->integers[i] = from + (columns ? by_columns(&window, best) : best);
     }
+    pool_return(e->pool, places);
     return NULL;
 }
 
@@ -155,16 +157,18 @@ const char *eval_lp_pool(struct evaluation *e)
         return reason;
     int64_t plane = window_volume(window.axes, window.positions);
     int64_t image_plane = window_volume(window.axes, window.strided);
-    if (!window_affords_places(e, &window, image_plane))
-        return "its windows cost more than is worth a model of this size";
-    int64_t *places = window_place_taps(e, &window, image_plane);
+    struct array *places;
+    reason = window_place_taps(e, &window, image_plane, &places);
+    if (reason)
+        return reason;
     for (int64_t i = 0; i < out->count; i++) {
-        const int64_t *taps = places + i % plane * window.taps;
+        const int64_t *taps = places->integers + i % plane * window.taps;
         for (int64_t t = 0; t < window.taps; t++)
             if (taps[t] >= 0)
                 out->reals[i] += power_of(image->reals[i / plane * image_plane + taps[t]], p);
         out->reals[i] = root_of(out->reals[i], p);
     }
+    pool_return(e->pool, places);
     return NULL;
 }
 

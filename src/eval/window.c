@@ -180,28 +180,24 @@ void window_next_tap(const struct eval_window *window, int64_t *tap)
     }
 }
 
-/* What window_place_taps takes, and `others` more cells. */
-bool window_affords_places(struct evaluation *e, const struct eval_window *window, int64_t others)
-{
-    double places = (double)window_volume(window->axes, window->positions) * (double)window->taps;
-    return pool_affords(e->pool, 4 * places, places + (double)others);
-}
-
 /* Where each position of a window reads a plane, tap by tap; -1: outside it. */
-int64_t *window_place_taps(struct evaluation *e, const struct eval_window *window,
-                           int64_t image_plane)
+const char *window_place_taps(struct evaluation *e, const struct eval_window *window,
+                              int64_t image_plane, struct array **places)
 {
     int64_t plane = window_volume(window->axes, window->positions), tap[EVAL_RANK] = {0};
-    double *numbered = NEW_ARRAY(e->arena, double, image_plane);
-    double *line = NEW_ARRAY(e->arena, double, plane);
-    int64_t *places = NEW_ARRAY(e->arena, int64_t, plane * window->taps);
+    struct array *numbered, *line;
+    if (eval_scratch(e, image_plane, &numbered) || eval_scratch(e, plane, &line) ||
+        eval_scratch(e, plane * window->taps, places))
+        return "its windows cost more than is worth a model of this size";
     for (int64_t i = 0; i < image_plane; i++)
-        numbered[i] = (double)(i + 1);
+        numbered->reals[i] = (double)(i + 1);
     for (int64_t t = 0; t < window->taps; t++, window_next_tap(window, tap)) {
-        memset(line, 0, (size_t)plane * sizeof(*line));
-        window_add_tap(window, tap, 1, false, numbered, line);
+        memset(line->reals, 0, (size_t)plane * sizeof(*line->reals));
+        window_add_tap(window, tap, 1, false, numbered->reals, line->reals);
         for (int64_t p = 0; p < plane; p++)
-            places[p * window->taps + t] = (int64_t)line[p] - 1;
+            (*places)->integers[p * window->taps + t] = (int64_t)line->reals[p] - 1;
     }
-    return places;
+    pool_return(e->pool, numbered);
+    pool_return(e->pool, line);
+    return NULL;
 }

@@ -45,11 +45,9 @@ void window_add_tap(const struct eval_window *window, const int64_t *tap, double
 /* The next tap of the kernel in row-major order. */
 void window_next_tap(const struct eval_window *window, int64_t *tap);
 
-/* What window_place_taps takes, and `others` more cells. */
-bool window_affords_places(struct evaluation *e, const struct eval_window *window, int64_t others);
-
-/* Where each position of a window reads a plane, tap by tap; -1: outside it. */
-int64_t *window_place_taps(struct evaluation *e, const struct eval_window *window,
-                           int64_t image_plane);
+/* Where each position of a window reads a plane, tap by tap; -1: outside it. They are whole numbers, to be given
+ * back to the pool. */
+const char *window_place_taps(struct evaluation *e, const struct eval_window *window,
+                              int64_t image_plane, struct array **places);
 
 #endif

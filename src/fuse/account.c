@@ -119,9 +119,8 @@ void account_share_constants(struct plan *plan)
 /* Each node and each constant once, for the first fusion that has it. */
 static double numbers_of(struct plan *plan, struct value *value)
 {
-    if (value->counted_stamp == plan->stamp || !type_is_float(value->tensor->type))
+    if (!type_is_float(value->tensor->type) || !plan_counts_first(plan, value))
         return 0;
-    value->counted_stamp = plan->stamp;
     return (double)value->tensor->count;
 }
 
@@ -137,10 +136,9 @@ static double freed_by(struct plan *plan, const struct node *node)
         struct node *maker = value->first_producer;
         if (value->tensor && (!maker || maker->op == OP_Constant))
             numbers += numbers_of(plan, value);
-        else if (maker && maker->mark != plan->stamp && (value->tensor || constant_folded(value))) {
-            maker->mark = plan->stamp;
+        else if (maker && (value->tensor || constant_folded(value)) &&
+                 plan_visits_first(plan, maker))
             numbers += freed_by(plan, maker);
-        }
     }
     return numbers;
 }
@@ -157,11 +155,9 @@ static double freed_by_sum(struct plan *plan, const struct node *sum)
         numbers += freed_by(plan, node);
         for (size_t k = 0; k < node->input_count; k++) {
             struct node *maker = node->inputs[k] ? node->inputs[k]->first_producer : NULL;
-            bool is_sum = maker && (maker->op == OP_Add || maker->op == OP_Sub ||
-                                    maker->op == OP_Sum || maker->op == OP_Mean);
-            if (!is_sum || !maker->removed || maker->mark == plan->stamp)
+            if (!maker || !operator_is(maker->op, IS_SUM) || !maker->removed ||
+                !plan_visits_first(plan, maker))
                 continue;
-            maker->mark = plan->stamp;
             LIST_PUSH(arena, &stack, maker);
         }
     }

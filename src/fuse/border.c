@@ -256,7 +256,8 @@ const char *lift_border(struct node *root, struct step *step)
     }
     frame.rank = rank;
     struct step pad = {0};
-    reason = lift_pad(pad_node, &pad);
+    bool selects;
+    reason = lift_pad(pad_node, &pad, &selects);
     if (!reason)
         reason = only_first_is_needed(pad_node);
     if (reason)

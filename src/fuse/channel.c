@@ -238,6 +238,9 @@ const char *lift_product(struct node *node, enum layout layout, struct step *ste
         return "an operand is missing";
     if (!constant_of(b, &tensor))
         return lift_constant_operand(node, layout, a, b, false, step);
+    struct value *stored = b->is_initializer ? b : a;
+    if (constant_of(a, &tensor) && stored->is_initializer)
+        return operand_weight(node->graph->model->arena, stored, "operand", &tensor);
     if (constant_of(a, &tensor))
         return a == b ? "x * x is not linear"
                       : "it combines two values that are not constant, so it is not linear";

@@ -169,7 +169,7 @@ const char *lift_crop_back(struct node *node, const struct affine **form, bool *
     return affine_pad(node->graph->model->arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, form);
 }
 
-const char *lift_pad(struct node *node, struct step *step)
+const char *lift_pad(struct node *node, struct step *step, bool *selects)
 {
     struct arena *arena = node->graph->model->arena;
     int64_t begin[MAX_RANK], end[MAX_RANK];
@@ -184,12 +184,15 @@ const char *lift_pad(struct node *node, struct step *step)
         return reason;
     if (value != 0)
         return arena_format(arena, "Pad fills with %s, not with 0", decimal_rounded(value, 6).text);
-    if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
-        return "Pad changes the batch or the channels";
+    if (rank < 3)
+        return "the value has no spatial axis";
+    if (begin[0] || end[0])
+        return "Pad changes the batch";
     step->input = node->inputs[0];
     const struct affine *form;
     reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);
     step->form = form;
+    *selects = begin[1] || end[1];
     return reason;
 }
 
@@ -242,73 +245,89 @@ static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *be
     return NULL;
 }
 
-const char *lift_slice(struct node *node, struct step *step)
+struct cuts {
+    int64_t starts[MAX_RANK], ends[MAX_RANK], steps[MAX_RANK], axes[MAX_RANK];
+    size_t count;
+};
+
+static const char *attribute_cuts(const struct node *node, int rank, struct cuts *cuts)
+{
+    size_t end_count = 0, axis_count = 0;
+    const int64_t *starts = node_integers(node, "starts", &cuts->count);
+    const int64_t *ends = node_integers(node, "ends", &end_count);
+    const int64_t *axes = node_integers(node, "axes", &axis_count);
+    if (!starts || !ends || cuts->count > MAX_RANK || end_count != cuts->count ||
+        (axes && axis_count != cuts->count))
+        return "its starts, ends and axes do not fit";
+    for (size_t i = 0; i < cuts->count; i++) {
+        int64_t axis = axes ? axes[i] : (int64_t)i;
+        cuts->starts[i] = starts[i];
+        cuts->ends[i] = ends[i];
+        cuts->steps[i] = 1;
+        cuts->axes[i] = axis + (axis < 0 ? rank : 0);
+        if (cuts->axes[i] < 0 || cuts->axes[i] >= rank)
+            return "its axes are outside the value";
+    }
+    return NULL;
+}
+
+static const char *input_cuts(struct node *node, int rank, struct cuts *cuts, bool *sized)
+{
+    size_t end_count = 0, axis_count = 0, step_count = 0;
+    if (!node_input(node, 1) || !node_input(node, 2))
+        return "its starts or ends are missing";
+    const char *reason =
+        operand_integers(node, 1, "starts", cuts->starts, MAX_RANK, &cuts->count, sized);
+    if (!reason)
+        reason = operand_integers(node, 2, "ends", cuts->ends, MAX_RANK, &end_count, sized);
+    if (!reason)
+        reason = read_axes(node, 3, rank, cuts->axes, &axis_count, sized);
+    if (!reason && node_input(node, 4))
+        reason = operand_integers(node, 4, "steps", cuts->steps, MAX_RANK, &step_count, sized);
+    if (reason)
+        return reason;
+    if (end_count != cuts->count || (node_input(node, 3) && axis_count != cuts->count) ||
+        (step_count && step_count != cuts->count))
+        return "its starts, ends, axes and steps do not fit";
+    for (size_t i = 0; i < cuts->count && !step_count; i++)
+        cuts->steps[i] = 1;
+    return NULL;
+}
+
+const char *lift_slice(struct node *node, struct step *step, bool *selects)
 {
     struct arena *arena = node->graph->model->arena;
-    int64_t starts[MAX_RANK], stops[MAX_RANK], steps[MAX_RANK], axes[MAX_RANK];
-    int64_t begin[MAX_RANK] = {0}, end[MAX_RANK] = {0};
     struct affine_axis axis_of[MAX_RANK];
-    size_t count = 0, stop_count = 0, axis_count = 0, step_count = 0;
-    int64_t strides[MAX_RANK];
+    struct cuts cuts = {.count = 0};
     struct value *input = node_input(node, 0);
-    const char *reason = NULL;
     if (!input)
         return "its input is missing";
     int rank = input->rank;
     if (rank < 3 || rank > MAX_RANK)
         return "the rank of the value is not known or does not fit";
     for (int i = 0; i < rank; i++)
-        strides[i] = 1;
-    if (node->opset < 10) {
-        const int64_t *a = node_integers(node, "starts", &count);
-        const int64_t *b = node_integers(node, "ends", &stop_count);
-        const int64_t *c = node_integers(node, "axes", &axis_count);
-        if (!a || !b || count > MAX_RANK || stop_count != count || (c && axis_count != count))
-            return "its starts, ends and axes do not fit";
-        for (size_t i = 0; i < count; i++) {
-            starts[i] = a[i];
-            stops[i] = b[i];
-            axes[i] = c ? c[i] : (int64_t)i;
-            axes[i] += axes[i] < 0 ? rank : 0;
-            if (axes[i] < 0 || axes[i] >= rank)
-                return "its axes are outside the value";
-        }
-    } else {
-        if (!node_input(node, 1) || !node_input(node, 2))
-            return "its starts or ends are missing";
-        reason = operand_integers(node, 1, "starts", starts, MAX_RANK, &count, &step->sized);
-        if (!reason)
-            reason = operand_integers(node, 2, "ends", stops, MAX_RANK, &stop_count, &step->sized);
-        if (!reason)
-            reason = read_axes(node, 3, rank, axes, &axis_count, &step->sized);
-        if (!reason && node_input(node, 4))
-            reason = operand_integers(node, 4, "steps", steps, MAX_RANK, &step_count, &step->sized);
-        if (reason)
-            return reason;
-        if (!node_input(node, 3))
-            axis_count = count;
-        if (stop_count != count || axis_count != count || (step_count && step_count != count))
-            return "its starts, ends, axes and steps do not fit";
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (step_count && (steps[i] < 1 || steps[i] > INT32_MAX))
+        axis_of[i] = (struct affine_axis){.stride = 1, .step = 1, .taps = 1};
+    const char *reason = node->opset < 10 ? attribute_cuts(node, rank, &cuts)
+                                          : input_cuts(node, rank, &cuts, &step->sized);
+    for (size_t i = 0; i < cuts.count && !reason; i++) {
+        int64_t axis = cuts.axes[i], begin, end;
+        if (cuts.steps[i] < 1 || cuts.steps[i] > INT32_MAX)
             return "Slice has a step other than 1, or of no size that is reckoned with";
-        int64_t axis = axes[i];
-        strides[axis] = step_count ? steps[i] : 1;
         int64_t extent = input->disputed ? -1 : input->dims[axis];
-        reason = crop(starts[i], stops[i], extent, &begin[axis], &end[axis], &step->sized);
-        if (reason)
-            return reason;
-        if (axis < 2 && (begin[axis] || end[axis] || strides[axis] != 1))
-            return "Slice changes the batch or the channels";
+        reason = crop(cuts.starts[i], cuts.ends[i], extent, &begin, &end, &step->sized);
+        if (!reason && axis == 0 && (begin || end || cuts.steps[i] != 1))
+            reason = "Slice changes the batch";
+        if (!reason)
+            axis_of[axis] = (struct affine_axis){
+                .stride = cuts.steps[i], .low = begin, .step = 1, .taps = 1, .end = -begin - end};
     }
+    if (reason)
+        return reason;
     step->input = input;
-    for (int i = 0; i < rank; i++)
-        axis_of[i] = (struct affine_axis){
-            .stride = strides[i], .low = begin[i], .step = 1, .taps = 1, .end = -begin[i] - end[i]};
     const struct affine *form = NULL;
     reason = rank - 2 > AFFINE_AXES ? "the value has too many axes"
                                     : affine_box(arena, rank - 2, axis_of + 2, 1, &form);
     step->form = form;
+    *selects = axis_of[1].low || axis_of[1].end || axis_of[1].stride != 1;
     return reason;
 }

@@ -6,8 +6,9 @@
 
 const char *lift_average_pool(struct node *node, struct step *step);
 const char *lift_max_pool(struct node *node, struct step *step);
-const char *lift_pad(struct node *node, struct step *step);
-const char *lift_slice(struct node *node, struct step *step);
+/* Of the positions. *selects: the channels are others, too. */
+const char *lift_pad(struct node *node, struct step *step, bool *selects);
+const char *lift_slice(struct node *node, struct step *step, bool *selects);
 
 /* The reason why what a Pad adds is not one number, or NULL. */
 const char *lift_pad_mode(struct node *node);

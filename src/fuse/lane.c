@@ -135,12 +135,17 @@ bool lane_shifts(const struct lane *lane)
     return false;
 }
 
-bool lane_is_neutral(const struct lane *lane)
+bool lane_scales(const struct lane *lane)
 {
     for (int64_t c = 0; c < lane->width; c++)
-        if (lane->scale[c] != 1 || lane->shift[c] != 0)
-            return false;
-    return true;
+        if (lane->scale[c] != 1)
+            return true;
+    return false;
+}
+
+bool lane_is_neutral(const struct lane *lane)
+{
+    return !lane_scales(lane) && !lane_shifts(lane);
 }
 
 static bool is_positive(const struct lane *lane)
@@ -203,11 +208,79 @@ static bool is_copied(const struct node *node, int axis)
     return target && (size_t)axis < count && target[axis] == 0;
 }
 
+/* Axes [first, first_end) of one shape that hold the same numbers as axes [second, second_end) of another. */
+struct block {
+    int first, first_end, second, second_end;
+};
+
+/* The block of fewest axes that begins where this one does; both go on up to their ends. Returns
+ * why there is none, or NULL. */
+static const char *find_block(const struct value *from, int from_end, const struct value *to,
+                              int to_end, struct block *block)
+{
+    int i = block->first, k = block->second;
+    int64_t a = 1, b = 1;
+    do {
+        if (a <= b && i < from_end) {
+            if (!is_known(from->dims[i]) || !multiply_fits(a, from->dims[i++], &a))
+                return "it reshapes axes whose sizes are not known";
+        } else if (k < to_end) {
+            if (!is_known(to->dims[k]) || !multiply_fits(b, to->dims[k++], &b))
+                return "it reshapes axes whose sizes are not known";
+        } else {
+            return "it reshapes axes that do not fit";
+        }
+    } while (a != b || (a == 1 && b == 1 && i < from_end && k < to_end &&
+                        (i == block->first || k == block->second)));
+    block->first_end = i;
+    block->second_end = k;
+    return NULL;
+}
+
+/* The channels among the axes of a block. */
+static const char *reshape_block(struct arena *arena, const struct block *block,
+                                 const struct value *from, const struct value *to,
+                                 struct lane *lane)
+{
+    int64_t before = 1, behind = 1, product = 1;
+    for (int n = block->first; n < lane->axis; n++)
+        before *= from->dims[n];
+    for (int n = lane->axis + 1; n < block->first_end; n++)
+        behind *= from->dims[n];
+    if (block->second_end - block->second == 1) { /* all in one axis */
+        widen(arena, lane, before, behind);
+        lane->axis = block->second;
+        return lane->width > 1 << 24 ? "it is too wide" : NULL;
+    }
+    /* The axis that has just the channels, or a part of one. */
+    for (int n = block->second; n < block->second_end; n++) {
+        if (product == before && to->dims[n] == lane->width) {
+            lane->axis = n;
+            return NULL;
+        }
+        product *= to->dims[n];
+    }
+    if (block->first_end - block->first > 1)
+        return "it splits and merges the channels at once";
+    /* One axis becomes several: along which of them do numbers differ? */
+    product = 1;
+    for (int n = block->second; n < block->second_end; n++) {
+        int64_t inner = lane->width / product / to->dims[n];
+        struct lane part = *lane;
+        if (narrow(arena, &part, to->dims[n], inner)) {
+            *lane = part;
+            lane->axis = n;
+            return NULL;
+        }
+        product *= to->dims[n];
+    }
+    return "it splits the channels";
+}
+
 /* From `from` to `to`, which hold the same numbers in the same order in other axes. */
 static const char *reshape(const struct node *node, const struct value *from,
                            const struct value *to, struct lane *lane)
 {
-    struct arena *arena = node->graph->model->arena;
     int left = 0, right = 0;
     if (from->rank < 0 || to->rank < 0 || from->rank > MAX_RANK || to->rank > MAX_RANK)
         return "the shape is not known";
@@ -226,60 +299,15 @@ static const char *reshape(const struct node *node, const struct value *from,
         return NULL;
     }
     /* Between: blocks of axes with the same product. */
-    int i = left, k = left;
-    while (i < from->rank - right && k < to->rank - right) {
-        int first = i, begin = k;
-        int64_t a = 1, b = 1;
-        do {
-            if (a <= b && i < from->rank - right) {
-                if (!is_known(from->dims[i]) || !multiply_fits(a, from->dims[i++], &a))
-                    return "it reshapes axes whose sizes are not known";
-            } else if (k < to->rank - right) {
-                if (!is_known(to->dims[k]) || !multiply_fits(b, to->dims[k++], &b))
-                    return "it reshapes axes whose sizes are not known";
-            } else {
-                return "it reshapes axes that do not fit";
-            }
-        } while (a != b || (a == 1 && b == 1 && i < from->rank - right && k < to->rank - right &&
-                            (i == first || k == begin)));
-        if (lane->axis < first || lane->axis >= i)
-            continue;
-        /* The channels among the axes of the block. */
-        int64_t before = 1, behind = 1;
-        for (int n = first; n < lane->axis; n++)
-            before *= from->dims[n];
-        for (int n = lane->axis + 1; n < i; n++)
-            behind *= from->dims[n];
-        int64_t product = before;
-        if (k - begin == 1) { /* all in one axis */
-            widen(arena, lane, before, behind);
-            lane->axis = begin;
-            return lane->width > 1 << 24 ? "it is too wide" : NULL;
-        }
-        product = 1;
-        for (int n = begin; n < k;
-             n++) { /* the axis that has just the channels, or a part of one */
-            if (product == before && to->dims[n] == lane->width) {
-                lane->axis = n;
-                return NULL;
-            }
-            product *= to->dims[n];
-        }
-        if (i - first > 1)
-            return "it splits and merges the channels at once";
-        product = 1;
-        for (int n = begin; n < k;
-             n++) { /* one axis becomes several: along which of them do numbers differ? */
-            int64_t inner = lane->width / product / to->dims[n];
-            struct lane part = *lane;
-            if (narrow(arena, &part, to->dims[n], inner)) {
-                *lane = part;
-                lane->axis = n;
-                return NULL;
-            }
-            product *= to->dims[n];
-        }
-        return "it splits the channels";
+    struct block block = {.first = left, .second = left};
+    while (block.first < from->rank - right && block.second < to->rank - right) {
+        const char *reason = find_block(from, from->rank - right, to, to->rank - right, &block);
+        if (reason)
+            return reason;
+        if (lane->axis >= block.first && lane->axis < block.first_end)
+            return reshape_block(node->graph->model->arena, &block, from, to, lane);
+        block.first = block.first_end;
+        block.second = block.second_end;
     }
     return "it reshapes the channels away";
 }
@@ -419,10 +447,12 @@ static const char *parts(struct node *node, size_t part, bool from_part, struct 
     int axis;
     int64_t first = 0, whole;
     const char *reason = axis_of(node, piece, &axis);
-    if (!reason)
-        reason = find_part(values, count, part, axis, &first, &whole);
+    if (!reason && !from_part && lane->axis != axis)
+        return NULL; /* one number for all, or all channels are in each part */
     if (!reason && lane->axis >= 0 && lane->axis != axis)
         reason = "it joins or splits along another axis than the channels";
+    if (!reason)
+        reason = find_part(values, count, part, axis, &first, &whole);
     if (!reason)
         reason = spread(arena,
                         from_part ? piece
@@ -456,7 +486,8 @@ static void pull(struct arena *arena, const struct pick *pick, struct lane *lane
 }
 
 /* The opposite: all places that come from one must ask the same of it. */
-static const char *push(struct arena *arena, const struct pick *pick, struct lane *lane)
+static const char *push(struct arena *arena, const struct pick *pick, struct lane *lane,
+                        bool merges)
 {
     struct lane old = *lane;
     double *scale, *shift;
@@ -470,7 +501,8 @@ static const char *push(struct arena *arena, const struct pick *pick, struct lan
         if (from < 0)
             continue;
         if (seen[from] && (scale[from] != old.scale[i] || shift[from] != old.shift[i]))
-            return "it repeats channels, and what is done to them differs";
+            return merges ? "it merges channels that are not scaled and shifted alike"
+                          : "it repeats channels, and the copies are not scaled and shifted alike";
         seen[from] = true;
         scale[from] = old.scale[i];
         shift[from] = old.shift[i];
@@ -493,7 +525,7 @@ static const char *picks(struct node *node, bool forward, struct lane *lane)
     if (reason)
         return reason;
     if (forward == spreads)
-        reason = push(arena, &pick, lane);
+        reason = push(arena, &pick, lane, spreads);
     else
         pull(arena, &pick, lane);
     if (lane->width == 1)
@@ -525,6 +557,8 @@ static const char *pool(const struct node *node, const struct lane *lane)
         padded = padded || pads[i] != 0;
     const char *automatic = node_string(node->graph->model->arena, node, "auto_pad", "NOTSET");
     padded = padded || strncmp(automatic, "SAME", 4) == 0;
+    /* What a window counts that hangs over the end runtimes do not agree on. */
+    padded = padded || node_integer(node, "ceil_mode", 0);
     if (node->op == OP_AveragePool && padded && node_integer(node, "count_include_pad", 0))
         return only_scales(lane);
     return NULL;
@@ -640,6 +674,12 @@ static bool operands_fit(const struct node *node)
 {
     const struct value *a = node_input(node, 0), *b = node_input(node, 1);
     int inner = node->op == OP_MatMul ? 2 : 0;
+    if (node->op == OP_Conv) {
+        bool known = a && b && a->rank == b->rank && a->rank > 2 && is_known(a->dims[1]);
+        for (int i = 0; known && i < b->rank; i++)
+            known = is_known(b->dims[i]);
+        return known;
+    }
     if (!a || !b || a->rank < inner || b->rank < inner)
         return false;
     if (inner && !same_size(a, a->rank - 1, b, b->rank - 2))
@@ -656,8 +696,14 @@ static bool operands_fit(const struct node *node)
 /* A product of two values: one number passes it, from either. */
 static const char *product(const struct node *node, const struct lane *lane)
 {
+    const struct tensor *tensor;
+    struct value *weight = node_input(node, 1);
     if (lane->axis >= 0)
-        return "only one number for all passes a product of two values";
+        return node->op != OP_Mul && weight && !constant_of(weight, &tensor)
+                   ? "what is scaled or shifted is not its channels"
+                   : "only one number for all passes a product of two values";
+    if (node_input(node, 2))
+        return "it adds a bias to its product";
     return operands_fit(node) ? only_scales(lane) : "the sizes of its operands are not known";
 }
 
@@ -726,6 +772,7 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_DepthToSpace: return picks(node, forward, lane);
     case OP_Add:
         return forward ? sum(node, index, lane) : "it does not let a scale or a shift through";
+    case OP_Conv:
     case OP_Mul:
     case OP_MatMul: return product(node, lane);
     default: return "it does not let a scale or a shift through";

@@ -20,6 +20,7 @@ struct lane {
  * operand, of known rank, and keeps its shape. Returns NULL, or the reason why not. Numbers live in the arena. */
 const char *lane_of(struct node *node, struct lane *lane);
 
+bool lane_scales(const struct lane *lane);
 bool lane_shifts(const struct lane *lane);
 /* Scales by 1 and shifts by 0. */
 bool lane_is_neutral(const struct lane *lane);

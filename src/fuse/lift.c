@@ -5,8 +5,18 @@
 #include "fuse/channel.h"
 #include "fuse/extent.h"
 #include "fuse/product.h"
+#include "fuse/select.h"
 #include "fuse/turned.h"
 #include "infer/rules.h"
+
+static const char *lift_parts(struct node *node, enum layout layout, struct step *step)
+{
+    bool selects = false, pads = node->op == OP_Pad;
+    if (layout != LAYOUT_CONV)
+        return pads ? "Pad is no matrix product" : "Slice is no matrix product";
+    const char *reason = pads ? lift_pad(node, step, &selects) : lift_slice(node, step, &selects);
+    return reason || !selects ? reason : lift_select_channels(node, step);
+}
 
 static const char *lift(struct node *node, enum layout layout, struct step *step)
 {
@@ -34,14 +44,19 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_AveragePool:
         return conv ? lift_average_pool(node, step) : "a pool is no matrix product";
     case OP_MaxPool: return conv ? lift_max_pool(node, step) : "a pool is no matrix product";
-    case OP_Pad: return conv ? lift_pad(node, step) : "Pad is no matrix product";
-    case OP_Slice: return conv ? lift_slice(node, step) : "Slice is no matrix product";
+    case OP_Pad:
+    case OP_Slice: return lift_parts(node, layout, step);
     case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
     case OP_Transpose:
         if (!lift_turned(node, layout, lift_node, step))
             return NULL;
         *step = (struct step){0};
         return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
+    case OP_Gather:
+    case OP_Tile:
+    case OP_Expand: return lift_select(node, layout, step);
+    case OP_SpaceToDepth:
+        return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is no matrix product";
     case OP_Einsum: return lift_einsum(node, layout, step);
     case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
@@ -50,19 +65,52 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     }
 }
 
+/* ---- the steps of a node, kept ---- */
+
+struct steps {
+    struct step *of[2]; /* one per layout */
+};
+
+struct step *lift_known(const struct node *node, enum layout layout)
+{
+    const struct steps *steps =
+        memo_find(&node->graph->model->steps, sizeof(struct steps), node->index);
+    return steps ? steps->of[layout] : NULL;
+}
+
+void lift_set(const struct node *node, enum layout layout, struct step *step)
+{
+    struct model *model = node->graph->model;
+    struct steps *steps = memo_item(model->arena, &model->steps, sizeof(*steps), node->index);
+    steps->of[layout] = step;
+}
+
+void lift_clear(struct model *model, bool only_reasons)
+{
+    for (uint32_t i = 0; i < model->node_count; i++) {
+        struct steps *steps = memo_find(&model->steps, sizeof(*steps), i);
+        for (size_t layout = 0; steps && layout < COUNT_OF(steps->of); layout++) {
+            const struct step *step = steps->of[layout];
+            if (step && (only_reasons ? step->reason && !step->is_part : !step->is_made))
+                steps->of[layout] = NULL;
+        }
+    }
+}
+
 const struct step *lift_node(struct node *node, enum layout layout)
 {
-    if (!node->steps[layout]) {
-        struct step *step = NEW(node->graph->model->arena, struct step);
+    struct step *step = lift_known(node, layout);
+    if (!step) {
+        step = NEW(node->graph->model->arena, struct step);
         /* No runtime takes such a node, so nobody can say what it computes. */
         step->reason = node->is_new ? NULL : rules_node(node->graph->model->arena, node);
         if (!step->reason)
             step->reason = lift(node, layout, step);
         if (!step->reason)
             step->reason = only_first_is_needed(node);
-        node->steps[layout] = step;
+        lift_set(node, layout, step);
     }
-    return node->steps[layout];
+    return step;
 }
 
 bool lift_is_weighted(struct node *node, enum layout layout)
@@ -74,6 +122,5 @@ bool lift_is_weighted(struct node *node, enum layout layout)
 
 bool lift_reads_weight(const struct node *node)
 {
-    return node->op == OP_Conv || node->op == OP_ConvTranspose || node->op == OP_Gemm ||
-           node->op == OP_MatMul;
+    return operator_is(node->op, WEIGHTED);
 }

@@ -4,8 +4,15 @@
 
 #include "fuse/step.h"
 
-/* Never NULL; kept with the node. */
+/* Never NULL; kept until it is forgotten. */
 const struct step *lift_node(struct node *node, enum layout layout);
+/* The same where somebody has asked for it or a rewrite has set it; else NULL. */
+struct step *lift_known(const struct node *node, enum layout layout);
+/* Sets what a rewrite knows of a node that it made. */
+void lift_set(const struct node *node, enum layout layout, struct step *step);
+/* Forgets all steps but those that are set, or only those that have a reason. Traces are made of them: callers
+ * use lift_forget_steps and lift_forget_reasons. */
+void lift_clear(struct model *model, bool only_reasons);
 
 /* True for Conv, Gemm and MatMul with a constant weight, AveragePool excluded. */
 bool lift_is_weighted(struct node *node, enum layout layout);

@@ -6,6 +6,7 @@
 #include "affine/laws.h"
 #include "affine/rows.h"
 #include "base/decimal.h"
+#include "fuse/lift.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
 #include "model/edit.h"
@@ -305,14 +306,14 @@ static void remember(struct node *node, enum layout layout, const struct lowerin
                           .sized = l->sized,
                           .is_made = true,
                           .parameters = (int64_t)parameters};
-    node->steps[layout] = step;
+    lift_set(node, layout, step);
 }
 
 /* The replaced op with the most weights lends its name and what was said of it. */
 static const struct node *lender(const struct region *region)
 {
     const struct node *node = region->principal;
-    const struct step *step = node ? node->steps[region->layout] : NULL;
+    const struct step *step = node ? lift_known(node, region->layout) : NULL;
     if (step && step->passed_count) /* a product and the Add of its bias */
         node = step->passed[0];
     return node && region_is_replaced(region, node) ? node : NULL;
@@ -353,8 +354,15 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
         {"strides", strides, axes, 0},
     };
-    return edit_node(graph, l->at, "Conv", lent_name(l), lender(l->region), inputs, bias ? 3 : 2,
-                     target, attributes, COUNT_OF(attributes));
+    return edit_node(graph, &(struct edit_op){.op = "Conv",
+                                              .at = l->at,
+                                              .name = lent_name(l),
+                                              .like = lender(l->region),
+                                              .inputs = inputs,
+                                              .input_count = bias ? 3 : 2,
+                                              .output = target,
+                                              .attributes = attributes,
+                                              .attribute_count = COUNT_OF(attributes)});
 }
 
 /* Gemm where the rank is known and, before opset 11 made it optional, where there is a bias. */
@@ -379,19 +387,36 @@ static struct node *make_matrix(struct plan *plan, const struct lowering *l,
         inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
     const struct edit_attribute transpose = {"transB", NULL, 0, 1};
     if (gemm)
-        return edit_node(graph, l->at, "Gemm", lent_name(l), lender(l->region), inputs,
-                         bias ? 3 : 2, target, &transpose, 1);
+        return edit_node(graph, &(struct edit_op){.op = "Gemm",
+                                                  .at = l->at,
+                                                  .name = lent_name(l),
+                                                  .like = lender(l->region),
+                                                  .inputs = inputs,
+                                                  .input_count = bias ? 3 : 2,
+                                                  .output = target,
+                                                  .attributes = &transpose,
+                                                  .attribute_count = 1});
     struct value *middle =
         bias ? edit_value(graph, arena_format(arena, "%s.product", target->name)) : target;
-    *product = edit_node(graph, l->at, "MatMul", lent_name(l), lender(l->region), inputs, 2, middle,
-                         NULL, 0);
+    *product = edit_node(graph, &(struct edit_op){.op = "MatMul",
+                                                  .at = l->at,
+                                                  .name = lent_name(l),
+                                                  .like = lender(l->region),
+                                                  .inputs = inputs,
+                                                  .input_count = 2,
+                                                  .output = middle});
     if (!bias)
         return *product;
     struct value *sum[2] = {middle, inputs[2]};
     const char *name = lent_name(l);
     if (name[0])
         name = edit_node_name(plan->model, arena_format(arena, "%s.bias", name));
-    return edit_node(graph, l->at, "Add", name, NULL, sum, 2, target, NULL, 0);
+    return edit_node(graph, &(struct edit_op){.op = "Add",
+                                              .at = l->at,
+                                              .name = name,
+                                              .inputs = sum,
+                                              .input_count = 2,
+                                              .output = target});
 }
 
 void lower_remove_replaced(const struct region *region)
@@ -437,96 +462,129 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     return gate_bytes(plan, l->region, filled + vectors, true);
 }
 
-const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
-{
-    struct arena *arena = plan->model->arena;
-    struct region *region = l->region;
-    enum layout layout = region->layout;
+/* What a rewrite will make, decided before anything is changed. */
+struct decision {
     const struct affine *form;
-    double *bias;
     int32_t type;
+    double weights;       /* numbers of the weight */
+    double *bias;         /* or NULL: none */
+    const double *number; /* not NULL: the weight is this one, repeated */
+};
+
+static const char *decide_ends(struct plan *plan, const struct lowering *l)
+{
+    const struct graph *graph = l->region->graph;
     if ((!value_is_told(l->source) && !l->source->terms) ||
         (l->target && !value_is_told(l->target) && !l->target->terms))
         return "it begins or ends between the two ops that a rewrite made";
-    const double *number;
-    const struct value *first = l->target ? l->target : l->terms[0].value;
-    const char *reason = plan_banned(plan, region->graph, first);
-    if (!reason && l->source->graph != region->graph &&
-        graph_find(region->graph, l->source->name) != l->source)
-        reason = arena_format(arena,
+    const char *banned = plan_banned(plan, graph, l->target ? l->target : l->terms[0].value);
+    if (banned)
+        return banned;
+    return l->source->graph == graph || graph_find(graph, l->source->name) == l->source
+               ? NULL
+               : arena_format(plan->model->arena,
                               "its source '%s' is of a graph around it, and the name means "
                               "another value here",
                               l->source->name);
+}
+
+static const char *decide(struct plan *plan, const struct lowering *l, struct decision *decision)
+{
+    struct arena *arena = plan->model->arena;
+    struct region *region = l->region;
+    const enum layout layout = region->layout;
+    const char *reason = decide_ends(plan, l);
     if (!reason)
-        reason = affine_lowerable(arena, l->form, &form);
+        reason = affine_lowerable(arena, l->form, &decision->form);
     if (!reason)
-        reason = decide_type(arena, l, &type);
+        reason = decide_type(arena, l, &decision->type);
     if (!reason)
-        reason = takes_type(l, layout, type);
+        reason = takes_type(l, layout, decision->type);
     if (!reason)
-        reason = decide_shape(arena, l, layout, &form);
+        reason = decide_shape(arena, l, layout, &decision->form);
     if (reason)
         return reason;
-    double weights = (double)affine_weights(form);
+    decision->weights = (double)affine_weights(decision->form);
     reason = gate(plan, "multiply-adds per position",
-                  region->multiply_adds + l->spared_multiply_adds, weights);
+                  region->multiply_adds + l->spared_multiply_adds, decision->weights);
     if (!reason)
-        reason = gate_groups(plan, l, form);
+        reason = gate_groups(plan, l, decision->form);
     if (!reason)
-        reason = decide_bias(arena, form, type, &bias);
+        reason = decide_bias(arena, decision->form, decision->type, &decision->bias);
     if (reason)
         return reason;
-    bool two = layout == LAYOUT_MATRIX && bias && !is_gemm(l, true);
+    bool two = layout == LAYOUT_MATRIX && decision->bias && !is_gemm(l, true);
     region->saved = (int64_t)region->replaced + l->spared - (two ? 2 : 1);
-    reason = decide_storage(plan, l, form, type, bias != NULL, &number);
+    reason = decide_storage(plan, l, decision->form, decision->type, decision->bias != NULL,
+                            &decision->number);
     if (reason)
         return reason;
     /* With fewer operands a Sum of many is one op as before, and less work: where a product was already there,
      * that is enough. */
-    if (region->saved < (l->term_count > 1 && region->principal ? 0 : 1))
-        return "no op would be saved";
-    if (l->probe)
-        return NULL;
+    return region->saved < (l->term_count > 1 && region->principal ? 0 : 1) ? "no op would be saved"
+                                                                            : NULL;
+}
 
-    struct fusion *fusion = lower_record(plan, l, form, type);
-    struct value *target = l->target;
-    if (!target) {
-        target = edit_value(region->graph, name_of_sum(arena, l->terms[0].value));
-        target->type = type;
-        target->rank = l->terms[0].value->rank;
-        target->dims = l->terms[0].value->dims;
-        target->terms = &fusion->terms;
-        fusion->target = target;
-    }
+/* The value of a sum that the file does not have. */
+static struct value *make_target(const struct lowering *l, int32_t type, struct fusion *fusion)
+{
+    const struct value *first = l->terms[0].value;
+    struct graph *graph = l->region->graph;
+    struct value *target = edit_value(graph, name_of_sum(graph->model->arena, first));
+    target->type = type;
+    target->rank = first->rank;
+    target->dims = first->dims;
+    target->terms = &fusion->terms;
+    fusion->target = target;
+    return target;
+}
+
+/* A product whose bias the next op adds is no end of a rewrite: the Add stands for both. */
+static void join_bias(struct arena *arena, struct fusion *fusion, struct node *product,
+                      struct node *sum)
+{
+    struct term_list *apart = NEW(arena, struct term_list);
+    plan_add_term(arena, apart, sum->outputs[0], 1);
+    plan_add_term(arena, apart, sum->inputs[1], -1);
+    product->outputs[0]->terms = apart;
+    struct step *hidden = NEW(arena, struct step);
+    hidden->reason = "its bias is added by the next op";
+    hidden->is_part = hidden->is_made = true;
+    lift_set(product, LAYOUT_MATRIX, hidden);
+    lift_set(product, LAYOUT_CONV, hidden);
+    LIST_PUSH(arena, &fusion->made, (const struct node *)product);
+    struct step *both = lift_known(sum, LAYOUT_MATRIX);
+    both->passed = NEW(arena, struct node *);
+    both->passed[0] = product;
+    both->passed_count = 1;
+}
+
+const char *lower(struct plan *plan, const struct lowering *l, struct fusion **result)
+{
+    struct arena *arena = plan->model->arena;
+    const enum layout layout = l->region->layout;
+    struct decision d = {.type = 0};
+    const char *reason = decide(plan, l, &d);
+    if (reason || l->probe)
+        return reason;
+
+    struct fusion *fusion = lower_record(plan, l, d.form, d.type);
+    struct value *target = l->target ? l->target : make_target(l, d.type, fusion);
     struct node *product = NULL;
-    struct node *node = layout == LAYOUT_CONV
-                            ? make_conv(plan, l, form, type, bias, number, target)
-                            : make_matrix(plan, l, form, type, bias, number, target, &product);
-    lower_remove_replaced(region);
-    if (product && product != node) {
-        struct term_list *apart = NEW(arena, struct term_list);
-        plan_add_term(arena, apart, target, 1);
-        plan_add_term(arena, apart, node->inputs[1], -1);
-        product->outputs[0]->terms = apart;
-        struct step *hidden = NEW(arena, struct step);
-        hidden->reason = "its bias is added by the next op";
-        hidden->is_part = hidden->is_made = true;
-        product->steps[LAYOUT_MATRIX] = hidden;
-        product->steps[LAYOUT_CONV] = hidden;
-        LIST_PUSH(arena, &fusion->made, (const struct node *)product);
-    }
-    remember(node, layout, l, form, type, weights);
-    if (product && product != node) { /* the Add stands for both */
-        node->steps[layout]->passed = NEW(arena, struct node *);
-        node->steps[layout]->passed[0] = product;
-        node->steps[layout]->passed_count = 1;
-    }
+    struct node *node =
+        layout == LAYOUT_CONV
+            ? make_conv(plan, l, d.form, d.type, d.bias, d.number, target)
+            : make_matrix(plan, l, d.form, d.type, d.bias, d.number, target, &product);
+    lower_remove_replaced(l->region);
+    remember(node, layout, l, d.form, d.type, d.weights);
+    if (product && product != node)
+        join_bias(arena, fusion, product, node);
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;
-    fusion->multiply_adds_after = weights;
-    fusion->stored = number ? 0 : weights * (double)type_size(type);
+    fusion->multiply_adds_after = d.weights;
+    fusion->stored = d.number ? 0 : d.weights * (double)type_size(d.type);
     plan->stored += fusion->stored;
-    plan->effort += number ? 0 : affine_effort(form);
+    plan->effort += d.number ? 0 : affine_effort(d.form);
     target->fusion = fusion;
     if (product)
         product->outputs[0]->fusion = fusion;

@@ -110,8 +110,15 @@ const char *transposed_lift(struct node *node, struct transposed *t)
         return NULL;
     struct tensor_rows *rows = NEW(arena, struct tensor_rows);
     *rows = (struct tensor_rows){weight, weight->count / inputs};
-    return affine_make(arena, weight->rank - 2, axis, inputs, t->outputs, groups, read_tensor_rows,
-                       rows, NULL, &t->adjoint);
+    return affine_make(arena,
+                       &(struct affine_kernel){.axes = weight->rank - 2,
+                                               .axis = axis,
+                                               .outputs = inputs,
+                                               .inputs = t->outputs,
+                                               .groups = groups,
+                                               .read = read_tensor_rows,
+                                               .closure = rows},
+                       &t->adjoint);
 }
 
 struct turned_rows {
@@ -163,8 +170,15 @@ const char *transposed_after(struct arena *arena, struct transposed *t, const st
         struct affine_axis axis[AFFINE_AXES];
         for (int i = 0; i < after->axes; i++)
             axis[i] = affine_axis_of(after, i);
-        reason = affine_make(arena, after->axes, axis, after->inputs, after->outputs, 1,
-                             read_turned, rows, NULL, &turned);
+        reason = affine_make(arena,
+                             &(struct affine_kernel){.axes = after->axes,
+                                                     .axis = axis,
+                                                     .outputs = after->inputs,
+                                                     .inputs = after->outputs,
+                                                     .groups = 1,
+                                                     .read = read_turned,
+                                                     .closure = rows},
+                             &turned);
     }
     t->outputs = after->outputs;
     return reason ? reason : affine_compose(arena, t->adjoint, turned, &t->adjoint);
@@ -232,6 +246,28 @@ static double strides_of(const struct affine *form)
     return product;
 }
 
+/* As it will be stored; NULL: there is none. */
+static const char *round_bias(struct arena *arena, const struct transposed *t, double **bias)
+{
+    *bias = t->bias ? NEW_ARRAY(arena, double, t->outputs) : NULL;
+    for (int64_t o = 0; *bias && o < t->outputs; o++) {
+        (*bias)[o] = tensor_rounded(t->type, t->bias[o]);
+        if (!isfinite((*bias)[o]))
+            return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
+                                decimal_rounded(t->bias[o], 6).text, (long long)o,
+                                type_name(t->type));
+    }
+    return NULL;
+}
+
+static bool is_listed(const struct region *region, const struct node *node)
+{
+    for (size_t i = 0; i < region->nodes.count; i++)
+        if (region->nodes.items[i] == node)
+            return true;
+    return false;
+}
+
 const char *lower_conv_transpose(struct plan *plan, struct region *region, struct node *node,
                                  const struct transposed *t, double multiply_adds, bool is_moved,
                                  struct value *target, struct fusion **result)
@@ -240,17 +276,10 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     const struct affine *form = t->adjoint;
     double *bias = NULL, weights = (double)affine_weights(form);
     const char *reason = plan_banned(plan, node->graph, target);
+    if (!reason)
+        reason = round_bias(arena, t, &bias);
     if (reason)
         return reason;
-    if (t->bias)
-        bias = NEW_ARRAY(arena, double, t->outputs);
-    for (int64_t o = 0; bias && o < t->outputs; o++) {
-        bias[o] = tensor_rounded(t->type, t->bias[o]);
-        if (!isfinite(bias[o]))
-            return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
-                                decimal_rounded(t->bias[o], 6).text, (long long)o,
-                                type_name(t->type));
-    }
     region->saved = (int64_t)region->replaced - 1;
     if (region->saved < 1)
         return "no op would be saved";
@@ -272,6 +301,8 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     struct lowering l = {
         .region = region, .source = t->source, .target = target, .at = target->producer};
     struct fusion *fusion = lower_record(plan, &l, form, t->type);
+    if (!is_listed(region, node))
+        fusion_adopt(plan, fusion, node);
     fusion->channels = form->outputs;
     fusion->outputs = t->outputs;
     int64_t dims[AFFINE_AXES + 2] = {form->outputs, t->outputs / form->groups};
@@ -285,8 +316,13 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
         parts[2] = edit_constant(node->graph, l.at, arena_format(arena, "%s.bias", target->name),
                                  tensor_of_doubles(arena, t->type, 1, &t->outputs, bias));
     struct node *made =
-        edit_node(node->graph, l.at, "ConvTranspose", node->proto->name ? node->proto->name : "",
-                  node, parts, bias ? 3 : 2, target, NULL, 0);
+        edit_node(node->graph, &(struct edit_op){.op = "ConvTranspose",
+                                                 .at = l.at,
+                                                 .name = node->proto->name ? node->proto->name : "",
+                                                 .like = node,
+                                                 .inputs = parts,
+                                                 .input_count = bias ? 3 : 2,
+                                                 .output = target});
     edit_take_attributes(made, node);
     const struct edit_attribute group = {"group", NULL, 0, form->groups};
     if (form->groups != node_integer(node, "group", 1))

@@ -71,7 +71,7 @@ static const char *slice(struct node *node, int axis, int64_t width, struct pick
         if (along != axis)
             continue;
         if (by < 1 || by > WIDEST) /* runtimes disagree on backward ones */
-            return "its step is not reckoned with";
+            return "its step is not positive, or too large";
         int64_t first = clamp(start[i], width), end = clamp(stop[i], width);
         int64_t *from = make(arena, pick, width, width);
         for (int64_t k = first; k < end; k += by)
@@ -120,10 +120,10 @@ static const char *pad(struct node *node, int axis, int64_t width, struct pick *
     if (reason)
         return reason;
     if (begin[axis] > WIDEST || end[axis] > WIDEST || begin[axis] < -width || end[axis] < -width)
-        return "its padding is not reckoned with";
+        return "its padding is too large, or crops more than there is";
     out = width + begin[axis] + end[axis];
     if (out < 1 || out > WIDEST)
-        return "its padding is not reckoned with";
+        return "its padding is too large, or crops more than there is";
     int64_t *from = make(node->graph->model->arena, pick, width, out);
     for (int64_t i = 0; i < out; i++)
         from[i] = i < begin[axis] || i - begin[axis] >= width ? -1 : i - begin[axis];

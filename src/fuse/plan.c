@@ -48,6 +48,22 @@ void plan_refuse(struct plan *plan, const struct node *node, const struct value 
     LIST_PUSH(arena, &plan->refusals, entry);
 }
 
+bool plan_visits_first(struct plan *plan, const struct node *node)
+{
+    struct node_mark *mark = plan_mark_node(plan, node);
+    bool first = mark->stamp != plan->stamp;
+    mark->stamp = plan->stamp;
+    return first;
+}
+
+bool plan_counts_first(struct plan *plan, const struct value *value)
+{
+    struct value_mark *mark = plan_mark_value(plan, value);
+    bool first = mark->counted != plan->stamp;
+    mark->counted = plan->stamp;
+    return first;
+}
+
 bool plan_is_full(struct plan *plan)
 {
     const struct landing *landing = plan->model->arena->landing;

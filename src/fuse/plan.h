@@ -92,6 +92,20 @@ struct scaling {
     const int *input, *output; /* exponents of channels, NULL: not scaled */
 };
 
+/* What the walk over a graph that plan.stamp numbers left on a node. */
+struct node_mark {
+    double density; /* output positions per output position of the root; 0: off the data path */
+    uint32_t stamp; /* of the walk that saw it last */
+    bool doomed;    /* replaced, should the rewrite be made */
+};
+
+/* And on a value: each stamp is of the last walk that did it. */
+struct value_mark {
+    uint32_t kept;          /* it is needed anyway */
+    uint32_t counted;       /* its numbers are counted */
+    uint32_t listed, place; /* it is in a list, and where */
+};
+
 struct plan {
     struct model *model;
     const struct onnx_fuse_options *options;
@@ -108,12 +122,26 @@ struct plan {
     void (*ran)(struct plan *plan, int round); /* after each pass, or NULL */
     void *closure;                             /* of `ran` */
     const char *pass;                          /* the one that is running */
-    uint32_t stamp;                            /* fuse/region.c */
+    uint32_t stamp;                            /* numbers the walks over the graph */
+    struct memo node_marks, value_marks;       /* by node, by value */
     bool changed;                              /* by the pass that is running */
     bool full;     /* plan_is_full; set from the start: no rewrites at all */
     double stored; /* bytes of new weights in force */
     double effort; /* numbers looked at to read all new weights once */
 };
+
+static inline struct node_mark *plan_mark_node(struct plan *plan, const struct node *node)
+{
+    return memo_item(plan->model->arena, &plan->node_marks, sizeof(struct node_mark), node->index);
+}
+static inline struct value_mark *plan_mark_value(struct plan *plan, const struct value *value)
+{
+    return memo_item(plan->model->arena, &plan->value_marks, sizeof(struct value_mark),
+                     value->index);
+}
+/* True for the first time in a walk. */
+bool plan_visits_first(struct plan *plan, const struct node *node);
+bool plan_counts_first(struct plan *plan, const struct value *value);
 
 /* True when so much memory is taken that no more rewrites are made: those in force have yet to be
  * checked and written. */

@@ -51,7 +51,15 @@ static const char *make_form(struct arena *arena, int axes, const struct affine_
     }
     struct kernel_reader *reader = NEW(arena, struct kernel_reader);
     *reader = from;
-    return affine_make(arena, axes, axis, from.rows, inputs, groups, read_kernel, reader, bias,
+    return affine_make(arena,
+                       &(struct affine_kernel){.axes = axes,
+                                               .axis = axis,
+                                               .outputs = from.rows,
+                                               .inputs = inputs,
+                                               .groups = groups,
+                                               .read = read_kernel,
+                                               .closure = reader,
+                                               .bias = bias},
                        form);
 }
 

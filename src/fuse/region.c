@@ -64,14 +64,13 @@ static void visit(struct region *region, struct node *node, double density)
 {
     if (!node)
         return;
-    if (node->mark == region->plan->stamp) {
-        if (!node->doomed && density > node->density)
-            node->density = density;
+    struct node_mark *mark = plan_mark_node(region->plan, node);
+    if (mark->stamp == region->plan->stamp) {
+        if (!mark->doomed && density > mark->density)
+            mark->density = density;
         return;
     }
-    node->mark = region->plan->stamp;
-    node->doomed = false;
-    node->density = density;
+    *mark = (struct node_mark){.stamp = region->plan->stamp, .density = density};
     put(region, node);
 }
 
@@ -86,9 +85,10 @@ static double strides(const struct affine *form)
 /* Nodes off the data path have density 0: they feed it with constants and cost nothing. */
 static void visit_inputs(struct region *region, struct node *node)
 {
-    const struct step *step = node->density > 0 ? lift_node(node, region->layout) : NULL;
+    double here = plan_mark_node(region->plan, node)->density;
+    const struct step *step = here > 0 ? lift_node(node, region->layout) : NULL;
     if (step && !step->reason) {
-        double density = node->density * strides(step->form);
+        double density = here * strides(step->form);
         if (step->input)
             visit(region, maker(region, step->input), density);
         for (size_t k = 0; k < step->term_count; k++)
@@ -99,7 +99,7 @@ static void visit_inputs(struct region *region, struct node *node)
     if (node->op == OP_Shape || node->op == OP_Size)
         return; /* its input is not read, only its declared shape */
     /* Of the second only the type. */
-    size_t read = node->op == OP_CastLike && node->density == 0 ? 1 : node->input_count;
+    size_t read = node->op == OP_CastLike && here == 0 ? 1 : node->input_count;
     for (size_t k = 0; k < read; k++)
         if (!step || node->inputs[k] != step->input)
             visit(region, maker(region, node->inputs[k]), 0);
@@ -107,14 +107,16 @@ static void visit_inputs(struct region *region, struct node *node)
 
 bool region_is_replaced(const struct region *region, const struct node *node)
 {
-    return node->mark == region->plan->stamp && node->doomed;
+    const struct node_mark *mark = plan_mark_node(region->plan, node);
+    return mark->stamp == region->plan->stamp && mark->doomed;
 }
 
 static bool is_needed(const struct region *region, const struct value *value)
 {
     if (!value)
         return false;
-    if (value->is_output || value->is_annotated || value->kept_stamp == region->plan->stamp)
+    if (value->is_output || value->is_annotated ||
+        plan_mark_value(region->plan, value)->kept == region->plan->stamp)
         return true;
     for (const struct use *use = value->uses; use; use = use->next)
         if (use_is_live(use) && !region_is_replaced(region, use->reader))
@@ -140,7 +142,8 @@ static struct node *with_weight(struct node *node, const struct step *step)
 static void count(struct region *region, struct node *node)
 {
     const struct step *step = lift_node(node, region->layout);
-    if (node->density == 0 || step->reason)
+    double density = plan_mark_node(region->plan, node)->density;
+    if (density == 0 || step->reason)
         return;
     region->replaced++;
     region->replaced += step->passed_count;
@@ -153,12 +156,15 @@ static void count(struct region *region, struct node *node)
         cost = each * (double)(step->term_count - 1);
     else if (step->parameters == 0 && affine_is_pointwise(step->form))
         cost = 0; /* Identity, Dropout, Cast, Neg */
+    else if (step->parameters == 0 && step->form->kind == AFFINE_KERNEL)
+        cost = 0; /* zeros and ones */
     else if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
         cost = affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
     else
         cost = step->form->outputs ? (double)affine_weights(step->form) : each;
-    region->multiply_adds += cost * node->density;
-    bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count;
+    region->multiply_adds += cost * density;
+    bool weighted =
+        step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count && step->parameters;
     if (weighted && (!region->principal || region->most_parameters < step->parameters)) {
         region->most_parameters = step->parameters;
         region->principal = with_weight(node, step);
@@ -175,7 +181,7 @@ static bool goes_with_readers(const struct region *region, const struct value *v
 {
     bool overridable = value->is_input && region->plan->model->ir_version >= 4;
     if (overridable || value->is_output || value->is_annotated ||
-        value->kept_stamp == region->plan->stamp)
+        plan_mark_value(region->plan, value)->kept == region->plan->stamp)
         return false;
     int readers = 0;
     for (const struct use *use = value->uses; use; use = use->next)
@@ -189,7 +195,8 @@ static bool goes_with_readers(const struct region *region, const struct value *v
  * of a vector, and a vector may be stored for it. */
 static double vector_bytes(const struct region *region, const struct node *node)
 {
-    const struct step *step = node->density > 0 ? node->steps[region->layout] : NULL;
+    bool on_path = plan_mark_node(region->plan, node)->density > 0;
+    const struct step *step = on_path ? lift_known(node, region->layout) : NULL;
     bool weighted = lift_reads_weight(node);
     if (!region->source || !step || step->reason || !step->parameters ||
         (weighted && node->input_count < 3))
@@ -202,6 +209,7 @@ static double vector_bytes(const struct region *region, const struct node *node)
 void region_count_constants(struct region *region, const struct node *node)
 {
     bool weighted = lift_reads_weight(node);
+    bool on_path = plan_mark_node(region->plan, node)->density > 0;
     double vectors = 0;
     for (size_t k = 0; k < node->input_count; k++) {
         struct value *value = node->inputs[k];
@@ -212,13 +220,12 @@ void region_count_constants(struct region *region, const struct node *node)
             region->shared = value;
         if (!value || !value->tensor || stays)
             continue;
-        if (value->counted_stamp == region->plan->stamp)
+        if (!plan_counts_first(region->plan, value))
             continue;
-        value->counted_stamp = region->plan->stamp;
         double bytes = (double)tensor_stored_bytes(value->tensor);
         region->packed =
             region->packed || (!type_is_float(value->tensor->type) && value->tensor->rank > 1);
-        if (node->density > 0 && !(weighted && k == 1))
+        if (on_path && !(weighted && k == 1))
             vectors += bytes;
         else
             region->bytes += bytes;
@@ -235,13 +242,15 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
     region->plan->stamp++;
     region->waiting.count = 0;
     for (size_t i = 0; i < region->kept_count; i++)
-        region->kept[i]->kept_stamp = region->plan->stamp;
+        plan_mark_value(region->plan, region->kept[i])->kept = region->plan->stamp;
     for (size_t i = 0; i < freed_count; i++) {
-        freed[i]->mark = region->plan->stamp;
-        freed[i]->doomed = true;
+        /* Without a source there is no data path. */
+        *plan_mark_node(region->plan, freed[i]) =
+            (struct node_mark){.stamp = region->plan->stamp,
+                               .doomed = true,
+                               .density = count_freed && region->source != NULL};
         if (!count_freed)
             continue;
-        freed[i]->density = region->source != NULL; /* without one there is no data path */
         LIST_PUSH(arena, &region->nodes, freed[i]);
     }
     for (size_t i = 0; i < seed_count; i++)
@@ -257,7 +266,7 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
         bool needed = false;
         for (size_t k = 0; k < node->output_count; k++)
             needed = needed || is_needed(region, node->outputs[k]);
-        node->doomed = !needed;
+        plan_mark_node(region->plan, node)->doomed = !needed;
         if (needed)
             continue;
         LIST_PUSH(arena, &region->nodes, node);

@@ -7,6 +7,12 @@
 /* Nearest sources kept per value, and nodes walked back: branches are short, chains may not be. */
 enum { TRACE_SOURCES = 24, TRACE_DEPTH = 48 };
 
+/* The traces of a value, one per layout, and the state of the graph that each holds for. */
+struct traces {
+    const struct trace *of[2];
+    uint32_t stamps[2];
+};
+
 static const struct trace *trace(struct value *value, enum layout layout, int depth);
 
 static bool merge_types(int32_t a, int32_t b, int32_t *type)
@@ -106,8 +112,9 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
 static const struct trace *trace(struct value *value, enum layout layout, int depth)
 {
     struct model *model = value->graph->model;
-    const struct trace *known = value->traces[layout];
-    if (known && value->trace_stamps[layout] == model->stamp &&
+    struct traces *traces = memo_item(model->arena, &model->traces, sizeof(*traces), value->index);
+    const struct trace *known = traces->of[layout];
+    if (known && traces->stamps[layout] == model->stamp &&
         (!known->truncated || known->depth <= depth))
         return known;
     struct trace *out = NEW(model->arena, struct trace);
@@ -115,8 +122,8 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
     push_entry(model->arena, out,
                (struct trace_entry){.source = value, .form = lift_identity(model)});
     out->depth = depth;
-    value->traces[layout] = out;
-    value->trace_stamps[layout] = model->stamp;
+    traces->of[layout] = out;
+    traces->stamps[layout] = model->stamp;
     struct node *node = value->producer;
     if (!node || node->outputs[0] != value || depth == TRACE_DEPTH) {
         out->reason = "it is a source";
@@ -159,33 +166,14 @@ void lift_forget(struct model *model)
     model->stamp++;
 }
 
-static void forget_steps(struct node *node, bool only_reasons)
-{
-    for (size_t layout = 0; layout < COUNT_OF(node->steps); layout++) {
-        const struct step *step = node->steps[layout];
-        if (step && (only_reasons ? step->reason && !step->is_part : !step->is_made))
-            node->steps[layout] = NULL;
-    }
-}
-
-static void forget_all(struct model *model, bool only_reasons)
-{
-    lift_forget(model);
-    for (size_t g = 0; g < model->graphs.count; g++) {
-        const struct graph *graph = model->graphs.items[g];
-        for (size_t i = 0; i < graph->node_count; i++)
-            forget_steps(graph->nodes[i], only_reasons);
-        for (size_t i = 0; i < graph->new_nodes.count; i++)
-            forget_steps(graph->new_nodes.items[i], only_reasons);
-    }
-}
-
 void lift_forget_steps(struct model *model)
 {
-    forget_all(model, false);
+    lift_forget(model);
+    lift_clear(model, false);
 }
 
 void lift_forget_reasons(struct model *model)
 {
-    forget_all(model, true);
+    lift_forget(model);
+    lift_clear(model, true);
 }

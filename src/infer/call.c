@@ -1,6 +1,7 @@
 /* infer/call.c: shapes through calls of local functions, and the rounds of inference. */
 #include "infer/call.h"
 
+#include "infer/inferred.h"
 #include "infer/learn.h"
 #include "infer/shape.h"
 #include "infer/window.h"
@@ -128,7 +129,7 @@ static void meet(struct fact *fact, const struct value *value)
 
 static const struct value nothing = {.rank = -1};
 
-static void hear(struct arena *arena, const struct call_site *site)
+static void take_inputs(struct arena *arena, const struct call_site *site)
 {
     struct callee *callee = site->callee;
     if (callee->known > site->node->input_count)
@@ -143,7 +144,7 @@ static void hear(struct arena *arena, const struct call_site *site)
     callee->called = true;
 }
 
-static void believe(const struct callee *callee)
+static void declare_inputs(const struct callee *callee)
 {
     const Onnx__FunctionProto *function = callee->graph->function;
     for (size_t i = 0; callee->called && i < callee->known; i++) {
@@ -182,7 +183,7 @@ static struct callee *infer(struct shape_calls *calls, const struct callee *with
     for (size_t i = first_site; i < end_site; i++) {
         struct callee *callee = calls->sites.items[i].callee;
         if (!within || within->called) /* else nothing in it runs */
-            hear(calls->model->arena, &calls->sites.items[i]);
+            take_inputs(calls->model->arena, &calls->sites.items[i]);
         if (!within || --callee->waiting)
             continue;
         callee->next = ready;
@@ -209,7 +210,7 @@ static void shape_infer_round(struct shape_calls *calls)
         struct callee *callee = ready;
         ready = callee->next;
         callee->done = true;
-        believe(callee);
+        declare_inputs(callee);
         ready = infer(calls, callee, ready);
     }
     /* Functions that call each other in a circle: nobody is the first to say something. */
@@ -226,13 +227,11 @@ static void shape_infer_round(struct shape_calls *calls)
 /* What could not be folded before its shape was known gets another chance. */
 static void fold_again(struct model *model)
 {
-    for (size_t g = 0; g < model->graphs.count; g++)
-        for (size_t i = 0; i < model->graphs.items[g]->node_count; i++) {
-            struct node *node = model->graphs.items[g]->nodes[i];
-            for (size_t k = 0; k < node->output_count; k++)
-                if (node->outputs[k] && !node->outputs[k]->folded)
-                    node->outputs[k]->folded_state = node->outputs[k]->elements_state = 0;
-        }
+    for (uint32_t i = 0; i < model->value_count; i++) {
+        struct inferred *known = memo_find(&model->inferred, sizeof(*known), i);
+        if (known && !known->constant)
+            *known = (struct inferred){0};
+    }
 }
 
 /* What a reader says of a value flows on to the value's other readers. More rounds than this take only models

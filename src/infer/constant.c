@@ -2,9 +2,7 @@
 #include "infer/constant.h"
 
 #include "eval/eval.h"
-#include "model/model.h"
-
-enum { NOT_TRIED, CONSTANT, NOT_CONSTANT, BEING_FOLDED };
+#include "infer/inferred.h"
 
 /* Deeper chains of constant operators are left alone: they are walked by recursion. */
 enum { FOLD_DEPTH = 200 };
@@ -135,23 +133,18 @@ static const char *fold(struct value *value, int depth, const struct tensor **te
     if (!value->producer)
         return value->is_input ? "is not constant: it is a graph input"
                                : "is not constant: it is not known before the model runs";
-    if (value->folded_state == CONSTANT) {
-        *tensor = value->folded;
-        return NULL;
-    }
-    if (value->folded_state == NOT_CONSTANT)
-        return value->not_constant;
-    if (value->folded_state == BEING_FOLDED)
+    struct inferred *known = inferred_of(value);
+    if (known->constant_state == INFERRED_IN_WORK)
         return "is computed from itself";
-    if (depth > FOLD_DEPTH)
-        return "is computed by too long a chain of operators";
-    value->folded_state = BEING_FOLDED;
-    struct tensor *result = NULL;
-    value->not_constant = fold_node(value, depth, &result);
-    value->folded = result;
-    value->folded_state = value->not_constant ? NOT_CONSTANT : CONSTANT;
-    *tensor = result;
-    return value->not_constant;
+    if (known->constant_state == INFERRED_NOT_YET) {
+        if (depth > FOLD_DEPTH)
+            return "is computed by too long a chain of operators";
+        known->constant_state = INFERRED_IN_WORK;
+        known->not_constant = fold_node(value, depth, &known->constant);
+        known->constant_state = INFERRED_DONE;
+    }
+    *tensor = known->constant;
+    return known->not_constant;
 }
 
 const char *constant_of(struct value *value, const struct tensor **tensor)
@@ -166,12 +159,19 @@ const struct elements *constant_elements(struct value *value)
 
 const struct tensor *constant_folded(const struct value *value)
 {
-    return value->folded_state == CONSTANT ? value->folded : NULL;
+    return inferred_of(value)->constant;
+}
+
+const char *constant_refused(const struct value *value)
+{
+    return inferred_of(value)->not_constant;
 }
 
 const double *constant_numbers(struct value *value, const struct tensor *tensor)
 {
     struct effort *effort = &value->graph->model->folding;
+    if (tensor->storage == STORAGE_DOUBLES)
+        return tensor->data;
     if (tensor->storage == STORAGE_REPEATED && (double)tensor->count > effort->cells)
         return NULL;
     if (tensor->storage == STORAGE_REPEATED)

@@ -14,6 +14,8 @@ const struct elements *constant_elements(struct value *value);
 
 /* What has been computed for a value that operators make of constants, or NULL. Folds nothing. */
 const struct tensor *constant_folded(const struct value *value);
+/* Why somebody who asked was told that operators make no constant of it, or NULL. */
+const char *constant_refused(const struct value *value);
 
 /* All numbers of a readable constant, in the model's arena. NULL: it is one number repeated more often than
  * is worth a model of this size, CONSTANT_TOO_LARGE. */

@@ -2,10 +2,9 @@
  * with. An op that is not here, and a size that is not known, give elements that are not known. */
 #include "infer/elements.h"
 
+#include "infer/inferred.h"
 #include "infer/window.h"
-#include "model/model.h"
 
-enum { NOT_TRIED, TRIED, BEING_TRIED };
 enum { ELEMENTS_DEPTH = 200 };
 
 static struct element number(int64_t n)
@@ -327,23 +326,23 @@ static struct elements *of_node(struct value *value, struct elements_asker asker
 const struct elements *elements_of(struct value *value, struct elements_asker asker)
 {
     const struct tensor *tensor;
-    if (value->rank > 1 || !type_is_integer(value->type) || asker.depth > ELEMENTS_DEPTH ||
-        value->elements_state == BEING_TRIED)
+    if (value->rank > 1 || !type_is_integer(value->type) || asker.depth > ELEMENTS_DEPTH)
         return NULL;
-    if (value->elements_state == TRIED)
-        return value->elements;
-    value->elements_state = BEING_TRIED;
+    struct inferred *known = inferred_of(value);
+    if (known->elements_state != INFERRED_NOT_YET)
+        return known->elements; /* NULL while it is in work */
+    known->elements_state = INFERRED_IN_WORK;
     asker.depth++;
     struct arena *arena = value->graph->model->arena;
     struct elements *made = NULL;
-    if (value->tensor || value->folded || !value->producer)
+    if (value->tensor || known->constant || !value->producer)
         made = asker.fold(value, asker.depth, &tensor) ? NULL : of_tensor(arena, tensor);
     else
         made = of_node(value, asker);
     bool is_whole =
         made && (value->rank < 0 || made->rank == value->rank) &&
         (value->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL || holds(value->type, made));
-    value->elements = is_whole ? made : NULL;
-    value->elements_state = TRIED;
-    return value->elements;
+    known->elements = is_whole ? made : NULL;
+    known->elements_state = INFERRED_DONE;
+    return known->elements;
 }

@@ -105,6 +105,14 @@ static bool takes_all(const struct node *node)
            (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));
 }
 
+/* What is left is as large as what is there, from front to back: nothing is left out, wherever the bounds are. */
+static bool leaves_none_out(const struct node *node, const struct value *data,
+                            const struct value *output)
+{
+    return same_shape(data, output, false) &&
+           (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));
+}
+
 static bool is_training(const struct node *node)
 {
     const struct tensor *tensor;
@@ -157,7 +165,7 @@ struct value *neutral_input(const struct node *node)
                                                                                             : NULL;
     case OP_Pad: return is_list_of(node, "pads", 1, 0) ? data : NULL;
     case OP_Tile: return is_list_of(node, "", 1, 1) ? data : NULL;
-    case OP_Slice: return takes_all(node) ? data : NULL;
+    case OP_Slice: return takes_all(node) || leaves_none_out(node, data, output) ? data : NULL;
     case OP_Expand: return same_shape(data, output, false) ? data : NULL;
     case OP_Transpose:
         if (!neutral_transpose(node, &root, axes, &rank))

@@ -128,59 +128,58 @@ static void take_place(struct node *node)
     mark_changed(graph);
 }
 
-struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
-                       const char *node_name, const struct node *like, struct value *const *inputs,
-                       size_t input_count, struct value *output,
-                       const struct edit_attribute *attributes, size_t attribute_count)
+struct node *edit_node(struct graph *graph, const struct edit_op *wanted)
 {
     struct arena *arena = graph->model->arena;
     Onnx__NodeProto *proto = NEW(arena, Onnx__NodeProto);
     onnx__node_proto__init(proto);
-    proto->op_type = borrowed(operator_name);
-    if (like) {
-        proto->doc_string = like->proto->doc_string;
-        proto->n_metadata_props = like->proto->n_metadata_props;
-        proto->metadata_props = like->proto->metadata_props;
-        proto->n_device_configurations = like->proto->n_device_configurations;
-        proto->device_configurations = like->proto->device_configurations;
+    proto->op_type = borrowed(wanted->op);
+    if (wanted->like) {
+        proto->doc_string = wanted->like->proto->doc_string;
+        proto->n_metadata_props = wanted->like->proto->n_metadata_props;
+        proto->metadata_props = wanted->like->proto->metadata_props;
+        proto->n_device_configurations = wanted->like->proto->n_device_configurations;
+        proto->device_configurations = wanted->like->proto->device_configurations;
     }
-    if (node_name && node_name[0]) {
-        proto->name = borrowed(node_name);
+    if (wanted->name && wanted->name[0]) {
+        proto->name = borrowed(wanted->name);
         if (graph->model->node_names.room)
-            map_put(arena, &graph->model->node_names, node_name, graph->model);
+            map_put(arena, &graph->model->node_names, wanted->name, graph->model);
     }
-    proto->n_input = input_count;
-    proto->input = NEW_ARRAY(arena, char *, input_count + 1);
+    proto->n_input = wanted->input_count;
+    proto->input = NEW_ARRAY(arena, char *, wanted->input_count + 1);
     proto->n_output = 1;
     proto->output = NEW_ARRAY(arena, char *, 1);
-    proto->output[0] = borrowed(output->name);
+    proto->output[0] = borrowed(wanted->output->name);
     const struct node *last = graph->model->last_attributed;
-    proto->n_attribute = attribute_count;
-    proto->attribute = last && same_attributes(last->proto, attributes, attribute_count)
-                           ? last->proto->attribute
-                           : make_attributes(arena, attributes, attribute_count);
+    proto->n_attribute = wanted->attribute_count;
+    proto->attribute =
+        last && same_attributes(last->proto, wanted->attributes, wanted->attribute_count)
+            ? last->proto->attribute
+            : make_attributes(arena, wanted->attributes, wanted->attribute_count);
 
     struct node *node = NEW(arena, struct node);
     *node = (struct node){.proto = proto,
                           .graph = graph,
-                          .op = operator_find("", operator_name, graph->opset),
+                          .op = operator_find("", wanted->op, graph->opset),
                           .opset = graph->opset,
-                          .input_count = input_count,
+                          .input_count = wanted->input_count,
                           .output_count = 1,
-                          .position = at->position,
-                          .depth = at->depth,
+                          .position = wanted->at->position,
+                          .depth = wanted->at->depth,
+                          .index = graph->model->node_count++,
                           .is_new = true};
-    node->inputs = NEW_ARRAY(arena, struct value *, input_count + 1);
+    node->inputs = NEW_ARRAY(arena, struct value *, wanted->input_count + 1);
     node->outputs = NEW_ARRAY(arena, struct value *, 1);
-    for (size_t i = 0; i < input_count; i++) {
-        proto->input[i] = borrowed(inputs[i] ? inputs[i]->name : "");
-        node->inputs[i] = inputs[i];
-        if (inputs[i])
-            add_use(node, i, inputs[i]);
+    for (size_t i = 0; i < wanted->input_count; i++) {
+        proto->input[i] = borrowed(wanted->inputs[i] ? wanted->inputs[i]->name : "");
+        node->inputs[i] = wanted->inputs[i];
+        if (wanted->inputs[i])
+            add_use(node, i, wanted->inputs[i]);
     }
-    node->outputs[0] = output;
+    node->outputs[0] = wanted->output;
     take_place(node);
-    if (attribute_count)
+    if (wanted->attribute_count)
         graph->model->last_attributed = node;
     return node;
 }
@@ -201,6 +200,7 @@ struct node *edit_copy(const struct node *from, const struct node *at, struct va
                           .output_count = from->output_count,
                           .position = at->position,
                           .depth = at->depth,
+                          .index = graph->model->node_count++,
                           .is_new = true};
     node->inputs = NEW_ARRAY(arena, struct value *, from->input_count + 1);
     node->outputs = NEW_ARRAY(arena, struct value *, from->output_count + 1);
@@ -274,7 +274,8 @@ static void give_value(struct node *node, Onnx__TensorProto *tensor)
 
 static void constant_node(struct graph *graph, const struct node *at, struct value *value)
 {
-    struct node *node = edit_node(graph, at, "Constant", NULL, NULL, NULL, 0, value, NULL, 0);
+    struct node *node =
+        edit_node(graph, &(struct edit_op){.op = "Constant", .at = at, .output = value});
     Onnx__TensorProto *proto = NEW(graph->model->arena, Onnx__TensorProto);
     edit_tensor_message(value->tensor, proto);
     give_value(node, proto);
@@ -313,8 +314,11 @@ struct value *edit_repeated(struct graph *graph, const struct node *at, const ch
     struct value *shape = edit_constant(
         graph, at, arena_format(arena, "%s.shape", value->name),
         tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &rank, tensor->dims));
-    struct node *node =
-        edit_node(graph, at, "ConstantOfShape", NULL, NULL, &shape, 1, value, NULL, 0);
+    struct node *node = edit_node(graph, &(struct edit_op){.op = "ConstantOfShape",
+                                                           .at = at,
+                                                           .inputs = &shape,
+                                                           .input_count = 1,
+                                                           .output = value});
     /* Too small to be computed when it is written. */
     Onnx__TensorProto *proto = NEW(arena, Onnx__TensorProto);
     onnx__tensor_proto__init(proto);

@@ -49,14 +49,21 @@ struct edit_attribute {
     int64_t integer;
 };
 
-/* A new node that makes `output` in place of its present producer, if it has one, and stands at the
- * position of `at`. like: whose name, doc_string, metadata and device configuration it takes over,
- * or NULL. inputs: NULL entries are optional ones left out. Names are borrowed for the life of the
- * graph, arrays for the call. */
-struct node *edit_node(struct graph *graph, const struct node *at, const char *operator_name,
-                       const char *node_name, const struct node *like, struct value *const *inputs,
-                       size_t input_count, struct value *output,
-                       const struct edit_attribute *attributes, size_t attribute_count);
+/* A node that is wanted. Names are borrowed for the life of the graph, arrays for the call. */
+struct edit_op {
+    const char *op;              /* the operator's name */
+    const struct node *at;       /* at whose position it stands */
+    const char *name;            /* of the node; NULL or "": none */
+    const struct node *like;     /* whose doc_string, metadata and devices it takes over, or NULL */
+    struct value *const *inputs; /* NULL: an optional one, left out */
+    size_t input_count;
+    struct value *output;
+    const struct edit_attribute *attributes;
+    size_t attribute_count;
+};
+
+/* A new node that makes its output in place of the present producer, if there is one. */
+struct node *edit_node(struct graph *graph, const struct edit_op *wanted);
 
 /* A copy of a node with other inputs and outputs, as many as it has: NULL where one is left out. It stands at
  * the position of `at`. An output that has a producer gets another one, which goes. */

@@ -19,6 +19,7 @@ struct value *graph_value(struct graph *graph, const char *name, bool *old)
         return there;
     value->name = name;
     value->graph = graph;
+    value->index = model->value_count++;
     value->rank = -1;
     if (graph != model->graphs.items[0])
         map_put(model->arena, &model->inner_names, name, value);
@@ -266,7 +267,10 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
     struct arena *arena = graph->model->arena;
     struct node *node = NEW(arena, struct node);
     graph->nodes[position] = node;
-    *node = (struct node){.proto = proto, .graph = graph, .position = (uint32_t)position};
+    *node = (struct node){.proto = proto,
+                          .graph = graph,
+                          .position = (uint32_t)position,
+                          .index = graph->model->node_count++};
     const char *domain = operator_domain(proto->domain);
     node->opset = domain[0] ? 0 : graph->opset;
     node->op = operator_find(domain, proto->op_type, node->opset);

@@ -13,12 +13,8 @@
 #include "model/operator.h"
 #include "model/tensor.h"
 
-struct elements;
-struct channels;
 struct fusion;
-struct step;
 struct term_list;
-struct trace;
 
 struct graph;
 struct node;
@@ -59,6 +55,7 @@ struct graph {
 struct value {
     const char *name;
     struct graph *graph;
+    uint32_t index; /* dense, in the model: for a struct memo of whoever keeps something of it */
     struct node *producer; /* NULL: input, initializer, or unknown to this model */
     struct node *
         first_producer; /* the producer in the file; of a new value that a move made, that move's node,
@@ -75,9 +72,7 @@ struct value {
     bool is_withheld;  /* by model/edit.c: an output of the main graph in the file, and no more */
     bool is_sized;     /* by model/edit.c: an input whose sizes are the caller's */
     bool disputed;     /* runtimes disagree on its spatial sizes, whatever the file declares */
-    uint8_t folded_state;   /* infer/constant.c: 0 not tried, 1 constant, 2 not, 3 being folded */
-    uint8_t elements_state; /* infer/elements.c: 0 not tried, 1 tried, 2 being tried */
-    struct fusion *fusion;  /* the rewrite that made its producer, or NULL */
+    struct fusion *fusion; /* the rewrite that made its producer, or NULL */
     /* Of a value that a rewrite made: what it adds up, in values of the file. NULL: it is no such sum. */
     const struct term_list *terms;
     struct value *same;  /* model/edit.c: what its readers read instead of it, or NULL */
@@ -88,18 +83,6 @@ struct value {
     int32_t type;
     int rank;
     int64_t *dims;
-
-    struct tensor *folded;
-    struct elements *elements; /* infer/elements.c: what is known of a shape */
-    const char *not_constant;  /* infer/constant.c: why, in state 2 */
-    struct trace *traces[2];   /* fuse/trace.c: memo, one per layout */
-    uint32_t trace_stamps[2];  /* the state of the graph the memo holds for */
-    uint32_t tally;            /* passes/join_branches.c: index while it counts */
-    uint32_t tally_stamp;
-    uint32_t kept_stamp;       /* fuse/region.c: the walk for which it is needed anyway */
-    uint32_t counted_stamp;    /* fuse/region.c: the walk that counted its bytes */
-    struct channels *channels; /* equalize/classes.c: how they are scaled, or NULL */
-    uint32_t number;           /* match/number.c: what it holds, in a comparison of two models */
 };
 
 /* What a node of the file read and made there. */
@@ -120,21 +103,11 @@ struct node {
     uint32_t position; /* index in the file; a new node stands where its last replaced op stood */
     uint32_t depth; /* longest path from the graph's inputs, in nodes: independent of file order */
     uint32_t sequence; /* new nodes: in the order they were made */
+    uint32_t index;    /* dense, in the model: for a struct memo of whoever keeps something of it */
     enum op op;        /* OP_UNKNOWN: left alone */
     bool removed;
     bool is_new;
-    bool emitted;  /* write/emit.c */
-    bool doomed;   /* fuse/region.c: replaced, should the rewrite be made */
-    bool folds;    /* passes/fold_constants.c: it makes constants of constants */
-    bool waits;    /* passes/fold_constants.c: storing what it makes has yet to be decided */
     int64_t opset; /* of the operator's domain; 0 when not imported */
-    struct step *steps[2]; /* fuse/lift.c: memo, one per layout */
-    double density;        /* fuse/region.c: output positions per output position of the root */
-    uint32_t mark;         /* fuse/region.c: which walk saw this node last */
-    uint32_t number;       /* match/number.c: what it computes, in a comparison of two models */
-    struct node *partner;  /* match/match.c: the node of the other model it is taken for */
-    /* report/page_fuse.c: its attributes as text, kept when the file is closed; else NULL */
-    const char *const *says;
 };
 
 /* Builds the index of every graph of the model: model->graphs, outer before inner. Lands with

@@ -3,6 +3,7 @@
 #define MODEL_MODEL_H
 
 #include "base/budget.h"
+#include "base/memo.h"
 #include "model/graph.h"
 #include "model/wire.h"
 
@@ -24,7 +25,14 @@ struct model {
     struct map node_names;         /* the same for nodes; model/edit.c, empty until it is needed */
     const struct affine *identity; /* fuse/step.c */
     const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */
-    uint32_t stamp;                     /* fuse/trace.c */
+    uint32_t node_count, value_count; /* of all graphs, removed ones included: above every index */
+    /* What rooms further up keep of each node or value. */
+    struct memo inferred;                    /* infer/constant.h, of values */
+    struct memo steps;                       /* fuse/lift.c, of nodes */
+    struct memo traces;                      /* fuse/trace.c, of values */
+    struct memo scaled;                      /* equalize/classes.h, of values */
+    struct memo value_numbers, node_matches; /* match/numbered.h */
+    uint32_t stamp;                          /* fuse/trace.c: changes of the graph so far */
     struct map sizes; /* model/edit.c: what symbols in shapes have become (int64_t), by name */
     bool is_sized;    /* model/edit.c: sizes of an input are not those of the file */
     bool has_external;

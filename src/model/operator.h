@@ -19,16 +19,21 @@ enum operator_trait {
     ADDS = 4,       /* a result is a sum of what it reads, so that numbers may cancel */
     ARITHMETIC = 8, /* +, -, *, / of operands that broadcast, and what is made of them */
     ELEMENTWISE =
-        16,     /* an element is made of the one in its place; marked where a rewrite may span it */
-    BODIES = 32 /* attributes are graphs */
+        16, /* an element is made of the one in its place; marked where a rewrite may span it */
+    BODIES = 32,      /* attributes are graphs */
+    WEIGHTED = 64,    /* input 1 is a weight: numbers are multiplied by it and summed */
+    IS_SUM = 128,     /* a sum of its operands, with factors */
+    MAPS = 256,       /* the same function for every element, of it alone */
+    IDEMPOTENT = 512, /* twice is once */
+    INVOLUTION = 1024 /* twice is nothing */
 };
 
 /* name and traits */
 #define OPERATORS(X)                                                                               \
-    X(Abs, KEEPS_SHAPE)                                                                            \
+    X(Abs, KEEPS_SHAPE | MAPS | IDEMPOTENT)                                                        \
     X(Acos, 0)                                                                                     \
     X(Acosh, 0)                                                                                    \
-    X(Add, COMMUTES | ADDS | ARITHMETIC)                                                           \
+    X(Add, COMMUTES | ADDS | ARITHMETIC | IS_SUM)                                                  \
     X(AffineGrid, 0)                                                                               \
     X(And, COMMUTES)                                                                               \
     X(ArgMax, 0)                                                                                   \
@@ -50,19 +55,19 @@ enum operator_trait {
     X(Cast, KEEPS_SHAPE | ELEMENTWISE)                                                             \
     X(CastLike, KEEPS_SHAPE | ELEMENTWISE)                                                         \
     X(CausalConvWithState, 0)                                                                      \
-    X(Ceil, KEEPS_SHAPE)                                                                           \
-    X(Celu, 0)                                                                                     \
+    X(Ceil, KEEPS_SHAPE | IDEMPOTENT)                                                              \
+    X(Celu, MAPS)                                                                                  \
     X(CenterCropPad, 0)                                                                            \
-    X(Clip, KEEPS_SHAPE)                                                                           \
+    X(Clip, KEEPS_SHAPE | MAPS)                                                                    \
     X(Col2Im, 0)                                                                                   \
     X(Compress, 0)                                                                                 \
     X(Concat, 0)                                                                                   \
     X(ConcatFromSequence, 0)                                                                       \
     X(Constant, 0)                                                                                 \
     X(ConstantOfShape, 0)                                                                          \
-    X(Conv, 0)                                                                                     \
+    X(Conv, WEIGHTED)                                                                              \
     X(ConvInteger, 0)                                                                              \
-    X(ConvTranspose, 0)                                                                            \
+    X(ConvTranspose, WEIGHTED)                                                                     \
     X(Cos, 0)                                                                                      \
     X(Cosh, 0)                                                                                     \
     X(CumProd, 0)                                                                                  \
@@ -76,20 +81,20 @@ enum operator_trait {
     X(Dropout, KEEPS_SHAPE | ELEMENTWISE)                                                          \
     X(DynamicQuantizeLinear, 0)                                                                    \
     X(Einsum, 0)                                                                                   \
-    X(Elu, KEEPS_SHAPE)                                                                            \
+    X(Elu, KEEPS_SHAPE | MAPS)                                                                     \
     X(Equal, COMMUTES)                                                                             \
-    X(Erf, KEEPS_SHAPE)                                                                            \
-    X(Exp, KEEPS_SHAPE)                                                                            \
+    X(Erf, KEEPS_SHAPE | MAPS)                                                                     \
+    X(Exp, KEEPS_SHAPE | MAPS)                                                                     \
     X(Expand, 0)                                                                                   \
     X(EyeLike, 0)                                                                                  \
     X(Flatten, 0)                                                                                  \
-    X(Floor, KEEPS_SHAPE)                                                                          \
+    X(Floor, KEEPS_SHAPE | IDEMPOTENT)                                                             \
     X(GRU, 0)                                                                                      \
     X(Gather, 0)                                                                                   \
     X(GatherElements, 0)                                                                           \
     X(GatherND, 0)                                                                                 \
-    X(Gelu, KEEPS_SHAPE)                                                                           \
-    X(Gemm, 0)                                                                                     \
+    X(Gelu, KEEPS_SHAPE | MAPS)                                                                    \
+    X(Gemm, WEIGHTED)                                                                              \
     X(GlobalAveragePool, 0)                                                                        \
     X(GlobalLpPool, 0)                                                                             \
     X(GlobalMaxPool, 0)                                                                            \
@@ -99,8 +104,8 @@ enum operator_trait {
     X(GroupNormalization, 0)                                                                       \
     X(HammingWindow, 0)                                                                            \
     X(HannWindow, 0)                                                                               \
-    X(HardSigmoid, KEEPS_SHAPE)                                                                    \
-    X(HardSwish, KEEPS_SHAPE)                                                                      \
+    X(HardSigmoid, KEEPS_SHAPE | MAPS)                                                             \
+    X(HardSwish, KEEPS_SHAPE | MAPS)                                                               \
     X(Hardmax, 0)                                                                                  \
     X(Identity, KEEPS_SHAPE | ELEMENTWISE)                                                         \
     X(If, BODIES)                                                                                  \
@@ -110,33 +115,33 @@ enum operator_trait {
     X(LRN, 0)                                                                                      \
     X(LSTM, 0)                                                                                     \
     X(LayerNormalization, 0)                                                                       \
-    X(LeakyRelu, KEEPS_SHAPE | ELEMENTWISE)                                                        \
+    X(LeakyRelu, KEEPS_SHAPE | ELEMENTWISE | MAPS)                                                 \
     X(Less, 0)                                                                                     \
     X(LessOrEqual, 0)                                                                              \
     X(LinearAttention, 0)                                                                          \
-    X(Log, KEEPS_SHAPE)                                                                            \
+    X(Log, KEEPS_SHAPE | MAPS)                                                                     \
     X(LogSoftmax, 0)                                                                               \
     X(Loop, BODIES)                                                                                \
     X(LpNormalization, 0)                                                                          \
     X(LpPool, 0)                                                                                   \
-    X(MatMul, 0)                                                                                   \
+    X(MatMul, WEIGHTED)                                                                            \
     X(MatMulInteger, 0)                                                                            \
     X(Max, COMMUTES)                                                                               \
     X(MaxPool, 0)                                                                                  \
     X(MaxRoiPool, 0)                                                                               \
     X(MaxUnpool, 0)                                                                                \
-    X(Mean, COMMUTES | ADDS | ARITHMETIC)                                                          \
+    X(Mean, COMMUTES | ADDS | ARITHMETIC | IS_SUM)                                                 \
     X(MeanVarianceNormalization, 0)                                                                \
     X(MelWeightMatrix, 0)                                                                          \
     X(Min, COMMUTES)                                                                               \
-    X(Mish, KEEPS_SHAPE)                                                                           \
+    X(Mish, KEEPS_SHAPE | MAPS)                                                                    \
     X(Mod, 0)                                                                                      \
     X(Mul, COMMUTES | ARITHMETIC)                                                                  \
-    X(Neg, KEEPS_SHAPE | ELEMENTWISE)                                                              \
+    X(Neg, KEEPS_SHAPE | ELEMENTWISE | MAPS | INVOLUTION)                                          \
     X(NegativeLogLikelihoodLoss, 0)                                                                \
     X(NonMaxSuppression, 0)                                                                        \
     X(NonZero, 0)                                                                                  \
-    X(Not, 0)                                                                                      \
+    X(Not, INVOLUTION)                                                                             \
     X(OneHot, 0)                                                                                   \
     X(Optional, 0)                                                                                 \
     X(OptionalGetElement, 0)                                                                       \
@@ -151,7 +156,7 @@ enum operator_trait {
     X(RMSNormalization, 0)                                                                         \
     X(RNN, 0)                                                                                      \
     X(Range, 0)                                                                                    \
-    X(Reciprocal, KEEPS_SHAPE)                                                                     \
+    X(Reciprocal, KEEPS_SHAPE | MAPS)                                                              \
     X(ReduceL1, 0)                                                                                 \
     X(ReduceL2, 0)                                                                                 \
     X(ReduceLogSum, 0)                                                                             \
@@ -163,19 +168,19 @@ enum operator_trait {
     X(ReduceSum, ADDS)                                                                             \
     X(ReduceSumSquare, 0)                                                                          \
     X(RegexFullMatch, 0)                                                                           \
-    X(Relu, KEEPS_SHAPE)                                                                           \
+    X(Relu, KEEPS_SHAPE | MAPS | IDEMPOTENT)                                                       \
     X(Reshape, 0)                                                                                  \
     X(Resize, 0)                                                                                   \
     X(ReverseSequence, 0)                                                                          \
     X(RoiAlign, 0)                                                                                 \
     X(RotaryEmbedding, 0)                                                                          \
-    X(Round, 0)                                                                                    \
+    X(Round, IDEMPOTENT)                                                                           \
     X(STFT, 0)                                                                                     \
     X(Scan, BODIES)                                                                                \
     X(Scatter, 0)                                                                                  \
     X(ScatterElements, 0)                                                                          \
     X(ScatterND, KEEPS_SHAPE)                                                                      \
-    X(Selu, KEEPS_SHAPE)                                                                           \
+    X(Selu, KEEPS_SHAPE | MAPS)                                                                    \
     X(SequenceAt, 0)                                                                               \
     X(SequenceConstruct, 0)                                                                        \
     X(SequenceEmpty, 0)                                                                            \
@@ -185,7 +190,7 @@ enum operator_trait {
     X(SequenceMap, BODIES)                                                                         \
     X(Shape, 0)                                                                                    \
     X(Shrink, 0)                                                                                   \
-    X(Sigmoid, KEEPS_SHAPE)                                                                        \
+    X(Sigmoid, KEEPS_SHAPE | MAPS)                                                                 \
     X(Sign, 0)                                                                                     \
     X(Sin, 0)                                                                                      \
     X(Sinh, 0)                                                                                     \
@@ -193,22 +198,22 @@ enum operator_trait {
     X(Slice, 0)                                                                                    \
     X(Softmax, KEEPS_SHAPE)                                                                        \
     X(SoftmaxCrossEntropyLoss, 0)                                                                  \
-    X(Softplus, KEEPS_SHAPE)                                                                       \
-    X(Softsign, KEEPS_SHAPE)                                                                       \
+    X(Softplus, KEEPS_SHAPE | MAPS)                                                                \
+    X(Softsign, KEEPS_SHAPE | MAPS)                                                                \
     X(SpaceToDepth, 0)                                                                             \
     X(Split, 0)                                                                                    \
     X(SplitToSequence, 0)                                                                          \
-    X(Sqrt, KEEPS_SHAPE)                                                                           \
+    X(Sqrt, KEEPS_SHAPE | MAPS)                                                                    \
     X(Squeeze, 0)                                                                                  \
     X(StringConcat, 0)                                                                             \
     X(StringNormalizer, 0)                                                                         \
     X(StringSplit, 0)                                                                              \
-    X(Sub, ADDS | ARITHMETIC)                                                                      \
-    X(Sum, COMMUTES | ADDS | ARITHMETIC)                                                           \
+    X(Sub, ADDS | ARITHMETIC | IS_SUM)                                                             \
+    X(Sum, COMMUTES | ADDS | ARITHMETIC | IS_SUM)                                                  \
     X(SwiGLU, 0)                                                                                   \
     X(Swish, KEEPS_SHAPE)                                                                          \
     X(Tan, 0)                                                                                      \
-    X(Tanh, KEEPS_SHAPE)                                                                           \
+    X(Tanh, KEEPS_SHAPE | MAPS)                                                                    \
     X(TensorScatter, 0)                                                                            \
     X(TfIdfVectorizer, 0)                                                                          \
     X(ThresholdedRelu, 0)                                                                          \

@@ -152,7 +152,7 @@ const char *operator_default(const char *domain, const char *type, int64_t opset
 /* ---- attributes ---- */
 
 /* "0,2,3" */
-static bool says_list(const Onnx__AttributeProto *attribute, const char *value, size_t length)
+static bool is_list(const Onnx__AttributeProto *attribute, const char *value, size_t length)
 {
     const char *at = value, *end = value + length;
     for (size_t i = 0; i < attribute->n_ints; i++, at++) {
@@ -165,7 +165,7 @@ static bool says_list(const Onnx__AttributeProto *attribute, const char *value, 
 }
 
 /* Value: of `length` characters, as operator_default gives it. */
-static bool says(const Onnx__AttributeProto *attribute, const char *value, size_t length)
+static bool is_value(const Onnx__AttributeProto *attribute, const char *value, size_t length)
 {
     if (value[0] == '*') {
         for (size_t i = 0; i < attribute->n_ints; i++)
@@ -175,7 +175,7 @@ static bool says(const Onnx__AttributeProto *attribute, const char *value, size_
     }
     double number;
     switch (attribute->type) {
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS: return says_list(attribute, value, length);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS: return is_list(attribute, value, length);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return attribute->i == strtol(value, NULL, 10);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
         return decimal_read(value, length, &number) && attribute->f == (float)number;
@@ -207,5 +207,5 @@ bool attribute_is_default(const struct node *node, const Onnx__AttributeProto *a
     size_t length = 0;
     const char *value =
         operator_default(node->proto->domain, node->proto->op_type, node->opset, name, &length);
-    return value ? says(attribute, value, length) : repeats_weight(node, attribute);
+    return value ? is_value(attribute, value, length) : repeats_weight(node, attribute);
 }

@@ -268,44 +268,11 @@ bool tensor_is_readable(const struct tensor *tensor)
     return tensor->storage != STORAGE_OPAQUE && tensor->storage != STORAGE_FUSED;
 }
 
-VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, int64_t count,
-                                    double *out)
+VECTORISED /* Numbers as they lie in a file. */
+    static void
+    read_bytes(int32_t type, const uint8_t *bytes, int64_t count, double *out)
 {
-    const uint8_t *bytes = tensor->data;
-    switch (tensor->storage) {
-    case STORAGE_FLOATS: {
-        const float *floats = (const float *)tensor->data + first;
-        for (int64_t i = 0; i < count; i++)
-            out[i] = (double)floats[i];
-        return;
-    }
-    case STORAGE_DOUBLES:
-        memcpy(out, (const double *)tensor->data + first, (size_t)count * sizeof(double));
-        return;
-    case STORAGE_REPEATED:
-        for (int64_t i = 0; i < count; i++)
-            out[i] = *(const double *)tensor->data;
-        return;
-    case STORAGE_LONGS:
-        for (int64_t i = 0; i < count; i++)
-            out[i] = (double)((const int64_t *)tensor->data)[first + i];
-        return;
-    case STORAGE_ULONGS:
-        for (int64_t i = 0; i < count; i++)
-            out[i] = (double)((const uint64_t *)tensor->data)[first + i];
-        return;
-    case STORAGE_WORDS: {
-        const int32_t *words = (const int32_t *)tensor->data + first;
-        for (int64_t i = 0; i < count; i++)
-            out[i] = tensor->type == TYPE(FLOAT16)    ? half_to_double((uint16_t)words[i])
-                     : tensor->type == TYPE(BFLOAT16) ? bfloat_to_double((uint16_t)words[i])
-                                                      : (double)words[i];
-        return;
-    }
-    default: break;
-    }
-    bytes += (size_t)first * type_size(tensor->type);
-    switch (tensor->type) {
+    switch (type) {
     case TYPE(FLOAT):
         for (int64_t i = 0; i < count; i++) {
             float single;
@@ -337,8 +304,46 @@ VECTORISED static void read_numbers(const struct tensor *tensor, int64_t first, 
         return;
     default:
         for (int64_t i = 0; i < count; i++)
-            out[i] =
-                (double)bytes_to_integer(tensor->type, bytes + (size_t)i * type_size(tensor->type));
+            out[i] = (double)bytes_to_integer(type, bytes + (size_t)i * type_size(type));
+    }
+}
+
+static void read_numbers(const struct tensor *tensor, int64_t first, int64_t count, double *out)
+{
+    switch (tensor->storage) {
+    case STORAGE_FLOATS: {
+        const float *floats = (const float *)tensor->data + first;
+        for (int64_t i = 0; i < count; i++)
+            out[i] = (double)floats[i];
+        return;
+    }
+    case STORAGE_DOUBLES:
+        memcpy(out, (const double *)tensor->data + first, (size_t)count * sizeof(double));
+        return;
+    case STORAGE_REPEATED:
+        for (int64_t i = 0; i < count; i++)
+            out[i] = *(const double *)tensor->data;
+        return;
+    case STORAGE_LONGS:
+        for (int64_t i = 0; i < count; i++)
+            out[i] = (double)((const int64_t *)tensor->data)[first + i];
+        return;
+    case STORAGE_ULONGS:
+        for (int64_t i = 0; i < count; i++)
+            out[i] = (double)((const uint64_t *)tensor->data)[first + i];
+        return;
+    case STORAGE_WORDS: {
+        const int32_t *words = (const int32_t *)tensor->data + first;
+        for (int64_t i = 0; i < count; i++)
+            out[i] = tensor->type == TYPE(FLOAT16)    ? half_to_double((uint16_t)words[i])
+                     : tensor->type == TYPE(BFLOAT16) ? bfloat_to_double((uint16_t)words[i])
+                                                      : (double)words[i];
+        return;
+    }
+    default:
+        read_bytes(tensor->type,
+                   (const uint8_t *)tensor->data + (size_t)first * type_size(tensor->type), count,
+                   out);
     }
 }
 
@@ -386,6 +391,15 @@ static struct tensor *tensor_make(struct arena *arena, int32_t type, int rank, c
     return tensor;
 }
 
+struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                               const void *bytes)
+{
+    struct tensor *tensor = tensor_make(arena, type, rank, dims);
+    tensor->storage = STORAGE_BYTES;
+    tensor->data = bytes;
+    return tensor;
+}
+
 struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                  const double *values)
 {
@@ -412,21 +426,41 @@ struct tensor *tensor_of_integers(struct arena *arena, int32_t type, int rank, c
     return tensor;
 }
 
-/* How many entries int32_data holds for `count` elements, several of which share one where they
- * have less than a byte; -1: the type uses another field. */
-static int64_t words_for(int32_t type, int64_t count)
+/* The field that holds the numbers of a tensor of its type, one by one. Source: onnx.proto, TensorProto. */
+struct typed_data {
+    const char *field;
+    const void *numbers;
+    uint64_t held, wanted;
+    enum tensor_storage storage; /* where it is of a type that is read */
+};
+
+static struct typed_data typed_data(const Onnx__TensorProto *proto, const struct tensor *tensor)
 {
-    int bits = type_bits(type);
-    switch (type) {
+    uint64_t count = (uint64_t)tensor->count;
+    int bits = type_bits(tensor->type);
+    switch (tensor->type) {
     case TYPE(FLOAT):
+    case TYPE(COMPLEX64):
+        return (struct typed_data){"float_data", proto->float_data, proto->n_float_data,
+                                   tensor->type == TYPE(FLOAT) ? count : 2 * count, STORAGE_FLOATS};
     case TYPE(DOUBLE):
+    case TYPE(COMPLEX128):
+        return (struct typed_data){"double_data", proto->double_data, proto->n_double_data,
+                                   tensor->type == TYPE(DOUBLE) ? count : 2 * count,
+                                   STORAGE_DOUBLES};
     case TYPE(INT64):
+        return (struct typed_data){"int64_data", proto->int64_data, proto->n_int64_data, count,
+                                   STORAGE_LONGS};
     case TYPE(UINT32):
     case TYPE(UINT64):
-    case TYPE(COMPLEX64):
-    case TYPE(COMPLEX128): return -1;
-    default:
-        return bits == 4 ? count / 2 + count % 2 : bits == 2 ? count / 4 + (count % 4 != 0) : count;
+        return (struct typed_data){"uint64_data", proto->uint64_data, proto->n_uint64_data, count,
+                                   STORAGE_ULONGS};
+    default: /* several of few bits share a word */
+        return (struct typed_data){"int32_data", proto->int32_data, proto->n_int32_data,
+                                   bits == 4   ? count / 2 + count % 2
+                                   : bits == 2 ? count / 4 + (count % 4 != 0)
+                                               : count,
+                                   STORAGE_WORDS};
     }
 }
 
@@ -464,7 +498,6 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
                             tensor->name);
     uint64_t bytes = ((uint64_t)bits + 7) / 8;
     bool computable = type_is_float(tensor->type) || type_is_integer(tensor->type);
-    uint64_t count = (uint64_t)tensor->count;
     if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
         if (!external)
             return NULL; /* nobody said where to look: left alone */
@@ -478,34 +511,12 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
             return broken(arena, tensor, "raw_data", proto->raw_data.len, bytes);
         tensor->data = proto->raw_data.data;
         tensor->storage = computable ? STORAGE_BYTES : STORAGE_OPAQUE;
-    } else if (tensor->type == TYPE(FLOAT) || tensor->type == TYPE(COMPLEX64)) {
-        uint64_t wanted = tensor->type == TYPE(FLOAT) ? count : 2 * count;
-        if (proto->n_float_data != wanted)
-            return broken(arena, tensor, "float_data", proto->n_float_data, wanted);
-        tensor->data = proto->float_data;
-        tensor->storage = computable ? STORAGE_FLOATS : STORAGE_OPAQUE;
-    } else if (tensor->type == TYPE(DOUBLE) || tensor->type == TYPE(COMPLEX128)) {
-        uint64_t wanted = tensor->type == TYPE(DOUBLE) ? count : 2 * count;
-        if (proto->n_double_data != wanted)
-            return broken(arena, tensor, "double_data", proto->n_double_data, wanted);
-        tensor->data = proto->double_data;
-        tensor->storage = computable ? STORAGE_DOUBLES : STORAGE_OPAQUE;
-    } else if (tensor->type == TYPE(INT64)) {
-        if (proto->n_int64_data != count)
-            return broken(arena, tensor, "int64_data", proto->n_int64_data, count);
-        tensor->data = proto->int64_data;
-        tensor->storage = STORAGE_LONGS;
-    } else if (words_for(tensor->type, tensor->count) >= 0) {
-        uint64_t wanted = (uint64_t)words_for(tensor->type, tensor->count);
-        if (proto->n_int32_data != wanted)
-            return broken(arena, tensor, "int32_data", proto->n_int32_data, wanted);
-        tensor->data = proto->int32_data;
-        tensor->storage = computable ? STORAGE_WORDS : STORAGE_OPAQUE;
-    } else if (tensor->type == TYPE(UINT64) || tensor->type == TYPE(UINT32)) {
-        if (proto->n_uint64_data != count)
-            return broken(arena, tensor, "uint64_data", proto->n_uint64_data, count);
-        tensor->data = proto->uint64_data;
-        tensor->storage = STORAGE_ULONGS;
+    } else {
+        struct typed_data typed = typed_data(proto, tensor);
+        if (typed.held != typed.wanted)
+            return broken(arena, tensor, typed.field, typed.held, typed.wanted);
+        tensor->data = typed.numbers;
+        tensor->storage = computable ? typed.storage : STORAGE_OPAQUE;
     }
     return NULL;
 }

@@ -93,7 +93,9 @@ int64_t tensor_round(int32_t type, const double *values, int64_t count, void *ou
 /* What tensor_round followed by a read gives. */
 double tensor_rounded(int32_t type, double value);
 
-/* New constants: doubles (of a float type) or integers. `values` is borrowed. */
+/* New constants: numbers as they lie in a file, doubles (of a float type) or integers. `values` is borrowed. */
+struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims,
+                               const void *bytes);
 struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                  const double *values);
 /* Every element is *value. */

@@ -17,9 +17,7 @@ void html_keep(const struct plan *plan)
             const struct node *node = k < fusion->replaced.count
                                           ? fusion->replaced.items[k]
                                           : fusion->made.items[k - fusion->replaced.count];
-            if (!node->says && picture_borrows(node))
-                ((struct node *)(uintptr_t)node)->says =
-                    picture_attributes(plan->model->arena, node);
+            picture_keep(plan->model->arena, node);
         }
     }
 }

@@ -127,16 +127,16 @@ static void sign_weight(struct text *text, const struct tensor *tensor)
 static void sign_node(struct text *text, const struct node *node)
 {
     const struct value *weight = node_input(node, 1);
-    const char *const *says = picture_attributes(text->arena, node);
+    const char *const *lines = picture_attributes(text->arena, node);
     text_print(text, "%s.%s", text_or_empty(node->proto->domain),
                text_or_empty(node->proto->op_type));
-    for (; *says; says++) {
-        bool group = strncmp(*says, "group ", 6) == 0 && weight && weight->tensor &&
+    for (; *lines; lines++) {
+        bool group = strncmp(*lines, "group ", 6) == 0 && weight && weight->tensor &&
                      weight->tensor->rank > 2;
         if (group)
             text_print(text, " %s", weight->tensor->dims[1] == 1 ? "depthwise" : "grouped");
         else
-            text_print(text, " %s", *says);
+            text_print(text, " %s", *lines);
     }
     for (size_t k = 0; k < node->input_count; k++)
         if (node->inputs[k] && node->inputs[k]->tensor)
@@ -206,20 +206,28 @@ const char *picture_shape(struct arena *arena, int rank, const int64_t *dims)
     return text.bytes;
 }
 
-bool picture_borrows(const struct node *node)
+static void keep_bytes(struct arena *arena, ProtobufCBinaryData *text)
 {
-    for (size_t i = 0; i < node->proto->n_attribute; i++)
-        if (node->proto->attribute[i]->s.len || node->proto->attribute[i]->n_strings)
-            return true;
-    return false;
+    uint8_t *copy = NEW_ARRAY(arena, uint8_t, text->len + 1);
+    if (text->len)
+        memcpy(copy, text->data, text->len);
+    text->data = copy;
+}
+
+void picture_keep(struct arena *arena, const struct node *node)
+{
+    for (size_t i = 0; i < node->proto->n_attribute; i++) {
+        Onnx__AttributeProto *attribute = node->proto->attribute[i];
+        keep_bytes(arena, &attribute->s);
+        for (size_t k = 0; k < attribute->n_strings; k++)
+            keep_bytes(arena, &attribute->strings[k]);
+    }
 }
 
 const char *const *picture_attributes(struct arena *arena, const struct node *node)
 {
     const Onnx__NodeProto *proto = node->proto;
     size_t count = 0;
-    if (node->says)
-        return node->says;
     const char **lines = NEW_ARRAY(arena, const char *, proto->n_attribute + 1);
     for (size_t i = 0; i < proto->n_attribute; i++) {
         const Onnx__AttributeProto *attribute = proto->attribute[i];
@@ -290,9 +298,9 @@ static void json_node(struct page *page, const struct node *node, bool whole)
     page_index(page, "op", foreign ? arena_format(page->arena, "%s.%s", domain, type) : type);
     page_index(page, "name", node->proto->name);
     json_open(&page->json, "attributes", '[');
-    const char *const *says = whole ? picture_attributes(page->arena, node) : NULL;
-    for (size_t i = 0; says && says[i]; i++)
-        page_index(page, NULL, says[i]);
+    const char *const *lines = whole ? picture_attributes(page->arena, node) : NULL;
+    for (size_t i = 0; lines && lines[i]; i++)
+        page_index(page, NULL, lines[i]);
     json_close(&page->json, ']');
     if (whole)
         json_weights(page, node);

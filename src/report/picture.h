@@ -48,8 +48,8 @@ void picture_json(struct page *page, const char *key, const struct picture *pict
 
 /* What the attributes of a node say, one a line, defaults left out; NULL-terminated. */
 const char *const *picture_attributes(struct arena *arena, const struct node *node);
-/* True when the text of an attribute may lie in the file rather than in the arena. */
-bool picture_borrows(const struct node *node);
+/* Copies the texts of a node's attributes, which lie in the file, so that it can be closed. */
+void picture_keep(struct arena *arena, const struct node *node);
 /* Dims with a times sign between, "?" where not known; "" where the rank is not known. */
 const char *picture_shape(struct arena *arena, int rank, const int64_t *dims);
 

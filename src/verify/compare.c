@@ -23,6 +23,17 @@ bool verify_within(const struct verify *verify, const struct gap *gap, double to
            (gap->ratio <= (exact ? 0 : tolerance) || gap->difference <= verify->options->atol);
 }
 
+bool verify_is_beyond(const struct verify *verify, const struct gap *gap)
+{
+    return verify->options->rtol > 0 && gap->difference > verify->options->rtol * gap->largest;
+}
+
+bool verify_is_plain(double ratio, double tolerance, int unmoved)
+{
+    enum { UNMOVED_ENOUGH = 3, TIMES = 4 };
+    return unmoved >= UNMOVED_ENOUGH && ratio > TIMES * tolerance;
+}
+
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
                          const struct value *value, const char *reason)
 {
@@ -75,8 +86,8 @@ static const char *evaluate_drawn(struct verify *verify, struct joint_eval *join
     reason = cone_draw(verify, joint, cone, graph, drawing);
     if (!reason)
         reason = joint_evaluate(joint, left, HINT_MOST);
-    if (!reason && right->number != left->number)
-        joint_put(joint, right->number, array);
+    if (!reason && value_number(right) != value_number(left))
+        joint_put(joint, value_number(right), array);
     return reason;
 }
 
@@ -132,26 +143,35 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     bool plain = gap->ratio > tolerance; /* beside all channels, too */
     gap->ratio = gap->alone;
     if (verify_within(verify, gap, tolerance) || !gap->same_shape || !array_is_real(a) ||
-        a->count > BUDGET_VERIFY_NOISE || verify->options->rtol > 0)
+        a->count > BUDGET_VERIFY_NOISE || verify_is_beyond(verify, gap))
         return NULL;
     struct joint_pool pool = joint_pool(cone->arena, a, b);
-    int runs = !plain && joint_pool_is_thin(&pool) ? JOINT_RUNS : 1;
+    int runs = !plain && joint_pool_is_thin(&pool) ? JOINT_RUNS : 1, unmoved = 0;
     for (;;) {
         for (int round = 1; round <= JOINT_ROUNDS; round++) {
             joint->rounds = round;
-            bool rounded = !verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+            reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
             joint->rounds = 0;
-            if (!rounded)
-                return NULL;
+            if (reason) /* in small channels, that may be all there is */
+                return plain ? NULL : reason;
             joint_pool_round(&pool, joint_array(joint, left), joint_array(joint, right));
+            double before = gap->ratio;
             *gap = joint_pool_compare(&pool);
             if (verify_within(verify, gap, tolerance))
                 return NULL;
+            if (gap->ratio > NOISE_UNMOVED * before) {
+                unmoved++;
+                break;
+            }
         }
         trial += JOINT_ALIKE;
-        if (--runs == 0 || verify_evaluate(verify, joint, cone, graph, left, right, trial, size) ||
-            !joint_pool_add(&pool, joint_array(joint, left), joint_array(joint, right)))
+        if (--runs == 0 || verify_is_plain(gap->ratio, tolerance, unmoved))
             return NULL;
+        reason = verify_evaluate(verify, joint, cone, graph, left, right, trial, size);
+        if (reason)
+            return reason;
+        if (!joint_pool_add(&pool, joint_array(joint, left), joint_array(joint, right)))
+            return "its few numbers are of another shape on each input";
     }
 }
 

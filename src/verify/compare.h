@@ -4,6 +4,9 @@
 
 #include "verify/state.h"
 
+/* A part of a difference: where one sample of the noise leaves more, further ones will not explain the rest. */
+#define NOISE_UNMOVED 0.99
+
 /* The largest relative difference, by type or by --rtol. */
 double verify_tolerance(const struct verify *verify, int32_t type);
 /* What a pair must keep to be taken for equal. Behind values that depart, where random numbers may
@@ -11,6 +14,10 @@ double verify_tolerance(const struct verify *verify, int32_t type);
 double verify_strict_tolerance(const struct verify *verify, int32_t type);
 /* Integers are the same, unless someone asked for less. What is below --atol is no difference. */
 bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance);
+/* True for what is further apart than --rtol of the largest element of all: no rounding excuses that. */
+bool verify_is_beyond(const struct verify *verify, const struct gap *gap);
+/* True for a ratio that few numbers more will not excuse: rounding left it as it was in some runs. */
+bool verify_is_plain(double ratio, double tolerance, int unmoved);
 /* Keeps the first reason why a value could not be evaluated. */
 void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
                          const struct value *value, const char *reason);

@@ -2,11 +2,13 @@
 #include "verify/joint.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "eval/eval.h"
 #include "eval/graph.h"
 #include "eval/reach.h"
 #include "infer/constant.h"
+#include "match/numbered.h"
 
 enum { LARGE = 1 << 16 }; /* elements of a constant that is loaded again for each reader */
 
@@ -56,7 +58,9 @@ void joint_put(struct joint_eval *joint, uint32_t number, struct array *array)
 
 struct array *joint_array(const struct joint_eval *joint, const struct value *value)
 {
-    return value->number && value->number < joint->room ? joint->arrays[value->number] : NULL;
+    return value_number(value) && value_number(value) < joint->room
+               ? joint->arrays[value_number(value)]
+               : NULL;
 }
 
 /* ---- evaluation ---- */
@@ -100,9 +104,10 @@ static const char *load_constant(struct joint_eval *joint, const struct value *v
     const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
     joint->touched += (double)tensor->count * (double)type_size(tensor->type);
     if (!reason && joint->rounds && array_is_real(array) && is_weight(value))
-        reason = perturb(joint, (uint64_t)value->number << 8 | (uint64_t)joint->rounds, &array);
+        reason =
+            perturb(joint, (uint64_t)value_number(value) << 8 | (uint64_t)joint->rounds, &array);
     if (!reason)
-        joint_put(joint, value->number, array);
+        joint_put(joint, value_number(value), array);
     return reason;
 }
 
@@ -130,7 +135,7 @@ static void release_large(struct joint_eval *joint, const struct value_reads *re
         struct array *array = value ? joint_array(joint, value) : NULL;
         if (!array || array->count < LARGE || constant_of(value, &tensor))
             continue;
-        joint->arrays[value->number] = NULL;
+        joint->arrays[value_number(value)] = NULL;
         pool_free(&joint->pool, array);
     }
 }
@@ -161,7 +166,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
             eval_note_reach(node, inputs, e.outputs[i]);
             if (joint->rounds && e.outputs[i]->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)
                 round_as_float(e.outputs[i]);
-            joint_put(joint, node->outputs[i]->number, e.outputs[i]);
+            joint_put(joint, value_number(node->outputs[i]), e.outputs[i]);
         }
     double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
     for (size_t i = 0; i < node->input_count; i++)
@@ -195,7 +200,7 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
         struct frame *frame = &stack.items[stack.count - 1];
         const struct tensor *tensor;
         struct node *node = frame->value->producer;
-        if (!frame->value->number) /* no array would be kept for it */
+        if (!value_number(frame->value)) /* no array would be kept for it */
             return arena_format(arena, "it depends on '%s', which is made later",
                                 frame->value->name);
         if (joint_array(joint, frame->value)) {
@@ -407,41 +412,51 @@ static bool is_thin(const struct array *array)
     return channels > 1 && array->count < JOINT_RUNS * channels;
 }
 
-static struct array *room_for(struct arena *arena, const struct array *array, int runs)
+static struct array *copy_of(struct arena *arena, const struct array *array)
 {
-    struct array *room = NEW(arena, struct array);
-    *room = *array;
-    room->reals = NEW_ARRAY(arena, double, runs * array->count + 1);
-    memcpy(room->reals, array->reals, (size_t)array->count * EVAL_CELL);
-    return room;
+    struct array *copy = NEW(arena, struct array);
+    *copy = *array;
+    copy->reals = NEW_ARRAY(arena, double, array->count + 1);
+    memcpy(copy->reals, array->reals, (size_t)array->count * EVAL_CELL);
+    return copy;
 }
 
 struct joint_pool joint_pool(struct arena *arena, const struct array *left,
                              const struct array *right)
 {
-    int runs = is_thin(left) ? JOINT_RUNS : 1;
-    return (struct joint_pool){.left = room_for(arena, left, runs),
-                               .right = room_for(arena, right, runs),
+    return (struct joint_pool){.arena = arena,
+                               .left = copy_of(arena, left),
+                               .right = copy_of(arena, right),
                                .noise = NEW_ARRAY(arena, double, noted_channels(left)),
                                .count = left->count};
 }
 
-static void append(struct array *pooled, const struct array *array)
+static void append(struct arena *arena, struct array *pooled, const struct array *array)
 {
-    memcpy(pooled->reals + pooled->count, array->reals, (size_t)array->count * EVAL_CELL);
+    double *reals = NEW_ARRAY(arena, double, pooled->count + array->count + 1);
+    memcpy(reals, pooled->reals, (size_t)pooled->count * EVAL_CELL);
+    memcpy(reals + pooled->count, array->reals, (size_t)array->count * EVAL_CELL);
+    pooled->reals = reals;
     pooled->count += array->count;
     pooled->dims[0] += array->rank ? array->dims[0] : 0;
     pooled->reach = fmax(pooled->reach, array->reach);
 }
 
+/* True when the two are as large along all axes but the first. */
+static bool fits_behind(const struct array *pooled, const struct array *array)
+{
+    return array->rank == pooled->rank && array->rank > 0 &&
+           noted_channels(array) == noted_channels(pooled) && inner_of(array) == inner_of(pooled);
+}
+
 bool joint_pool_add(struct joint_pool *pool, const struct array *left, const struct array *right)
 {
-    if (left->count != pool->count || right->count != pool->count ||
-        noted_channels(left) != noted_channels(pool->left) ||
-        noted_channels(right) != noted_channels(pool->right))
+    if (left->count != right->count || !fits_behind(pool->left, left) ||
+        !fits_behind(pool->right, right))
         return false;
-    append(pool->left, left);
-    append(pool->right, right);
+    append(pool->arena, pool->left, left);
+    append(pool->arena, pool->right, right);
+    pool->count = left->count;
     return true;
 }
 
@@ -475,9 +490,30 @@ bool joint_pool_is_thin(const struct joint_pool *pool)
     return is_thin(pool->left) && is_thin(pool->right);
 }
 
+static int by_size(const void *left, const void *right)
+{
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Of few numbers, rounding leaves one by chance as it was: no channel has less noise than half of all have. */
+static const double *noise_of(const struct joint_pool *pool)
+{
+    size_t channels = (size_t)noted_channels(pool->left);
+    if (!joint_pool_is_thin(pool))
+        return pool->noise;
+    double *noise = NEW_ARRAY(pool->arena, double, channels);
+    memcpy(noise, pool->noise, channels * sizeof(*noise));
+    qsort(noise, channels, sizeof(*noise), by_size);
+    double middle = noise[channels / 2];
+    for (size_t i = 0; i < channels; i++)
+        noise[i] = fmax(middle, pool->noise[i]);
+    return noise;
+}
+
 struct gap joint_pool_compare(const struct joint_pool *pool)
 {
-    struct gap gap = joint_compare(pool->left, pool->right, pool->noise);
+    struct gap gap = joint_compare(pool->left, pool->right, noise_of(pool));
     gap.ratio = gap.alone;
     return gap;
 }

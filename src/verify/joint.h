@@ -95,9 +95,10 @@ struct gap joint_compare(const struct array *left, const struct array *right, co
 /* What runs gave for a pair of values, one behind the other along the first axis, and what rounding leaves of each
  * channel: where sums cancel, that is no small part of the result. */
 struct joint_pool {
+    struct arena *arena;
     struct array *left, *right; /* as exact as can be */
     double *noise;              /* one number per channel */
-    int64_t count;              /* elements of a run; noise is of `left` */
+    int64_t count;              /* elements of the run added last; noise is of `left` */
 };
 
 /* Runs that are looked at where one tells too little, and how far apart those of one kind of numbers are. */
@@ -105,7 +106,7 @@ enum { JOINT_RUNS = 8, JOINT_ALIKE = 8 };
 /* How often one input is looked at for what rounding leaves. */
 enum { JOINT_ROUNDS = 4 };
 
-/* Of one run, with room for more where it is thin. Memory comes from `arena`. */
+/* Of one run. Memory comes from `arena`. */
 struct joint_pool joint_pool(struct arena *arena, const struct array *left,
                              const struct array *right);
 /* False: the run gave other sizes. */

@@ -11,7 +11,9 @@
 #include "verify/measure.h"
 
 enum {
-    SEARCH_MOST = 400,  /* nodes of the first model that a search evaluates */
+    SEARCH_MOST = 400, /* nodes of the first model that a search evaluates */
+    VAIN_FEW = 2,      /* searches that find nothing before the next ones are half as long */
+    HALVINGS_MOST = 4,
     FAILURES_MOST = 40, /* values without a match before the search is given up */
     SMALL = 20000       /* elements of sources */
 };
@@ -30,13 +32,23 @@ static void give_back(struct verify *verify)
     model_give_back(verify->numbering.models[1]);
 }
 
-static void search_reset(struct verify *verify)
+/* Where the second model has steps between that the first has not, as one that was not fused, most searches find
+ * nothing: the next ones go not much further than those that found something. */
+static size_t search_budget(const struct verify *verify)
+{
+    int halvings = (int)least(verify->vain / VAIN_FEW, HALVINGS_MOST);
+    size_t budget = (size_t)SEARCH_MOST >> halvings;
+    size_t enough = (size_t)least(2 * (int64_t)verify->reached, SEARCH_MOST);
+    return budget > enough ? budget : enough;
+}
+
+void verify_search_anew(struct verify *verify)
 {
     give_back(verify);
     joint_reset(&verify->searching);
     verify->found.count = 0;
     verify->searched = 0;
-    verify->budget = SEARCH_MOST;
+    verify->budget = search_budget(verify);
     verify->search++;
 }
 
@@ -78,7 +90,7 @@ static bool search_step(struct verify *verify, const struct graph *graph)
         const struct node *node = use->inner;
         struct value *output = node_output(node, 0);
         if (node->graph != graph || !output ||
-            verify_mark(verify, output->number)->queued == verify->search)
+            verify_mark(verify, value_number(output))->queued == verify->search)
             continue;
         if (!joint_array(&verify->searching, output)) {
             if (!is_ready(verify, node))
@@ -89,7 +101,7 @@ static bool search_step(struct verify *verify, const struct graph *graph)
         }
         for (size_t i = 0; i < node->output_count; i++)
             if (node->outputs[i] && joint_array(&verify->searching, node->outputs[i]))
-                enqueue(verify, node->outputs[i]->number);
+                enqueue(verify, value_number(node->outputs[i]));
     }
     return true;
 }
@@ -111,7 +123,9 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     bool departs =
         hinted && !verify_within(verify, &gap, tolerance) && !cone_contradicts(verify, cone);
     struct gap closer;
-    if (departs && !verify_compare(verify, &joined, graph, left, right, 0, 0, &closer) &&
+    /* Behind a value that departs, what rounding leaves would be asked of each that follows. */
+    if (departs && !verify->unresolved &&
+        !verify_compare(verify, &joined, graph, left, right, 0, 0, &closer) &&
         verify_within(verify, &closer, tolerance)) {
         departs = false;
         agrees = true;
@@ -129,7 +143,7 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
         return false;
     if (!verify_confirm(verify, cone, graph, left, right, &gap))
         return false;
-    right->number = left->number;
+    value_number_set(right, value_number(left));
     return true;
 }
 
@@ -137,13 +151,15 @@ static bool search(struct verify *verify, struct cone *cone, const struct graph 
                    struct value *right)
 {
     for (size_t i = 0; i < cone->sources.count; i++)
-        enqueue(verify, cone->sources.items[i]->number);
+        enqueue(verify, value_number(cone->sources.items[i]));
     size_t compared = 0;
     do {
         for (; compared < verify->found.count; compared++)
             if (verify->found.items[compared]->graph == graph &&
-                try_left(verify, cone, graph, verify->found.items[compared], right, false))
+                try_left(verify, cone, graph, verify->found.items[compared], right, false)) {
+                verify->reached = compared > verify->reached ? compared : verify->reached;
                 return true;
+            }
     } while (search_step(verify, graph));
     return false;
 }
@@ -167,14 +183,14 @@ static const char *start_search(struct verify *verify, struct graph *graph, stru
     /* First among what is there; afresh when the sizes do not agree. An output has the last word,
      * so it is given sizes that the whole way to it fits. */
     if (right->is_output || attempt)
-        search_reset(verify);
+        verify_search_anew(verify);
     const struct drawing drawing = {.integers = verify_integers(cone, 0, 0)};
     reason = cone_draw(verify, joint, cone, graph, &drawing);
     if (!reason)
         reason = joint_evaluate(joint, right, CONE_MOST + 1);
     if (!reason)
         return NULL;
-    search_reset(verify);
+    verify_search_anew(verify);
     return verify_evaluate(verify, joint, cone, graph, NULL, right, 0, 0);
 }
 
@@ -186,7 +202,7 @@ static bool try_hint(struct verify *verify, struct cone *cone, struct graph *gra
     struct joint_eval *joint = &verify->searching;
     *there = joint_array(joint, hint) || !joint_evaluate(joint, hint, HINT_MOST);
     if (!*there) { /* perhaps it holds for other integers, or for one size only */
-        search_reset(verify);
+        verify_search_anew(verify);
         *there = !verify_evaluate(verify, joint, cone, graph, hint, right, 0,
                                   cone->draws_integers ? 0 : 1);
     }
@@ -244,9 +260,9 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         return false;
     }
     if (joint->effort.cells < joint->cells / 2)
-        search_reset(verify);
+        verify_search_anew(verify);
     if (start_prove(verify, graph, right, hint, &cone, &found)) {
-        search_reset(verify);
+        verify_search_anew(verify);
         verify->failures++;
         return false;
     }
@@ -256,18 +272,19 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
     for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < sizes;
          size += CONE_SIZES - 1) {
         if (size) {
-            search_reset(verify);
+            verify_search_anew(verify);
             if (!is_small(&cone) ||
                 verify_evaluate(verify, joint, &cone, graph, NULL, right, 0, size))
                 continue;
         }
         found = joint_array(joint, right) && search(verify, &cone, graph, right);
+        verify->vain += !found;
     }
     verify->failures = found ? 0 : verify->failures + 1;
     if (!found && verify->departed)
         verify->unresolved = true;
     if (found) {
-        search_reset(verify);
+        verify_search_anew(verify);
         if (verify->result->departure.right == right)
             verify->result->departs = false; /* the hint was wrong, not the value */
     }

@@ -9,4 +9,7 @@
 bool verify_prove(struct verify *verify, struct graph *left, struct value *right,
                   struct value *hint);
 
+/* Forgets what was evaluated of the first model. */
+void verify_search_anew(struct verify *verify);
+
 #endif

@@ -16,7 +16,10 @@ struct same {
 struct mark {
     uint32_t walked, queued; /* stamps: by collect, by the search */
     int32_t span, scale;     /* input extent that reaches every tap on the way, and its stride */
+    bool departs; /* a value of the second model that is not what the first has under its name */
 };
+
+enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
 
 struct verify {
     struct arena *arena;
@@ -39,15 +42,19 @@ struct verify {
     struct {
         struct value **items;
         size_t count, room;
-    } found;                    /* values of the first model whose readers are searched */
-    size_t searched;            /* of `found`: done */
-    size_t budget;              /* nodes the search may still evaluate */
-    uint32_t search;            /* stamp of `queued` */
-    int failures;               /* values in a row for which nothing was found */
+    } found;         /* values of the first model whose readers are searched */
+    size_t searched; /* of `found`: done */
+    size_t budget;   /* nodes the search may still evaluate */
+    uint32_t search; /* stamp of `queued` */
+    int vain;        /* searches that found nothing */
+    size_t reached,
+        granted;  /* the most nodes that one which found something took; as `budget` began */
+    int failures; /* values in a row for which nothing was found */
     struct joint_eval checking; /* where pairs are tried again */
     struct map functions;       /* compared before, by both: struct outcome */
     bool departed;              /* the last value's hint holds other numbers */
     bool unresolved;            /* a value departed from its hint and nothing else is equal to it */
+    enum finding glance;        /* of both whole models at a departure */
     bool differs;               /* outputs that should be equal are not */
     const char *blocker;        /* why the first value that could not be evaluated could not */
     /* Numbers of values that are drawn, on the way to the graph's inputs: nobody evaluates what makes them. */
@@ -122,7 +129,5 @@ struct drawing {
                        first where that is -1 */
     int axis;
 };
-
-enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
 
 #endif

@@ -30,7 +30,8 @@ static bool same_inputs(const struct node *a, const struct node *b)
     if (node_input_end(b) != count || a->output_count != b->output_count)
         return false;
     for (size_t i = 0; i < count; i++)
-        if ((a->inputs[i] ? a->inputs[i]->number : 0) != (b->inputs[i] ? b->inputs[i]->number : 0))
+        if ((a->inputs[i] ? value_number(a->inputs[i]) : 0) !=
+            (b->inputs[i] ? value_number(b->inputs[i]) : 0))
             return false;
     return true;
 }
@@ -113,10 +114,10 @@ static bool is_candidate(struct verify *verify, const struct node *other, const 
 
 static void take_numbers(struct node *node, const struct node *other)
 {
-    node->number = other->number;
+    node_number_set(node, node_number(other));
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] && other->outputs[i])
-            node->outputs[i]->number = other->outputs[i]->number;
+            value_number_set(node->outputs[i], value_number(other->outputs[i]));
 }
 
 /* The node of the first model that makes what a node makes, by name, or NULL. */
@@ -169,15 +170,25 @@ static struct value *hint_for(struct graph *a, const struct graph *b, const stru
     return hint && hint->producer ? hint : NULL;
 }
 
-/* True when a value is not what the first model has under its name. */
+static bool reads_departed(struct verify *verify, const struct node *node)
+{
+    for (size_t i = 0; i < node->input_count; i++)
+        if (node->inputs[i] && verify_mark(verify, value_number(node->inputs[i]))->departs)
+            return true;
+    return false;
+}
+
+/* True when a value is not what the first model has under its name, and is an output, or nor is one that it is made of:
+ * one alone is a name that now stands for a step more or less, as of a Conv that took in what followed it. */
 static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node,
                         uint32_t level, int depth)
 {
-    bool departed = false;
+    bool departed = false, ends = false;
     number_node(&verify->numbering, node, level);
     bool equal = true;
     for (size_t i = 0; i < node->output_count; i++)
-        equal = equal && (!node->outputs[i] || verify_left(verify, node->outputs[i]->number, a));
+        equal =
+            equal && (!node->outputs[i] || verify_left(verify, value_number(node->outputs[i]), a));
     if (!equal && has_bodies(verify, node)) {
         if (!number_is_draw(&verify->numbering, node)) /* no two draws are one, however alike */
             prove_bodies(verify, a, node, level, depth);
@@ -187,12 +198,16 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
         struct value *value = node->outputs[i];
         if (!value)
             continue;
-        if (verify_left(verify, value->number, a))
+        if (verify_left(verify, value_number(value), a))
             verify->result->by_structure++;
-        else if (node->op != OP_Constant)
-            departed = !verify_prove(verify, a, value, hint_for(a, b, value)) || departed;
+        else if (node->op != OP_Constant &&
+                 !verify_prove(verify, a, value, hint_for(a, b, value)) && verify->departed) {
+            verify_mark(verify, value_number(value))->departs = true;
+            departed = true;
+            ends = ends || value->is_output;
+        }
     }
-    return departed && verify->departed;
+    return departed && (ends || reads_departed(verify, node));
 }
 
 /* Values of the first model's graph become known as equal to whatever has their number. */
@@ -248,7 +263,7 @@ static bool outputs_differ(struct verify *verify, struct graph *a, const struct 
     for (size_t i = 0; i < output_count(verify, b); i++) {
         struct value *right = output_at(verify, b, 1, i), *left = output_at(verify, a, 0, i);
         enum finding finding = FOUND_NOTHING;
-        if ((left && right && left->number == right->number) || is_idle(b, i))
+        if ((left && right && value_number(left) == value_number(right)) || is_idle(b, i))
             continue;
         if (left && right)
             finding = verify_measure(verify, a, left, right, brief);
@@ -273,6 +288,45 @@ static bool settled(struct verify *verify, struct graph *a, struct graph *b, siz
     return differ;
 }
 
+/* Structure alone says what is the same. One place has all the memory. */
+static void start_anew(struct verify *verify, struct graph *b)
+{
+    number_graph(&verify->numbering, b, 0);
+    verify_search_anew(verify);
+    verify->checking.cells += verify->searching.cells;
+}
+
+/* The same by a quick look at the whole models. The first `done` nodes of the second keep the numbers that the walk has
+ * found for them. */
+static enum finding told_as_a_whole(struct verify *verify, struct graph *a, struct graph *b,
+                                    size_t done)
+{
+    LIST(uint32_t) numbers = {NULL, 0, 0};
+    const struct joint_eval before = verify->checking;
+    for (size_t i = 0; i < done; i++) {
+        const struct node *node = b->order.items[i];
+        LIST_PUSH(verify->arena, &numbers, node_number(node));
+        for (size_t k = 0; k < node->output_count; k++)
+            LIST_PUSH(verify->arena, &numbers,
+                      node->outputs[k] ? value_number(node->outputs[k]) : 0);
+    }
+    start_anew(verify, b);
+    enum finding finding = verify_glance(verify, (struct graph *[]){a, b});
+    verify->checking.cells = before.cells;
+    verify->checking.effort = before.effort;
+    verify->checking.products = before.products;
+    verify->checking.steps = before.steps;
+    joint_reset(&verify->checking);
+    for (size_t i = 0, at = 0; i < done; i++) {
+        struct node *node = b->order.items[i];
+        node_number_set(node, numbers.items[at++]);
+        for (size_t k = 0; k < node->output_count; k++, at++)
+            if (node->outputs[k])
+                value_number_set(node->outputs[k], numbers.items[at]);
+    }
+    return finding;
+}
+
 static bool compare_outputs(struct verify *verify, struct graph *a, struct graph *b)
 {
     bool unknown = false;
@@ -281,6 +335,18 @@ static bool compare_outputs(struct verify *verify, struct graph *a, struct graph
     bool differ = outputs_differ(verify, a, b, false, &unknown);
     verify->differs = verify->differs || differ;
     return !differ && !unknown;
+}
+
+/* A value departs, behind one that does: where outputs do, too, there is no need to look at every value between. What both
+ * whole models agree on is not asked of the outputs alone before all is known that they are made of. */
+static bool outputs_depart(struct verify *verify, struct graph *a, struct graph *b, size_t done,
+                           uint32_t level)
+{
+    if (is_main(b) && verify->glance == FOUND_NOTHING)
+        verify->glance = told_as_a_whole(verify, a, b, done);
+    if (is_main(b) && verify->glance != FOUND_NOTHING)
+        return verify->glance == FOUND_DIFFERENT;
+    return output_count(verify, a) == output_count(verify, b) && settled(verify, a, b, done, level);
 }
 
 static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level,
@@ -293,8 +359,7 @@ static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b
     for (size_t i = 0; i < b->order.count; i++) {
         if (verify_node(verify, a, b, b->order.items[i], level, depth) && ++departures == settle) {
             settle *= 4;
-            if (output_count(verify, a) == output_count(verify, b) &&
-                settled(verify, a, b, i + 1, level)) {
+            if (outputs_depart(verify, a, b, i + 1, level)) {
                 verify->differs = true;
                 return false;
             }
@@ -313,7 +378,7 @@ static bool same_structure(struct verify *verify, struct graph *b)
     number_graph(&verify->numbering, b, 0);
     for (size_t i = 0; i < verify->output_count; i++) {
         const struct value *left = verify->outputs[0][i], *right = verify->outputs[1][i];
-        if (!left || !right || left->number != right->number)
+        if (!left || !right || value_number(left) != value_number(right))
             return false;
     }
     return true;
@@ -348,8 +413,24 @@ static bool is_broken(struct verify *verify, struct model *const models[2])
 /* Regions that agree as closely as that mislead nobody. */
 #define ALIKE_ENOUGH 1e-4
 
+/* All regions are equal, each within the tolerance, which of 16 bits is wide: what they leave may add up. */
+static void decide_equal(struct verify *verify, struct graph *const graphs[2])
+{
+    struct verify_result *result = verify->result;
+    result->departs = false; /* names that led nowhere */
+    if (result->largest <= ALIKE_ENOUGH)
+        return;
+    start_anew(verify, graphs[1]);
+    if (verify_adds_up(verify, graphs)) {
+        result->verdict = VERDICT_DIFFERENT;
+        result->reason = "they compute different values";
+    } else {
+        result->departs = false;
+    }
+}
+
 /* What neither structure nor regions could tell. Values that were taken for the same inside are so within the
- * tolerance alone, which of 16 bits is wide: what departs behind such is looked at without them. */
+ * tolerance alone: what departs behind such is looked at without them. */
 static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[2])
 {
     struct verify_result *result = verify->result;
@@ -357,7 +438,7 @@ static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[
     enum finding finding = verify->differs ? FOUND_DIFFERENT : FOUND_NOTHING;
     bool unknown = false;
     int inputs = 0;
-    number_graph(&verify->numbering, graphs[1], 0);
+    start_anew(verify, graphs[1]);
     if (verify->differs && result->largest > ALIKE_ENOUGH &&
         !outputs_differ(verify, graphs[0], graphs[1], false, &unknown))
         finding = unknown ? FOUND_NOTHING : FOUND_EQUAL;
@@ -409,7 +490,7 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     if (same_structure(&verify, graphs[1])) {
         result->by_structure = count_values(b);
     } else if (verify_graph(&verify, graphs[0], graphs[1], 0, 0)) {
-        result->departs = false; /* a hint that led nowhere */
+        decide_equal(&verify, graphs);
     } else {
         decide_as_a_whole(&verify, graphs);
     }

@@ -19,7 +19,8 @@ enum {
     INPUTS_LEAST = 2,
     SYMBOLS_MOST = 64,
     NODES_MOST = 20000, /* of both models: what is noted of each node stays until a run is over */
-    PINNED = 1 << 30    /* readers of a value that is never let go of */
+    IMAGE_LITTLE = 64,
+    PINNED = 1 << 30 /* readers of a value that is never let go of */
 };
 
 /* Sizes of open axes, tried until both models take them: first one further from axis to axis, then all alike. The
@@ -42,9 +43,14 @@ struct whole {
     struct graph *graphs[2];
     uint32_t *readers; /* by number: how often it is still asked for */
     size_t numbers;
-    int32_t type; /* the coarsest of any value */
+    int32_t type;        /* the coarsest of any value */
+    bool is_little;      /* images no larger than IMAGE_LITTLE, whatever the models declare */
+    bool is_open;        /* an input has an open axis that is no batch: sizes can be tried */
+    bool draws_integers; /* of a kind that can be tried */
     struct symbol symbols[SYMBOLS_MOST];
     size_t symbol_count;
+    bool *shows;    /* by output: it has shown numbers that are not all alike */
+    double largest; /* difference of outputs that agree */
     /* The first value of the second model, in its order, that differs from the one of its name. */
     size_t departs_at;
 };
@@ -142,10 +148,10 @@ static const char *load_default(struct whole *whole, const struct value *value, 
         reason = array_copy(joint->scratch, &joint->pool, BUDGET_VALUE, array, &own);
     if (reason)
         return reason;
-    uint64_t state = whole->verify->options->seed + value->number;
+    uint64_t state = whole->verify->options->seed + value_number(value);
     for (int64_t i = 0; trial % 2 && array_is_real(own) && i < own->count; i++)
         own->reals[i] *= 1 + eval_uniform(eval_random(&state)) / 4;
-    joint_put(joint, value->number, own);
+    joint_put(joint, value_number(value), own);
     return NULL;
 }
 
@@ -167,9 +173,12 @@ static const char *draw_input(struct whole *whole, const struct value *value,
         dims[i] = told->dims[i];
         if (dims[i] < 0 && twin->rank == told->rank)
             dims[i] = twin->dims[i];
+        if (whole->is_little && i > 1)
+            dims[i] = least(dims[i], IMAGE_LITTLE);
         if (dims[i] >= 0)
             continue;
         const struct symbol *symbol = symbol_of(whole, value, i);
+        whole->is_open = whole->is_open || !symbol->is_batch;
         int64_t base = sizes[size % (int)COUNT_OF(sizes)];
         dims[i] = symbol->is_batch               ? 1 + (draw.trial + 1) % 2
                   : size >= (int)COUNT_OF(sizes) ? base
@@ -179,6 +188,8 @@ static const char *draw_input(struct whole *whole, const struct value *value,
     if (rows) {
         draw.rows = rows;
         draw.integers = INTEGERS_ROWS;
+    } else {
+        whole->draws_integers = whole->draws_integers || type_is_whole(type);
     }
     return joint_draw(whole->joint, value, told->rank, dims, &draw);
 }
@@ -187,7 +198,7 @@ static struct value *twin_of(struct whole *whole, const struct value *value)
 {
     for (size_t i = 0; i < graph_input_count(whole->graphs[1]); i++) {
         struct value *input = graph_input(whole->graphs[1], i);
-        if (input && input->number == value->number)
+        if (input && value_number(input) == value_number(value))
             return input;
     }
     return NULL;
@@ -214,13 +225,13 @@ static const char *draw_inputs(struct whole *whole, int size, const struct draw 
 static struct value *named_like(struct whole *whole, const struct value *value)
 {
     struct value *left = map_get(&whole->graphs[0]->values, value->name);
-    return left && left->producer && left->number != value->number ? left : NULL;
+    return left && left->producer && value_number(left) != value_number(value) ? left : NULL;
 }
 
 static void ask(struct whole *whole, const struct value *value, uint32_t readers)
 {
-    if (value && value->number < whole->numbers)
-        whole->readers[value->number] += readers;
+    if (value && value_number(value) < whole->numbers)
+        whole->readers[value_number(value)] += readers;
 }
 
 /* How often each number is asked for. */
@@ -256,15 +267,15 @@ static void release(struct whole *whole, const struct value *value)
 {
     struct joint_eval *joint = whole->joint;
     const struct tensor *tensor;
-    if (!value || value->number >= whole->numbers)
+    if (!value || value_number(value) >= whole->numbers)
         return;
-    uint32_t *readers = &whole->readers[value->number];
+    uint32_t *readers = &whole->readers[value_number(value)];
     *readers -= *readers > 0;
     struct array *array = *readers ? NULL : joint_array(joint, value);
     if (!array || (!array_is_real(array) && !array_is_whole(array)) ||
         !constant_of((struct value *)(uintptr_t)value, &tensor))
         return;
-    joint->arrays[value->number] = NULL;
+    joint->arrays[value_number(value)] = NULL;
     pool_free(&joint->pool, array);
 }
 
@@ -277,7 +288,7 @@ static const char *own_cells(struct whole *whole, const struct value *value)
         return NULL;
     const char *reason = array_copy(joint->scratch, &joint->pool, BUDGET_VALUE, array, &own);
     if (!reason)
-        joint->arrays[value->number] = own;
+        joint->arrays[value_number(value)] = own;
     return reason;
 }
 
@@ -332,10 +343,10 @@ static const char *run_node(struct whole *whole, int side, const struct node *no
         const struct value *other = !value ? NULL
                                     : side ? named_like(whole, value)
                                            : map_get(&whole->graphs[1]->values, value->name);
-        if (other && other->producer && other->number != value->number)
+        if (other && other->producer && value_number(other) != value_number(value))
             compare_names(whole, side ? other : value, side ? value : other);
-        if (value && !whole->readers[value->number]) {
-            whole->readers[value->number] = 1;
+        if (value && !whole->readers[value_number(value)]) {
+            whole->readers[value_number(value)] = 1;
             release(whole, value);
         }
     }
@@ -392,8 +403,10 @@ static const char *run_drawn(struct whole *whole, int trial, int *size)
             const struct node *bad = whole->joint->bad;
             if (reason == eval_too_dear || (bad && !eval_knows(bad)))
                 return reason;
+            if (!whole->draws_integers)
+                break;
         }
-        if (whole->symbol_count == 0)
+        if (!whole->is_open)
             break;
     }
     return reason;
@@ -416,61 +429,82 @@ static const struct array *output_array(const struct whole *whole, size_t output
     return joint_array(whole->joint, whole->verify->outputs[side][output]);
 }
 
+/* *most: the largest gap of all outputs. */
+static bool pools_agree(const struct verify *verify, const struct joint_pool *pools,
+                        double tolerance, double *most)
+{
+    bool agree = true;
+    *most = 0;
+    for (size_t i = 0; i < verify->output_count; i++) {
+        const struct gap gap = joint_pool_compare(&pools[i]);
+        agree = agree && verify_within(verify, &gap, tolerance);
+        *most = fmax(*most, gap.ratio);
+    }
+    return agree;
+}
+
 /* What departs is evaluated once more, rounded: where sums cancel, that much of a difference shows nothing. Of
- * channels of few numbers one run does not show it: then more are looked at, together. */
-static bool is_noise(struct whole *whole, int trial, int size, struct joint_pool *pools, bool thin,
-                     double tolerance)
+ * channels of few numbers one run does not show it: then more are looked at, together. FOUND_NOTHING: `small` channels
+ * alone differ, and what rounding leaves of them cannot be evaluated. */
+static enum finding judge_noise(struct whole *whole, int trial, int size, struct joint_pool *pools,
+                                bool small, bool thin, double tolerance)
 {
     struct verify *verify = whole->verify;
-    if (verify->options->rtol > 0)
-        return false;
+    enum finding otherwise = small ? FOUND_NOTHING : FOUND_DIFFERENT;
+    double before, left;
+    int unmoved = 0;
     for (int runs = thin ? JOINT_RUNS : 1;;) {
+        pools_agree(verify, pools, tolerance, &before);
         for (int round = 1; round <= JOINT_ROUNDS; round++) {
-            bool within = run_rounded(whole, trial, size, round);
-            if (!within)
-                return false;
-            for (size_t i = 0; i < verify->output_count; i++) {
+            if (!run_rounded(whole, trial, size, round))
+                return otherwise;
+            for (size_t i = 0; i < verify->output_count; i++)
                 joint_pool_round(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1));
-                const struct gap gap = joint_pool_compare(&pools[i]);
-                within = within && verify_within(verify, &gap, tolerance);
+            if (pools_agree(verify, pools, tolerance, &left))
+                return FOUND_EQUAL;
+            if (left > NOISE_UNMOVED * before) {
+                unmoved++;
+                break;
             }
-            if (within)
-                return true;
         }
         trial += JOINT_ALIKE;
-        if (--runs == 0 || run_drawn(whole, trial, &size))
-            return false;
+        if (--runs == 0 || verify_is_plain(left, tolerance, unmoved))
+            return FOUND_DIFFERENT;
+        if (run_drawn(whole, trial, &size))
+            return otherwise;
         for (size_t i = 0; i < verify->output_count; i++)
             if (!joint_pool_add(&pools[i], output_array(whole, i, 0), output_array(whole, i, 1)))
-                return false;
+                return otherwise;
     }
 }
 
-/* Compares the outputs of one run. False: they differ. Sets shows[i] where output i has shown numbers that are not all
- * alike. */
-static bool outputs_agree(struct whole *whole, int trial, int size, bool *shows, double *largest)
+/* Compares the outputs of one run: FOUND_EQUAL where they agree. */
+static enum finding compare_run(struct whole *whole, int trial, int size)
 {
     struct verify *verify = whole->verify;
     double tolerance = verify_tolerance(verify, whole->type);
     struct joint_pool *pools = NEW_ARRAY(verify->cones, struct joint_pool, verify->output_count);
-    bool agree = true, exact = true, thin = true;
+    bool agree = true, exact = true, thin = true, small = true;
     for (size_t i = 0; i < verify->output_count; i++) {
         pools[i] = joint_pool(verify->cones, output_array(whole, i, 0), output_array(whole, i, 1));
         struct gap gap = joint_compare(pools[i].left, pools[i].right, NULL);
         bool plain = gap.ratio > tolerance; /* beside all channels, too */
         gap.ratio = gap.alone;
-        shows[i] = shows[i] || (!gap.constant && !gap.silent);
+        whole->shows[i] = whole->shows[i] || (!gap.constant && !gap.silent);
         if (verify_within(verify, &gap, tolerance)) {
-            *largest = fmax(*largest, gap.ratio);
+            whole->largest = fmax(whole->largest, gap.ratio);
             continue;
         }
         agree = false;
-        exact = exact && gap.same_shape && !gap.of_integers;
+        exact = exact && gap.same_shape && !gap.of_integers && !verify_is_beyond(verify, &gap);
+        small = small && !plain;
         thin = thin && !plain && joint_pool_is_thin(&pools[i]);
         if (!verify->result->departs)
             verify_depart(verify, verify->outputs[0][i], verify->outputs[1][i], &gap, whole->joint);
     }
-    return agree || (exact && is_noise(whole, trial, size, pools, thin, tolerance));
+    if (agree || !exact)
+        return agree ? FOUND_EQUAL : FOUND_DIFFERENT;
+    return judge_noise(whole, trial, size, pools, small, thin, tolerance);
 }
 
 static void note_type(struct whole *whole, const struct value *value)
@@ -523,51 +557,146 @@ static bool all_have_run(const struct whole *whole)
     return true;
 }
 
+/* NULL, or why the models are not evaluated. */
+static const char *start_whole(struct whole *whole, struct verify *verify,
+                               struct graph *const graphs[2])
+{
+    *whole = (struct whole){.verify = verify,
+                            .joint = &verify->checking,
+                            .graphs = {graphs[0], graphs[1]},
+                            .numbers = verify->numbering.entries.count};
+    for (size_t i = 0; i < verify->output_count; i++)
+        if (!verify->outputs[0][i] || !verify->outputs[1][i])
+            return "an output of the graph is made by nothing";
+    if (graphs[0]->order.count + graphs[1]->order.count > NODES_MOST)
+        return "more nodes than whole models may have to be evaluated";
+    whole->joint->effort.products =
+        fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
+    whole->readers = NEW_ARRAY(verify->arena, uint32_t, whole->numbers);
+    whole->shows = NEW_ARRAY(verify->arena, bool, verify->output_count + 1);
+    note_types(whole);
+    forget_runs(whole);
+    return NULL;
+}
+
+/* True where an output is further apart than what its largest element allows. Notes which. */
+static bool is_far_apart(struct whole *whole)
+{
+    struct verify *verify = whole->verify;
+    double tolerance = verify_tolerance(verify, whole->type);
+    for (size_t i = 0; i < verify->output_count; i++) {
+        struct gap gap = joint_compare(output_array(whole, i, 0), output_array(whole, i, 1), NULL);
+        gap.ratio = gap.difference > 0 ? gap.difference / gap.largest : 0;
+        if (verify_within(verify, &gap, tolerance))
+            continue;
+        if (!verify->result->departs)
+            verify_depart(verify, verify->outputs[0][i], verify->outputs[1][i], &gap, whole->joint);
+        return true;
+    }
+    return false;
+}
+
+/* Evaluates both models on inputs until outputs differ or so many have agreed. FOUND_DIFFERENT: the first value that
+ * departs is noted. Else *inputs is on how many they agreed, and *reason why on no more. */
+static enum finding look(struct whole *whole, int wanted, int *inputs, const char **reason)
+{
+    struct verify_result *result = whole->verify->result;
+    const struct verify_departure before = result->departure;
+    bool departed = result->departs;
+    double most = whole->joint->effort.products;
+    int size = 0;
+    for (*inputs = 0; *inputs < wanted; ++*inputs, size++) {
+        if (*inputs >= INPUTS_LEAST && most - whole->joint->effort.products > BUDGET_VERIFY_INPUT)
+            break;
+        arena_reset(whole->verify->cones);
+        whole->departs_at = SIZE_MAX;
+        result->departs = false;
+        const char *stopped = run_drawn(whole, *inputs, &size);
+        if (stopped) {
+            *reason = whole->joint->bad ? arena_copy(whole->verify->arena, stopped) : stopped;
+            break;
+        }
+        enum finding finding = compare_run(whole, *inputs, size);
+        if (finding == FOUND_DIFFERENT)
+            return finding;
+        if (finding == FOUND_NOTHING) {
+            *reason = "outputs differ, and what rounding leaves of them costs more than is worth a "
+                      "model of this size";
+            *inputs = 0;
+            break;
+        }
+    }
+    result->departure = before;
+    result->departs = departed;
+    return FOUND_NOTHING;
+}
+
+/* The same on a little image, or where the models take none, on what they declare. FOUND_NOTHING: neither is taken. */
+static enum finding glance(struct whole *whole, int trial)
+{
+    static const double amplitudes[] = {1, 4};
+    struct verify *verify = whole->verify;
+    const struct draw draw = {.trial = trial,
+                              .seed = verify->options->seed + (uint64_t)trial * 7919,
+                              .amplitude = amplitudes[trial],
+                              .integers = INTEGERS_BITS};
+    bool departs = verify->result->departs;
+    arena_reset(verify->cones);
+    whole->is_little = true;
+    whole->departs_at = 0; /* nothing is noted */
+    verify->result->departs = true;
+    enum finding finding = run(whole, 0, &draw)  ? FOUND_NOTHING
+                           : is_far_apart(whole) ? FOUND_DIFFERENT
+                                                 : FOUND_EQUAL;
+    verify->result->departs = departs;
+    whole->is_little = false;
+    whole->departs_at = SIZE_MAX;
+    return finding;
+}
+
+static bool is_far_apart_on(struct whole *whole, int trial)
+{
+    int size = 0;
+    return glance(whole, trial) != FOUND_EQUAL && !run_drawn(whole, trial, &size) &&
+           is_far_apart(whole);
+}
+
+enum finding verify_glance(struct verify *verify, struct graph *const graphs[2])
+{
+    struct whole whole;
+    int inputs;
+    const char *reason = start_whole(&whole, verify, graphs);
+    if (reason)
+        return FOUND_NOTHING;
+    double most = whole.joint->effort.products;
+    enum finding finding = glance(&whole, 0);
+    /* A channel small beside others is seen by comparing it alone, with what rounding leaves of it. */
+    if (finding == FOUND_EQUAL && most - whole.joint->effort.products > BUDGET_VERIFY_GLANCE)
+        return finding;
+    finding = look(&whole, 1, &inputs, &reason);
+    return finding == FOUND_NOTHING && inputs ? FOUND_EQUAL : finding;
+}
+
+bool verify_adds_up(struct verify *verify, struct graph *const graphs[2])
+{
+    struct whole whole;
+    int inputs;
+    const char *reason = start_whole(&whole, verify, graphs);
+    if (reason || (!is_far_apart_on(&whole, 0) && !is_far_apart_on(&whole, 1)))
+        return false;
+    /* Who says what may differ is not asked what rounding leaves. */
+    return verify->options->rtol > 0 ||
+           verify_whole(verify, graphs, &inputs, &reason) == FOUND_DIFFERENT;
+}
+
 enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], int *inputs,
                           const char **reason)
 {
-    struct whole whole = {.verify = verify,
-                          .joint = &verify->checking,
-                          .graphs = {graphs[0], graphs[1]},
-                          .numbers = verify->numbering.entries.count};
-    struct verify_departure before = verify->result->departure;
-    bool departed = verify->result->departs;
-    bool *shows = NEW_ARRAY(verify->arena, bool, verify->output_count + 1);
-    double largest = 0;
-    int size = 0;
-    for (size_t i = 0; i < verify->output_count; i++)
-        if (!verify->outputs[0][i] || !verify->outputs[1][i]) {
-            *reason = "an output of the graph is made by nothing";
-            return FOUND_NOTHING;
-        }
-    whole.joint->effort.products =
-        fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
-    whole.readers = NEW_ARRAY(verify->arena, uint32_t, whole.numbers);
-    note_types(&whole);
-    forget_runs(&whole);
-    *reason = NULL;
-    if (graphs[0]->order.count + graphs[1]->order.count > NODES_MOST) {
-        *reason = "more nodes than whole models may have to be evaluated";
-        return FOUND_NOTHING;
-    }
-    double most = whole.joint->effort.products;
-    for (*inputs = 0; *inputs < INPUTS_WANTED; ++*inputs) {
-        if (*inputs >= INPUTS_LEAST && most - whole.joint->effort.products > BUDGET_VERIFY_INPUT)
-            break;
-        arena_reset(verify->cones);
-        whole.departs_at = SIZE_MAX;
-        verify->result->departs = false;
-        const char *stopped = run_drawn(&whole, *inputs, &size);
-        if (stopped) {
-            *reason = whole.joint->bad ? arena_copy(verify->arena, stopped) : stopped;
-            break;
-        }
-        if (!outputs_agree(&whole, *inputs, size, shows, &largest))
-            return FOUND_DIFFERENT;
-        size++;
-    }
-    verify->result->departure = before;
-    verify->result->departs = departed;
+    struct whole whole;
+    *inputs = 0;
+    *reason = start_whole(&whole, verify, graphs);
+    if (*reason || look(&whole, INPUTS_WANTED, inputs, reason) == FOUND_DIFFERENT)
+        return *reason ? FOUND_NOTHING : FOUND_DIFFERENT;
     if (*inputs < INPUTS_LEAST)
         return FOUND_NOTHING;
     if (!all_have_run(&whole)) {
@@ -575,12 +704,12 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
         return FOUND_NOTHING;
     }
     for (size_t i = 0; i < verify->output_count; i++)
-        if (!shows[i]) {
+        if (!whole.shows[i]) {
             *reason = arena_format(verify->arena, "the output '%s' holds one number throughout",
                                    verify->outputs[1][i]->name);
             return FOUND_NOTHING;
         }
-    verify->result->largest = fmax(verify->result->largest, largest);
+    verify->result->largest = fmax(verify->result->largest, whole.largest);
     verify->result->tolerance =
         fmax(verify->result->tolerance, verify_tolerance(verify, whole.type));
     return FOUND_EQUAL;

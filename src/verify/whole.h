@@ -11,4 +11,12 @@
 enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], int *inputs,
                           const char **reason);
 
+/* A quick look at one input, before values in between are searched for. FOUND_EQUAL: outputs agree on it, which proves
+ * nothing. FOUND_NOTHING: the models cannot be evaluated. */
+enum finding verify_glance(struct verify *verify, struct graph *const graphs[2]);
+
+/* Where all regions are equal, but only as far as a wide tolerance goes: true when what they leave adds up to more than
+ * that in an output, beside its largest element. Two inputs are evaluated; where that cannot be done, false. */
+bool verify_adds_up(struct verify *verify, struct graph *const graphs[2]);
+
 #endif

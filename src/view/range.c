@@ -115,9 +115,7 @@ bool info_range_of(struct model *model, const struct node *node, struct info_roo
 {
     const struct tensor *weight;
     struct layout_of layout;
-    bool has_weight = node->op == OP_Conv || node->op == OP_ConvTranspose || node->op == OP_Gemm ||
-                      node->op == OP_MatMul;
-    struct value *value = has_weight ? node_input(node, 1) : NULL;
+    struct value *value = operator_is(node->op, WEIGHTED) ? node_input(node, 1) : NULL;
     if (!value || constant_of(value, &weight))
         return false;
     bool fused = weight->storage == STORAGE_FUSED;

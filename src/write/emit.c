@@ -45,6 +45,7 @@ struct emitter {
     const struct emit_placement *placement;
     struct pieces *data; /* of the new data file */
     size_t function;     /* index of the next one */
+    struct memo emitted; /* by node: bool, true for a new one that is out */
     uint8_t *room;       /* for new messages: one behind the other, they make one piece */
     size_t left;
 };
@@ -332,13 +333,18 @@ static int by_position(const void *a, const void *b)
     return (x->sequence > y->sequence) - (x->sequence < y->sequence);
 }
 
+static bool *was_emitted(struct emitter *emitter, const struct node *node)
+{
+    return memo_item(emitter->arena, &emitter->emitted, sizeof(bool), node->index);
+}
+
 static void cursor_open(struct emitter *emitter, struct graph *graph, struct cursor *cursor)
 {
     *cursor = (struct cursor){0};
     cursor->made = NEW_ARRAY(emitter->arena, struct node *, graph->new_nodes.count + 1);
     for (size_t i = 0; i < graph->new_nodes.count; i++) {
         struct node *node = graph->new_nodes.items[i];
-        node->emitted = false;
+        *was_emitted(emitter, node) = false;
         if (!node->removed)
             cursor->made[cursor->made_count++] = node;
     }
@@ -434,9 +440,9 @@ static void emit_node(struct emitter *emitter, const struct node *node, uint32_t
 static void emit_made(struct emitter *emitter, struct node *node, uint32_t number,
                       struct pieces *to)
 {
-    if (node->emitted)
+    if (*was_emitted(emitter, node))
         return;
-    node->emitted = true;
+    *was_emitted(emitter, node) = true;
     /* A later rewrite may have made what an earlier one reads: both stand at one position. */
     for (size_t k = 0; k < node->input_count; k++) {
         struct node *maker = node->inputs[k] ? node->inputs[k]->producer : NULL;

@@ -214,6 +214,24 @@ def cropped_output(n):
 
 
 @case(CONV)
+def pad_of_channels(n):
+    x = n.input("x", X)
+    n.output(n.conv(n.node("Pad", [x, n.ints(0, 1, 1, 1, 0, 0, 1, 1)]), 7, 3, pads=0))
+
+
+@case(CONV, versions=FEW)
+def slice_of_channels(n):
+    x = n.input("x", X)
+    n.output(n.add(n.conv(n.slice(x, [1], [4], [1]), 6, 1), n.conv(x, 6, 3)))
+
+
+@case(CONV)
+def channels_in_another_order(n):
+    x = n.input("x", X)
+    n.output(n.add(n.node("Gather", [x, n.ints(5, 1, 1, 0, -3, 2)], axis=1), n.convbn(x, 6, 3)))
+
+
+@case(CONV)
 def slice_end_from_shape(n):
     """The end of a crop read off a known shape by Shape, Gather and Unsqueeze, as torch traces it."""
     x = n.input("x", (2, 5, 11, 14))

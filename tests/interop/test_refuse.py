@@ -380,12 +380,6 @@ def pad_by_an_input(n):
     n.output(n.conv(n.node("Pad", [x, n.ints(0, 0, 1, 1, 0, 0, 1, 1), v]), 7, 3, pads=0))
 
 
-@refused(reason=BORDER + "|channel|batch|spatial|axis")
-def pad_of_channels(n):
-    x = n.input("x", X)
-    n.output(n.conv(n.node("Pad", [x, n.ints(0, 1, 1, 1, 0, 0, 1, 1)]), 7, 3, pads=0))
-
-
 @refused(reason=BORDER + "|bias")
 def biased_1x1_then_padded_3x3(n):
     y = n.conv(n.input("x", (2, 5, 11, 14)), 13, 1, bias=True)
@@ -453,12 +447,6 @@ def average_with_ceil_overflow(n, pads):
 def slice_backwards(n):
     x = n.input("x", (2, 6, 12, 14))
     n.output(n.add(n.conv(n.slice(x, [11], [-13], [2], [-1]), 6, 1), n.conv(x, 6, 3)))
-
-
-@refused(reason=OP + "|Slice|channel|axis|crop")
-def slice_of_channels(n):
-    x = n.input("x", X)
-    n.output(n.add(n.conv(n.slice(x, [1], [4], [1]), 6, 1), n.conv(x, 6, 3)))
 
 
 @refused(reason=CONSTANT + "|" + OP)

@@ -173,8 +173,16 @@ static inline void read_rows(const void *closure, int64_t first, int64_t count, 
 static inline const char *make_plain(struct unit *unit, int axes, const struct plain *plain,
                                      const struct affine **form)
 {
-    return affine_make(&unit->arena, axes, plain->axis, plain->outputs, plain->inputs,
-                       plain->groups, read_rows, plain, plain->bias, form);
+    return affine_make(&unit->arena,
+                       &(struct affine_kernel){.axes = axes,
+                                               .axis = plain->axis,
+                                               .outputs = plain->outputs,
+                                               .inputs = plain->inputs,
+                                               .groups = plain->groups,
+                                               .read = read_rows,
+                                               .closure = plain,
+                                               .bias = plain->bias},
+                       form);
 }
 
 static inline void must(struct unit *unit, const char *reason)

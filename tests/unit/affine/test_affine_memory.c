@@ -36,7 +36,16 @@ static void read_ones(const void *closure, int64_t first, int64_t count, double 
 static const struct affine *kernel(struct unit *unit, const double *bias)
 {
     const struct affine *form = NULL;
-    expect(!affine_make(&unit->arena, 0, NULL, 3, 3, 1, read_ones, NULL, bias, &form), "a kernel");
+    expect(!affine_make(&unit->arena,
+                        &(struct affine_kernel){.axes = 0,
+                                                .axis = NULL,
+                                                .outputs = 3,
+                                                .inputs = 3,
+                                                .groups = 1,
+                                                .read = read_ones,
+                                                .bias = bias},
+                        &form),
+           "a kernel");
     return form;
 }
 

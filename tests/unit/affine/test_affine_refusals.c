@@ -234,7 +234,14 @@ static const char *make(struct unit *unit, int axes, struct affine_axis axis, in
     struct affine_axis all[AFFINE_AXES + 1];
     for (int i = 0; i < AFFINE_AXES + 1; i++)
         all[i] = axis;
-    return affine_make(&unit->arena, axes, all, outputs, inputs, groups, no_rows, NULL, NULL, form);
+    return affine_make(&unit->arena,
+                       &(struct affine_kernel){.axes = axes,
+                                               .axis = all,
+                                               .outputs = outputs,
+                                               .inputs = inputs,
+                                               .groups = groups,
+                                               .read = no_rows},
+                       form);
 }
 
 static void refuses(const char *reason, const char *part, const char *what)

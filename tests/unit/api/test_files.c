@@ -6,47 +6,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blob.h"
 #include "onnx_repvgg_fuse.h"
 #include "tap.h"
 
 static char folder[] = "/tmp/onnx-repvgg-fuse-files-XXXXXX";
 static char input[256], output[256], data[256], second[256];
 
-struct blob {
-    char *bytes;
-    size_t size;
-};
-
-static struct blob load(const char *path)
-{
-    struct blob blob = {0};
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return blob;
-    fseek(file, 0, SEEK_END);
-    blob.size = (size_t)ftell(file);
-    rewind(file);
-    blob.bytes = malloc(blob.size + 1);
-    if (!blob.bytes || fread(blob.bytes, 1, blob.size, file) != blob.size)
-        abort();
-    fclose(file);
-    return blob;
-}
-
-static void save(const char *path, const void *bytes, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(bytes, 1, size, file) != size || fclose(file) != 0)
-        abort();
-}
-
 static bool is(const char *path, const struct blob *wanted)
 {
     struct blob found = load(path);
-    bool same = found.bytes && found.size == wanted->size &&
-                memcmp(found.bytes, wanted->bytes, found.size) == 0;
-    free(found.bytes);
-    return same;
+    bool is_wanted = same(found, *wanted);
+    free(found.data);
+    return is_wanted;
 }
 
 /* What happens, and at which step. */
@@ -109,13 +81,13 @@ static void test_changes(const struct blob *model, const struct blob *fused)
             /* A mapping of a shorter file is a signal: only a reader can take that from a library. */
             if (cuts && !no_map)
                 continue;
-            save(input, model->bytes, model->size);
+            save(input, model->data, model->size);
             save(output, "old", 3);
             onnx_fuse_options_init(&options);
             options.no_map = no_map;
             options.no_sync = true;
             enum onnx_fuse_status status = run(&options, &event, &report);
-            struct blob old = {(char[]){"old"}, 3};
+            struct blob old = {(unsigned char[]){"old"}, 3};
             /* The files are compared before "finishing" is said. */
             bool late = i == 1;
             expect(event.happened && (late ? status == ONNX_FUSE_OK && is(output, fused)
@@ -133,7 +105,7 @@ static void test_no_map(const struct blob *model, const struct blob *fused)
 {
     struct onnx_fuse_options options;
     struct event event = {"planning", nothing, false};
-    save(input, model->bytes, model->size);
+    save(input, model->data, model->size);
     unlink(output);
     onnx_fuse_options_init(&options);
     options.no_map = true;
@@ -147,8 +119,8 @@ static void test_name_taken(const struct blob *model)
     struct onnx_fuse_options options;
     struct onnx_fuse_report *report = NULL;
     struct event event = {"finishing", take_name, false};
-    struct blob mine = {(char[]){"mine"}, 4}, old = {(char[]){"old"}, 3};
-    save(input, model->bytes, model->size);
+    struct blob mine = {(unsigned char[]){"mine"}, 4}, old = {(unsigned char[]){"old"}, 3};
+    save(input, model->data, model->size);
     save(output, "old", 3);
     onnx_fuse_options_init(&options);
     options.external_data = "o.onnx.data";
@@ -178,7 +150,7 @@ static void test_name_taken(const struct blob *model)
     struct blob theirs = load(second);
     expect(status == ONNX_FUSE_OK && is(data, &mine) && theirs.size > 1000,
            "the data goes to the next name: %d %s", status, onnx_fuse_report_error(report));
-    free(theirs.bytes);
+    free(theirs.data);
     onnx_fuse_report_free(report);
 }
 
@@ -191,14 +163,14 @@ int main(int count, char **arguments)
     snprintf(data, sizeof(data), "%s/o.onnx.data", folder);
     snprintf(second, sizeof(second), "%s/o.onnx.1.data", folder);
     struct blob model = load(arguments[1]);
-    save(input, model.bytes, model.size);
+    save(input, model.data, model.size);
     expect(onnx_fuse_file(input, output, NULL, NULL) == ONNX_FUSE_OK, "a plain run");
     struct blob fused = load(output);
     test_no_map(&model, &fused);
     test_changes(&model, &fused);
     test_name_taken(&model);
-    free(model.bytes);
-    free(fused.bytes);
+    free(model.data);
+    free(fused.data);
     char command[300];
     snprintf(command, sizeof(command), "rm -rf '%s'", folder);
     if (system(command) != 0)

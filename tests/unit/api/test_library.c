@@ -5,14 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "blob.h"
 #include "bytes.h"
 #include "onnx_repvgg_fuse.h"
 #include "tap.h"
-
-struct blob {
-    unsigned char *data;
-    size_t size;
-};
 
 static char folder[] = "/tmp/onnx-repvgg-fuse-test-XXXXXX";
 
@@ -23,35 +19,6 @@ static const char *place(const char *name)
     char *at = path[next++ % 4];
     snprintf(at, sizeof(path[0]), "%s/%s", folder, name);
     return at;
-}
-
-/* Empty when there is no such file. */
-static struct blob load(const char *path)
-{
-    struct blob blob = {0};
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return blob;
-    fseek(file, 0, SEEK_END);
-    blob.size = (size_t)ftell(file);
-    rewind(file);
-    blob.data = malloc(blob.size + 1);
-    if (!blob.data || fread(blob.data, 1, blob.size, file) != blob.size)
-        abort();
-    fclose(file);
-    return blob;
-}
-
-static void save(const char *path, const void *data, size_t size)
-{
-    FILE *file = fopen(path, "wb");
-    if (!file || fwrite(data, 1, size, file) != size || fclose(file) != 0)
-        abort();
-}
-
-static bool same(struct blob a, struct blob b)
-{
-    return a.data && b.data && a.size == b.size && memcmp(a.data, b.data, a.size) == 0;
 }
 
 static struct blob fuse(struct blob model, const struct onnx_fuse_options *options,

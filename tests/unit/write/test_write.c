@@ -87,8 +87,15 @@ static const struct affine *matrix_form(struct unit *unit, int64_t rows, int64_t
     struct matrix *matrix = NEW(&unit->arena, struct matrix);
     const struct affine *form;
     *matrix = (struct matrix){rows, columns, numbers};
-    const char *reason =
-        affine_make(&unit->arena, 0, NULL, rows, columns, 1, read_matrix, matrix, NULL, &form);
+    const char *reason = affine_make(&unit->arena,
+                                     &(struct affine_kernel){.axes = 0,
+                                                             .axis = NULL,
+                                                             .outputs = rows,
+                                                             .inputs = columns,
+                                                             .groups = 1,
+                                                             .read = read_matrix,
+                                                             .closure = matrix},
+                                     &form);
     if (reason)
         abort();
     return form;
