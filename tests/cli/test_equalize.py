@@ -84,6 +84,25 @@ def test_lets_scales_through(tmp_path, name, grain):
     assert same_bits(plain.model, even.model, draw(plain.model))
 
 
+TOLD = {
+    "branches": lambda n, x: n.add(norm(n, n.conv(x, C, 3)), norm(n, n.conv(x, C, 1))),
+    "three branches": lambda n, x: n.add(norm(n, n.conv(x, C, 3)), norm(n, n.conv(x, C, 1)), norm(n, x)),
+    "after the sum": lambda n, x: norm(n, n.add(n.bn(n.conv(x, C, 3)), n.conv(x, C, 1), x)),
+    "a chain": lambda n, x: n.bn(norm(n, n.conv(x, C, 3))),
+    "behind a constant": lambda n, x: n.node("Mul", [norm(n, n.conv(x, C, 3)), n.const(2.0 ** np.arange(C).reshape(C, 1, 1))]),
+    "a pointwise before": lambda n, x: norm(n, n.conv(n.conv(x, 4, 1), C, 3)),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_statistics_come_from_what_was_fused(tmp_path, name):
+    """BatchNormalizations of branches, behind a sum, in a chain: none is left, and what they told is known."""
+    plain, even = equalize(network(first=lambda n, x: TOLD[name](n, n.relu(x))), tmp_path)
+    assert not any(node.op_type == "BatchNormalization" for node in plain.model.graph.node)
+    assert scaled(even), reasons(even)
+    assert same_bits(plain.model, even.model, draw(plain.model))
+
+
 @pytest.mark.parametrize("head", ["Gemm", "MatMul"])
 def test_scales_the_columns_of_a_head(tmp_path, head):
     def second(n, y):
@@ -360,3 +379,9 @@ def test_statistics_need_equalize(tmp_path):
 @pytest.mark.parametrize("seed", range(40))
 def test_random_networks_keep_their_bits(tmp_path, seed):
     try_seed(seed, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["float64", "bfloat16", "float16"])
+def test_random_networks_of_other_types_keep_their_bits(tmp_path, kind):
+    changed = [try_seed(seed, tmp_path, kind) for seed in range(100, 108)]
+    assert any("evaluated" in passes for passes in changed) == (kind != "float16")
