@@ -74,7 +74,7 @@ static void one_json(struct json *json, const struct equalized *group)
     json_close(json, '}');
 }
 
-static struct equalized **sorted(struct arena *arena, const equalized_list *groups)
+struct equalized **equalized_sorted(struct arena *arena, const equalized_list *groups)
 {
     struct equalized **copy = NEW_ARRAY(arena, struct equalized *, groups->count + 1);
     if (groups->count) {
@@ -86,7 +86,7 @@ static struct equalized **sorted(struct arena *arena, const equalized_list *grou
 
 void equalized_json(struct json *json, const char *key, const equalized_list *groups)
 {
-    struct equalized **all = sorted(json->text.arena, groups);
+    struct equalized **all = equalized_sorted(json->text.arena, groups);
     json_line(json, 2);
     json_open(json, key, '[');
     for (size_t i = 0; i < groups->count; i++)
@@ -98,7 +98,7 @@ void equalized_json(struct json *json, const char *key, const equalized_list *gr
 void equalized_foreseen(struct text *text, const char *grain, const equalized_list *groups)
 {
     enum { MOST = 5 };
-    struct equalized **all = sorted(text->arena, groups);
+    struct equalized **all = equalized_sorted(text->arena, groups);
     if (!groups->count)
         return;
     text_print(text,

@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from tests.support.net import Net
+from tests.support.page import Page
 from tests.support.random_equalize import run, same_bits, try_seed
 from tests.support.tool import TOOL, fuse
 
@@ -229,6 +230,24 @@ def test_explains(tmp_path):
     onnx.save(network(), source)
     r = subprocess.run([TOOL, "--equalize", "tensor", "--explain", "--dry-run", source], capture_output=True, text=True)
     assert "equalized '" in r.stdout and "channels by 2^" in r.stdout
+
+
+def test_info_draws_what_it_would_bring(tmp_path):
+    onnx.save(network(), tmp_path / "m.onnx")
+    r = subprocess.run([TOOL, "info", "--report", tmp_path / "page.html", tmp_path / "m.onnx"], capture_output=True, text=True)
+    assert r.returncode == 0 and "--equalize tensor" in r.stdout, r.stderr
+    data = Page((tmp_path / "page.html").read_bytes()).data
+    one, = data["per_tensor"]
+    assert len(one["before"]) == len(one["after"]) == C
+    assert max(one["after"]) / min(one["after"]) < max(one["before"]) / min(one["before"])
+    assert "per_channel" in data and "equalized" not in data
+    assert not (tmp_path / "o.onnx").exists()
+
+
+def test_info_writes_its_page_to_a_file_only(tmp_path):
+    onnx.save(network(), tmp_path / "m.onnx")
+    r = subprocess.run([TOOL, "info", "--report", "-", tmp_path / "m.onnx"], capture_output=True, text=True)
+    assert r.returncode == 2 and "expected a file" in r.stderr and not r.stdout
 
 
 def test_batch_equalises(tmp_path):
