@@ -123,8 +123,8 @@ static void info_once(void *closure)
     run_options(run, call->options);
     run->options.dry_run = true;
     run->output_path = run->source.path; /* as if in place: external data stays where it is */
+    run->foresees = true;
     run_fuse(run);
-    foresee_equalize(&run->plan);
     info_collect(&run->plan, &info);
     view->text = info_text(&run->plan, &run->summary, &info);
     view->json = info_json(&run->plan, &run->summary, &info);

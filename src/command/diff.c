@@ -137,7 +137,7 @@ static int compare(struct call *call, const char *a, const char *b)
     call->options.ignore = call->ignore;
     call->options.colour = wants_color(call);
     if (!call->no_sandbox)
-        confine((const char *[]){a, b, NULL}, call->options.follow_symlinks);
+        confine((const char *[]){a, b, NULL}, NULL, call->options.follow_symlinks);
     enum onnx_fuse_status failed = onnx_fuse_diff(a, b, &call->options, &comparison);
     int status;
     if (failed) {

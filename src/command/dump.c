@@ -87,7 +87,7 @@ int command_dump(int count, char **arguments)
     struct onnx_fuse_view *view = NULL;
     int result = DONE;
     if (confined)
-        confine((const char *[]){arguments[optind], NULL}, options.follow_symlinks);
+        confine((const char *[]){arguments[optind], NULL}, NULL, options.follow_symlinks);
     enum onnx_fuse_status status = onnx_fuse_dump(arguments[optind], &options, &view);
     if (status == ONNX_FUSE_IO && ferror(stdout))
         result = trouble("%s", "cannot write to standard output");

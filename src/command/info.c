@@ -17,6 +17,10 @@ static const char usage[] =
     "sign of trouble in INT8).\n"
     "\n"
     "      --format FORMAT  text (default) or json\n"
+    "      --report FILE    write a page with pictures: the blocks, and the ranges of channels "
+    "before "
+    "and\n"
+    "                       after --equalize\n"
     "      --follow-symlinks\n"
     "                      follow symbolic links to external data\n"
     "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
@@ -24,10 +28,11 @@ static const char usage[] =
     "\n"
     "Exit status: 0 done, 2 trouble.\n";
 
-enum { FORMAT = 256, FOLLOW_SYMLINKS, NO_SANDBOX };
+enum { FORMAT = 256, REPORT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"format", required_argument, NULL, FORMAT},
+    {"report", required_argument, NULL, REPORT},
     {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
     {"no-sandbox", no_argument, NULL, NO_SANDBOX},
     {"help", no_argument, NULL, 'h'},
@@ -47,6 +52,7 @@ int command_info(int count, char **arguments)
             if (!json && strcmp(optarg, "text") != 0)
                 return trouble("--format: '%s' is none of text and json", optarg);
             break;
+        case REPORT: options.html_report = optarg; break;
         case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
         case NO_SANDBOX: confined = false; break;
         case 'h': fputs(usage, stdout); return DONE;
@@ -55,10 +61,13 @@ int command_info(int count, char **arguments)
     if (count - optind != 1)
         return trouble("info: expected one MODEL%s; try info --help",
                        count - optind ? ", found several" : "");
+    if (options.html_report && strcmp(options.html_report, "-") == 0)
+        return trouble("%s", "--report: - is where the text goes; expected a file");
     struct onnx_fuse_view *view = NULL;
     int result = DONE;
     if (confined)
-        confine((const char *[]){arguments[optind], NULL}, options.follow_symlinks);
+        confine((const char *[]){arguments[optind], NULL}, options.html_report,
+                options.follow_symlinks);
     enum onnx_fuse_status status = onnx_fuse_info(arguments[optind], &options, &view);
     if (check_faults(DONE) != DONE)
         result = TROUBLE;

@@ -33,12 +33,14 @@ int check_faults(int status)
     return guard_faults() ? trouble("%s", guard_message) : status;
 }
 
-void confine(const char *const *models, bool follow_symlinks)
+void confine(const char *const *models, const char *report, bool follow_symlinks)
 {
     struct sandbox sandbox;
     sandbox_open(&sandbox);
     for (; *models; models++)
         sandbox_allow_model(&sandbox, *models);
+    if (report)
+        sandbox_allow_output(&sandbox, report);
     if (follow_symlinks)
         sandbox_allow_reading(&sandbox);
     sandbox_close(&sandbox);

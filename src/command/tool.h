@@ -18,7 +18,7 @@ COMMANDS(COMMAND_DECLARE)
 
 /* Before a byte of a model is read, for a command that only reads: models it reads, NULL-terminated,
  * and whether links to external data may lead anywhere. */
-void confine(const char *const *models, bool follow_symlinks);
+void confine(const char *const *models, const char *report, bool follow_symlinks);
 
 /* Exit statuses. diff and verify call 1 different. */
 enum { DONE = 0, WARNED = 1, TROUBLE = 2 };

@@ -115,7 +115,7 @@ int command_verify(int count, char **arguments)
         return trouble("%s", count - optind < 2 ? "verify: two models are expected: A and B"
                                                 : "verify: more than two models are given");
     if (confined)
-        confine((const char *[]){arguments[optind], arguments[optind + 1], NULL},
+        confine((const char *[]){arguments[optind], arguments[optind + 1], NULL}, NULL,
                 options.follow_symlinks);
     enum onnx_fuse_status failed =
         onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison);

@@ -43,7 +43,7 @@ struct seam {
     size_t first_shift;              /* its bias, where it has one that is scaled */
     /* equalize/equalize.c: ranges of rows and columns, as long as nothing is scaled anew; second moments of inputs */
     double *rows, *columns, *second;
-    bool ranges_hold;
+    bool rows_hold, columns_hold;
 };
 
 /* A constant that must be scaled like the value it meets: of an Add, of a Max, of BatchNormalization. */

@@ -24,6 +24,18 @@ static double decibels(const struct group *group, double noise)
     return noise > 0 ? 10 * log10(12 * (double)group->behind.count / noise) : 0;
 }
 
+static void keep(struct equalization *e, struct equalized *told, const char *reason)
+{
+    size_t k = 0;
+    while (k < told->kept.count && strcmp(told->kept.items[k].reason, reason) != 0)
+        k++;
+    if (k == told->kept.count) {
+        struct kept kept = {reason, 0};
+        LIST_PUSH(e->arena, &told->kept, kept);
+    }
+    told->kept.items[k].channels++;
+}
+
 static void tell(struct equalization *e, struct group *group)
 {
     const struct channels *channels = group->behind.items[0]->input;
@@ -39,6 +51,9 @@ static void tell(struct equalization *e, struct group *group)
     told->ranges = ranges;
     for (int64_t c = 0; c < channels->count; c++) {
         ranges[c] = range_of_channel(e, channels, c);
+        const struct pin *pin = class_of(&e->classes, channels, c)->pin;
+        if (pin)
+            keep(e, told, pin->reason);
         told->scaled += exponents[c] != 0;
         told->least = exponents[c] < told->least ? exponents[c] : told->least;
         told->most = exponents[c] > told->most ? exponents[c] : told->most;

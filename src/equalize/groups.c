@@ -69,13 +69,13 @@ void group_disturb(struct equalization *e, struct group *group)
     group->waits = true;
     for (size_t i = 0; i < group->before.count; i++) {
         struct seam *seam = group->before.items[i];
-        seam->ranges_hold = false;
+        seam->columns_hold = false;
         if (seam->input)
             group_at(e, seam->input)->waits = true;
     }
     for (size_t i = 0; i < group->behind.count; i++) {
         struct seam *seam = group->behind.items[i];
-        seam->ranges_hold = false;
+        seam->rows_hold = false;
         if (seam->output)
             group_at(e, seam->output)->waits = true;
     }

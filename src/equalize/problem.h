@@ -17,6 +17,7 @@ struct problem {
     double constant;                 /* noise that no exponent changes */
     double *rows, *columns, *ranges; /* by class: the largest before it, behind it, between */
     double *logs, *sorted;
+    double *limits; /* of the spread of what each op behind reads */
     int *starts[STARTS];
 };
 

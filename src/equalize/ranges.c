@@ -2,6 +2,8 @@
 #include "equalize/ranges.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "model/external.h"
@@ -20,21 +22,72 @@ static void find_room(struct equalization *e)
     e->sorted = NEW_ARRAY(e->arena, double, most);
 }
 
+/* Weights that threads take one after another. What they find does not depend on who takes which. */
+struct measuring {
+    struct equalization *e;
+    atomic_size_t next;
+    atomic_bool failed;
+};
+
+static void *measure(void *closure)
+{
+    enum { LARGE = 1 << 20 }; /* numbers: pages of the input that were read are given back */
+    struct measuring *measuring = closure;
+    struct equalization *e = measuring->e;
+    for (size_t i; (i = atomic_fetch_add(&measuring->next, 1)) < e->classes.seams.count;) {
+        struct weight *weight = &e->classes.seams.items[i].weight;
+        if (weight->largest && !weight_measure(weight))
+            atomic_store(&measuring->failed, true);
+        if (weight->tensor->count > LARGE)
+            model_give_back(e->plan->model);
+    }
+    return NULL;
+}
+
+static void measure_all(struct equalization *e)
+{
+    enum { FEW = 1 << 20, MOST = 64 }; /* numbers: a thread must be worth its start */
+    struct measuring measuring = {.e = e};
+    pthread_t threads[MOST];
+    int64_t numbers = 0;
+    int count = 0;
+    for (size_t i = 0; i < e->classes.seams.count; i++)
+        numbers += e->classes.seams.items[i].weight.tensor->count;
+    while (count < MOST && numbers > FEW && count + 1 < e->plan->options->jobs &&
+           pthread_create(&threads[count], NULL, measure, &measuring) == 0)
+        count++;
+    measure(&measuring);
+    while (count > 0)
+        pthread_join(threads[--count], NULL);
+    if (atomic_load(&measuring.failed))
+        fail(e->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
+             "out of memory while a weight is measured");
+}
+
+/* It belongs to no group: there are no numbers of it. */
+static void leave_seam(struct equalization *e, struct seam *seam, const char *reason)
+{
+    for (int64_t c = 0; seam->input && c < seam->weight.inputs; c++)
+        class_pin(&e->classes, class_of(&e->classes, seam->input, c), seam->node, reason);
+    for (int64_t c = 0; seam->output && c < seam->weight.outputs; c++)
+        class_pin(&e->classes, class_of(&e->classes, seam->output, c), seam->node, reason);
+    seam->input = seam->output = NULL;
+}
+
 void ranges_measure(struct equalization *e)
 {
     find_room(e);
-    enum { LARGE = 1 << 20 }; /* numbers: pages of the input that were read are given back */
     for (size_t i = 0; i < e->classes.seams.count; i++) {
         struct seam *seam = &e->classes.seams.items[i];
-        const char *reason = weight_measure(e->arena, &seam->weight);
-        if (seam->weight.tensor->count > LARGE)
-            model_give_back(e->plan->model);
-        if (!reason)
-            continue;
-        for (int64_t c = 0; seam->input && c < seam->weight.inputs; c++)
-            class_pin(&e->classes, class_of(&e->classes, seam->input, c), seam->node, reason);
-        for (int64_t c = 0; seam->output && c < seam->weight.outputs; c++)
-            class_pin(&e->classes, class_of(&e->classes, seam->output, c), seam->node, reason);
+        const char *reason = weight_make_room(e->arena, &seam->weight);
+        if (reason)
+            leave_seam(e, seam, reason);
+    }
+    measure_all(e);
+    for (size_t i = 0; i < e->classes.seams.count; i++) {
+        struct seam *seam = &e->classes.seams.items[i];
+        if (!isfinite(seam->weight.total))
+            leave_seam(e, seam, "its weight holds a number that is not finite, or too large");
     }
 }
 
@@ -135,53 +188,65 @@ double spread_of(struct equalization *e, const struct channels *channels, const 
 
 /* ---- weights ---- */
 
-/* The largest numbers of each row and column, as the other side is scaled now. VECTORISED where rows are outputs. */
-VECTORISED static void ranges_of_row(const float *largest, int64_t columns, const double *scale,
-                                     double row_scale, double *row, double *column)
+/* The largest of a row, each number times its column's scale. */
+VECTORISED static double largest_of(const float *numbers, int64_t count, const double *scale)
 {
     double most = 0;
-    for (int64_t c = 0; c < columns; c++) {
-        double number = (double)largest[c];
-        double in_row = number * scale[c], in_column = number * row_scale;
-        most = in_row > most ? in_row : most;
-        column[c] = in_column > column[c] ? in_column : column[c];
+    for (int64_t c = 0; c < count; c++) {
+        double number = (double)numbers[c] * scale[c];
+        most = number > most ? number : most;
     }
-    *row = most > *row ? most : *row;
+    return most;
 }
 
-static void find_ranges(struct equalization *e, struct seam *seam)
+/* Of each column so far, a row more whose numbers are scaled alike. */
+VECTORISED static void widen(const float *numbers, int64_t count, double scale, double *columns)
 {
-    const struct weight *weight = &seam->weight;
-    bool turned = weight->by_input;
-    if (!seam->rows) {
-        seam->rows = NEW_ARRAY(e->arena, double, weight->outputs);
-        seam->columns = NEW_ARRAY(e->arena, double, weight->inputs);
+    for (int64_t c = 0; c < count; c++) {
+        double number = (double)numbers[c] * scale;
+        columns[c] = number > columns[c] ? number : columns[c];
     }
-    memset(seam->rows, 0, (size_t)weight->outputs * sizeof(double));
-    memset(seam->columns, 0, (size_t)weight->inputs * sizeof(double));
-    const double *inputs = powers_of(e, seam->input, weight->inputs, 1, e->powers[0]);
-    const double *outputs = powers_of(e, seam->output, weight->outputs, -1, e->powers[1]);
-    double *of_row = turned ? seam->columns : seam->rows;
-    double *of_column = turned ? seam->rows : seam->columns;
+}
+
+/* Ranges of the stored rows, or of what lies across them. */
+static void find_ranges(const struct weight *weight, bool along, const double *scale,
+                        double *ranges)
+{
+    memset(ranges, 0,
+           (size_t)(along == weight->by_input ? weight->inputs : weight->outputs) *
+               sizeof(*ranges));
     for (int64_t r = 0; r < weight->rows; r++) {
         int64_t first = r / (weight->rows / weight->groups) * weight->columns;
-        ranges_of_row(weight->largest + r * weight->columns, weight->columns,
-                      (turned ? outputs : inputs) + first, turned ? inputs[r] : outputs[r],
-                      of_row + r, of_column + first);
+        const float *numbers = weight->largest + r * weight->columns;
+        if (along)
+            ranges[r] = largest_of(numbers, weight->columns, scale + first);
+        else
+            widen(numbers, weight->columns, scale[r], ranges + first);
     }
-    seam->ranges_hold = true;
 }
 
 const double *row_ranges(struct equalization *e, struct seam *seam)
 {
-    if (!seam->ranges_hold)
-        find_ranges(e, seam);
+    const struct weight *weight = &seam->weight;
+    if (seam->rows_hold)
+        return seam->rows;
+    if (!seam->rows)
+        seam->rows = NEW_ARRAY(e->arena, double, weight->outputs);
+    const double *inputs = powers_of(e, seam->input, weight->inputs, 1, e->powers[0]);
+    find_ranges(weight, !weight->by_input, inputs, seam->rows);
+    seam->rows_hold = true;
     return seam->rows;
 }
 
 const double *column_ranges(struct equalization *e, struct seam *seam)
 {
-    if (!seam->ranges_hold)
-        find_ranges(e, seam);
+    const struct weight *weight = &seam->weight;
+    if (seam->columns_hold)
+        return seam->columns;
+    if (!seam->columns)
+        seam->columns = NEW_ARRAY(e->arena, double, weight->inputs);
+    const double *outputs = powers_of(e, seam->output, weight->outputs, -1, e->powers[0]);
+    find_ranges(weight, weight->by_input, outputs, seam->columns);
+    seam->columns_hold = true;
     return seam->columns;
 }

@@ -14,15 +14,19 @@ enum { SWEEPS = 16, ROUNDS = 16 };
 #define LEAST_STEP 0.05 /* dB, of one group */
 
 /* The largest range of an activation over the median does not grow, or powers of two can do no better: it is under 2. */
+static void find_limits(struct problem *p)
+{
+    for (size_t i = 0; i < p->group->behind.count; i++)
+        p->limits[i] =
+            fmax(spread_of(p->e, p->group->behind.items[i]->input, p->now) * (1 + 1e-9), 2);
+}
+
 static bool is_no_wider(void *closure, const int *exponents)
 {
     struct problem *p = closure;
-    for (size_t i = 0; i < p->group->behind.count; i++) {
-        const struct channels *channels = p->group->behind.items[i]->input;
-        double before = spread_of(p->e, channels, p->now), limit = fmax(before * (1 + 1e-9), 2);
-        if (spread_of(p->e, channels, exponents) > limit)
+    for (size_t i = 0; i < p->group->behind.count; i++)
+        if (spread_of(p->e, p->group->behind.items[i]->input, exponents) > p->limits[i])
             return false;
-    }
     return true;
 }
 
@@ -44,6 +48,7 @@ static bool solve(struct equalization *e, struct group *group)
     struct problem *p = problem_of(e, group);
     group->waits = false;
     problem_find_starts(p);
+    find_limits(p);
     double before = problem_noise(p, p->now);
     double after = descend(&p->objective, p->starts, STARTS, is_no_wider, p);
     double gain = isfinite(after) ? decibels_between(before, after + p->constant) : 0;
@@ -87,7 +92,7 @@ static void weigh_all(struct equalization *e)
         for (size_t c = 0; c < count; c++)
             class_at(e, c)->exponent = with ? 0 : found[c];
         for (size_t i = 0; i < e->classes.seams.count; i++)
-            e->classes.seams.items[i].ranges_hold = false;
+            e->classes.seams.items[i].rows_hold = e->classes.seams.items[i].columns_hold = false;
     }
 }
 

@@ -130,7 +130,7 @@ static bool reading_begin(struct reading *reading, const struct weight *weight)
     return good;
 }
 
-/* Rows as they are stored, rounded to the type. False: out of memory. */
+/* Rows; of a form that is computed, before they are rounded. False: out of memory. */
 static bool read_rows(struct reading *reading, int64_t first, int64_t count)
 {
     const struct tensor *tensor = reading->weight->tensor;
@@ -139,11 +139,21 @@ static bool read_rows(struct reading *reading, int64_t first, int64_t count)
         tensor_read(tensor, first * length, count * length, reading->numbers);
         return true;
     }
-    if (!affine_rows(tensor->form, reading->dense, tensor->form->outputs, first, count,
-                     reading->numbers))
-        return false;
+    return affine_rows(tensor->form, reading->dense, tensor->form->outputs, first, count,
+                       reading->numbers);
+}
+
+/* As they will be stored, rounded to the type. */
+static bool read_rounded(struct reading *reading, int64_t first, int64_t count)
+{
+    const struct tensor *tensor = reading->weight->tensor;
+    int64_t length = reading->weight->columns * reading->weight->taps;
     const struct tensor rounded = {
         .type = tensor->type, .storage = STORAGE_BYTES, .data = reading->bytes};
+    if (!read_rows(reading, first, count))
+        return false;
+    if (tensor->storage != STORAGE_FUSED)
+        return true;
     tensor_round(tensor->type, reading->numbers, count * length, reading->bytes);
     tensor_read(&rounded, 0, count * length, reading->numbers);
     return true;
@@ -208,40 +218,45 @@ VECTORISED static double add_squares(const double *squares, int64_t count, doubl
     return sum;
 }
 
-const char *weight_measure(struct arena *arena, struct weight *weight)
+const char *weight_make_room(struct arena *arena, struct weight *weight)
 {
-    struct reading reading;
-    int64_t length = weight->columns * weight->taps;
-    bool good = true;
     if (!affine_is_held(arena->landing, (double)weight->rows * (double)weight->columns))
         return "limit: its weight is larger than is measured for a model of this size";
     weight->largest = NEW_ARRAY(arena, float, weight->rows * weight->columns);
     weight->norm = NEW_ARRAY(arena, double, weight->inputs);
     weight->row_norm = NEW_ARRAY(arena, double, weight->outputs);
-    double *squares = NEW_ARRAY(arena, double, weight->columns);
+    weight->squares = NEW_ARRAY(arena, double, weight->columns);
+    weight->smallest = (double)INFINITY;
+    return NULL;
+}
+
+bool weight_measure(struct weight *weight)
+{
+    struct reading reading;
+    int64_t length = weight->columns * weight->taps;
     double *of_row = weight->by_input ? weight->norm : weight->row_norm;
     double *of_column = weight->by_input ? weight->row_norm : weight->norm;
-    weight->smallest = (double)INFINITY;
-    if (!reading_begin(&reading, weight))
-        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
-    double total = 0;
-    for (int64_t first = 0, count; (count = block_at(&reading, first)) > 0; first += count) {
-        good = good && read_rows(&reading, first, count);
+    bool good = reading_begin(&reading, weight);
+    if (!good)
+        return false;
+    for (int64_t first = 0, count; good && (count = block_at(&reading, first)) > 0;
+         first += count) {
+        good = read_rows(&reading, first, count);
         if (!good)
-            continue;
+            break;
         weight->smallest = smallest_of(reading.numbers, count * length, weight->smallest);
         for (int64_t r = first; r < first + count; r++) {
-            double most = measure_row(reading.numbers + (r - first) * length, weight->columns,
-                                      weight->taps, weight->largest + r * weight->columns, squares);
+            double most =
+                measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
+                            weight->largest + r * weight->columns, weight->squares);
             weight->most = fmax(weight->most, most);
-            of_row[r] = add_squares(squares, weight->columns, of_column + first_column(weight, r));
-            total += of_row[r];
+            of_row[r] =
+                add_squares(weight->squares, weight->columns, of_column + first_column(weight, r));
+            weight->total += of_row[r];
         }
     }
     reading_end(&reading);
-    if (!good)
-        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
-    return isfinite(total) ? NULL : "its weight holds a number that is not finite, or too large";
+    return good;
 }
 
 double weight_largest(const struct weight *weight, int64_t output, int64_t input)
@@ -273,14 +288,12 @@ static void range_of(const int *exponents, int64_t count, int *least, int *most)
     }
 }
 
-/* What no number of the weight can pass, most often. */
+/* What no number of the weight can pass, most often, even once it is rounded. */
 static bool is_plainly_exact(const struct weight *weight, int least, int most)
 {
-    double largest = weight->most;
-    int32_t type = weight->tensor->type;
-    return largest == 0 ||
-           (scales_exactly(type, weight->smallest, least) && weight->smallest >= 0x1p-126 &&
-            isfinite(ldexp(largest, most)) && ldexp(largest, most) < 0x1p126);
+    return weight->most == 0 ||
+           (weight->smallest >= 0x1p-125 && ldexp(weight->smallest, least) >= 0x1p-125 &&
+            ldexp(weight->most, most) < 0x1p126);
 }
 
 bool weight_stays_exact(const struct weight *weight, const int *output_exponents,
@@ -298,7 +311,7 @@ bool weight_stays_exact(const struct weight *weight, const int *output_exponents
         return false;
     bool good = true;
     for (int64_t first = 0, count; (count = block_at(&reading, first)) > 0; first += count) {
-        good = good && read_rows(&reading, first, count);
+        good = good && read_rounded(&reading, first, count);
         for (int64_t k = 0; good && k < count * length; k++) {
             int64_t row = first + k / length;
             int64_t other = first_column(weight, row) + k % length / weight->taps;

@@ -18,13 +18,17 @@ struct weight {
     double *row_norm; /* of each output */
     double smallest;  /* absolute, not 0; INFINITY where all are 0 */
     double most;      /* absolute */
+    double total;     /* of squares: not finite where some number is not */
+    double *squares;  /* of one row */
 };
 
 /* The weight of a Conv, ConvTranspose, Gemm or MatMul, or the reason why it is not scaled. */
 const char *weight_of(struct node *node, struct weight *weight);
 
-/* Reads all of it once. The reason why not: a number that is not finite. */
-const char *weight_measure(struct arena *arena, struct weight *weight);
+/* Before it is measured. The reason why not: it is too large. */
+const char *weight_make_room(struct arena *arena, struct weight *weight);
+/* Reads all of it once. Several threads may do so, each with a weight of its own. False: out of memory. */
+bool weight_measure(struct weight *weight);
 
 /* The largest absolute number between an output and an input of its group, 0-based there. */
 double weight_largest(const struct weight *weight, int64_t output, int64_t input);

@@ -62,6 +62,12 @@ struct refusal {
     const char *reason;
 };
 
+/* Channels that keep their range for one reason. */
+struct kept {
+    const char *reason;
+    int64_t channels;
+};
+
 /* Values that are scaled together, channel by channel, by powers of two: see equalize/equalize.h. */
 struct equalized {
     const struct graph *graph;
@@ -75,6 +81,7 @@ struct equalized {
     const double *ranges;               /* of its channels, before */
     const int *exponents;               /* of its channels */
     const char *reason;                 /* why nothing is scaled, or NULL */
+    LIST(struct kept) kept;             /* of its channels */
 };
 
 typedef LIST(struct equalized *) equalized_list;

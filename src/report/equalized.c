@@ -26,7 +26,11 @@ void equalized_lines(struct text *text, const struct plan *plan)
             decimal_rounded(group->spread_before, 3).text,
             decimal_rounded(group->spread_after, 3).text, decimal_rounded(group->before, 3).text,
             decimal_rounded(group->after, 3).text);
-        text_print(text, "%s\n", text_plain(text->arena, line));
+        text_print(text, "%s", text_plain(text->arena, line));
+        for (size_t k = 0; k < group->kept.count; k++)
+            text_print(text, "; %" PRId64 " kept: %s", group->kept.items[k].channels,
+                       text_plain(text->arena, group->kept.items[k].reason));
+        text_print(text, "\n");
     }
 }
 
@@ -59,10 +63,18 @@ static void one_json(struct json *json, const struct equalized *group)
     for (int64_t c = 0; c < group->channels; c++)
         json_integer(json, NULL, -group->exponents[c]);
     json_close(json, ']');
+    json_open(json, "kept", '[');
+    for (size_t k = 0; k < group->kept.count; k++) {
+        json_open(json, NULL, '{');
+        json_text(json, "reason", group->kept.items[k].reason);
+        json_integer(json, "channels", group->kept.items[k].channels);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
     json_close(json, '}');
 }
 
-static struct equalized **sorted(struct arena *arena, const equalized_list *groups)
+struct equalized **equalized_sorted(struct arena *arena, const equalized_list *groups)
 {
     struct equalized **copy = NEW_ARRAY(arena, struct equalized *, groups->count + 1);
     if (groups->count) {
@@ -74,7 +86,7 @@ static struct equalized **sorted(struct arena *arena, const equalized_list *grou
 
 void equalized_json(struct json *json, const char *key, const equalized_list *groups)
 {
-    struct equalized **all = sorted(json->text.arena, groups);
+    struct equalized **all = equalized_sorted(json->text.arena, groups);
     json_line(json, 2);
     json_open(json, key, '[');
     for (size_t i = 0; i < groups->count; i++)
@@ -86,7 +98,7 @@ void equalized_json(struct json *json, const char *key, const equalized_list *gr
 void equalized_foreseen(struct text *text, const char *grain, const equalized_list *groups)
 {
     enum { MOST = 5 };
-    struct equalized **all = sorted(text->arena, groups);
+    struct equalized **all = equalized_sorted(text->arena, groups);
     if (!groups->count)
         return;
     text_print(text,

@@ -5,6 +5,8 @@
 #include "base/json.h"
 #include "fuse/plan.h"
 
+/* The one with the most noise first. */
+struct equalized **equalized_sorted(struct arena *arena, const equalized_list *groups);
 /* One line for each group of values whose channels were scaled. */
 void equalized_lines(struct text *text, const struct plan *plan);
 /* "key": [...], on a line of its own: all groups that could be scaled, the one with the most noise first. */

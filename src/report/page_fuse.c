@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <math.h>
 
+#include "report/equalized.h"
 #include "report/picture.h"
 
 void html_keep(const struct plan *plan)
@@ -205,14 +206,15 @@ static void json_bars(struct json *json, const char *key, const struct equalized
     json_close(json, ']');
 }
 
-static void json_equalized(struct page *page, const struct plan *plan)
+static void json_equalized(struct page *page, const char *key, const equalized_list *groups)
 {
+    struct equalized **all = equalized_sorted(page->arena, groups);
     struct json *json = &page->json;
     size_t count = 0;
     json_line(json, 0);
-    json_open(json, "equalized", '[');
-    for (size_t i = 0; i < plan->equalized.count && count < EQUALIZED; i++) {
-        const struct equalized *group = plan->equalized.items[i];
+    json_open(json, key, '[');
+    for (size_t i = 0; i < groups->count && count < EQUALIZED; i++) {
+        const struct equalized *group = all[i];
         if (!group->scaled)
             continue;
         count++;
@@ -247,7 +249,11 @@ const char *html_fuse(const struct plan *plan, const struct summary *summary)
     census_json(&page.json, "after", &summary->after);
     json_blocks(&page, plan);
     if (plan->options->equalize)
-        json_equalized(&page, plan);
+        json_equalized(&page, "equalized", &plan->equalized);
+    if (plan->foreseen[0].count)
+        json_equalized(&page, "per_tensor", &plan->foreseen[0]);
+    if (plan->foreseen[1].count)
+        json_equalized(&page, "per_channel", &plan->foreseen[1]);
     json_refusals(&page, "refusals", plan->refusals.items, plan->refusals.count);
     json_refusals(&page, "warnings", plan->warnings.items, plan->warnings.count);
     struct text listing = {.arena = arena};

@@ -361,6 +361,8 @@ void run_fuse(struct run *run)
             model_check_files(&run->model);
             run_progress(run, "finishing", 1);
             run->summary.seconds = now() - start;
+            if (run->foresees)
+                foresee_equalize(&run->plan);
             summarise(run);
             run_write_report(run, run->options.html_report, &run->page, html_fuse, again);
             run_write_report(run, run->options.json_report, &run->json, report_json, again);

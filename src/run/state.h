@@ -30,6 +30,7 @@ struct run {
     struct debug debug;
     struct selfcheck *check; /* of the plan, until it is done; or NULL */
     struct effort checking;  /* what is left of it for the self-check */
+    bool foresees;           /* what equalisation would bring: for info */
     struct map measured;     /* options.statistics, read once */
     struct map bans;         /* kept while the plan is made again */
     bool is_short;           /* of memory: this time without any rewrite */

@@ -14,6 +14,7 @@ import pytest
 from onnx import numpy_helper
 
 from tests.browser import chromium
+from tests.cli.test_equalize import network
 from tests.cli.test_html import HOSTILE, named_block, refused
 from tests.support.page import Page
 from tests.support.tool import ROOT, TOOL
@@ -208,6 +209,18 @@ def test_a_fused_model(options, browser, look, tmp_path):
     assert browser.evaluate("document.documentElement.scrollWidth") <= options["width"]
     tables = browser.evaluate("[...document.querySelectorAll('table')].map((t) => [t.rows.length, t.caption.textContent, t.querySelectorAll('th[scope]').length])")
     assert len(tables) == 3 and all(rows > 2 and caption and heads >= rows for rows, caption, heads in tables)
+
+
+def test_what_equalisation_would_bring(browser, look, tmp_path):
+    """Of info: a plot of each value's channels before and after, for either kind of quantiser."""
+    onnx.save(network(), tmp_path / "m.onnx")
+    subprocess.run([TOOL, "info", "--report", tmp_path / "page.html", tmp_path / "m.onnx"], check=True, stdout=subprocess.DEVNULL)
+    look((tmp_path / "page.html").read_bytes(), width=1000)
+    text = browser.evaluate("document.body.innerText")
+    assert "INT8 with weights per tensor" in text and "INT8 with weights per channel" in text
+    plots = browser.evaluate("[...document.querySelectorAll('figure')].map((f) => f.querySelectorAll('svg').length)")
+    assert plots.count(2) == 2
+    assert browser.complaints == []
 
 
 @pytest.mark.parametrize("name", [p.stem for p in sorted((ROOT / "models").glob("*.onnx"))])

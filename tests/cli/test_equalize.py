@@ -11,6 +11,7 @@ import pytest
 from onnx import numpy_helper
 
 from tests.support.net import Net
+from tests.support.page import Page
 from tests.support.random_equalize import run, same_bits, try_seed
 from tests.support.tool import TOOL, fuse
 
@@ -81,6 +82,25 @@ def test_lets_scales_through(tmp_path, name, grain):
     plain, even = equalize(network(LET_THROUGH[name]), tmp_path, grain=grain)
     assert scaled(even) or grain == "channel", reasons(even)
     assert not even.report["warnings"]
+    assert same_bits(plain.model, even.model, draw(plain.model))
+
+
+TOLD = {
+    "branches": lambda n, x: n.add(norm(n, n.conv(x, C, 3)), norm(n, n.conv(x, C, 1))),
+    "three branches": lambda n, x: n.add(norm(n, n.conv(x, C, 3)), norm(n, n.conv(x, C, 1)), norm(n, x)),
+    "after the sum": lambda n, x: norm(n, n.add(n.bn(n.conv(x, C, 3)), n.conv(x, C, 1), x)),
+    "a chain": lambda n, x: n.bn(norm(n, n.conv(x, C, 3))),
+    "behind a constant": lambda n, x: n.node("Mul", [norm(n, n.conv(x, C, 3)), n.const(2.0 ** np.arange(C).reshape(C, 1, 1))]),
+    "a pointwise before": lambda n, x: norm(n, n.conv(n.conv(x, 4, 1), C, 3)),
+}
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_statistics_come_from_what_was_fused(tmp_path, name):
+    """BatchNormalizations of branches, behind a sum, in a chain: none is left, and what they told is known."""
+    plain, even = equalize(network(first=lambda n, x: TOLD[name](n, n.relu(x))), tmp_path)
+    assert not any(node.op_type == "BatchNormalization" for node in plain.model.graph.node)
+    assert scaled(even), reasons(even)
     assert same_bits(plain.model, even.model, draw(plain.model))
 
 
@@ -163,6 +183,10 @@ def test_leaves_a_dead_row_alone(tmp_path, what):
     plain, even = equalize(network(first=lambda n, x: norm(n, x, gamma=gamma, beta=beta)), tmp_path)
     one, = scaled(even)
     assert one["exponents"][2] == 0
+    reason, = one["kept"]
+    assert reason["channels"] == 1 and reason["reason"].startswith(("its row has almost no weight", "it is dead by its statistics"))
+    r = subprocess.run([TOOL, "--equalize", "tensor", "--explain", "--dry-run", tmp_path / "even.onnx"], capture_output=True, text=True)
+    assert f"; 1 kept: {reason['reason']}" in r.stdout
     assert same_bits(plain.model, even.model, draw(plain.model))
 
 
@@ -206,6 +230,24 @@ def test_explains(tmp_path):
     onnx.save(network(), source)
     r = subprocess.run([TOOL, "--equalize", "tensor", "--explain", "--dry-run", source], capture_output=True, text=True)
     assert "equalized '" in r.stdout and "channels by 2^" in r.stdout
+
+
+def test_info_draws_what_it_would_bring(tmp_path):
+    onnx.save(network(), tmp_path / "m.onnx")
+    r = subprocess.run([TOOL, "info", "--report", tmp_path / "page.html", tmp_path / "m.onnx"], capture_output=True, text=True)
+    assert r.returncode == 0 and "--equalize tensor" in r.stdout, r.stderr
+    data = Page((tmp_path / "page.html").read_bytes()).data
+    one, = data["per_tensor"]
+    assert len(one["before"]) == len(one["after"]) == C
+    assert max(one["after"]) / min(one["after"]) < max(one["before"]) / min(one["before"])
+    assert "per_channel" in data and "equalized" not in data
+    assert not (tmp_path / "o.onnx").exists()
+
+
+def test_info_writes_its_page_to_a_file_only(tmp_path):
+    onnx.save(network(), tmp_path / "m.onnx")
+    r = subprocess.run([TOOL, "info", "--report", "-", tmp_path / "m.onnx"], capture_output=True, text=True)
+    assert r.returncode == 2 and "expected a file" in r.stderr and not r.stdout
 
 
 def test_batch_equalises(tmp_path):
@@ -356,3 +398,9 @@ def test_statistics_need_equalize(tmp_path):
 @pytest.mark.parametrize("seed", range(40))
 def test_random_networks_keep_their_bits(tmp_path, seed):
     try_seed(seed, tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["float64", "bfloat16", "float16"])
+def test_random_networks_of_other_types_keep_their_bits(tmp_path, kind):
+    changed = [try_seed(seed, tmp_path, kind) for seed in range(100, 108)]
+    assert any("evaluated" in passes for passes in changed) == (kind != "float16")

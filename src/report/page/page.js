@@ -374,16 +374,14 @@ function weightFigure(weight) {
 function equalizedFigure(group) {
   const last = 'channel ' + whole(group.channels - 1);
   return h('figure', {}, h('figcaption', {}, named(group.value)),
-    h('div', {}, `${whole(group.scaled)} of ${whole(group.channels)} channels scaled; signal to noise, predicted: ${short(group.decibels_before)}${ARROW}${short(group.decibels_after)} dB`),
+    h('div', {}, `channels scaled: ${whole(group.scaled)} of ${whole(group.channels)}; signal to noise, predicted: ${short(group.decibels_before)}${ARROW}${short(group.decibels_after)} dB`),
     h('div', {class: 'soft'}, `largest range over the median: ${short(group.spread_before)}${ARROW}${short(group.spread_after)}`),
     plot(group.before, 'Range of each channel before', 'before: channel 0', last, short),
     plot(group.after, 'Range of each channel after', 'after: channel 0', last, short));
 }
 
-function equalized(list) {
-  page.append(h('h2', {id: 'equalized'}, 'Equalised'), h('p', {class: 'soft'}, list.length
-    ? 'Values whose channels were scaled by powers of two, so that an INT8 quantiser loses less. No output changes by a bit.'
-    : 'No channel was scaled; the refusals say why.'),
+function equalized(list, heading, id, done, none) {
+  page.append(h('h2', {id}, heading), h('p', {class: 'soft'}, list.length ? done : none),
   h('div', {class: 'plots'}, ...list.map(equalizedFigure)));
 }
 
@@ -436,7 +434,8 @@ function fusePage() {
       fact(whole(data.refusals.count), 'refusals'),
       fact(whole(data.warnings.count), 'warnings', data.warnings.count ? 'bad' : null))));
   sections([['table', 'Table'], ['blocks', 'Blocks'],
-    ...(data.equalized ? [['equalized', 'Equalised']] : []), ['refusals', 'Refusals'], ['warnings', 'Warnings']]);
+    ...(data.equalized ? [['equalized', 'Equalised']] : []),
+    ...(data.per_tensor ? [['per_tensor', 'INT8 per tensor']] : []), ...(data.per_channel ? [['per_channel', 'INT8 per channel']] : []), ['refusals', 'Refusals'], ['warnings', 'Warnings']]);
   page.append(h('h2', {id: 'table'}, 'Table'), summaryTable());
   if (data.warnings.count)
     reasons(data.warnings, 'Warnings: rewrites that missed their self-check and were dropped', 'warnings', '');
@@ -455,7 +454,14 @@ function fusePage() {
     m.difference === null ? '' : `${whole(m.channels_checked)} of ${whole(m.channels)}`,
   ], {note: (group) => h('div', {class: 'soft'}, 'pass ', h('code', {}, group.pass))});
   if (data.equalized)
-    equalized(data.equalized);
+    equalized(data.equalized, 'Equalised', 'equalized',
+      'Values whose channels were scaled by powers of two, so that an INT8 quantiser loses less. No output changes by a bit.',
+      'No channel was scaled; the refusals say why.');
+  for (const [list, grain] of [[data.per_tensor, 'tensor'], [data.per_channel, 'channel']])
+    if (list)
+      equalized(list, `INT8 with weights per ${grain}`, 'per_' + grain,
+        `What --equalize ${grain} would make of the channels of each value, the one with the most noise first.`,
+        `--equalize ${grain} would change nothing: all channels are even.`);
   reasons(data.refusals, 'Refusals', 'refusals', 'No rewrite was declined.');
   if (!data.warnings.count)
     reasons(data.warnings, 'Warnings', 'warnings', 'Every rewrite kept within the tolerance of its self-check, or none was checked.');
