@@ -97,7 +97,7 @@ struct onnx_fuse_options {
     /* After all fusions, scale channels between ops by powers of two, so that quantising the model loses less. No
      * output changes by a bit (docs/equalize.md). */
     enum onnx_fuse_equalize equalize;
-    /* A JSON file of measured statistics by value name (docs/equalize.md), for models that are fused already; what
+    /* A file of measured statistics by value name, JSON or NPZ (docs/equalize.md), for models that are fused already; what
      * it tells goes before what BatchNormalizations tell. NULL: none. */
     const char *statistics;
     /* For whoever works on a pass: what to show of the plan while it is made, "passes" (the nodes that each pass made and

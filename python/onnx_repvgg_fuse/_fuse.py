@@ -155,7 +155,7 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
     - `equalize`: "tensor" or "channel": after all fusions, scale channels by powers of two so that an INT8
       quantiser that has one step for each weight, or one for each output channel, loses less. Not one bit of
       an output changes.
-    - `statistics`: with equalize: a JSON file of measured ranges and moments, for models that are fused
+    - `statistics`: with equalize: a file of measured ranges and moments (JSON or NPZ), for models that are fused
       already (docs/equalize.md).
     - `jobs`: threads that compute weights; 0: one per core. The bytes do not depend on it.
     - `external_data`: for a path only: where weights go. "auto": as in the input, and to a new file

@@ -27,7 +27,7 @@ struct trial {
 
 static const struct channels *scaled_channels(const struct value *value)
 {
-    const struct channels *channels = value ? value->channels : NULL;
+    const struct channels *channels = value ? value_channels(value) : NULL;
     return channels && channels->exponents ? channels : NULL;
 }
 
@@ -123,7 +123,7 @@ static const char *read_sides(struct trial *trial, size_t index, const struct te
 static const char *draw(struct trial *trial, const struct value *value,
                         const struct tensor **before, const struct tensor **after)
 {
-    const struct channels *channels = value->channels;
+    const struct channels *channels = value_channels(value);
     int64_t *dims = NEW_ARRAY(trial->arena, int64_t, value->rank + 1), count;
     if (value->rank < 0 || !type_is_float(value->type))
         return "what it reads is not known";

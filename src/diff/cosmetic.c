@@ -218,7 +218,7 @@ static void compare_cosmetic_attributes(struct cosmetic *cosmetic, const char *s
 static void compare_cosmetic_node(struct cosmetic *cosmetic, const struct node *a)
 {
     struct arena *arena = cosmetic->differ->arena;
-    const struct node *b = a->partner;
+    const struct node *b = node_partner(a);
     const char *subject = describe_node(arena, a);
     compare_text(&cosmetic->name, DIFF_name, cosmetic->a,
                  arena_format(arena, "node of type %s", text_or_empty(a->proto->op_type)), "",
@@ -255,12 +255,12 @@ static void compare_cosmetic_order(struct cosmetic *cosmetic)
     const struct node *last = NULL;
     for (size_t i = 0; i < cosmetic->b->node_count; i++) {
         const struct node *node = cosmetic->b->nodes[i];
-        if (!node->partner)
+        if (!node_partner(node))
             continue;
-        if (last && node->partner->position < last->partner->position)
+        if (last && node_partner(node)->position < node_partner(last)->position)
             compare_text(&cosmetic->order, DIFF_order, cosmetic->a,
-                         describe_node(arena, node->partner), "place",
-                         arena_format(arena, "%u", node->partner->position),
+                         describe_node(arena, node_partner(node)), "place",
+                         arena_format(arena, "%u", node_partner(node)->position),
                          arena_format(arena, "%u", node->position));
         last = node;
     }
@@ -360,7 +360,7 @@ static void compare_cosmetic_unused(struct cosmetic *cosmetic)
             const struct value *value = graphs[side]->initializers.items[i];
             const struct value *twin = map_get(&graphs[1 - side]->values, value->name);
             if (value->uses || value->is_output || value->is_input || !value->tensor ||
-                (twin && !twin->uses && twin->number == value->number))
+                (twin && !twin->uses && value_number(twin) == value_number(value)))
                 continue;
             const char *text = diff_constant_text(differ->arena, value->tensor, false);
             struct diff_change change = {
@@ -383,7 +383,7 @@ void diff_graph_cosmetic(struct differ *differ, struct graph *a, struct graph *b
     list_infos(&cosmetic, 0, a);
     list_infos(&cosmetic, 1, b);
     for (size_t i = 0; i < a->order.count; i++)
-        if (a->order.items[i]->partner)
+        if (node_partner(a->order.items[i]))
             compare_cosmetic_node(&cosmetic, a->order.items[i]);
     compare_cosmetic_order(&cosmetic);
     compare_cosmetic_unused(&cosmetic);

@@ -164,8 +164,8 @@ static void compare_attributes(struct sheet *sheet, const struct node *a, const 
 
 static void compare_partners(struct sheet *sheet, const struct node *a)
 {
-    const struct node *b = a->partner;
-    if (a->number == b->number)
+    const struct node *b = node_partner(a);
+    if (node_number(a) == node_number(b))
         return;
     compare_attributes(sheet, a, b);
     size_t count = a->input_count > b->input_count ? a->input_count : b->input_count;
@@ -199,12 +199,12 @@ static void join_neighbours(struct sheet *sheet, const struct graph *graph)
 {
     for (size_t i = 0; i < graph->node_count; i++) {
         const struct node *node = graph->nodes[i];
-        if (node->partner || !match_takes_part(node))
+        if (node_partner(node) || !match_takes_part(node))
             continue;
         for (size_t k = 0; k < node->output_count; k++)
             for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL; use;
                  use = use->next)
-                if (use->reader->graph == graph && !use->reader->partner &&
+                if (use->reader->graph == graph && !node_partner(use->reader) &&
                     match_takes_part(use->reader))
                     join(sheet, node, use->reader);
     }
@@ -219,7 +219,7 @@ static bool *find_one_sided(const struct sheet *sheet)
         has[side] = NEW_ARRAY(sheet->differ->arena, bool, total + 1);
         for (size_t i = 0; i < sheet->graphs[side]->node_count; i++) {
             const struct node *node = sheet->graphs[side]->nodes[i];
-            if (!node->partner && match_takes_part(node))
+            if (!node_partner(node) && match_takes_part(node))
                 has[side][root_of(sheet, place(sheet, node))] = true;
         }
     }
@@ -232,7 +232,7 @@ static bool *find_one_sided(const struct sheet *sheet)
  * shape takes none. */
 static bool is_next(const struct sheet *sheet, const struct node *node, const bool *one_sided)
 {
-    return !node->partner && match_takes_part(node) && sheet->live[place(sheet, node)] &&
+    return !node_partner(node) && match_takes_part(node) && sheet->live[place(sheet, node)] &&
            one_sided[place(sheet, node)] && node->op != OP_Shape && node->op != OP_Size;
 }
 
@@ -268,7 +268,7 @@ static void join_changed(struct sheet *sheet)
         const struct diff_change *change = result->changes.items[i];
         const struct node *a = change->left, *b = change->right;
         bool differs = change->kind == DIFF_weight || change->kind == DIFF_attribute;
-        if (!differs || !a || !b || a->partner != b || sheet->joined[place(sheet, a)])
+        if (!differs || !a || !b || node_partner(a) != b || sheet->joined[place(sheet, a)])
             continue;
         bool left = join_next(sheet, a, one_sided), right = join_next(sheet, b, one_sided);
         if (!left && !right)
@@ -280,7 +280,7 @@ static void join_changed(struct sheet *sheet)
 
 static bool takes_part(const struct sheet *sheet, const struct node *node)
 {
-    return (!node->partner && match_takes_part(node)) || sheet->joined[place(sheet, node)];
+    return (!node_partner(node) && match_takes_part(node)) || sheet->joined[place(sheet, node)];
 }
 
 static bool in_region(const struct sheet *sheet, const struct node *node, size_t root)
@@ -466,7 +466,7 @@ static const char *body_name(const struct graph *body)
 
 static void compare_bodies(struct differ *differ, const struct node *a)
 {
-    const struct node *b = a->partner;
+    const struct node *b = node_partner(a);
     struct map counts[2] = {{0}, {0}}, bodies = {0};
     for (size_t k = 0; k < b->body_count; k++)
         map_put(differ->arena, &bodies,
@@ -497,7 +497,7 @@ void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
     mark_live(&sheet, a);
     mark_live(&sheet, b);
     for (size_t i = 0; i < a->order.count; i++)
-        if (a->order.items[i]->partner) {
+        if (node_partner(a->order.items[i])) {
             differ->result->matched++;
             compare_partners(&sheet, a->order.items[i]);
         }
@@ -505,6 +505,6 @@ void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
     find_regions(&sheet);
     diff_graph_cosmetic(differ, a, b);
     for (size_t i = 0; i < a->order.count; i++)
-        if (a->order.items[i]->partner && a->order.items[i]->body_count)
+        if (node_partner(a->order.items[i]) && a->order.items[i]->body_count)
             compare_bodies(differ, a->order.items[i]);
 }

@@ -393,12 +393,13 @@ void diff_models(struct arena *arena, struct model *a, struct model *b,
     pair_ports(arena, &outputs[0], &outputs[1]);
     /* A partner has the number of its partner; all others have numbers beyond. */
     for (size_t i = 0; i < inputs[0].count; i++)
-        inputs[0].items[i].value->number = number_input(&differ.numbering, 0, (uint32_t)i);
+        value_number_set(inputs[0].items[i].value, number_input(&differ.numbering, 0, (uint32_t)i));
     for (size_t i = 0; i < inputs[1].count; i++) {
         const struct port *partner = inputs[1].items[i].partner;
-        inputs[1].items[i].value->number =
-            partner ? partner->value->number
-                    : number_input(&differ.numbering, 0, (uint32_t)(inputs[0].count + i));
+        value_number_set(inputs[1].items[i].value,
+                         partner
+                             ? value_number(partner->value)
+                             : number_input(&differ.numbering, 0, (uint32_t)(inputs[0].count + i)));
     }
     progress(&differ, 0);
     number_graph(&differ.numbering, left, 0);

@@ -142,7 +142,7 @@ void diff_weights(struct differ *differ, const struct node *left, const struct n
 {
     struct arena *arena = differ->arena;
     const struct tensor *a = x->tensor, *b = y->tensor;
-    if (x->number == y->number)
+    if (value_number(x) == value_number(y))
         return;
     /* A constant that several nodes read is one change. */
     const char *key = arena_format(arena, "%p %p", (const void *)x, (const void *)y);

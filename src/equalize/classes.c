@@ -1,6 +1,19 @@
 /* equalize/classes.c: the union-find over (value, channel). */
 #include "equalize/classes.h"
 
+struct channels *value_channels(const struct value *value)
+{
+    struct channels **kept = memo_find(&value->graph->model->scaled, sizeof(*kept), value->index);
+    return kept ? *kept : NULL;
+}
+
+void value_channels_set(const struct value *value, struct channels *channels)
+{
+    struct model *model = value->graph->model;
+    struct channels **kept = memo_item(model->arena, &model->scaled, sizeof(*kept), value->index);
+    *kept = channels;
+}
+
 static int64_t class_root(struct classes *classes, int64_t index)
 {
     struct channel *all = classes->channels.items;
@@ -107,7 +120,7 @@ struct channels *classes_give(struct classes *classes, struct value *value, int 
         LIST_PUSH(classes->arena, &classes->channels, channel);
     }
     LIST_PUSH(classes->arena, &classes->values, channels);
-    value->channels = channels;
+    value_channels_set(value, channels);
     const char *reason = seen_outside(value);
     if (reason)
         classes_pin(classes, channels, NULL, reason);

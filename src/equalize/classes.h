@@ -65,6 +65,10 @@ struct classes {
     LIST(struct pin) declined; /* ops with a stored weight that is not scaled */
 };
 
+/* How the channels of a value are scaled, or NULL: they are not. */
+struct channels *value_channels(const struct value *value);
+void value_channels_set(const struct value *value, struct channels *channels);
+
 /* The channel that stands for the class. */
 struct channel *class_of(struct classes *classes, const struct channels *channels, int64_t index);
 int class_exponent(struct classes *classes, const struct channels *channels, int64_t index);

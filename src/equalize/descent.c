@@ -21,17 +21,16 @@ static bool step_along(struct objective *objective, size_t class, int step, doub
     }
 }
 
-static double descend_from(struct objective *objective, const bool *free, const int *start)
+static double descend_from(struct objective *objective, const int *start)
 {
     for (size_t c = 0; c < objective->class_count; c++)
-        objective->exponents[c] = free[c] ? start[c] : 0;
+        objective->exponents[c] = c ? start[c] : 0;
     double noise = objective_at(objective);
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
         bool moved = false;
         for (size_t c = 1; c < objective->class_count; c++)
-            if (free[c])
-                moved = step_along(objective, c, 1, noise * LEAST_GAIN) ||
-                        step_along(objective, c, -1, noise * LEAST_GAIN) || moved;
+            moved = step_along(objective, c, 1, noise * LEAST_GAIN) ||
+                    step_along(objective, c, -1, noise * LEAST_GAIN) || moved;
         noise = objective_at(objective);
         if (!moved)
             break;
@@ -39,15 +38,14 @@ static double descend_from(struct objective *objective, const bool *free, const 
     return noise;
 }
 
-double descend(struct objective *objective, const bool *free, int *const *starts,
-               size_t start_count, bool (*allowed)(void *closure, const int *exponents),
-               void *closure)
+double descend(struct objective *objective, int *const *starts, size_t start_count,
+               bool (*allowed)(void *closure, const int *exponents), void *closure)
 {
     double best = (double)INFINITY;
     size_t count = objective->class_count;
     int *found = starts[0]; /* what was started from is of no more use */
     for (size_t s = 0; s < start_count; s++) {
-        double noise = descend_from(objective, free, starts[s]);
+        double noise = descend_from(objective, starts[s]);
         if (!(noise < best * (1 - LEAST_GAIN)) || !allowed(closure, objective->exponents))
             continue;
         best = noise;

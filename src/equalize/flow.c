@@ -33,7 +33,7 @@ static struct moments moments_of(struct classes *classes, const struct channels 
 static struct channels *input_of(const struct node *node, size_t index)
 {
     const struct value *value = node_input(node, index);
-    return value && value->graph == node->graph ? value->channels : NULL;
+    return value && value->graph == node->graph ? value_channels(value) : NULL;
 }
 
 static bool is_constant(struct value *value, const struct tensor **tensor)
@@ -47,7 +47,7 @@ static bool known_moments(void *closure, const struct value *value, int64_t coun
                           struct moments *moments)
 {
     struct classes *classes = closure;
-    const struct channels *channels = value->graph == classes->graph ? value->channels : NULL;
+    const struct channels *channels = value->graph == classes->graph ? value_channels(value) : NULL;
     if (!channels || channels->count != count)
         return false;
     for (int64_t c = 0; c < count; c++) {
@@ -130,7 +130,7 @@ static const char *keep(struct classes *classes, struct node *node, struct chann
 static const char *activate(struct classes *classes, struct node *node, double slope)
 {
     const char *reason = keep(classes, node, input_of(node, 0), 0, input_of(node, 0)->axis);
-    struct channels *out = reason ? NULL : node->outputs[0]->channels;
+    struct channels *out = reason ? NULL : value_channels(node->outputs[0]);
     for (int64_t c = 0; out && c < out->count; c++) {
         struct channel *channel = channel_at(classes, out, c);
         channel->moments = moments_slope(channel->moments, slope);
@@ -151,7 +151,7 @@ static const char *activate_by_slopes(struct classes *classes, struct node *node
         type_is_float(tensor->type) && tensor_is_readable(tensor))
         numbers = constant_numbers(node->inputs[1], tensor);
     for (int64_t c = 0; !reason && c < in->count; c++) {
-        struct channel *channel = channel_at(classes, node->outputs[0]->channels, c);
+        struct channel *channel = channel_at(classes, value_channels(node->outputs[0]), c);
         channel->moments =
             numbers ? moments_slope(channel->moments, numbers[tensor->count == in->count ? c : 0])
                     : moments_unknown;
@@ -584,7 +584,7 @@ static const char *normalize(struct classes *classes, struct node *node)
     if (step->form->outputs && step->form->outputs != in->count) /* not valid, or not known */
         return NOT_KNOWN;
     const char *reason = keep(classes, node, in, 0, 1);
-    struct channels *out = reason ? NULL : node->outputs[0]->channels;
+    struct channels *out = reason ? NULL : value_channels(node->outputs[0]);
     double *scale = NEW_ARRAY(classes->arena, double, in->count);
     if (reason || !affine_rows(step->form, NULL, in->count, 0, in->count, scale))
         return reason ? reason : NOT_KNOWN;
@@ -686,7 +686,7 @@ static const char *flow(struct classes *classes, struct node *node)
         if (!reason)
             reason = keep(classes, node, input_of(node, 0), 0, input_of(node, 0)->axis);
         for (int64_t c = 0; !reason && node->op == OP_Neg && c < input_of(node, 0)->count; c++) {
-            struct channel *to = channel_at(classes, node->outputs[0]->channels, c);
+            struct channel *to = channel_at(classes, value_channels(node->outputs[0]), c);
             to->moments = moments_scale_shift(to->moments, -1, 0);
         }
         return reason;
@@ -716,6 +716,36 @@ static const char *flow(struct classes *classes, struct node *node)
     }
 }
 
+const struct channels *flow_only_source(const struct channels *channels)
+{
+    const struct node *node = channels->value->producer;
+    switch (node ? node->op : OP_UNKNOWN) {
+    case OP_MaxPool:
+    case OP_AveragePool:
+    case OP_GlobalAveragePool:
+    case OP_GlobalMaxPool:
+    case OP_ReduceMean:
+    case OP_ReduceMax:
+    case OP_ReduceMin:
+    case OP_ReduceSum:
+    case OP_Pad:
+    case OP_Resize:
+    case OP_Upsample:
+    case OP_Flatten:
+    case OP_Reshape:
+    case OP_Squeeze:
+    case OP_Unsqueeze:
+    case OP_Transpose:
+    case OP_DepthToSpace:
+    case OP_SpaceToDepth:
+    case OP_Slice:
+    case OP_Split:
+    case OP_Identity:
+    case OP_Dropout: return input_of(node, 0);
+    default: return NULL;
+    }
+}
+
 static void flow_through_node(struct classes *classes, struct node *node)
 {
     bool any = lift_reads_weight(node);
@@ -735,7 +765,7 @@ static void flow_through_node(struct classes *classes, struct node *node)
             classes_pin(classes, input_of(node, k), node, reason ? reason : "it is a weight");
     }
     for (size_t k = 0; k < node->output_count; k++) {
-        struct channels *out = node->outputs[k] ? node->outputs[k]->channels : NULL;
+        struct channels *out = node->outputs[k] ? value_channels(node->outputs[k]) : NULL;
         if (reason)
             classes_pin(classes, out, node, reason);
         else if (out && !take_measured(classes, out))
@@ -777,7 +807,7 @@ void flow_through(struct classes *classes, struct graph *graph)
             LIST_PUSH(classes->arena, &nodes, node);
         for (size_t k = 0; k < node->output_count; k++)
             if (node->outputs[k])
-                node->outputs[k]->channels = NULL; /* of an earlier time */
+                value_channels_set(node->outputs[k], NULL); /* of an earlier time */
     }
     if (nodes.count)
         qsort(nodes.items, nodes.count, sizeof(*nodes.items), by_depth);

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/decimal.h"
+#include "equalize/npz.h"
 
 struct reader {
     struct arena *arena;
@@ -172,23 +173,21 @@ static struct measured *read_value(struct reader *reader)
         take(reader, ':', "':'");
         lists[k] = read_numbers(reader);
     } while (goes_on(reader, '}'));
-    struct measured *measured = NEW(reader->arena, struct measured);
-    measured->count = (int64_t)lists[0].count;
-    measured->moments = NEW_ARRAY(reader->arena, struct moments, lists[0].count + 1);
+    struct measured *measured = measured_new(reader->arena, (int64_t)lists[0].count);
     for (size_t k = 0; k < COUNT_OF(names); k++)
         if (!lists[k].count || lists[k].count != lists[0].count)
             expected(reader, "as many numbers in mean, deviation, low and high before here");
-    for (size_t c = 0; c < lists[0].count; c++) {
+    for (size_t c = 0; c < lists[0].count; c++)
         measured->moments[c] = (struct moments){lists[0].items[c], lists[1].items[c],
                                                 lists[2].items[c], lists[3].items[c]};
-        if (lists[1].items[c] < 0 || lists[2].items[c] > lists[3].items[c])
-            expected(reader, "deviation not negative, and low not above high, before here");
-    }
+    const char *reason = measured_reason(measured);
+    if (reason)
+        expected(reader, arena_format(reader->arena, "statistics before here (%s)", reason));
     return measured;
 }
 
-void measured_read(struct arena *arena, const char *path, const uint8_t *text, size_t size,
-                   struct map *values)
+static void read_json(struct arena *arena, const char *path, const uint8_t *text, size_t size,
+                      struct map *values)
 {
     struct reader reader = {arena, path, text, size, 0};
     take(&reader, '{', "'{'");
@@ -202,4 +201,13 @@ void measured_read(struct arena *arena, const char *path, const uint8_t *text, s
         } while (goes_on(&reader, '}'));
     if (peek(&reader) != -1)
         expected(&reader, "the end");
+}
+
+void measured_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size,
+                   struct map *values)
+{
+    if (npz_is(bytes, size))
+        npz_read(arena, path, bytes, size, values);
+    else
+        read_json(arena, path, bytes, size, values);
 }

@@ -5,30 +5,51 @@
 
 void objective_init(struct objective *objective, struct arena *arena, size_t classes, size_t grids)
 {
-    *objective = (struct objective){.class_count = classes, .grid_count = grids};
+    size_t larger = classes > grids ? classes : grids;
+    *objective = (struct objective){.arena = arena, .class_room = classes, .grid_room = grids};
     objective->grids = NEW_ARRAY(arena, struct grid, grids);
     objective->exponents = NEW_ARRAY(arena, int, classes);
-    for (size_t g = 0; g < grids; g++)
-        objective->grids[g].direction = 1;
+    objective->first = NEW_ARRAY(arena, size_t, classes + 1);
+    objective->grid_first = NEW_ARRAY(arena, size_t, grids + 1);
+    objective->next = NEW_ARRAY(arena, size_t, larger + 1);
 }
 
-void objective_mark(struct objective *objective, struct arena *arena, size_t class, size_t grid,
-                    double range, double weight)
+void objective_begin(struct objective *objective, size_t classes, size_t grids)
+{
+    objective->class_count = classes;
+    objective->grid_count = grids;
+    objective->marks.count = 0;
+    for (size_t g = 0; g < grids; g++)
+        objective->grids[g] = (struct grid){.direction = 1};
+}
+
+void objective_mark(struct objective *objective, size_t class, size_t grid, double range,
+                    double weight)
 {
     struct mark mark = {class, grid, range, weight};
-    LIST_PUSH(arena, &objective->marks, mark);
+    LIST_PUSH(objective->arena, &objective->marks, mark);
+}
+
+/* Where the marks of each key begin once they are sorted by it, at next[key]. */
+static void count_up(size_t *next, size_t keys)
+{
+    size_t sum = 0;
+    for (size_t k = 0; k <= keys; k++) {
+        size_t count = next[k];
+        next[k] = sum;
+        sum += count;
+    }
 }
 
 /* Marks come grid by grid. A counting sort leaves them so within each class: equal ones lie together. */
-static void sort_marks(struct objective *objective, struct arena *arena)
+static void sort_marks(struct objective *objective)
 {
-    size_t count = objective->marks.count;
-    struct mark *marks = objective->marks.items, *sorted = NEW_ARRAY(arena, struct mark, count + 1);
-    size_t *next = NEW_ARRAY(arena, size_t, objective->class_count + 1), kept = 0;
+    size_t count = objective->marks.count, *next = objective->next, kept = 0;
+    struct mark *marks = objective->marks.items, *sorted = objective->sorted;
+    memset(next, 0, (objective->class_count + 1) * sizeof(*next));
     for (size_t i = 0; i < count; i++)
-        next[marks[i].class + 1]++;
-    for (size_t c = 0; c < objective->class_count; c++)
-        next[c + 1] += next[c];
+        next[marks[i].class]++;
+    count_up(next, objective->class_count);
     for (size_t i = 0; i < count; i++)
         sorted[next[marks[i].class]++] = marks[i];
     for (size_t i = 0; i < count; i++) {
@@ -43,35 +64,49 @@ static void sort_marks(struct objective *objective, struct arena *arena)
     objective->marks.count = kept;
 }
 
-void objective_ready(struct objective *objective, struct arena *arena)
+void objective_ready(struct objective *objective)
 {
-    sort_marks(objective, arena);
-    const struct mark *marks = objective->marks.items;
-    size_t kept = objective->marks.count;
-    objective->first = NEW_ARRAY(arena, size_t, objective->class_count + 1);
-    objective->grid_first = NEW_ARRAY(arena, size_t, objective->grid_count + 1);
-    objective->by_grid = NEW_ARRAY(arena, size_t, kept + 1);
-    for (size_t i = 0; i < kept; i++) {
-        objective->first[marks[i].class + 1]++;
-        objective->grid_first[marks[i].grid + 1]++;
+    if (objective->mark_room < objective->marks.count) {
+        objective->mark_room = objective->marks.room;
+        objective->sorted = NEW_ARRAY(objective->arena, struct mark, objective->mark_room);
+        objective->by_grid = NEW_ARRAY(objective->arena, size_t, objective->mark_room);
     }
-    for (size_t c = 0; c < objective->class_count; c++)
-        objective->first[c + 1] += objective->first[c];
-    for (size_t g = 0; g < objective->grid_count; g++)
-        objective->grid_first[g + 1] += objective->grid_first[g];
-    size_t *next = NEW_ARRAY(arena, size_t, objective->grid_count + 1);
+    sort_marks(objective);
+    const struct mark *marks = objective->marks.items;
+    size_t kept = objective->marks.count, *next = objective->next;
+    memset(objective->first, 0, (objective->class_count + 1) * sizeof(size_t));
+    memset(objective->grid_first, 0, (objective->grid_count + 1) * sizeof(size_t));
+    for (size_t i = 0; i < kept; i++) {
+        objective->first[marks[i].class]++;
+        objective->grid_first[marks[i].grid]++;
+    }
+    count_up(objective->first, objective->class_count);
+    count_up(objective->grid_first, objective->grid_count);
+    memcpy(next, objective->grid_first, objective->grid_count * sizeof(*next));
     for (size_t i = 0; i < kept; i++)
-        objective->by_grid[objective->grid_first[marks[i].grid] + next[marks[i].grid]++] = i;
+        objective->by_grid[next[marks[i].grid]++] = i;
+}
+
+/* 2^exponent, times which is what ldexp does, and faster. */
+static double power(int exponent)
+{
+    static const double powers[] = {
+        0x1p-24, 0x1p-23, 0x1p-22, 0x1p-21, 0x1p-20, 0x1p-19, 0x1p-18, 0x1p-17, 0x1p-16, 0x1p-15,
+        0x1p-14, 0x1p-13, 0x1p-12, 0x1p-11, 0x1p-10, 0x1p-9,  0x1p-8,  0x1p-7,  0x1p-6,  0x1p-5,
+        0x1p-4,  0x1p-3,  0x1p-2,  0x1p-1,  1,       0x1p1,   0x1p2,   0x1p3,   0x1p4,   0x1p5,
+        0x1p6,   0x1p7,   0x1p8,   0x1p9,   0x1p10,  0x1p11,  0x1p12,  0x1p13,  0x1p14,  0x1p15,
+        0x1p16,  0x1p17,  0x1p18,  0x1p19,  0x1p20,  0x1p21,  0x1p22,  0x1p23,  0x1p24};
+    return powers[exponent + 2 * EXPONENT_MOST];
 }
 
 static double scaled_range(const struct grid *grid, const struct mark *mark, int exponent)
 {
-    return ldexp(mark->range, grid->direction * exponent);
+    return mark->range * power(grid->direction * exponent);
 }
 
 static double scaled_weight(const struct grid *grid, const struct mark *mark, int exponent)
 {
-    return ldexp(mark->weight, -2 * grid->direction * exponent);
+    return mark->weight * power(-2 * grid->direction * exponent);
 }
 
 static void refresh(struct objective *objective, size_t index)

@@ -32,20 +32,25 @@ struct grid {
 };
 
 struct objective {
-    size_t class_count, grid_count;
+    struct arena *arena;
+    size_t class_count, grid_count, class_room, grid_room, mark_room;
     struct grid *grids;
     LIST(struct mark) marks; /* by class once it is ready */
-    size_t *first;           /* class_count + 1 */
-    size_t *by_grid, *grid_first;
+    size_t *first;           /* of a class: class_count + 1 */
+    size_t *by_grid, *grid_first, *next;
+    struct mark *sorted;
     int *exponents; /* of the classes */
 };
 
+/* Room for so many classes and grids, for one objective after another. */
 void objective_init(struct objective *objective, struct arena *arena, size_t classes, size_t grids);
+/* Of no marks. */
+void objective_begin(struct objective *objective, size_t classes, size_t grids);
 /* Marks of one class and grid are put together: the largest range, the sum of weights. */
-void objective_mark(struct objective *objective, struct arena *arena, size_t class, size_t grid,
-                    double range, double weight);
+void objective_mark(struct objective *objective, size_t class, size_t grid, double range,
+                    double weight);
 /* After the last mark. */
-void objective_ready(struct objective *objective, struct arena *arena);
+void objective_ready(struct objective *objective);
 /* Takes over objective->exponents. Returns the noise. */
 double objective_at(struct objective *objective);
 /* What it would become more if one exponent were another. */

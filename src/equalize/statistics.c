@@ -82,6 +82,28 @@ struct moments moments_min(struct moments x, struct moments y)
                             fmin(x.low, y.low), fmin(x.high, y.high)};
 }
 
+struct measured *measured_new(struct arena *arena, int64_t count)
+{
+    struct measured *measured = NEW(arena, struct measured);
+    measured->count = count;
+    measured->moments = NEW_ARRAY(arena, struct moments, count + 1);
+    return measured;
+}
+
+const char *measured_reason(const struct measured *measured)
+{
+    for (int64_t c = 0; c < measured->count; c++) {
+        struct moments x = measured->moments[c];
+        if (!isfinite(x.mean) || !isfinite(x.deviation) || !isfinite(x.low) || !isfinite(x.high))
+            return "a number is not finite";
+        if (x.deviation < 0)
+            return "a deviation is negative";
+        if (x.low > x.high)
+            return "a low is above its high";
+    }
+    return NULL;
+}
+
 /* ---- the file ---- */
 
 static bool of_normalization(struct node *node, int64_t count, struct moments *moments)

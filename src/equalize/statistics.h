@@ -29,6 +29,16 @@ struct moments moments_slope(struct moments x, double slope);
 struct moments moments_max(struct moments x, struct moments y);
 struct moments moments_min(struct moments x, struct moments y);
 
+/* What somebody measured of a value. */
+struct measured {
+    int64_t count;
+    struct moments *moments;
+};
+
+struct measured *measured_new(struct arena *arena, int64_t count);
+/* Why it cannot be true: a number that is not finite, a negative deviation, a low above its high. */
+const char *measured_reason(const struct measured *measured);
+
 /* What the file says of a value: walks its ops back through sums and per-channel ops to BatchNormalizations that
  * were folded, and to
  * values that `known` tells of, which writes `count` moments and returns true. moments: `count` of them. False:

@@ -17,6 +17,7 @@ struct weight {
     double *norm;     /* of each input: the sum of squares of what reads it */
     double *row_norm; /* of each output */
     double smallest;  /* absolute, not 0; INFINITY where all are 0 */
+    double most;      /* absolute */
 };
 
 /* The weight of a Conv, ConvTranspose, Gemm or MatMul, or the reason why it is not scaled. */

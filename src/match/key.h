@@ -2,7 +2,7 @@
 #ifndef MATCH_KEY_H
 #define MATCH_KEY_H
 
-#include "model/model.h"
+#include "match/numbered.h"
 
 enum number_kind {
     KIND_STRING = 1,

@@ -31,7 +31,7 @@ bool match_takes_part(const struct node *node)
 bool match_is_alone(const struct value *value)
 {
     const struct node *node = value->producer;
-    return node && match_takes_part(node) && !node->partner;
+    return node && match_takes_part(node) && !node_partner(node);
 }
 
 static size_t output_index(const struct node *node, const struct value *value)
@@ -45,9 +45,9 @@ static size_t output_index(const struct node *node, const struct value *value)
 bool match_is_pair(const struct value *left, const struct value *right)
 {
     const struct node *a = left->producer, *b = right->producer;
-    if (left->number == right->number)
+    if (value_number(left) == value_number(right))
         return true;
-    return a && b && a->partner == b && output_index(a, left) == output_index(b, right);
+    return a && b && node_partner(a) == b && output_index(a, left) == output_index(b, right);
 }
 
 static bool same_kind(const struct node *a, const struct node *b)
@@ -150,8 +150,8 @@ size_t match_operand(const struct node *left, const struct node *right, size_t i
 
 static void pair_nodes(struct matcher *matcher, struct node *a, struct node *b)
 {
-    a->partner = b;
-    b->partner = a;
+    node_partner_set(a, b);
+    node_partner_set(b, a);
     LIST_PUSH(matcher->arena, &matcher->work, a);
 }
 
@@ -177,15 +177,15 @@ static void match_numbers(struct matcher *matcher)
             continue;
         struct match_item *item = NEW(matcher->arena, struct match_item);
         item->node = node;
-        item->next = items[node->number];
-        items[node->number] = item;
+        item->next = items[node_number(node)];
+        items[node_number(node)] = item;
     }
     for (size_t i = 0; i < matcher->b->order.count; i++) {
         struct node *node = matcher->b->order.items[i];
         const struct value *output = node_output(node, 0);
-        if (!match_takes_part(node) || !items[node->number])
+        if (!match_takes_part(node) || !items[node_number(node)])
             continue;
-        struct match_item **place = &items[node->number];
+        struct match_item **place = &items[node_number(node)];
         int looked = 0;
         for (struct match_item **p = place; *p && looked < LOOK; p = &(*p)->next, looked++) {
             const struct value *other = node_output((*p)->node, 0);
@@ -194,12 +194,12 @@ static void match_numbers(struct matcher *matcher)
                 break;
             }
         }
-        (*place)->node->partner = node;
-        node->partner = (*place)->node;
+        node_partner_set((*place)->node, node);
+        node_partner_set(node, (*place)->node);
         *place = (*place)->next;
     }
     for (size_t i = 0; i < matcher->a->order.count; i++)
-        items[matcher->a->order.items[i]->number] = NULL;
+        items[node_number(matcher->a->order.items[i])] = NULL;
 }
 
 /* ---- from the outputs up ---- */
@@ -208,9 +208,9 @@ static void match_values(struct matcher *matcher, const struct value *left,
                          const struct value *right)
 {
     struct node *a = left ? left->producer : NULL, *b = right ? right->producer : NULL;
-    if (!a || !b || a->partner || b->partner || !match_takes_part(a) || !match_takes_part(b) ||
-        a->graph != matcher->a || b->graph != matcher->b || !same_kind(a, b) ||
-        output_index(a, left) != output_index(b, right))
+    if (!a || !b || node_partner(a) || node_partner(b) || !match_takes_part(a) ||
+        !match_takes_part(b) || a->graph != matcher->a || b->graph != matcher->b ||
+        !same_kind(a, b) || output_index(a, left) != output_index(b, right))
         return;
     pair_nodes(matcher, a, b);
 }
@@ -231,7 +231,7 @@ static void match_upwards(struct matcher *matcher)
 {
     while (matcher->work.count) {
         const struct node *a = matcher->work.items[--matcher->work.count];
-        const struct node *b = a->partner;
+        const struct node *b = node_partner(a);
         for (size_t i = 0; i < a->input_count; i++) {
             size_t other = match_operand(a, b, i);
             if (other < b->input_count)
@@ -248,7 +248,7 @@ static void match_names(struct matcher *matcher)
     for (size_t i = matcher->b->order.count; i-- > 0;) {
         const struct node *node = matcher->b->order.items[i];
         const struct value *output = node_output(node, 0);
-        if (!node->partner && output)
+        if (!node_partner(node) && output)
             match_values(matcher, map_get(&matcher->a->values, output->name), output);
         match_upwards(matcher);
     }
@@ -277,7 +277,7 @@ static size_t list_left_over(struct matcher *matcher, const struct graph *graph,
     *list = NEW_ARRAY(matcher->arena, struct left_over, graph->order.count + 1);
     for (size_t i = 0; i < graph->order.count; i++) {
         struct node *node = graph->order.items[i];
-        bool plain = match_takes_part(node) && !node->partner && node->input_count;
+        bool plain = match_takes_part(node) && !node_partner(node) && node->input_count;
         for (size_t k = 0; plain && k < node->input_count; k++)
             plain = !node->inputs[k] || !value_is_stored(node->inputs[k]);
         if (plain)
@@ -307,7 +307,7 @@ static void match_order(struct matcher *matcher)
             y++;
         if (x - i == y - k)
             for (size_t n = 0; n < x - i; n++)
-                if (!left[i + n].node->partner && !right[k + n].node->partner)
+                if (!node_partner(left[i + n].node) && !node_partner(right[k + n].node))
                     pair_nodes(matcher, left[i + n].node, right[k + n].node);
         i = x;
         k = y;

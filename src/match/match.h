@@ -3,7 +3,7 @@
  * Nodes of one number are matched first: they compute the same from the same. Then from the outputs
  * up: what makes two values that stand for each other, if it is the same kind of node. Then by the
  * names of outputs, and last, where as many nodes of a kind without weights are left on both sides,
- * in order. Each step goes on upwards from what it matched. The partners lie in node->partner.
+ * in order. Each step goes on upwards from what it matched. node_partner tells the partners.
  *
  * Constants, and nodes that hold one, have no partners: values are compared where they are read. */
 #ifndef MATCH_MATCH_H

@@ -95,19 +95,20 @@ void number_start(struct numbering *numbering, struct graph *graph, uint32_t lev
     for (size_t i = 0; (graph->owner || graph->function) && i < inputs; i++) {
         struct value *value = graph_input(graph, i);
         if (value)
-            value->number = number_input(numbering, level, (uint32_t)i);
+            value_number_set(value, number_input(numbering, level, (uint32_t)i));
     }
     const struct map sparse = number_sparse_by_name(numbering, graph->proto);
     for (size_t i = 0; i < graph->initializers.count; i++) {
         struct value *value = graph->initializers.items[i];
         uint32_t constant = number_initializer(numbering, value, &sparse);
-        const struct number_entry *given = numbering->entries.items[value->number];
-        if (value->number && given->key[0] == KIND_DEFAULTED) /* numbered before */
+        const struct number_entry *given = numbering->entries.items[value_number(value)];
+        if (value_number(value) && given->key[0] == KIND_DEFAULTED) /* numbered before */
             continue;
         if (value->is_input && value->graph->model->ir_version >= 4)
-            value->number = number_words(numbering, KIND_DEFAULTED, value->number, constant);
+            value_number_set(
+                value, number_words(numbering, KIND_DEFAULTED, value_number(value), constant));
         else
-            value->number = constant;
+            value_number_set(value, constant);
     }
 }
 
@@ -131,7 +132,7 @@ static uint32_t number_signature(struct numbering *numbering, const struct graph
     key_add(&key, graph_input_count(graph));
     for (size_t i = 0; i < graph_output_count(graph); i++) {
         const struct value *value = graph_output(graph, i);
-        key_add(&key, value ? value->number : 0);
+        key_add(&key, value ? value_number(value) : 0);
     }
     key_add(&key, number_parameters(numbering, graph));
     return number_key(numbering, &key)->number;
@@ -306,27 +307,27 @@ static bool fold_outputs(struct numbering *numbering, const struct node *node)
             continue;
         all = !constant_of(value, &tensor) && tensor_is_readable(tensor);
         if (all)
-            value->number = number_tensor(numbering, tensor);
+            value_number_set(value, number_tensor(numbering, tensor));
     }
     return all;
 }
 
 bool number_is_draw(const struct numbering *numbering, const struct node *node)
 {
-    const struct number_entry *entry = numbering->entries.items[node->number];
-    return node->number && entry->words > 1 && number_entry_word(entry, 0) == KIND_DRAW;
+    const struct number_entry *entry = numbering->entries.items[node_number(node)];
+    return node_number(node) && entry->words > 1 && number_entry_word(entry, 0) == KIND_DRAW;
 }
 
 /* The number of an operand; 0: there is none. */
 static uint32_t number_operand(struct numbering *numbering, const struct node *node, size_t index)
 {
     struct value *value = node_input(node, index);
-    if (value && !value->number)
-        value->number =
-            number_words(numbering, KIND_UNKNOWN, number_text(numbering, value->name), 0);
+    if (value && !value_number(value))
+        value_number_set(
+            value, number_words(numbering, KIND_UNKNOWN, number_text(numbering, value->name), 0));
     if (!value || (numbering->folds && neutral_is_absent(node, index)))
         return 0;
-    return value->number;
+    return value_number(value);
 }
 
 /* The operands, in the places that the latest version of the operator has for them. */
@@ -359,10 +360,11 @@ static void add_operands(struct numbering *numbering, struct key *key, const str
 
 static bool take_number(struct numbering *numbering, struct node *node, uint32_t number)
 {
-    node->number = number;
+    node_number_set(node, number);
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i])
-            node->outputs[i]->number = i ? number_words(numbering, KIND_OUTPUT, number, i) : number;
+            value_number_set(node->outputs[i],
+                             i ? number_words(numbering, KIND_OUTPUT, number, i) : number);
     return true;
 }
 
@@ -375,8 +377,8 @@ static bool number_move(struct numbering *numbering, struct node *node)
     int64_t axes[AXES_MOST];
     const int64_t *words = axes;
     int rank;
-    if (root && root->number)
-        return take_number(numbering, node, root->number);
+    if (root && value_number(root))
+        return take_number(numbering, node, value_number(root));
     if (!numbering->folds)
         return false;
     KEY_BEGIN(numbering, key);
@@ -389,9 +391,9 @@ static bool number_move(struct numbering *numbering, struct node *node)
     } else {
         return false;
     }
-    if (!root->number)
+    if (!value_number(root))
         return false;
-    key_add(&key, root->number);
+    key_add(&key, value_number(root));
     for (int i = 0; i < rank; i++)
         key_add(&key, (uint64_t)words[i]);
     return take_number(numbering, node, number_key(numbering, &key)->number);
@@ -401,7 +403,7 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
 {
     struct value *first = node_output(node, 0);
     if (node->op == OP_Constant && first && first->tensor) {
-        first->number = number_tensor(numbering, first->tensor);
+        value_number_set(first, number_tensor(numbering, first->tensor));
         return;
     }
     if (fold_outputs(numbering, node) || number_move(numbering, node))
@@ -416,17 +418,18 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
     add_bodies(numbering, &key, node, level);
     struct number_entry *entry = number_key(numbering, &key);
     /* A node that draws is the same draw when it is numbered again. */
-    const struct number_entry *before = numbering->entries.items[node->number];
+    const struct number_entry *before = numbering->entries.items[node_number(node)];
     bool again = number_is_draw(numbering, node) && number_entry_word(before, 1) == entry->number;
     const struct number_function *function = find_function(numbering, node);
     bool draws = numbering->drew || (function && function->draws);
     numbering->drew = drew || draws;
     if (!draws)
-        node->number = entry->number;
+        node_number_set(node, entry->number);
     else if (!again)
-        node->number = number_words(numbering, KIND_DRAW, entry->number,
-                                    entry->draws[side_of(numbering, node->graph)]++);
+        node_number_set(node, number_words(numbering, KIND_DRAW, entry->number,
+                                           entry->draws[side_of(numbering, node->graph)]++));
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i])
-            node->outputs[i]->number = number_words(numbering, KIND_OUTPUT, node->number, i);
+            value_number_set(node->outputs[i],
+                             number_words(numbering, KIND_OUTPUT, node_number(node), i));
 }

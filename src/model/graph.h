@@ -13,7 +13,6 @@
 #include "model/operator.h"
 #include "model/tensor.h"
 
-struct channels;
 struct fusion;
 struct term_list;
 
@@ -84,9 +83,6 @@ struct value {
     int32_t type;
     int rank;
     int64_t *dims;
-
-    struct channels *channels; /* equalize/classes.c: how they are scaled, or NULL */
-    uint32_t number;           /* match/number.c: what it holds, in a comparison of two models */
 };
 
 /* What a node of the file read and made there. */
@@ -111,9 +107,7 @@ struct node {
     enum op op;        /* OP_UNKNOWN: left alone */
     bool removed;
     bool is_new;
-    int64_t opset;        /* of the operator's domain; 0 when not imported */
-    uint32_t number;      /* match/number.c: what it computes, in a comparison of two models */
-    struct node *partner; /* match/match.c: the node of the other model it is taken for */
+    int64_t opset; /* of the operator's domain; 0 when not imported */
 };
 
 /* Builds the index of every graph of the model: model->graphs, outer before inner. Lands with

@@ -27,12 +27,14 @@ struct model {
     const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */
     uint32_t node_count, value_count; /* of all graphs, removed ones included: above every index */
     /* What rooms further up keep of each node or value. */
-    struct memo inferred; /* infer/constant.h, of values */
-    struct memo steps;    /* fuse/lift.c, of nodes */
-    struct memo traces;   /* fuse/trace.c, of values */
-    uint32_t stamp;       /* fuse/trace.c: changes of the graph so far */
-    struct map sizes;     /* model/edit.c: what symbols in shapes have become (int64_t), by name */
-    bool is_sized;        /* model/edit.c: sizes of an input are not those of the file */
+    struct memo inferred;                    /* infer/constant.h, of values */
+    struct memo steps;                       /* fuse/lift.c, of nodes */
+    struct memo traces;                      /* fuse/trace.c, of values */
+    struct memo scaled;                      /* equalize/classes.h, of values */
+    struct memo value_numbers, node_matches; /* match/numbered.h */
+    uint32_t stamp;                          /* fuse/trace.c: changes of the graph so far */
+    struct map sizes; /* model/edit.c: what symbols in shapes have become (int64_t), by name */
+    bool is_sized;    /* model/edit.c: sizes of an input are not those of the file */
     bool has_external;
     bool learned;          /* infer/shape.c: something that was not known, in the round that runs */
     struct effort folding; /* what is left of it */

@@ -86,8 +86,8 @@ static const char *evaluate_drawn(struct verify *verify, struct joint_eval *join
     reason = cone_draw(verify, joint, cone, graph, drawing);
     if (!reason)
         reason = joint_evaluate(joint, left, HINT_MOST);
-    if (!reason && right->number != left->number)
-        joint_put(joint, right->number, array);
+    if (!reason && value_number(right) != value_number(left))
+        joint_put(joint, value_number(right), array);
     return reason;
 }
 

@@ -318,7 +318,7 @@ static void cone_note(struct cone *cone, const struct node *node)
     note_constants(cone, node);
     note_texts(cone, node);
     if (node->op == OP_Loop && node_input(node, 0))
-        LIST_PUSH(cone->arena, &cone->trips, node->inputs[0]->number);
+        LIST_PUSH(cone->arena, &cone->trips, value_number(node->inputs[0]));
     cone->saturates = cone->saturates || hides(node->op);
     cone->rows = rows > cone->rows ? rows : cone->rows;
     cone->by_size = cone->by_size || goes_by_size(node);
@@ -408,10 +408,10 @@ struct mark *verify_mark(struct verify *verify, uint32_t number)
 void verify_add_left(struct verify *verify, struct value *value)
 {
     struct same *same = NEW(verify->arena, struct same);
-    verify_mark(verify, value->number);
+    verify_mark(verify, value_number(value));
     same->value = value;
-    same->next = verify->left[value->number];
-    verify->left[value->number] = same;
+    same->next = verify->left[value_number(value)];
+    verify->left[value_number(value)] = same;
 }
 
 /* Bodies see the values of the graphs around them. */
@@ -451,7 +451,7 @@ static void widen(struct step *reader, const struct mark *input)
 static bool is_among(const struct cone *cone, const struct value *value)
 {
     for (size_t i = 0; i < cone->sources.count; i++)
-        if (cone->sources.items[i]->number == value->number)
+        if (value_number(cone->sources.items[i]) == value_number(value))
             return true;
     return false;
 }
@@ -465,8 +465,9 @@ static bool is_source(const struct verify *verify, const struct cone *cone,
     if (cone->from)
         return is_among(cone->from, value);
     if (cone->opens_all)
-        return verify_is_closed(verify, value->number) && verify_left(verify, value->number, left);
-    return verify_left(verify, value->number, left) && !is_opened(cone, value->number);
+        return verify_is_closed(verify, value_number(value)) &&
+               verify_left(verify, value_number(value), left);
+    return verify_left(verify, value_number(value), left) && !is_opened(cone, value_number(value));
 }
 
 /* What the nodes of bodies and functions ask for: their windows are taken to follow each other. */
@@ -524,7 +525,7 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
     while (stack.count) {
         struct step *step = &stack.items[stack.count - 1];
         struct step *reader = stack.count > 1 ? step - 1 : NULL;
-        struct mark *mark = verify_mark(verify, step->value->number);
+        struct mark *mark = verify_mark(verify, value_number(step->value));
         const struct tensor *tensor;
         const struct node *node = step->value->producer;
         if (step->next == 0) {
@@ -596,7 +597,7 @@ static bool open_last(struct cone *cone)
     }
     if (!last)
         return false;
-    LIST_PUSH(cone->arena, &cone->opened, last->number);
+    LIST_PUSH(cone->arena, &cone->opened, value_number(last));
     return true;
 }
 
@@ -641,7 +642,7 @@ static struct value *tied_source(struct verify *verify, const struct cone *cone)
             verify->visits += 1 + (double)(reads.count - node->input_count);
             for (size_t i = 0; i < reads.count; i++) {
                 const struct value *input = reads.items[i];
-                struct mark *mark = input ? verify_mark(verify, input->number) : NULL;
+                struct mark *mark = input ? verify_mark(verify, value_number(input)) : NULL;
                 if (!mark || mark->walked == verify->walk)
                     continue;
                 if (is_among(cone, input))
@@ -670,7 +671,7 @@ static const char *open_tied(struct verify *verify, const struct graph *left, st
         if (!source || !eval_knows(source->producer))
             break;
         struct cone next = {.arena = cone->arena};
-        LIST_PUSH(cone->arena, &cone->opened, source->number);
+        LIST_PUSH(cone->arena, &cone->opened, value_number(source));
         next.opened.items = cone->opened.items;
         next.opened.count = cone->opened.count;
         next.opened.room = cone->opened.room;

@@ -94,7 +94,7 @@ bool cone_is_open(const struct verify *verify, const struct cone *cone, const st
     bool is_open = false;
     for (size_t i = 0; i < cone->sources.count; i++) {
         const struct value *source = cone->sources.items[i];
-        const struct value *twin = verify_left(verify, source->number, left);
+        const struct value *twin = verify_left(verify, value_number(source), left);
         is_open = is_open || source->rank < 0;
         for (int k = 1; k < source->rank; k++) {
             bool told = twin && twin->rank == source->rank && twin->dims[k] >= 0;
@@ -135,7 +135,7 @@ static const char *source_shape(struct verify *verify, const struct cone *cone,
                                 const struct drawing *drawing, int size, int *rank, int64_t *dims)
 {
     int stretch = drawing->stretch;
-    const struct value *left = verify_left(verify, source->number, left_graph);
+    const struct value *left = verify_left(verify, value_number(source), left_graph);
     /* What a graph's input is declared as holds; what is said of others may be stale. */
     const struct value *told = left && (source->rank < 0 || !left->producer) ? left : source;
     int64_t base = cone->span < 3 ? 3 : least(cone->span, span_most(cone));

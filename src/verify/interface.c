@@ -205,13 +205,14 @@ static void number_inputs(struct verify *verify, const struct ports *inputs,
     uint32_t next = 0;
     for (size_t i = 0; i < inputs->count; i++) {
         uint32_t number = number_input(&verify->numbering, 0, next++);
-        inputs->items[i].value->number = inputs->items[i].twin->value->number = number;
+        value_number_set(inputs->items[i].value, number);
+        value_number_set(inputs->items[i].twin->value, number);
     }
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < graph_input_count(graphs[side]); i++) {
             struct value *value = graph_input(graphs[side], i);
-            if (value && !value->number)
-                value->number = number_input(&verify->numbering, 0, next++);
+            if (value && !value_number(value))
+                value_number_set(value, number_input(&verify->numbering, 0, next++));
         }
 }
 

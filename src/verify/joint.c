@@ -8,6 +8,7 @@
 #include "eval/graph.h"
 #include "eval/reach.h"
 #include "infer/constant.h"
+#include "match/numbered.h"
 
 enum { LARGE = 1 << 16 }; /* elements of a constant that is loaded again for each reader */
 
@@ -57,7 +58,9 @@ void joint_put(struct joint_eval *joint, uint32_t number, struct array *array)
 
 struct array *joint_array(const struct joint_eval *joint, const struct value *value)
 {
-    return value->number && value->number < joint->room ? joint->arrays[value->number] : NULL;
+    return value_number(value) && value_number(value) < joint->room
+               ? joint->arrays[value_number(value)]
+               : NULL;
 }
 
 /* ---- evaluation ---- */
@@ -101,9 +104,10 @@ static const char *load_constant(struct joint_eval *joint, const struct value *v
     const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
     joint->touched += (double)tensor->count * (double)type_size(tensor->type);
     if (!reason && joint->rounds && array_is_real(array) && is_weight(value))
-        reason = perturb(joint, (uint64_t)value->number << 8 | (uint64_t)joint->rounds, &array);
+        reason =
+            perturb(joint, (uint64_t)value_number(value) << 8 | (uint64_t)joint->rounds, &array);
     if (!reason)
-        joint_put(joint, value->number, array);
+        joint_put(joint, value_number(value), array);
     return reason;
 }
 
@@ -131,7 +135,7 @@ static void release_large(struct joint_eval *joint, const struct value_reads *re
         struct array *array = value ? joint_array(joint, value) : NULL;
         if (!array || array->count < LARGE || constant_of(value, &tensor))
             continue;
-        joint->arrays[value->number] = NULL;
+        joint->arrays[value_number(value)] = NULL;
         pool_free(&joint->pool, array);
     }
 }
@@ -162,7 +166,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
             eval_note_reach(node, inputs, e.outputs[i]);
             if (joint->rounds && e.outputs[i]->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)
                 round_as_float(e.outputs[i]);
-            joint_put(joint, node->outputs[i]->number, e.outputs[i]);
+            joint_put(joint, value_number(node->outputs[i]), e.outputs[i]);
         }
     double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
     for (size_t i = 0; i < node->input_count; i++)
@@ -196,7 +200,7 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
         struct frame *frame = &stack.items[stack.count - 1];
         const struct tensor *tensor;
         struct node *node = frame->value->producer;
-        if (!frame->value->number) /* no array would be kept for it */
+        if (!value_number(frame->value)) /* no array would be kept for it */
             return arena_format(arena, "it depends on '%s', which is made later",
                                 frame->value->name);
         if (joint_array(joint, frame->value)) {

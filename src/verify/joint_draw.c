@@ -6,6 +6,7 @@
 
 #include "eval/eval.h"
 #include "infer/constant.h"
+#include "match/numbered.h"
 
 /* Ops after which not every number can come. */
 static bool has_range(enum op op)
@@ -188,7 +189,7 @@ static int64_t draw_integer(const struct draw *draw, int32_t type, bool is_posit
 static bool counts_trips(const struct draw *draw, const struct value *value)
 {
     for (size_t i = 0; i < draw->trip_count; i++)
-        if (draw->trips[i] == value->number)
+        if (draw->trips[i] == value_number(value))
             return true;
     return false;
 }
@@ -268,7 +269,7 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
         array_make(joint->scratch, &joint->pool, BUDGET_VALUE, type, rank, dims, &array);
     if (reason)
         return reason;
-    uint64_t state = draw->seed + value->number * UINT64_C(0x5851f42d4c957f2d);
+    uint64_t state = draw->seed + value_number(value) * UINT64_C(0x5851f42d4c957f2d);
     const struct node *maker = maker_of(value);
     bool is_positive = maker && (maker->op == OP_Shape || maker->op == OP_Size);
     int64_t plane = plane_of(array);
@@ -276,7 +277,7 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     bool is_trips = array_is_whole(array) && counts_trips(draw, value);
     if (type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING) {
         draw_texts(joint, draw, array, state);
-        joint_put(joint, value->number, array);
+        joint_put(joint, value_number(value), array);
         return NULL;
     }
     for (int64_t i = 0; i < array->count; i++) {
@@ -290,6 +291,6 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
         else if (!asked_for(draw, array, i, is_positive, &array->integers[i]))
             array->integers[i] = draw_integer(draw, type, is_positive, bits);
     }
-    joint_put(joint, value->number, in_range(joint, value, array));
+    joint_put(joint, value_number(value), in_range(joint, value, array));
     return NULL;
 }

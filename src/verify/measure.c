@@ -303,12 +303,12 @@ static bool close_bad(struct verify *verify, const struct graph *graph)
     bool closed = false;
     for (size_t i = 0; bad && i < bad->output_count; i++) {
         const struct value *output = bad->outputs[i];
-        if (!output || !verify_left(verify, output->number, graph) ||
+        if (!output || !verify_left(verify, value_number(output), graph) ||
             verify->closed_count == COUNT_OF(verify->closed))
             continue;
-        if (verify_is_closed(verify, output->number))
+        if (verify_is_closed(verify, value_number(output)))
             return false;
-        verify->closed[verify->closed_count++] = output->number;
+        verify->closed[verify->closed_count++] = value_number(output);
         closed = true;
     }
     return closed;

@@ -90,7 +90,7 @@ static bool search_step(struct verify *verify, const struct graph *graph)
         const struct node *node = use->inner;
         struct value *output = node_output(node, 0);
         if (node->graph != graph || !output ||
-            verify_mark(verify, output->number)->queued == verify->search)
+            verify_mark(verify, value_number(output))->queued == verify->search)
             continue;
         if (!joint_array(&verify->searching, output)) {
             if (!is_ready(verify, node))
@@ -101,7 +101,7 @@ static bool search_step(struct verify *verify, const struct graph *graph)
         }
         for (size_t i = 0; i < node->output_count; i++)
             if (node->outputs[i] && joint_array(&verify->searching, node->outputs[i]))
-                enqueue(verify, node->outputs[i]->number);
+                enqueue(verify, value_number(node->outputs[i]));
     }
     return true;
 }
@@ -143,7 +143,7 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
         return false;
     if (!verify_confirm(verify, cone, graph, left, right, &gap))
         return false;
-    right->number = left->number;
+    value_number_set(right, value_number(left));
     return true;
 }
 
@@ -151,7 +151,7 @@ static bool search(struct verify *verify, struct cone *cone, const struct graph 
                    struct value *right)
 {
     for (size_t i = 0; i < cone->sources.count; i++)
-        enqueue(verify, cone->sources.items[i]->number);
+        enqueue(verify, value_number(cone->sources.items[i]));
     size_t compared = 0;
     do {
         for (; compared < verify->found.count; compared++)

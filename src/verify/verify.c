@@ -30,7 +30,8 @@ static bool same_inputs(const struct node *a, const struct node *b)
     if (node_input_end(b) != count || a->output_count != b->output_count)
         return false;
     for (size_t i = 0; i < count; i++)
-        if ((a->inputs[i] ? a->inputs[i]->number : 0) != (b->inputs[i] ? b->inputs[i]->number : 0))
+        if ((a->inputs[i] ? value_number(a->inputs[i]) : 0) !=
+            (b->inputs[i] ? value_number(b->inputs[i]) : 0))
             return false;
     return true;
 }
@@ -113,10 +114,10 @@ static bool is_candidate(struct verify *verify, const struct node *other, const 
 
 static void take_numbers(struct node *node, const struct node *other)
 {
-    node->number = other->number;
+    node_number_set(node, node_number(other));
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] && other->outputs[i])
-            node->outputs[i]->number = other->outputs[i]->number;
+            value_number_set(node->outputs[i], value_number(other->outputs[i]));
 }
 
 /* The node of the first model that makes what a node makes, by name, or NULL. */
@@ -172,7 +173,7 @@ static struct value *hint_for(struct graph *a, const struct graph *b, const stru
 static bool reads_departed(struct verify *verify, const struct node *node)
 {
     for (size_t i = 0; i < node->input_count; i++)
-        if (node->inputs[i] && verify_mark(verify, node->inputs[i]->number)->departs)
+        if (node->inputs[i] && verify_mark(verify, value_number(node->inputs[i]))->departs)
             return true;
     return false;
 }
@@ -186,7 +187,8 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
     number_node(&verify->numbering, node, level);
     bool equal = true;
     for (size_t i = 0; i < node->output_count; i++)
-        equal = equal && (!node->outputs[i] || verify_left(verify, node->outputs[i]->number, a));
+        equal =
+            equal && (!node->outputs[i] || verify_left(verify, value_number(node->outputs[i]), a));
     if (!equal && has_bodies(verify, node)) {
         if (!number_is_draw(&verify->numbering, node)) /* no two draws are one, however alike */
             prove_bodies(verify, a, node, level, depth);
@@ -196,11 +198,11 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
         struct value *value = node->outputs[i];
         if (!value)
             continue;
-        if (verify_left(verify, value->number, a))
+        if (verify_left(verify, value_number(value), a))
             verify->result->by_structure++;
         else if (node->op != OP_Constant &&
                  !verify_prove(verify, a, value, hint_for(a, b, value)) && verify->departed) {
-            verify_mark(verify, value->number)->departs = true;
+            verify_mark(verify, value_number(value))->departs = true;
             departed = true;
             ends = ends || value->is_output;
         }
@@ -261,7 +263,7 @@ static bool outputs_differ(struct verify *verify, struct graph *a, const struct 
     for (size_t i = 0; i < output_count(verify, b); i++) {
         struct value *right = output_at(verify, b, 1, i), *left = output_at(verify, a, 0, i);
         enum finding finding = FOUND_NOTHING;
-        if ((left && right && left->number == right->number) || is_idle(b, i))
+        if ((left && right && value_number(left) == value_number(right)) || is_idle(b, i))
             continue;
         if (left && right)
             finding = verify_measure(verify, a, left, right, brief);
@@ -303,9 +305,10 @@ static enum finding told_as_a_whole(struct verify *verify, struct graph *a, stru
     const struct joint_eval before = verify->checking;
     for (size_t i = 0; i < done; i++) {
         const struct node *node = b->order.items[i];
-        LIST_PUSH(verify->arena, &numbers, node->number);
+        LIST_PUSH(verify->arena, &numbers, node_number(node));
         for (size_t k = 0; k < node->output_count; k++)
-            LIST_PUSH(verify->arena, &numbers, node->outputs[k] ? node->outputs[k]->number : 0);
+            LIST_PUSH(verify->arena, &numbers,
+                      node->outputs[k] ? value_number(node->outputs[k]) : 0);
     }
     start_anew(verify, b);
     enum finding finding = verify_glance(verify, (struct graph *[]){a, b});
@@ -316,10 +319,10 @@ static enum finding told_as_a_whole(struct verify *verify, struct graph *a, stru
     joint_reset(&verify->checking);
     for (size_t i = 0, at = 0; i < done; i++) {
         struct node *node = b->order.items[i];
-        node->number = numbers.items[at++];
+        node_number_set(node, numbers.items[at++]);
         for (size_t k = 0; k < node->output_count; k++, at++)
             if (node->outputs[k])
-                node->outputs[k]->number = numbers.items[at];
+                value_number_set(node->outputs[k], numbers.items[at]);
     }
     return finding;
 }
@@ -375,7 +378,7 @@ static bool same_structure(struct verify *verify, struct graph *b)
     number_graph(&verify->numbering, b, 0);
     for (size_t i = 0; i < verify->output_count; i++) {
         const struct value *left = verify->outputs[0][i], *right = verify->outputs[1][i];
-        if (!left || !right || left->number != right->number)
+        if (!left || !right || value_number(left) != value_number(right))
             return false;
     }
     return true;

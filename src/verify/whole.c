@@ -148,10 +148,10 @@ static const char *load_default(struct whole *whole, const struct value *value, 
         reason = array_copy(joint->scratch, &joint->pool, BUDGET_VALUE, array, &own);
     if (reason)
         return reason;
-    uint64_t state = whole->verify->options->seed + value->number;
+    uint64_t state = whole->verify->options->seed + value_number(value);
     for (int64_t i = 0; trial % 2 && array_is_real(own) && i < own->count; i++)
         own->reals[i] *= 1 + eval_uniform(eval_random(&state)) / 4;
-    joint_put(joint, value->number, own);
+    joint_put(joint, value_number(value), own);
     return NULL;
 }
 
@@ -198,7 +198,7 @@ static struct value *twin_of(struct whole *whole, const struct value *value)
 {
     for (size_t i = 0; i < graph_input_count(whole->graphs[1]); i++) {
         struct value *input = graph_input(whole->graphs[1], i);
-        if (input && input->number == value->number)
+        if (input && value_number(input) == value_number(value))
             return input;
     }
     return NULL;
@@ -225,13 +225,13 @@ static const char *draw_inputs(struct whole *whole, int size, const struct draw 
 static struct value *named_like(struct whole *whole, const struct value *value)
 {
     struct value *left = map_get(&whole->graphs[0]->values, value->name);
-    return left && left->producer && left->number != value->number ? left : NULL;
+    return left && left->producer && value_number(left) != value_number(value) ? left : NULL;
 }
 
 static void ask(struct whole *whole, const struct value *value, uint32_t readers)
 {
-    if (value && value->number < whole->numbers)
-        whole->readers[value->number] += readers;
+    if (value && value_number(value) < whole->numbers)
+        whole->readers[value_number(value)] += readers;
 }
 
 /* How often each number is asked for. */
@@ -267,15 +267,15 @@ static void release(struct whole *whole, const struct value *value)
 {
     struct joint_eval *joint = whole->joint;
     const struct tensor *tensor;
-    if (!value || value->number >= whole->numbers)
+    if (!value || value_number(value) >= whole->numbers)
         return;
-    uint32_t *readers = &whole->readers[value->number];
+    uint32_t *readers = &whole->readers[value_number(value)];
     *readers -= *readers > 0;
     struct array *array = *readers ? NULL : joint_array(joint, value);
     if (!array || (!array_is_real(array) && !array_is_whole(array)) ||
         !constant_of((struct value *)(uintptr_t)value, &tensor))
         return;
-    joint->arrays[value->number] = NULL;
+    joint->arrays[value_number(value)] = NULL;
     pool_free(&joint->pool, array);
 }
 
@@ -288,7 +288,7 @@ static const char *own_cells(struct whole *whole, const struct value *value)
         return NULL;
     const char *reason = array_copy(joint->scratch, &joint->pool, BUDGET_VALUE, array, &own);
     if (!reason)
-        joint->arrays[value->number] = own;
+        joint->arrays[value_number(value)] = own;
     return reason;
 }
 
@@ -343,10 +343,10 @@ static const char *run_node(struct whole *whole, int side, const struct node *no
         const struct value *other = !value ? NULL
                                     : side ? named_like(whole, value)
                                            : map_get(&whole->graphs[1]->values, value->name);
-        if (other && other->producer && other->number != value->number)
+        if (other && other->producer && value_number(other) != value_number(value))
             compare_names(whole, side ? other : value, side ? value : other);
-        if (value && !whole->readers[value->number]) {
-            whole->readers[value->number] = 1;
+        if (value && !whole->readers[value_number(value)]) {
+            whole->readers[value_number(value)] = 1;
             release(whole, value);
         }
     }

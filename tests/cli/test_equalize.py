@@ -1,6 +1,8 @@
 """--equalize: what it changes, what it leaves alone and why, and that no output changes by a bit."""
+import io
 import json
 import subprocess
+import zipfile
 
 import numpy as np
 import onnx
@@ -246,8 +248,9 @@ def test_measured_statistics_are_taken(tmp_path):
     ('{"a": 1}', "expected '{'"),
     ('{"a": {"mean": [1,]}}', "a number"),
     ('{"a": {"mean": [1e999]}}', "a number"),
-    ('{"a": {"mean": [1], "deviation": [-1], "low": [0], "high": [1]}}', "deviation not negative"),
+    ('{"a": {"mean": [1], "deviation": [-1], "low": [0], "high": [1]}}', "a deviation is negative"),
     ('{"a": {"mean": [1], "deviation": [1, 2], "low": [0], "high": [1]}}', "as many numbers"),
+    ('{"a": {"mean": [1], "deviation": [1], "low": [2], "high": [1]}}', "a low is above its high"),
     ('{"a": {"median": [1]}}', "mean, deviation, low or high"),
     ('{"a\\x": {}}', "an escape of JSON"),
     ('{"a": {"mean": [1], "deviation": [1], "low": [0], "high": [1]}} x', "the end"),
@@ -259,6 +262,80 @@ def test_bad_statistics_are_an_error(tmp_path, text, where):
     r = subprocess.run([TOOL, "--equalize", "tensor", "--statistics", tmp_path / "s.json", tmp_path / "m.onnx",
                         tmp_path / "o.onnx"], capture_output=True, text=True)
     assert r.returncode == 2 and where in r.stderr and not (tmp_path / "o.onnx").exists(), r.stderr
+
+
+def archive(statistics, **options):
+    """The same as numpy writes it."""
+    rows = {name: np.array([v["mean"], v["deviation"], v["low"], v["high"]], **options) for name, v in statistics.items()}
+    file = io.BytesIO()
+    np.savez(file, **rows)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"order": "F"}, {"dtype": np.float32}])
+def test_statistics_of_numpy_are_those_of_json(tmp_path, options):
+    fused = fuse(network(), tmp_path, stem="fused").model
+    statistics = measured(fused, draw(fused))
+    if options.get("dtype"):
+        statistics = {name: {k: np.float32(v).tolist() for k, v in rows.items()} for name, rows in statistics.items()}
+    (tmp_path / "s.json").write_text(json.dumps(statistics))
+    (tmp_path / "s.npz").write_bytes(archive(statistics, **options))
+    _, by_json = equalize(fused, tmp_path, "--statistics", tmp_path / "s.json")
+    _, by_numpy = equalize(fused, tmp_path, "--statistics", tmp_path / "s.npz")
+    assert scaled(by_json) and by_json.data == by_numpy.data
+
+
+def zipped(write=np.savez, **arrays):
+    file = io.BytesIO()
+    write(file, **arrays)
+    return file.getvalue()
+
+
+ROWS = np.array([[1.0], [1], [0], [1]])
+NUMPY = {
+    "compressed": (zipped(np.savez_compressed, a=ROWS), "'a.npy' is compressed: write it by numpy.savez"),
+    "integers": (zipped(a=ROWS.astype(int)), "is neither float32 nor float64"),
+    "big-endian": (zipped(a=ROWS.astype(">f8")), "is neither float32 nor float64"),
+    "shape": (zipped(a=ROWS.T), "is not of shape [4, channels]"),
+    "one axis": (zipped(a=ROWS[:, 0]), "is not of shape [4, channels]"),
+    "no channel": (zipped(a=ROWS[:, :0]), "is not of shape [4, channels]"),
+    "a negative deviation": (zipped(a=-ROWS), "a deviation is negative"),
+    "not a number": (zipped(a=ROWS * np.nan), "a number is not finite"),
+    "another file": (None, "is no .npy array"),
+    "a byte": (zipped(a=ROWS).replace(ROWS.tobytes(), ROWS[::-1].tobytes()), "its checksum is another"),
+    "cut": (zipped(a=ROWS)[:-30], "has no directory"),
+    "empty": (b"PK\5\6", "has no directory"),
+    "no entry": (zipped()[:-6] + b"\xff\xff\xff\x7f\0\0", None),
+}
+
+
+@pytest.mark.parametrize("name", NUMPY)
+def test_bad_archives_are_an_error(tmp_path, name):
+    data, where = NUMPY[name]
+    if data is None:
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as z:
+            z.writestr("readme.txt", "nothing")
+        data = file.getvalue()
+    onnx.save(network(), tmp_path / "m.onnx")
+    (tmp_path / "s.npz").write_bytes(data)
+    r = subprocess.run([TOOL, "--equalize", "tensor", "--statistics", tmp_path / "s.npz", tmp_path / "m.onnx", tmp_path / "o.onnx"],
+                       capture_output=True, text=True)
+    assert (r.returncode, where in r.stderr) == (2, True) if where else r.returncode == 0, r.stderr
+
+
+def test_a_damaged_archive_is_an_error_or_another_archive(tmp_path):
+    """Each byte changed once, and each length: it ends by an error or well, and never otherwise."""
+    data = archive({"relu": {"mean": [1.0], "deviation": [1.0], "low": [0.0], "high": [4.0]}})
+    onnx.save(network(), tmp_path / "m.onnx")
+    rng = np.random.default_rng(0)
+    damaged = [data[:n] for n in range(0, len(data), 7)] + [data[:i] + bytes([v]) + data[i + 1:] for i, v in
+               zip(rng.integers(0, len(data), 150), rng.choice([0, 1, 0x7f, 0xff], 150))]
+    for one in damaged:
+        (tmp_path / "s.npz").write_bytes(one)
+        r = subprocess.run([TOOL, "--equalize", "tensor", "--dry-run", "--statistics", tmp_path / "s.npz", tmp_path / "m.onnx"],
+                           capture_output=True, text=True)
+        assert r.returncode in (0, 2), (r.returncode, r.stderr)
 
 
 def test_names_may_be_escaped(tmp_path):

@@ -98,10 +98,12 @@ def test_activation_statistics(small, tmp_path):
     onnx_repvgg_fuse.fuse(small, fused)
     shape = [d.dim_value or 1 for d in onnx.load(fused).graph.input[0].type.tensor_type.shape.dim]
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(4, *shape[1:])).astype(np.float32))
-    example("activation_statistics").main([str(fused), str(tmp_path / "x.npy"), str(tmp_path / "s.json")])
-    report = onnx_repvgg_fuse.fuse(fused, tmp_path / "out.onnx", equalize="tensor", statistics=tmp_path / "s.json").report
-    assert not any("no statistics" in r.reason for r in report.refusals if r.op == "Conv")
-    assert_equivalent(fused, tmp_path / "out.onnx")
+    for name in ("s.json", "s.npz"):
+        example("activation_statistics").main([str(fused), str(tmp_path / "x.npy"), str(tmp_path / name)])
+        report = onnx_repvgg_fuse.fuse(fused, tmp_path / f"{name}.onnx", equalize="tensor", statistics=tmp_path / name).report
+        assert not any("no statistics" in r.reason for r in report.refusals if r.op == "Conv")
+        assert_equivalent(fused, tmp_path / f"{name}.onnx")
+    assert (tmp_path / "s.json.onnx").read_bytes() == (tmp_path / "s.npz.onnx").read_bytes()
 
 
 def test_onnx_ir_pass(small, tmp_path):

@@ -1,6 +1,7 @@
 """What the generators of random models share: dice, weights, and the command line that runs seeds and names those that fail."""
 import argparse
 import collections
+import functools
 import multiprocessing
 import pathlib
 import tempfile
@@ -129,14 +130,18 @@ def forget_sizes(model, rng):
     return model
 
 
-def run_seeds(description, try_seed):
-    """The command line of a generator. try_seed(seed, folder) gives the passes that fused something, or raises Failure."""
+def run_seeds(description, try_seed, kinds=()):
+    """The command line of a generator. try_seed(seed, folder) gives the passes that fused something, or raises Failure.
+    kinds: what --kind may be, given to try_seed as its third argument."""
     p = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--seeds", "--count", type=int, default=2000)
     p.add_argument("--first-seed", type=int, default=0)
     p.add_argument("--jobs", type=int, default=1, help="processes")
     p.add_argument("--save", type=pathlib.Path, default=None, help="where failing models go (default: a new folder)")
+    p.add_argument("--kind", choices=kinds, help=argparse.SUPPRESS if not kinds else "only of this kind")
     a = p.parse_args()
+    if a.kind:
+        try_seed = functools.partial(try_seed, kind=a.kind)
     folder = a.save or pathlib.Path(tempfile.mkdtemp(prefix="random_graphs."))
     folder.mkdir(parents=True, exist_ok=True)
     failed, kinds, passes, folded = [], collections.Counter(), collections.Counter(), 0

@@ -1,0 +1,223 @@
+/* equalize/npz.c: a zip archive of .npy arrays, stored.
+ *
+ * After PKWARE's APPNOTE.TXT 6.3, 4.3.6 to 4.3.16, and numpy's format.py. The central directory says what there is;
+ * of an entry's own header only its length is of use. Nothing is trusted: each size is held against what is there. */
+#include "equalize/npz.h"
+
+#include <math.h>
+
+#include "equalize/statistics.h"
+
+enum {
+    END_SIZE = 22, /* of the end of the central directory, without its comment */
+    ENTRY_SIZE = 46,
+    LOCAL_SIZE = 30,
+    COMMENT_MOST = 0xffff
+};
+
+/* Bytes of the file that are still to be read; `entry` is for messages. */
+struct span {
+    struct arena *arena;
+    const char *path, *entry;
+    const uint8_t *bytes;
+    size_t size;
+};
+
+static noreturn void refuse(const struct span *span, const char *what)
+{
+    fail(span->arena->landing, ONNX_FUSE_ARGUMENT,
+         "%s: %s%s: expected statistics by numpy.savez, for each value an array [4, channels] of "
+         "mean, "
+         "deviation, low and high",
+         span->path, span->entry ? arena_format(span->arena, "'%s' ", span->entry) : "", what);
+}
+
+static uint32_t little(const uint8_t *bytes, int count)
+{
+    uint32_t number = 0;
+    for (int i = 0; i < count; i++)
+        number |= (uint32_t)bytes[i] << 8 * i;
+    return number;
+}
+
+static bool begins(const uint8_t *bytes, size_t size, const char *with, size_t length)
+{
+    return size >= length && memcmp(bytes, with, length) == 0;
+}
+
+/* Bytes [first, first + count) of it. */
+static struct span part(const struct span *span, uint64_t first, uint64_t count)
+{
+    if (first > span->size || count > span->size - first)
+        refuse(span, "ends before its last byte");
+    struct span result = *span;
+    result.bytes += first;
+    result.size = (size_t)count;
+    return result;
+}
+
+static uint32_t checksum(const struct span *span)
+{
+    uint32_t sum = ~UINT32_C(0);
+    for (size_t i = 0; i < span->size; i++) {
+        sum ^= span->bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            sum = sum >> 1 ^ (sum & 1 ? UINT32_C(0xedb88320) : 0);
+    }
+    return ~sum;
+}
+
+/* ---- an array ---- */
+
+struct array {
+    bool by_columns; /* the first axis varies fastest */
+    size_t size;     /* of a number */
+    int64_t channels;
+};
+
+/* What stands behind 'key': in the text of a header, which ends with a 0. */
+static const char *behind(const struct span *span, const char *text, const char *key)
+{
+    const char *found = strstr(text, key);
+    if (!found)
+        refuse(span, "has a header without descr, fortran_order or shape");
+    found += strlen(key);
+    return found + strspn(found, ": ");
+}
+
+static bool take(const char **text, char character)
+{
+    bool there = **text == character;
+    *text += there;
+    return there;
+}
+
+static int64_t read_count(const char **text)
+{
+    int64_t number = -1;
+    for (*text += strspn(*text, " "); **text >= '0' && **text <= '9'; ++*text) {
+        number = (number < 0 ? 0 : number) * 10 + (**text - '0');
+        if (number > INT32_MAX)
+            return -1;
+    }
+    *text += strspn(*text, " ");
+    return number;
+}
+
+static struct array read_header(const struct span *span, const struct span *header)
+{
+    char *text = NEW_ARRAY(span->arena, char, header->size + 1);
+    memcpy(text, header->bytes, header->size);
+    struct array array = {0};
+    const char *type = behind(span, text, "'descr'");
+    array.size = strncmp(type, "'<f8'", 5) == 0 ? 8 : strncmp(type, "'<f4'", 5) == 0 ? 4 : 0;
+    if (!array.size)
+        refuse(span, "is neither float32 nor float64");
+    array.by_columns = strncmp(behind(span, text, "'fortran_order'"), "True", 4) == 0;
+    const char *shape = behind(span, text, "'shape'");
+    int64_t rows = take(&shape, '(') ? read_count(&shape) : -1;
+    array.channels = take(&shape, ',') ? read_count(&shape) : -1;
+    take(&shape, ',');
+    if (rows != 4 || array.channels < 1 || *shape != ')')
+        refuse(span, "is not of shape [4, channels]");
+    return array;
+}
+
+static double number_at(const struct array *array, const uint8_t *bytes, int64_t row,
+                        int64_t channel)
+{
+    int64_t at = array->by_columns ? channel * 4 + row : row * array->channels + channel;
+    double wide;
+    float narrow;
+    if (array->size == 8)
+        memcpy(&wide, bytes + at * 8, 8);
+    else
+        memcpy(&narrow, bytes + at * 4, 4);
+    return array->size == 8 ? wide : (double)narrow;
+}
+
+static struct measured *read_array(const struct span *span)
+{
+    static const char magic[] = "\x93NUMPY";
+    size_t fixed = span->size > 6 && span->bytes[6] == 1 ? 10 : 12;
+    if (!begins(span->bytes, span->size, magic, 6) || span->size < fixed)
+        refuse(span, "is no .npy array");
+    uint32_t length = little(span->bytes + 8, fixed == 10 ? 2 : 4);
+    struct span header = part(span, fixed, length);
+    struct array array = read_header(span, &header);
+    struct span numbers = part(span, fixed + (uint64_t)length, span->size - fixed - length);
+    if ((uint64_t)numbers.size != 4 * (uint64_t)array.channels * array.size)
+        refuse(span, "does not have the size that its shape says");
+    struct measured *measured = measured_new(span->arena, array.channels);
+    for (int64_t c = 0; c < array.channels; c++)
+        measured->moments[c] = (struct moments){
+            number_at(&array, numbers.bytes, 0, c), number_at(&array, numbers.bytes, 1, c),
+            number_at(&array, numbers.bytes, 2, c), number_at(&array, numbers.bytes, 3, c)};
+    const char *reason = measured_reason(measured);
+    if (reason)
+        refuse(span, arena_format(span->arena, "holds what is no statistics (%s)", reason));
+    return measured;
+}
+
+/* ---- the archive ---- */
+
+/* One entry of the central directory, `at` its first byte. Returns the one behind it. left: bytes that entries may
+ * still have, all of them together as many as the file, so that they do not lie on each other. */
+static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left, struct map *values)
+{
+    struct span entry = part(file, at, ENTRY_SIZE);
+    if (!begins(entry.bytes, entry.size, "PK\1\2", 4))
+        refuse(file, "has a damaged directory");
+    uint32_t method = little(entry.bytes + 10, 2), sum = little(entry.bytes + 16, 4);
+    uint32_t stored = little(entry.bytes + 20, 4), size = little(entry.bytes + 24, 4);
+    uint32_t name_size = little(entry.bytes + 28, 2), local = little(entry.bytes + 42, 4);
+    uint64_t more = (uint64_t)little(entry.bytes + 30, 2) + little(entry.bytes + 32, 2);
+    struct span name = part(file, at + ENTRY_SIZE, name_size);
+    char *text = NEW_ARRAY(file->arena, char, name.size + 1);
+    memcpy(text, name.bytes, name.size);
+    struct span own = *file;
+    own.entry = text;
+    if (method != 0)
+        refuse(&own, "is compressed: write it by numpy.savez, not savez_compressed");
+    if (little(entry.bytes + 8, 2) & 1 || stored != size || size == UINT32_MAX || size > *left ||
+        strlen(text) != name.size)
+        refuse(&own, "is stored in a way that is not read");
+    *left -= size;
+    struct span head = part(&own, local, LOCAL_SIZE);
+    if (!begins(head.bytes, head.size, "PK\3\4", 4))
+        refuse(&own, "is not where the directory says");
+    uint64_t skip = LOCAL_SIZE + (uint64_t)little(head.bytes + 26, 2) + little(head.bytes + 28, 2);
+    struct span data = part(&own, local + skip, size);
+    if (checksum(&data) != sum)
+        refuse(&own, "is damaged: its checksum is another");
+    size_t length = name.size;
+    if (length < 4 || strcmp(text + length - 4, ".npy") != 0)
+        refuse(&own, "is no .npy array");
+    text[length - 4] = '\0';
+    map_put(file->arena, values, text, read_array(&data));
+    return at + ENTRY_SIZE + name_size + more;
+}
+
+bool npz_is(const uint8_t *bytes, size_t size)
+{
+    return begins(bytes, size, "PK\3\4", 4) || begins(bytes, size, "PK\5\6", 4);
+}
+
+void npz_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size,
+              struct map *values)
+{
+    struct span file = {arena, path, NULL, bytes, size};
+    size_t end = size < END_SIZE ? 0 : size - END_SIZE;
+    size_t least = end > COMMENT_MOST ? end - COMMENT_MOST : 0;
+    while (end > least && !begins(bytes + end, size - end, "PK\5\6", 4))
+        end--;
+    if (size < END_SIZE || !begins(bytes + end, size - end, "PK\5\6", 4))
+        refuse(&file, "has no directory");
+    uint32_t count = little(bytes + end + 10, 2);
+    uint64_t at = little(bytes + end + 16, 4);
+    if (count == 0xffff || at == UINT32_MAX)
+        refuse(&file, "has more entries than are read");
+    uint64_t left = size;
+    for (uint32_t i = 0; i < count; i++)
+        at = read_entry(&file, at, &left, values);
+}

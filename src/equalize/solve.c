@@ -1,0 +1,131 @@
+/* equalize/solve.c: one group after another, until nothing gains enough. */
+#include "equalize/solve.h"
+
+#include <math.h>
+
+#include "base/decimal.h"
+#include "equalize/descent.h"
+#include "equalize/pins.h"
+#include "equalize/problem.h"
+#include "equalize/ranges.h"
+
+enum { SWEEPS = 16, ROUNDS = 16 };
+#define LEAST_GAIN 1.0  /* dB, of the whole network */
+#define LEAST_STEP 0.05 /* dB, of one group */
+
+/* The largest range of an activation over the median does not grow, or powers of two can do no better: it is under 2. */
+static bool is_no_wider(void *closure, const int *exponents)
+{
+    struct problem *p = closure;
+    for (size_t i = 0; i < p->group->behind.count; i++) {
+        const struct channels *channels = p->group->behind.items[i]->input;
+        double before = spread_of(p->e, channels, p->now), limit = fmax(before * (1 + 1e-9), 2);
+        if (spread_of(p->e, channels, exponents) > limit)
+            return false;
+    }
+    return true;
+}
+
+static void take_over(struct problem *p)
+{
+    for (size_t c = 1; c < p->objective.class_count; c++)
+        class_at(p->e, p->roots[c])->exponent = p->objective.exponents[c];
+    group_disturb(p->e, p->group);
+}
+
+static double decibels_between(double before, double after)
+{
+    return before > 0 && after > 0 ? 10 * log10(before / after) : 0;
+}
+
+/* Takes what gains enough over what is there, the other groups as they are. False: nothing does. */
+static bool solve(struct equalization *e, struct group *group)
+{
+    struct problem *p = problem_of(e, group);
+    group->waits = false;
+    problem_find_starts(p);
+    double before = problem_noise(p, p->now);
+    double after = descend(&p->objective, p->starts, STARTS, is_no_wider, p);
+    double gain = isfinite(after) ? decibels_between(before, after + p->constant) : 0;
+    if (gain < LEAST_STEP) {
+        group->reason = "nothing is gained: its channels are even";
+        return false;
+    }
+    take_over(p);
+    return true;
+}
+
+/* Until nothing gains enough: then it gains nothing for who comes again either. */
+static void solve_all(struct equalization *e)
+{
+    bool moved = true;
+    for (size_t i = 0; i < e->groups.count; i++)
+        group_clear(e, e->groups.items[i]);
+    for (int sweep = 0; moved && sweep < SWEEPS; sweep++) {
+        moved = false;
+        for (size_t i = 0; i < e->groups.count; i++)
+            if (e->groups.items[i]->waits && group_is_free(e, e->groups.items[i]))
+                moved = solve(e, e->groups.items[i]) || moved;
+    }
+}
+
+/* Noise without any exponents, and with all of them. */
+static void weigh_all(struct equalization *e)
+{
+    size_t count = e->classes.channels.count;
+    int *found = NEW_ARRAY(e->arena, int, count + 1);
+    for (size_t c = 0; c < count; c++)
+        found[c] = class_at(e, c)->exponent;
+    for (int with = 1; with >= 0; with--) {
+        for (size_t i = 0; i < e->groups.count; i++) {
+            struct group *group = e->groups.items[i];
+            if (!group->behind.count || !group_is_free(e, group))
+                continue;
+            struct problem *p = problem_of(e, group);
+            *(with ? &group->noise : &group->noise_before) = problem_noise(p, p->now);
+        }
+        for (size_t c = 0; c < count; c++)
+            class_at(e, c)->exponent = with ? 0 : found[c];
+        for (size_t i = 0; i < e->classes.seams.count; i++)
+            e->classes.seams.items[i].ranges_hold = false;
+    }
+}
+
+/* What is hardly worth it is not done at all. */
+static void drop_little(struct equalization *e)
+{
+    double before = 0, after = 0;
+    weigh_all(e);
+    for (size_t i = 0; i < e->groups.count; i++) {
+        before += e->groups.items[i]->noise_before;
+        after += e->groups.items[i]->noise;
+    }
+    double gain = decibels_between(before, after);
+    if (gain >= LEAST_GAIN)
+        return;
+    for (size_t i = 0; i < e->groups.count; i++) {
+        struct group *group = e->groups.items[i];
+        if (group_is_moved(e, group))
+            group->reason = arena_format(
+                e->arena, "a predicted gain of %s dB, of all values together, is less than 1",
+                decimal_rounded(fmax(gain, 0), 2).text);
+        group_clear(e, group);
+        group->noise = group->noise_before;
+    }
+}
+
+void solve_groups(struct equalization *e)
+{
+    for (size_t i = 0; i < e->groups.count; i++)
+        if (group_is_free(e, e->groups.items[i]))
+            pin_channels(e, e->groups.items[i]);
+    for (int round = 0; round < ROUNDS; round++) {
+        solve_all(e);
+        if (!pin_inexact(e))
+            break;
+        if (round == ROUNDS - 1) /* nothing is changed rather than something that is not exact */
+            for (size_t i = 0; i < e->groups.count; i++)
+                group_clear(e, e->groups.items[i]);
+    }
+    drop_little(e);
+}
