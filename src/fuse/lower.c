@@ -231,6 +231,15 @@ static void inherit_origin(struct fusion *fusion, const struct node *node,
     }
 }
 
+/* Where scales slid on through a Pad, it pads what was in front of them: both ways come from there. */
+static void follow_pad(struct fusion *fusion, const struct value *source)
+{
+    const struct node *pad = source->producer;
+    struct value *padded = pad && pad->op == OP_Pad && pad->is_new ? node_input(pad, 0) : NULL;
+    if (fusion->origin && padded && value_is_told(padded))
+        fusion->source = fusion->origin = padded;
+}
+
 /* Lists the ops replaced. */
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region)
 {
@@ -251,6 +260,7 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
     }
     for (size_t i = 0; i < region->nodes.count; i++)
         inherit_origin(fusion, region->nodes.items[i], source);
+    follow_pad(fusion, source);
 }
 
 struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims,

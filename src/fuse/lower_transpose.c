@@ -156,6 +156,14 @@ bool transposed_takes(struct arena *arena, const struct affine *after)
     return after->kind == AFFINE_PICK && affine_is_pointwise(after) && takers(arena, after);
 }
 
+/* True for scales, and what takes channels between them. */
+static bool is_light(struct arena *arena, const struct affine *after)
+{
+    return affine_is_diagonal(after) || transposed_takes(arena, after) ||
+           (after->kind == AFFINE_COMPOSE && is_light(arena, after->outer) &&
+            is_light(arena, after->inner));
+}
+
 /* The adjoint of a pick: where each channel goes. */
 static const char *turn_pick(struct arena *arena, const struct affine *pick,
                              const struct affine **turned)
@@ -202,7 +210,8 @@ const char *transposed_after(struct arena *arena, struct transposed *t, const st
 {
     const struct affine *shift, *shifted, *turned;
     const char *reason;
-    if (after->kind == AFFINE_COMPOSE && !affine_is_diagonal(after)) { /* each as what it is */
+    if (after->kind == AFFINE_COMPOSE && !affine_is_diagonal(after) && is_light(arena, after)) {
+        /* One by one: no product is made of a pick. */
         reason = transposed_after(arena, t, after->inner);
         return reason ? reason : transposed_after(arena, t, after->outer);
     }
