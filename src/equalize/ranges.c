@@ -4,7 +4,6 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 
 #include "model/external.h"
 
@@ -159,16 +158,31 @@ double signal_of(struct seam *seam, const double *second)
 
 /* ---- spread ---- */
 
-static int by_number(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
+/* The number that would stand at count / 2 were they sorted: halves are put to either side of a guess, and the one
+ * with the middle is looked at again. */
 double median_of(double *numbers, size_t count)
 {
-    qsort(numbers, count, sizeof(*numbers), by_number);
-    return numbers[count / 2];
+    size_t first = 0, last = count - 1, middle = count / 2;
+    while (first < last) {
+        double guess = numbers[first + (last - first) / 2];
+        size_t i = first, j = last;
+        for (;;) {
+            while (numbers[i] < guess)
+                i++;
+            while (numbers[j] > guess)
+                j--;
+            if (i >= j)
+                break;
+            double larger = numbers[i];
+            numbers[i++] = numbers[j];
+            numbers[j--] = larger;
+        }
+        if (middle <= j)
+            last = j;
+        else
+            first = j + 1;
+    }
+    return numbers[middle];
 }
 
 double spread_of(struct equalization *e, const struct channels *channels, const int *exponents)

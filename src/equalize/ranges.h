@@ -25,7 +25,7 @@ double *powers_of(struct equalization *e, const struct channels *channels, int64
 /* The largest range of an activation's channel over the median of those that are not dead, exponents by class of the
  * group that is looked at; NULL: as it was in the file. */
 double spread_of(struct equalization *e, const struct channels *channels, const int *exponents);
-/* Sorts them. */
+/* Moves them about. `count` is at least 1. */
 double median_of(double *numbers, size_t count);
 
 #endif

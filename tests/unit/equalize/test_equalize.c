@@ -1,8 +1,10 @@
 /* test_equalize.c: the objective against its formula, the descent against all exponents there are, moments against numbers. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "equalize/descent.h"
+#include "equalize/ranges.h"
 #include "equalize/statistics.h"
 #include "equalize/weight.h"
 #include "unit.h"
@@ -123,6 +125,33 @@ static void the_descent_finds_little_noise(struct unit *unit)
            "nothing is found where nothing is allowed");
 }
 
+/* ---- the median ---- */
+
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void the_median_is_that_of_sorted_numbers(struct unit *unit)
+{
+    double numbers[40], sorted[40];
+    bool holds = true;
+    for (int time = 0; time < 2000; time++) {
+        size_t count = (size_t)unit_integer(&unit->state, 1, 40);
+        int64_t most = unit_integer(&unit->state, 0, 30); /* few: many are equal */
+        for (size_t i = 0; i < count; i++)
+            numbers[i] = sorted[i] = (double)unit_integer(&unit->state, 0, most);
+        qsort(sorted, count, sizeof(*sorted), by_number);
+        holds = holds && median_of(numbers, count) == sorted[count / 2];
+    }
+    expect(holds, "the median of any numbers, equal ones among them");
+    for (size_t i = 0; i < 40; i++)
+        numbers[i] = i % 3 ? (double)i : (double)NAN;
+    median_of(numbers, 40);
+    expect(true, "numbers that are none come to an end");
+}
+
 /* ---- moments ---- */
 
 /* Of f(x), x normal, by sums over its density. */
@@ -186,6 +215,7 @@ int main(void)
 {
     unit_run("objective", the_objective_is_its_formula);
     unit_run("descent", the_descent_finds_little_noise);
+    unit_run("median", the_median_is_that_of_sorted_numbers);
     unit_run("moments", moments_are_those_of_the_clipped_normal);
     unit_run("exactness", scales_that_are_exact);
     return unit_finish();

@@ -92,15 +92,15 @@ static void build(struct net *net, struct unit *unit, bool sigmoid)
     write_over(variance, CHANNELS, 1, 1);
     write_over(v, 1, 0x1.abcdefp-126F,
                1); /* of the channel that is made larger, so its column smaller */
-               net_node(net, "Conv", "x w", "c");
-               net_node(net, "BatchNormalization", "c gamma beta mean variance", "n");
-               net_node(net, "Relu", "n", "r");
-               net_node(net, "Conv", "r v", "y");
-               net_output(net, "y");
-               if (sigmoid) {
-                   net_node(net, "Sigmoid", "n", "s");
-                   net_output(net, "s");
-               }
+    net_node(net, "Conv", "x w", "c");
+    net_node(net, "BatchNormalization", "c gamma beta mean variance", "n");
+    net_node(net, "Relu", "n", "r");
+    net_node(net, "Conv", "r v", "y");
+    net_output(net, "y");
+    if (sigmoid) {
+        net_node(net, "Sigmoid", "n", "s");
+        net_output(net, "s");
+    }
 }
 
 struct outcome {
