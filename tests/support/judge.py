@@ -58,6 +58,22 @@ class ConvTranspose(OpRun):
         return (y if b is None else y + b.reshape(1, -1, *[1] * len(k)),)
 
 
+class Pad(OpRun):
+    """The reference's own takes nothing away."""
+
+    def _run(self, x, pads=None, fill=None, axes=None, mode=None, value=None):
+        axes = range(x.ndim) if axes is None else axes
+        width = [(0, 0)] * x.ndim
+        for i, axis in enumerate(axes):
+            width[axis] = (int(pads[i]), int(pads[len(axes) + i]))
+        x = x[tuple(slice(max(0, -a), n + min(0, z)) for n, (a, z) in zip(x.shape, width))]
+        width = [(max(0, a), max(0, z)) for a, z in width]
+        if mode not in (None, "constant"):
+            return (np.pad(x, width, mode=mode),)
+        number = value if fill is None else np.asarray(fill).ravel()[0]
+        return (np.pad(x, width, constant_values=0 if number is None else number).astype(x.dtype),)
+
+
 def run_with(model, elem):
     """A function from inputs to outputs, with every float of the model as this type: ONNX Runtime for float, the reference for double."""
     model = retyped(model, FLOATS, elem)
@@ -69,7 +85,7 @@ def run_with(model, elem):
     if elem == TensorProto.FLOAT:
         s = session(model)
         return lambda x: s.run(None, typed(x))
-    r = ReferenceEvaluator(model, new_ops=[Mean, BatchNormalization, ConvTranspose])
+    r = ReferenceEvaluator(model, new_ops=[Mean, BatchNormalization, ConvTranspose, Pad])
     return lambda x: r.run(None, typed(x))
 
 
