@@ -69,6 +69,8 @@ static bool hides(enum op op)
     case OP_Gelu:
     case OP_HardSigmoid:
     case OP_HardSwish:
+    case OP_IsInf:
+    case OP_IsNaN:
     case OP_MaxPool:
     case OP_Mish:
     case OP_Relu:
@@ -320,6 +322,7 @@ static void cone_note(struct cone *cone, const struct node *node)
     if (node->op == OP_Loop && node_input(node, 0))
         LIST_PUSH(cone->arena, &cone->trips, value_number(node->inputs[0]));
     cone->saturates = cone->saturates || hides(node->op);
+    cone->asks_finite = cone->asks_finite || node->op == OP_IsInf || node->op == OP_IsNaN;
     cone->rows = rows > cone->rows ? rows : cone->rows;
     cone->by_size = cone->by_size || goes_by_size(node);
     cone->moves = cone->moves || moves_axes(node->op);

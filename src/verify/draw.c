@@ -224,6 +224,7 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
                         .seed = verify->options->seed + (uint64_t)trial * 7919,
                         .amplitude = kinds[trial % (int)COUNT_OF(kinds)].amplitude,
                         .shift = kinds[trial % (int)COUNT_OF(kinds)].shift,
+                        .has_odd = cone->asks_finite && trial % 2 != 0,
                         .integers = drawing->integers,
                         .rows = cone->rows,
                         .constants = cone->constants.items,

@@ -72,6 +72,7 @@ struct cone {
     bool opens_all;              /* down to the graph's inputs */
     bool ends_early;             /* at the first equal values */
     bool saturates;              /* an operator that hides differences for some inputs */
+    bool asks_finite;            /* an operator asks which numbers are not finite */
     bool draws_integers;         /* a source holds integers */
     int64_t rows;                /* of the longest constant that Gather takes elements of, or 0 */
     LIST(int64_t) constants;     /* integers that are asked for */
