@@ -110,6 +110,19 @@ static void note_constants(struct cone *cone, const struct node *node)
     }
 }
 
+/* Runs of integers that are counted: drawn as they stand, for by chance none would come. */
+static void note_runs(struct cone *cone, const struct node *node)
+{
+    size_t count;
+    const int64_t *pool =
+        node->op == OP_TfIdfVectorizer ? node_integers(node, "pool_int64s", &count) : NULL;
+    if (!pool)
+        return;
+    cone->draws_runs = true;
+    for (size_t i = 0; i < count && cone->constants.count < CONSTANTS_MOST; i++)
+        LIST_PUSH(cone->arena, &cone->constants, pool[i]);
+}
+
 static void note_text(struct cone *cone, const ProtobufCBinaryData *text)
 {
     if (cone->texts.count <= TEXTS_MOST)
@@ -318,6 +331,7 @@ static void cone_note(struct cone *cone, const struct node *node)
 {
     int64_t rows = rows_of_table(node);
     note_constants(cone, node);
+    note_runs(cone, node);
     note_texts(cone, node);
     if (node->op == OP_Loop && node_input(node, 0))
         LIST_PUSH(cone->arena, &cone->trips, value_number(node->inputs[0]));

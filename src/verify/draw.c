@@ -229,6 +229,7 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
                         .rows = cone->rows,
                         .constants = cone->constants.items,
                         .constant_count = cone->constants.count,
+                        .has_runs = cone->draws_runs,
                         .in_order = drawing->every_row,
                         .texts = cone->texts.items,
                         .text_count = cone->texts.count,

@@ -60,6 +60,7 @@ struct draw {
     int64_t rows;             /* of the table */
     const int64_t *constants; /* integers that the models ask for */
     size_t constant_count;
+    bool has_runs;                           /* in every other draw, these one behind the other */
     bool in_order;                           /* every row, one after the other */
     const ProtobufCBinaryData *const *texts; /* that the models ask for */
     size_t text_count;

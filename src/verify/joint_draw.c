@@ -251,6 +251,10 @@ static bool asked_for(const struct draw *draw, const struct array *array, int64_
 {
     static const int beside[] = {0, 1, -1};
     uint64_t count = draw->constant_count, trial = (uint64_t)draw->trial;
+    if (draw->has_runs && count && trial % 2 == 0) {
+        *integer = draw->constants[((uint64_t)at + trial / 2) % count];
+        return eval_integer_fits(array->type, *integer);
+    }
     uint64_t drawn = trial * (uint64_t)array->count + (uint64_t)at; /* by all trials */
     /* Bits of every other trial ask for nothing: a single element is asked for between those. */
     if (count == 0 || drawn % 2 != (array->count == 1) || draw->integers == INTEGERS_ROWS ||

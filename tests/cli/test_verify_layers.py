@@ -116,3 +116,24 @@ def test_what_asks_for_infinities_is_given_some(attribute, dims, tmp_path):
                                  opset_imports=[helper.make_opsetid("", 20)])
     assert verify(model(), model(**{attribute: 1}), tmp_path)[0] == 0
     assert verify(model(), model(**{attribute: 0}), tmp_path)[0] == 1
+
+
+def test_an_order_that_is_none_is_not_the_sorted_one(tmp_path):
+    def model(k, **attributes):
+        value = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [3, 5]), helper.make_tensor_value_info("y", TensorProto.FLOAT, [3, k])]
+        graph = helper.make_graph([helper.make_node("TopK", ["x", "k"], ["y", ""], **attributes)], "g", value[:1], value[1:],
+                                  [numpy_helper.from_array(np.array([k], np.int64), "k")])
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    assert verify(model(3), model(3, sorted=1), tmp_path)[0] == 0
+    assert verify(model(3), model(3, sorted=0), tmp_path)[0] == 1
+    assert verify(model(1), model(1, sorted=0), tmp_path)[0] == 0
+
+
+def test_runs_of_integers_that_are_counted_are_drawn(tmp_path):
+    def model(pool):
+        value = [helper.make_tensor_value_info("x", TensorProto.INT64, [2, 6]), helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 4])]
+        node = helper.make_node("TfIdfVectorizer", ["x"], ["y"], mode="TF", min_gram_length=2, max_gram_length=2, max_skip_count=0,
+                                ngram_counts=[0, 0], ngram_indexes=[0, 1, 2, 3], pool_int64s=pool)
+        return helper.make_model(helper.make_graph([node], "g", value[:1], value[1:]), opset_imports=[helper.make_opsetid("", 17)])
+    pool = [5, 6, 7, 8, 100, 7, 2, 300]
+    assert verify(model(pool), model([*pool[:-1], 301]), tmp_path)[0] == 1
