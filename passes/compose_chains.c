@@ -4,10 +4,11 @@
  *
  * Chains of Conv, Pad, Slice and AveragePool (or Gemm and MatMul) with what lies between them. The
  * longest chain that is exact and does not cost more than its parts is taken. A Concat on the channels of what is affine
- * of one source is such an op as well: rows on top of rows.
+ * of one source is such an op as well: rows on top of rows. So is a Gather, Slice, Tile, Expand or Pad that takes, repeats
+ * or places channels: rows or columns of the weight.
  *
  * Refused: a border where the outer op's padding is not what the inner ops make of 0 (padded after
- * padded, a bias before padding), and bad trades such as depthwise then pointwise. */
+ * padded, a bias before padding), and bad trades such as depthwise then pointwise, or a Gather before a Conv of groups. */
 #include "fuse/lift.h"
 #include "fuse/lower.h"
 #include "fuse/trace.h"
@@ -19,9 +20,9 @@ static bool is_root(struct node *node)
     case OP_Conv:
     case OP_AveragePool:
     case OP_Concat:
-    case OP_Gather:
     case OP_Pad:
     case OP_Slice:
+    case OP_Gather:
     case OP_MaxPool:
     case OP_Transpose: return true;
     default: return is_matrix_product(node);
@@ -62,6 +63,23 @@ static bool stacks_products(const struct step *step, enum layout layout)
     return step->stacks && step->term_count > 1;
 }
 
+/* True for what no weight is expected to take up: it leaves channels away, or takes positions. */
+static bool stands_apart(struct node *node, enum layout layout)
+{
+    const struct step *step = lift_node(node, layout);
+    if (step->reason)
+        return node->op == OP_Gather;
+    return step->form->kind == AFFINE_PICK && step->form->outputs < step->form->inputs;
+}
+
+/* True for what changes the order of the channels right behind a weight. */
+static bool gathers_products(struct node *node, struct node *before, enum layout layout)
+{
+    const struct affine *form = lift_node(node, layout)->form;
+    return node->op == OP_Gather && lift_is_weighted(before, layout) &&
+           form->outputs == form->inputs;
+}
+
 /* Two ops with weights in a row that stay two ops, or side by side, deserve a word. */
 static void refuse_chain(struct plan *plan, struct node *node, enum layout layout,
                          const char *reason)
@@ -70,19 +88,20 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
     struct node *before = input ? input->producer : NULL;
     if (reason && stacks_products(lift_node(node, layout), layout))
         plan_refuse(plan, node, node->outputs[0], reason);
-    if (reason && before && before->graph == node->graph && lift_is_weighted(node, layout) &&
-        (is_root(before) || before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization))
+    if (!reason || !before || before->graph != node->graph)
+        return;
+    bool in_row =
+        is_root(before) || before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization;
+    if (gathers_products(node, before, layout) ||
+        (in_row && lift_is_weighted(node, layout) && !stands_apart(before, layout)))
         plan_refuse(plan, node, node->outputs[0], reason);
 }
 
-static bool compose_chain(struct plan *plan, struct node *node)
+static void compose_in(struct plan *plan, struct node *node, enum layout layout)
 {
-    enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
     bool either = node->op == OP_Transpose || node->op == OP_Concat;
-    if (either && lift_node(node, layout)->reason)
-        layout = LAYOUT_MATRIX;
     if (!node->outputs[0] || lift_node(node, layout)->reason)
-        return false;
+        return;
     /* A Transpose stands for a product and the Transpose in front of that, a Concat for its parts. */
     size_t least = either ? 1 : 2;
     const struct trace *trace = lift_trace(node->outputs[0], layout);
@@ -97,6 +116,14 @@ static bool compose_chain(struct plan *plan, struct node *node)
     }
     if (k <= least)
         refuse_chain(plan, node, layout, nearest);
+}
+
+static bool compose_chain(struct plan *plan, struct node *node)
+{
+    if (!is_matrix_product(node))
+        compose_in(plan, node, LAYOUT_CONV);
+    if (!node->removed && node->op != OP_Conv)
+        compose_in(plan, node, LAYOUT_MATRIX);
     return false;
 }
 

@@ -62,11 +62,14 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
     }
 }
 
-/* A Conv of single positions. */
+/* What a ConvTranspose takes up besides: a Conv of single positions, or what takes channels. */
 static bool is_pointwise(struct node *node)
 {
-    return node->op == OP_Conv && !lift_node(node, LAYOUT_CONV)->reason &&
-           affine_is_pointwise(lift_node(node, LAYOUT_CONV)->form);
+    const struct step *step = lift_node(node, LAYOUT_CONV);
+    if (step->reason || !step->input || !affine_is_pointwise(step->form))
+        return false;
+    return node->op == OP_Conv ||
+           (!step->sized && transposed_takes(node->graph->model->arena, step->form));
 }
 
 static const char *fold(struct plan *plan, struct node *node, enum layout layout)

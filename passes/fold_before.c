@@ -149,11 +149,18 @@ static const char *fold_run(struct plan *plan, const struct run *run)
     return lower(plan, &lowering, &fusion);
 }
 
-/* A Pad, too: of one reader compose_chains takes it. */
+/* True for what takes, repeats or places channels. */
+static bool picks(struct node *node, enum layout layout)
+{
+    const struct step *step = lift_node(node, layout);
+    return !step->reason && step->input && step->form->kind == AFFINE_PICK;
+}
+
+/* A Pad or a Gather, too: of one reader compose_chains takes it. */
 static bool is_taken_up(struct node *node, enum layout layout)
 {
     bool pads = node->op == OP_Pad && layout == LAYOUT_CONV && !lift_node(node, layout)->reason;
-    return pads || is_per_channel(node, layout);
+    return pads || picks(node, layout) || is_per_channel(node, layout);
 }
 
 static bool is_shared(struct node *node)
@@ -171,7 +178,7 @@ static size_t fold_into(struct plan *plan, struct node *last, struct node *reade
     enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
     size_t count = 1;
     struct value *data = lift_node(last, layout)->input;
-    if (last->op != OP_Pad && data)
+    if (is_per_channel(last, layout) && data)
         count += find_run(data, last, layout, ops + 1, LONGEST_RUN - 1);
     for (count = count < most ? count : most; count > 0; count--) {
         const struct run run = {.node = reader,
@@ -248,10 +255,21 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
     return false;
 }
 
+/* No weight is expected to take up that it does not read all channels. */
+static bool leaves_away(struct node *node)
+{
+    for (enum layout layout = LAYOUT_CONV; layout <= LAYOUT_MATRIX; layout++) {
+        const struct affine *form = picks(node, layout) ? lift_node(node, layout)->form : NULL;
+        if (form && form->outputs < form->inputs)
+            return true;
+    }
+    return false;
+}
+
 static bool fold_into_all(struct plan *plan, struct node *node)
 {
     const char *reason = fold_shared(plan, node);
-    if (reason)
+    if (reason && !leaves_away(node))
         plan_refuse(plan, node, node->outputs[0], reason);
     return false;
 }

@@ -238,9 +238,12 @@ static void replace(const struct scaling_of *s, struct node *const *dequantizers
     choose_shape(node, inputs[0]->rank, dims);
     plan_rewritten(s->plan, result, result->outputs[0], &source, 1, replaced, count);
     struct fusion *fusion = result->outputs[0]->fusion;
-    for (int i = 0; i < 2; i++)
-        if (made[i])
-            LIST_PUSH(arena, &fusion->made, (const struct node *)made[i]);
+    /* Those as well that an earlier round made: the fusion that did is now a part of this one. */
+    for (int i = 1; i < 3; i++) {
+        const struct node *maker = inputs[i] ? inputs[i]->producer : NULL;
+        if (maker && maker->is_new && maker->op == OP_DequantizeLinear)
+            LIST_PUSH(arena, &fusion->made, maker);
+    }
 }
 
 static const char *decide(struct scaling_of *s, struct node *const *dequantizers,

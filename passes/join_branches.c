@@ -365,8 +365,9 @@ static bool fold_source(struct tree *tree, struct value *source, struct made *ma
 static bool is_branch(const struct trace *trace, enum layout layout)
 {
     enum op op = trace->node ? trace->node->op : OP_UNKNOWN;
-    if (trace->count > 1)
-        return true;
+    for (size_t k = 1; k < trace->count; k++)
+        if (trace->entries[k].form->kind != AFFINE_PICK)
+            return true;
     return layout == LAYOUT_CONV
                ? op == OP_Conv || op == OP_ConvTranspose || op == OP_BatchNormalization
                : op == OP_Gemm || op == OP_MatMul;

@@ -207,24 +207,45 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
     return value;
 }
 
+static struct value *stand_in(struct slide *slide, const struct value *old)
+{
+    /* What was moved before is not named after each of its moves. */
+    const char *name = old->is_new && old->first_producer
+                           ? old->name
+                           : arena_format(slide->plan->model->arena, "%s.moved", old->name);
+    return new_value(slide, old, name);
+}
+
+static void copy(struct slide *slide, struct node *node, const struct node *at,
+                 struct value *const *inputs, struct value *const *outputs)
+{
+    if (!node->is_new && node != slide->node)
+        LIST_PUSH(slide->plan->model->arena, &slide->fusion->replaced, (const struct node *)node);
+    define(slide, edit_copy(node, at, inputs, outputs));
+    if (!node->removed)
+        edit_remove(node);
+}
+
 struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
                          struct value *const *inputs, size_t output, struct value *target)
 {
     struct arena *arena = slide->plan->model->arena;
     struct value **outputs = NEW_ARRAY(arena, struct value *, node->output_count);
     memcpy(outputs, node->outputs, node->output_count * sizeof(*outputs));
-    struct value *old = node->outputs[output];
-    /* What was moved before is not named after each of its moves. */
-    const char *name =
-        old->is_new && old->first_producer ? old->name : arena_format(arena, "%s.moved", old->name);
-    outputs[output] = target ? target : new_value(slide, old, name);
-    if (!node->is_new && node != slide->node)
-        LIST_PUSH(arena, &slide->fusion->replaced, (const struct node *)node);
-    struct node *copy = edit_copy(node, at, inputs, outputs);
-    define(slide, copy);
-    if (!node->removed)
-        edit_remove(node);
+    outputs[output] = target ? target : stand_in(slide, node->outputs[output]);
+    copy(slide, node, at, inputs, outputs);
     return outputs[output];
+}
+
+struct value **slide_copy_all(struct slide *slide, struct node *node, const struct node *at,
+                              struct value *const *inputs)
+{
+    struct arena *arena = slide->plan->model->arena;
+    struct value **outputs = NEW_ARRAY(arena, struct value *, node->output_count);
+    for (size_t i = 0; i < node->output_count; i++)
+        outputs[i] = node->outputs[i] ? stand_in(slide, node->outputs[i]) : NULL;
+    copy(slide, node, at, inputs, outputs);
+    return outputs;
 }
 
 struct value *slide_make(struct slide *slide, const char *operator_name, const struct node *like,

@@ -10,11 +10,12 @@
 struct slide {
     struct plan *plan;
     struct node *node;
-    struct fusion *fusion; /* NULL while the way is only looked at */
-    size_t hops;           /* ops that were passed */
-    size_t ends;           /* weights that were reached */
-    struct node *bare;     /* one of them that has no bias to take a shift */
-    const char *reason;    /* the first thing that stopped it */
+    struct fusion *fusion;   /* NULL while the way is only looked at */
+    size_t hops;             /* ops that were passed */
+    size_t ends;             /* weights that were reached */
+    size_t adds;             /* of them those that would need an Add to take a shift */
+    const struct node *bare; /* one of them that has no bias, and can be given none */
+    const char *reason;      /* the first thing that stopped it */
     const struct node *stopped_by;
 };
 
@@ -36,6 +37,9 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
 /* A copy of an op that was passed; output `output` of it is `target`, or a new value that stands for `old`. */
 struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
                          struct value *const *inputs, size_t output, struct value *target);
+/* The same with a new value for each output. */
+struct value **slide_copy_all(struct slide *slide, struct node *node, const struct node *at,
+                              struct value *const *inputs);
 /* A new op that a move makes, with at most one attribute, at the place of the slide's node; `like` is the op that it stands
  * for. target: NULL for a new value, of which the caller says the shape. Returns what it makes. */
 struct value *slide_make(struct slide *slide, const char *operator_name, const struct node *like,

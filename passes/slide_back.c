@@ -106,7 +106,9 @@ static struct value *rebuild(struct slide *slide, const struct route *route, con
     for (size_t i = 0; i < node->input_count; i++)
         inputs[i] =
             route->inputs[i] ? rebuild(slide, route->inputs[i], node, NULL) : node->inputs[i];
-    return slide_copy(slide, node, at, inputs, route->output, target);
+    /* What else a Split makes may be read before the op that slides back. */
+    return slide_copy(slide, node, node->output_count > 1 ? node : at, inputs, route->output,
+                      target);
 }
 
 /* What both ways are computed from: the values at the ends of the way. */

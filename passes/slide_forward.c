@@ -17,6 +17,8 @@
 #include "passes/passes.h"
 #include "passes/slide.h"
 
+#include <string.h>
+
 static bool scales_or_shifts(struct node *node)
 {
     struct lane lane;
@@ -116,10 +118,26 @@ static bool is_read_by_weight(const struct value *value)
     return false;
 }
 
+/* The lane behind a node that reads the value, and whose output `output` is asked for. */
+static const char *forward(struct node *node, size_t index, size_t output, const struct lane *lane,
+                           struct lane *next)
+{
+    if (node->op == OP_Split && index == 0)
+        return lane_part(node, output, lane, next);
+    return lane_forward(node, index, lane, next);
+}
+
+/* Of a Split all outputs that somebody reads, of other ops the first. */
+static bool is_way_on(const struct node *node, size_t output)
+{
+    return node->op == OP_Split ? value_is_needed(node->outputs[output]) : output == 0;
+}
+
 /* True when every reader of the value takes the lane up or hands it on to such. */
 static bool is_taken_up(struct slide *slide, const struct value *value, const struct lane *lane)
 {
-    size_t readers = 0;
+    size_t readers = 0, takers = 0;
+    const struct node *bare = NULL; /* one that takes the lane up, and has no bias for its shift */
     if (value->is_output && (value->producer != slide->node || is_read_by_weight(value)))
         slide_stop(slide, value->producer, "what it makes is a graph output");
     if (!slide_is_inner(value, slide->node->graph))
@@ -133,20 +151,16 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
         size_t index = only_input(node, value);
         if (index < node->input_count && takes_up(node, index, value, lane)) {
             slide->ends++;
-            if (lane_shifts(lane) && !has_bias(node, value))
-                slide->bare = node;
-            if (slide->bare == node && node->op == OP_MatMul && value->rank != 2 &&
-                !lane_scales(lane) && slide->hops > 0) {
-                slide_stop(slide, node, "it has no bias to take a shift: no op would be saved");
-                return false;
+            takers++;
+            if (lane_shifts(lane) && !has_bias(node, value)) {
+                bare = node;
+                slide->adds += node->op == OP_MatMul && value->rank != 2;
             }
-            if (slide->ends < 2 || !slide->bare || slide->hops == 0)
-                continue;
-            slide_stop(slide, slide->bare,
-                       "it has no bias to take a shift, which others would take up as well");
-            return false;
+            if (bare && (takers > 1 || slide->adds > (lane_scales(lane) ? 1 : 0)))
+                slide->bare = bare;
+            continue;
         }
-        const char *reason = index < node->input_count ? lane_forward(node, index, lane, &next)
+        const char *reason = index < node->input_count ? forward(node, index, 0, lane, &next)
                                                        : "it reads the value twice";
         if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
             reason = "it goes back into the weight behind which it stands";
@@ -166,8 +180,10 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             slide_stop(slide, node, reason ? reason : "the way is too long");
             return false;
         }
-        if (!node->outputs[0] || !is_taken_up(slide, node->outputs[0], &next))
-            return false;
+        for (size_t i = 0; i < node->output_count; i++)
+            if (is_way_on(node, i) && (!node->outputs[i] || forward(node, index, i, lane, &next) ||
+                                       !is_taken_up(slide, node->outputs[i], &next)))
+                return false;
     }
     return readers > 0;
 }
@@ -199,10 +215,20 @@ static void carry(struct slide *slide, struct value *old, struct value *plain,
             if (k != index)
                 slide_source(slide, inputs[k], lane->axis);
         }
-        lane_forward(node, index, lane, &next);
-        struct value *result = node->outputs[0];
-        struct value *moved = slide_copy(slide, node, node, inputs, 0, NULL);
-        carry(slide, result, moved, &next, node);
+        const size_t count = node->output_count;
+        struct value **results = NEW_ARRAY(arena, struct value *, count);
+        memcpy(results, node->outputs, count * sizeof(*results));
+        struct value *first = NULL, **moved = &first;
+        if (node->op == OP_Split)
+            moved = slide_copy_all(slide, node, node, inputs);
+        else
+            first = slide_copy(slide, node, node, inputs, 0, NULL);
+        for (size_t k = 0; k < count; k++) {
+            if (node->op == OP_Split ? !value_is_needed(results[k]) : k > 0)
+                continue;
+            forward(node, index, k, lane, &next);
+            carry(slide, results[k], moved[k], &next, node);
+        }
     }
     if (is_read && old != slide->node->outputs[0])
         slide_apply(slide, plain, lane, at, old);
@@ -211,8 +237,14 @@ static void carry(struct slide *slide, struct value *old, struct value *plain,
 /* True when what stopped the op has a weight, or stands right in front of one, or beside it. */
 static bool is_near_weight(const struct node *node)
 {
-    return lift_reads_weight(node) || is_read_by_weight(node->outputs[0]) ||
-           (node_input(node, 0) && is_read_by_weight(node->inputs[0]));
+    const struct value *input = node_input(node, 0);
+    const struct node *split =
+        input && input->producer && input->producer->op == OP_Split ? input->producer : NULL;
+    bool near = lift_reads_weight(node) || is_read_by_weight(node->outputs[0]) ||
+                (input && is_read_by_weight(input));
+    for (size_t i = 0; split && i < split->output_count && !near; i++)
+        near = is_read_by_weight(split->outputs[i]);
+    return near;
 }
 
 static bool slide_one(struct plan *plan, struct node *node)
@@ -230,7 +262,13 @@ static bool slide_one(struct plan *plan, struct node *node)
         return false;
     }
     plan->stamp++; /* marks the ops that are passed */
-    if (!is_taken_up(&slide, value, &lane)) {
+    bool is_taken = is_taken_up(&slide, value, &lane);
+    if (is_taken && slide.hops == 0)
+        return false; /* fold_before has its say */
+    if (is_taken && slide.bare)
+        slide_stop(&slide, slide.bare,
+                   "it has no bias to take a shift, and one for it would cost too much");
+    if (!is_taken || slide.bare) {
         struct node *reader;
         bool direct = slide_readers(value, &reader) == 1 && reader == slide.stopped_by &&
                       lift_reads_weight(reader);
@@ -243,8 +281,6 @@ static bool slide_one(struct plan *plan, struct node *node)
                                            slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }
-    if (slide.hops == 0)
-        return false; /* fold_before has its say */
     slide_begin(&slide, value);
     slide_source(&slide, lane.data, lane.axis);
     carry(&slide, value, lane.data, &lane, node);

@@ -61,6 +61,11 @@ bool affine_has_border(const struct affine *form)
     return form->kind == AFFINE_DIAGONAL && form->border;
 }
 
+bool affine_is_pick(const struct affine *form)
+{
+    return (form->kind == AFFINE_PICK && affine_is_pointwise(form)) || affine_is_identity(form);
+}
+
 static int64_t floor_divide(int64_t a, int64_t b)
 {
     return a / b - (a % b < 0);
@@ -90,8 +95,11 @@ const char *affine_check_axes(struct arena *arena, int axes, const struct affine
     return NULL;
 }
 
+/* A pick is not read: it says which rows or columns of another form are. */
 static double visits_of(const struct affine *form)
 {
+    if (form->kind == AFFINE_PICK)
+        return 0;
     return form->visits > 0 ? form->visits : 1;
 }
 

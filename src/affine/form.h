@@ -35,7 +35,14 @@ struct affine_term {
     double factor;
 };
 
-enum affine_kind { AFFINE_KERNEL, AFFINE_DIAGONAL, AFFINE_COMPOSE, AFFINE_JOIN, AFFINE_STACK };
+enum affine_kind {
+    AFFINE_KERNEL,
+    AFFINE_DIAGONAL,
+    AFFINE_COMPOSE,
+    AFFINE_JOIN,
+    AFFINE_STACK,
+    AFFINE_PICK
+};
 
 struct affine {
     enum affine_kind kind;
@@ -68,6 +75,10 @@ struct affine {
             const struct affine_term *terms;
             size_t term_count;
         };
+        struct { /* AFFINE_PICK: each output is one number of the source, or 0; borrowed */
+            const int64_t *from; /* the input channel, -1: 0 */
+            const int64_t *tap;  /* which tap; NULL: there is one */
+        };
     };
     double visits;      /* of the forms it is made of, to read it once; 0: it is made of none */
     const double *bias; /* memo of affine_bias */
@@ -86,6 +97,8 @@ int64_t affine_weights(const struct affine *form);
 double affine_effort(const struct affine *form);
 /* True for a form that treats each channel by itself. */
 bool affine_is_diagonal(const struct affine *form);
+/* True for what takes, repeats, permutes or places channels at each position, and for the identity. */
+bool affine_is_pick(const struct affine *form);
 /* True for one tap at 0, stride 1 and end 0 on every axis. */
 bool affine_is_pointwise(const struct affine *form);
 bool affine_is_identity(const struct affine *form);

@@ -101,6 +101,69 @@ const char *affine_box(struct arena *arena, int axes, const struct affine_axis *
     return affine_finish(arena, form, axes, axis);
 }
 
+/* True when the channels fall into so many blocks, in order, and each block of outputs reads its own block of inputs. */
+static bool is_in_groups(int64_t inputs, int64_t outputs, const int64_t *from, int64_t groups)
+{
+    for (int64_t o = 0; o < outputs; o++)
+        if (from[o] >= 0 && from[o] / (inputs / groups) != o / (outputs / groups))
+            return false;
+    return true;
+}
+
+/* How many channels a pick may have: it is known one by one, in every form that it goes into. */
+enum { PICK_WIDEST = 1 << 16, PICK_PARTS = 7 /* of 12 of the memory of a run */ };
+
+const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t outputs)
+{
+    if (inputs < 1 || outputs < 1)
+        return "no channels";
+    if (inputs > PICK_WIDEST || outputs > PICK_WIDEST)
+        return "limit: it takes or places more channels than are followed one by one";
+    return landing_has_taken(arena->landing, PICK_PARTS)
+               ? "limit: following its channels takes more memory than is worth a model of this "
+                 "size"
+               : NULL;
+}
+
+/* A box of one tap that takes each channel as it is. */
+static const char *move(struct arena *arena, const struct affine_picked *picked,
+                        const struct affine **result)
+{
+    struct affine *form = affine_uniform(arena, 1, 0);
+    form->outputs = form->inputs = form->groups = picked->inputs;
+    *result = form;
+    return picked->axes < 0 ? NULL : affine_finish(arena, form, picked->axes, picked->axis);
+}
+
+const char *affine_pick(struct arena *arena, const struct affine_picked *picked,
+                        const struct affine **result)
+{
+    int64_t inputs = picked->inputs, outputs = picked->outputs;
+    const char *reason = affine_pick_room(arena, inputs, outputs);
+    if (reason)
+        return reason;
+    bool same = inputs == outputs && !picked->tap;
+    for (int64_t o = 0; same && o < outputs; o++)
+        same = picked->from[o] == o;
+    if (same)
+        return move(arena, picked, result);
+    int64_t groups = greatest_common_divisor(inputs, outputs);
+    while (inputs % groups || outputs % groups ||
+           !is_in_groups(inputs, outputs, picked->from, groups))
+        groups--;
+    struct affine *form = NEW(arena, struct affine);
+    *form = (struct affine){.kind = AFFINE_PICK,
+                            .outputs = outputs,
+                            .inputs = inputs,
+                            .groups = groups,
+                            .from = picked->from,
+                            .tap = picked->tap};
+    *result = form;
+    reason = affine_finish(arena, form, picked->axes < 0 ? 0 : picked->axes, picked->axis);
+    form->axes = picked->axes;
+    return reason;
+}
+
 const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
                        int64_t channels, const double *border, double rounding,
                        const struct affine **result)
@@ -180,11 +243,13 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
                                 const struct affine *inner)
 {
     double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
+    bool moves = outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK; /* rows or columns */
     int64_t depth = outer->groups ? outer->inputs / outer->groups : 1;
     double middles = (double)depth;
-    double numbers =
-        outer_taps * inner_taps + middles * outer_taps + middles * (double)affine_row_length(inner);
-    if (!affine_is_diagonal(outer) && !affine_is_diagonal(inner))
+    double numbers = outer_taps * inner_taps;
+    if (!moves)
+        numbers += middles * outer_taps + middles * (double)affine_row_length(inner);
+    if (!moves && !affine_is_diagonal(outer) && !affine_is_diagonal(inner))
         numbers += (double)affine_weights(inner);
     if (affine_is_held(arena->landing, numbers))
         return NULL;
@@ -193,6 +258,79 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
         "limit: composing two kernels would take %.0f numbers on the way, more than "
         "is worth a model of this size",
         numbers);
+}
+
+/* True for a pick and for what takes each channel at other positions. */
+static bool picks(const struct affine *form)
+{
+    return form->kind == AFFINE_PICK ||
+           (form->kind == AFFINE_DIAGONAL && affine_taps(form) == 1 && !form->scale &&
+            form->factor == 1 && !form->offset && form->shift == 0 && !form->border);
+}
+
+static int64_t picked_from(const struct affine *form, int64_t output)
+{
+    return form->kind == AFFINE_PICK ? form->from[output] : output;
+}
+
+static int64_t picked_tap(const struct affine *form, int64_t output)
+{
+    return form->kind == AFFINE_PICK && form->tap ? form->tap[output] : 0;
+}
+
+/* What is picked of what was picked, as one pick. form: the composition of the two, whose axes are known. */
+static const char *pick_twice(struct arena *arena, const struct affine *form,
+                              const struct affine **result)
+{
+    const struct affine *outer = form->outer, *inner = form->inner;
+    const char *reason = affine_pick_room(arena, form->inputs, form->outputs);
+    if (reason)
+        return reason;
+    int64_t inner_taps = affine_taps(inner), outputs = form->outputs;
+    int64_t *from = NEW_ARRAY(arena, int64_t, outputs), *tap = NULL;
+    if (affine_taps(form) > 1) {
+        int64_t *place = NEW_ARRAY(arena, int64_t, affine_taps(outer) * inner_taps);
+        affine_places(form, outer, inner, place);
+        tap = NEW_ARRAY(arena, int64_t, outputs);
+        for (int64_t o = 0; o < outputs; o++) {
+            int64_t middle = picked_from(outer, o);
+            tap[o] = middle < 0
+                         ? 0
+                         : place[picked_tap(outer, o) * inner_taps + picked_tap(inner, middle)];
+        }
+    }
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t middle = picked_from(outer, o);
+        from[o] = middle < 0 ? -1 : picked_from(inner, middle);
+    }
+    return affine_pick(arena,
+                       &(struct affine_picked){.axes = form->axes,
+                                               .axis = form->axis,
+                                               .inputs = form->inputs,
+                                               .outputs = outputs,
+                                               .from = from,
+                                               .tap = tap},
+                       result);
+}
+
+/* True for what has one number, or none, in each row and tap: scales, and picks with scales around them. */
+static bool is_light(const struct affine *form, bool *moves)
+{
+    *moves = *moves || form->kind == AFFINE_PICK;
+    return form->kind == AFFINE_PICK || affine_is_diagonal(form) ||
+           (form->kind == AFFINE_COMPOSE && is_light(form->outer, moves) &&
+            is_light(form->inner, moves));
+}
+
+/* A kernel after scales after a pick: the kernel takes up one after the other, and no product is made of a matrix of zeros. */
+static bool compose_one_by_one(struct arena *arena, const struct affine *outer,
+                               const struct affine *inner, const struct affine **result)
+{
+    const struct affine *form;
+    bool moves = false;
+    return inner->kind == AFFINE_COMPOSE && !is_light(outer, &(bool){false}) &&
+           is_light(inner, &moves) && moves && !affine_compose(arena, outer, inner->outer, &form) &&
+           !affine_compose(arena, form, inner->inner, result);
 }
 
 const char *affine_compose(struct arena *arena, const struct affine *outer,
@@ -213,6 +351,8 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
             affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
         return NULL;
     }
+    if (compose_one_by_one(arena, outer, inner, result))
+        return NULL;
     struct affine_axis axis[AFFINE_AXES];
     bool outside = false;
     for (int i = 0; i < axes; i++) {
@@ -247,7 +387,10 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
                         .groups = greatest_common_divisor(outer->groups ? outer->groups : middle,
                                                           inner->groups ? inner->groups : middle)};
     *result = form;
-    return affine_finish(arena, form, (int)axes, axis);
+    const char *reason = affine_finish(arena, form, (int)axes, axis);
+    bool merges =
+        picks(outer) && picks(inner) && (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK);
+    return reason || !merges ? reason : pick_twice(arena, form, result);
 }
 
 /* ---- join ---- */
@@ -380,6 +523,32 @@ static const char *pile(struct arena *arena, struct affine_term *terms, size_t c
     return affine_finish(arena, form, axes, axis);
 }
 
+/* Picks of one source, one's outputs after the other's, are a pick. */
+static const char *stack_picks(struct arena *arena, const struct affine *const *forms, size_t count,
+                               int axes, int64_t inputs, const struct affine **result)
+{
+    const struct affine *form;
+    int64_t outputs = 0, *to;
+    for (size_t k = 0; k < count && outputs <= PICK_WIDEST; k++)
+        outputs += forms[k]->outputs ? forms[k]->outputs : inputs;
+    const char *reason = affine_pick_room(arena, inputs, outputs);
+    if (reason)
+        return reason;
+    int64_t *from = to = NEW_ARRAY(arena, int64_t, outputs);
+    for (size_t k = 0; k < count; k++) {
+        int64_t some = forms[k]->outputs ? forms[k]->outputs : inputs;
+        for (int64_t o = 0; o < some; o++)
+            *to++ = picked_from(forms[k], o);
+    }
+    reason = affine_pick(
+        arena,
+        &(struct affine_picked){.axes = -1, .inputs = inputs, .outputs = outputs, .from = from},
+        &form);
+    if (!reason)
+        *result = affine_settle(arena, form, axes, 0);
+    return reason;
+}
+
 const char *affine_stack(struct arena *arena, const struct affine *const *forms, size_t count,
                          const int64_t *source_extent, const struct affine **result,
                          bool *used_extent)
@@ -397,6 +566,11 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
     }
     if (!inputs)
         return "the number of channels is not known";
+    bool picks = true;
+    for (size_t k = 0; k < count; k++)
+        picks = picks && affine_is_pick(forms[k]);
+    if (picks)
+        return stack_picks(arena, forms, count, (int)axes, inputs, result);
     for (size_t k = 0; k < count; k++)
         terms[k] = (struct affine_term){affine_settle(arena, forms[k], (int)axes, inputs), 1};
     struct affine *form = NEW(arena, struct affine);

@@ -23,6 +23,18 @@ struct affine *affine_uniform(struct arena *arena, double factor, double shift);
 /* Every tap of the lattice is `factor`: an average pool has factor 1 / taps. */
 const char *affine_box(struct arena *arena, int axes, const struct affine_axis *axis, double factor,
                        const struct affine **result);
+/* The reason why so many channels are not followed one by one, or NULL. */
+const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t outputs);
+/* A form that takes, repeats or places: y[o,p] = x[from[o], stride*p + low + tap[o]*step], or 0 where from[o] is -1. */
+struct affine_picked {
+    int axes; /* -1: any number, at each position */
+    const struct affine_axis *axis;
+    int64_t inputs, outputs;
+    const int64_t *from, *tap; /* of each output; borrowed. tap NULL: there is one */
+};
+/* Of all channels in order it is a diagonal form. */
+const char *affine_pick(struct arena *arena, const struct affine_picked *picked,
+                        const struct affine **result);
 /* Moves the extent: begin and end are added (a negative one crops). border: per channel what the
  * new positions hold, NULL for 0; rounding: their precision, relative to the terms of the bias that they
  * stand for. */

@@ -70,10 +70,56 @@ VECTORISED static void add_numbers(double *to, const double *from, int64_t count
         to[i] += factor * from[i];
 }
 
+/* Which tap of a pick an output is. */
+static int64_t tap_of(const struct affine *pick, int64_t output)
+{
+    return pick->tap ? pick->tap[output] : 0;
+}
+
+/* Adds a pick to rows of a sum: one number of each row, if any. place: of its taps. */
+static void add_pick(const struct affine *form, const struct affine *pick, double factor,
+                     const int64_t *place, int64_t width, int64_t first, int64_t count, double *out)
+{
+    int64_t taps = affine_taps(form), length = affine_row_length(form);
+    for (int64_t o = first; o < first + count; o++)
+        if (pick->from[o] >= 0)
+            out[(o - first) * length + (pick->from[o] - first_channel(form, width, o)) * taps +
+                place[tap_of(pick, o)]] += factor;
+}
+
+/* Adds a term that is no pick to rows of a sum. place: of its taps. */
+static bool add_rows(const struct affine *form, const struct affine_term *from,
+                     const struct affine_dense *dense, const int64_t *place, int64_t width,
+                     int64_t first, int64_t count, double *out)
+{
+    const struct affine *term = from->form;
+    int64_t taps = affine_taps(form), length = affine_row_length(form);
+    int64_t term_taps = affine_taps(term), term_length = affine_row_length(term);
+    int64_t channels = row_channels(term);
+    double *rows = malloc((size_t)(count * term_length) * sizeof(double));
+    bool good = rows && affine_rows(term, dense, width, first, count, rows);
+    bool same_taps = term_taps == taps; /* a sublattice as large as the lattice is the lattice */
+    for (int64_t r = 0; good && r < count; r++) {
+        int64_t shift =
+            first_channel(term, width, first + r) - first_channel(form, width, first + r);
+        double *to = out + r * length + shift * taps;
+        const double *row = rows + r * term_length;
+        if (same_taps) {
+            add_numbers(to, row, term_length, from->factor);
+            continue;
+        }
+        for (int64_t i = 0; i < channels; i++)
+            for (int64_t t = 0; t < term_taps; t++)
+                to[i * taps + place[t]] += from->factor * row[i * term_taps + t];
+    }
+    free(rows);
+    return good;
+}
+
 static bool join_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
                       int64_t first, int64_t count, double *out)
 {
-    int64_t taps = affine_taps(form), length = affine_row_length(form);
+    int64_t length = affine_row_length(form);
     size_t start = whole_term(form);
     const int64_t ones[AFFINE_AXES] = {1, 1, 1, 1, 1, 1, 1, 1}, zeros[AFFINE_AXES] = {0};
     if (start < form->term_count) {
@@ -84,39 +130,22 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
     } else {
         memset(out, 0, (size_t)(count * length) * sizeof(double));
     }
-    for (size_t k = 0; k < form->term_count; k++) {
+    bool good = true;
+    for (size_t k = 0; good && k < form->term_count; k++) {
+        const struct affine_term *term = &form->terms[k];
         if (k == start)
             continue;
-        const struct affine *term = form->terms[k].form;
-        double factor = form->terms[k].factor;
-        int64_t term_taps = affine_taps(term), term_length = affine_row_length(term);
-        int64_t channels = row_channels(term);
-        double *rows = malloc((size_t)(count * term_length) * sizeof(double));
-        int64_t *place = malloc((size_t)term_taps * sizeof(int64_t));
-        bool good = rows && place && affine_rows(term, dense, width, first, count, rows);
+        int64_t *place = malloc((size_t)affine_taps(term->form) * sizeof(int64_t));
+        good = place != NULL;
         if (good)
-            place_taps(form, term, ones, zeros, place);
-        bool same_taps =
-            term_taps == taps; /* a sublattice as large as the lattice is the lattice */
-        for (int64_t r = 0; good && r < count; r++) {
-            int64_t shift =
-                first_channel(term, width, first + r) - first_channel(form, width, first + r);
-            double *to = out + r * length + shift * taps;
-            const double *from = rows + r * term_length;
-            if (same_taps) {
-                add_numbers(to, from, term_length, factor);
-                continue;
-            }
-            for (int64_t i = 0; i < channels; i++)
-                for (int64_t t = 0; t < term_taps; t++)
-                    to[i * taps + place[t]] += factor * from[i * term_taps + t];
-        }
-        free(rows);
+            place_taps(form, term->form, ones, zeros, place);
+        if (good && term->form->kind == AFFINE_PICK)
+            add_pick(form, term->form, term->factor, place, width, first, count, out);
+        else
+            good = good && add_rows(form, term, dense, place, width, first, count, out);
         free(place);
-        if (!good)
-            return false;
     }
-    return true;
+    return good;
 }
 
 static bool stack_rows(const struct affine *form, const struct affine_dense *dense, int64_t first,
@@ -165,16 +194,135 @@ VECTORISED static void compose_row(const struct affine *form, const double *oute
     }
 }
 
+void affine_places(const struct affine *form, const struct affine *outer,
+                   const struct affine *inner, int64_t *place)
+{
+    int64_t outer_taps = affine_taps(outer), inner_taps = affine_taps(inner);
+    int64_t index[AFFINE_AXES] = {0}, stretch[AFFINE_AXES], base[AFFINE_AXES];
+    for (int64_t t = 0; t < outer_taps; t++) {
+        for (int i = 0; i < form->axes; i++) {
+            struct affine_axis o = affine_axis_of(outer, i), in = affine_axis_of(inner, i);
+            stretch[i] = 1;
+            base[i] = in.stride * (o.low + index[i] * o.step);
+        }
+        place_taps(form, inner, stretch, base, place + t * inner_taps);
+        for (int i = form->axes - 1; i >= 0 && ++index[i] == affine_axis_of(outer, i).taps; i--)
+            index[i] = 0;
+    }
+}
+
+static bool pick_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
+                      double *out)
+{
+    int64_t length = affine_row_length(form), taps = affine_taps(form);
+    memset(out, 0, (size_t)(count * length) * sizeof(double));
+    for (int64_t o = first; o < first + count; o++)
+        if (form->from[o] >= 0)
+            out[(o - first) * length + (form->from[o] - first_channel(form, width, o)) * taps +
+                tap_of(form, o)] = 1;
+    return true;
+}
+
+/* Puts the row of the inner form that an output of a pick is where the composition has its channels and taps. */
+static void place_row(const struct affine *form, int64_t width, int64_t inner_width, int64_t output,
+                      const int64_t *place, const double *row, double *to)
+{
+    const struct affine *outer = form->outer, *inner = form->inner;
+    int64_t taps = affine_taps(form), inner_taps = affine_taps(inner);
+    int64_t channels = row_channels(inner);
+    to += (first_channel(inner, inner_width, outer->from[output]) -
+           first_channel(form, width, output)) *
+          taps;
+    place += tap_of(outer, output) * inner_taps;
+    for (int64_t i = 0; i < channels; i++)
+        for (int64_t t = 0; t < inner_taps; t++)
+            to[i * taps + place[t]] = row[i * inner_taps + t];
+}
+
+/* A pick of a form: its rows, those that follow each other together. */
+static bool picked_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
+                        int64_t first, int64_t count, const int64_t *place, double *out)
+{
+    const struct affine *inner = form->inner;
+    const int64_t *from = form->outer->from + first;
+    int64_t inner_width = inner->outputs ? inner->outputs : form->outer->inputs;
+    int64_t length = affine_row_length(form), inner_length = affine_row_length(inner), some;
+    /* Else they have fewer taps, or what they read is in smaller groups. */
+    bool good = true, whole = inner_length == length;
+    double *rows = whole ? out : malloc((size_t)(count * inner_length) * sizeof(double));
+    if (!rows)
+        return false;
+    memset(out, 0, (size_t)(count * length) * sizeof(double));
+    for (int64_t r = 0; good && r < count; r += some) {
+        for (some = 1; from[r] >= 0 && r + some < count && from[r + some] == from[r] + some;)
+            some++;
+        if (from[r] < 0)
+            continue;
+        good =
+            affine_rows(inner, dense, inner_width, from[r], some, whole ? out + r * length : rows);
+        for (int64_t i = 0; good && !whole && i < some; i++)
+            place_row(form, width, inner_width, first + r + i, place, rows + i * inner_length,
+                      out + (r + i) * length);
+    }
+    if (!whole)
+        free(rows);
+    return good;
+}
+
+/* A form of a pick: its columns, each where its channel comes from. */
+static bool scattered_rows(const struct affine *form, const struct affine_dense *dense,
+                           int64_t width, int64_t first, int64_t count, const int64_t *place,
+                           double *out)
+{
+    const struct affine *outer = form->outer, *inner = form->inner;
+    int64_t middles = row_channels(outer), taps = affine_taps(form);
+    int64_t outer_taps = affine_taps(outer), inner_taps = affine_taps(inner);
+    int64_t length = affine_row_length(form), outer_length = affine_row_length(outer);
+    double *rows = malloc((size_t)(count * outer_length) * sizeof(double));
+    bool good = rows && affine_rows(outer, dense, width, first, count, rows);
+    if (good)
+        memset(out, 0, (size_t)(count * length) * sizeof(double));
+    for (int64_t r = 0; good && r < count; r++) {
+        int64_t middle = first_channel(outer, width, first + r);
+        double *to = out + r * length - first_channel(form, width, first + r) * taps;
+        const double *row = rows + r * outer_length;
+        for (int64_t m = middle; m < middle + middles; m++, row += outer_taps)
+            for (int64_t t = 0; inner->from[m] >= 0 && t < outer_taps; t++)
+                to[inner->from[m] * taps + place[t * inner_taps + tap_of(inner, m)]] += row[t];
+    }
+    free(rows);
+    return good;
+}
+
+/* A composition of which one is a pick. */
+static bool moved_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
+                       int64_t first, int64_t count, double *out)
+{
+    int64_t pairs = affine_taps(form->outer) * affine_taps(form->inner);
+    int64_t *place = malloc((size_t)pairs * sizeof(int64_t));
+    if (!place)
+        return false;
+    affine_places(form, form->outer, form->inner, place);
+    bool good = form->outer->kind == AFFINE_PICK
+                    ? picked_rows(form, dense, width, first, count, place, out)
+                    : scattered_rows(form, dense, width, first, count, place, out);
+    free(place);
+    return good;
+}
+
 /* True when the inner rows a block of outer rows needs are few: one each. */
 static bool is_cheap_inner(const struct affine *form)
 {
-    return affine_is_diagonal(form->outer) || affine_is_diagonal(form->inner);
+    return form->outer->kind == AFFINE_PICK || form->inner->kind == AFFINE_PICK ||
+           affine_is_diagonal(form->outer) || affine_is_diagonal(form->inner);
 }
 
 static bool compose_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
                          int64_t first, int64_t count, double *out)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
+    if (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK)
+        return moved_rows(form, dense, width, first, count, out);
     if (outer->kind == AFFINE_DIAGONAL && affine_taps(outer) == 1) {
         int64_t numbers = affine_row_length(form);
         if (!affine_rows(inner, dense, width, first, count, out))
@@ -198,17 +346,7 @@ static bool compose_rows(const struct affine *form, const struct affine_dense *d
                 affine_rows(outer, dense, width, first, count, outer_rows);
     if (good) {
         memset(out, 0, (size_t)(count * length) * sizeof(double));
-        int64_t index[AFFINE_AXES] = {0}, stretch[AFFINE_AXES], base[AFFINE_AXES];
-        for (int64_t t = 0; t < outer_taps; t++) {
-            for (int i = 0; i < form->axes; i++) {
-                struct affine_axis o = affine_axis_of(outer, i), in = affine_axis_of(inner, i);
-                stretch[i] = 1;
-                base[i] = in.stride * (o.low + index[i] * o.step);
-            }
-            place_taps(form, inner, stretch, base, place + t * inner_taps);
-            for (int i = form->axes - 1; i >= 0 && ++index[i] == affine_axis_of(outer, i).taps; i--)
-                index[i] = 0;
-        }
+        affine_places(form, outer, inner, place);
     }
     const double *known = dense_rows(dense, inner);
     int64_t loaded = -1;
@@ -251,6 +389,7 @@ bool affine_rows(const struct affine *form, const struct affine_dense *dense, in
         return true;
     case AFFINE_COMPOSE: return compose_rows(form, dense, width, first, count, out);
     case AFFINE_STACK: return stack_rows(form, dense, first, count, out);
+    case AFFINE_PICK: return pick_rows(form, width, first, count, out);
     default: return join_rows(form, dense, width, first, count, out);
     }
 }
@@ -303,6 +442,11 @@ static void add_outer_bias(struct arena *arena, const struct affine *form, int64
     const struct affine *outer = form->outer;
     int64_t length = affine_row_length(outer), middles = row_channels(outer);
     int64_t taps = affine_taps(outer);
+    if (outer->kind == AFFINE_PICK) {
+        for (int64_t o = 0; o < width; o++)
+            bias[o] = outer->from[o] < 0 ? 0 : inner_bias[outer->from[o]];
+        return;
+    }
     double *row = calloc((size_t)length, sizeof(double));
     struct affine_dense *dense = NULL;
     bool good = row && affine_prepare(outer, &dense);
@@ -341,7 +485,7 @@ const double *affine_bias(struct arena *arena, const struct affine *form, int64_
                 return offset;
         return NULL;
     }
-    if (form->kind == AFFINE_DIAGONAL && form->shift == 0)
+    if (form->kind == AFFINE_PICK || (form->kind == AFFINE_DIAGONAL && form->shift == 0))
         return NULL;
     double *bias = NEW_ARRAY(arena, double, width + 1);
     bool any = false;
@@ -409,6 +553,7 @@ const double *affine_bias_terms(struct arena *arena, const struct affine *form, 
             at += some;
         }
         break;
+    case AFFINE_PICK: break;
     case AFFINE_JOIN:
         for (size_t k = 0; k < form->term_count; k++) {
             part = affine_bias_terms(arena, form->terms[k].form, width);

@@ -314,7 +314,9 @@ const char *lift_slice(struct node *node, struct step *step, bool *selects)
         if (cuts.steps[i] < 1 || cuts.steps[i] > INT32_MAX)
             return "Slice has a step other than 1, or of no size that is reckoned with";
         int64_t extent = input->disputed ? -1 : input->dims[axis];
-        reason = crop(cuts.starts[i], cuts.ends[i], extent, &begin, &end, &step->sized);
+        /* The channels are as many as the form says. */
+        reason = crop(cuts.starts[i], cuts.ends[i], extent, &begin, &end,
+                      axis == 1 ? &(bool){false} : &step->sized);
         if (!reason && axis == 0 && (begin || end || cuts.steps[i] != 1))
             reason = "Slice changes the batch";
         if (!reason)

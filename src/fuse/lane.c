@@ -787,6 +787,12 @@ const char *lane_forward(struct node *node, size_t index, const struct lane *in,
     return pass(node, index, true, out);
 }
 
+const char *lane_part(struct node *split, size_t output, const struct lane *in, struct lane *out)
+{
+    *out = *in;
+    return parts(split, output, false, out);
+}
+
 const char *lane_backward(struct node *node, size_t output, size_t index, const struct lane *in,
                           struct lane *out)
 {

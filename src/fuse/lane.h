@@ -20,6 +20,7 @@ struct lane {
  * operand, of known rank, and keeps its shape. Returns NULL, or the reason why not. Numbers live in the arena. */
 const char *lane_of(struct node *node, struct lane *lane);
 
+/* By another number than 1, in any channel; by another one than 0. */
 bool lane_scales(const struct lane *lane);
 bool lane_shifts(const struct lane *lane);
 /* Scales by 1 and shifts by 0. */
@@ -28,6 +29,9 @@ bool lane_is_neutral(const struct lane *lane);
 /* A lane on input `index` of the node, seen from its first output. NULL, or the reason why the node does not let
  * it through. */
 const char *lane_forward(struct node *node, size_t index, const struct lane *in, struct lane *out);
+
+/* The same of one output of a Split. */
+const char *lane_part(struct node *split, size_t output, const struct lane *in, struct lane *out);
 
 /* A lane on output `output` of the node, seen from input `index`. */
 const char *lane_backward(struct node *node, size_t output, size_t index, const struct lane *in,

@@ -11,10 +11,11 @@
 
 static const char *lift_parts(struct node *node, enum layout layout, struct step *step)
 {
-    bool selects = false, pads = node->op == OP_Pad;
+    bool selects = false;
     if (layout != LAYOUT_CONV)
-        return pads ? "Pad is no matrix product" : "Slice is no matrix product";
-    const char *reason = pads ? lift_pad(node, step, &selects) : lift_slice(node, step, &selects);
+        return lift_select(node, layout, step);
+    const char *reason =
+        node->op == OP_Pad ? lift_pad(node, step, &selects) : lift_slice(node, step, &selects);
     return reason || !selects ? reason : lift_select_channels(node, step);
 }
 
@@ -55,6 +56,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Gather:
     case OP_Tile:
     case OP_Expand: return lift_select(node, layout, step);
+    case OP_Split: return lift_split(node, layout, step);
     case OP_SpaceToDepth:
         return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is no matrix product";
     case OP_Einsum: return lift_einsum(node, layout, step);
@@ -111,6 +113,22 @@ const struct step *lift_node(struct node *node, enum layout layout)
         lift_set(node, layout, step);
     }
     return step;
+}
+
+const struct step *lift_any(struct node *node, enum layout layout)
+{
+    const struct step *step = lift_node(node, layout);
+    return step->parts ? step->parts[0] : step;
+}
+
+const struct step *lift_maker(const struct value *value, enum layout layout)
+{
+    struct node *node = value->producer;
+    const struct step *step = node ? lift_node(node, layout) : NULL;
+    for (size_t k = 0; step && step->parts && k < node->output_count; k++)
+        if (node->outputs[k] == value)
+            return step->parts[k];
+    return step && node->outputs[0] == value ? step : NULL;
 }
 
 bool lift_is_weighted(struct node *node, enum layout layout)

@@ -6,6 +6,10 @@
 
 /* Never NULL; kept until it is forgotten. */
 const struct step *lift_node(struct node *node, enum layout layout);
+/* The step by which a value comes about, NULL where nothing that is looked at makes it: of a Split, the one of that output. */
+const struct step *lift_maker(const struct value *value, enum layout layout);
+/* The step of a node whatever it makes: of a Split, that of the first output. */
+const struct step *lift_any(struct node *node, enum layout layout);
 /* The same where somebody has asked for it or a rewrite has set it; else NULL. */
 struct step *lift_known(const struct node *node, enum layout layout);
 /* Sets what a rewrite knows of a node that it made. */

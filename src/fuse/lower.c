@@ -44,6 +44,13 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
     return NULL;
 }
 
+/* Channels that are mixed where no weight mixed them: moving them about costs less than a product. */
+static const char *has_weight(const struct lowering *l)
+{
+    return l->region->principal || affine_is_diagonal(l->form) ? NULL
+                                                               : "there is no weight to fold into";
+}
+
 /* Width and axes, where the form alone does not say. */
 static const char *decide_shape(struct arena *arena, const struct lowering *l, enum layout layout,
                                 const struct affine **result)
@@ -462,6 +469,24 @@ static const char *decide_storage(struct plan *plan, const struct lowering *l,
     return gate_bytes(plan, l->region, filled + vectors, true);
 }
 
+static bool is_dequantised(const struct node *node, size_t input)
+{
+    const struct value *value = node_input(node, input);
+    return value && value->producer && value->producer->op == OP_DequantizeLinear;
+}
+
+/* An op that goes works on quantised numbers, as runtimes find it: all that it reads is dequantised. */
+static bool takes_quantised(const struct region *region)
+{
+    for (size_t i = 0; i < region->nodes.count; i++) {
+        const struct node *node = region->nodes.items[i];
+        if (region_is_replaced(region, node) && lift_reads_weight(node) &&
+            is_dequantised(node, 0) && is_dequantised(node, 1))
+            return true;
+    }
+    return false;
+}
+
 /* What a rewrite will make, decided before anything is changed. */
 struct decision {
     const struct affine *form;
@@ -502,6 +527,8 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
         reason = takes_type(l, layout, decision->type);
     if (!reason)
         reason = decide_shape(arena, l, layout, &decision->form);
+    if (!reason && takes_quantised(region))
+        reason = "it works on quantised numbers, and its weight would not be quantised any more";
     if (reason)
         return reason;
     decision->weights = (double)affine_weights(decision->form);
@@ -509,6 +536,8 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
                   region->multiply_adds + l->spared_multiply_adds, decision->weights);
     if (!reason)
         reason = gate_groups(plan, l, decision->form);
+    if (!reason)
+        reason = has_weight(l);
     if (!reason)
         reason = decide_bias(arena, decision->form, decision->type, &decision->bias);
     if (reason)

@@ -135,10 +135,77 @@ static void read_turned(const void *closure, int64_t first, int64_t count, doubl
             out[r * turned->outputs + o] = turned->numbers[o * turned->inputs + first + r];
 }
 
+/* Which output takes each input, -1: none. NULL where several take one. */
+static int64_t *takers(struct arena *arena, const struct affine *pick)
+{
+    int64_t *to = NEW_ARRAY(arena, int64_t, pick->inputs);
+    for (int64_t i = 0; i < pick->inputs; i++)
+        to[i] = -1;
+    for (int64_t o = 0; o < pick->outputs; o++) {
+        int64_t from = pick->from[o];
+        if (from >= 0 && to[from] >= 0)
+            return NULL;
+        if (from >= 0)
+            to[from] = o;
+    }
+    return to;
+}
+
+bool transposed_takes(struct arena *arena, const struct affine *after)
+{
+    return after->kind == AFFINE_PICK && affine_is_pointwise(after) && takers(arena, after);
+}
+
+/* The adjoint of a pick: where each channel goes. */
+static const char *turn_pick(struct arena *arena, const struct affine *pick,
+                             const struct affine **turned)
+{
+    const int64_t *to = takers(arena, pick);
+    if (!to)
+        return "it repeats channels";
+    return affine_pick(
+        arena,
+        &(struct affine_picked){
+            .axes = -1, .inputs = pick->outputs, .outputs = pick->inputs, .from = to},
+        turned);
+}
+
+/* The adjoint of a form that treats every position by itself. */
+static const char *turn_product(struct arena *arena, const struct affine *after,
+                                const struct affine **turned)
+{
+    struct turned_rows *rows = NEW(arena, struct turned_rows);
+    struct affine_axis axis[AFFINE_AXES];
+    const char *reason = affine_widen(arena, after, 1, &after);
+    if (reason)
+        return reason;
+    if (!affine_is_held(arena->landing, (double)affine_weights(after)))
+        return "limit: its weight is more than is held for a model of this size";
+    double *numbers = NEW_ARRAY(arena, double, affine_weights(after));
+    if (!affine_rows(after, NULL, after->outputs, 0, after->outputs, numbers))
+        return "out of memory";
+    *rows = (struct turned_rows){numbers, after->outputs, after->inputs};
+    for (int i = 0; i < after->axes; i++)
+        axis[i] = affine_axis_of(after, i);
+    return affine_make(arena,
+                       &(struct affine_kernel){.axes = after->axes,
+                                               .axis = axis,
+                                               .outputs = after->inputs,
+                                               .inputs = after->outputs,
+                                               .groups = 1,
+                                               .read = read_turned,
+                                               .closure = rows},
+                       turned);
+}
+
 const char *transposed_after(struct arena *arena, struct transposed *t, const struct affine *after)
 {
     const struct affine *shift, *shifted, *turned;
     const char *reason;
+    if (after->kind == AFFINE_COMPOSE && !affine_is_diagonal(after)) { /* each as what it is */
+        reason = transposed_after(arena, t, after->inner);
+        return reason ? reason : transposed_after(arena, t, after->outer);
+    }
     if (!affine_is_pointwise(after) || (after->inputs && after->inputs != t->outputs))
         return "the op after it broadcasts the channels";
     after = affine_settle(arena, after, t->adjoint->axes, t->outputs);
@@ -156,29 +223,10 @@ const char *transposed_after(struct arena *arena, struct transposed *t, const st
         if (!affine_rows(after, NULL, t->outputs, 0, t->outputs, scale))
             return "out of memory";
         reason = affine_scale_shift(arena, t->outputs, scale, NULL, NULL, &turned);
+    } else if (after->kind == AFFINE_PICK) {
+        reason = turn_pick(arena, after, &turned);
     } else {
-        struct turned_rows *rows = NEW(arena, struct turned_rows);
-        reason = affine_widen(arena, after, 1, &after);
-        if (reason)
-            return reason;
-        if (!affine_is_held(arena->landing, (double)affine_weights(after)))
-            return "limit: its weight is more than is held for a model of this size";
-        double *numbers = NEW_ARRAY(arena, double, affine_weights(after));
-        if (!affine_rows(after, NULL, after->outputs, 0, after->outputs, numbers))
-            return "out of memory";
-        *rows = (struct turned_rows){numbers, after->outputs, after->inputs};
-        struct affine_axis axis[AFFINE_AXES];
-        for (int i = 0; i < after->axes; i++)
-            axis[i] = affine_axis_of(after, i);
-        reason = affine_make(arena,
-                             &(struct affine_kernel){.axes = after->axes,
-                                                     .axis = axis,
-                                                     .outputs = after->inputs,
-                                                     .inputs = after->outputs,
-                                                     .groups = 1,
-                                                     .read = read_turned,
-                                                     .closure = rows},
-                             &turned);
+        reason = turn_product(arena, after, &turned);
     }
     t->outputs = after->outputs;
     return reason ? reason : affine_compose(arena, t->adjoint, turned, &t->adjoint);

@@ -17,6 +17,8 @@ struct transposed {
 
 /* All return NULL, or the reason why not. */
 const char *transposed_lift(struct node *node, struct transposed *t);
+/* True for a form that takes channels, each at most once: those of a ConvTranspose may be taken so. */
+bool transposed_takes(struct arena *arena, const struct affine *after);
 /* y = after(ConvTranspose(source)), of a form that treats every position by itself. */
 const char *transposed_after(struct arena *arena, struct transposed *t, const struct affine *after);
 /* y = ConvTranspose(scale * source): one number for each channel of the source. */

@@ -174,6 +174,82 @@ const char *pick_along(struct node *node, int axis, struct pick *pick)
     return reason;
 }
 
+/* ---- one axis and no other ---- */
+
+static const char other_axes[] = "it changes other axes than the channels";
+
+/* A Slice of the other axes takes all of them. */
+static bool takes_whole(struct node *node, int axis, bool *sized)
+{
+    const struct value *in = node->inputs[0];
+    const int64_t open = INT32_MAX; /* or more: to the end */
+    int64_t held[4][MAX_RANK];
+    size_t count, stops, named, strides;
+    const int64_t *start = constant_integers(node, "starts", 1, held[0], MAX_RANK, &count);
+    const int64_t *stop = constant_integers(node, "ends", 2, held[1], MAX_RANK, &stops);
+    const int64_t *axes = constant_integers(node, "axes", 3, held[2], MAX_RANK, &named);
+    const int64_t *step = constant_integers(node, "steps", 4, held[3], MAX_RANK, &strides);
+    if (!start || !stop || stops != count || (axes && named != count) || (step && strides != count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        int64_t along = axes ? axes[i] : (int64_t)i;
+        along += along < 0 ? in->rank : 0;
+        if (along == axis)
+            continue;
+        if (along < 0 || along >= in->rank || start[i] != 0 || (step && step[i] != 1))
+            return false;
+        if (stop[i] < open && (in->dims[along] < 1 || stop[i] < in->dims[along]))
+            return false;
+        *sized = *sized || stop[i] < open;
+    }
+    return true;
+}
+
+static bool pads_none(struct node *node, int axis, bool *sized)
+{
+    int64_t begin[MAX_RANK], end[MAX_RANK];
+    double fill;
+    int rank;
+    if (lift_pad_amounts(node, begin, end, &rank, sized) || lift_pad_fill(node, &fill) || fill != 0)
+        return false;
+    for (int i = 0; i < rank; i++)
+        if (i != axis && (begin[i] || end[i]))
+            return false;
+    return true;
+}
+
+const char *pick_alone(struct node *node, int axis, struct pick *pick, bool *sized)
+{
+    bool alone = node->op == OP_Pad ? pads_none(node, axis, sized) : takes_whole(node, axis, sized);
+    return alone ? pick_along(node, axis, pick) : other_axes;
+}
+
+const char *pick_split(struct node *node, size_t output, int axis, struct pick *pick)
+{
+    const struct value *in = node_input(node, 0);
+    int64_t along = node_integer(node, "axis", 0), begin = 0, end = 0, width = 0;
+    if (!in || in->rank < 1 || in->rank > MAX_RANK || in->disputed)
+        return unknown;
+    if (along + (along < 0 ? in->rank : 0) != axis)
+        return other_axes;
+    for (size_t k = 0; k < node->output_count; k++) {
+        const struct value *part = node->outputs[k];
+        if (!part || part->rank != in->rank || part->dims[axis] < 1 || part->dims[axis] > WIDEST)
+            return unknown;
+        begin = k == output ? end : begin;
+        end += part->dims[axis];
+        width = k == output ? part->dims[axis] : width;
+    }
+    if (end != in->dims[axis])
+        return unknown;
+    int64_t *from = make(node->graph->model->arena, pick, end, width);
+    for (int64_t i = 0; i < width; i++)
+        from[i] = begin + i;
+    return NULL;
+}
+
+/* ---- */
+
 /* Source: ONNX DepthToSpace-1 .. 13. DCR: the places of a block come before the channels, CRD: behind them. */
 const char *pick_depth(const struct node *node, int axis, struct pick *pick)
 {

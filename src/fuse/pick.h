@@ -14,6 +14,13 @@ struct pick {
  * axis at the same place. NULL, or the reason why that is not known. */
 const char *pick_along(struct node *node, int axis, struct pick *pick);
 
+/* The same of a Slice or Pad that leaves all other axes as they are. *sized is set when that holds for the declared sizes
+ * only. */
+const char *pick_alone(struct node *node, int axis, struct pick *pick, bool *sized);
+
+/* The same of one output of a Split along that axis. */
+const char *pick_split(struct node *node, size_t output, int axis, struct pick *pick);
+
 /* The same of a DepthToSpace, from its output: the channel of it that each channel of the input goes to. */
 const char *pick_depth(const struct node *node, int axis, struct pick *pick);
 

@@ -86,7 +86,7 @@ static double strides(const struct affine *form)
 static void visit_inputs(struct region *region, struct node *node)
 {
     double here = plan_mark_node(region->plan, node)->density;
-    const struct step *step = here > 0 ? lift_node(node, region->layout) : NULL;
+    const struct step *step = here > 0 ? lift_any(node, region->layout) : NULL;
     if (step && !step->reason) {
         double density = here * strides(step->form);
         if (step->input)
@@ -139,35 +139,52 @@ static struct node *with_weight(struct node *node, const struct step *step)
     return node;
 }
 
+/* Multiply-adds of the step of a node, per position of what it makes. */
+static double cost_of(const struct region *region, const struct node *node, const struct step *step)
+{
+    int64_t channels = region_channels(node->outputs[0], region->layout);
+    double each = channels > 0 ? (double)channels : 1;
+    if (step->stacks)
+        return 0;
+    if (step->term_count)
+        return each * (double)(step->term_count - 1);
+    if (step->parameters == 0 && affine_is_pointwise(step->form))
+        return 0; /* Identity, Dropout, Cast, Neg */
+    if (step->parameters == 0 && step->form->kind == AFFINE_PICK)
+        return 0; /* it moves numbers */
+    if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
+        return affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
+    return step->form->outputs ? (double)affine_weights(step->form) : each;
+}
+
 static void count(struct region *region, struct node *node)
 {
-    const struct step *step = lift_node(node, region->layout);
+    const struct step *step = lift_any(node, region->layout);
     double density = plan_mark_node(region->plan, node)->density;
     if (density == 0 || step->reason)
         return;
     region->replaced++;
     region->replaced += step->passed_count;
-    int64_t channels = region_channels(node->outputs[0], region->layout);
-    double each = channels > 0 ? (double)channels : 1;
-    double cost;
-    if (step->stacks)
-        cost = 0;
-    else if (step->term_count)
-        cost = each * (double)(step->term_count - 1);
-    else if (step->parameters == 0 && affine_is_pointwise(step->form))
-        cost = 0; /* Identity, Dropout, Cast, Neg */
-    else if (step->parameters == 0 && step->form->kind == AFFINE_KERNEL)
-        cost = 0; /* zeros and ones */
-    else if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
-        cost = affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
-    else
-        cost = step->form->outputs ? (double)affine_weights(step->form) : each;
-    region->multiply_adds += cost * density;
+    region->multiply_adds += cost_of(region, node, step) * density;
     bool weighted =
         step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count && step->parameters;
     if (weighted && (!region->principal || region->most_parameters < step->parameters)) {
         region->most_parameters = step->parameters;
         region->principal = with_weight(node, step);
+    }
+}
+
+/* Of the ops that a step spans, those that others read stay, and with its weight what the step costs. */
+static void count_back(struct region *region, struct node *node)
+{
+    double density = plan_mark_node(region->plan, node)->density;
+    const struct step *step = density > 0 ? lift_any(node, region->layout) : NULL;
+    for (size_t k = 0; step && !step->reason && k < step->passed_count; k++) {
+        if (region_is_replaced(region, step->passed[k]))
+            continue;
+        region->replaced--;
+        if (step->passed[k] == with_weight(node, step))
+            region->multiply_adds -= cost_of(region, node, step) * density;
     }
 }
 
@@ -274,6 +291,8 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
         visit_inputs(region, node);
     }
     for (size_t i = 0; i < region->nodes.count; i++)
-        if (region_is_replaced(region, region->nodes.items[i]))
+        if (region_is_replaced(region, region->nodes.items[i])) {
+            count_back(region, region->nodes.items[i]);
             region_count_constants(region, region->nodes.items[i]);
+        }
 }

@@ -27,7 +27,8 @@ const int64_t *lift_source_extent(const struct value *source, int axes)
 
 void step_print_form(struct text *text, const struct affine *form)
 {
-    static const char *const kinds[] = {"kernel", "diagonal", "composition", "sum", "stack"};
+    static const char *const kinds[] = {"kernel", "diagonal", "composition",
+                                        "sum",    "stack",    "pick"};
     text_print(text, "%s", kinds[form->kind]);
     if (form->outputs)
         text_print(text, " %lld from %lld", (long long)form->outputs, (long long)form->inputs);

@@ -37,6 +37,8 @@ struct step {
     bool sized;   /* holds for the declared input size only */
     bool is_made; /* by the rewrite that made the node: it cannot be found again from the node */
     bool is_part; /* of what the next op stands for: its reason holds whatever is learned */
+    struct step *
+        *parts; /* a Split, which has a reason itself: what it does for each of its outputs */
     int64_t parameters; /* weights of the op, per channel where it is a per-channel constant */
 };
 

@@ -125,7 +125,7 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
     traces->of[layout] = out;
     traces->stamps[layout] = model->stamp;
     struct node *node = value->producer;
-    if (!node || node->outputs[0] != value || depth == TRACE_DEPTH) {
+    if (!node || (node->op != OP_Split && node->outputs[0] != value) || depth == TRACE_DEPTH) {
         out->reason = "it is a source";
         out->truncated = depth == TRACE_DEPTH;
         return out;
@@ -135,9 +135,9 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         out->reason = "following it further takes more memory than is worth a model of this size";
         return out;
     }
-    const struct step *step = lift_node(node, layout);
-    if (step->reason) {
-        out->reason = step->reason;
+    const struct step *step = lift_maker(value, layout);
+    if (!step || step->reason) {
+        out->reason = step ? step->reason : "it is a source";
         return out;
     }
     if (step->term_count) {

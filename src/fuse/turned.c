@@ -37,6 +37,7 @@ const char *lift_turned(struct node *node, enum layout layout, step_reader *read
            !turns(maker, rank, conv)) {
         const struct step *inner = read(maker, between);
         if (inner->reason || !inner->input || inner->sized || inner->passed_count ||
+            inner->form->kind == AFFINE_PICK ||
             (inner->type && step->type && inner->type != step->type) ||
             affine_compose(arena, form, inner->form, &form))
             return none;

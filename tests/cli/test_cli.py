@@ -524,8 +524,7 @@ def test_explain_tells_equal_reasons_once(tmp_path):
     n = Net(seed=3)
     x = n.input("x", (1, 4, 9, 7))
     for _ in range(5):
-        x = n.conv(x, 4, 3)
-        x = n.node("Mul", [x, n.node("Sigmoid", [x])])
+        x = n.node("Mul", [n.conv(x, 4, 3), n.conv(x, 4, 1)])
     n.output(n.add(n.convbn(x, 4, 3), n.convbn(x, 4, 1)))
     (tmp_path / "in.onnx").write_bytes(n.model().SerializeToString())
     r = good(run("--explain", "--json", tmp_path / "report.json", tmp_path / "in.onnx", tmp_path / "out.onnx"))
@@ -534,6 +533,15 @@ def test_explain_tells_equal_reasons_once(tmp_path):
     lines = [line for line in r.stdout.decode().splitlines() if line.startswith("refused")]
     assert len(lines) < len(listed)
     assert sum(int(m[1]) + 1 if (m := re.search(r" and (\d+) more ", line)) else 1 for line in lines) == len(listed)
+
+
+def test_silu_is_no_refusal(tmp_path):
+    n = Net(seed=3)
+    x = n.conv(n.input("x", (1, 4, 9, 7)), 4, 3)
+    n.output(n.conv(n.node("Mul", [x, n.node("Sigmoid", [x])]), 4, 3))
+    (tmp_path / "in.onnx").write_bytes(n.model().SerializeToString())
+    r = good(run("--explain", tmp_path / "in.onnx", tmp_path / "out.onnx"))
+    assert "refused" not in r.stdout.decode()
 
 
 def test_a_reason_for_the_whole_model_is_no_pass_of_its_own(tmp_path):

@@ -158,6 +158,70 @@ class Drawer:
         parts = [self.op("Slice", [x, *map(self.n.ints, (first, (1 << 63) - 1, 2, 2))]) for first in (0, 1)]
         self.conv(self.op("Concat", parts, axis=1))
 
+    def take(self, x, axis):
+        """Takes, repeats, permutes or places along one axis, by any op that does."""
+        dims = self.shape(x)
+        size, rank = dims[axis], len(dims)
+        kind = self.among("Gather", "Gather", "Slice", "Tile", "Pad", "Split", "Expand" if size == 1 else "Gather")
+        if kind == "Gather":
+            order = self.rng.permutation(size) if self.chance(0.6) else self.rng.integers(-size, size, int(self.rng.integers(1, 2 * size + 1)))
+            return self.op("Gather", [x, self.n.ints(*order)], axis=self.among(axis, axis - rank))
+        if kind == "Slice":
+            first = int(self.rng.integers(0, size))
+            return self.op("Slice", [x, *map(self.n.ints, (first, self.among(size, first + 1, (1 << 63) - 1), axis, self.among(1, 1, 2)))])
+        if kind in ("Tile", "Expand"):
+            counts = [1] * rank
+            counts[axis] = self.among(2, 2, 3)
+            return self.op(kind, [x, self.n.ints(*counts)])
+        if kind == "Pad":
+            pads = [0] * (2 * rank)
+            pads[axis], pads[rank + axis] = self.among((0, 1), (2, 1), (1, 0))
+            return self.op("Pad", [x, self.n.ints(*pads)])
+        if size % 2:
+            raise Impossible
+        parts = self.n.node("Split", [x], n_out=2, axis=axis, **({"num_outputs": 2} if self.n.opset >= 18 else {}))
+        self.pool.extend(parts)
+        return self.among(*parts)
+
+    def product(self, x, size):
+        """A Conv to so many channels, or a MatMul along the last axis."""
+        dims = self.shape(x)
+        if self.chance(0.3):
+            return self.op("MatMul", [x, self.n.const(self.n.away((dims[-1], size)))])
+        group = self.among(1, 1, 1, 2 if dims[1] % 2 == 0 and size % 2 == 0 else 1, size if dims[1] == size else 1)
+        y = self.n.conv(x, size, [self.among(1, min(3, d)) for d in dims[2:]], bias=self.chance(0.4), group=group)
+        self.pool.append(y)
+        return y
+
+    def taken(self, x):
+        """Channels taken in front of a weight, behind one, or both, with scales between."""
+        axis = self.among(1, 1, len(self.shape(x)) - 1)
+        y = x
+        for _ in range(self.among(2, 3, 4)):
+            step = self.among("take", "take", "product", "scale", "norm", "turned")
+            if step == "take":
+                y = self.take(y, axis)
+            elif step == "product":
+                y = self.product(y, self.among(2, 4, self.shape(y)[1]))
+            elif step == "turned" and len(self.shape(y)) == 4:
+                y = self.n.conv_t(y, self.among(2, 4), self.among(1, 2), bias=self.chance(0.4))
+                self.pool.append(y)
+            else:
+                y = self.scale(y) if step == "scale" else self.op("Identity", [self.n.bn(y)])
+        self.product(y, 4)
+
+    def beside(self, x):
+        """Channels taken beside a weight: the sum is one."""
+        axis = self.among(1, 1, 1, len(self.shape(x)) - 1)
+        y = self.take(self.scale(x) if self.chance(0.3) else x, axis)
+        y = self.take(y, axis) if self.chance(0.3) else y
+        size = self.shape(y)[axis]
+        if axis == 1:
+            z = self.n.conv(x, size, [self.among(1, min(3, d)) for d in self.shape(x)[2:]], bias=self.chance(0.4))
+        else:
+            z = self.n.node("MatMul", [x, self.n.const(self.n.away((self.shape(x)[-1], size)))])
+        self.op(self.among("Add", "Sub"), [z, y] if self.chance(0.5) else [y, z])
+
     def block(self, x):
         """A Conv beside a norm, the channels last: the sum is made in either order of axes."""
         if len(self.shape(x)) != 4:
@@ -172,7 +236,8 @@ class Drawer:
         open_batch = self.chance(0.5)
         self.pool.append(self.n.input("x", ["N", *dims[1:]] if open_batch else list(dims)))
         kinds = (self.scale, self.scale, self.turn, self.turn, self.conv, self.conv, self.wrapped, self.sum, self.sum, self.pad, self.gather,
-                 self.slice, self.tile, self.depth, self.act, self.norm, self.group, self.focus, self.block, self.block)
+                 self.slice, self.tile, self.depth, self.act, self.norm, self.group, self.focus, self.block, self.block,
+                 self.taken, self.taken, self.beside, self.beside)
         for _ in range(int(self.rng.integers(4, 14))):
             near = self.pool[-6:] if self.chance(0.7) else self.pool
             try:

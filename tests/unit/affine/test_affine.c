@@ -63,9 +63,44 @@ static bool is_trivial(const struct want *want)
     return strides_are_1(want);
 }
 
-/* A kernel, or one of the diagonal forms where they fit. */
+/* Each output is a number of the source, some of them 0. */
+static struct expression *draw_pick(struct unit *unit, const struct want *want)
+{
+    struct arena *arena = &unit->arena;
+    struct expression *leaf = NEW(arena, struct expression);
+    struct plain *plain = &leaf->plain;
+    int64_t *from = NEW_ARRAY(arena, int64_t, want->outputs), *tap = NULL, taps = 1;
+    *plain = (struct plain){.outputs = want->outputs, .inputs = want->inputs, .groups = 1};
+    draw_axes(unit, want, plain->axis);
+    for (int i = 0; i < AXES; i++)
+        taps *= plain->axis[i].taps;
+    tap = taps > 1 ? NEW_ARRAY(arena, int64_t, want->outputs) : NULL;
+    double *weights = constants(unit, want->outputs * want->inputs * taps, 0);
+    bool in_order = chance(unit, 30);
+    for (int64_t o = 0; o < want->outputs; o++) {
+        from[o] = in_order ? o * want->inputs / want->outputs : draw(unit, -1, want->inputs - 1);
+        if (tap)
+            tap[o] = draw(unit, 0, taps - 1);
+        if (from[o] >= 0)
+            weights[(o * want->inputs + from[o]) * taps + (tap ? tap[o] : 0)] = 1;
+    }
+    plain->weights = weights;
+    bool open = is_trivial(want) && !tap && want->axes < 2 && plain->axis[0].low == 0;
+    const struct affine_picked picked = {.axes = open ? -1 : want->axes,
+                                         .axis = plain->axis,
+                                         .inputs = want->inputs,
+                                         .outputs = want->outputs,
+                                         .from = from,
+                                         .tap = tap};
+    must(unit, affine_pick(arena, &picked, &leaf->form));
+    return leaf;
+}
+
+/* A kernel, a pick, or one of the diagonal forms where they fit. */
 static struct expression *draw_leaf(struct unit *unit, const struct want *want)
 {
+    if (chance(unit, 25))
+        return draw_pick(unit, want);
     struct arena *arena = &unit->arena;
     struct expression *leaf = NEW(arena, struct expression);
     struct plain *plain = &leaf->plain;
