@@ -195,6 +195,7 @@ struct onnx_fuse_verify_options {
     bool follow_symlinks, no_map; /* as for fusing */
     bool common_outputs;          /* b may have outputs that a has not */
     double atol;                  /* numbers no further apart are the same; 0 */
+    bool layers; /* tell how far values of one name are apart, on one random input */
 };
 
 /* What a comparison found. Opaque; owned by the caller, freed by onnx_fuse_comparison_free. */

@@ -82,6 +82,7 @@ class VerifyOptions(ctypes.Structure):
         ("no_map", ctypes.c_bool),
         ("common_outputs", ctypes.c_bool),
         ("atol", ctypes.c_double),
+        ("layers", ctypes.c_bool),
     ]
 
 

@@ -190,14 +190,14 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
 
 @overload
 def verify(a: Any, b: Any, *, runtime: None = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
-           external_folder: Optional[AnyPath] = None,
+           layers: bool = False, external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Verdict: ...
 @overload
 def verify(a: Any, b: Any, *, runtime: Literal["onnxruntime"], rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
            inputs: Union[Inputs, Iterable[Inputs], None] = None,
            external_folder: Optional[AnyPath] = None) -> Comparison: ...
 def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
-           inputs: Union[Inputs, Iterable[Inputs], None] = None, external_folder: Optional[AnyPath] = None,
+           inputs: Union[Inputs, Iterable[Inputs], None] = None, layers: bool = False, external_folder: Optional[AnyPath] = None,
            follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
     """Whether two models compute the same. The result is true where they do, and `print` says more.
 
@@ -208,6 +208,7 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
       `onnx_repvgg_fuse.testing.Comparison` (needs numpy and onnxruntime).
     - `rtol`: largest difference relative to the largest element; None: by type.
     - `trials`: how many random inputs, of each part that differs or of the whole; `seed`: of those.
+    - `layers`: tell how far values of one name are apart, in `text` and in `json["layers"]`; not for a runtime.
     - `inputs`: for a runtime: what to run on instead, see `onnx_repvgg_fuse.testing.compare`.
     - `external_folder`: where external data of models in memory lies.
     - `follow_symlinks`: follow links to external data wherever they lead.
@@ -224,6 +225,8 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
     if runtime == "onnxruntime":
         if progress is not None:
             raise OptionError("progress is for runtime=None: ONNX Runtime tells none")
+        if layers:
+            raise OptionError("layers are for runtime=None: ONNX Runtime tells outputs alone")
         return compare(a, b, inputs, rtol=rtol, runs=trials, seed=seed, external_folder=external_folder)
     if runtime is not None:
         raise OptionError(f"runtime is {runtime!r}, expected None or 'onnxruntime'")
@@ -234,6 +237,7 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
     if rtol is not None:
         options.rtol = rtol
     options.trials, options.seed = trials, seed
+    options.layers = bool(layers)
     options.follow_symlinks = bool(follow_symlinks)
     verdict, (text, parsed) = _compared(Call(progress), library.onnx_fuse_verify, (a, b), external_folder, options,
                                         ("text", "json"))

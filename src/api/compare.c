@@ -179,6 +179,7 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
                                 .trials = options.trials,
                                 .seed = options.seed,
                                 .common_outputs = options.common_outputs,
+                                .layers = options.layers,
                                 .progress = {options.progress, options.closure}};
     load(comparison, options.follow_symlinks, options.no_map);
     verify_models(&comparison->arena, comparison->scratch, &comparison->sides[0].model,
@@ -265,9 +266,9 @@ static const char *make_format(struct onnx_fuse_comparison *comparison, const ch
     if (comparison->is_diff)
         return diff_format(arena, &comparison->diff, &comparison->diff_options, format, a, b);
     if (strcmp(format, "text") == 0)
-        return verify_text(arena, &comparison->verify, a, b);
+        return verify_text(arena, &comparison->verify, &comparison->verify_options, a, b);
     if (strcmp(format, "json") == 0)
-        return verify_json(arena, &comparison->verify, a, b);
+        return verify_json(arena, &comparison->verify, &comparison->verify_options, a, b);
     return NULL;
 }
 

@@ -24,6 +24,7 @@ static const char usage[] =
     "      --atol A        numbers no further apart are the same (default 0)\n"
     "      --trials N      random inputs for each part that differs (default 2)\n"
     "      --outputs WHICH all (default), or common: B may have outputs that A has not\n"
+    "      --layers        list how far values of one name are apart on one random input\n"
     "      --seed N        of the random inputs (default 0)\n"
     "      --format F      text (default) or json\n"
     "      --follow-symlinks\n"
@@ -34,7 +35,7 @@ static const char usage[] =
     "\n"
     "Exit status: 0 equal, 1 not equal, 2 cannot tell, or trouble.\n";
 
-enum { RTOL = 256, ATOL, TRIALS, SEED, OUTPUTS, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
+enum { RTOL = 256, ATOL, TRIALS, SEED, OUTPUTS, LAYERS, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"rtol", required_argument, NULL, RTOL},
@@ -42,6 +43,7 @@ static const struct option long_options[] = {
     {"trials", required_argument, NULL, TRIALS},
     {"seed", required_argument, NULL, SEED},
     {"outputs", required_argument, NULL, OUTPUTS},
+    {"layers", no_argument, NULL, LAYERS},
     {"format", required_argument, NULL, FORMAT},
     {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
     {"no-sandbox", no_argument, NULL, NO_SANDBOX},
@@ -100,6 +102,7 @@ int command_verify(int count, char **arguments)
             if (!options.common_outputs && strcmp(optarg, "all") != 0)
                 return trouble("--outputs: '%s' is neither all nor common", optarg);
             break;
+        case LAYERS: options.layers = true; break;
         case FORMAT:
             if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
                 return trouble("--format: '%s' is neither text nor json", optarg);

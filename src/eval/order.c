@@ -71,6 +71,12 @@ static int compare_in_line(const void *context, int64_t a, int64_t b)
     return line->largest ? -order : order;
 }
 
+static int compare_places(const void *context, int64_t a, int64_t b)
+{
+    (void)context;
+    return (a > b) - (a < b);
+}
+
 const char *eval_top_k(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
@@ -110,6 +116,7 @@ const char *eval_top_k(struct evaluation *e)
     if (!pool_affords(e->pool, 0, (double)extent))
         return eval_too_dear;
     int64_t *order = NEW_ARRAY(e->arena, int64_t, extent);
+    bool sorted = node_integer(e->node, "sorted", 1) != 0;
     struct line line = {
         .in = in, .step = inner, .largest = node_integer(e->node, "largest", 1) != 0};
     for (int64_t n = 0; n < in->count / extent; n++) {
@@ -117,6 +124,8 @@ const char *eval_top_k(struct evaluation *e)
         for (int64_t i = 0; i < extent; i++)
             order[i] = i;
         reason = eval_sort(e, order, extent, compare_in_line, &line, 1);
+        if (!reason && !sorted) /* any order is one: another than the sorted */
+            reason = eval_sort(e, order, k, compare_places, NULL, 1);
         if (reason)
             return reason;
         for (int64_t i = 0; i < k; i++) {

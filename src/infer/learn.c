@@ -13,6 +13,8 @@ void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dim
         value->type = type;
         model->learned = true;
     }
+    if (type && value->type != type)
+        value->made_type = type;
     if (rank < 0 || rank > SHAPE_MAX_RANK)
         return;
     if (value->rank < 0) {
@@ -22,6 +24,9 @@ void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dim
             value->dims[i] = -1;
         model->learned = true;
     }
+    value->stale = value->stale || value->rank != rank;
+    for (int i = 0; i < rank && !value->stale; i++)
+        value->stale = value->dims[i] >= 0 && dims[i] >= 0 && value->dims[i] != dims[i];
     if (value->rank != rank)
         return;
     for (int i = 0; i < rank; i++)

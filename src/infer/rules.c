@@ -51,6 +51,19 @@ static const char *check_types(struct arena *arena, const struct node *node, con
     return NULL;
 }
 
+/* What is said of a value may be another type than the operator's own rule gives it. */
+static const char *check_declared(struct arena *arena, const struct node *node)
+{
+    for (size_t i = 0; i < node->output_count; i++) {
+        const struct value *value = node->outputs[i];
+        if (value && value->made_type)
+            return arena_format(arena, "output %zu ('%s') is declared as %s, and %s makes %s", i,
+                                value->name, type_name(value->type), node->proto->op_type,
+                                type_name(value->made_type));
+    }
+    return NULL;
+}
+
 const char *rules_node(struct arena *arena, const struct node *node)
 {
     const char *type = node->proto->op_type;
@@ -72,9 +85,10 @@ const char *rules_node(struct arena *arena, const struct node *node)
     const char *letters = schema->types;
     const char *reason =
         check_types(arena, node, &letters, node->inputs, node->input_count, "input", first);
-    return reason ? reason
-                  : check_types(arena, node, &letters, node->outputs, node->output_count, "output",
-                                first);
+    if (!reason)
+        reason =
+            check_types(arena, node, &letters, node->outputs, node->output_count, "output", first);
+    return reason ? reason : check_declared(arena, node);
 }
 
 const char *rules_model(struct arena *arena, const struct model *model)

@@ -5,7 +5,8 @@
 #include "model/model.h"
 
 /* The first rule that a node breaks, as a sentence about it that begins with the rule's subject, or NULL: an operator that
- * the imported opset does not have, inputs or outputs of several types where ONNX asks for one. Types that are not
+ * the imported opset does not have, inputs or outputs of several types where ONNX asks for one, an output declared as
+ * another type than the operator makes. Types that are not
  * known break nothing; shape inference must have run. `arena` holds the sentence. */
 const char *rules_node(struct arena *arena, const struct node *node);
 

@@ -68,7 +68,7 @@ static bool same_shape(const struct value *a, const struct value *b, bool same_c
 {
     int unknown = 0;
     bool empty = false;
-    if (a->rank < 0 || a->rank != b->rank || a->disputed || b->disputed)
+    if (a->rank < 0 || a->rank != b->rank || a->disputed || b->disputed || a->stale || b->stale)
         return false;
     for (int i = 0; i < a->rank; i++) {
         if (a->dims[i] < 0 && b->dims[i] < 0)
@@ -197,7 +197,7 @@ bool neutral_is_view(const struct node *node, const struct value **root)
     const struct value *output = node_output(node, 0), *value = node_input(node, 0);
     int unknown = 0;
     if (!is_view(node) || !value || !output || output->rank < 0 || output->disputed ||
-        node_has_references(node))
+        output->stale || node_has_references(node))
         return false;
     for (int i = 0; i < output->rank; i++) {
         if (output->dims[i] == 0)

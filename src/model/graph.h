@@ -71,6 +71,8 @@ struct value {
     bool removed;      /* by model/edit.c: nothing mentions it any more */
     bool is_withheld;  /* by model/edit.c: an output of the main graph in the file, and no more */
     bool is_sized;     /* by model/edit.c: an input whose sizes are the caller's */
+    int32_t made_type; /* what its operator makes, where the file declares another type; else 0 */
+    bool stale;        /* declared of another shape than its inputs give it: runtimes go by these */
     bool disputed;     /* runtimes disagree on its spatial sizes, whatever the file declares */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */
     /* Of a value that a rewrite made: what it adds up, in values of the file. NULL: it is no such sum. */

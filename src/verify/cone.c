@@ -69,6 +69,8 @@ static bool hides(enum op op)
     case OP_Gelu:
     case OP_HardSigmoid:
     case OP_HardSwish:
+    case OP_IsInf:
+    case OP_IsNaN:
     case OP_MaxPool:
     case OP_Mish:
     case OP_Relu:
@@ -106,6 +108,19 @@ static void note_constants(struct cone *cone, const struct node *node)
             if (!is_noted(cone, held[k]))
                 LIST_PUSH(cone->arena, &cone->constants, held[k]);
     }
+}
+
+/* Runs of integers that are counted: drawn as they stand, for by chance none would come. */
+static void note_runs(struct cone *cone, const struct node *node)
+{
+    size_t count;
+    const int64_t *pool =
+        node->op == OP_TfIdfVectorizer ? node_integers(node, "pool_int64s", &count) : NULL;
+    if (!pool)
+        return;
+    cone->draws_runs = true;
+    for (size_t i = 0; i < count && cone->constants.count < CONSTANTS_MOST; i++)
+        LIST_PUSH(cone->arena, &cone->constants, pool[i]);
 }
 
 static void note_text(struct cone *cone, const ProtobufCBinaryData *text)
@@ -316,10 +331,12 @@ static void cone_note(struct cone *cone, const struct node *node)
 {
     int64_t rows = rows_of_table(node);
     note_constants(cone, node);
+    note_runs(cone, node);
     note_texts(cone, node);
     if (node->op == OP_Loop && node_input(node, 0))
         LIST_PUSH(cone->arena, &cone->trips, value_number(node->inputs[0]));
     cone->saturates = cone->saturates || hides(node->op);
+    cone->asks_finite = cone->asks_finite || node->op == OP_IsInf || node->op == OP_IsNaN;
     cone->rows = rows > cone->rows ? rows : cone->rows;
     cone->by_size = cone->by_size || goes_by_size(node);
     cone->moves = cone->moves || moves_axes(node->op);

@@ -55,10 +55,12 @@ struct draw {
                          often, 1, like a mask */
     int shift; /* not 0: of the planes or rows one is below 0, the next above, and so on; 1, -1: which is
                          first. The largest of many is never below 0 else */
+    bool has_odd; /* some reals are infinite or none */
     enum integers integers;
     int64_t rows;             /* of the table */
     const int64_t *constants; /* integers that the models ask for */
     size_t constant_count;
+    bool has_runs;                           /* in every other draw, these one behind the other */
     bool in_order;                           /* every row, one after the other */
     const ProtobufCBinaryData *const *texts; /* that the models ask for */
     size_t text_count;

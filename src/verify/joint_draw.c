@@ -251,6 +251,10 @@ static bool asked_for(const struct draw *draw, const struct array *array, int64_
 {
     static const int beside[] = {0, 1, -1};
     uint64_t count = draw->constant_count, trial = (uint64_t)draw->trial;
+    if (draw->has_runs && count && trial % 2 == 0) {
+        *integer = draw->constants[((uint64_t)at + trial / 2) % count];
+        return eval_integer_fits(array->type, *integer);
+    }
     uint64_t drawn = trial * (uint64_t)array->count + (uint64_t)at; /* by all trials */
     /* Bits of every other trial ask for nothing: a single element is asked for between those. */
     if (count == 0 || drawn % 2 != (array->count == 1) || draw->integers == INTEGERS_ROWS ||
@@ -270,10 +274,13 @@ static int64_t plane_of(const struct array *array)
     return plane;
 }
 
-/* Reals in [-1, 1) times the amplitude, planes moved by a whole one where that is asked for. */
-static double draw_real(const struct draw *draw, int64_t plane, uint64_t bits)
+/* Reals in [-1, 1) times the amplitude, of some draws every other is infinite or none in turn, planes moved by a whole one where that is asked for. */
+static double draw_real(const struct draw *draw, int64_t at, int64_t plane, uint64_t bits)
 {
+    static const double odd[] = {(double)INFINITY, -(double)INFINITY, (double)NAN};
     int shift = plane % 2 ? draw->shift : -draw->shift;
+    if (draw->has_odd && at % 2 == 0)
+        return odd[(at / 2 + draw->trial / 2) % (int)COUNT_OF(odd)];
     return draw->amplitude > 0 ? (eval_uniform(bits) + shift) * draw->amplitude
                                : (double)(bits >> 62 != 0);
 }
@@ -303,7 +310,7 @@ const char *joint_draw(struct joint_eval *joint, const struct value *value, int 
     for (int64_t i = 0; i < array->count; i++) {
         uint64_t bits = eval_random(&state);
         if (array_is_real(array))
-            array->reals[i] = draw_real(draw, draw->shift ? i / plane : 0, bits);
+            array->reals[i] = draw_real(draw, i, draw->shift ? i / plane : 0, bits);
         else if (is_trips)
             array->integers[i] = (int64_t)((bits >> 1) % TRIPS_MOST);
         else if (draw->in_order && type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)

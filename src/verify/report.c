@@ -29,8 +29,26 @@ static void print_departure(struct text *text, const struct verify_departure *de
     text_print(text, "\n");
 }
 
-const char *verify_text(struct arena *arena, const struct verify_result *result, const char *left,
-                        const char *right)
+static void print_layers(struct text *text, const struct verify_result *result)
+{
+    text_print(text, "\n%14s  %14s  value\n", "of the largest", "off by");
+    for (size_t i = 0; i < result->layers.count; i++) {
+        const struct verify_layer *layer = result->layers.items[i];
+        text_print(text, "%14s  %14s  '%s' (%s, graph %s)\n",
+                   layer->same_shape ? decimal_rounded(layer->ratio, 3).text : "another shape",
+                   layer->same_shape ? decimal_rounded(layer->difference, 3).text : "",
+                   text_plain(text->arena, layer->right->name),
+                   text_plain(text->arena, type_of(layer->right)),
+                   text_plain(text->arena, layer->right->graph->name));
+    }
+    if (result->layers_reason[0])
+        text_print(text, "not evaluated: %s\n", text_plain(text->arena, result->layers_reason));
+    else if (result->layers.count == 0)
+        text_print(text, "no other values have one name\n");
+}
+
+const char *verify_text(struct arena *arena, const struct verify_result *result,
+                        const struct verify_options *options, const char *left, const char *right)
 {
     static const char *const verdicts[] = {"equal", "not equal", "cannot tell"};
     struct text text = {.arena = arena};
@@ -53,6 +71,8 @@ const char *verify_text(struct arena *arena, const struct verify_result *result,
                    decimal_rounded(result->largest, 3).text,
                    decimal_rounded(result->tolerance, 3).text);
     text_print(&text, "\n");
+    if (options->layers)
+        print_layers(&text, result);
     return text.bytes;
 }
 
@@ -85,8 +105,29 @@ static void json_region(struct json *json, const struct verify_region *region)
     json_close(json, '}');
 }
 
-const char *verify_json(struct arena *arena, const struct verify_result *result, const char *left,
-                        const char *right)
+static void json_layers(struct json *json, const struct verify_result *result)
+{
+    json_text(json, "layers_reason", result->layers_reason);
+    json_line(json, 1);
+    json_open(json, "layers", '[');
+    for (size_t i = 0; i < result->layers.count; i++) {
+        const struct verify_layer *layer = result->layers.items[i];
+        json_line(json, 2);
+        json_open(json, NULL, '{');
+        json_text(json, "a", layer->left->name);
+        json_text(json, "b", layer->right->name);
+        json_text(json, "op", type_of(layer->right));
+        json_number(json, "difference", layer->difference);
+        json_number(json, "largest", layer->largest);
+        json_number(json, "ratio", layer->ratio);
+        json_close(json, '}');
+    }
+    json_close(json, ']');
+    json_line(json, 1);
+}
+
+const char *verify_json(struct arena *arena, const struct verify_result *result,
+                        const struct verify_options *options, const char *left, const char *right)
 {
     static const char *const verdicts[] = {"equal", "different", "unknown"};
     struct json json = {.text = {.arena = arena}};
@@ -113,6 +154,8 @@ const char *verify_json(struct arena *arena, const struct verify_result *result,
     json_number(&json, "largest_difference", result->largest);
     json_number(&json, "tolerance", result->tolerance);
     json_line(&json, 1);
+    if (options->layers)
+        json_layers(&json, result);
     json_open(&json, "regions", '[');
     for (size_t i = 0; i < result->regions.count; i++)
         json_region(&json, result->regions.items[i]);

@@ -72,9 +72,11 @@ struct cone {
     bool opens_all;              /* down to the graph's inputs */
     bool ends_early;             /* at the first equal values */
     bool saturates;              /* an operator that hides differences for some inputs */
+    bool asks_finite;            /* an operator asks which numbers are not finite */
     bool draws_integers;         /* a source holds integers */
     int64_t rows;                /* of the longest constant that Gather takes elements of, or 0 */
     LIST(int64_t) constants;     /* integers that are asked for */
+    bool draws_runs;             /* one behind the other, as they stand there */
     LIST(const ProtobufCBinaryData *) texts; /* that are asked for */
     LIST(uint32_t) trips;                    /* numbers of what says how often a Loop runs */
     int32_t type; /* the coarsest float type of its constants and sources, or 0 */

@@ -1,5 +1,7 @@
 /* verify/verify.c: walks the second model in the order it computes, and takes each value for equal by
  * structure, or by evaluation, or not at all. */
+#include <stdlib.h>
+
 #include "infer/rules.h"
 #include "match/number.h"
 #include "model/external.h"
@@ -505,6 +507,22 @@ static void turn_result(struct verify_result *result)
         region->right_ops = ops;
         exchange(&region->left, &region->right);
     }
+    for (size_t i = 0; i < result->layers.count; i++)
+        exchange(&result->layers.items[i]->left, &result->layers.items[i]->right);
+}
+
+static int by_place(const void *left, const void *right)
+{
+    const struct verify_layer *const *a = left, *const *b = right;
+    uint32_t one = (*a)->right->producer->position, other = (*b)->right->producer->position;
+    return (one > other) - (one < other);
+}
+
+/* Values between inputs and outputs, whatever was decided: numbers that evaluation gave would hide what they differ by. */
+static void list_layers(struct verify *verify, struct graph *const graphs[2])
+{
+    start_anew(verify, graphs[1]);
+    verify_layers(verify, graphs);
 }
 
 static void decide(struct verify *verify, struct graph *const graphs[2])
@@ -529,7 +547,8 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     struct model *models[2] = {a, b};
     struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
     int walked = count_nodes(arena, graphs[0]) < count_nodes(arena, graphs[1]) ? 0 : 1;
-    *result = (struct verify_result){.verdict = VERDICT_EQUAL, .reason = "", .note = ""};
+    *result = (struct verify_result){
+        .verdict = VERDICT_EQUAL, .reason = "", .layers_reason = "", .note = ""};
     if (model_same_bytes(a, b)) {
         result->by_structure = count_values(b);
         return;
@@ -550,9 +569,14 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
         verify.outputs[0] = verify.outputs[1];
         verify.outputs[1] = outputs;
     }
-    decide(&verify, (struct graph *[]){graphs[!walked], graphs[walked]});
+    struct graph *turned[2] = {graphs[!walked], graphs[walked]};
+    decide(&verify, turned);
+    if (options->layers)
+        list_layers(&verify, turned);
     if (!walked)
         turn_result(result);
+    if (result->layers.count)
+        qsort(result->layers.items, result->layers.count, sizeof(*result->layers.items), by_place);
     model_give_back(a);
     model_give_back(b);
 }

@@ -32,6 +32,14 @@ struct verify_departure {
     const char *at; /* "[0, 3, 1, 2] of [1, 8, 5, 6]", or "shapes [1, 8] and [1, 7]" */
 };
 
+/* Two values of one name, as both whole models were evaluated side by side on one input. */
+struct verify_layer {
+    const struct value *left, *right;
+    bool same_shape;
+    double difference, largest; /* absolute; NaN where the shapes differ */
+    double ratio;               /* one to the other; 0 where nothing differs */
+};
+
 struct verify_result {
     enum verdict verdict;
     const char *reason; /* one sentence; "" when equal */
@@ -43,7 +51,9 @@ struct verify_result {
     double largest; /* relative difference of all regions, or of the whole models' outputs */
     double tolerance;
     int whole_inputs; /* not 0: equal as both whole models were evaluated on so many inputs */
-    const char *note; /* which inputs and outputs were paired by position; "" */
+    LIST(struct verify_layer *) layers; /* where asked for, in the order of b's file */
+    const char *layers_reason;          /* why there are none; "" */
+    const char *note;                   /* which inputs and outputs were paired by position; "" */
 };
 
 struct verify_options {
@@ -52,6 +62,7 @@ struct verify_options {
     int trials;  /* random inputs a region must pass */
     uint64_t seed;
     bool common_outputs; /* the second model may have outputs that the first has not */
+    bool layers;         /* tell how far values of one name are apart */
     struct progress progress;
 };
 

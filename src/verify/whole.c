@@ -49,8 +49,9 @@ struct whole {
     bool draws_integers; /* of a kind that can be tried */
     struct symbol symbols[SYMBOLS_MOST];
     size_t symbol_count;
-    bool *shows;    /* by output: it has shown numbers that are not all alike */
-    double largest; /* difference of outputs that agree */
+    bool *shows;       /* by output: it has shown numbers that are not all alike */
+    double largest;    /* difference of outputs that agree */
+    bool lists_layers; /* every pair of one name is noted */
     /* The first value of the second model, in its order, that differs from the one of its name. */
     size_t departs_at;
 };
@@ -292,6 +293,19 @@ static const char *own_cells(struct whole *whole, const struct value *value)
     return reason;
 }
 
+static void note_layer(struct whole *whole, const struct value *left, const struct value *right,
+                       const struct gap *gap)
+{
+    struct verify *verify = whole->verify;
+    struct verify_layer *layer = NEW(verify->arena, struct verify_layer);
+    *layer = (struct verify_layer){.left = left, .right = right, .same_shape = gap->same_shape};
+    layer->difference = gap->same_shape ? gap->difference : (double)NAN;
+    layer->largest = gap->same_shape ? gap->largest : (double)NAN;
+    layer->ratio = gap->difference > 0 ? gap->difference / gap->largest : 0;
+    layer->ratio = gap->same_shape ? layer->ratio : (double)NAN;
+    LIST_PUSH(verify->arena, &verify->result->layers, layer);
+}
+
 /* Where both values of a name are there, notes whether they differ. */
 static void compare_names(struct whole *whole, const struct value *left, const struct value *right)
 {
@@ -301,6 +315,8 @@ static void compare_names(struct whole *whole, const struct value *left, const s
         return;
     struct gap gap = joint_compare(a, b, NULL);
     double tolerance = verify_tolerance(whole->verify, whole->type);
+    if (whole->lists_layers)
+        note_layer(whole, left, right, &gap);
     if (at < whole->departs_at && !verify_within(whole->verify, &gap, tolerance)) {
         whole->departs_at = at;
         whole->verify->result->departs = false;
@@ -360,6 +376,7 @@ static const char *run(struct whole *whole, int size, const struct draw *draw)
     size_t next[2] = {0, 0};
     joint_reset(whole->joint);
     whole->joint->bad = NULL;
+    whole->verify->result->layers.count = 0;
     count_readers(whole);
     const char *reason = draw_inputs(whole, size, draw);
     while (!reason && (next[0] < orders[0]->count || next[1] < orders[1]->count)) {
@@ -713,4 +730,22 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
     verify->result->tolerance =
         fmax(verify->result->tolerance, verify_tolerance(verify, whole.type));
     return FOUND_EQUAL;
+}
+
+void verify_layers(struct verify *verify, struct graph *const graphs[2])
+{
+    struct verify_result *result = verify->result;
+    struct whole whole;
+    int size = 0;
+    const char *reason = start_whole(&whole, verify, graphs);
+    whole.lists_layers = true;
+    if (!reason) {
+        arena_reset(verify->cones);
+        whole.departs_at = 0; /* nothing else is noted */
+        reason = run_drawn(&whole, 0, &size);
+    }
+    if (reason) {
+        result->layers.count = 0;
+        result->layers_reason = arena_copy(verify->arena, reason);
+    }
 }

@@ -19,4 +19,8 @@ enum finding verify_glance(struct verify *verify, struct graph *const graphs[2])
  * that in an output, beside its largest element. Two inputs are evaluated; where that cannot be done, false. */
 bool verify_adds_up(struct verify *verify, struct graph *const graphs[2]);
 
+/* How far values of one name are apart, which structure does not tell to be equal: one input, values in between as they
+ * come. Fills result->layers, or layers_reason. */
+void verify_layers(struct verify *verify, struct graph *const graphs[2]);
+
 #endif

@@ -18,13 +18,16 @@ struct layout_of {
 static void add_numbers(const struct layout_of *layout, int64_t first, int64_t count,
                         const double *numbers, double *largest)
 {
-    for (int64_t i = 0; i < count; i++) {
-        int64_t place = (first + i) / layout->inner;
-        int64_t group = place / layout->width / layout->outer;
+    for (int64_t i = 0; i < count;) {
+        int64_t place = (first + i) / layout->inner, rest = (first + i) % layout->inner;
+        int64_t end = i + layout->inner - rest, group = place / layout->width / layout->outer;
         double *channel = &largest[group * layout->width + place % layout->width];
-        double magnitude = fabs(numbers[i]);
-        if (!(magnitude <= *channel)) /* NaN too */
-            *channel = magnitude;
+        double most = *channel;
+        for (end = end < count ? end : count; i < end; i++) {
+            double magnitude = fabs(numbers[i]);
+            most = magnitude <= most ? most : magnitude; /* NaN too */
+        }
+        *channel = most;
     }
 }
 
