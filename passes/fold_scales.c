@@ -264,9 +264,20 @@ static const char *decide(struct scaling_of *s, struct node *const *dequantizers
     return reason;
 }
 
+/* True when an op with a dequantised weight makes this operand. */
+static bool stands_behind(const struct node *last, size_t index)
+{
+    const struct value *value = node_input(last, index);
+    const struct node *node = value ? value->producer : NULL;
+    return node && operator_is(node->op, WEIGHTED) && dequantizer(node, 1);
+}
+
 static bool fold(struct plan *plan, struct node *last)
 {
     struct scaling_of s = {.plan = plan, .last = last};
+    /* What the op does takes memory to say: it is asked of few. */
+    if (!stands_behind(last, 0) && !stands_behind(last, 1))
+        return false;
     if (lane_of(last, &s.lane) || lane_is_neutral(&s.lane) || !s.lane.data->producer)
         return false;
     struct node *node = s.weighted = s.lane.data->producer;
