@@ -214,6 +214,19 @@ static bool counts_trips(const struct draw *draw, const struct value *value)
     return false;
 }
 
+/* The same with large letters for small ones, and the other way round: an operator may take them for one. */
+static const ProtobufCBinaryData *in_other_case(struct arena *arena,
+                                                const ProtobufCBinaryData *text)
+{
+    ProtobufCBinaryData *other = NEW(arena, ProtobufCBinaryData);
+    *other = (ProtobufCBinaryData){text->len, NEW_ARRAY(arena, uint8_t, text->len + 1)};
+    for (size_t i = 0; i < text->len; i++) {
+        bool is_letter = (text->data[i] | 0x20) >= 'a' && (text->data[i] | 0x20) <= 'z';
+        other->data[i] = text->data[i] ^ (is_letter ? 0x20 : 0);
+    }
+    return other;
+}
+
 /* Texts: numbers where small integers are asked for; else one that the models ask for in turn with a random
  * one. */
 static void draw_texts(struct joint_eval *joint, const struct draw *draw, struct array *array,
@@ -227,7 +240,8 @@ static void draw_texts(struct joint_eval *joint, const struct draw *draw, struct
         uint64_t bits = eval_random(&state);
         uint64_t turn = (uint64_t)draw->trial * (uint64_t)array->count + (uint64_t)i;
         if (!is_number && draw->text_count && (turn + turn / draw->text_count) % 2 == 0) {
-            array->texts[i] = draw->texts[turn % draw->text_count];
+            const ProtobufCBinaryData *asked = draw->texts[turn % draw->text_count];
+            array->texts[i] = turn / 2 % 2 ? in_other_case(joint->scratch, asked) : asked;
             continue;
         }
         ProtobufCBinaryData *text = NEW(joint->scratch, ProtobufCBinaryData);

@@ -137,3 +137,11 @@ def test_runs_of_integers_that_are_counted_are_drawn(tmp_path):
         return helper.make_model(helper.make_graph([node], "g", value[:1], value[1:]), opset_imports=[helper.make_opsetid("", 17)])
     pool = [5, 6, 7, 8, 100, 7, 2, 300]
     assert verify(model(pool), model([*pool[:-1], 301]), tmp_path)[0] == 1
+
+
+def test_texts_that_are_asked_for_come_in_both_cases(tmp_path):
+    def model(sensitive):
+        value = [helper.make_tensor_value_info(name, TensorProto.STRING, [6] if name == "x" else [None]) for name in "xy"]
+        node = helper.make_node("StringNormalizer", ["x"], ["y"], case_change_action="UPPER", stopwords=["monday"], is_case_sensitive=sensitive)
+        return helper.make_model(helper.make_graph([node], "g", value[:1], value[1:]), opset_imports=[helper.make_opsetid("", 17)])
+    assert verify(model(0), model(1), tmp_path)[0] == 1

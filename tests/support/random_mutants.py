@@ -25,7 +25,7 @@ from onnx.backend.test import loader
 from onnx.reference import ReferenceEvaluator
 
 from tests.support.mutants import ATTRIBUTES, MUTATIONS, integer_constant
-from tests.support.tool import ROOT, TOOL, fuse, graphs_of, session
+from tests.support.tool import ROOT, TOOL, fuse, graphs_of, scopes, session
 
 NETWORKS = sorted(p for p in (ROOT / "models").glob("*.onnx") if "fp16" not in p.stem)
 KINDS = [*MUTATIONS, *ATTRIBUTES, integer_constant]
@@ -151,6 +151,7 @@ def reference(data):
 def tolerance_of(data):
     model = onnx.ModelProto.FromString(data)
     kinds = {t.data_type for g in graphs_of(model.graph) for t in g.initializer}
+    kinds |= {a.i for _, nodes in scopes(model) for n in nodes if n.op_type == "Cast" for a in n.attribute if a.name == "to"}
     kinds |= {v.type.tensor_type.elem_type for v in (*model.graph.input, *model.graph.output)}
     return next((t for kind, t in TOLERANCE.items() if kind in kinds), 1e-9)
 
@@ -183,8 +184,8 @@ def judge(data, mutant, inputs, rng):
         except Exception:  # no kernel, or numbers that it does not take, in one of many ways
             continue
         try:
-            new = run(mutant)
-            return "changed" if any(apart(want, new(x), tolerance_of(data)) for x, want in sets) else "unchanged"
+            new, tolerance = run(mutant), max(tolerance_of(data), tolerance_of(mutant))
+            return "changed" if any(apart(want, new(x), tolerance) for x, want in sets) else "unchanged"
         except Exception:
             return "refused"
     return None
