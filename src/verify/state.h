@@ -55,6 +55,7 @@ struct verify {
     bool departed;              /* the last value's hint holds other numbers */
     bool unresolved;            /* a value departed from its hint and nothing else is equal to it */
     enum finding glance;        /* of both whole models at a departure */
+    bool has_glanced;           /* once says it: FOUND_NOTHING too */
     bool differs;               /* outputs that should be equal are not */
     const char *blocker;        /* why the first value that could not be evaluated could not */
     /* Numbers of values that are drawn, on the way to the graph's inputs: nobody evaluates what makes them. */

@@ -344,8 +344,9 @@ static bool compare_outputs(struct verify *verify, struct graph *a, struct graph
 static bool outputs_depart(struct verify *verify, struct graph *a, struct graph *b, size_t done,
                            uint32_t level)
 {
-    if (is_main(b) && verify->glance == FOUND_NOTHING)
+    if (is_main(b) && !verify->has_glanced)
         verify->glance = told_as_a_whole(verify, a, b, done);
+    verify->has_glanced = verify->has_glanced || is_main(b);
     if (is_main(b) && verify->glance != FOUND_NOTHING)
         return verify->glance == FOUND_DIFFERENT;
     return output_count(verify, a) == output_count(verify, b) && settled(verify, a, b, done, level);
