@@ -174,10 +174,11 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
         int64_t left = tensor->count - first, count = left < BLOCK ? left : BLOCK;
         tensor_read(tensor, first, count, numbers);
         int64_t bad = tensor_round(tensor->type, numbers, count, rounded);
-        if (bad >= 0)
-            return arena_format(arena, "number %lld is %s, not finite in %s",
-                                (long long)(first + bad), decimal_rounded(numbers[bad], 6).text,
-                                type_name(tensor->type));
+        if (bad < 0)
+            continue;
+        int64_t index = first + bad;
+        return arena_format(arena, "number %lld is %s, not finite in %s", (long long)index,
+                            decimal_rounded(numbers[bad], 6).text, type_name(tensor->type));
     }
     if (all) {
         *stored = tensor_of_doubles(arena, tensor->type, tensor->rank, tensor->dims, all);

@@ -310,13 +310,14 @@ const char *lift_slice(struct node *node, struct step *step, bool *selects)
     const char *reason = node->opset < 10 ? attribute_cuts(node, rank, &cuts)
                                           : input_cuts(node, rank, &cuts, &step->sized);
     for (size_t i = 0; i < cuts.count && !reason; i++) {
-        int64_t axis = cuts.axes[i], begin, end;
+        int64_t axis = cuts.axes[i], begin = 0, end = 0;
         if (cuts.steps[i] < 1 || cuts.steps[i] > INT32_MAX)
             return "Slice has a step other than 1, or of no size that is reckoned with";
         int64_t extent = input->disputed ? -1 : input->dims[axis];
+        bool sized = false;
+        reason = crop(cuts.starts[i], cuts.ends[i], extent, &begin, &end, &sized);
         /* The channels are as many as the form says. */
-        reason = crop(cuts.starts[i], cuts.ends[i], extent, &begin, &end,
-                      axis == 1 ? &(bool){false} : &step->sized);
+        step->sized = step->sized || (sized && axis != 1);
         if (!reason && axis == 0 && (begin || end || cuts.steps[i] != 1))
             reason = "Slice changes the batch";
         if (!reason)
