@@ -196,6 +196,9 @@ struct onnx_fuse_verify_options {
     bool common_outputs;          /* b may have outputs that a has not */
     double atol;                  /* numbers no further apart are the same; 0 */
     bool layers; /* tell how far values of one name are apart, on one random input */
+    const char *
+        inputs; /* path of an archive as numpy.savez writes it, an array under the name of an input: tried
+                           beside random ones; NULL: none */
 };
 
 /* What a comparison found. Opaque; owned by the caller, freed by onnx_fuse_comparison_free. */

@@ -83,6 +83,7 @@ class VerifyOptions(ctypes.Structure):
         ("common_outputs", ctypes.c_bool),
         ("atol", ctypes.c_double),
         ("layers", ctypes.c_bool),
+        ("inputs", ctypes.c_char_p),
     ]
 
 

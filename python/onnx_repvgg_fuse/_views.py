@@ -9,7 +9,7 @@ import os
 import pathlib
 import tempfile
 from dataclasses import dataclass, field
-from typing import Any, Callable, Iterable, Iterator, Literal, Optional, Sequence, Union, overload
+from typing import Any, Callable, Iterable, Iterator, Literal, Mapping, Optional, Sequence, Union, overload
 
 from . import _arguments, _models
 from ._arguments import AnyPath, Names
@@ -188,17 +188,26 @@ def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = ()
     return Diff(text=text, json=parsed, same=verdict == 0, github=github, sarif=sarif, html=page)
 
 
+def _save(path: str, inputs: Any) -> None:
+    if not isinstance(inputs, Mapping):
+        raise TypeError(f"inputs is {type(inputs).__name__}, expected a dict of arrays by name, or a path")
+    import numpy as np
+
+    np.savez(path, **{name: np.asarray(array) for name, array in inputs.items()})
+
+
 @overload
 def verify(a: Any, b: Any, *, runtime: None = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
-           layers: bool = False, external_folder: Optional[AnyPath] = None,
-         follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Verdict: ...
+           inputs: Union[Inputs, AnyPath, None] = None, layers: bool = False, external_folder: Optional[AnyPath] = None,
+           follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Verdict: ...
 @overload
 def verify(a: Any, b: Any, *, runtime: Literal["onnxruntime"], rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
            inputs: Union[Inputs, Iterable[Inputs], None] = None,
            external_folder: Optional[AnyPath] = None) -> Comparison: ...
 def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
-           inputs: Union[Inputs, Iterable[Inputs], None] = None, layers: bool = False, external_folder: Optional[AnyPath] = None,
-           follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
+           inputs: Union[Inputs, Iterable[Inputs], AnyPath, None] = None, layers: bool = False,
+           external_folder: Optional[AnyPath] = None, follow_symlinks: bool = False,
+           progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
     """Whether two models compute the same. The result is true where they do, and `print` says more.
 
     - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model; inputs and outputs are paired by
@@ -209,7 +218,8 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
     - `rtol`: largest difference relative to the largest element; None: by type.
     - `trials`: how many random inputs, of each part that differs or of the whole; `seed`: of those.
     - `layers`: tell how far values of one name are apart, in `text` and in `json["layers"]`; not for a runtime.
-    - `inputs`: for a runtime: what to run on instead, see `onnx_repvgg_fuse.testing.compare`.
+    - `inputs`: what to try beside random inputs: arrays by the names of inputs, or the path of a file in which numpy.savez
+      has written them. For a runtime: what to run on instead, see `onnx_repvgg_fuse.testing.compare`.
     - `external_folder`: where external data of models in memory lies.
     - `follow_symlinks`: follow links to external data wherever they lead.
     - `progress`: as for `fuse`; not for a runtime.
@@ -230,10 +240,15 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
         return compare(a, b, inputs, rtol=rtol, runs=trials, seed=seed, external_folder=external_folder)
     if runtime is not None:
         raise OptionError(f"runtime is {runtime!r}, expected None or 'onnxruntime'")
-    if inputs is not None:
-        raise OptionError("inputs are for runtime='onnxruntime'")
+    if inputs is not None and not isinstance(inputs, (str, bytes, os.PathLike)):
+        with tempfile.TemporaryDirectory(prefix="onnx_repvgg_fuse.") as folder:
+            given = os.path.join(folder, "inputs.npz")
+            _save(given, inputs)
+            return verify(a, b, rtol=rtol, trials=trials, seed=seed, inputs=given, layers=layers,
+                          external_folder=external_folder, follow_symlinks=follow_symlinks, progress=progress)
     options = VerifyOptions()
     library.onnx_fuse_verify_options_init(ctypes.byref(options))
+    options.inputs = None if inputs is None else _arguments.path(inputs, "inputs")
     if rtol is not None:
         options.rtol = rtol
     options.trials, options.seed = trials, seed

@@ -160,6 +160,23 @@ static void run_diff(struct onnx_fuse_comparison *comparison,
     comparison->verdict = comparison->diff.counted ? ONNX_FUSE_DIFFERENT : ONNX_FUSE_SAME;
 }
 
+static void read_inputs(struct onnx_fuse_comparison *comparison, const char *path)
+{
+    struct given *given = &comparison->verify_options.given;
+    struct mapping mapping;
+    if (!path)
+        return;
+    mapping_open(&comparison->landing, path, true, &mapping);
+    /* It belongs to the arena from here on, so that an error in it leaves nothing behind. */
+    uint8_t *bytes = NEW_ARRAY(&comparison->arena, uint8_t, mapping.size + 1);
+    size_t size = mapping.size;
+    if (size) /* an empty file has no data */
+        memcpy(bytes, mapping.data, size);
+    mapping_close(&mapping);
+    given->path = path;
+    given_read(&comparison->arena, bytes, size, given);
+}
+
 static void run_verify(struct onnx_fuse_comparison *comparison,
                        const struct onnx_fuse_verify_options *given)
 {
@@ -181,6 +198,7 @@ static void run_verify(struct onnx_fuse_comparison *comparison,
                                 .common_outputs = options.common_outputs,
                                 .layers = options.layers,
                                 .progress = {options.progress, options.closure}};
+    read_inputs(comparison, options.inputs);
     load(comparison, options.follow_symlinks, options.no_map);
     verify_models(&comparison->arena, comparison->scratch, &comparison->sides[0].model,
                   &comparison->sides[1].model, &comparison->verify_options, &comparison->verify);

@@ -24,6 +24,8 @@ static const char usage[] =
     "      --atol A        numbers no further apart are the same (default 0)\n"
     "      --trials N      random inputs for each part that differs (default 2)\n"
     "      --outputs WHICH all (default), or common: B may have outputs that A has not\n"
+    "      --inputs FILE   try these inputs beside random ones: arrays by the names of inputs, as\n"
+    "                      numpy.savez writes them\n"
     "      --layers        list how far values of one name are apart on one random input\n"
     "      --seed N        of the random inputs (default 0)\n"
     "      --format F      text (default) or json\n"
@@ -35,7 +37,18 @@ static const char usage[] =
     "\n"
     "Exit status: 0 equal, 1 not equal, 2 cannot tell, or trouble.\n";
 
-enum { RTOL = 256, ATOL, TRIALS, SEED, OUTPUTS, LAYERS, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
+enum {
+    RTOL = 256,
+    ATOL,
+    TRIALS,
+    SEED,
+    OUTPUTS,
+    INPUTS,
+    LAYERS,
+    FORMAT,
+    FOLLOW_SYMLINKS,
+    NO_SANDBOX
+};
 
 static const struct option long_options[] = {
     {"rtol", required_argument, NULL, RTOL},
@@ -43,6 +56,7 @@ static const struct option long_options[] = {
     {"trials", required_argument, NULL, TRIALS},
     {"seed", required_argument, NULL, SEED},
     {"outputs", required_argument, NULL, OUTPUTS},
+    {"inputs", required_argument, NULL, INPUTS},
     {"layers", no_argument, NULL, LAYERS},
     {"format", required_argument, NULL, FORMAT},
     {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
@@ -102,6 +116,7 @@ int command_verify(int count, char **arguments)
             if (!options.common_outputs && strcmp(optarg, "all") != 0)
                 return trouble("--outputs: '%s' is neither all nor common", optarg);
             break;
+        case INPUTS: options.inputs = optarg; break;
         case LAYERS: options.layers = true; break;
         case FORMAT:
             if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
@@ -118,8 +133,8 @@ int command_verify(int count, char **arguments)
         return trouble("%s", count - optind < 2 ? "verify: two models are expected: A and B"
                                                 : "verify: more than two models are given");
     if (confined)
-        confine((const char *[]){arguments[optind], arguments[optind + 1], NULL}, NULL,
-                options.follow_symlinks);
+        confine((const char *[]){arguments[optind], arguments[optind + 1], options.inputs, NULL},
+                NULL, options.follow_symlinks);
     enum onnx_fuse_status failed =
         onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison);
     int status;

@@ -4,7 +4,7 @@
 #include <math.h>
 
 #include "base/decimal.h"
-#include "equalize/npz.h"
+#include "io/npz.h"
 
 struct reader {
     struct arena *arena;
@@ -203,11 +203,51 @@ static void read_json(struct arena *arena, const char *path, const uint8_t *text
         expected(&reader, "the end");
 }
 
+/* ---- an archive ---- */
+
+struct archive {
+    struct arena *arena;
+    struct map *values;
+};
+
+static double number_at(const struct npz_array *array, int64_t row, int64_t channel)
+{
+    int64_t at = array->by_columns ? channel * 4 + row : row * array->dims[1] + channel;
+    double wide;
+    float narrow;
+    if (array->size == 8)
+        memcpy(&wide, array->bytes + at * 8, 8);
+    else
+        memcpy(&narrow, array->bytes + at * 4, 4);
+    return array->size == 8 ? wide : (double)narrow;
+}
+
+static const char *take_array(void *closure, const struct npz_array *array)
+{
+    const struct archive *archive = closure;
+    if (array->kind != 'f' || array->size < 4)
+        return "is neither float32 nor float64";
+    if (array->rank != 2 || array->dims[0] != 4 || array->dims[1] < 1)
+        return "is not of shape [4, channels]";
+    struct measured *measured = measured_new(archive->arena, array->dims[1]);
+    for (int64_t c = 0; c < array->dims[1]; c++)
+        measured->moments[c] = (struct moments){number_at(array, 0, c), number_at(array, 1, c),
+                                                number_at(array, 2, c), number_at(array, 3, c)};
+    const char *reason = measured_reason(measured);
+    if (reason)
+        return arena_format(archive->arena, "holds what is no statistics (%s)", reason);
+    map_put(archive->arena, archive->values, array->name, measured);
+    return NULL;
+}
+
 void measured_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size,
                    struct map *values)
 {
     if (npz_is(bytes, size))
-        npz_read(arena, path, bytes, size, values);
+        npz_read(arena, path,
+                 "statistics by numpy.savez, for each value an array [4, channels] of mean, "
+                 "deviation, low and high",
+                 bytes, size, take_array, &(struct archive){arena, values});
     else
         read_json(arena, path, bytes, size, values);
 }

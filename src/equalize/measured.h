@@ -1,4 +1,4 @@
-/* equalize/measured.h: statistics that somebody measured, as JSON or as an archive of numpy's (equalize/npz.h).
+/* equalize/measured.h: statistics that somebody measured, as JSON or as an archive of numpy's (io/npz.h).
  *
  *     {"VALUE": {"mean": [..], "deviation": [..], "low": [..], "high": [..]}, ...}
  *

@@ -59,6 +59,8 @@ const char *verify_text(struct arena *arena, const struct verify_result *result,
     text_print(&text, "\n");
     if (result->note[0])
         text_print(&text, "%s\n", text_plain(arena, result->note));
+    if (result->given[0])
+        text_print(&text, "%s\n", text_plain(arena, result->given));
     if (result->departs)
         print_departure(&text, &result->departure);
     text_print(&text, "%zu values equal by structure, %zu by evaluation", result->by_structure,
@@ -143,6 +145,7 @@ const char *verify_json(struct arena *arena, const struct verify_result *result,
     json_text(&json, "verdict", verdicts[result->verdict]);
     json_text(&json, "reason", result->reason);
     json_text(&json, "note", result->note);
+    json_text(&json, "given", result->given);
     json_line(&json, 1);
     if (result->departs)
         json_departure(&json, &result->departure);

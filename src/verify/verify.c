@@ -526,6 +526,27 @@ static void list_layers(struct verify *verify, struct graph *const graphs[2])
     verify_layers(verify, graphs);
 }
 
+/* Whatever random inputs have shown, the given ones are tried, too. What they cannot be tried on is said. */
+static void decide_given(struct verify *verify, struct graph *const graphs[2])
+{
+    struct verify_result *result = verify->result;
+    const struct verify_departure before = result->departure;
+    const char *reason;
+    bool departs = result->departs;
+    start_anew(verify, graphs[1]);
+    switch (verify_given(verify, graphs, &reason)) {
+    case FOUND_DIFFERENT:
+        result->verdict = VERDICT_DIFFERENT;
+        result->reason = "they compute different values of the given inputs";
+        return;
+    case FOUND_EQUAL: result->given = "they agree on the given inputs"; break;
+    default:
+        result->given = arena_format(verify->arena, "the given inputs are not tried: %s", reason);
+    }
+    result->departure = before;
+    result->departs = departs;
+}
+
 static void decide(struct verify *verify, struct graph *const graphs[2])
 {
     number_graph(&verify->numbering, graphs[0], 0);
@@ -549,7 +570,8 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
     int walked = count_nodes(arena, graphs[0]) < count_nodes(arena, graphs[1]) ? 0 : 1;
     *result = (struct verify_result){
-        .verdict = VERDICT_EQUAL, .reason = "", .layers_reason = "", .note = ""};
+        .verdict = VERDICT_EQUAL, .reason = "", .layers_reason = "", .note = "", .given = ""};
+    given_check(arena, &options->given, graphs);
     if (model_same_bytes(a, b)) {
         result->by_structure = count_values(b);
         return;
@@ -572,6 +594,8 @@ void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], str
     }
     struct graph *turned[2] = {graphs[!walked], graphs[walked]};
     decide(&verify, turned);
+    if (options->given.inputs.count && result->verdict != VERDICT_DIFFERENT)
+        decide_given(&verify, turned);
     if (options->layers)
         list_layers(&verify, turned);
     if (!walked)

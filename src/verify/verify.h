@@ -11,7 +11,7 @@
 #define VERIFY_VERIFY_H
 
 #include "base/progress.h"
-#include "model/model.h"
+#include "verify/given.h"
 
 enum verdict { VERDICT_EQUAL = 0, VERDICT_DIFFERENT = 1, VERDICT_UNKNOWN = 2 };
 
@@ -53,7 +53,8 @@ struct verify_result {
     int whole_inputs; /* not 0: equal as both whole models were evaluated on so many inputs */
     LIST(struct verify_layer *) layers; /* where asked for, in the order of b's file */
     const char *layers_reason;          /* why there are none; "" */
-    const char *note;                   /* which inputs and outputs were paired by position; "" */
+    const char *given; /* what the given inputs have shown, where they decide nothing; "" */
+    const char *note;  /* which inputs and outputs were paired by position; "" */
 };
 
 struct verify_options {
@@ -63,6 +64,7 @@ struct verify_options {
     uint64_t seed;
     bool common_outputs; /* the second model may have outputs that the first has not */
     bool layers;         /* tell how far values of one name are apart */
+    struct given given;  /* inputs to try beside those that are drawn */
     struct progress progress;
 };
 

@@ -52,6 +52,7 @@ struct whole {
     bool *shows;       /* by output: it has shown numbers that are not all alike */
     double largest;    /* difference of outputs that agree */
     bool lists_layers; /* every pair of one name is noted */
+    bool takes_given;  /* what the caller gives is not drawn */
     /* The first value of the second model, in its order, that differs from the one of its name. */
     size_t departs_at;
 };
@@ -156,12 +157,35 @@ static const char *load_default(struct whole *whole, const struct value *value, 
     return NULL;
 }
 
+/* What the caller gives for an input, under its name or that of its twin. */
+static const struct tensor *given_input(const struct whole *whole, const struct value *value,
+                                        const struct value *twin)
+{
+    const struct given *given = &whole->verify->options->given;
+    const struct tensor *tensor = given_for(given, value->name);
+    return tensor ? tensor : given_for(given, twin->name);
+}
+
+static const char *load_given(struct whole *whole, const struct value *value,
+                              const struct tensor *tensor)
+{
+    struct array *array;
+    struct joint_eval *joint = whole->joint;
+    const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
+    if (!reason)
+        joint_put(joint, value_number(value), array);
+    return reason;
+}
+
 static const char *draw_input(struct whole *whole, const struct value *value,
                               const struct value *twin, int size, struct draw draw)
 {
     const struct value *told = value->rank < 0 ? twin : value;
     int64_t dims[EVAL_RANK], rows = rows_read(value), other = rows_read(twin);
     int32_t type = value->type ? value->type : twin->type;
+    const struct tensor *given = whole->takes_given ? given_input(whole, value, twin) : NULL;
+    if (given)
+        return load_given(whole, value, given);
     if (value->tensor)
         return load_default(whole, value, draw.trial);
     if (!type_is_real(type) && !type_is_whole(type))
@@ -730,6 +754,26 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
     verify->result->tolerance =
         fmax(verify->result->tolerance, verify_tolerance(verify, whole.type));
     return FOUND_EQUAL;
+}
+
+enum finding verify_given(struct verify *verify, struct graph *const graphs[2], const char **reason)
+{
+    struct whole whole;
+    int size = 0;
+    *reason = start_whole(&whole, verify, graphs);
+    whole.takes_given = true;
+    arena_reset(verify->cones);
+    whole.departs_at = SIZE_MAX;
+    verify->result->departs = false;
+    if (!*reason)
+        *reason = run_drawn(&whole, 0, &size);
+    if (*reason)
+        return FOUND_NOTHING;
+    enum finding finding = compare_run(&whole, 0, size);
+    if (finding == FOUND_NOTHING)
+        *reason = "outputs differ, and what rounding leaves of them costs more than is worth a "
+                  "model of this size";
+    return finding;
 }
 
 void verify_layers(struct verify *verify, struct graph *const graphs[2])

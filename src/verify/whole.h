@@ -19,6 +19,11 @@ enum finding verify_glance(struct verify *verify, struct graph *const graphs[2])
  * that in an output, beside its largest element. Two inputs are evaluated; where that cannot be done, false. */
 bool verify_adds_up(struct verify *verify, struct graph *const graphs[2]);
 
+/* Both whole models on what the caller gives; inputs that he leaves out are drawn. FOUND_NOTHING, and *reason: they are not
+ * evaluated. */
+enum finding verify_given(struct verify *verify, struct graph *const graphs[2],
+                          const char **reason);
+
 /* How far values of one name are apart, which structure does not tell to be equal: one input, values in between as they
  * come. Fills result->layers, or layers_reason. */
 void verify_layers(struct verify *verify, struct graph *const graphs[2]);

@@ -99,14 +99,25 @@ def test_verify_what_cannot_be_told(block):
     assert verdict.equivalent is not True and not verdict
 
 
+def test_verify_on_given_inputs(block, changed, tmp_path):
+    x = np.ones((1, 4, 9, 9), np.float32)
+    np.savez(tmp_path / "x.npz", x=x)
+    for inputs in ({"x": x}, tmp_path / "x.npz"):
+        good = verify(block, fuse(block).model, inputs=inputs)
+        assert good and "they agree on the given inputs" in str(good)
+        assert not verify(block, changed, inputs=inputs)
+    with pytest.raises(onnx_repvgg_fuse.OptionError, match="'x' is double"):
+        verify(block, fuse(block).model, inputs={"x": x.astype(np.float64)})
+
+
 def test_verify_under_onnxruntime(block, changed):
     good, bad = verify(block, fuse(block).model, runtime="onnxruntime"), verify(block, changed, runtime="onnxruntime")
     assert good and good.runs == 2 and good.largest_difference < 1e-5
     assert not bad and "DIFFERENT: output 'y0'" in str(bad)
     x = np.ones((1, 4, 9, 9), np.float32)
     assert verify(block, block, runtime="onnxruntime", inputs={"x": x}).runs == 1
-    with pytest.raises(onnx_repvgg_fuse.OptionError, match="inputs are for runtime"):
-        verify(block, block, inputs={"x": x})
+    with pytest.raises(TypeError, match="inputs is int, expected a dict of arrays by name, or a path"):
+        verify(block, block, inputs=3)
     with pytest.raises(onnx_repvgg_fuse.OptionError, match="runtime is 'tensorflow', expected None or 'onnxruntime'"):
         verify(block, block, runtime="tensorflow")
 

@@ -1,12 +1,10 @@
-/* equalize/npz.c: a zip archive of .npy arrays, stored.
+/* io/npz.c: a zip archive of .npy arrays, stored.
  *
  * After PKWARE's APPNOTE.TXT 6.3, 4.3.6 to 4.3.16, and numpy's format.py. The central directory says what there is;
  * of an entry's own header only its length is of use. Nothing is trusted: each size is held against what is there. */
-#include "equalize/npz.h"
+#include "io/npz.h"
 
-#include <math.h>
-
-#include "equalize/statistics.h"
+#include <string.h>
 
 enum {
     END_SIZE = 22, /* of the end of the central directory, without its comment */
@@ -18,18 +16,15 @@ enum {
 /* Bytes of the file that are still to be read; `entry` is for messages. */
 struct span {
     struct arena *arena;
-    const char *path, *entry;
+    const char *path, *expected, *entry;
     const uint8_t *bytes;
     size_t size;
 };
 
 static noreturn void refuse(const struct span *span, const char *what)
 {
-    fail(span->arena->landing, ONNX_FUSE_ARGUMENT,
-         "%s: %s%s: expected statistics by numpy.savez, for each value an array [4, channels] of "
-         "mean, "
-         "deviation, low and high",
-         span->path, span->entry ? arena_format(span->arena, "'%s' ", span->entry) : "", what);
+    fail(span->arena->landing, ONNX_FUSE_ARGUMENT, "%s: %s%s: expected %s", span->path,
+         span->entry ? arena_format(span->arena, "'%s' ", span->entry) : "", what, span->expected);
 }
 
 static uint32_t little(const uint8_t *bytes, int count)
@@ -69,12 +64,6 @@ static uint32_t checksum(const struct span *span)
 
 /* ---- an array ---- */
 
-struct array {
-    bool by_columns; /* the first axis varies fastest */
-    size_t size;     /* of a number */
-    int64_t channels;
-};
-
 /* What stands behind 'key': in the text of a header, which ends with a 0. */
 static const char *behind(const struct span *span, const char *text, const char *key)
 {
@@ -104,39 +93,42 @@ static int64_t read_count(const char **text)
     return number;
 }
 
-static struct array read_header(const struct span *span, const struct span *header)
+/* "(2, 3)", "(2,)", "()". */
+static void read_shape(const struct span *span, const char *text, struct npz_array *array)
+{
+    array->count = 1;
+    bool good = take(&text, '(');
+    while (good && *text != ')') {
+        int64_t dim = read_count(&text);
+        good = dim >= 0 && array->rank < NPZ_AXES &&
+               multiply_fits(array->count, dim, &array->count) &&
+               (take(&text, ',') || *text == ')');
+        text += strspn(text, " ");
+        if (good)
+            array->dims[array->rank++] = dim;
+    }
+    if (!good)
+        refuse(span, "has a shape that is not read");
+}
+
+static struct npz_array read_header(const struct span *span, const struct span *header)
 {
     char *text = NEW_ARRAY(span->arena, char, header->size + 1);
     memcpy(text, header->bytes, header->size);
-    struct array array = {0};
+    struct npz_array array = {.name = span->entry};
     const char *type = behind(span, text, "'descr'");
-    array.size = strncmp(type, "'<f8'", 5) == 0 ? 8 : strncmp(type, "'<f4'", 5) == 0 ? 4 : 0;
-    if (!array.size)
-        refuse(span, "is neither float32 nor float64");
+    /* "'<f4'": the order of bytes, the kind, the size */
+    if (type[0] != '\'' || !type[1] || !strchr("<|", type[1]) || !type[2] ||
+        !strchr("fiub", type[2]) || !type[3] || !strchr("1248", type[3]) || type[4] != '\'')
+        refuse(span, "holds numbers that are not read");
+    array.kind = type[2];
+    array.size = (size_t)(type[3] - '0');
     array.by_columns = strncmp(behind(span, text, "'fortran_order'"), "True", 4) == 0;
-    const char *shape = behind(span, text, "'shape'");
-    int64_t rows = take(&shape, '(') ? read_count(&shape) : -1;
-    array.channels = take(&shape, ',') ? read_count(&shape) : -1;
-    take(&shape, ',');
-    if (rows != 4 || array.channels < 1 || *shape != ')')
-        refuse(span, "is not of shape [4, channels]");
+    read_shape(span, behind(span, text, "'shape'"), &array);
     return array;
 }
 
-static double number_at(const struct array *array, const uint8_t *bytes, int64_t row,
-                        int64_t channel)
-{
-    int64_t at = array->by_columns ? channel * 4 + row : row * array->channels + channel;
-    double wide;
-    float narrow;
-    if (array->size == 8)
-        memcpy(&wide, bytes + at * 8, 8);
-    else
-        memcpy(&narrow, bytes + at * 4, 4);
-    return array->size == 8 ? wide : (double)narrow;
-}
-
-static struct measured *read_array(const struct span *span)
+static void read_array(const struct span *span, npz_take *take_array, void *closure)
 {
     static const char magic[] = "\x93NUMPY";
     size_t fixed = span->size > 6 && span->bytes[6] == 1 ? 10 : 12;
@@ -144,26 +136,23 @@ static struct measured *read_array(const struct span *span)
         refuse(span, "is no .npy array");
     uint32_t length = little(span->bytes + 8, fixed == 10 ? 2 : 4);
     struct span header = part(span, fixed, length);
-    struct array array = read_header(span, &header);
+    struct npz_array array = read_header(span, &header);
     struct span numbers = part(span, fixed + (uint64_t)length, span->size - fixed - length);
-    if ((uint64_t)numbers.size != 4 * (uint64_t)array.channels * array.size)
+    int64_t size;
+    if (!multiply_fits(array.count, (int64_t)array.size, &size) || (uint64_t)size != numbers.size)
         refuse(span, "does not have the size that its shape says");
-    struct measured *measured = measured_new(span->arena, array.channels);
-    for (int64_t c = 0; c < array.channels; c++)
-        measured->moments[c] = (struct moments){
-            number_at(&array, numbers.bytes, 0, c), number_at(&array, numbers.bytes, 1, c),
-            number_at(&array, numbers.bytes, 2, c), number_at(&array, numbers.bytes, 3, c)};
-    const char *reason = measured_reason(measured);
+    array.bytes = numbers.bytes;
+    const char *reason = take_array(closure, &array);
     if (reason)
-        refuse(span, arena_format(span->arena, "holds what is no statistics (%s)", reason));
-    return measured;
+        refuse(span, reason);
 }
 
 /* ---- the archive ---- */
 
 /* One entry of the central directory, `at` its first byte. Returns the one behind it. left: bytes that entries may
  * still have, all of them together as many as the file, so that they do not lie on each other. */
-static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left, struct map *values)
+static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left,
+                           npz_take *take_array, void *closure)
 {
     struct span entry = part(file, at, ENTRY_SIZE);
     if (!begins(entry.bytes, entry.size, "PK\1\2", 4))
@@ -194,7 +183,7 @@ static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left,
     if (length < 4 || strcmp(text + length - 4, ".npy") != 0)
         refuse(&own, "is no .npy array");
     text[length - 4] = '\0';
-    map_put(file->arena, values, text, read_array(&data));
+    read_array(&data, take_array, closure);
     return at + ENTRY_SIZE + name_size + more;
 }
 
@@ -203,10 +192,10 @@ bool npz_is(const uint8_t *bytes, size_t size)
     return begins(bytes, size, "PK\3\4", 4) || begins(bytes, size, "PK\5\6", 4);
 }
 
-void npz_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size,
-              struct map *values)
+void npz_read(struct arena *arena, const char *path, const char *expected, const uint8_t *bytes,
+              size_t size, npz_take *take_array, void *closure)
 {
-    struct span file = {arena, path, NULL, bytes, size};
+    struct span file = {arena, path, expected, NULL, bytes, size};
     size_t end = size < END_SIZE ? 0 : size - END_SIZE;
     size_t least = end > COMMENT_MOST ? end - COMMENT_MOST : 0;
     while (end > least && !begins(bytes + end, size - end, "PK\5\6", 4))
@@ -219,5 +208,5 @@ void npz_read(struct arena *arena, const char *path, const uint8_t *bytes, size_
         refuse(&file, "has more entries than are read");
     uint64_t left = size;
     for (uint32_t i = 0; i < count; i++)
-        at = read_entry(&file, at, &left, values);
+        at = read_entry(&file, at, &left, take_array, closure);
 }
