@@ -58,7 +58,7 @@ static enum answer compare(struct loaded *loaded, struct arena *scratch, double 
     verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options,
                   &result);
     PROMISE(rtol > 0 || before > 0 || result.verdict != VERDICT_DIFFERENT, "%s",
-            verify_text(&loaded->arena, &result, "input", "output"));
+            verify_text(&loaded->arena, &result, &options, "input", "output"));
     return result.verdict == VERDICT_DIFFERENT ? DIFFERENT : SAME;
 }
 

@@ -5,7 +5,7 @@
 
 static void verify(struct loaded *loaded, struct arena *scratch, bool same)
 {
-    struct verify_options options = {.trials = 2};
+    struct verify_options options = {.trials = 2, .layers = true};
     struct verify_result result = {0};
     if (setjmp(loaded->landing.jump) != 0) {
         PROMISE(loaded->landing.status != ONNX_FUSE_OUT_OF_MEMORY, "%s", loaded->landing.message);
@@ -13,8 +13,8 @@ static void verify(struct loaded *loaded, struct arena *scratch, bool same)
     }
     verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options,
                   &result);
-    verify_text(&loaded->arena, &result, "a", "b");
-    verify_json(&loaded->arena, &result, "a", "b");
+    verify_text(&loaded->arena, &result, &options, "a", "b");
+    verify_json(&loaded->arena, &result, &options, "a", "b");
     PROMISE(!same || result.verdict != VERDICT_DIFFERENT, "a model differs from itself: %s",
             result.reason);
 }
