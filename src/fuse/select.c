@@ -11,6 +11,8 @@ enum { MAX_RANK = AFFINE_AXES + 2 };
 /* Why the channels are not followed one by one, or NULL. Asked before any is. */
 static const char *has_room(const struct value *in, int axis)
 {
+    if (in->rank <= axis)
+        return "the rank of the value is not known or does not fit";
     return affine_pick_room(in->graph->model->arena, in->dims[axis] > 0 ? in->dims[axis] : 1, 1);
 }
 
