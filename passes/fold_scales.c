@@ -152,7 +152,6 @@ static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
     struct value *value = node_input(s->weighted, 2);
     const struct tensor *old = NULL;
     const double *numbers = NULL;
-    int32_t type = s->weighted->outputs[0]->type;
     *bias = NULL;
     if (!value && !lane_shifts(&s->lane))
         return NULL;
@@ -163,7 +162,7 @@ static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
     if (value && (constant_of(value, &old) || !(numbers = constant_numbers(value, old)) ||
                   (old->count != s->channels && old->count != 1)))
         return "its bias is not constant, or not one number for each channel";
-    type = old ? old->type : type;
+    int32_t type = old ? old->type : s->weighted->outputs[0]->type;
     if (!type_is_float(type))
         return "the type of its result is not known";
     double *made = NEW_ARRAY(arena, double, s->channels);
@@ -208,15 +207,15 @@ static void replace(const struct scaling_of *s, struct node *const *dequantizers
                     struct tensor *const *scales, struct tensor *bias)
 {
     struct arena *arena = s->plan->model->arena;
-    struct node *node = s->weighted, *made[2] = {NULL, NULL};
+    struct node *node = s->weighted;
     struct node *replaced[4] = {node, s->last};
     size_t count = 2;
     struct value *inputs[3] = {node->inputs[0], node->inputs[1], node_input(node, 2)};
     for (int i = 0; i < 2; i++) {
         if (!dequantizers[i] || !scales[i])
             continue;
-        made[i] = make_dequantizer(s, dequantizers[i], i == 0 ? s->axis : 0, scales[i]);
-        inputs[1 + i] = made[i]->outputs[0];
+        inputs[1 + i] =
+            make_dequantizer(s, dequantizers[i], i == 0 ? s->axis : 0, scales[i])->outputs[0];
         replaced[count++] = dequantizers[i];
     }
     if (bias)
@@ -288,11 +287,14 @@ static bool fold(struct plan *plan, struct node *last)
         return false;
     int rank = node->inputs[0]->rank;
     struct node *dequantizers[2] = {dequantizer(node, 1), dequantizer(node, 2)};
-    const struct tensor *weight;
-    if (!dequantizers[0] || constant_of(node->inputs[1], &weight) || rank < 2 || rank > AXES_MOST ||
-        value_only_reader(node->inputs[1]) != node ||
-        (dequantizers[1] && value_only_reader(node->inputs[2]) != node))
+    const struct tensor *tensor;
+    if (!dequantizers[0] || rank < 2 || rank > AXES_MOST)
         return false;
+    /* Where they evaluate, their scales and zero points fit them and each other. */
+    for (int i = 0; i < 2; i++)
+        if (dequantizers[i] && (constant_of(node->inputs[1 + i], &tensor) ||
+                                value_only_reader(node->inputs[1 + i]) != node))
+            return false;
     struct tensor *scales[2] = {NULL, NULL}, *bias = NULL;
     const char *reason = decide(&s, dequantizers, scales, &bias);
     if (reason)
