@@ -160,7 +160,8 @@ static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
     if (node_float(s->weighted, "beta", 1) != 1)
         return "its bias has a factor, beta";
     if (value && (constant_of(value, &old) || !(numbers = constant_numbers(value, old)) ||
-                  (old->count != s->channels && old->count != 1)))
+                  (old->count != 1 &&
+                   (old->count != s->channels || old->dims[old->rank - 1] != s->channels))))
         return "its bias is not constant, or not one number for each channel";
     int32_t type = old ? old->type : s->weighted->outputs[0]->type;
     if (!type_is_float(type))

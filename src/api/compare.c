@@ -163,16 +163,10 @@ static void run_diff(struct onnx_fuse_comparison *comparison,
 static void read_inputs(struct onnx_fuse_comparison *comparison, const char *path)
 {
     struct given *given = &comparison->verify_options.given;
-    struct mapping mapping;
+    size_t size;
     if (!path)
         return;
-    mapping_open(&comparison->landing, path, true, &mapping);
-    /* It belongs to the arena from here on, so that an error in it leaves nothing behind. */
-    uint8_t *bytes = NEW_ARRAY(&comparison->arena, uint8_t, mapping.size + 1);
-    size_t size = mapping.size;
-    if (size) /* an empty file has no data */
-        memcpy(bytes, mapping.data, size);
-    mapping_close(&mapping);
+    const uint8_t *bytes = file_copy(&comparison->arena, path, &size);
     given->path = path;
     given_read(&comparison->arena, bytes, size, given);
 }

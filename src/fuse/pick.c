@@ -52,27 +52,45 @@ static int64_t clamp(int64_t place, int64_t width)
     return place < 0 ? 0 : place > width ? width : place;
 }
 
+/* What a Slice takes, in either of its forms. */
+struct cuts {
+    int64_t held[4][MAX_RANK];
+    const int64_t *start, *stop, *axes, *step; /* axes NULL: from the first on; step NULL: 1 */
+    size_t count;
+};
+
+/* False: it is not constant, or of lengths that differ. */
+static bool read_cuts(const struct node *node, struct cuts *cuts)
+{
+    size_t stops, named, strides;
+    cuts->start = constant_integers(node, "starts", 1, cuts->held[0], MAX_RANK, &cuts->count);
+    cuts->stop = constant_integers(node, "ends", 2, cuts->held[1], MAX_RANK, &stops);
+    cuts->axes = constant_integers(node, "axes", 3, cuts->held[2], MAX_RANK, &named);
+    cuts->step = constant_integers(node, "steps", 4, cuts->held[3], MAX_RANK, &strides);
+    return cuts->start && cuts->stop && cuts->count == stops &&
+           (cuts->axes ? named == cuts->count : !node_input(node, 3)) &&
+           (cuts->step ? strides == cuts->count : !node_input(node, 4));
+}
+
+static int64_t cut_axis(const struct node *node, const struct cuts *cuts, size_t index)
+{
+    int64_t axis = cuts->axes ? cuts->axes[index] : (int64_t)index;
+    return axis < 0 ? axis + node->inputs[0]->rank : axis;
+}
+
 static const char *slice(struct node *node, int axis, int64_t width, struct pick *pick)
 {
     struct arena *arena = node->graph->model->arena;
-    int64_t held[4][MAX_RANK];
-    size_t count, stops, named, strides;
-    const int64_t *start = constant_integers(node, "starts", 1, held[0], MAX_RANK, &count);
-    const int64_t *stop = constant_integers(node, "ends", 2, held[1], MAX_RANK, &stops);
-    const int64_t *axes = constant_integers(node, "axes", 3, held[2], MAX_RANK, &named);
-    const int64_t *step = constant_integers(node, "steps", 4, held[3], MAX_RANK, &strides);
-    if (!start || !stop || count != stops ||
-        (axes ? named != count : node_input(node, 3) != NULL) ||
-        (step ? strides != count : node_input(node, 4) != NULL))
+    struct cuts cuts;
+    if (!read_cuts(node, &cuts))
         return "what it takes is not constant";
-    for (size_t i = 0; i < count; i++) {
-        int64_t along = axes ? axes[i] : (int64_t)i, by = step ? step[i] : 1, taken = 0;
-        along += along < 0 ? node->inputs[0]->rank : 0;
+    for (size_t i = 0; i < cuts.count; i++) {
+        int64_t along = cut_axis(node, &cuts, i), by = cuts.step ? cuts.step[i] : 1, taken = 0;
         if (along != axis)
             continue;
         if (by < 1 || by > WIDEST) /* runtimes disagree on backward ones */
             return "its step is not positive, or too large";
-        int64_t first = clamp(start[i], width), end = clamp(stop[i], width);
+        int64_t first = clamp(cuts.start[i], width), end = clamp(cuts.stop[i], width);
         int64_t *from = make(arena, pick, width, width);
         for (int64_t k = first; k < end; k += by)
             from[taken++] = k;
@@ -183,24 +201,19 @@ static bool takes_whole(struct node *node, int axis, bool *sized)
 {
     const struct value *in = node->inputs[0];
     const int64_t open = INT32_MAX; /* or more: to the end */
-    int64_t held[4][MAX_RANK];
-    size_t count, stops, named, strides;
-    const int64_t *start = constant_integers(node, "starts", 1, held[0], MAX_RANK, &count);
-    const int64_t *stop = constant_integers(node, "ends", 2, held[1], MAX_RANK, &stops);
-    const int64_t *axes = constant_integers(node, "axes", 3, held[2], MAX_RANK, &named);
-    const int64_t *step = constant_integers(node, "steps", 4, held[3], MAX_RANK, &strides);
-    if (!start || !stop || stops != count || (axes && named != count) || (step && strides != count))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        int64_t along = axes ? axes[i] : (int64_t)i;
-        along += along < 0 ? in->rank : 0;
+    struct cuts cuts;
+    if (!read_cuts(node, &cuts))
+        return true; /* pick_along says why it cannot be read */
+    for (size_t i = 0; i < cuts.count; i++) {
+        int64_t along = cut_axis(node, &cuts, i);
         if (along == axis)
             continue;
-        if (along < 0 || along >= in->rank || start[i] != 0 || (step && step[i] != 1))
+        if (along < 0 || along >= in->rank || cuts.start[i] != 0 ||
+            (cuts.step && cuts.step[i] != 1))
             return false;
-        if (stop[i] < open && (in->dims[along] < 1 || stop[i] < in->dims[along]))
+        if (cuts.stop[i] < open && (in->dims[along] < 1 || cuts.stop[i] < in->dims[along]))
             return false;
-        *sized = *sized || stop[i] < open;
+        *sized = *sized || cuts.stop[i] < open;
     }
     return true;
 }

@@ -159,6 +159,18 @@ void mapping_close(struct mapping *mapping)
     *mapping = (struct mapping){.descriptor = -1};
 }
 
+const uint8_t *file_copy(struct arena *arena, const char *path, size_t *size)
+{
+    struct mapping mapping;
+    mapping_open(arena->landing, path, true, &mapping);
+    uint8_t *bytes = NEW_ARRAY(arena, uint8_t, mapping.size + 1);
+    *size = mapping.size;
+    if (mapping.size) /* an empty file has no data */
+        memcpy(bytes, mapping.data, mapping.size);
+    mapping_close(&mapping);
+    return bytes;
+}
+
 void mapping_done(const struct mapping *mapping, const uint8_t *data, size_t size)
 {
     if (!mapping->address)

@@ -24,6 +24,8 @@ struct mapping {
  * files too when `read` says so. Lands with IO. */
 void mapping_open(struct landing *landing, const char *path, bool read, struct mapping *mapping);
 void mapping_close(struct mapping *mapping);
+/* A copy of the whole file in the arena, for what is small and is read once. Lands with IO. */
+const uint8_t *file_copy(struct arena *arena, const char *path, size_t *size);
 /* The pages of a span have been used and will not be again: they need not stay in memory. */
 void mapping_done(const struct mapping *mapping, const uint8_t *data, size_t size);
 /* Lands with IO when the file is not what it was when it was opened: size and time of modification

@@ -52,17 +52,11 @@ static void reload(struct model *model)
 
 static void read_statistics(struct run *run)
 {
-    struct mapping mapping;
     const char *path = run->options.statistics;
+    size_t size;
     if (!path)
         return;
-    mapping_open(&run->landing, path, true, &mapping);
-    /* It belongs to the arena from here on, so that an error in it leaves nothing behind. */
-    uint8_t *text = NEW_ARRAY(&run->arena, uint8_t, mapping.size + 1);
-    size_t size = mapping.size;
-    if (size) /* an empty file has no data */
-        memcpy(text, mapping.data, size);
-    mapping_close(&mapping);
+    const uint8_t *text = file_copy(&run->arena, path, &size);
     run->measured = (struct map){0};
     measured_read(&run->arena, path, text, size, &run->measured);
 }
