@@ -81,7 +81,7 @@ static int64_t cut_axis(const struct node *node, const struct cuts *cuts, size_t
 static const char *slice(struct node *node, int axis, int64_t width, struct pick *pick)
 {
     struct arena *arena = node->graph->model->arena;
-    struct cuts cuts;
+    struct cuts cuts = {.count = 0};
     if (!read_cuts(node, &cuts))
         return "what it takes is not constant";
     for (size_t i = 0; i < cuts.count; i++) {
@@ -201,7 +201,7 @@ static bool takes_whole(struct node *node, int axis, bool *sized)
 {
     const struct value *in = node->inputs[0];
     const int64_t open = INT32_MAX; /* or more: to the end */
-    struct cuts cuts;
+    struct cuts cuts = {.count = 0};
     if (!read_cuts(node, &cuts))
         return true; /* pick_along says why it cannot be read */
     for (size_t i = 0; i < cuts.count; i++) {
