@@ -462,7 +462,7 @@ const char *eval_node(struct arena *arena, const struct node *node,
         .arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
     e.is_constant = true;
     struct tensor *single = evaluate_repeated(arena, node, inputs, limit, effort);
-    if (!single && node->op == OP_Transpose)
+    if (!single && node->op == OP_Transpose && node->input_count && inputs[0])
         single = eval_transpose_stored(&e, inputs[0]);
     if (single) {
         outputs[0] = single;
