@@ -115,6 +115,13 @@ static void fill_terms(struct item *item)
     item->input_count = item->value->terms->count;
 }
 
+/* True for what a sum adds up and does not look into. Sums that a move defined are looked into: their parts may be
+ * spread over the sum by now. */
+static bool is_whole_part(const struct side *side, const struct value *value)
+{
+    return !value->is_new || (value->first_producer && !check_adds_up(maker(side, value)));
+}
+
 /* An item met on the way from the file's sum to its parts. */
 static void fill_in_sum(struct side *side, struct item *item)
 {
@@ -123,7 +130,7 @@ static void fill_in_sum(struct side *side, struct item *item)
     bool is_claimed = side->is_file ? value->is_new : value->fusion != NULL;
     if (is_claimed && value->terms) {
         fill_terms(item);
-    } else if (!value->is_new && !side->is_file && value != trial->sum) {
+    } else if (!side->is_file && value != trial->sum && is_whole_part(side, value)) {
         item->is_number = true;
         LIST_PUSH(trial->arena, &trial->parts, value);
     } else if (side->is_file && is_part(trial, value)) {
@@ -157,14 +164,13 @@ static void fill(struct side *side, struct item *item)
 static bool goes_on_in_sum(const struct side *side, const struct value *value)
 {
     struct trial *trial = side->trial;
-    if (source_of(trial, value) >= 0 || value == trial->check->target || is_term(trial, value) ||
-        (value->is_new && value->first_producer))
+    if (source_of(trial, value) >= 0 || value == trial->check->target || is_term(trial, value))
         return false;
     if (side->is_file)
         return !share_of(trial, value) &&
                (is_part(trial, value) || (!value_is_told(value) && value->terms) ||
                 (check_adds_up(maker(side, value)) && !stored_numbers(side, value)));
-    return !value->is_new || value->fusion || check_adds_up(value->producer);
+    return value_is_told(value) || value->fusion || check_adds_up(value->producer);
 }
 
 /* True when the output that the item looks at is the value, under any of its names. */

@@ -620,7 +620,8 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
         join_bias(arena, fusion, product, node);
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;
-    fusion->multiply_adds_after = d.weights;
+    fusion->multiply_adds_after =
+        d.weights + (product && product != node ? (double)d.form->outputs : 0);
     fusion->stored = d.number ? 0 : d.weights * (double)type_size(d.type);
     plan->stored += fusion->stored;
     plan->effort += d.number ? 0 : affine_effort(d.form);

@@ -154,7 +154,10 @@ static double cost_of(const struct region *region, const struct node *node, cons
         return 0; /* it moves numbers */
     if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
         return affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
-    return step->form->outputs ? (double)affine_weights(step->form) : each;
+    double weights = step->form->outputs ? (double)affine_weights(step->form) : each;
+    bool adds_bias =
+        step->is_made && step->passed_count; /* a product and an Add, as a file has them */
+    return weights + (adds_bias ? each : 0);
 }
 
 static void count(struct region *region, struct node *node)
