@@ -64,6 +64,19 @@ static const char *check_declared(struct arena *arena, const struct node *node)
     return NULL;
 }
 
+static const char *check_attributes(struct arena *arena, const struct node *node,
+                                    const struct operator_schema *schema)
+{
+    const Onnx__NodeProto *proto = node->proto;
+    for (size_t i = 0; i < proto->n_attribute; i++) {
+        const char *name = proto->attribute[i]->name;
+        if (name && !operator_has_attribute(schema, name))
+            return arena_format(arena, "%s of opset %lld has no attribute '%s'", proto->op_type,
+                                (long long)node->opset, name);
+    }
+    return NULL;
+}
+
 const char *rules_node(struct arena *arena, const struct node *node)
 {
     const char *type = node->proto->op_type;
@@ -88,6 +101,8 @@ const char *rules_node(struct arena *arena, const struct node *node)
     if (!reason)
         reason =
             check_types(arena, node, &letters, node->outputs, node->output_count, "output", first);
+    if (!reason)
+        reason = check_attributes(arena, node, schema);
     return reason ? reason : check_declared(arena, node);
 }
 

@@ -75,6 +75,17 @@ static bool bodies_fit(const struct inlining *inlining, const Onnx__FunctionProt
     return fit;
 }
 
+/* True when the node computes the same by both operator sets, and neither lacks an attribute of it. */
+static bool is_same_operator(const Onnx__NodeProto *node, int64_t inner, int64_t outer)
+{
+    const struct operator_schema *a = operator_schema(node->domain, node->op_type, inner),
+                                 *b = operator_schema(node->domain, node->op_type, outer);
+    bool same = a && b && a->meaning == b->meaning && strcmp(a->types, b->types) == 0;
+    for (size_t i = 0; same && a != b && i < node->n_attribute; i++)
+        same = node->attribute[i]->name && operator_has_attribute(b, node->attribute[i]->name);
+    return same;
+}
+
 /* True when nodes of a function mean the same by the operator sets of the model. */
 static bool nodes_fit(const struct inlining *inlining, const Onnx__FunctionProto *function,
                       Onnx__NodeProto *const *nodes, size_t count)
@@ -85,11 +96,10 @@ static bool nodes_fit(const struct inlining *inlining, const Onnx__FunctionProto
         const Onnx__NodeProto *node = nodes[i];
         int64_t inner = imported(function->opset_import, function->n_opset_import, node->domain);
         int64_t outer = imported(model->opset_import, model->n_opset_import, node->domain);
-        const struct operator_schema *schema = operator_schema(node->domain, node->op_type, inner);
         bool known = inner >= OPSET_OLDEST && inner <= OPSET_NEWEST && outer >= OPSET_OLDEST &&
-                     outer <= OPSET_NEWEST && schema;
+                     outer <= OPSET_NEWEST;
         fit = (inner == outer && inner >= 0) || callee_of(inlining, node) ||
-              (known && schema == operator_schema(node->domain, node->op_type, outer));
+              (known && is_same_operator(node, inner, outer));
         fit = fit && bodies_fit(inlining, function, node);
     }
     return fit;

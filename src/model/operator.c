@@ -45,3 +45,14 @@ bool operator_is(enum op op, unsigned traits)
 {
     return op != OP_UNKNOWN && (operators[op - 1].traits & traits) != 0;
 }
+
+bool operator_has_attribute(const struct operator_schema *schema, const char *name)
+{
+    size_t length = strlen(name);
+    if (strncmp(name, "__", 2) == 0)
+        return true;
+    for (const char *at = schema->attributes; length && (at = strstr(at, name)) != NULL; at++)
+        if ((at == schema->attributes || at[-1] == ' ') && (at[length] == ' ' || !at[length]))
+            return true;
+    return false;
+}

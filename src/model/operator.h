@@ -251,7 +251,11 @@ struct operator_schema {
     /* INPUTS>OUTPUTS: a letter for a type, the same for what must be of one type, "." for a type of its
      * own, "*" behind what repeats; "": it is no operator any more */
     const char *types;
+    const char *attributes; /* their names, separated by spaces */
 };
+
+/* Runtimes pass over attributes whose names begin with "__": every operator has those. */
+bool operator_has_attribute(const struct operator_schema *schema, const char *name);
 
 /* True when it has one of the traits (a set of enum operator_trait). OP_UNKNOWN has none. */
 bool operator_is(enum op op, unsigned traits);

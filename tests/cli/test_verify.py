@@ -1033,6 +1033,8 @@ BROKEN = {
     "in a function": ("float[3] x", "y = f.g (x, k)", 17, {"k": np.float64(2)}, "Mul '' -> 'y' (graph main): input 0"),
     "an operator of a later opset": ("float[3] x", "y = Gelu (x)", 14, {}, "Gelu is an operator of opset 20 and later, and opset 14 is imported"),
     "an operator of earlier opsets": ("float[1,1,3,3] x", "y = Upsample (x, k)", 11, {"k": np.ones(4, np.float32)}, "Upsample is no operator since opset 10"),
+    "an attribute of a later opset": ("float[3] x", "y = Cast <to = 1, saturate = 1> (x)", 17, {}, "Cast of opset 17 has no attribute 'saturate'"),
+    "an attribute of earlier opsets": ("float[3] x", "y = Clip <max = 6.0> (x)", 11, {}, "Clip of opset 11 has no attribute 'max'"),
     "an operator that there is not": ("float[3] x", "y = Fancy (x)", 17, {}, "ai.onnx has no operator Fancy"),
 }
 
