@@ -4,6 +4,7 @@ import json
 import pathlib
 import shutil
 import subprocess
+import tempfile
 
 import numpy as np
 import onnx
@@ -356,6 +357,17 @@ def judge(model, inputs, settings, folder):
     if code not in (0, 2):
         fail("verify", f"exit {code}: {stdout.decode()} {stderr}")
     return fused
+
+
+def judge_saved(name, model, inputs, settings, folder):
+    """Judges in a folder of its own. A model that fails is left in the folder given."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        try:
+            return judge(model, inputs, settings, place)
+        except Failure as e:
+            saved = pathlib.Path(folder) / f"{name}.onnx"
+            saved.write_bytes(model.SerializeToString())
+            raise Failure(e.kind, f"{name}: {e}\n  model: {saved}") from e
 
 
 def describe(before, after):

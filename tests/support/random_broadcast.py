@@ -7,17 +7,15 @@ only the numbers tell. Channels differ in magnitude, so that a small one which i
 usage: python -m tests.support.random_broadcast [--first-seed N] [--count N] [--jobs N] [--save FOLDER]
 """
 import functools
-import pathlib
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
-from tests.support.drawing import Failure, GraphDrawer, Impossible, forget_sizes, run_seeds
-from tests.support.judge import FLOATS, Settings, judge, run_with
+from tests.support.drawing import GraphDrawer, Impossible, forget_sizes, run_seeds
+from tests.support.judge import FLOATS, Settings, judge_saved, run_with
 from tests.support.net import Net, newest_opset
 from tests.support.tool import ROOT, check_valid, scopes
 
@@ -615,14 +613,7 @@ def generate(seed):
 
 def try_seed(seed, folder):
     """Draw, fuse, compare. Returns the passes that fused something; raises Failure, the model left in the folder."""
-    model, inputs, settings = generate(seed)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        try:
-            return judge(model, inputs, settings, place)
-        except Failure as e:
-            saved = pathlib.Path(folder) / f"seed{seed}.onnx"
-            saved.write_bytes(model.SerializeToString())
-            raise Failure(e.kind, f"seed {seed}: {e}\n  model: {saved}") from e
+    return judge_saved(f"seed{seed}", *generate(seed), folder)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,13 @@ is, Pads in front of Transposes, parts of the channels that are taken, repeated 
 
 usage: python -m tests.support.random_moves [--first-seed N] [--count N] [--jobs N] [--save FOLDER]
 """
-import pathlib
 import sys
-import tempfile
 
 import numpy as np
 from onnx import TensorProto
 
-from tests.support.drawing import Failure, Impossible, run_seeds
-from tests.support.judge import Settings, judge, run_with
+from tests.support.drawing import Impossible, run_seeds
+from tests.support.judge import Settings, judge_saved, run_with
 from tests.support.net import Net
 from tests.support.tool import check_valid
 
@@ -274,14 +272,7 @@ def generate(seed):
 
 def try_seed(seed, folder):
     """Draw, fuse, compare. Returns the passes that fused something; raises Failure, the model left in the folder."""
-    model, inputs, settings = generate(seed)
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        try:
-            return judge(model, inputs, settings, place)
-        except Failure as e:
-            saved = pathlib.Path(folder) / f"seed{seed}.onnx"
-            saved.write_bytes(model.SerializeToString())
-            raise Failure(e.kind, f"seed {seed}: {e}\n  model: {saved}") from e
+    return judge_saved(f"seed{seed}", *generate(seed), folder)
 
 
 if __name__ == "__main__":
