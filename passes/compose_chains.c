@@ -90,8 +90,8 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
         plan_refuse(plan, node, node->outputs[0], reason);
     if (!reason || !before || before->graph != node->graph)
         return;
-    bool in_row =
-        is_root(before) || before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization;
+    bool in_row = (is_root(before) && before->op != OP_Transpose) ||
+                  before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization;
     if (gathers_products(node, before, layout) ||
         (in_row && lift_is_weighted(node, layout) && !stands_apart(before, layout)))
         plan_refuse(plan, node, node->outputs[0], reason);
