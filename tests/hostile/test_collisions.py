@@ -11,7 +11,7 @@ from tests.hostile.wire import block, node, number, value_info
 from tests.support.cost import SLOWER, cost
 from tests.support.tool import TOOL
 
-COUNT = 60_000 // SLOWER
+COUNT = 30_000 // SLOWER
 SECONDS = 60
 MASK = (1 << 64) - 1
 ODD = np.uint64(0x9E3779B97F4A7C15)
