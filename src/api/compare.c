@@ -11,6 +11,7 @@
 #include "model/inline.h"
 #include "model/load.h"
 #include "report/page_diff.h"
+#include "report/page_verify.h"
 #include "run/options.h"
 #include "verify/report.h"
 
@@ -281,6 +282,8 @@ static const char *make_format(struct onnx_fuse_comparison *comparison, const ch
         return verify_text(arena, &comparison->verify, &comparison->verify_options, a, b);
     if (strcmp(format, "json") == 0)
         return verify_json(arena, &comparison->verify, &comparison->verify_options, a, b);
+    if (strcmp(format, "html") == 0)
+        return html_verify(arena, &comparison->verify, &comparison->verify_options, a, b);
     return NULL;
 }
 

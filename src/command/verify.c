@@ -28,7 +28,7 @@ static const char usage[] =
     "                      numpy.savez writes them\n"
     "      --layers        list how far values of one name are apart on one random input\n"
     "      --seed N        of the random inputs (default 0)\n"
-    "      --format F      text (default) or json\n"
+    "      --format F      text (default), json, or html (a page for a browser)\n"
     "      --follow-symlinks\n"
     "                      follow symbolic links to external data\n"
     "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
@@ -119,8 +119,9 @@ int command_verify(int count, char **arguments)
         case INPUTS: options.inputs = optarg; break;
         case LAYERS: options.layers = true; break;
         case FORMAT:
-            if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0)
-                return trouble("--format: '%s' is neither text nor json", optarg);
+            if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0 &&
+                strcmp(optarg, "html") != 0)
+                return trouble("--format: '%s' is none of text, json, html", optarg);
             format = optarg;
             break;
         case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;

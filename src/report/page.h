@@ -14,6 +14,7 @@ enum {
     HTML_PLACES = 60,     /* places listed for one reason */
     HTML_REASONS = 100,   /* reasons */
     HTML_PLOTS = 60,      /* plots of weights */
+    HTML_BARS = 1000,     /* bars of a plot of values along the way */
     HTML_LINES = 400,     /* other changes, of those that count and of those that do not */
     HTML_STRING = 300,    /* bytes of one string */
     HTML_LISTED = 2000,   /* changes in the text for readers without scripts */

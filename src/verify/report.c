@@ -4,29 +4,39 @@
 #include "base/decimal.h"
 #include "base/json.h"
 
-static const char *type_of(const struct value *value)
+const char *verify_maker(const struct value *value)
 {
     const struct node *node = value->producer;
     return node && node->proto->op_type ? node->proto->op_type : "input";
 }
 
-static void print_departure(struct text *text, const struct verify_departure *departure)
+const char *verify_sentence(struct arena *arena, const struct verify_result *result)
 {
+    static const char *const verdicts[] = {"equal", "not equal", "cannot tell"};
+    const char *verdict = verdicts[result->verdict];
+    return result->verdict == VERDICT_EQUAL
+               ? verdict
+               : arena_format(arena, "%s: %s", verdict, text_plain(arena, result->reason));
+}
+
+const char *verify_departure_line(struct arena *arena, const struct verify_departure *departure)
+{
+    struct text text = {.arena = arena};
     const char *graph = departure->right->graph->name;
-    text_print(text, "first departure: '%s' (%s, graph %s)",
-               text_plain(text->arena, departure->right->name),
-               text_plain(text->arena, type_of(departure->right)), text_plain(text->arena, graph));
+    text_print(&text, "first departure: '%s' (%s, graph %s)",
+               text_plain(arena, departure->right->name),
+               text_plain(arena, verify_maker(departure->right)), text_plain(arena, graph));
     if (strcmp(departure->left->name, departure->right->name) != 0)
-        text_print(text, ", compared to '%s'", text_plain(text->arena, departure->left->name));
-    text_print(text, departure->same_shape ? " at %s" : ": %s", departure->at);
+        text_print(&text, ", compared to '%s'", text_plain(arena, departure->left->name));
+    text_print(&text, departure->same_shape ? " at %s" : ": %s", departure->at);
     if (departure->same_shape)
-        text_print(text, ": %s and %s", decimal_rounded(departure->left_number, 9).text,
+        text_print(&text, ": %s and %s", decimal_rounded(departure->left_number, 9).text,
                    decimal_rounded(departure->right_number, 9).text);
     if (departure->same_shape && departure->largest > 0)
-        text_print(text, ", off by %s, %s of the largest",
+        text_print(&text, ", off by %s, %s of the largest",
                    decimal_rounded(departure->difference, 3).text,
                    decimal_rounded(departure->difference / departure->largest, 3).text);
-    text_print(text, "\n");
+    return text.bytes;
 }
 
 static void print_layers(struct text *text, const struct verify_result *result)
@@ -38,7 +48,7 @@ static void print_layers(struct text *text, const struct verify_result *result)
                    layer->same_shape ? decimal_rounded(layer->ratio, 3).text : "another shape",
                    layer->same_shape ? decimal_rounded(layer->difference, 3).text : "",
                    text_plain(text->arena, layer->right->name),
-                   text_plain(text->arena, type_of(layer->right)),
+                   text_plain(text->arena, verify_maker(layer->right)),
                    text_plain(text->arena, layer->right->graph->name));
     }
     if (result->layers_reason[0])
@@ -50,19 +60,15 @@ static void print_layers(struct text *text, const struct verify_result *result)
 const char *verify_text(struct arena *arena, const struct verify_result *result,
                         const struct verify_options *options, const char *left, const char *right)
 {
-    static const char *const verdicts[] = {"equal", "not equal", "cannot tell"};
     struct text text = {.arena = arena};
-    text_print(&text, "%s and %s: %s", text_plain(arena, left), text_plain(arena, right),
-               verdicts[result->verdict]);
-    if (result->verdict != VERDICT_EQUAL)
-        text_print(&text, ": %s", text_plain(arena, result->reason));
-    text_print(&text, "\n");
+    text_print(&text, "%s and %s: %s\n", text_plain(arena, left), text_plain(arena, right),
+               verify_sentence(arena, result));
     if (result->note[0])
         text_print(&text, "%s\n", text_plain(arena, result->note));
     if (result->given[0])
         text_print(&text, "%s\n", text_plain(arena, result->given));
     if (result->departs)
-        print_departure(&text, &result->departure);
+        text_print(&text, "%s\n", verify_departure_line(arena, &result->departure));
     text_print(&text, "%zu values equal by structure, %zu by evaluation", result->by_structure,
                result->regions.count);
     if (result->whole_inputs)
@@ -84,7 +90,7 @@ static void json_departure(struct json *json, const struct verify_departure *dep
     json_text(json, "graph", departure->right->graph->name);
     json_text(json, "a", departure->left->name);
     json_text(json, "b", departure->right->name);
-    json_text(json, "op", type_of(departure->right));
+    json_text(json, "op", verify_maker(departure->right));
     json_text(json, "at", departure->at);
     json_number(json, "a_number", departure->left_number);
     json_number(json, "b_number", departure->right_number);
@@ -118,7 +124,7 @@ static void json_layers(struct json *json, const struct verify_result *result)
         json_open(json, NULL, '{');
         json_text(json, "a", layer->left->name);
         json_text(json, "b", layer->right->name);
-        json_text(json, "op", type_of(layer->right));
+        json_text(json, "op", verify_maker(layer->right));
         json_number(json, "difference", layer->difference);
         json_number(json, "largest", layer->largest);
         json_number(json, "ratio", layer->ratio);

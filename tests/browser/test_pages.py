@@ -273,6 +273,25 @@ def test_a_diff_of_forms(browser, look, tmp_path):
     assert len(drawn) == 2 * len(page.groups) > 2
 
 
+def test_a_verdict(browser, look, tmp_path):
+    """A bar for each value of one name; those beyond the tolerance are told apart, and the table has them all."""
+    model = onnx.load(ROOT / "models" / "repvgg_small.onnx")
+    half = onnx.ModelProto.FromString(model.SerializeToString())
+    for t in half.graph.initializer:
+        if t.data_type == onnx.TensorProto.FLOAT:
+            t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t).astype(np.float16).astype(np.float32), t.name))
+    for name, m in ("a", model), ("b", half):
+        onnx.save(m, tmp_path / f"{name}.onnx")
+    run = subprocess.run([TOOL, "verify", "--layers", "--rtol", "1e-3", "--format", "html", tmp_path / "a.onnx", tmp_path / "b.onnx"],
+                         capture_output=True, timeout=60)
+    page = look(run.stdout)
+    bars = browser.evaluate("[...document.querySelectorAll('svg.drift rect')].map((bar) => [bar.getAttribute('class'), +bar.getAttribute('height')])")
+    assert len(bars) == len(page.data["layers"]) > 20
+    for (kind, height), layer in zip(bars, page.data["layers"]):
+        assert (kind == "bar far") == (layer["ratio"] > 1e-3) and (height > 0) == (layer["ratio"] > 0), layer
+    assert browser.evaluate("document.querySelectorAll('main table tbody tr').length") == len(bars) + len(page.data["regions"])
+
+
 def test_the_same(browser, look):
     small = ROOT / "models" / "repvgg_small.onnx"
     look(diff(small, small))

@@ -358,6 +358,29 @@ function plot(values, title, left, right, unit) {
   return svg;
 }
 
+// Bars on a scale of powers of ten, from a tenth of the least that is not 0 on. null: as far apart as can be.
+const DECADES = 8;
+
+function driftPlot(values, tolerance, left, right) {
+  const W = 860, H = 160, top = 12, step = W / values.length, id = 'p' + ++ids;
+  const least = Math.min(...values.filter((value) => value > 0), tolerance || 1), most = Math.max(...values, tolerance, 1e-15);
+  const high = Math.ceil(Math.log10(most)), low = Math.max(Math.floor(Math.log10(least)) - 1, high - DECADES);
+  const heightOf = (value) => value === null ? H : value > 0 ? Math.max(1, (Math.log10(value) - low) / (high - low) * H) : 0;
+  const svg = s('svg', {class: 'plot drift', width: '100%', viewBox: `0 0 ${W} ${H + top + 16}`, role: 'img', 'aria-labelledby': `${id}-title ${id}-desc`},
+    s('title', {id: id + '-title'}, 'Difference of each value, relative to its largest element'),
+    s('desc', {id: id + '-desc'}, `${values.length} bars from ${left} to ${right}, the highest ${values.includes(null) ? 'another shape' : short(Math.max(...values))}`));
+  values.forEach((value, i) => svg.append(s('rect', {class: value === null || (tolerance > 0 && value > tolerance) ? 'bar far' : 'bar', x: i * step, y: top + H - heightOf(value),
+    width: Math.max(step - (step > 4 ? 1 : 0), 0.5), height: heightOf(value)})));
+  const line = (value, name, text) => svg.append(
+    s('line', {class: name, x1: 0, x2: W, y1: top + H - heightOf(value), y2: top + H - heightOf(value)}),
+    s('text', {class: 'tick', x: 2, y: top + H - heightOf(value) - 3}, text));
+  if (tolerance > 0) line(tolerance, 'limit', 'tolerance ' + short(tolerance));
+  svg.append(s('line', {class: 'axis', x1: 0, x2: W, y1: top + H + 0.5, y2: top + H + 0.5}),
+    s('text', {class: 'tick', x: 0, y: top + H + 13}, shorten(left, 40)), s('text', {class: 'tick', x: W, y: top + H + 13, 'text-anchor': 'end'}, shorten(right, 40)),
+    s('text', {class: 'tick', x: W, y: 9, 'text-anchor': 'end'}, `10^${low} to 10^${high}`));
+  return svg;
+}
+
 function weightFigure(weight) {
   const box = h('figure', {}, h('figcaption', {}, h('b', {}, weight.subject), ' ', weight.shape));
   box.append(h('div', {}, `${whole(weight.differing)} of ${whole(weight.count)} numbers differ, by at most ${short(weight.largest)}`),
@@ -525,8 +548,42 @@ function diffPage() {
       textTable('Not counted', data.uncounted, data.uncounted_in_all, 'what')));
 }
 
-if (data.kind === 'fuse') fusePage();
-else diffPage();
+function verifyPage() {
+  const far = (number) => number === null ? 'another shape' : short(number);
+  const layerHeads = [{text: 'value'}, {text: 'op'}, {text: 'graph'}, {text: 'of the largest', number: true}, {text: 'off by', number: true}];
+  const regionHeads = [{text: 'first'}, {text: 'second'}, {text: 'graph'}, {text: 'ops', number: true}, {text: 'largest relative difference', number: true}];
+  page.append(h('header', {},
+    h('h1', {}, named(data.a), ' and ', named(data.b)),
+    h('p', {class: data.verdict === 0 ? 'good' : 'bad'}, data.sentence),
+    ...[data.departure, data.note, data.given].filter((line) => line).map((line) => h('p', {}, line)),
+    h('ul', {class: 'facts'},
+      fact(whole(data.by_structure), 'values equal by structure'),
+      fact(whole(data.regions_in_all), 'by evaluation'),
+      ...(data.whole_inputs ? [fact(whole(data.whole_inputs), 'inputs to the whole models')] : []),
+      ...(data.tolerance ? [fact(short(data.largest), 'largest relative difference'), fact(short(data.tolerance), 'tolerance')] : []))));
+  sections([['layers', 'Along the way'], ['regions', 'Regions']]);
+  page.append(h('h2', {id: 'layers'}, 'Along the way'));
+  if (data.layers.length)
+    page.append(h('p', {class: 'soft'}, 'Values of one name, on one random input, in the order of the second file: the largest difference, relative to the largest element.'),
+      driftPlot(data.bars, data.tolerance, data.layers[0].value, data.layers_in_all > data.layers.length ? 'the output' : data.layers[data.layers.length - 1].value),
+      table('Values', layerHeads, data.layers.map((layer) => h('tr', {}, ...cells(layerHeads,
+        [named(layer.value), named(layer.op), named(layer.graph), far(layer.ratio), layer.difference === null ? '' : short(layer.difference)])))));
+  if (data.layers_in_all > data.layers.length)
+    page.append(h('p', {class: 'soft'}, `${whole(data.layers_in_all - data.layers.length)} more are not listed; --format json lists all.`));
+  if (!data.layers.length || data.layers_reason)
+    page.append(h('p', {class: 'soft'}, data.layers_reason || (data.has_layers ? 'No other values have one name.' : '--layers evaluates both models and shows where they drift apart.')));
+  page.append(h('h2', {id: 'regions'}, 'Regions'));
+  if (!data.regions.length)
+    page.append(h('p', {class: 'soft'}, 'No values were compared by evaluation.'));
+  else
+    page.append(h('p', {class: 'soft'}, 'Values of other structure that were shown equal by evaluation of the ops before them.'),
+      table('Regions', regionHeads, data.regions.map((region) => h('tr', {}, ...cells(regionHeads,
+        [named(region.a), named(region.b), named(region.graph), whole(region.a_ops) + ARROW + whole(region.b_ops), short(region.difference)])))));
+  if (data.regions_in_all > data.regions.length)
+    page.append(h('p', {class: 'soft'}, `${whole(data.regions_in_all - data.regions.length)} more are not listed; --format json lists all.`));
+}
+
+({fuse: fusePage, diff: diffPage, verify: verifyPage})[data.kind]();
 if (measure) measure.remove();
 measure = null;
 page.append(h('footer', {}, `Made by onnx-repvgg-fuse ${data.version}. This page needs no network. Layout: dagre 3.1.3, MIT licence.`));

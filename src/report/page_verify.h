@@ -1,0 +1,11 @@
+/* report/page_verify.h: a verdict as a page. */
+#ifndef REPORT_PAGE_VERIFY_H
+#define REPORT_PAGE_VERIFY_H
+
+#include "verify/verify.h"
+
+/* The page of a comparison whose models are still open. */
+const char *html_verify(struct arena *arena, const struct verify_result *result,
+                        const struct verify_options *options, const char *left, const char *right);
+
+#endif
