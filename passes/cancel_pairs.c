@@ -215,6 +215,16 @@ static bool known_shape(const struct value *value, int64_t *dims, int *open)
     return true;
 }
 
+/* The product of all sizes but that of one axis. */
+static bool known_elements(const struct value *value, int open, int64_t *elements)
+{
+    *elements = 1;
+    for (int i = 0; i < value->rank; i++)
+        if (i != open && !multiply_fits(*elements, value->dims[i], elements))
+            return false;
+    return *elements <= INT64_MAX / 2;
+}
+
 /* What the second input says is known whatever other values are. */
 static bool stands_alone(const struct node *node)
 {
@@ -237,14 +247,14 @@ static bool cancel_reshapes(const struct pair *pair)
     if (!may_replace(pair) || target->rank == 0 || !stands_alone(pair->first) ||
         !stands_alone(pair->second))
         return false;
-    int64_t elements = 1, others = 1;
-    for (int i = 0; i < target->rank; i++)
-        if (i != to_open && !multiply_fits(others, to[i], &others))
-            return false;
-    for (int i = 0; i < source->rank; i++) {
-        /* As many as make the whole a multiple of what is asked for. */
-        trial[i] = i == from_open ? others : from[i];
-        if (!multiply_fits(elements, trial[i], &elements))
+    int64_t elements, asked;
+    if (!known_elements(source, from_open, &elements) || !known_elements(target, to_open, &asked))
+        return false;
+    memcpy(trial, from, (size_t)source->rank * sizeof(*from));
+    if (from_open >= 0) {
+        /* Twice as many as make the whole a multiple of what is asked for. */
+        trial[from_open] = 2 * (asked / greatest_common_divisor(asked, elements));
+        if (!multiply_fits(elements, trial[from_open], &elements))
             return false;
     }
     enum { TRIED_MOST = 1 << 22 };

@@ -305,16 +305,26 @@ static bool is_copied(const struct node *reader, struct element size, int axis, 
            (reader->op == OP_Expand || !node_integer(reader, "allowzero", 0));
 }
 
+/* The size that -1 stands for, when it is known: another size may be what follows from all others. */
+static int64_t size_left(const struct node *reader, size_t axis)
+{
+    const struct value *made = node_output(reader, 0);
+    bool known = made && made->rank > (int)axis && !made->disputed && !made->stale;
+    return known && made->dims[axis] > 0 ? made->dims[axis] : -1;
+}
+
 /* A target that gives the same result: of sizes that are not known those that the data has are copied, and of a
  * Reshape one more follows from all others, whatever it is. */
 static bool rewrite_target(const struct node *reader, const struct elements *target, int64_t *asked)
 {
-    int open = 0;
+    int open = 0, unknown = 0;
+    for (size_t i = 0; i < target->count; i++)
+        unknown += target->items[i].kind != ELEMENT_NUMBER;
     for (size_t i = 0; i < target->count; i++) {
         struct element size = target->items[i];
         if (size.kind == ELEMENT_NUMBER) {
-            asked[i] = size.number;
-            open += size.number == -1;
+            asked[i] = size.number == -1 && unknown ? size_left(reader, i) : size.number;
+            open += asked[i] == -1;
         } else if (!is_copied(reader, size, (int)i, (int)target->count, &asked[i])) {
             asked[i] = -1;
             open++;

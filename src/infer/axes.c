@@ -230,26 +230,37 @@ static bool asked_sizes(const struct node *node, size_t input, struct element *s
  * on neither. */
 static int64_t what_is_left(const struct value *input, int rank, const int64_t *dims, int left)
 {
-    int64_t from[MAX_RANK], others[MAX_RANK];
-    int count = 0;
+    struct model *model = input->graph->model;
+    int64_t from[MAX_RANK], all = 1, taken = 1;
+    struct multiple rest = {0, 1};
     if (!has_rank(input))
         return -1;
     memcpy(from, input->dims, (size_t)input->rank * sizeof(*from));
     for (int i = 0; i < rank; i++) {
-        int same = -1;
+        struct multiple dim = {0, dims[i]};
         if (i == left)
             continue;
-        for (int k = 0; k < input->rank && same < 0 && dims[i] < -1; k++)
-            same = from[k] == dims[i] ? k : -1;
-        if (same >= 0)
-            from[same] = 1;
-        else
-            others[count++] = dims[i];
+        if (dims[i] == -1 || dims[i] == 0)
+            return -1;
+        if (dims[i] < 0)
+            dim = model_multiple(model, dims[i]);
+        int same = dim.symbol ? -1 : 0;
+        for (int k = 0; k < input->rank && same < 0; k++)
+            same = from[k] < -1 && model_multiple(model, from[k]).symbol == dim.symbol ? k : -1;
+        if (same < 0 || !multiply_fits(taken, dim.factor, &taken))
+            return -1;
+        if (dim.symbol)
+            from[same] = model_multiple(model, from[same]).factor;
     }
-    int64_t all = shape_product(from, input->rank), taken = shape_product(others, count);
-    if (taken == 1)
-        return all;
-    return taken > 0 && all >= 0 && all % taken == 0 ? all / taken : -1;
+    all = shape_product(model, from, input->rank);
+    if (all < -1)
+        rest = model_multiple(model, all);
+    else
+        rest.factor = all;
+    if (all == -1 || rest.factor % taken != 0)
+        return -1;
+    rest.factor /= taken;
+    return rest.symbol ? model_symbol(model, rest) : rest.factor;
 }
 
 static void infer_reshape(struct node *node)
@@ -293,8 +304,8 @@ static void infer_flatten(struct node *node)
         return;
     axis += axis < 0 ? input->rank : 0;
     if (has_rank(input) && axis >= 0 && axis <= input->rank) {
-        dims[0] = shape_product(input->dims, (int)axis);
-        dims[1] = shape_product(input->dims + axis, input->rank - (int)axis);
+        dims[0] = shape_product(input->graph->model, input->dims, (int)axis);
+        dims[1] = shape_product(input->graph->model, input->dims + axis, input->rank - (int)axis);
     }
     shape_learn(node_output(node, 0), input->type, 2, dims);
 }
@@ -335,7 +346,7 @@ static void infer_tile(struct node *node)
     bool known = asked_sizes(node, 1, repeats, &count) && count == input->rank;
     for (int i = 0; i < input->rank; i++) {
         const int64_t sizes[2] = {input->dims[i], known ? element_dim(repeats[i]) : -1};
-        dims[i] = shape_product(sizes, 2);
+        dims[i] = shape_product(input->graph->model, sizes, 2);
     }
     shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }

@@ -69,7 +69,20 @@ static struct element equal(struct element a, struct element b)
     return same(a, b) ? number(1) : unknown;
 }
 
-static struct element arithmetic(enum op op, struct element a, struct element b)
+/* A size with a name times a number, or divided by one. */
+static struct element scaled(struct model *model, enum op op, struct element size, int64_t n)
+{
+    const struct element unknown = {ELEMENT_UNKNOWN, 0};
+    struct multiple multiple = model_multiple(model, size.number);
+    if (n < 1 || (op == OP_Div && multiple.factor % n != 0) ||
+        (op == OP_Mul && !multiply_fits(multiple.factor, n, &multiple.factor)))
+        return unknown;
+    multiple.factor /= op == OP_Div ? n : 1;
+    return of_dim(model_symbol(model, multiple));
+}
+
+static struct element arithmetic(struct model *model, enum op op, struct element a,
+                                 struct element b)
 {
     const struct element unknown = {ELEMENT_UNKNOWN, 0};
     int64_t n = 0;
@@ -84,12 +97,20 @@ static struct element arithmetic(enum op op, struct element a, struct element b)
         return a;
     if (op == OP_Sub && same(a, b))
         return number(0);
+    if ((op == OP_Max || op == OP_Min) && same(a, b))
+        return a;
+    if ((op == OP_Mul || op == OP_Div) && a.kind == ELEMENT_SYMBOL && b.kind == ELEMENT_NUMBER)
+        return scaled(model, op, a, b.number);
+    if (op == OP_Mul && b.kind == ELEMENT_SYMBOL && a.kind == ELEMENT_NUMBER)
+        return scaled(model, op, b, a.number);
     if (a.kind != ELEMENT_NUMBER || b.kind != ELEMENT_NUMBER)
         return unknown;
     switch (op) {
     case OP_Add: return add_fits(a.number, b.number, &n) ? number(n) : unknown;
     case OP_Sub: return __builtin_sub_overflow(a.number, b.number, &n) ? unknown : number(n);
     case OP_Mul: return multiply_fits(a.number, b.number, &n) ? number(n) : unknown;
+    case OP_Max: return number(a.number > b.number ? a.number : b.number);
+    case OP_Min: return number(a.number < b.number ? a.number : b.number);
     case OP_Div: /* runtimes round negative quotients in two ways */
         return a.number >= 0 && b.number > 0 ? number(a.number / b.number) : unknown;
     default: return unknown;
@@ -115,7 +136,8 @@ static struct elements *of_shape(struct node *node, struct elements_asker asker)
         struct elements *size = make(node->graph->model->arena, 0, 1);
         size->items[0] = number(1);
         for (int64_t i = 0; i < rank; i++)
-            size->items[0] = arithmetic(OP_Mul, size->items[0], of_dim(disputed ? -1 : dims[i]));
+            size->items[0] = arithmetic(node->graph->model, OP_Mul, size->items[0],
+                                        of_dim(disputed ? -1 : dims[i]));
         return size;
     }
     int64_t start = node_integer(node, "start", 0), end = node_integer(node, "end", rank);
@@ -209,6 +231,29 @@ static struct elements *of_concat(struct node *node, struct elements_asker asker
     return made;
 }
 
+/* All sizes multiplied, or added: how many rows a matrix has when an image becomes one. */
+static struct elements *of_reduction(struct node *node, struct elements_asker asker)
+{
+    const struct elements *data = input_of(node, 0, asker);
+    bool is_product = node->op == OP_ReduceProd;
+    int64_t axis;
+    if (!data || data->rank != 1)
+        return NULL;
+    if (node_input(node, 1) || node_attribute(node, "axes")) {
+        if (!one_of(node, "axes", 1, asker, &axis) || (axis != 0 && axis != -1))
+            return NULL;
+    } else if (node_integer(node, "noop_with_empty_axes", 0)) {
+        return NULL;
+    }
+    int rank = node_integer(node, "keepdims", 1) ? 1 : 0;
+    struct elements *made = make(node->graph->model->arena, rank, 1);
+    made->items[0] = number(is_product);
+    for (size_t i = 0; i < data->count; i++)
+        made->items[0] = arithmetic(node->graph->model, is_product ? OP_Mul : OP_Add,
+                                    made->items[0], data->items[i]);
+    return made;
+}
+
 /* Numbers that a type does not hold would come out as others. */
 static bool holds(int32_t type, const struct elements *elements)
 {
@@ -261,7 +306,7 @@ static struct elements *of_broadcast(struct node *node, struct elements_asker as
         for (size_t k = 0; k < operands; k++)
             e[k] = in[k]->items[in[k]->count == 1 ? 0 : i];
         if (node->op != OP_Where)
-            made->items[i] = arithmetic(node->op, e[0], e[1]);
+            made->items[i] = arithmetic(node->graph->model, node->op, e[0], e[1]);
         else if (e[0].kind == ELEMENT_NUMBER)
             made->items[i] = e[0].number ? e[1] : e[2];
         else if (same(e[1], e[2]))
@@ -304,6 +349,8 @@ static struct elements *of_node(struct value *value, struct elements_asker asker
     case OP_Gather: return of_gather(node, asker);
     case OP_Slice: return of_slice(node, asker);
     case OP_Concat: return of_concat(node, asker);
+    case OP_ReduceProd:
+    case OP_ReduceSum: return of_reduction(node, asker);
     case OP_Split: return of_split(node, value, asker);
     case OP_Cast:
         if (value->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
@@ -317,6 +364,8 @@ static struct elements *of_node(struct value *value, struct elements_asker asker
     case OP_Sub:
     case OP_Mul:
     case OP_Div:
+    case OP_Max:
+    case OP_Min:
     case OP_Equal:
     case OP_Where: return of_broadcast(node, asker);
     default: return NULL;

@@ -56,18 +56,21 @@ void shape_broadcast(int rank, int64_t *dims, int other_rank, const int64_t *oth
     }
 }
 
-int64_t shape_product(const int64_t *dims, int count)
+int64_t shape_product(struct model *model, const int64_t *dims, int count)
 {
-    int64_t product = 1, symbol = 0;
-    for (int i = 0; i < count; i++) {
+    struct multiple product = {0, 1}; /* of no symbol, as long as there are numbers only */
+    for (int i = 0; i < count; i++)
         if (dims[i] == 0)
             return 0;
-        if (dims[i] < 0 && (dims[i] == -1 || symbol))
-            product = -1;
-        else if (dims[i] < 0)
-            symbol = dims[i];
-        else if (product >= 0 && !multiply_fits(product, dims[i], &product))
-            product = -1;
+    for (int i = 0; i < count; i++) {
+        struct multiple dim = {0, dims[i]};
+        if (dims[i] == -1 || (dims[i] < 0 && product.symbol))
+            return -1;
+        if (dims[i] < 0)
+            dim = model_multiple(model, dims[i]);
+        product.symbol = dim.symbol ? dim.symbol : product.symbol;
+        if (!multiply_fits(product.factor, dim.factor, &product.factor))
+            return -1;
     }
-    return !symbol ? product : product == 1 ? symbol : -1;
+    return product.symbol ? model_symbol(model, product) : product.factor;
 }

@@ -11,7 +11,7 @@ void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dim
  * larger rank. */
 void shape_broadcast(int rank, int64_t *dims, int other_rank, const int64_t *other);
 
-/* Elements of a box in the encoding of value.dims: a number, a symbol where all else is 1, or -1. */
-int64_t shape_product(const int64_t *dims, int count);
+/* Elements of a box in the encoding of value.dims: a number, a symbol, or -1. */
+int64_t shape_product(struct model *model, const int64_t *dims, int count);
 
 #endif

@@ -1,4 +1,6 @@
 /* model/graph.c: builds the index and answers questions about it. */
+#include <inttypes.h>
+
 #include "io/output.h"
 #include "model/external.h"
 
@@ -38,6 +40,34 @@ static noreturn void twice(const struct graph *graph, const char *name, const ch
          graph->model->path, graph->name, name, what);
 }
 
+static int64_t new_symbol(struct model *model, int64_t multiple_of, int64_t factor)
+{
+    int64_t symbol = -2 - (int64_t)model->multiples.count;
+    struct multiple multiple = {multiple_of ? multiple_of : symbol, factor};
+    LIST_PUSH(model->arena, &model->multiples, multiple);
+    return symbol;
+}
+
+struct multiple model_multiple(const struct model *model, int64_t symbol)
+{
+    return model->multiples.items[-2 - symbol];
+}
+
+int64_t model_symbol(struct model *model, struct multiple multiple)
+{
+    if (multiple.factor <= 1)
+        return multiple.factor == 1 ? multiple.symbol : -1;
+    const char *key =
+        arena_format(model->arena, "%" PRId64 "*%" PRId64, multiple.symbol, multiple.factor);
+    const int64_t *old = map_get(&model->multiple_symbols, key);
+    if (old)
+        return *old;
+    int64_t *symbol = NEW(model->arena, int64_t);
+    *symbol = new_symbol(model, multiple.symbol, multiple.factor);
+    map_put(model->arena, &model->multiple_symbols, key, symbol);
+    return *symbol;
+}
+
 /* A size that an input of the main graph leaves open. What other values are said to have is no promise. */
 static int64_t symbol_of(struct value *value, const char *name)
 {
@@ -49,7 +79,7 @@ static int64_t symbol_of(struct value *value, const char *name)
     if (old)
         return *old;
     int64_t *symbol = NEW(model->arena, int64_t);
-    *symbol = -2 - model->symbol_count++;
+    *symbol = new_symbol(model, 0, 1);
     if (is_named(name))
         map_put(model->arena, &model->symbols, name, symbol);
     return *symbol;

@@ -177,6 +177,12 @@ static inline bool value_is_told(const struct value *value)
     return !value->is_new || value->first_producer;
 }
 
+struct multiple;
+/* What a symbol of value.dims is. */
+struct multiple model_multiple(const struct model *model, int64_t symbol);
+/* The symbol of a multiple: the same one for the same. -1: there is none, as its factor is not above 0. */
+int64_t model_symbol(struct model *model, struct multiple multiple);
+
 /* The value that stands for this one now. */
 static inline struct value *value_now(struct value *value)
 {

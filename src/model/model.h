@@ -9,6 +9,11 @@
 
 struct affine;
 
+/* A size: so many times that of a symbol which is no multiple of another. */
+struct multiple {
+    int64_t symbol, factor;
+};
+
 struct model {
     struct arena *arena;
     const char *path;              /* for messages */
@@ -21,7 +26,8 @@ struct model {
     struct map inner_names;      /* of values in all graphs but the main one, and of what no graph
                                 has but describes: new names avoid them */
     struct map symbols; /* sizes of the main graph's inputs by name: a dim as in value.dims */
-    int64_t symbol_count;
+    LIST(struct multiple) multiples; /* what each symbol is: of symbol s at -2 - s */
+    struct map multiple_symbols;     /* the symbols of multiples, by what they are */
     struct map node_names;         /* the same for nodes; model/edit.c, empty until it is needed */
     const struct affine *identity; /* fuse/step.c */
     const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */

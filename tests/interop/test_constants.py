@@ -108,6 +108,23 @@ def test_sizes_that_are_not_known(sizes, tmp_path):
     assert_equal_under_ort(before, result.model, [{"x": x}])
 
 
+def test_two_products_of_sizes_that_are_not_known(tmp_path):
+    """One of them could be what is left, but not both."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["r"]),
+        helper.make_node("Shape", ["r"], ["s"]),
+        helper.make_node("Gather", ["s", "front"], ["a"]),
+        helper.make_node("Gather", ["s", "back"], ["b"]),
+        helper.make_node("ReduceProd", ["a"], ["p"]),
+        helper.make_node("ReduceProd", ["b"], ["q"]),
+        helper.make_node("Concat", ["p", "q", "four"], ["t"], axis=0),
+        helper.make_node("Reshape", ["r", "t"], ["y"])]
+    constants = {"front": np.array([0, 1]), "back": np.array([2, 3]), "four": np.array([4])}
+    before = model(nodes, constants, (TensorProto.FLOAT, ["N", 2, "H", 3, 4]), (TensorProto.FLOAT, ["A", "B", "C"]))
+    result = fuse(before, tmp_path)
+    assert result.data == before.SerializeToString()
+
+
 def test_size_that_only_an_output_declares(tmp_path):
     """It is no promise: what the inputs leave open stays open."""
     nodes = [

@@ -96,10 +96,52 @@ static void sizes_are_reckoned_with(struct unit *unit)
     net_close(model);
 }
 
+static void multiples_of_a_size_are_sizes(struct unit *unit)
+{
+    struct net net;
+    net_begin(&net, unit);
+    net_input(&net, "x", NET_DIMS(-1, 6, 4));
+    net_integers(&net, "places", 2, (const int64_t[]){0, 1});
+    net_integers(&net, "zero", 1, (const int64_t[]){0});
+    net_integers(&net, "two", 1, (const int64_t[]){2});
+    net_integers(&net, "three", 1, (const int64_t[]){3});
+    net_integers(&net, "four", 1, (const int64_t[]){4});
+    net_integers(&net, "left", 1, (const int64_t[]){-1});
+    net_node(&net, "Shape", "x", "s");
+    net_node(&net, "Gather", "s zero", "n");
+    net_node(&net, "Gather", "s places", "both");
+    net_node(&net, "ReduceProd", "both", "six");
+    net_node(&net, "Mul", "n two", "twice");
+    net_node(&net, "Mul", "three twice", "again");
+    net_node(&net, "Div", "again two", "thrice");
+    net_node(&net, "Div", "again four", "broken");
+    net_node(&net, "Max", "again six", "most");
+    net_set(&net, net_node(&net, "Concat", "twice left four", "t"), "axis", 0);
+    net_node(&net, "Reshape", "x t", "y");
+    net_output(&net, "y");
+    struct model *model = net_load(&net, "multiples");
+    const char *const names[] = {"six", "again", "most", "thrice", "twice", "broken"};
+    int64_t dims[COUNT_OF(names)];
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        const struct elements *elements = constant_elements(net_find(model, names[i]));
+        dims[i] = elements && elements->count == 1 ? element_dim(elements->items[0]) : 0;
+    }
+    expect(dims[0] < -1 && dims[0] == dims[1] && dims[1] == dims[2],
+           "6 N is one size however it is reckoned");
+    expect(dims[3] < -1 && dims[4] < -1 && dims[3] != dims[4] && dims[3] != dims[0],
+           "3 N, 2 N and 6 N are three");
+    expect(dims[5] == -1, "6 N / 4 is not known");
+    const struct value *y = net_find(model, "y");
+    expect(y->rank == 3 && y->dims[0] == dims[4] && y->dims[1] == 3 && y->dims[2] == 4,
+           "of [N, 6, 4] as [2 N, -1, 4] three are left");
+    net_close(model);
+}
+
 int main(void)
 {
     unit_run("shapes follow operators", shapes_follow_operators);
     unit_run("constants are computed", constants_are_computed);
     unit_run("sizes are reckoned with", sizes_are_reckoned_with);
+    unit_run("multiples of a size are sizes", multiples_of_a_size_are_sizes);
     return unit_finish();
 }
