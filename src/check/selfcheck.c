@@ -19,7 +19,9 @@ static double tolerance_of(const struct onnx_fuse_options *options, int32_t type
     return options->tolerance > 0 ? options->tolerance : type_tolerance(type);
 }
 
-enum { TRIALS = 2, MORE_TRIALS = 6 };
+enum { TRIALS = 2, MORE_TRIALS = 6, LAST_TRIALS = 2 };
+/* Multiples of a size that are tried as such. */
+enum { FACTOR_MOST = 64 };
 /* Memory up to which two trials share what they read. */
 enum { FEW_CELLS = 1 << 17 };
 
@@ -34,14 +36,14 @@ static int trial_rank(const struct fusion *fusion)
 }
 
 /* Shape of a trial input: a few positions of output per axis, borders included, no two axes alike.
- * A rewrite that holds for the declared size only is tried at that size. The last trial, where no other could be
- * evaluated, is for sums around it that fit at few sizes: the declared ones, or the smallest. spans: what the
- * windows of either side reach, which the plan may have wrong. */
+ * A rewrite that holds for the declared size only is tried at that size. The last trials, where no other could be
+ * evaluated, are for sums around it that fit at few sizes: the declared ones, or the smallest, or one position. spans:
+ * what the windows of either side reach, which the plan may have wrong. */
 static void trial_shape(const struct fusion *fusion, int trial, const int64_t *spans, int64_t *dims)
 {
     int rank = trial_rank(fusion);
     const struct value *source = fusion->source;
-    bool last = trial == MORE_TRIALS;
+    bool last = trial >= MORE_TRIALS;
     bool declared = (fusion->sized || last) && source->rank == rank;
     if (fusion->layout == LAYOUT_MATRIX) {
         for (int i = 0; i < rank - 1; i++)
@@ -56,8 +58,8 @@ static void trial_shape(const struct fusion *fusion, int trial, const int64_t *s
         int64_t size = 2 * axis.stride + 1 - axis.end;
         size = size < spans[i] ? spans[i] : size;
         size = size < 3 ? 3 : size;
-        dims[2 + i] =
-            last ? spans[i] : size + (i + 2 * trial) % 3 + (trial < TRIALS ? 0 : 2 * trial);
+        size += (i + 2 * trial) % 3 + (trial < TRIALS ? 0 : 2 * trial);
+        dims[2 + i] = trial > MORE_TRIALS ? 1 : last ? spans[i] : size;
         if (declared && source->dims[2 + i] > 0)
             dims[2 + i] = source->dims[2 + i];
     }
@@ -101,7 +103,11 @@ static void move_shape(const struct move_source *source, bool small, int trial, 
 {
     const struct value *value = source->value;
     for (int i = 0; i < value->rank; i++) {
-        dims[i] = value->dims[i] > 0 ? value->dims[i] : 2 + i + trial;
+        int64_t factor = 1; /* what is said to be twice the batch is twice the batch */
+        if (value->dims[i] < -1)
+            factor = model_multiple(value->graph->model, value->dims[i]).factor;
+        factor = factor > FACTOR_MOST ? 1 : factor;
+        dims[i] = value->dims[i] > 0 ? value->dims[i] : (2 + i + trial) * factor;
         if (small && i != source->axis && dims[i] > 2 + i + trial)
             dims[i] = 2 + i + trial;
     }
@@ -262,7 +268,8 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
     int evaluated = 0;
     one.channel_axis = fusion->layout == LAYOUT_CONV && one.rank > 1 ? 1 : one.rank - 1;
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
-    for (int trial = 0; trial < MORE_TRIALS + !evaluated && evaluated < TRIALS; trial++) {
+    for (int trial = 0; trial < MORE_TRIALS + (evaluated ? 0 : LAST_TRIALS) && evaluated < TRIALS;
+         trial++) {
         struct check_result result;
         int64_t spans[AFFINE_AXES];
         one.seed = (uint64_t)trial + 1;
