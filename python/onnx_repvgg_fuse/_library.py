@@ -164,6 +164,7 @@ def _functions() -> dict[str, tuple[Any, list[Any]]]:
         "report_json": (text, [handle]),
         "report_explanation": (text, [handle]),
         "report_table": (text, [handle]),
+        "report_sentence": (text, [handle]),
         "report_html": (text, [handle]),
         "diff_options_init": (None, [to(DiffOptions)]),
         "verify_options_init": (None, [to(VerifyOptions)]),

@@ -16,7 +16,7 @@ struct onnx_fuse_report {
     const char *error;
     struct onnx_fuse_report *self; /* what a getter may change of a report that it only reads */
     pthread_mutex_t mutex;         /* guards run and the texts */
-    const char *json, *explanation, *table, *html;
+    const char *json, *explanation, *table, *html, *sentence;
 };
 
 static struct onnx_fuse_report *report_new(void)
@@ -203,6 +203,11 @@ const char *onnx_fuse_report_explanation(const struct onnx_fuse_report *report)
 const char *onnx_fuse_report_table(const struct onnx_fuse_report *report)
 {
     return text_of(report->self, &report->self->table, report_table);
+}
+
+const char *onnx_fuse_report_sentence(const struct onnx_fuse_report *report)
+{
+    return text_of(report->self, &report->self->sentence, report_sentence);
 }
 
 const char *onnx_fuse_report_html(const struct onnx_fuse_report *report)

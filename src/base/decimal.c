@@ -193,9 +193,10 @@ struct decimal decimal_rounded(double value, int digits)
 struct decimal decimal_fixed(double value, int places)
 {
     struct decimal decimal;
-    double scaled = rint(value * power[places]), whole = floor(scaled / power[places]);
-    snprintf(decimal.text, sizeof(decimal.text), "%.0f.%0*.0f", whole, places,
-             scaled - whole * power[places]);
+    double scaled = rint(value * power[places]), size = fabs(scaled);
+    double whole = floor(size / power[places]);
+    snprintf(decimal.text, sizeof(decimal.text), "%s%.0f.%0*.0f", scaled < 0 ? "-" : "", whole,
+             places, size - whole * power[places]);
     return decimal;
 }
 

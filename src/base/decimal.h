@@ -23,7 +23,7 @@ struct decimal {
 };
 /* As printf's %.*g in the C locale. digits: 1 to 17; 9 tell floats apart, 17 doubles. */
 struct decimal decimal_rounded(double value, int digits);
-/* A number from 0 to 1e15 with so many digits (1 to 9) behind the point, as printf's %.*f. */
+/* A number from -1e15 to 1e15 with so many digits (1 to 9) behind the point, as printf's %.*f. */
 struct decimal decimal_fixed(double value, int places);
 
 /* All `length` characters as one number: digits, at most 40, with an optional sign, point and

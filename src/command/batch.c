@@ -24,7 +24,7 @@ struct job {
     char *line;   /* what to print; NULL: there was no memory for it */
     int unlisted; /* not a model but a folder that could not be searched: errno */
     enum { GOES_ALONE, GOES_AS_ANOTHER, GOES_OVER_A_MODEL } place; /* where it would go */
-    bool failed, warned, is_done;
+    bool failed, warned, changed, is_done;
 };
 
 struct batch {
@@ -218,8 +218,8 @@ static char *describe(const struct job *job, enum onnx_fuse_status status,
                  : report                      ? onnx_fuse_report_error(report)
                                                : "out of memory");
     else
-        snprintf(text, sizeof(text), "%s: %zu -> %zu ops, %s s%s", job->input,
-                 onnx_fuse_report_ops(report, false), onnx_fuse_report_ops(report, true),
+        snprintf(text, sizeof(text), "%s: %s, %s s%s", job->input,
+                 onnx_fuse_report_sentence(report),
                  decimal_fixed(onnx_fuse_report_seconds(report), 3).text,
                  onnx_fuse_report_warnings(report) ? ", warnings" : "");
     return strdup(text);
@@ -253,6 +253,7 @@ static void fuse_one(struct batch *batch, struct job *job)
     } else {
         enum onnx_fuse_status status = fuse_again(job, &options, &report);
         job->failed = status != ONNX_FUSE_OK;
+        job->changed = !job->failed && onnx_fuse_report_changed(report);
         job->warned = !job->failed && onnx_fuse_report_warnings(report) > 0;
         line = describe(job, status, report);
         onnx_fuse_report_free(report);
@@ -396,14 +397,16 @@ static int run_jobs(struct batch *batch, bool strict, bool quiet)
     print_lines(batch, quiet);
     for (int i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
-    size_t failed = 0, warned = 0;
+    size_t failed = 0, warned = 0, changed = 0;
     for (size_t i = 0; i < batch->count; i++) {
         failed += batch->jobs[i].failed;
         warned += batch->jobs[i].warned;
+        changed += batch->jobs[i].changed;
     }
     if (!quiet)
-        printf("%zu models, %zu fused or unchanged, %zu failed, %zu with warnings\n", batch->count,
-               batch->count - failed, failed, warned);
+        fprintf(stderr, "%zu model%s: %zu fused, %zu unchanged, %zu failed, %zu with warnings\n",
+                batch->count, batch->count == 1 ? "" : "s", changed,
+                batch->count - failed - changed, failed, warned);
     return failed ? 2 : strict && warned ? 1 : 0;
 }
 

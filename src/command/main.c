@@ -12,6 +12,7 @@
 #include <malloc.h>
 #endif
 
+#include "base/tame.h"
 #include "command/batch.h"
 #include "command/guard.h"
 #include "command/sandbox.h"
@@ -345,6 +346,25 @@ static void show_trace(void *closure, const char *text)
     fputs(text, stderr);
 }
 
+/* The last line of a run: what was done, and where it is. */
+static void tell_end(const struct command *command, const char *output,
+                     const struct onnx_fuse_report *report)
+{
+    bool changed = onnx_fuse_report_changed(report), piped = is_standard_output(output);
+    char *copy = strdup(piped ? "standard output" : output);
+    if (copy)
+        tame(copy);
+    const char *place = copy ? copy : "the output", *sentence = onnx_fuse_report_sentence(report);
+    if (command->options.dry_run)
+        fprintf(stderr, "%s; a dry run writes nothing\n", sentence);
+    else if (changed)
+        fprintf(stderr, "%s, wrote %s\n", sentence, place);
+    else
+        fprintf(stderr, "%s; %s is %s\n", sentence, place,
+                !piped && strcmp(command->input, output) == 0 ? "as it was" : "a copy");
+    free(copy);
+}
+
 static int run(const struct command *command)
 {
     struct onnx_fuse_report *report = NULL;
@@ -389,6 +409,8 @@ static int run(const struct command *command)
             result = trouble(options.dry_run ? "%s: cannot write the report"
                                              : "%s: cannot write the report; the model is written",
                              talk == stdout ? "standard output" : "standard error");
+        else if (!command->quiet)
+            tell_end(command, output, report);
     }
     onnx_fuse_report_free(report);
     return result;

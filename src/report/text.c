@@ -359,8 +359,49 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         end_line(&text, start);
     }
     equalized_lines(&text, plan);
+    if (!summary->changed && !plan->refusals.count && !plan->warnings.count)
+        text_print(&text, "nothing to fuse: no rewrite applies to any op of this model\n");
     print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
     print_refusals(&text, "warning", plan->warnings.items, plan->warnings.count);
+    return text.bytes;
+}
+
+/* ---- one sentence ---- */
+
+static size_t count_blocks(const struct plan *plan)
+{
+    size_t blocks = 0;
+    for (size_t i = 0; i < plan->fusions.count; i++)
+        blocks += fusion_is_live(plan->fusions.items[i]) && plan->fusions.items[i]->node;
+    return blocks;
+}
+
+static void counted(struct text *text, size_t count, const char *thing)
+{
+    text_print(text, "%zu %s%s", count, thing, count == 1 ? "" : "s");
+}
+
+const char *report_sentence(const struct plan *plan, const struct summary *summary)
+{
+    struct text text = {.arena = plan->model->arena};
+    const struct refusal *first = plan->refusals.count ? plan->refusals.items[0] : NULL;
+    if (summary->changed) {
+        counted(&text, count_blocks(plan), "block");
+        text_print(&text, " fused, %zu -> %zu ops", summary->before.ops, summary->after.ops);
+        return text.bytes;
+    }
+    text_print(&text, "nothing to fuse");
+    if (first && strcmp(first->pass, PLAN_WHOLE_MODEL) == 0) {
+        text_print(&text, " (%s)", text_plain(text.arena, first->reason));
+    } else if (plan->warnings.count) {
+        text_print(&text, " (");
+        counted(&text, plan->warnings.count, "warning");
+        text_print(&text, ")");
+    } else if (first) {
+        text_print(&text, " (");
+        counted(&text, plan->refusals.count, "rewrite");
+        text_print(&text, " refused)");
+    }
     return text.bytes;
 }
 
@@ -368,8 +409,11 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
 
 static void row(struct text *text, const char *label, double before, double after)
 {
-    text_print(text, "%-20s %15s -> %15s\n", label, text_grouped(text->arena, before),
+    text_print(text, "%-20s %15s -> %15s", label, text_grouped(text->arena, before),
                text_grouped(text->arena, after));
+    if (before > 0 && after >= 0 && before != after)
+        text_print(text, " %8s %%", decimal_fixed(100 * (after - before) / before, 1).text);
+    text_append(text, "\n", 1);
 }
 
 void report_table_rows(struct text *text, const struct plan *plan, const struct summary *summary)

@@ -36,6 +36,8 @@ struct summary {
 const char *report_json(const struct plan *plan, const struct summary *summary);
 const char *report_explanation(const struct plan *plan, const struct summary *summary);
 const char *report_table(const struct plan *plan, const struct summary *summary);
+/* "22 blocks fused, 169 -> 47 ops", or "nothing to fuse" and why. */
+const char *report_sentence(const struct plan *plan, const struct summary *summary);
 
 /* ---- parts, for others who tell of a plan ---- */
 

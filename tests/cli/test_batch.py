@@ -24,7 +24,8 @@ def test_a_folder_keeps_its_shape(tmp_path):
     lines = result.stdout.splitlines()
     assert [line.split(":")[0] for line in lines[:2]] == [
         str(tmp_path / "in" / "a.onnx"), str(tmp_path / "in" / "deep" / "b.onnx")]
-    assert lines[2].startswith("2 models, 2 fused or unchanged, 0 failed")
+    assert len(lines) == 2
+    assert result.stderr == "2 models: 2 fused, 0 unchanged, 0 failed, 0 with warnings\n"
     assert sorted(os.listdir(out)) == ["a.onnx", "deep"] and os.listdir(out / "deep") == ["b.onnx"]
 
 
@@ -43,7 +44,7 @@ def test_a_broken_model_does_not_stop_the_rest(tmp_path):
     assert result.returncode == 2
     assert os.listdir(tmp_path / "out") == ["acnet_block.onnx"]
     assert "bad.onnx" in result.stderr and "missing.onnx" in result.stderr
-    assert "3 models, 1 fused or unchanged, 2 failed" in result.stdout
+    assert "3 models: 1 fused, 0 unchanged, 2 failed" in result.stderr
 
 
 def test_two_models_of_one_name(tmp_path):
@@ -73,3 +74,12 @@ def test_a_folder_that_cannot_be_searched_is_trouble(tmp_path):
     result = batch("--batch", tmp_path / "out", tmp_path / "in")
     assert result.returncode == 2 and "cannot search the folder" in result.stderr
     assert os.listdir(tmp_path / "out") == ["a.onnx"]
+
+
+def test_what_is_fused_already_is_unchanged(tmp_path):
+    assert batch("--batch", tmp_path / "once", MODELS / "acnet_block.onnx").returncode == 0
+    shutil.copy(MODELS / "if_body.onnx", tmp_path / "once" / "b.onnx")
+    result = batch("--batch", tmp_path / "twice", tmp_path / "once")
+    assert "nothing to fuse" in result.stdout.splitlines()[0] and " blocks fused, 13 -> 6 ops" in result.stdout
+    assert result.stderr == "2 models: 1 fused, 1 unchanged, 0 failed, 0 with warnings\n"
+    assert batch("--quiet", "--batch", tmp_path / "third", tmp_path / "once").stderr == ""

@@ -465,8 +465,51 @@ def test_nothing_folds_identical_bytes(tmp_path):
 # Options
 
 
-def test_a_terminal_less_run_is_silent_on_stderr(folder):
-    assert good(run(folder / "in.onnx", folder / "out.onnx")).stderr == b""
+def ending(*arguments, **keywords):
+    """What a run says last, and what it says before."""
+    *before, last = text(good(run(*arguments, **keywords)).stderr).splitlines()
+    assert not before
+    return last
+
+
+def test_a_run_ends_with_one_sentence(folder):
+    source, out, data = folder / "in.onnx", folder / "out.onnx", (folder / "in.onnx").read_bytes()
+    counts = re.fullmatch(r"(\d+) blocks? fused, (\d+) -> (\d+) ops, wrote (.*)", ending(source, out))
+    assert counts and int(counts[1]) > 0 and int(counts[2]) > int(counts[3]) and counts[4] == str(out)
+    assert ending(out, folder / "again.onnx") == f"nothing to fuse; {folder / 'again.onnx'} is a copy"
+    assert ending(out, out) == f"nothing to fuse; {out} is as it was"
+    assert ending("--dry-run", out) == "nothing to fuse; a dry run writes nothing"
+    assert ending("-", "-", stdin=data).endswith(" ops, wrote standard output")
+    assert ending("--json", "-", source, out).endswith(f"wrote {out}")
+
+
+def test_the_sentence_says_why_nothing_is_fused(folder):
+    model = onnx.ModelProto.FromString(relu_model())
+    model.opset_import[0].version = 6
+    (folder / "old.onnx").write_bytes(model.SerializeToString())
+    out = folder / "out.onnx"
+    assert ending(folder / "old.onnx", out) == f"nothing to fuse (opset 6 is older than 7, the oldest known here); {out} is a copy"
+
+
+def test_the_sentence_is_one_line(folder):
+    odd = folder / "a\nb\x1b[2J.onnx"
+    shutil.copy(folder / "in.onnx", odd)
+    assert ending(odd, folder / "out.onnx")
+    assert ending(folder / "in.onnx", odd).endswith("a?b?[2J.onnx")
+
+
+def test_explain_of_a_fused_model_says_that_nothing_is_to_do(folder):
+    good(run(folder / "in.onnx", folder / "out.onnx"))
+    out = text(good(run("--explain", folder / "out.onnx", folder / "again.onnx")).stdout)
+    assert out.startswith("nothing to fuse: no rewrite applies")
+    assert "%" not in out
+
+
+def test_the_table_has_percentages(folder):
+    out = text(good(run("--explain", folder / "in.onnx", folder / "out.onnx")).stdout)
+    was, now, percent = re.search(r"^ops +(\d+) -> +(\d+) +(-[\d.]+) %$", out, re.M).groups()
+    assert float(percent) == pytest.approx(100 * (int(now) - int(was)) / int(was), abs=0.05)
+    assert re.search(r"^Add +\d+ -> +0 +-100\.0 %$", out, re.M)
 
 
 def test_quiet(folder):
@@ -507,9 +550,7 @@ def test_dry_run_finds_damage(folder):
 
 
 def test_explain(folder):
-    r = good(run("--explain", folder / "in.onnx", folder / "out.onnx"))
-    out = text(r.stdout)
-    assert r.stderr == b""
+    out = text(good(run("--explain", folder / "in.onnx", folder / "out.onnx")).stdout)
     assert "join_branches" in out
     assert "/bn/BatchNormalization" in out or "/bn/BatchNormalization_output_0" in out
     assert "Conv" in out and "Add" in out

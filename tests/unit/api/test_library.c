@@ -44,8 +44,9 @@ static void test_model(const char *path)
     const char *json = onnx_fuse_report_json(report);
     expect(strstr(json, "\"schema\": 1") && strstr(json, "\"changed\": true") &&
                strstr(onnx_fuse_report_table(report), "Conv") &&
-               strstr(onnx_fuse_report_explanation(report), "Conv"),
-           "%s: the report has its three forms", name);
+               strstr(onnx_fuse_report_explanation(report), "Conv") &&
+               strstr(onnx_fuse_report_sentence(report), "fused, "),
+           "%s: the report has its four forms", name);
     onnx_fuse_report_free(report);
 
     const char *out = place("out.onnx");

@@ -45,7 +45,7 @@ static void test_fixed(struct unit *unit)
     size_t wrong = 0;
     for (int i = 0; i < 5000; i++) {
         char wanted[64];
-        double number = (double)unit_integer(&unit->state, 0, 100000000) / 1024;
+        double number = (double)unit_integer(&unit->state, -100000000, 100000000) / 1024;
         snprintf(wanted, sizeof(wanted), "%.3f", number);
         struct decimal decimal = decimal_fixed(number, 3);
         wrong += strcmp(decimal.text, wanted) != 0;
