@@ -1,6 +1,8 @@
 /* model/external.c: the data of tensors, in the model or in a file beside it. */
 #include "model/external.h"
 
+#include "model/foreign.h"
+
 /* ---- external data ---- */
 
 static bool parse_size(const char *text, uint64_t *value)
@@ -47,6 +49,12 @@ static struct external *external_open(struct model *model, const Onnx__TensorPro
              "%s: tensor '%s': cannot read external data '%s' in folder '%s': %s", model->path,
              name, location, model->folder->path, reason);
     uint64_t size = external->file->mapping.size;
+    const char *kind = offset > size || (length != UINT64_MAX && length > size - offset)
+                           ? foreign_kind(external->file->mapping.data, size)
+                           : NULL;
+    if (kind)
+        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
+             "%s: tensor '%s': external data '%s' is %s", model->path, name, location, kind);
     if (offset > size)
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
              "%s: tensor '%s': external data starts at byte %llu of '%s', which has %llu",

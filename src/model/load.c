@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "model/foreign.h"
+
 static void *skeleton_alloc(void *arena, size_t size)
 {
     return arena_try_alloc(arena, size);
@@ -135,9 +137,11 @@ void model_parse(struct model *model)
         fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
              "%s: out of memory while decoding %zu bytes of structure", model->path,
              skeleton->size);
-    if (!proto->graph)
-        fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: has no graph; it is not an ONNX model",
-             model->path);
+    if (!proto->graph) {
+        const char *kind = foreign_kind(model->bytes.data, model->bytes.size);
+        fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: %s%s", model->path,
+             kind ? "this is " : "has no graph; it is not an ONNX model", kind ? kind : "");
+    }
     model->proto = proto;
     model->ir_version = proto->has_ir_version ? proto->ir_version : 0;
     restore_graph(skeleton, proto->graph);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "model/foreign.h"
+
 enum wire_type {
     VARINT = 0,
     FIXED64 = 1,
@@ -16,6 +18,7 @@ struct scan {
     struct arena *arena;
     const char *path;
     const uint8_t *base;
+    size_t size; /* of all there is at base */
     struct wire_skeleton *out;
     LIST(struct wire_span) payloads;
 };
@@ -23,6 +26,9 @@ struct scan {
 static noreturn void bad(const struct scan *scan, const uint8_t *at,
                          const ProtobufCMessageDescriptor *descriptor, const char *what)
 {
+    const char *kind = foreign_kind(scan->base, scan->size);
+    if (kind)
+        fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: this is %s", scan->path, kind);
     fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX,
          "%s: offset %zu, in %s: %s; the file is cut short or is not an ONNX model", scan->path,
          (size_t)(at - scan->base), descriptor->short_name, what);
@@ -323,7 +329,7 @@ static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *de
 void wire_scan(struct arena *arena, const char *path, const uint8_t *data, size_t size,
                const ProtobufCMessageDescriptor *descriptor, struct wire_skeleton *skeleton)
 {
-    struct scan scan = {.arena = arena, .path = path, .base = data, .out = skeleton};
+    struct scan scan = {.arena = arena, .path = path, .base = data, .size = size, .out = skeleton};
     *skeleton = (struct wire_skeleton){0};
     grow(&scan, 0);
     scan_message(&scan, descriptor, data, data + size, 1);
