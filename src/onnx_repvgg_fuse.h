@@ -246,6 +246,8 @@ struct onnx_fuse_dump_options {
     const char *external_folder;  /* of a model in memory: where external data lies; NULL: as with
                                     keep_external */
     bool follow_symlinks, no_map; /* as for fusing */
+    const char *
+        output; /* a file that takes the text instead of `write`, whole or not at all; NULL: none */
 };
 
 /* What became of a dump, or what is known of a model. Opaque; owned by the caller, freed by
@@ -255,7 +257,7 @@ struct onnx_fuse_view;
 ONNX_FUSE_API void onnx_fuse_dump_options_init(struct onnx_fuse_dump_options *options);
 
 /* Writes the model at path `input` ("-": standard input) in ONNX's text syntax (docs/git.md).
- * options->write must be set. view: may be NULL; it is set on failure too, unless memory is out, and
+ * options->write or options->output must be set. view: may be NULL; it is set on failure too, unless memory is out, and
  * then holds only the error. What was written before a failure is of no use. */
 ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_dump(const char *input,
                                                    const struct onnx_fuse_dump_options *options,

@@ -100,6 +100,7 @@ class DumpOptions(ctypes.Structure):
         ("external_folder", ctypes.c_char_p),
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
+        ("output", ctypes.c_char_p),
     ]
 
 

@@ -60,6 +60,28 @@ struct dump_call {
     const struct onnx_fuse_dump_options *options;
 };
 
+/* Where the text goes that a dump writes to a file, and how far it is. */
+struct text_file {
+    struct output *output;
+    uint64_t size;
+};
+
+static bool put_text(void *closure, const char *bytes, size_t size)
+{
+    struct text_file *file = closure;
+    bool good = output_put(file->output, file->size, bytes, size) == 0;
+    file->size += size;
+    return good;
+}
+
+static void open_text(struct run *run, const char *path)
+{
+    output_open(&run->arena, &run->output, path);
+    if (run->source.path && output_replaces(&run->output, run->source.path))
+        fail(&run->landing, ONNX_FUSE_ARGUMENT,
+             "%s: is the model itself, expected another file for its text", path);
+}
+
 static void dump_once(void *closure)
 {
     const struct dump_call *call = closure;
@@ -69,16 +91,27 @@ static void dump_once(void *closure)
     options_take(&run->landing, &options, sizeof(options), call->options,
                  offsetof(struct onnx_fuse_dump_options, follow_symlinks),
                  "onnx_fuse_dump_options_init");
-    if (!options.write)
+    struct text_file file = {&run->output, 0};
+    if (options.output) {
+        options.write = put_text;
+        options.closure = &file;
+    } else if (!options.write) {
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "options without a function that takes the text");
+    }
     run->source.external_folder = options.external_folder;
     run->source.alone = options.keep_external;
     run->source.follow_symlinks = options.follow_symlinks;
     run->source.no_map = options.no_map;
     source_open(&run->source, &run->model, &run->arena);
     model_load(&run->model);
+    if (options.output)
+        open_text(run, options.output);
     dump_model(&run->model, &options, &call->view->scratch, &call->view->dump);
     model_check_files(&run->model);
+    if (options.output) {
+        output_commit(&run->output);
+        output_settle(&run->output);
+    }
 }
 
 static enum onnx_fuse_status dump(struct onnx_fuse_view *view,

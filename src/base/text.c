@@ -143,3 +143,9 @@ const char *text_nearest(const char *wanted, const char *const *names, size_t co
     }
     return nearest;
 }
+
+const char *text_near(const char *wanted, const char *const *names, size_t count)
+{
+    const char *nearest = text_nearest(wanted, names, count);
+    return nearest && distance(wanted, nearest) <= 1 + strlen(wanted) / 4 ? nearest : NULL;
+}

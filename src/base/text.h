@@ -25,6 +25,8 @@ const char *text_plain(struct arena *arena, const char *string);
 /* The name with the fewest letters to change, add or leave out; of equals the first. Names beyond the first few thousand
  * and bytes beyond the first few hundred are not looked at. NULL: there is no name. */
 const char *text_nearest(const char *wanted, const char *const *names, size_t count);
+/* The same where it may be a slip of the hand, else NULL. */
+const char *text_near(const char *wanted, const char *const *names, size_t count);
 
 static inline const char *text_or_empty(const char *text)
 {

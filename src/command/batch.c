@@ -31,6 +31,7 @@ struct batch {
     struct job *jobs;
     size_t count, room;
     bool out_of_memory;
+    struct stat place; /* of the folder that results go to */
     const struct onnx_fuse_options *options;
     atomic_size_t next;
     pthread_mutex_t mutex; /* guards line and is_done of the jobs */
@@ -100,8 +101,11 @@ static void search(struct batch *batch, const char *folder, const char *output, 
         else if (lstat(path, &status) != 0 && !is_model(name)) {
             if (errno != ENOENT) /* it may be a folder */
                 add_job(batch, path, output, name, errno);
-        } else if (S_ISDIR(status.st_mode))
-            search(batch, path, below, depth + 1);
+        } else if (S_ISDIR(status.st_mode)) {
+            /* Earlier results are no models of this batch. */
+            if (status.st_dev != batch->place.st_dev || status.st_ino != batch->place.st_ino)
+                search(batch, path, below, depth + 1);
+        }
         /* What cannot be looked at says so when its turn comes. */
         else if (is_model(name) && (stat(path, &status) != 0 || S_ISREG(status.st_mode)))
             add_job(batch, path, output, name, 0);
@@ -417,6 +421,8 @@ int batch_run(const char *output, char *const *inputs, int count,
     int status = 2;
     pthread_mutex_init(&batch.mutex, NULL);
     pthread_cond_init(&batch.done, NULL);
+    if (stat(output, &batch.place) != 0)
+        batch.place = (struct stat){0};
     for (int i = 0; i < count; i++)
         add_input(&batch, inputs[i], output);
     refuse_doubles(&batch);

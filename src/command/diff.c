@@ -1,7 +1,6 @@
 /* command/diff.c: onnx-repvgg-fuse diff A B, also called by git with seven arguments. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,31 +12,34 @@
 static const char usage[] =
     "usage: onnx-repvgg-fuse diff [OPTIONS] A B\n"
     "\n"
-    "Tells what changed from one ONNX model to another. Nodes are matched by structure: renamed\n"
-    "temporaries, nodes in another order and constants stored another way are no changes.\n"
+    "Shows what changed from one ONNX model to another. It matches nodes by what they\n"
+    "compute, so renamed values, reordered nodes and constants that are stored in\n"
+    "another way are no changes.\n"
     "\n"
-    "      --strict        count what does not change what the model computes as well: names,\n"
-    "                      order, storage, spelled-out defaults, doc strings, metadata\n"
-    "      --rtol R        let numbers of weights differ by R times the first model's (default 0)\n"
-    "      --atol A        and by A (default 0)\n"
-    "      --ignore KIND   do not report a kind of change (may be repeated; commas separate)\n"
-    "      --all           tell each change by itself: alike ones one by one, all weights\n"
-    "      --format F      text (default), json, github (workflow annotations),\n"
-    "                      sarif, or html (a page for a browser)\n"
-    "      --color WHEN    auto (default: on a terminal, unless NO_COLOR is set), always, never\n"
-    "      --exit-zero     exit with 0 when the models differ, too\n"
+    "      --strict         also count changes that do not affect the results: names,\n"
+    "                       order, storage, spelled-out defaults, doc strings, metadata\n"
+    "      --rtol R         ignore weight differences up to R times A's value (default 0)\n"
+    "      --atol A         ignore weight differences up to A (default 0)\n"
+    "      --ignore KIND    leave out a kind of change (repeat it, or separate by commas)\n"
+    "      --all            list every change; by default, similar ones share a line\n"
+    "      --format F       text (default), json, github (workflow annotations), sarif,\n"
+    "                       or html (a page for a browser)\n"
+    "      --color WHEN     auto (default: on a terminal, unless NO_COLOR is set),\n"
+    "                       always or never\n"
+    "      --exit-zero      exit with 0 even when the models differ\n"
     "      --follow-symlinks\n"
-    "                      follow symbolic links to external data\n"
-    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
-    "  -q, --quiet         print errors only\n"
-    "  -h, --help          print this text\n"
+    "                       read external data through symbolic links\n"
+    "      --no-sandbox     run without first giving up access to the network and to\n"
+    "                       other files\n"
+    "  -q, --quiet          print errors only\n"
+    "  -h, --help           print this text\n"
     "\n"
-    "Kinds: region attribute edge weight input output opset function; with --strict also\n"
-    "ir_version dead name order storage spelling shape doc metadata.\n"
-    "As git's external diff (GIT_EXTERNAL_DIFF, diff.onnx.command) it takes git's seven arguments\n"
-    "and exits with 0.\n"
+    "Kinds: region attribute edge weight input output opset function; with --strict\n"
+    "also ir_version dead name order storage spelling shape doc metadata.\n"
+    "git calls it with seven arguments (GIT_EXTERNAL_DIFF, diff.onnx.command); it then\n"
+    "exits with 0.\n"
     "\n"
-    "Exit status: 0 the same, 1 different, 2 trouble.\n";
+    "Exit status: 0 the same, 1 different, 2 an error.\n";
 
 enum {
     STRICT = 256,
@@ -85,7 +87,7 @@ static bool is_one_of(const char *text, const char *const *names)
 }
 
 /* Returns -1 to go on, or the exit status. */
-static int parse_option(struct call *call, int option)
+static int parse_option(struct call *call, char *const *arguments, int option)
 {
     static const char *const formats[] = {"text", "json", "github", "sarif", "html", NULL};
     static const char *const colors[] = {"auto", "always", "never", NULL};
@@ -119,7 +121,7 @@ static int parse_option(struct call *call, int option)
     case NO_SANDBOX: call->no_sandbox = true; return -1;
     case 'q': call->quiet = true; return -1;
     case 'h': fputs(usage, stdout); return fflush(stdout) ? TROUBLE : DONE;
-    default: return trouble("%s", "try diff --help"); /* getopt has said what is wrong */
+    default: return unknown_option(arguments, long_options, "diff --help");
     }
 }
 
@@ -182,7 +184,7 @@ int command_diff(int count, char **arguments)
     int option, status = -1;
     onnx_fuse_diff_options_init(&call.options);
     while (status < 0 && (option = getopt_long(count, arguments, "qh", long_options, NULL)) != -1)
-        status = parse_option(&call, option);
+        status = parse_option(&call, arguments, option);
     int left = count - optind;
     if (status >= 0)
         ;

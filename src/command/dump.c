@@ -1,6 +1,5 @@
 /* command/dump.c: onnx-repvgg-fuse dump. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,31 +9,31 @@
 static const char usage[] =
     "usage: onnx-repvgg-fuse dump [OPTIONS] MODEL\n"
     "\n"
-    "Prints an ONNX model (- is standard input) in ONNX's text syntax, one node a line, the same "
-    "for\n"
-    "the same model. onnx.parser.parse_model reads it back. What the syntax has no place for "
-    "stands\n"
-    "in comments that begin with '# not held:'.\n"
+    "Prints an ONNX model (- is standard input) as text, one node a line; the same\n"
+    "model gives the same text. onnx.parser.parse_model reads it back. Comments that\n"
+    "begin with '# not held:' list what the syntax cannot express.\n"
     "\n"
-    "      --elide N        give tensors of more than N elements by type, shape and hash; such "
-    "text\n"
-    "                       cannot be read back, and its first line says so\n"
-    "      --no-metadata    leave out the comments that are doc strings and metadata\n"
-    "      --keep-external  say where external data lies instead of reading it\n"
-    "      --strict         exit with 1 when the text does not hold all of the model\n"
+    "  -o, --output FILE    write to FILE instead of standard output\n"
+    "      --elide N        print only type, shape and hash of tensors with more than N\n"
+    "                       elements; such text cannot be read back\n"
+    "      --no-metadata    leave out the comments with doc strings and metadata\n"
+    "      --keep-external  print where external data lies instead of reading it\n"
+    "      --strict         exit with 1 when the text does not hold the whole model\n"
     "      --follow-symlinks\n"
-    "                      follow symbolic links to external data\n"
-    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
+    "                       read external data through symbolic links\n"
+    "      --no-sandbox     run without first giving up access to the network and to\n"
+    "                       other files\n"
     "  -h, --help           print this text\n"
     "\n"
     "For git diff: git config diff.onnx.textconv 'onnx-repvgg-fuse dump --elide 16 --no-metadata'\n"
     "              echo '*.onnx diff=onnx' >> .gitattributes\n"
     "\n"
-    "Exit status: 0 done, 1 something is not held under --strict, 2 trouble.\n";
+    "Exit status: 0 done, 1 the text is incomplete under --strict, 2 an error.\n";
 
 enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
+    {"output", required_argument, NULL, 'o'},
     {"elide", required_argument, NULL, ELIDE},
     {"no-metadata", no_argument, NULL, NO_METADATA},
     {"keep-external", no_argument, NULL, KEEP_EXTERNAL},
@@ -65,8 +64,9 @@ int command_dump(int count, char **arguments)
     bool strict = false, confined = true;
     int option;
     onnx_fuse_dump_options_init(&options);
-    while ((option = getopt_long(count, arguments, "h", long_options, NULL)) != -1)
+    while ((option = getopt_long(count, arguments, "o:h", long_options, NULL)) != -1)
         switch (option) {
+        case 'o': options.output = optarg; break;
         case ELIDE:
             if (!parse_count(optarg, &options.elide))
                 return trouble("--elide: '%s' is not a whole number from 0 on", optarg);
@@ -77,7 +77,7 @@ int command_dump(int count, char **arguments)
         case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
         case NO_SANDBOX: confined = false; break;
         case 'h': fputs(usage, stdout); return DONE;
-        default: return trouble("%s", "try dump --help"); /* getopt has said what is wrong */
+        default: return unknown_option(arguments, long_options, "dump --help");
         }
     if (count - optind != 1)
         return trouble("dump: expected one MODEL%s; try dump --help",
@@ -87,7 +87,7 @@ int command_dump(int count, char **arguments)
     struct onnx_fuse_view *view = NULL;
     int result = DONE;
     if (confined)
-        confine((const char *[]){arguments[optind], NULL}, NULL, options.follow_symlinks);
+        confine((const char *[]){arguments[optind], NULL}, options.output, options.follow_symlinks);
     enum onnx_fuse_status status = onnx_fuse_dump(arguments[optind], &options, &view);
     if (status == ONNX_FUSE_IO && ferror(stdout))
         result = trouble("%s", "cannot write to standard output");

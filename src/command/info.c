@@ -1,5 +1,4 @@
 /* command/info.c: onnx-repvgg-fuse info. */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,24 +8,21 @@
 static const char usage[] =
     "usage: onnx-repvgg-fuse info [OPTIONS] MODEL\n"
     "\n"
-    "Tells what is in an ONNX model (- is standard input) and what fusing "
-    "would make of it: ops by\n"
-    "type, inputs, outputs, parameters, multiply-adds, bytes, the regions "
-    "that would be fused, and\n"
-    "how far apart the channels of their weights lie before and after (the "
-    "sign of trouble in INT8).\n"
+    "Prints what an ONNX model (- is standard input) holds and what fusing would\n"
+    "change: ops by type, inputs, outputs, parameters, multiply-adds, bytes, and the\n"
+    "blocks that would be fused. It also prints how much the channels of each weight\n"
+    "differ in range, because a wide spread costs accuracy in INT8.\n"
     "\n"
     "      --format FORMAT  text (default) or json\n"
-    "      --report FILE    write a page with pictures: the blocks, and the ranges of channels "
-    "before "
-    "and\n"
-    "                       after --equalize\n"
+    "      --report FILE    write an HTML page with pictures: the blocks, and the\n"
+    "                       channel ranges before and after --equalize\n"
     "      --follow-symlinks\n"
-    "                      follow symbolic links to external data\n"
-    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
+    "                       read external data through symbolic links\n"
+    "      --no-sandbox     run without first giving up access to the network and to\n"
+    "                       other files\n"
     "  -h, --help           print this text\n"
     "\n"
-    "Exit status: 0 done, 2 trouble.\n";
+    "Exit status: 0 done, 2 an error.\n";
 
 enum { FORMAT = 256, REPORT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
@@ -56,7 +52,7 @@ int command_info(int count, char **arguments)
         case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
         case NO_SANDBOX: confined = false; break;
         case 'h': fputs(usage, stdout); return DONE;
-        default: return trouble("%s", "try info --help"); /* getopt has said what is wrong */
+        default: return unknown_option(arguments, long_options, "info --help");
         }
     if (count - optind != 1)
         return trouble("info: expected one MODEL%s; try info --help",

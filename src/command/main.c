@@ -1,7 +1,6 @@
 /* command/main.c: the command, and where its subcommands begin. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +12,12 @@
 #endif
 
 #include "base/tame.h"
+#include "base/text.h"
 #include "command/batch.h"
 #include "command/guard.h"
 #include "command/sandbox.h"
 #include "command/tool.h"
+#include "command/wildcard.h"
 
 #define COMMAND_LINE(name, purpose) "  " #name "\t" purpose "\n"
 
@@ -26,58 +27,71 @@ static const char usage[] =
     "       onnx-repvgg-fuse [OPTIONS] --batch FOLDER IN...\n"
     "       onnx-repvgg-fuse COMMAND ...\n"
     "\n"
-    "Fuses the parallel branches of re-parameterised networks (RepVGG and its descendants) in an\n"
-    "ONNX model to single Convs, exactly. IN and OUT may be one file; - is standard input or "
-    "output.\n"
+    "Fuses the parallel branches of RepVGG and similar networks into single Convs.\n"
+    "IN and OUT are ONNX files and may be the same file; - is standard input or\n"
+    "output. The model computes what it did before.\n"
     "\n"
-    "  -o, --output OUT     where to write\n"
-    "      --explain        list every fusion and refusal, with the reason\n"
-    "      --json FILE      write the same as JSON (- is standard output)\n"
-    "      --report FILE    write the same as an HTML page with pictures (- is standard output)\n"
-    "      --only PASS      run this pass only (may be repeated; commas separate)\n"
-    "      --skip PASS      leave this pass out (may be repeated; commas separate)\n"
-    "      --list-passes    list the passes in the order they run\n"
-    "      --freeze NAME    make an initializer that callers may override a constant, and no "
-    "input\n"
-    "                       (may be repeated; commas separate; all: every one)\n"
-    "      --outputs NAME   keep these outputs only (may be repeated; commas separate)\n"
-    "      --input-shape NAME:SIZE,SIZE,...\n"
-    "                       fix the sizes of an input (may be repeated)\n"
-    "      --max-growth R   let a rewrite cost up to R times what it replaces (default 1)\n"
-    "      --equalize GRAIN make the result ready for INT8: weights quantised per tensor or "
-    "channel\n"
-    "      --statistics FILE\n"
-    "                       with --equalize: measured ranges and moments, JSON or "
-    "NPZ (docs/equalize.md)\n"
-    "      --debug WHAT     show, on standard error, what each pass does (passes), each op as a "
-    "form\n"
-    "                       (steps), or the rewrites that stand (plan); commas separate\n"
-    "      --no-check       do not evaluate each rewrite before it is kept\n"
-    "      --tolerance T    largest relative difference of that check (default: by type)\n"
-    "      --strict         exit with 1 when a rewrite was dropped by its check\n"
-    "      --batch FOLDER   fuse many models into a folder; folders among IN are searched\n"
-    "      --dry-run        do everything but write\n"
-    "      --external-data WHERE\n"
-    "                       where weights go: auto (default), inline, or a file name beside OUT\n"
-    "      --follow-symlinks\n"
-    "                       follow symbolic links to external data (caches made of links)\n"
-    "      --no-sync        do not wait until the disk has the result\n"
-    "      --no-sandbox     do not give away what is not needed: network, programs, other files\n"
-    "      --jobs N         threads that compute weights (default: one per core)\n"
+    "What to see:\n"
+    "      --explain        list each fusion, and each refusal with its reason\n"
+    "      --json FILE      write that list as JSON (- is standard output)\n"
+    "      --report FILE    write it as an HTML page with pictures\n"
+    "      --dry-run        do everything but write the model\n"
     "  -q, --quiet          print errors only\n"
+    "      --list-passes    list the passes in the order they run\n"
+    "      --debug WHAT     show what each pass does (passes), each op as a form\n"
+    "                       (steps) or the fusions that stand (plan)\n"
+    "\n"
+    "Where it goes:\n"
+    "  -o, --output OUT     where to write; replaces whatever is there\n"
+    "      --batch FOLDER   fuse many models into FOLDER; IN may be folders\n"
+    "      --external-data WHERE\n"
+    "                       put the weights where they were (auto, the default),\n"
+    "                       into the model (inline), or into this file beside OUT\n"
+    "      --no-sync        return before the result is safely on the disk\n"
+    "\n"
+    "What to fuse:\n"
+    "      --only PASS      run only this pass (repeat it, or separate by commas)\n"
+    "      --skip PASS      leave out this pass (likewise)\n"
+    "      --max-growth R   let a fusion cost up to R times as much as the ops that\n"
+    "                       it replaces (default 1)\n"
+    "      --equalize GRAIN also prepare for INT8 whose weights have one scale per\n"
+    "                       tensor, or per channel\n"
+    "      --statistics FILE\n"
+    "                       measured value ranges for --equalize, JSON or NPZ\n"
+    "\n"
+    "What to change first:\n"
+    "      --freeze NAME    turn an input that has a default value into a constant\n"
+    "                       (all: every one)\n"
+    "      --outputs NAME   keep only these outputs\n"
+    "      --input-shape NAME:SIZE,SIZE,...\n"
+    "                       give an input a fixed shape\n"
+    "\n"
+    "How to check:\n"
+    "      --tolerance T    drop a fusion whose result is off by more than this, as\n"
+    "                       a fraction (default: depends on the number type)\n"
+    "      --no-check       keep fusions without evaluating them\n"
+    "      --strict         exit with 1 when the check dropped a fusion\n"
+    "\n"
+    "How to run:\n"
+    "      --jobs N         use N threads (default 0: one per core)\n"
+    "      --follow-symlinks\n"
+    "                       read external data through symbolic links\n"
+    "      --no-sandbox     run without first giving up access to the network and to\n"
+    "                       other files\n"
     "      --version        print the version\n"
     "  -h, --help           print this text\n"
     "\n"
-    "Commands, each with its own --help (a model of such a name is ./NAME):\n" COMMANDS(
+    "Commands, each with its own --help (write ./NAME for a model of that name):\n" COMMANDS(
         COMMAND_LINE) "\n"
-                      "Exit status: 0 done, 1 a warning under --strict, 2 trouble (OUT is as it "
-                      "was).\n";
+                      "Exit status: 0 done, 1 a warning under --strict, 2 an error; OUT is then as "
+                      "it was.\n";
 
 struct command {
     const char *input, *output, *json, *batch; /* batch: the folder results go to */
     char *const *inputs;                       /* of a batch */
     int input_count;
     bool explain, strict, quiet, no_sandbox;
+    bool by_place; /* OUT was not given by -o */
     struct names {
         const char **items;
         size_t count;
@@ -162,7 +176,7 @@ static int take_names(struct names *names, const char *empty)
 }
 
 /* Returns -1 to go on, or the exit status. */
-static int parse_option(struct command *command, int option)
+static int parse_option(struct command *command, char *const *arguments, int option)
 {
     double number;
     switch (option) {
@@ -209,15 +223,15 @@ static int parse_option(struct command *command, int option)
     case NO_SYNC: command->options.no_sync = true; return -1;
     case NO_SANDBOX: command->no_sandbox = true; return -1;
     case JOBS:
-        if (!parse_number(optarg, &number) || number < 1 || number > 1024 ||
+        if (!parse_number(optarg, &number) || number < 0 || number > 1024 ||
             number != floor(number))
-            return trouble("--jobs: '%s' is not a whole number from 1 to 1024", optarg);
+            return trouble("--jobs: '%s' is not a whole number from 0 to 1024", optarg);
         command->options.jobs = (int)number;
         return -1;
     case 'q': command->quiet = true; return -1;
     case VERSION: printf("onnx-repvgg-fuse %s\n", onnx_fuse_version()); return DONE;
     case 'h': fputs(usage, stdout); return DONE;
-    default: return trouble("%s", "try --help"); /* getopt has said what is wrong */
+    default: return unknown_option(arguments, long_options, "--help");
     }
 }
 
@@ -249,7 +263,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
 {
     int option, status;
     while ((option = getopt_long(count, arguments, "o:qh", long_options, NULL)) != -1)
-        if ((status = parse_option(command, option)) >= 0)
+        if ((status = parse_option(command, arguments, option)) >= 0)
             return status;
     int left = count - optind;
     if (command->batch && !command->batch[0])
@@ -268,12 +282,14 @@ static int parse_arguments(struct command *command, int count, char **arguments)
     }
     if (left >= 1)
         command->input = arguments[optind];
-    if (left == 2 && !command->output)
+    command->by_place = left == 2 && !command->output;
+    if (command->by_place)
         command->output = arguments[optind + 1];
     else if (left == 2)
         return trouble("OUT is given twice, the second time as '%s'", arguments[optind + 1]);
     if (left > 2)
-        return trouble("'%s' is one file too many: expected IN and OUT", arguments[optind + 2]);
+        return trouble("'%s' is one file too many: --batch FOLDER fuses several models",
+                       arguments[optind + 2]);
     if (!command->input)
         return trouble("%s", "IN is missing: expected IN and OUT; try --help");
     if (!command->output && !command->options.dry_run)
@@ -379,6 +395,10 @@ static int run(const struct command *command)
     const char *output = command->output ? command->output : command->input;
     options.json_report = command->json;
     confine_run(command);
+    if (command->by_place && wildcard_takes(command->input, output, &command->options))
+        return trouble(
+            "'%s' holds another model: -o replaces it, --batch FOLDER fuses several models",
+            output);
     enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
     clear_progress(&progress);
     int result = DONE;
@@ -434,6 +454,26 @@ static const struct subcommand *find_subcommand(const char *name)
     return NULL;
 }
 
+/* A first word that is neither a file nor a command, but looks like one. Returns -1 where it does not. */
+static int refuse_word(const char *word)
+{
+    static const char *const names[] = {
+#define COMMAND_NAME(name, purpose) #name,
+        COMMANDS(COMMAND_NAME)
+#undef COMMAND_NAME
+    };
+    bool is_option = strcmp(word, "help") == 0 || strcmp(word, "version") == 0;
+    if (strpbrk(word, "./-") || access(word, F_OK) == 0)
+        return -1;
+    if (strcmp(word, "fuse") == 0)
+        return trouble("'%s' is no command: fusing needs none, onnx-repvgg-fuse IN OUT", word);
+    const char *near = is_option ? word : text_near(word, names, sizeof(names) / sizeof(*names));
+    char text[256];
+    snprintf(text, sizeof(text), "'%s' is neither a file nor a command; did you mean %s%s?", word,
+             is_option ? "--" : "", near ? near : "");
+    return near ? trouble("%s", text) : -1;
+}
+
 /* Buffers of a few hundred kilobytes come and go with each block of weights. By default the system
  * would be given their pages back, and asked for them again, each time. */
 static void keep_freed_memory(void)
@@ -459,7 +499,9 @@ int main(int count, char **arguments)
         return subcommand->run(count - 1, arguments + 1);
     }
     onnx_fuse_options_init(&command.options);
-    int status = parse_arguments(&command, count, arguments);
+    int status = count > 1 ? refuse_word(arguments[1]) : -1;
+    if (status < 0)
+        status = parse_arguments(&command, count, arguments);
     command.options.only = command.only.items;
     command.options.skip = command.skip.items;
     command.options.freeze = command.freeze.items;

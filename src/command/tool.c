@@ -8,6 +8,7 @@
 
 #include "base/decimal.h"
 #include "base/tame.h"
+#include "base/text.h"
 #include "command/guard.h"
 #include "command/sandbox.h"
 
@@ -25,6 +26,35 @@ int trouble(const char *format, const char *detail)
     fprintf(stderr, format, plain ? plain : "out of memory");
     fprintf(stderr, "\n");
     free(plain);
+    return TROUBLE;
+}
+
+/* A letter that is no option may stand for the only one that begins with it: -V for --version. */
+static const char *nearest_option(const char *word, int letter, const struct option *options)
+{
+    enum { MOST = 64 };
+    const char *names[MOST], *begins = NULL;
+    size_t count = 0, found = 0;
+    for (; options[count].name && count < MOST; count++) {
+        names[count] = options[count].name;
+        if (letter && options[count].val == letter)
+            return NULL; /* its argument is what is wrong */
+        if (letter && names[count][0] == (letter | 0x20)) {
+            begins = names[count];
+            found++;
+        }
+    }
+    if (letter)
+        return found == 1 ? begins : NULL;
+    return strncmp(word, "--", 2) == 0 ? text_near(word + 2, names, count) : NULL;
+}
+
+int unknown_option(char *const *arguments, const struct option *options, const char *help)
+{
+    const char *name = nearest_option(arguments[optind - 1], optopt, options);
+    if (!name)
+        return trouble("try %s", help);
+    fprintf(stderr, "onnx-repvgg-fuse: did you mean --%s? %s lists the options\n", name, help);
     return TROUBLE;
 }
 

@@ -2,15 +2,16 @@
 #ifndef COMMAND_TOOL_H
 #define COMMAND_TOOL_H
 
+#include <getopt.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /* Name, and what --help says of it. */
 #define COMMANDS(ROW)                                                                              \
-    ROW(diff, "tell what changed from one model to another")                                       \
+    ROW(diff, "show what changed from one model to another")                                       \
     ROW(dump, "print a model as text, one node a line")                                            \
-    ROW(info, "print what is in a model and what would be fused")                                  \
-    ROW(verify, "tell whether two models compute the same")
+    ROW(info, "print what a model holds and what would be fused")                                  \
+    ROW(verify, "find out whether two models compute the same")
 
 #define COMMAND_DECLARE(name, purpose) int command_##name(int count, char **arguments);
 COMMANDS(COMMAND_DECLARE)
@@ -26,6 +27,9 @@ enum { DONE = 0, WARNED = 1, TROUBLE = 2 };
 /* Prints "onnx-repvgg-fuse: " and the message on standard error. `format` has one %s, for `detail`.
  * Returns TROUBLE. */
 int trouble(const char *format, const char *detail);
+
+/* After getopt has said what is wrong with an option: names the nearest one. `help`: "info --help". Returns TROUBLE. */
+int unknown_option(char *const *arguments, const struct option *options, const char *help);
 
 /* False when the text is not one finite number and nothing else. */
 bool parse_number(const char *text, double *number);

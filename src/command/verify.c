@@ -1,7 +1,6 @@
 /* command/verify.c: onnx-repvgg-fuse verify A B. */
 #define _POSIX_C_SOURCE 200809L
 
-#include <getopt.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,30 +11,29 @@
 static const char usage[] =
     "usage: onnx-repvgg-fuse verify [OPTIONS] A B\n"
     "\n"
-    "Tells whether two ONNX models compute the same: by structure and weights where they are "
-    "alike,\n"
-    "by evaluating what differs on random input where they are not. Inputs and outputs are paired "
-    "by\n"
-    "name, the rest by position; other names do not matter. No runtime is needed.\n"
+    "Finds out whether two ONNX models compute the same. Parts that are alike are\n"
+    "compared by structure and weights; the rest is evaluated on random input. Inputs\n"
+    "and outputs are paired by name, the rest by position. No runtime is needed.\n"
     "\n"
-    "      --rtol R        largest difference, relative to the largest element (default: by type "
-    "of\n"
-    "                      the weights: float 1e-5, float16 1e-2, bfloat16 6e-2, double 1e-12)\n"
-    "      --atol A        numbers no further apart are the same (default 0)\n"
-    "      --trials N      random inputs for each part that differs (default 2)\n"
-    "      --outputs WHICH all (default), or common: B may have outputs that A has not\n"
-    "      --inputs FILE   try these inputs beside random ones: arrays by the names of inputs, as\n"
-    "                      numpy.savez writes them\n"
-    "      --layers        list how far values of one name are apart on one random input\n"
-    "      --seed N        of the random inputs (default 0)\n"
-    "      --format F      text (default), json, or html (a page for a browser)\n"
+    "      --rtol R         accept differences up to R times the largest element\n"
+    "                       (default: float 1e-5, float16 1e-2, bfloat16 6e-2, double\n"
+    "                       1e-12, by the type of the weights)\n"
+    "      --atol A         accept differences up to A (default 0)\n"
+    "      --trials N       try N random inputs for each part that differs (default 2)\n"
+    "      --outputs WHICH  all (default), or common: B may have more outputs than A\n"
+    "      --inputs FILE    also try these inputs: an archive from numpy.savez, with an\n"
+    "                       array for each input name\n"
+    "      --layers         list how far apart values of the same name are\n"
+    "      --seed N         seed of the random inputs (default 0)\n"
+    "      --format F       text (default), json, or html (a page for a browser)\n"
     "      --follow-symlinks\n"
-    "                      follow symbolic links to external data\n"
-    "      --no-sandbox    do not give away what is not needed: network, programs, other files\n"
-    "  -q, --quiet         print errors only\n"
-    "  -h, --help          print this text\n"
+    "                       read external data through symbolic links\n"
+    "      --no-sandbox     run without first giving up access to the network and to\n"
+    "                       other files\n"
+    "  -q, --quiet          print errors only\n"
+    "  -h, --help           print this text\n"
     "\n"
-    "Exit status: 0 equal, 1 not equal, 2 cannot tell, or trouble.\n";
+    "Exit status: 0 equal, 1 not equal, 2 undecided, or an error.\n";
 
 enum {
     RTOL = 256,
@@ -128,7 +126,7 @@ int command_verify(int count, char **arguments)
         case NO_SANDBOX: confined = false; break;
         case 'q': quiet = true; break;
         case 'h': fputs(usage, stdout); return fflush(stdout) ? TROUBLE : DONE;
-        default: return trouble("%s", "try verify --help"); /* getopt has said what is wrong */
+        default: return unknown_option(arguments, long_options, "verify --help");
         }
     if (count - optind != 2)
         return trouble("%s", count - optind < 2 ? "verify: two models are expected: A and B"

@@ -83,3 +83,14 @@ def test_what_is_fused_already_is_unchanged(tmp_path):
     assert "nothing to fuse" in result.stdout.splitlines()[0] and " blocks fused, 13 -> 6 ops" in result.stdout
     assert result.stderr == "2 models: 1 fused, 1 unchanged, 0 failed, 0 with warnings\n"
     assert batch("--quiet", "--batch", tmp_path / "third", tmp_path / "once").stderr == ""
+
+
+def test_twice_does_the_same_as_once(tmp_path):
+    """Results that lie below the folder that is searched are no models of the next run."""
+    shutil.copy(MODELS / "acnet_block.onnx", tmp_path / "a.onnx")
+    said = []
+    for _ in range(2):
+        result = subprocess.run([TOOL, "--batch", "out", "."], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        said.append((result.returncode, result.stderr, sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))))
+    assert said[0] == said[1] == (0, "1 model: 1 fused, 0 unchanged, 0 failed, 0 with warnings\n", ["a.onnx", "out", "out/a.onnx"])
+    assert batch("--batch", tmp_path / "out", tmp_path / "out").stderr.startswith("1 model: 0 fused, 1 unchanged")

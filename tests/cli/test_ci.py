@@ -214,7 +214,15 @@ def test_new_and_removed_models_are_told(repository):
 def test_trouble_of_the_script(repository):
     assert check(repository).stdout == "no model changed\n"
     assert check(repository, "--base", "absent").returncode == 2
-    assert check(repository, "--unknown").returncode == 2
+    assert check(repository, "--base=HEAD").stdout == "no model changed\n"
+    for wrong in (["--unknown"], ["--base"], ["--format", "svg"]):
+        done = check(repository, *wrong)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and wrong[0] in done.stderr
+    done = check(repository, "--help")
+    assert done.returncode == 0 and done.stdout.startswith("usage: check-models") and "--base REV" in done.stdout
+    (repository.folder / ".git").rename(repository.folder / "not-git")
+    done = check(repository)
+    assert done.returncode == 2 and "not in a git repository" in done.stderr
 
 
 def test_the_guide_shows_what_is_tested():

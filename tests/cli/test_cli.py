@@ -174,6 +174,41 @@ def test_in_without_out(folder):
     assert (folder / "in.onnx").read_bytes() == BLOCK
 
 
+@pytest.mark.parametrize("arguments, said", [
+    (["fuse", "a", "b"], "onnx-repvgg-fuse IN OUT"), (["difff", "a", "b"], "mean diff?"), (["veryfy"], "mean verify?"),
+    (["version"], "mean --version?"), (["help"], "mean --help?"), (["-V"], "mean --version?"), (["--explian", "a", "b"], "mean --explain?"),
+    (["dump", "--elidee", "3"], "mean --elide? dump --help"), (["diff", "--igore", "doc"], "mean --ignore?"),
+    (["info", "--formt", "json"], "mean --format?"), (["verify", "--trails", "3"], "mean --trials?"), (["--zzzz"], "try --help"), (["--jobs"], "try --help"),
+    (["-j", "2"], "try --help")])
+def test_the_nearest_word_is_named(arguments, said, folder):
+    wrong_usage(run(*arguments, cwd=folder), re.escape(said))
+
+
+def test_a_file_called_like_a_slip_is_a_file(folder):
+    shutil.copy(folder / "in.onnx", folder / "help")
+    good(run("help", "out.onnx", cwd=folder))
+
+
+def test_the_second_model_of_a_wildcard_is_not_replaced(folder):
+    source, other = folder / "in.onnx", folder / "net.onnx"
+    shutil.copy(ROOT / "models" / "dbb_block.onnx", other)
+    kept = other.read_bytes()
+    trouble(run(source, other), "holds another model.*-o.*--batch")
+    assert other.read_bytes() == kept
+    good(run(source, "-o", other))                      # as told
+    good(run(source, other))                            # an earlier result is replaced, also by that of another model
+    shutil.copy(ROOT / "models" / "dbb_block.onnx", source)
+    good(run(source, other))
+    copied = folder / "plain.onnx"                      # nothing folds in either: a copy replaces its like alone
+    good(run(other, copied))
+    good(run(other, copied))
+    good(run(ROOT / "models" / "acnet_block.onnx", "-o", copied))
+    trouble(run(other, copied), "holds another model")
+    good(run(copied, "-o", other))
+    other.write_bytes(b"no model")
+    good(run(source, other))
+
+
 @pytest.mark.parametrize("option", ["--nonsense", "-Z", "--json-lines"])
 def test_unknown_option(folder, option):
     wrong_usage(run(option, folder / "in.onnx", folder / "out.onnx"), re.escape(option.lstrip("-")))
@@ -457,7 +492,7 @@ def test_nothing_folds_identical_bytes(tmp_path):
     # Unknown fields, and one that proto3 writers leave out, would be lost by unpacking and packing.
     for data in (plain, plain + b"\xf8\x7c\x01", plain + b"\x28\x00"):
         source.write_bytes(data)
-        good(run(source, target))
+        good(run(source, "-o", target))
         assert target.read_bytes() == data
         assert good(run("-", "-", stdin=data)).stdout == data
 

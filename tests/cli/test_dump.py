@@ -242,6 +242,19 @@ def test_bad_files(data, tmp_path):
         assert result.returncode == 2 and result.stderr.count(b"\n") == 1
 
 
+def test_to_a_file(tmp_path):
+    model, text = tmp_path / "m.onnx", tmp_path / "m.txt"
+    model.write_bytes(BLOCK.read_bytes())
+    assert run("dump", str(model), "-o", str(text)).stdout == b""
+    assert text.read_bytes() == run("dump", str(BLOCK)).stdout
+    result = run("dump", str(model), "-o", str(model))
+    assert result.returncode == 2 and b"is the model itself" in result.stderr and model.read_bytes() == BLOCK.read_bytes()
+    (tmp_path / "bad.onnx").write_bytes(BLOCK.read_bytes()[:-9])
+    kept = text.read_bytes()
+    assert run("dump", str(tmp_path / "bad.onnx"), "-o", str(text)).returncode == 2
+    assert text.read_bytes() == kept and sorted(os.listdir(tmp_path)) == ["bad.onnx", "m.onnx", "m.txt"]
+
+
 def test_full_disk():
     with open("/dev/full", "wb") as full:
         result = subprocess.run([TOOL, "dump", str(BLOCK)], stdout=full, stderr=subprocess.PIPE, timeout=60)

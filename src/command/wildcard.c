@@ -1,0 +1,56 @@
+/* command/wildcard.c: tells two models that a wildcard named from a model and its earlier result. */
+#define _POSIX_C_SOURCE 200809L
+
+#include "command/wildcard.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* Two names in one folder with one ending, the first before the second. */
+static bool look_sorted(const char *first, const char *second)
+{
+    const char *a = strrchr(first, '/'), *b = strrchr(second, '/');
+    size_t folder = a ? (size_t)(a - first) + 1 : 0;
+    const char *end = strrchr(first + folder, '.'), *other = strrchr(second, '.');
+    return (b ? (size_t)(b - second) + 1 : 0) == folder && strncmp(first, second, folder) == 0 &&
+           end && other && strcmp(end, other) == 0 && strcmp(first, second) < 0;
+}
+
+enum kind { NO_MODEL, FUSES, IS_COPIED };
+
+/* What a run would make of it: planned, without reading more weights than that takes. */
+static enum kind kind_of(const char *model, const struct onnx_fuse_options *given)
+{
+    struct onnx_fuse_options options = *given;
+    struct onnx_fuse_report *report = NULL;
+    options.dry_run = options.no_check = true;
+    options.html_report = options.json_report = options.debug = NULL;
+    enum kind kind = onnx_fuse_file(model, model, &options, &report) != ONNX_FUSE_OK ? NO_MODEL
+                     : onnx_fuse_report_changed(report)                              ? FUSES
+                                                                                     : IS_COPIED;
+    onnx_fuse_report_free(report);
+    return kind;
+}
+
+static bool differ(const char *a, const char *b)
+{
+    struct onnx_fuse_diff_options options;
+    struct onnx_fuse_comparison *comparison = NULL;
+    onnx_fuse_diff_options_init(&options);
+    options.strict = true;
+    bool different = onnx_fuse_diff(a, b, &options, &comparison) == ONNX_FUSE_OK &&
+                     onnx_fuse_comparison_verdict(comparison) == ONNX_FUSE_DIFFERENT;
+    onnx_fuse_comparison_free(comparison);
+    return different;
+}
+
+bool wildcard_takes(const char *input, const char *output, const struct onnx_fuse_options *options)
+{
+    struct stat status;
+    if (options->dry_run || !look_sorted(input, output) || stat(output, &status) != 0 ||
+        !S_ISREG(status.st_mode))
+        return false;
+    enum kind kind = kind_of(output, options);
+    return (kind == FUSES || (kind == IS_COPIED && kind_of(input, options) == IS_COPIED)) &&
+           differ(input, output);
+}
