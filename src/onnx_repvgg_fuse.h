@@ -185,6 +185,7 @@ struct onnx_fuse_diff_options {
     void *closure;
     bool follow_symlinks, no_map; /* as for fusing */
     bool all; /* tell every change by itself: alike ones one by one, weights to the last */
+    const char *name_a, *name_b; /* what texts and messages call the models; NULL: by their paths */
 };
 
 struct onnx_fuse_verify_options {
@@ -248,6 +249,7 @@ struct onnx_fuse_dump_options {
     bool follow_symlinks, no_map; /* as for fusing */
     const char *
         output; /* a file that takes the text instead of `write`, whole or not at all; NULL: none */
+    const char *name; /* what messages call the model; NULL: by its path */
 };
 
 /* What became of a dump, or what is known of a model. Opaque; owned by the caller, freed by

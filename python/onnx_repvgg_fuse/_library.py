@@ -65,6 +65,8 @@ class DiffOptions(ctypes.Structure):
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
         ("all", ctypes.c_bool),
+        ("name_a", ctypes.c_char_p),
+        ("name_b", ctypes.c_char_p),
     ]
 
 
@@ -101,6 +103,7 @@ class DumpOptions(ctypes.Structure):
         ("follow_symlinks", ctypes.c_bool),
         ("no_map", ctypes.c_bool),
         ("output", ctypes.c_char_p),
+        ("name", ctypes.c_char_p),
     ]
 
 

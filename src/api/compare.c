@@ -112,6 +112,8 @@ static void load(struct onnx_fuse_comparison *comparison, bool follow_symlinks, 
         struct side *side = &comparison->sides[i];
         /* The caller's may be gone by the time of a format. */
         side->source.path = arena_copy(arena, side->source.path);
+        side->source.name =
+            arena_copy(arena, side->source.name ? side->source.name : side->source.path);
         side->source.follow_symlinks = follow_symlinks;
         side->source.no_map = no_map;
         source_open(&side->source, &side->model, arena);
@@ -153,6 +155,8 @@ static void run_diff(struct onnx_fuse_comparison *comparison,
                               .colour = options.colour,
                               .all = options.all,
                               .progress = {options.progress, options.closure}};
+    comparison->sides[0].source.name = options.name_a;
+    comparison->sides[1].source.name = options.name_b;
     diff_ignore(&comparison->arena, &comparison->diff_options, options.ignore);
     load(comparison, options.follow_symlinks, options.no_map);
     diff_models(&comparison->arena, &comparison->sides[0].model, &comparison->sides[1].model,
@@ -275,7 +279,7 @@ static const char *diff_format(struct arena *arena, const struct diff_result *re
 static const char *make_format(struct onnx_fuse_comparison *comparison, const char *format)
 {
     struct arena *arena = &comparison->arena;
-    const char *a = comparison->sides[0].source.path, *b = comparison->sides[1].source.path;
+    const char *a = comparison->sides[0].source.name, *b = comparison->sides[1].source.name;
     if (comparison->is_diff)
         return diff_format(arena, &comparison->diff, &comparison->diff_options, format, a, b);
     if (strcmp(format, "text") == 0)

@@ -99,6 +99,7 @@ static void dump_once(void *closure)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "options without a function that takes the text");
     }
     run->source.external_folder = options.external_folder;
+    run->source.name = options.name;
     run->source.alone = options.keep_external;
     run->source.follow_symlinks = options.follow_symlinks;
     run->source.no_map = options.no_map;

@@ -1,11 +1,13 @@
 /* command/diff.c: onnx-repvgg-fuse diff A B, also called by git with seven arguments. */
 #define _POSIX_C_SOURCE 200809L
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/tame.h"
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
 
@@ -77,6 +79,7 @@ struct call {
     size_t ignore_count;
     const char *format, *color;
     bool quiet, exit_zero, no_sandbox;
+    bool for_git; /* which takes any status but 0 for a broken driver, and ends there */
 };
 
 static bool is_one_of(const char *text, const char *const *names)
@@ -130,7 +133,34 @@ static bool wants_color(const struct call *call)
     const char *refused = getenv("NO_COLOR");
     if (strcmp(call->color, "auto") != 0)
         return strcmp(call->color, "always") == 0;
-    return isatty(STDOUT_FILENO) && !(refused && refused[0]);
+    bool paged = call->for_git && getenv("GIT_PAGER_IN_USE");
+    return (isatty(STDOUT_FILENO) || paged) && !(refused && refused[0]);
+}
+
+/* What goes wrong with a model is a line of git's output, and git goes on. */
+static int tell_error(const struct call *call, const char *message)
+{
+    if (!call->for_git)
+        return trouble("%s", message);
+    char *plain = strdup(message);
+    if (plain)
+        tame(plain);
+    printf("%s\n", plain ? plain : "out of memory");
+    free(plain);
+    return fflush(stdout) ? TROUBLE : DONE;
+}
+
+/* git shows a file whose bytes differ: where nothing counts, it says what does differ. */
+static int tell_uncounted(struct call *call, const char *a, const char *b)
+{
+    struct onnx_fuse_comparison *comparison = NULL;
+    call->options.strict = true;
+    bool good = onnx_fuse_diff(a, b, &call->options, &comparison) == ONNX_FUSE_OK;
+    const char *text = good ? onnx_fuse_comparison_format(comparison, "text") : NULL;
+    printf("no change in what the model computes%s%.*s\n", text && *text ? ", only " : "",
+           text ? (int)strcspn(text, "\n") : 0, text ? text : "");
+    onnx_fuse_comparison_free(comparison);
+    return fflush(stdout) ? TROUBLE : DONE;
 }
 
 static int compare(struct call *call, const char *a, const char *b)
@@ -145,8 +175,8 @@ static int compare(struct call *call, const char *a, const char *b)
     if (failed) {
         status = check_faults(DONE)
                      ? TROUBLE
-                     : trouble("%s", comparison ? onnx_fuse_comparison_error(comparison)
-                                                : "out of memory");
+                     : tell_error(call, comparison ? onnx_fuse_comparison_error(comparison)
+                                                   : "out of memory");
     } else {
         const char *text = call->quiet ? "" : onnx_fuse_comparison_format(comparison, call->format);
         status = (int)onnx_fuse_comparison_verdict(comparison);
@@ -156,6 +186,8 @@ static int compare(struct call *call, const char *a, const char *b)
             status = TROUBLE;
         else if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
             status = trouble("%s", "cannot write to standard output");
+        else if (call->for_git && !*text && !call->quiet)
+            status = tell_uncounted(call, a, b);
     }
     onnx_fuse_comparison_free(comparison);
     return status == WARNED && call->exit_zero ? DONE : status;
@@ -164,17 +196,22 @@ static int compare(struct call *call, const char *a, const char *b)
 /* git gives: path, old file, old hash, old mode, new file, new hash, new mode; and, for a rename,
  * the new path and a description. It takes any exit status but 0 for a failure of the driver. A side
  * that does not exist is /dev/null. */
-static int compare_for_git(struct call *call, char **arguments)
+static int compare_for_git(struct call *call, char **arguments, bool is_renamed)
 {
     const char *old_file = arguments[1], *new_file = arguments[4];
     bool is_new = strcmp(old_file, "/dev/null") == 0, is_gone = strcmp(new_file, "/dev/null") == 0;
-    call->exit_zero = true;
+    char left[PATH_MAX], right[PATH_MAX];
+    call->exit_zero = call->for_git = true;
     if (!call->quiet && strcmp(call->format, "text") == 0)
         printf("onnx-repvgg-fuse diff %s\n", arguments[0]);
     if (is_new || is_gone) {
         printf("%s %s\n", arguments[0], is_new ? "is new" : "was removed");
         return fflush(stdout) ? TROUBLE : DONE;
     }
+    snprintf(left, sizeof(left), "a/%s", arguments[0]);
+    snprintf(right, sizeof(right), "b/%s", arguments[is_renamed ? 7 : 0]);
+    call->options.name_a = left;
+    call->options.name_b = right;
     return compare(call, old_file, new_file);
 }
 
@@ -189,7 +226,7 @@ int command_diff(int count, char **arguments)
     if (status >= 0)
         ;
     else if (left == 7 || left == 9)
-        status = compare_for_git(&call, arguments + optind);
+        status = compare_for_git(&call, arguments + optind, left == 9);
     else if (left != 2)
         status = trouble("%s", left < 2 ? "diff: two models are expected: A and B"
                                         : "diff: more than two models are given");

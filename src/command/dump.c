@@ -1,8 +1,13 @@
 /* command/dump.c: onnx-repvgg-fuse dump. */
+#define _POSIX_C_SOURCE 200809L
+
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/tame.h"
+#include "base/xxh64.h"
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
 
@@ -19,18 +24,21 @@ static const char usage[] =
     "      --no-metadata    leave out the comments with doc strings and metadata\n"
     "      --keep-external  print where external data lies instead of reading it\n"
     "      --strict         exit with 1 when the text does not hold the whole model\n"
+    "      --git            for git's textconv: print one line for a file that is no\n"
+    "                       model, and exit with 0\n"
     "      --follow-symlinks\n"
     "                       read external data through symbolic links\n"
     "      --no-sandbox     run without first giving up access to the network and to\n"
     "                       other files\n"
     "  -h, --help           print this text\n"
     "\n"
-    "For git diff: git config diff.onnx.textconv 'onnx-repvgg-fuse dump --elide 16 --no-metadata'\n"
+    "For git diff: git config diff.onnx.textconv 'onnx-repvgg-fuse dump --git --elide 16 "
+    "--no-metadata'\n"
     "              echo '*.onnx diff=onnx' >> .gitattributes\n"
     "\n"
     "Exit status: 0 done, 1 the text is incomplete under --strict, 2 an error.\n";
 
-enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT, FOLLOW_SYMLINKS, NO_SANDBOX };
+enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT, GIT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"output", required_argument, NULL, 'o'},
@@ -38,6 +46,7 @@ static const struct option long_options[] = {
     {"no-metadata", no_argument, NULL, NO_METADATA},
     {"keep-external", no_argument, NULL, KEEP_EXTERNAL},
     {"strict", no_argument, NULL, STRICT},
+    {"git", no_argument, NULL, GIT},
     {"follow-symlinks", no_argument, NULL, FOLLOW_SYMLINKS},
     {"no-sandbox", no_argument, NULL, NO_SANDBOX},
     {"help", no_argument, NULL, 'h'},
@@ -58,10 +67,31 @@ static bool parse_count(const char *text, int64_t *count)
     return end != text && *end == 0 && errno == 0 && number >= 0;
 }
 
+/* git ends with the first file that textconv fails for. A line stands for what is no model; the hash shows that it changed. */
+static int tell_git(const char *path, const char *message)
+{
+    unsigned char bytes[4096];
+    size_t got, size = 0;
+    struct xxh64 hash;
+    FILE *file = fopen(path, "rb");
+    char *plain = strdup(message);
+    xxh64_start(&hash);
+    for (; file && (got = fread(bytes, 1, sizeof(bytes), file)) > 0; size += got)
+        xxh64_add(&hash, bytes, got);
+    if (plain)
+        tame(plain);
+    printf("# %s (%zu bytes, xxh64 %016" PRIx64 ")\n", plain ? plain : "out of memory", size,
+           xxh64_end(&hash));
+    free(plain);
+    if (file)
+        fclose(file);
+    return fflush(stdout) ? TROUBLE : DONE;
+}
+
 int command_dump(int count, char **arguments)
 {
     struct onnx_fuse_dump_options options;
-    bool strict = false, confined = true;
+    bool strict = false, confined = true, for_git = false;
     int option;
     onnx_fuse_dump_options_init(&options);
     while ((option = getopt_long(count, arguments, "o:h", long_options, NULL)) != -1)
@@ -74,6 +104,7 @@ int command_dump(int count, char **arguments)
         case NO_METADATA: options.no_metadata = true; break;
         case KEEP_EXTERNAL: options.keep_external = true; break;
         case STRICT: strict = true; break;
+        case GIT: for_git = true; break;
         case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;
         case NO_SANDBOX: confined = false; break;
         case 'h': fputs(usage, stdout); return DONE;
@@ -84,6 +115,9 @@ int command_dump(int count, char **arguments)
                        count - optind ? ", found several" : "");
     options.write = write_text;
     options.closure = stdout;
+    const char *slash = strrchr(arguments[optind], '/');
+    if (for_git) /* which has a folder of its own for each version */
+        options.name = slash ? slash + 1 : arguments[optind];
     struct onnx_fuse_view *view = NULL;
     int result = DONE;
     if (confined)
@@ -91,6 +125,8 @@ int command_dump(int count, char **arguments)
     enum onnx_fuse_status status = onnx_fuse_dump(arguments[optind], &options, &view);
     if (status == ONNX_FUSE_IO && ferror(stdout))
         result = trouble("%s", "cannot write to standard output");
+    else if (status != ONNX_FUSE_OK && for_git && view)
+        result = tell_git(arguments[optind], onnx_fuse_view_error(view));
     else if (status != ONNX_FUSE_OK)
         result = check_faults(DONE)
                      ? TROUBLE

@@ -8,7 +8,9 @@ void source_open(struct source *source, struct model *model, struct arena *arena
     const char *beside = source->path;
     model->arena = arena;
     if (source->path) {
-        model->path = strcmp(source->path, "-") == 0 ? "standard input" : source->path;
+        model->path = source->name                     ? source->name
+                      : strcmp(source->path, "-") == 0 ? "standard input"
+                                                       : source->path;
         if (!model->bytes.data)
             mapping_open(arena->landing, source->path, source->no_map, &model->bytes);
     } else {

@@ -7,6 +7,7 @@
 /* Zeroed but for what the caller says; source_open fills in the folder. */
 struct source {
     const char *path; /* "-": standard input; NULL: in memory */
+    const char *name; /* what messages call it; NULL: by its path */
     const void *memory;
     size_t size;
     const char *external_folder; /* of a model in memory: where external data lies, or NULL */
