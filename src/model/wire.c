@@ -28,7 +28,8 @@ static noreturn void bad(const struct scan *scan, const uint8_t *at,
 {
     const char *kind = foreign_kind(scan->base, scan->size);
     if (kind)
-        fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: not an ONNX model but %s", scan->path, kind);
+        fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: not an ONNX model but %s", scan->path,
+             kind);
     fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX,
          "%s: offset %zu, in %s: %s; the file is cut short or is not an ONNX model", scan->path,
          (size_t)(at - scan->base), descriptor->short_name, what);
