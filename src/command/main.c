@@ -276,7 +276,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
         if (command->output || command->json || command->explain || command->options.html_report ||
             command->options.debug)
             return trouble(
-                "--batch %s goes with neither -o, --json, --report, --explain nor --debug",
+                "--batch %s cannot be combined with -o, --json, --report, --explain or --debug",
                 command->batch);
         return -1;
     }
@@ -291,7 +291,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
         return trouble("'%s' is one file too many: --batch FOLDER fuses several models",
                        arguments[optind + 2]);
     if (!command->input)
-        return trouble("%s", "IN is missing: expected IN and OUT; try --help");
+        return trouble("%s", "no model is given: expected IN and OUT; try --help");
     if (!command->output && !command->options.dry_run)
         return trouble("OUT is missing: where should the result of '%s' go?", command->input);
     return check_reports(command);
@@ -466,7 +466,8 @@ static int refuse_word(const char *word)
     if (strpbrk(word, "./-") || access(word, F_OK) == 0)
         return -1;
     if (strcmp(word, "fuse") == 0)
-        return trouble("'%s' is no command: fusing needs none, onnx-repvgg-fuse IN OUT", word);
+        return trouble("'%s' is not a command: fusing needs none, write onnx-repvgg-fuse IN OUT",
+                       word);
     const char *near = is_option ? word : text_near(word, names, sizeof(names) / sizeof(*names));
     char text[256];
     snprintf(text, sizeof(text), "'%s' is neither a file nor a command; did you mean %s%s?", word,

@@ -35,7 +35,7 @@ static const char *nearest_option(const char *word, int letter, const struct opt
     enum { MOST = 64 };
     const char *names[MOST], *begins = NULL;
     size_t count = 0, found = 0;
-    for (; options[count].name && count < MOST; count++) {
+    for (; count < MOST && options[count].name; count++) {
         names[count] = options[count].name;
         if (letter && options[count].val == letter)
             return NULL; /* its argument is what is wrong */

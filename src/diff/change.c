@@ -27,16 +27,19 @@ const char *diff_kind_purpose(enum diff_kind kind)
 
 void diff_ignore(struct arena *arena, struct diff_options *options, const char *const *names)
 {
+    const char *known[COUNT_OF(kinds)], *all = "";
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        known[i] = kinds[i].name;
+        all = arena_format(arena, "%s %s", all, kinds[i].name);
+    }
     for (; names && *names; names++) {
         size_t kind = 0;
-        const char *known = kinds[0].name;
-        for (size_t i = 1; i < COUNT_OF(kinds); i++)
-            known = arena_format(arena, "%s %s", known, kinds[i].name);
-        while (kind < COUNT_OF(kinds) && strcmp(kinds[kind].name, *names) != 0)
+        const char *nearest = text_nearest(*names, known, COUNT_OF(kinds));
+        if (strcmp(nearest, *names) != 0)
+            fail(arena->landing, ONNX_FUSE_ARGUMENT,
+                 "there is no kind '%s'; the nearest is '%s'; there are%s", *names, nearest, all);
+        while (known[kind] != nearest)
             kind++;
-        if (kind == COUNT_OF(kinds))
-            fail(arena->landing, ONNX_FUSE_ARGUMENT, "there is no kind '%s'; there are %s", *names,
-                 known);
         options->ignore[kind] = true;
     }
 }

@@ -105,7 +105,7 @@ static void keep_outputs(struct run *run)
 static noreturn void fail_shape(struct run *run, const char *text)
 {
     fail(&run->landing, ONNX_FUSE_ARGUMENT,
-         "%s: input_shapes: '%s' is no NAME:SIZE,SIZE,... of whole numbers above 0",
+         "%s: input_shapes: '%s' is not NAME:SIZE,SIZE,... with whole numbers above 0",
          run->model.path, text_plain(&run->arena, text));
 }
 

@@ -7,25 +7,22 @@
 #include <unistd.h>
 
 #include "base/decimal.h"
+#include "base/text.h"
 #include "passes/passes.h"
-
-static bool pass_exists(const char *name)
-{
-    for (size_t i = 0; i < pass_count; i++)
-        if (strcmp(passes[i].name, name) == 0)
-            return true;
-    return false;
-}
 
 static void check_names(struct run *run, const char *const *names)
 {
-    const char *known = passes[0].name;
-    for (size_t i = 1; i < pass_count; i++)
-        known = arena_format(&run->arena, "%s %s", known, passes[i].name);
-    for (; names && *names; names++)
-        if (!pass_exists(*names))
-            fail(&run->landing, ONNX_FUSE_ARGUMENT, "there is no pass '%s'; there are %s", *names,
-                 known);
+    const char **known = NEW_ARRAY(&run->arena, const char *, pass_count), *all = "";
+    for (size_t i = 0; i < pass_count; i++) {
+        known[i] = passes[i].name;
+        all = arena_format(&run->arena, "%s %s", all, passes[i].name);
+    }
+    for (; names && *names; names++) {
+        const char *nearest = text_nearest(*names, known, pass_count);
+        if (strcmp(nearest, *names) != 0)
+            fail(&run->landing, ONNX_FUSE_ARGUMENT,
+                 "there is no pass '%s'; the nearest is '%s'; there are%s", *names, nearest, all);
+    }
 }
 
 void options_default(struct onnx_fuse_options *options)

@@ -242,7 +242,7 @@ def test_sizes_that_contradict_what_the_file_says_of_computed_values(heads, tmp_
     (["--input-shape", "x:2,4,5,5"], "input_shapes: input 'x' is declared float [N, 3, H, W], and [2, 4, 5, 5] contradicts that"),
     (["--input-shape", "x:2,3,5,5", "--input-shape", "other:1,3"], "'other' gives 1 for the symbol 'N', which is 2 elsewhere"),
     (["--input-shape", "w:4,3,1,1"], "input_shapes: input 'w' has an initializer"),
-    *[(["--input-shape", text], f"'{text}' is no NAME:SIZE,SIZE,...") for text in ("x", "x:0,3,5,5", "x:2,3,5,", "x:,", "x:2,-1", "x:2 ,3", "x:99999999999999999999")],
+    *[(["--input-shape", text], f"'{text}' is not NAME:SIZE,SIZE,...") for text in ("x", "x:0,3,5,5", "x:2,3,5,", "x:,", "x:2,-1", "x:2 ,3", "x:99999999999999999999")],
 ])
 def test_refusals(options, said, heads, tmp_path):
     assert said in refused(heads, tmp_path, *options)
