@@ -6,7 +6,7 @@ import math
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Any, Generic, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, TypeVar, Union, overload
 
 from . import _arguments, _models
 from ._arguments import AnyPath, InputShapes, Names, described
@@ -17,8 +17,13 @@ from ._report import Handle, Report
 
 __all__ = ["Result", "fuse", "passes"]
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnx_ir import Model as IrModel
+
 Model = TypeVar("Model")
-Path = TypeVar("Path", str, "os.PathLike[str]")
+Path = TypeVar("Path", bound=Union[str, "os.PathLike[str]"])
+Message = TypeVar("Message", "ModelProto", "IrModel")
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,17 @@ def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[b
             library.onnx_fuse_free(result)
 
 
+# To mypy without stubs of protobuf a ModelProto may be anything, so it stands first.
 @overload
-def fuse(model: Path, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
+def fuse(model: Message, output: None = None, *, only: Optional[Names] = None,
+         skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
+         jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
+         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
+         outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
+         progress: Optional[ProgressFunction] = None) -> Result[Message]: ...
+@overload
+def fuse(model: AnyPath, output: Path, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
@@ -117,21 +131,21 @@ def fuse(model: Path, output: Optional[AnyPath] = None, *, only: Optional[Names]
          outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[Path]: ...
 @overload
-def fuse(model: Union[bytearray, memoryview, mmap.mmap], output: None = None, *, only: Optional[Names] = None,
+def fuse(model: Path, output: None = None, *, only: Optional[Names] = None,
+         skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
+         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
+         jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
+         follow_symlinks: bool = False, sync: bool = True, dry_run: Literal[True], freeze: Optional[Names] = None,
+         outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
+         progress: Optional[ProgressFunction] = None) -> Result[Path]: ...
+@overload
+def fuse(model: Union[bytes, bytearray, memoryview, mmap.mmap], output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
          jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
          outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[bytes]: ...
-@overload
-def fuse(model: Model, output: None = None, *, only: Optional[Names] = None,
-         skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
-         equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,
-         jobs: int = 0, external_data: str = "auto", external_folder: Optional[AnyPath] = None,
-         follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
-         outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
-         progress: Optional[ProgressFunction] = None) -> Result[Model]: ...
 def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
          equalize: Optional[str] = None, statistics: Optional[AnyPath] = None,

@@ -4,10 +4,18 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from ._arguments import AnyPath, described
 from ._errors import FileError, ModelError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from onnx_ir import Model as IrModel
+
+    AnyModel = Union[AnyPath, bytes, bytearray, memoryview, mmap.mmap, ModelProto, IrModel]
+else:
+    AnyModel = Any  # onnx and onnx_ir may be absent
 
 KINDS = "a path, bytes, onnx.ModelProto or onnx_ir.Model"
 TWO_GIB = ("protobuf holds at most 2 GiB: write it with onnx.save(model, path, save_as_external_data=True) "

@@ -17,6 +17,7 @@ from ._call import Call, ProgressFunction
 from ._errors import OptionError
 from ._fuse import _rewrite_options
 from ._library import Borrowed, DiffOptions, DumpOptions, TakeText, VerifyOptions, library
+from ._models import AnyModel
 from .testing import Comparison, Inputs, compare
 
 __all__ = ["Diff", "Info", "Verdict", "diff", "dump", "info", "verify"]
@@ -157,7 +158,7 @@ def _compared(call: Call, function: Callable[..., int], models: tuple[Any, Any],
             library.onnx_fuse_comparison_free(handle)
 
 
-def diff(a: Any, b: Any, *, rtol: float = 0, atol: float = 0, ignore: Names = (), strict: bool = False,
+def diff(a: AnyModel, b: AnyModel, *, rtol: float = 0, atol: float = 0, ignore: Names = (), strict: bool = False,
          all: bool = False, external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Diff:
     """What changed from model `a` to model `b`.
@@ -197,14 +198,14 @@ def _save(path: str, inputs: Any) -> None:
 
 
 @overload
-def verify(a: Any, b: Any, *, runtime: None = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
+def verify(a: AnyModel, b: AnyModel, *, runtime: None = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
            inputs: Union[Inputs, AnyPath, None] = None, layers: bool = False, external_folder: Optional[AnyPath] = None,
            follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Verdict: ...
 @overload
-def verify(a: Any, b: Any, *, runtime: Literal["onnxruntime"], rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
+def verify(a: AnyModel, b: AnyModel, *, runtime: Literal["onnxruntime"], rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
            inputs: Union[Inputs, Iterable[Inputs], None] = None,
            external_folder: Optional[AnyPath] = None) -> Comparison: ...
-def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
+def verify(a: AnyModel, b: AnyModel, *, runtime: Optional[str] = None, rtol: Optional[float] = None, trials: int = 2, seed: int = 0,
            inputs: Union[Inputs, Iterable[Inputs], AnyPath, None] = None, layers: bool = False,
            external_folder: Optional[AnyPath] = None, follow_symlinks: bool = False,
            progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
@@ -237,6 +238,8 @@ def verify(a: Any, b: Any, *, runtime: Optional[str] = None, rtol: Optional[floa
             raise OptionError("progress is for runtime=None: ONNX Runtime tells none")
         if layers:
             raise OptionError("layers are for runtime=None: ONNX Runtime tells outputs alone")
+        if isinstance(inputs, (str, os.PathLike)):
+            raise TypeError("inputs is a path, and ONNX Runtime takes arrays by name: numpy.load reads them")
         return compare(a, b, inputs, rtol=rtol, runs=trials, seed=seed, external_folder=external_folder)
     if runtime is not None:
         raise OptionError(f"runtime is {runtime!r}, expected None or 'onnxruntime'")
@@ -276,7 +279,7 @@ def _viewed(call: Call, by_path: Callable[..., int], by_memory: Callable[..., in
     call.check(lambda: library.onnx_fuse_view_error(handle) if handle else None)
 
 
-def info(model: Any, *, only: Optional[Names] = None, skip: Optional[Names] = None, max_growth: float = 1,
+def info(model: AnyModel, *, only: Optional[Names] = None, skip: Optional[Names] = None, max_growth: float = 1,
          tolerance: Optional[float] = None, check: bool = True, external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Info:
     """What is in a model, and what fusing would make of it: ops by type, inputs, outputs, parameters,
@@ -300,7 +303,7 @@ def info(model: Any, *, only: Optional[Names] = None, skip: Optional[Names] = No
         library.onnx_fuse_view_free(handle)
 
 
-def dump(model: Any, *, elide: Optional[int] = None, metadata: bool = True,
+def dump(model: AnyModel, *, elide: Optional[int] = None, metadata: bool = True,
          external_folder: Optional[AnyPath] = None, follow_symlinks: bool = False) -> str:
     """A model in ONNX's text syntax, one node a line; the same text for the same model.
 

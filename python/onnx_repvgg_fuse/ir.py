@@ -18,7 +18,7 @@ from ._report import Report
 __all__ = ["FusePass"]
 
 
-class FusePass(onnx_ir.passes.FunctionalPass):  # type: ignore[misc]
+class FusePass(onnx_ir.passes.FunctionalPass):
     """`fuse` as a pass: hands back a new model, the input stays as it was.
 
     options: those of `fuse`. `report` is that of the last run, None before the first.

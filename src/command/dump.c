@@ -84,7 +84,7 @@ static int tell_git(const char *path, const char *message)
            xxh64_end(&hash));
     free(plain);
     if (file)
-        fclose(file);
+        (void)fclose(file);
     return fflush(stdout) ? TROUBLE : DONE;
 }
 

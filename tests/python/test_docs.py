@@ -50,7 +50,7 @@ def test_everything_is_told(name):
 
 
 def test_types_check():
-    """What a user's type checker sees."""
+    """The package itself; what users' lines are to a checker, test_typing.py asks."""
     mypy = pytest.importorskip("mypy.api")
     out, err, status = mypy.run(["--strict", "--config-file", str(ROOT / "pyproject.toml"), str(ROOT / "python" / "onnx_repvgg_fuse")])
     assert status == 0, out + err

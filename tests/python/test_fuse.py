@@ -274,7 +274,7 @@ def test_print_is_the_table(small, capsys):
     print(result)
     lines = capsys.readouterr().out.splitlines()
     assert lines[: len(lines) // 2] == lines[len(lines) // 2 :]
-    assert any(line.split() == ["Conv", "44", "->", "22"] for line in lines)
+    assert any(line.split() == ["Conv", "44", "->", "22", "-50.0", "%"] for line in lines)
 
 
 def test_notebook(block):
