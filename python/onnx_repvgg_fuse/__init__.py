@@ -12,14 +12,15 @@ nothing is imported before it is needed.
 """
 from __future__ import annotations
 
-from ._errors import Cancelled, FileError, ModelError, OnnxFuseError, OptionError, OutOfMemory
+from ._errors import Cancelled, FileError, FileMissing, ModelError, OnnxFuseError, OptionError, OutOfMemory
 from ._fuse import Result, fuse, passes
 from ._library import library as _c
+from ._many import bar, fuse_many
 from ._report import Counts, Fusion, Op, Refusal, Report
 from ._views import Diff, Info, Verdict, diff, dump, info, verify
 
 __all__ = [
-    "fuse", "diff", "verify", "info", "dump", "passes",
+    "fuse", "fuse_many", "diff", "verify", "info", "dump", "passes", "bar",
     "Result", "Report", "Fusion", "Refusal", "Op", "Counts", "Diff", "Verdict", "Info",
     "OnnxFuseError", "ModelError", "FileError", "OptionError", "OutOfMemory", "Cancelled",
 ]

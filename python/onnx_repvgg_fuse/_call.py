@@ -5,7 +5,7 @@ import signal
 import threading
 from typing import Callable, Optional
 
-from ._errors import BY_STATUS, OnnxFuseError
+from ._errors import error_of
 from ._library import Progress
 
 ProgressFunction = Callable[[str, float], Optional[bool]]
@@ -98,4 +98,4 @@ class Call:
             raise self.error
         if self.status != 0:
             said = text() or b"out of memory"
-            raise BY_STATUS.get(self.status, OnnxFuseError)(said.decode(errors="replace"))
+            raise error_of(self.status, said.decode(errors="replace"))

@@ -1,7 +1,7 @@
 """The errors of the package. All but TypeError, which Python itself has, stand under one class."""
 from __future__ import annotations
 
-__all__ = ["Cancelled", "FileError", "ModelError", "OnnxFuseError", "OptionError", "OutOfMemory"]
+__all__ = ["Cancelled", "FileError", "FileMissing", "ModelError", "OnnxFuseError", "OptionError", "OutOfMemory"]
 
 
 class OnnxFuseError(Exception):
@@ -14,6 +14,10 @@ class ModelError(OnnxFuseError, ValueError):
 
 class FileError(OnnxFuseError, OSError):
     """A file cannot be opened, read, written or renamed. The output is as it was."""
+
+
+class FileMissing(FileError, FileNotFoundError):
+    """A file or a folder is not there."""
 
 
 class OptionError(OnnxFuseError, ValueError):
@@ -38,3 +42,9 @@ BY_STATUS: dict[int, type[OnnxFuseError]] = {
     6: OptionError,
     7: Cancelled,
 }
+
+
+def error_of(status: int, said: str) -> OnnxFuseError:
+    """The exception for a status and the library's message. The C library speaks of files in English, whatever the locale."""
+    kind = BY_STATUS.get(status, OnnxFuseError)
+    return (FileMissing if kind is FileError and said.endswith("No such file or directory") else kind)(said)

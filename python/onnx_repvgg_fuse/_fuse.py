@@ -26,7 +26,7 @@ Path = TypeVar("Path", bound=Union[str, "os.PathLike[str]"])
 Message = TypeVar("Message", "ModelProto", "IrModel")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result(Generic[Model]):
     """What `fuse` hands back.
 
@@ -36,6 +36,10 @@ class Result(Generic[Model]):
 
     model: Model
     report: Report
+
+    def __repr__(self) -> str:
+        model = self.model if isinstance(self.model, (str, os.PathLike)) else described(self.model)
+        return f"<Result: {self.report.sentence}; model: {model}>"
 
     def __str__(self) -> str:
         return str(self.report)

@@ -117,9 +117,9 @@ class Handle:
         return self
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """What one run did: `print` it for the before and after table.
+    """What one run did: `print` it for the before and after table, `sentence` is one line.
 
     `fusions` are the rewrites, `refusals` the places left alone and why, `warnings` the rewrites
     dropped because their self-check missed the tolerance. `before` and `after` count the model.
@@ -136,17 +136,19 @@ class Report:
     largest_difference: Optional[float]
     seconds: float
     version: str
-    table: str = field(repr=False)
-    explanation: str = field(repr=False)
-    json: str = field(repr=False)
+    sentence: str
+    table: str
+    explanation: str
+    json: str
     """The report as the C library writes it; `docs/report.md` describes the schema."""
-    _handle: Handle = field(repr=False, compare=False)
+    _handle: Handle = field(compare=False)
 
     @classmethod
     def _read(cls, handle: Handle) -> Report:
-        text, table, explanation = (
+        text, sentence, table, explanation = (
             make(handle.value).decode(errors="replace") for make in
-            (library.onnx_fuse_report_json, library.onnx_fuse_report_table, library.onnx_fuse_report_explanation))
+            (library.onnx_fuse_report_json, library.onnx_fuse_report_sentence, library.onnx_fuse_report_table,
+             library.onnx_fuse_report_explanation))
         raw = json.loads(text)
         return cls(
             changed=raw["changed"],
@@ -158,6 +160,7 @@ class Report:
             largest_difference=raw["largest_difference"],
             seconds=raw["seconds"],
             version=raw["version"],
+            sentence=sentence,
             table=table,
             explanation=explanation,
             json=text,
@@ -173,6 +176,9 @@ class Report:
         """The JSON report, parsed."""
         parsed: dict[str, Any] = json.loads(self.json)
         return parsed
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.sentence}>"
 
     def __str__(self) -> str:
         return self.table.rstrip("\n")
@@ -201,7 +207,7 @@ def _details(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _page(report: Report) -> str:
-    """For notebooks: the table, lists of fusions and refusals that open on a click, the pictures."""
+    """For notebooks: the sentence, the table, lists of fusions and refusals that open on a click. Pictures are in html()."""
     before, after = report.before, report.after
     rows = []
     for op in sorted(set(before.by_type) | set(after.by_type)):
@@ -212,15 +218,12 @@ def _page(report: Report) -> str:
         rows.append((name.replace("_", "-"), _number(getattr(before, name)), _number(getattr(after, name))))
     fusions = [(f.output, f.pass_name, " + ".join(op.op for op in f.replaced), " + ".join(f.new), _small(f.difference))
                for f in report.fusions]
-    # The page is a document of its own: its style and script stay apart from the notebook's.
-    pictures = (f'<iframe srcdoc="{html.escape(report.html())}" width="100%" height="600" style="border: 0"></iframe>'
-                if report.fusions else "")
     return (
-        "<div><table>" + _row(("", "before", "after"), "th") + "".join(_row(row) for row in rows) + "</table>"
+        f"<div><p>{html.escape(report.sentence)}</p><table>" + _row(("", "before", "after"), "th") + "".join(_row(row) for row in rows) + "</table>"
         f"<p>largest relative difference of the self-check: {_small(report.largest_difference)}; "
         f"{report.seconds:.3f} s</p>"
         + _details("fusions", ("output", "pass", "replaced", "new", "difference"), fusions)
         + _details("refusals", ("output", "op", "reason"), [(r.output, r.op, r.reason) for r in report.refusals])
         + _details("warnings", ("output", "reason"), [(w.output, w.reason) for w in report.warnings])
-        + pictures + "</div>"
+        + "</div>"
     )

@@ -8,7 +8,7 @@ import json
 import os
 import pathlib
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Iterator, Literal, Mapping, Optional, Sequence, Union, overload
 
 from . import _arguments, _models
@@ -23,17 +23,20 @@ from .testing import Comparison, Inputs, compare
 __all__ = ["Diff", "Info", "Verdict", "diff", "dump", "info", "verify"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class _Text:
-    text: str = field(repr=False)
+    text: str
     """Lines to read, what `print` gives."""
-    json: str = field(repr=False)
+    json: str
     """The same for programs; its schema is in docs/."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON, parsed."""
         parsed: dict[str, Any] = json.loads(self.json)
         return parsed
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {str(self).partition(chr(10))[0]}>"
 
     def __str__(self) -> str:
         return self.text.rstrip("\n")
@@ -42,9 +45,10 @@ class _Text:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diff(_Text):
-    """What changed: true where something did. `print` it for lines to read.
+    """What changed between two models. True where nothing that counts did, as a `Verdict` is true where both compute the
+    same: `assert diff(a, b)`. `print` it for lines to read.
 
     `github` and `sarif` are the texts for CI: workflow commands, and SARIF 2.1.0. `html` is a page
     with the changed places drawn side by side, that needs nothing else. The texts also come as
@@ -52,9 +56,9 @@ class Diff(_Text):
     """
 
     same: bool
-    github: str = field(repr=False)
-    sarif: str = field(repr=False)
-    html: str = field(repr=False)
+    github: str
+    sarif: str
+    html: str
 
     @property
     def changes(self) -> list[dict[str, Any]]:
@@ -64,19 +68,15 @@ class Diff(_Text):
         return listed
 
     def __bool__(self) -> bool:
-        return not self.same
+        return self.same
 
     def __str__(self) -> str:
         return super().__str__() or "no change"
 
-    def _repr_html_(self) -> str:
-        page = f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="600" style="border: 0"></iframe>'
-        return super()._repr_html_() + ("" if self.same else page)
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verdict(_Text):
-    """Whether two models compute the same: true where they do.
+    """Whether two models compute the same: true where they do, as a `Diff` is true where nothing that counts changed.
 
     `equivalent` is True, False, or None where that cannot be told: an operator that is not evaluated.
     """
@@ -97,10 +97,13 @@ class Verdict(_Text):
         return number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Info(_Text):
     """What is in a model, and what fusing would make of it. `print` it for lines to read;
-    `as_dict()` is described by docs/info.schema.json."""
+    `as_dict()` is described by docs/info.schema.json. At a prompt it prints itself."""
+
+    def __repr__(self) -> str:
+        return str(self)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Iterable, Mapping, Optional, Sequence, Un
 
 from . import _arguments, _models
 from ._arguments import AnyPath
-from ._errors import FileError, ModelError, OptionError
+from ._errors import FileMissing, ModelError, OptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +113,7 @@ def _session(model: Any, providers: Sequence[Any], what: str, folder: Optional[A
         return onnxruntime.InferenceSession(loaded, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime's errors share no base class
         if is_path and not os.path.exists(loaded):
-            raise FileError(f"{loaded}: cannot open: No such file or directory") from error
+            raise FileMissing(f"{loaded}: cannot open: No such file or directory") from error
         hint = "" if is_path else _models.hint_of_external(str(error), folder)
         raise ModelError(f"ONNX Runtime does not load {what}: {error}{hint}") from error
 

@@ -53,7 +53,9 @@ def test_every_kind(kind, block, changed, tmp_path):
 
 def test_diff(block, changed):
     found = diff(block, changed)
-    assert found and not diff(block, block)
+    assert not found and diff(block, block), "true where nothing changed, as a Verdict"
+    assert repr(found) == "<Diff: 1 weight>" and repr(diff(block, block)) == "<Diff: no change>"
+    assert repr(verify(block, block)).startswith("<Verdict: ") and repr(info(block)) == str(info(block))
     assert "a0.w" in str(found) and found.text.rstrip("\n") == str(found)
     assert json.loads(found.json) == found.as_dict()
     assert found.github.startswith("::") and json.loads(found.sarif)["version"] == "2.1.0"
@@ -201,8 +203,9 @@ def test_garbage(call, block):
 @pytest.mark.parametrize("call", [lambda p: diff(p, p), lambda p: verify(p, p), lambda p: info(p), lambda p: dump(p),
                                   lambda p: verify(p, p, runtime="onnxruntime")])
 def test_missing_files(call, tmp_path):
-    with pytest.raises(onnx_repvgg_fuse.FileError, match="absent.onnx.*No such file"):
-        call(tmp_path / "absent.onnx")
+    for kind in (onnx_repvgg_fuse.FileError, FileNotFoundError):
+        with pytest.raises(kind, match="absent.onnx.*No such file"):
+            call(tmp_path / "absent.onnx")
 
 
 def test_nothing_is_left_behind(block, tmp_path, monkeypatch):
