@@ -57,6 +57,8 @@ class Refusal:
     op: str
     output: str
     reason: str
+    counts: bool = True
+    """False where the network is not linear there, or nothing would be saved: nobody could want it folded."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def _fusion(raw: Mapping[str, Any]) -> Fusion:
 
 def _refusal(raw: Mapping[str, Any]) -> Refusal:
     names = ("graph", "node", "op", "output", "reason")
-    return Refusal(pass_name=raw.get("pass", ""), **{name: raw.get(name, "") for name in names})
+    return Refusal(pass_name=raw.get("pass", ""), counts=raw.get("counts", True), **{name: raw.get(name, "") for name in names})
 
 
 def _counts(raw: Mapping[str, Any]) -> Counts:

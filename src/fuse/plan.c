@@ -48,6 +48,40 @@ void plan_refuse(struct plan *plan, const struct node *node, const struct value 
     LIST_PUSH(arena, &plan->refusals, entry);
 }
 
+/* Reasons that lie in what the network computes. Of a sum each branch has its own, behind "; branch". */
+static bool is_by_nature(const char *reason, size_t length)
+{
+    static const char *const ends[] = {"no two branches are affine of one source",
+                                       "the branches have different sources",
+                                       "is not a linear op that is known",
+                                       "so it is not linear",
+                                       "runtimes compute as one op while it is whole",
+                                       "no op would be saved"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+        size_t own = strlen(ends[i]);
+        if (length >= own && memcmp(reason + length - own, ends[i], own) == 0)
+            return true;
+    }
+    return length >= 20 && memcmp(reason, "it does not slide on", 20) == 0;
+}
+
+bool refusal_counts(const struct refusal *refusal)
+{
+    const char *reason = refusal->reason, *next;
+    for (; (next = strstr(reason, "; branch ")); reason = next + 2)
+        if (!is_by_nature(reason, (size_t)(next - reason)))
+            return true;
+    return !is_by_nature(reason, strlen(reason));
+}
+
+size_t plan_count_refusals(const struct plan *plan)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < plan->refusals.count; i++)
+        count += refusal_counts(plan->refusals.items[i]);
+    return count;
+}
+
 bool plan_visits_first(struct plan *plan, const struct node *node)
 {
     struct node_mark *mark = plan_mark_node(plan, node);

@@ -157,12 +157,16 @@ static void json_reason(struct page *page, const struct reason *reason)
 }
 
 static void json_refusals(struct page *page, const char *name, struct refusal *const *refusals,
-                          size_t count)
+                          size_t listed, bool counts)
 {
     struct map seen = {0};
     LIST(struct reason *) reasons = {NULL, 0, 0};
-    for (size_t i = 0; i < count; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < listed; i++) {
         const struct refusal *refusal = refusals[i];
+        if (refusal_counts(refusal) != counts)
+            continue;
+        count++;
         const char *kind = kind_of_reason(page->arena, refusal->reason);
         const char *key = arena_format(page->arena, "%s\n%s", refusal->pass, kind);
         struct reason *reason = map_get(&seen, key);
@@ -254,8 +258,9 @@ const char *html_fuse(const struct plan *plan, const struct summary *summary)
         json_equalized(&page, "per_tensor", &plan->foreseen[0]);
     if (plan->foreseen[1].count)
         json_equalized(&page, "per_channel", &plan->foreseen[1]);
-    json_refusals(&page, "refusals", plan->refusals.items, plan->refusals.count);
-    json_refusals(&page, "warnings", plan->warnings.items, plan->warnings.count);
+    json_refusals(&page, "refusals", plan->refusals.items, plan->refusals.count, true);
+    json_refusals(&page, "left_alone", plan->refusals.items, plan->refusals.count, false);
+    json_refusals(&page, "warnings", plan->warnings.items, plan->warnings.count, true);
     struct text listing = {.arena = arena};
     text_print(&listing, "%s -> %s\n\n%s\n", summary->input, summary->output,
                report_explanation(plan, summary));

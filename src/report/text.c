@@ -79,6 +79,7 @@ static void json_refusals(struct json *json, const char *key, struct refusal *co
         json_text(json, "op", refusal->node ? type_of(refusal->node) : "model");
         json_text(json, "output", refusal->output ? refusal->output->name : "");
         json_text(json, "reason", refusal->reason);
+        json_bool(json, "counts", refusal_counts(refusal));
         json_close(json, '}');
     }
     json_line(json, 2);
@@ -230,6 +231,8 @@ static void print_refusals(struct text *text, const char *word, struct refusal *
     struct alike **of = NEW_ARRAY(text->arena, struct alike *, count);
     for (size_t i = 0; i < count; i++) {
         const struct refusal *refusal = refusals[i];
+        if (!refusal_counts(refusal))
+            continue;
         const char *key =
             arena_format(text->arena, "%s\n%s\n%s\n%s", refusal->pass, refusal->graph->name,
                          refusal->node ? type_of(refusal->node) : "", refusal->reason);
@@ -241,10 +244,42 @@ static void print_refusals(struct text *text, const char *word, struct refusal *
         of[i]->count++;
     }
     for (size_t i = 0; i < count; i++) {
+        if (!of[i])
+            continue;
         bool groups_up = of[i]->count > NAMED_MOST;
         if (!groups_up || !of[i]->told)
             print_refusal(text, word, refusals[i], groups_up ? of[i]->count - 1 : 0);
         of[i]->told = true;
+    }
+}
+
+/* What no one could want: a line for each operator and reason, that of a sum without those of its branches. */
+static void print_by_nature(struct text *text, const struct plan *plan)
+{
+    struct map seen = {.count = 0};
+    LIST(struct census_entry *) groups = {0};
+    for (size_t i = 0; i < plan->refusals.count; i++) {
+        const struct refusal *refusal = plan->refusals.items[i];
+        if (refusal_counts(refusal))
+            continue;
+        const char *branches = strstr(refusal->reason, "; branch ");
+        int length =
+            (int)(branches ? branches - refusal->reason : (ptrdiff_t)strlen(refusal->reason));
+        const char *key =
+            arena_format(text->arena, "%s: %.*s", type_of(refusal->node), length, refusal->reason);
+        struct census_entry *group = map_get(&seen, key);
+        if (!group) {
+            group = NEW(text->arena, struct census_entry);
+            group->type = key;
+            map_put(text->arena, &seen, key, group);
+            LIST_PUSH(text->arena, &groups, group);
+        }
+        group->count++;
+    }
+    for (size_t i = 0; i < groups.count; i++) {
+        size_t start = text->size;
+        text_print(text, "left alone: %zu %s", groups.items[i]->count, groups.items[i]->type);
+        end_line(text, start);
     }
 }
 
@@ -362,6 +397,7 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
     if (!summary->changed && !plan->refusals.count && !plan->warnings.count)
         text_print(&text, "nothing to fuse: no rewrite applies to any op of this model\n");
     print_refusals(&text, "refused", plan->refusals.items, plan->refusals.count);
+    print_by_nature(&text, plan);
     print_refusals(&text, "warning", plan->warnings.items, plan->warnings.count);
     return text.bytes;
 }
@@ -397,9 +433,9 @@ const char *report_sentence(const struct plan *plan, const struct summary *summa
         text_print(&text, " (");
         counted(&text, plan->warnings.count, "warning");
         text_print(&text, ")");
-    } else if (first) {
+    } else if (plan_count_refusals(plan)) {
         text_print(&text, " (");
-        counted(&text, plan->refusals.count, "rewrite");
+        counted(&text, plan_count_refusals(plan), "rewrite");
         text_print(&text, " refused)");
     }
     return text.bytes;
@@ -412,7 +448,9 @@ static void row(struct text *text, const char *label, double before, double afte
     text_print(text, "%-20s %15s -> %15s", label, text_grouped(text->arena, before),
                text_grouped(text->arena, after));
     if (before > 0 && after >= 0 && before != after)
-        text_print(text, " %8s %%", decimal_fixed(100 * (after - before) / before, 1).text);
+        text_print(text, " %8s %%",
+                   arena_format(text->arena, "%s%s", after > before ? "+" : "",
+                                decimal_fixed(100 * (after - before) / before, 1).text));
     text_append(text, "\n", 1);
 }
 

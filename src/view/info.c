@@ -255,7 +255,7 @@ const char *info_json(const struct plan *plan, const struct summary *summary,
     equalized_json(json, "quantised_per_channel", &plan->foreseen[1]);
     json_regions(json, plan, info);
     json_line(json, 2);
-    json_count(json, "refused", plan->refusals.count);
+    json_count(json, "refused", plan_count_refusals(plan));
     json_warnings(json, plan);
     json_line(json, 0);
     json_close(json, '}');
@@ -410,9 +410,10 @@ const char *info_text(const struct plan *plan, const struct summary *summary,
         text_region(text, plan, &info->regions.items[i]);
     equalized_foreseen(text, "tensor", &plan->foreseen[0]);
     equalized_foreseen(text, "channel", &plan->foreseen[1]);
+    size_t refused = plan_count_refusals(plan);
     text_print(text, "\n%zu regions would be fused, %zu were refused", info->regions.count,
-               plan->refusals.count);
-    text_print(text, "%s\n", plan->refusals.count ? " (--explain --dry-run says why)" : "");
+               refused);
+    text_print(text, "%s\n", refused ? " (--explain --dry-run says why)" : "");
     for (size_t i = 0; i < plan->warnings.count; i++)
         text_print(text, "warning: %s\n",
                    text_plain(text->arena, warning_text(text->arena, plan->warnings.items[i])));

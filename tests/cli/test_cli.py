@@ -606,9 +606,25 @@ def test_explain_tells_equal_reasons_once(tmp_path):
     r = good(run("--explain", "--json", tmp_path / "report.json", tmp_path / "in.onnx", tmp_path / "out.onnx"))
     listed = json.loads((tmp_path / "report.json").read_text())["refusals"]
     assert len(listed) >= 5
-    lines = [line for line in r.stdout.decode().splitlines() if line.startswith("refused")]
-    assert len(lines) < len(listed)
-    assert sum(int(m[1]) + 1 if (m := re.search(r" and (\d+) more ", line)) else 1 for line in lines) == len(listed)
+    refused = [line for line in r.stdout.decode().splitlines() if line.startswith("refused")]
+    assert sum(int(m[1]) + 1 if (m := re.search(r" and (\d+) more ", line)) else 1 for line in refused) == sum(x["counts"] for x in listed)
+    alone = re.findall(r"^left alone: (\d+) (\w+): (.*)$", r.stdout.decode(), re.M)
+    assert sum(int(count) for count, *_ in alone) == sum(not x["counts"] for x in listed) >= 5
+    assert len(refused) + len(alone) < len(listed)
+
+
+@pytest.mark.parametrize("variance, counts", [(4, False), (-9, True)])
+def test_what_nobody_could_want_is_no_refusal_that_counts(variance, counts, tmp_path):
+    """A sum of Sigmoids is no linear op. A branch whose variance is negative is a mistake that someone can mend."""
+    n = Net(seed=3)
+    x = n.input("x", (1, 4, 9, 7))
+    stats = [n.const(np.full(4, value, np.float32)) for value in (2, 1, 1, variance)]
+    n.output(n.add(n.node("Sigmoid", [n.convbn(x, 4, 3)]), n.bn(n.relu(x), stats=stats)))
+    (tmp_path / "in.onnx").write_bytes(n.model().SerializeToString())
+    r = good(run("--explain", "--json", tmp_path / "report.json", tmp_path / "in.onnx", tmp_path / "out.onnx"))
+    listed = [x for x in json.loads((tmp_path / "report.json").read_text())["refusals"] if x["op"] == "Add"]
+    assert [x["counts"] for x in listed] == [counts], listed
+    assert ("\nleft alone: 1 Add: no two branches" in text(r.stdout)) != counts
 
 
 def test_silu_is_no_refusal(tmp_path):

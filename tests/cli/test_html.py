@@ -82,7 +82,8 @@ def test_a_page_holds_what_the_json_report_holds(path, tmp_path):
             assert page.string(page.boxes(picture, "target")[0]["name"]) == member["output"]
     assert page.data["before"] == report["before"] and page.data["after"] == report["after"]
     assert page.data["largest_difference"] == report["largest_difference"]
-    assert page.data["refusals"]["count"] == len(report["refusals"])
+    assert page.data["refusals"]["count"] == sum(r["counts"] for r in report["refusals"])
+    assert page.data["left_alone"]["count"] == sum(not r["counts"] for r in report["refusals"])
     assert sum(r["count"] for r in page.data["refusals"]["reasons"]) == len(report["refusals"])
     for refusal in report["refusals"]:
         assert refusal["reason"] in page.text or refusal["reason"] in [
@@ -182,10 +183,11 @@ def refused(count):
 def test_equal_reasons_are_one(tmp_path):
     page, report = page_of(refused(70), tmp_path)
     assert len(report["refusals"]) >= 70
-    assert page.data["refusals"]["count"] == len(report["refusals"])
-    largest = max(page.data["refusals"]["reasons"], key=lambda r: r["count"])
+    assert page.data["refusals"]["count"] == sum(r["counts"] for r in report["refusals"])
+    assert page.data["left_alone"]["count"] == sum(not r["counts"] for r in report["refusals"])
+    largest = max(page.data["left_alone"]["reasons"], key=lambda r: r["count"])
     assert largest["count"] >= 70 and len(largest["places"]) == 60
-    assert len(page.data["refusals"]["reasons"]) <= 3
+    assert len(page.data["left_alone"]["reasons"]) <= 3
 
 
 def test_reasons_that_differ_in_names_and_numbers_are_one(tmp_path):

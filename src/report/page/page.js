@@ -485,7 +485,9 @@ function fusePage() {
       equalized(list, `INT8 with weights per ${grain}`, 'per_' + grain,
         `What --equalize ${grain} would make of the channels of each value, the one with the most noise first.`,
         `--equalize ${grain} would change nothing: all channels are even.`);
-  reasons(data.refusals, 'Refusals', 'refusals', 'No rewrite was declined.');
+  reasons(data.refusals, 'Refusals', 'refusals', 'No rewrite that could be wanted was declined.');
+  if (data.left_alone.count)
+    reasons(data.left_alone, 'Left alone: not linear, or nothing to save', 'left_alone', '');
   if (!data.warnings.count)
     reasons(data.warnings, 'Warnings', 'warnings', 'Every rewrite kept within the tolerance of its self-check, or none was checked.');
 }
