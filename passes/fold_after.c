@@ -52,7 +52,7 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
             is_gated(value, reader))
             continue;
         if (!reason && value_use_count(value) > 1)
-            reason = "the value it scales is read by other ops too";
+            reason = "other ops read the value that it scales";
         if (!reason && value->is_output)
             reason = "the value it scales is a graph output";
         if (!reason && value->is_annotated)

@@ -135,16 +135,16 @@ static const char *look_at(struct folding *folding, const struct value *value)
     for (const struct use *use = value->uses; use; use = use->next)
         if (value->producer->op == OP_DequantizeLinear && use_is_live(use) &&
             is_quantised(folding, use->inner))
-            return "what reads it works on quantised numbers";
+            return "the op that reads it works on quantised numbers";
     return NULL;
 }
 
 static const char *too_large(struct arena *arena, double stored, double freed)
 {
-    return arena_format(arena,
-                        "cost: the stored result would have %.0f bytes, the constants that go "
-                        "for it have %.0f",
-                        stored, freed);
+    return arena_format(
+        arena,
+        "cost: the stored result would take %.0f bytes, the constants that it replaces take %.0f",
+        stored, freed);
 }
 
 /* As it will be stored. */
@@ -177,7 +177,7 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
         if (bad < 0)
             continue;
         int64_t index = first + bad;
-        return arena_format(arena, "number %lld is %s, not finite in %s", (long long)index,
+        return arena_format(arena, "number %lld is %s, which is not finite in %s", (long long)index,
                             decimal_rounded(numbers[bad], 6).text, type_name(tensor->type));
     }
     if (all) {
@@ -245,8 +245,8 @@ static const char *store(struct folding *folding, struct node *producer, struct 
                    MESSAGE * (double)fusion->replaced.count;
     if (grown > 0 && folding->is_counted && folding->grown > growth_most(plan))
         return arena_format(arena,
-                            "cost: results that take more bytes than what goes for them would make "
-                            "the file grow by %.0f, the most is %.0f",
+                            "cost: the stored results would make the file grow by %.0f bytes, more "
+                            "than the allowed %.0f",
                             folding->grown, growth_most(plan));
     if (grown > 0 && !folding->is_counted) {
         folding->grown += grown;

@@ -156,7 +156,7 @@ static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
     if (!value && !lane_shifts(&s->lane))
         return NULL;
     if (s->weighted->op == OP_MatMul)
-        return "MatMul has no bias to take the shift up";
+        return "MatMul has no bias to add the shift to";
     if (node_float(s->weighted, "beta", 1) != 1)
         return "its bias has a factor, beta";
     if (value && (constant_of(value, &old) || !(numbers = constant_numbers(value, old)) ||
@@ -258,7 +258,7 @@ static const char *decide(struct scaling_of *s, struct node *const *dequantizers
             reason = rescale(s, dequantizers[i], i == 0 ? s->axis : 0, &scales[i]);
     }
     if (!reason && dequantizers[1] && lane_shifts(&s->lane))
-        reason = "its bias is dequantised too, and the shift is no whole number of its steps";
+        reason = "its bias is dequantised too, and the shift is not a multiple of the bias's scale";
     if (!reason && !dequantizers[1])
         reason = shift_bias(s, bias);
     return reason;

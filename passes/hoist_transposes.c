@@ -104,7 +104,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
             continue;
         if (operand && maker && lift_reads_weight(maker))
             plan_refuse(plan, sum, target,
-                        arena_format(arena, "its operand '%s' is there in one order of axes only",
+                        arena_format(arena, "its operand '%s' exists in only one order of axes",
                                      operand->name));
         return;
     }

@@ -406,7 +406,7 @@ static bool join_transposed(struct tree *tree)
         region_walk(&region, seeds, count, tree->nodes.items, tree->nodes.count, true);
         for (size_t i = 0; i < count && !reason; i++)
             if (!region_is_replaced(&region, seeds[i]->producer))
-                reason = "a branch is read by other ops as well and stays";
+                reason = "other ops read a branch, so it stays";
         region.replaced = tree->nodes.count + count;
         region.multiply_adds = 0;
     }

@@ -48,7 +48,7 @@ static const char *read_pads(struct merge *merge)
     if (strcmp(node_string(arena, pad, "mode", "constant"), "constant") != 0)
         return "the Pad does not fill with a constant";
     if (!fills_with_zero(pad))
-        return "the Pad fills with something else than 0";
+        return "the Pad does not fill with 0";
     const int64_t *pads = constant_integers(pad, "pads", 1, held[0], COUNT_OF(held[0]), &count);
     const int64_t *axes = constant_integers(pad, "", 3, held[1], MOST, &named);
     if (!pads || (!axes && node_input(pad, 3)))
@@ -81,7 +81,7 @@ static const char *look_at_pool(const struct merge *merge, const struct window *
         return "ceil_mode: windows may reach beyond the padding";
     for (int i = 0; i < rank - 2; i++) {
         if (!counts && (window[i].pad_begin || window[i].pad_end))
-            return "the pool does not count what it pads, and counts what the Pad does";
+            return "the pool does not count its own padding, but counts that of the Pad";
         if (window[i].pad_begin + merge->pads[2 + i] >= window[i].kernel ||
             window[i].pad_end + merge->pads[rank + 2 + i] >= window[i].kernel)
             return "the padding would be as wide as the window of the pool";
@@ -153,7 +153,7 @@ static const char *find_windows(const struct merge *merge, struct window *window
     const int64_t *given = node_integers(node, "kernel_shape", &count);
     int axes = merge->x->rank - 2;
     if (strcmp(automatic, "NOTSET") != 0)
-        return "its padding follows the size of its input: auto_pad";
+        return "its padding depends on the size of its input (auto_pad)";
     for (int i = 0; w && i < axes; i++) {
         int64_t size = w->rank == axes + 2 ? w->dims[2 + i] : -1;
         kernel[i] = size > 0 ? size : given && count == (size_t)axes ? given[i] : KERNEL;

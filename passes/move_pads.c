@@ -48,7 +48,7 @@ static const char *read_pads(struct node *pad, const int *order, int64_t *pads)
     if (reason)
         return reason;
     if (fill != 0)
-        return "the Pad fills with something else than 0";
+        return "the Pad does not fill with 0";
     for (int i = 0; i < rank; i++) {
         pads[i] = begin[order[i]];
         pads[rank + i] = end[order[i]];

@@ -173,9 +173,8 @@ static bool move_shape(struct plan *plan, struct node *shape)
     if (!reader || !scales(reader) || !keeps_shape(reader, value) ||
         !is_read_behind(shape->outputs[0], reader)) {
         plan_refuse(plan, shape, shape->outputs[0],
-                    "it keeps a value that is folded away otherwise, and no other is known to have "
-                    "its shape "
-                    "where it is read");
+                    "it reads a value that would be folded away, and no other value is known to "
+                    "have its shape");
         return false;
     }
     channel = layout_of(maker) == LAYOUT_CONV ? 1 : data->rank - 1;

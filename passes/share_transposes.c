@@ -59,8 +59,8 @@ static bool share(struct plan *plan, struct node *turn)
         if (read)
             plan_refuse(plan, turn, target,
                         arena_format(arena,
-                                     "what it turns is there in that order of axes but for ops "
-                                     "per channel, and other ops read '%s', too",
+                                     "its input already exists in that order of axes, except for "
+                                     "ops per channel, and other ops read '%s'",
                                      read->name));
         return false;
     }

@@ -142,7 +142,7 @@ bool slide_is_dear(struct plan *plan, struct node *node)
     if (!landing_has_taken(plan->model->arena->landing, PARTS))
         return false;
     plan_refuse(plan, node, node->outputs[0],
-                "sliding takes more memory than is worth a model of this size");
+                "moving it would take too much memory for a model of this size");
     return true;
 }
 

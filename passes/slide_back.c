@@ -74,12 +74,12 @@ static struct route *find(struct slide *slide, struct value *value, const struct
     struct arena *arena = slide->plan->model->arena;
     struct node *node = value ? value->producer : NULL, *reader;
     if (node && value->is_output)
-        slide_stop(slide, node, "the value in front of it is a graph output");
+        slide_stop(slide, node, "the value before it is a graph output");
     if (!node || node->graph != slide->node->graph || !slide_is_inner(value, node->graph) ||
         slide->hops++ > SLIDE_HOPS)
         return NULL;
     if (slide_readers(value, &reader) != 1) {
-        slide_stop(slide, node, "the value in front of it is read by other ops as well");
+        slide_stop(slide, node, "other ops read the value before it");
         return NULL;
     }
     struct route *route = NEW(arena, struct route);
@@ -155,7 +155,7 @@ static bool slide_one(struct plan *plan, struct node *node)
             slide.stopped_by == lane.data->producer && lift_reads_weight(slide.stopped_by);
         if (slide.reason && !direct && (slide.ends || is_near_weight(slide.stopped_by)))
             plan_refuse(plan, node, target,
-                        arena_format(plan->model->arena, "it does not slide back through %s: %s",
+                        arena_format(plan->model->arena, "it cannot move back past %s: %s",
                                      slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }

@@ -139,7 +139,7 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
     size_t readers = 0, takers = 0;
     const struct node *bare = NULL; /* one that takes the lane up, and has no bias for its shift */
     if (value->is_output && (value->producer != slide->node || is_read_by_weight(value)))
-        slide_stop(slide, value->producer, "what it makes is a graph output");
+        slide_stop(slide, value->producer, "its result is a graph output");
     if (!slide_is_inner(value, slide->node->graph))
         return false;
     for (const struct use *use = value->uses; use; use = use->next) {
@@ -163,21 +163,22 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
         const char *reason = index < node->input_count ? forward(node, index, 0, lane, &next)
                                                        : "it reads the value twice";
         if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
-            reason = "it goes back into the weight behind which it stands";
+            reason = "it folds into the weight before it instead";
         const struct value *other =
             node->op == OP_Add && index < 2 ? node_input(node, 1 - index) : NULL;
         if (!reason && other && !other->tensor && !value_is_told(other) && !other->terms)
             reason = "a rewrite made what it adds";
         if (!plan_visits_first(slide->plan, node) && !reason)
-            reason = "two ways on come together in it";
+            reason = "two of the paths from the op meet in it";
         if (reason && node->op == OP_ConvTranspose && lane_shifts(lane))
-            reason = "a shift adds up where its windows overlap";
+            reason = "overlapping windows would add the shift more than once";
         else if (reason && lift_reads_weight(node))
-            reason = lane_shifts(lane)
-                         ? "a shift in front of its padding, or of a weight that is not constant"
-                         : "its weight is not constant, or takes the channels along another axis";
+            reason =
+                lane_shifts(lane)
+                    ? "a shift stands before its padding, or before a weight that is not constant"
+                    : "its weight is not constant, or takes the channels along another axis";
         if (reason || slide->hops++ > SLIDE_HOPS) {
-            slide_stop(slide, node, reason ? reason : "the way is too long");
+            slide_stop(slide, node, reason ? reason : "the path is too long");
             return false;
         }
         for (size_t i = 0; i < node->output_count; i++)
@@ -267,7 +268,7 @@ static bool slide_one(struct plan *plan, struct node *node)
         return false; /* fold_before has its say */
     if (is_taken && slide.bare)
         slide_stop(&slide, slide.bare,
-                   "it has no bias to take a shift, and one for it would cost too much");
+                   "it has no bias to add a shift to, and a new bias would cost too much");
     if (!is_taken || slide.bare) {
         struct node *reader;
         bool direct = slide_readers(value, &reader) == 1 && reader == slide.stopped_by &&
@@ -276,8 +277,7 @@ static bool slide_one(struct plan *plan, struct node *node)
             plan_refuse(plan, node, value,
                         slide.stopped_by == node
                             ? slide.reason
-                            : arena_format(plan->model->arena,
-                                           "it does not slide on through %s: %s",
+                            : arena_format(plan->model->arena, "it cannot move past %s: %s",
                                            slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }

@@ -394,9 +394,9 @@ static const char *explain_leaf(const struct tree *tree, const struct leaf *leaf
                             trace->node->proto->op_type ? trace->node->proto->op_type : "",
                             trace->reason);
     if (trace->count > 1 && leaf->value->is_output)
-        return arena_format(arena, "branch '%s' is a graph output and stays", name);
+        return arena_format(arena, "branch '%s' is a graph output, so it stays", name);
     if (trace->count > 1 && value_use_count(leaf->value) > 1)
-        return arena_format(arena, "branch '%s' is read by other ops as well and stays", name);
+        return arena_format(arena, "other ops read branch '%s', so it stays", name);
     if (!tree->reason)
         return arena_format(arena, "branch '%s' comes from '%s'", name,
                             trace->entries[trace->count - 1].source->name);

@@ -233,7 +233,7 @@ static bool unwrap(struct plan *plan, struct node *last)
         if (!type_is_float(first->inputs[0]->type))
             return false;
         if (!(has_known_target(first) && has_known_target(last)))
-            reason = "the target of a Reshape is not known before the model runs";
+            reason = "the target of a Reshape is known only while the model runs";
         if (!reason)
             reason = replace(plan, &wrap, first);
         if (reason)

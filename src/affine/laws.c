@@ -222,7 +222,8 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
     if (!affine_has_border(outer) && !bias)
         return NULL;
     if (!affine_has_border(outer))
-        return "border: the outer op pads with 0 where the inner one gives its bias, which is not "
+        return "border: the outer op pads with 0, but the inner op would give its bias there, "
+               "which is not "
                "0";
     const double *terms = affine_bias_terms(arena, inner, channels);
     for (int64_t c = 0; c < channels; c++) {
@@ -360,12 +361,14 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
         if (o.low < 0) {
             outside = true;
             if (affine_axis_high(in) >= in.stride)
-                return "border: the outer op pads, and the inner kernel would reach back inside";
+                return "border: at the edge a fused kernel would read input values where the outer "
+                       "op reads its padding";
         }
         if (o.end + affine_axis_high(o) > 0) {
             outside = true;
             if (in.end + in.low < 0)
-                return "border: the outer op pads, and the inner kernel would reach back inside";
+                return "border: at the edge a fused kernel would read input values where the outer "
+                       "op reads its padding";
         }
         axis[i] = compose_axis(o, in);
     }

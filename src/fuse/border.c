@@ -120,7 +120,7 @@ static const char *scatter(struct node *node, struct frame *frame)
             int64_t k = index[p * depth + i];
             k += k < 0 ? extent_of(frame, i) : 0;
             if (k < 0 || k >= extent_of(frame, i))
-                reason = "ScatterND writes outside";
+                reason = "ScatterND writes outside its value";
             position[frame->axis[i]] = k;
         }
         if (reason)
@@ -211,8 +211,8 @@ static bool make_frame(struct arena *arena, struct frame *frame)
 static const char *find_chain(struct node *root, struct node **chain, int *length,
                               struct node **scatter_node, struct node **pad)
 {
-    const char *unknown = root->op == OP_ScatterND ? "ScatterND is not a linear op that is known"
-                                                   : "Transpose is not a linear op that is known";
+    const char *unknown =
+        root->op == OP_ScatterND ? "ScatterND is not a linear op" : "Transpose is not a linear op";
     struct node *node = root;
     *scatter_node = NULL;
     *length = 0;

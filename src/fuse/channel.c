@@ -223,7 +223,8 @@ const char *channel_ends_gelu(const struct node *node)
     if (add && curve == 2)
         curve = made_by(add, OP_Tanh);
     return curve < 2 && is_number(node_input(add, 1 - curve), 1)
-               ? "it ends a GELU, which runtimes compute as one op while it is whole"
+               ? "it is the last factor of a GELU, which runtimes compute as one op while it is "
+                 "whole"
                : NULL;
 }
 

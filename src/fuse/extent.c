@@ -40,8 +40,7 @@ const char *lift_average_pool(struct node *node, struct step *step)
         struct window w = pool.window[i];
         int64_t span = (w.kernel - 1) * w.dilation;
         if (!whole && (w.pad_begin || w.pad_end))
-            return "AveragePool leaves its padding out of the average, so the border weighs "
-                   "differently";
+            return "AveragePool does not count its padding, so its weights at the border differ";
         axis[i] = (struct affine_axis){.stride = w.stride,
                                        .low = -w.pad_begin,
                                        .step = w.kernel > 1 ? w.dilation : 1,
@@ -52,7 +51,7 @@ const char *lift_average_pool(struct node *node, struct step *step)
                 return "AveragePool rounds its output size up (ceil_mode), and its input size is "
                        "not known";
             if (((pool.extent[i] - 1) % w.stride + axis[i].end) % w.stride)
-                return "AveragePool's last window hangs over the end (ceil_mode)";
+                return "AveragePool's last window reaches past the end (ceil_mode)";
             step->sized = true;
         }
         if (pool.extent && pool.extent[i] > 0 && pool.extent[i] + axis[i].end < 1)
@@ -138,7 +137,7 @@ const char *lift_pad_fill(struct node *node, double *value)
     if (reason)
         return arena_format(node->graph->model->arena, "Pad fills with a value that %s", reason);
     if (tensor->count != 1 || !tensor_is_readable(tensor))
-        return "Pad fills with what is no single number";
+        return "Pad fills with more than one number";
     tensor_read(tensor, 0, 1, value);
     return NULL;
 }
@@ -148,7 +147,7 @@ const char *lift_pad_mode(struct node *node)
     const char *mode = node_string(node->graph->model->arena, node, "mode", "constant");
     return strcmp(mode, "constant") == 0
                ? NULL
-               : "Pad repeats values of the border (reflect, edge or wrap)";
+               : "Pad copies values of its input (mode reflect, edge or wrap)";
 }
 
 const char *lift_crop_back(struct node *node, const struct affine **form, bool *sized)
@@ -162,7 +161,7 @@ const char *lift_crop_back(struct node *node, const struct affine **form, bool *
         return "Pad changes the batch or the channels";
     for (int i = 2; i < rank; i++) {
         if (begin[i] < 0 || end[i] < 0)
-            return "Pad takes positions away";
+            return "Pad crops: one of its widths is negative";
         begin[i] = -begin[i];
         end[i] = -end[i];
     }
@@ -233,13 +232,13 @@ static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *be
         start = start < 0 ? 0 : start > extent ? extent : start;
         stop = stop < 0 ? 0 : stop > extent ? extent : stop;
         if (stop <= start)
-            return "Slice leaves nothing";
+            return "Slice gives an empty value";
         *begin = start;
         *end = extent - stop;
         return NULL;
     }
     if (stop <= -open)
-        return "Slice leaves nothing";
+        return "Slice gives an empty value";
     *begin = start;
     *end = stop >= open ? 0 : -stop;
     return NULL;
@@ -312,7 +311,7 @@ const char *lift_slice(struct node *node, struct step *step, bool *selects)
     for (size_t i = 0; i < cuts.count && !reason; i++) {
         int64_t axis = cuts.axes[i], begin = 0, end = 0;
         if (cuts.steps[i] < 1 || cuts.steps[i] > INT32_MAX)
-            return "Slice has a step other than 1, or of no size that is reckoned with";
+            return "Slice has a step that is not 1, or is out of range";
         int64_t extent = input->disputed ? -1 : input->dims[axis];
         bool sized = false;
         reason = crop(cuts.starts[i], cuts.ends[i], extent, &begin, &end, &sized);

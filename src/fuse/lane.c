@@ -497,7 +497,7 @@ static const char *push(struct arena *arena, const struct pick *pick, struct lan
     for (int64_t i = 0; i < pick->out; i++) {
         int64_t from = pick->from[i];
         if (from < 0 && old.shift[i] != 0)
-            return "a shift of channels that it fills with 0 does not pass it";
+            return "it fills channels with 0, and a shift would change those";
         if (from < 0)
             continue;
         if (seen[from] && (scale[from] != old.scale[i] || shift[from] != old.shift[i]))
@@ -537,7 +537,7 @@ static const char *picks(struct node *node, bool forward, struct lane *lane)
 
 static const char *only_scales(const struct lane *lane)
 {
-    return lane_shifts(lane) ? "a shift does not pass it" : NULL;
+    return lane_shifts(lane) ? "it does not commute with a shift" : NULL;
 }
 
 static const char *pool(const struct node *node, const struct lane *lane)
@@ -549,10 +549,11 @@ static const char *pool(const struct node *node, const struct lane *lane)
         return "it works along the axis of the channels";
     for (size_t i = 1; i < node->output_count; i++)
         if (value_is_needed(node->outputs[i]))
-            return "its second output is needed";
+            return "its second output is read";
     if (node->op == OP_MaxPool || node->op == OP_GlobalMaxPool)
-        return is_positive(lane) ? NULL
-                                 : "a scale that is not positive changes which is the largest";
+        return is_positive(lane)
+                   ? NULL
+                   : "a scale that is not positive changes which element is the largest";
     for (size_t i = 0; pads && i < count; i++)
         padded = padded || pads[i] != 0;
     const char *automatic = node_string(node->graph->model->arena, node, "auto_pad", "NOTSET");
@@ -590,9 +591,9 @@ static const char *reduction(const struct node *node, bool forward, struct lane 
     int rank = node->inputs[0]->rank;
     bool reduced[MAX_RANK] = {false}, keep = node_integer(node, "keepdims", 1) != 0;
     if (rank < 0 || rank > MAX_RANK || !reduced_axes(node, rank, reduced))
-        return "what it reduces is not known";
+        return "the axes that it reduces are not known";
     if (node->op == OP_ReduceMax && !is_positive(lane))
-        return "a scale that is not positive changes which is the largest";
+        return "a scale that is not positive changes which element is the largest";
     if (node->op == OP_ReduceSum && lane_shifts(lane))
         return "a shift adds up";
     if (lane->axis < 0 || (keep && !reduced[lane->axis]))
@@ -659,7 +660,7 @@ static const char *pad(struct node *node, bool forward, struct lane *lane)
     if (node_input(node, 2)) {
         if (constant_of(node->inputs[2], &tensor) || tensor->count != 1 ||
             !type_is_float(tensor->type) || !tensor_is_readable(tensor))
-            return "what it fills with is not known";
+            return "its fill value is not known";
         tensor_read(tensor, 0, 1, &fill);
     }
     if (fill != 0)
@@ -700,8 +701,8 @@ static const char *product(const struct node *node, const struct lane *lane)
     struct value *weight = node_input(node, 1);
     if (lane->axis >= 0)
         return node->op != OP_Mul && weight && !constant_of(weight, &tensor)
-                   ? "what is scaled or shifted is not its channels"
-                   : "only one number for all passes a product of two values";
+                   ? "the scale or shift is not along its channels"
+                   : "only a single number moves past a product of two values";
     if (node_input(node, 2))
         return "it adds a bias to its product";
     return operands_fit(node) ? only_scales(lane) : "the sizes of its operands are not known";
@@ -713,7 +714,7 @@ static const char *sum(const struct node *node, size_t index, const struct lane 
     const struct value *in = node->inputs[index], *out = node->outputs[0];
     for (int64_t c = 0; c < lane->width; c++)
         if (lane->scale[c] != 1)
-            return "a scale does not pass a sum";
+            return "a scale of the sum would scale its other summands as well";
     if (lane->axis >= 0 &&
         (in->rank < 0 || in->rank != out->rank || !same_size(in, lane->axis, out, lane->axis)))
         return "the sum may broadcast the channels";
@@ -740,7 +741,7 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_Dropout:
         for (size_t i = 1; i < node->output_count; i++)
             if (value_is_needed(node->outputs[i]))
-                return "its mask is needed";
+                return "its mask is read";
         if (node_input(node, 2) && (constant_of(node->inputs[2], &tensor) || tensor->count != 1 ||
                                     !tensor_read_integers(tensor, &mode) || mode))
             return "Dropout may be in training mode";
@@ -752,7 +753,7 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
         if (index != 0)
             return "it is a slope";
         if (!is_positive(lane))
-            return "a scale that is not positive does not pass it";
+            return "it commutes with positive scales only";
         return only_scales(lane);
     case OP_MaxPool:
     case OP_GlobalMaxPool:
@@ -771,11 +772,11 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_SpaceToDepth:
     case OP_DepthToSpace: return picks(node, forward, lane);
     case OP_Add:
-        return forward ? sum(node, index, lane) : "it does not let a scale or a shift through";
+        return forward ? sum(node, index, lane) : "it does not commute with a scale or a shift";
     case OP_Conv:
     case OP_Mul:
     case OP_MatMul: return product(node, lane);
-    default: return "it does not let a scale or a shift through";
+    default: return "it does not commute with a scale or a shift";
     }
 }
 

@@ -27,9 +27,9 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     if (node->op == OP_LeakyRelu && node_float(node, "alpha", 0.01) == 1)
         return lift_unary(node, step);
     switch (node->op) {
-    case OP_Conv: return conv ? lift_conv(node, step) : "Conv is no matrix product";
+    case OP_Conv: return conv ? lift_conv(node, step) : "Conv is not a matrix product";
     case OP_Gemm:
-    case OP_MatMul: return conv ? "a matrix product is no convolution" : lift_matrix(node, step);
+    case OP_MatMul: return conv ? "a matrix product is not a convolution" : lift_matrix(node, step);
     case OP_BatchNormalization: return lift_batch_normalization(node, layout, step);
     case OP_Mul:
     case OP_Div: return lift_product(node, layout, step);
@@ -43,26 +43,26 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Concat: return lift_concat(node, layout, step);
     case OP_Dropout: return lift_dropout(node, step);
     case OP_AveragePool:
-        return conv ? lift_average_pool(node, step) : "a pool is no matrix product";
-    case OP_MaxPool: return conv ? lift_max_pool(node, step) : "a pool is no matrix product";
+        return conv ? lift_average_pool(node, step) : "a pool is not a matrix product";
+    case OP_MaxPool: return conv ? lift_max_pool(node, step) : "a pool is not a matrix product";
     case OP_Pad:
     case OP_Slice: return lift_parts(node, layout, step);
-    case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is no matrix product";
+    case OP_ScatterND: return conv ? lift_border(node, step) : "ScatterND is not a matrix product";
     case OP_Transpose:
         if (!lift_turned(node, layout, lift_node, step))
             return NULL;
         *step = (struct step){0};
-        return conv ? lift_border(node, step) : "Transpose is not a linear op that is known";
+        return conv ? lift_border(node, step) : "Transpose is not a linear op";
     case OP_Gather:
     case OP_Tile:
     case OP_Expand: return lift_select(node, layout, step);
     case OP_Split: return lift_split(node, layout, step);
     case OP_SpaceToDepth:
-        return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is no matrix product";
+        return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is not a matrix product";
     case OP_Einsum: return lift_einsum(node, layout, step);
     case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
-        return arena_format(arena, "%s is not a linear op that is known",
+        return arena_format(arena, "%s is not a linear op",
                             node->proto->op_type ? node->proto->op_type : "an op without a name");
     }
 }

@@ -40,7 +40,7 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
         return layout == LAYOUT_CONV ? "Conv takes no bfloat16 before opset 22"
                                      : "Gemm and MatMul take no bfloat16 before opset 13";
     if (type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE && layout == LAYOUT_CONV)
-        return "a Conv of double is not made where there was none: few runtimes have it";
+        return "the model has no Conv of double, and few runtimes support one";
     return NULL;
 }
 
@@ -131,8 +131,9 @@ const char *gate_bytes(struct plan *plan, const struct region *region, double by
         return NULL;
     if (!reason || !region->shared)
         return reason;
-    return arena_format(plan->model->arena, "%s: other ops read its weight '%s', which stays",
-                        reason, region->shared->name);
+    return arena_format(plan->model->arena,
+                        "%s: other ops read its weight '%s', so that would stay", reason,
+                        region->shared->name);
 }
 
 /* A Conv of a group for each channel, where there was no product before, has one cost that multiply-adds do not
@@ -158,8 +159,8 @@ static const char *gate_groups(struct plan *plan, const struct lowering *l,
     if (positions >= POSITIONS_MOST)
         return NULL;
     return arena_format(plan->model->arena,
-                        "cost: a Conv of %lld groups, not in fours, takes longer at %.0f positions "
-                        "than the ops it replaces",
+                        "cost: a Conv of %lld groups, not a multiple of 4, is slower at %.0f "
+                        "positions than the ops it replaces",
                         (long long)form->outputs, positions);
 }
 
@@ -169,8 +170,7 @@ const char *lower_bound(const struct plan *plan, double weights, int32_t type, d
     double bytes = weights * (double)type_size(type);
     if (!affine_is_held(landing, weights))
         return arena_format(plan->model->arena,
-                            "limit: a weight of %.0f numbers is more than is made for a model of "
-                            "%zu bytes",
+                            "limit: a weight of %.0f numbers is too large for a model of %zu bytes",
                             weights, landing->input);
     if (plan->stored + bytes > BUDGET_PLAN_STORED + 8 * (double)landing->input)
         return arena_format(plan->model->arena,
@@ -179,8 +179,7 @@ const char *lower_bound(const struct plan *plan, double weights, int32_t type, d
                             (BUDGET_PLAN_STORED + 8 * (double)landing->input) / 0x1p20,
                             landing->input);
     if (plan->effort + effort > BUDGET_PLAN_READ + 64 * (double)landing->input)
-        return "limit: the new weights together are made of the same ops in more ways than are "
-               "added up";
+        return "limit: the new weights combine the same ops in too many ways";
     return NULL;
 }
 

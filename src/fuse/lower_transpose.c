@@ -188,7 +188,7 @@ static const char *turn_product(struct arena *arena, const struct affine *after,
     if (reason)
         return reason;
     if (!affine_is_held(arena->landing, (double)affine_weights(after)))
-        return "limit: its weight is more than is held for a model of this size";
+        return "limit: its weight is too large for a model of this size";
     double *numbers = NEW_ARRAY(arena, double, affine_weights(after));
     if (!affine_rows(after, NULL, after->outputs, 0, after->outputs, numbers))
         return "out of memory";
@@ -258,7 +258,7 @@ const char *transposed_join(struct arena *arena, const struct transposed *parts,
     for (size_t k = 0; k < count; k++) {
         terms[k] = (struct affine_term){parts[k].adjoint, factors[k]};
         if (!parts[k].is_placed)
-            return "its padding follows from the extents";
+            return "its padding depends on the sizes";
         if (parts[k].source != sum->source || parts[k].type != sum->type ||
             parts[k].outputs != sum->outputs)
             return "the branches have different sources, types or channels";

@@ -83,7 +83,7 @@ static const char *slice(struct node *node, int axis, int64_t width, struct pick
     struct arena *arena = node->graph->model->arena;
     struct cuts cuts = {.count = 0};
     if (!read_cuts(node, &cuts))
-        return "what it takes is not constant";
+        return "its indices are not constant";
     for (size_t i = 0; i < cuts.count; i++) {
         int64_t along = cut_axis(node, &cuts, i), by = cuts.step ? cuts.step[i] : 1, taken = 0;
         if (along != axis)
@@ -108,7 +108,7 @@ static const char *tile(struct node *node, int axis, int64_t width, struct pick 
     if (!repeats || count != (size_t)node->inputs[0]->rank)
         return "how often it repeats is not constant";
     if (repeats[axis] < 1 || !multiply_fits(width, repeats[axis], &out) || out > WIDEST)
-        return "it repeats more often than is reckoned with";
+        return "its repeat count is out of range";
     int64_t *from = make(node->graph->model->arena, pick, width, out);
     for (int64_t i = 0; i < out; i++)
         from[i] = i % width;
@@ -138,10 +138,10 @@ static const char *pad(struct node *node, int axis, int64_t width, struct pick *
     if (reason)
         return reason;
     if (begin[axis] > WIDEST || end[axis] > WIDEST || begin[axis] < -width || end[axis] < -width)
-        return "its padding is too large, or crops more than there is";
+        return "its padding is too large, or crops more than the input has";
     out = width + begin[axis] + end[axis];
     if (out < 1 || out > WIDEST)
-        return "its padding is too large, or crops more than there is";
+        return "its padding is too large, or crops more than the input has";
     int64_t *from = make(node->graph->model->arena, pick, width, out);
     for (int64_t i = 0; i < out; i++)
         from[i] = i < begin[axis] || i - begin[axis] >= width ? -1 : i - begin[axis];
@@ -185,10 +185,10 @@ const char *pick_along(struct node *node, int axis, struct pick *pick)
     case OP_Expand: reason = expand(node, axis, width, pick); break;
     case OP_Pad: reason = pad(node, axis, width, pick); break;
     case OP_SpaceToDepth: reason = space_to_depth(node, axis, width, pick); break;
-    default: return "it does not let a scale or a shift through";
+    default: return "it does not commute with a scale or a shift";
     }
     if (!reason && (out->rank != in->rank || out->dims[axis] != pick->out))
-        return "what it makes of the channels is not known";
+        return "how it rearranges the channels is not known";
     return reason;
 }
 

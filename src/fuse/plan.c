@@ -53,7 +53,7 @@ static bool is_by_nature(const char *reason, size_t length)
 {
     static const char *const ends[] = {"no two branches are affine of one source",
                                        "the branches have different sources",
-                                       "is not a linear op that is known",
+                                       "is not a linear op",
                                        "so it is not linear",
                                        "runtimes compute as one op while it is whole",
                                        "no op would be saved"};
@@ -62,7 +62,7 @@ static bool is_by_nature(const char *reason, size_t length)
         if (length >= own && memcmp(reason + length - own, ends[i], own) == 0)
             return true;
     }
-    return length >= 20 && memcmp(reason, "it does not slide on", 20) == 0;
+    return length >= 15 && memcmp(reason, "it cannot move ", 15) == 0;
 }
 
 bool refusal_counts(const struct refusal *refusal)

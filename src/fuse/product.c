@@ -193,7 +193,7 @@ const char *lift_einsum(struct node *node, enum layout layout, struct step *step
     struct equation equation = {0};
     if (node->input_count != 2 || !node_input(node, 0) || !node_input(node, 1) ||
         !read_equation(node_string(arena, node, "equation", ""), &equation))
-        return "Einsum is no product of a value and a matrix";
+        return "Einsum is not a product of a value and a matrix";
     size_t constant = constant_of(node->inputs[1], &weight) ? 0 : 1;
     const char *reason = operand_weight(arena, node->inputs[constant], "weight", &weight);
     if (reason)
@@ -202,7 +202,7 @@ const char *lift_einsum(struct node *node, enum layout layout, struct step *step
     size_t rank = strlen(data), axis = layout == LAYOUT_CONV ? 1 : rank - 1;
     if (weight->rank != 2 || strlen(matrix) != 2 || weight->count == 0 || rank < 2 ||
         strlen(equation.result) != rank || (layout == LAYOUT_CONV && rank < 3))
-        return "Einsum is no product of a value and a matrix";
+        return "Einsum is not a product of a value and a matrix";
     char input = data[axis], output = equation.result[axis];
     bool transposed = matrix[0] == input && matrix[1] == output;
     if (input == output || strchr(data, output) ||

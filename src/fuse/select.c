@@ -136,7 +136,7 @@ const char *lift_space_to_depth(struct node *node, struct step *step)
     struct affine_axis axis[2];
     struct pick pick = {0};
     if (!in || in->rank != 4 || side < 1 || side > 1 << 10)
-        return "SpaceToDepth of no image, or of no block that is reckoned with";
+        return "SpaceToDepth reads a value that is not an image, or its block size is out of range";
     for (int i = 2; i < 4; i++) {
         if (in->disputed || in->dims[i] < 1 || in->dims[i] % side)
             return "the size of what SpaceToDepth takes apart is not known";

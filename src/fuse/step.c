@@ -15,7 +15,7 @@ const char *only_first_is_needed(const struct node *node)
 {
     for (size_t i = 1; i < node->output_count; i++)
         if (value_is_needed(node->outputs[i]))
-            return arena_format(node->graph->model->arena, "its output '%s' is needed as well",
+            return arena_format(node->graph->model->arena, "its output '%s' is read, too",
                                 node->outputs[i]->name);
     return NULL;
 }

@@ -132,7 +132,7 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
     }
     out->node = node;
     if (landing_has_taken(model->arena->landing, 9)) {
-        out->reason = "following it further takes more memory than is worth a model of this size";
+        out->reason = "following it further would take too much memory for a model of this size";
         return out;
     }
     const struct step *step = lift_maker(value, layout);

@@ -756,7 +756,7 @@ def test_debug(folder):
     assert made.count("Conv") >= 1 and gone.count("BatchNormalization") == count_ops(onnx.load_model_from_string(BLOCK))["BatchNormalization"]
     assert re.search(r"^steps of main:\n  \w.*\n    conv: ", said, re.M)
     assert re.search(r"^    conv: \w+ \d+ from \d+,.* taps 3 from -1 by 1, stride \d.* of \S+$", said, re.M)
-    assert re.search(r"^    matrix: Conv is no matrix product$", said, re.M)
+    assert re.search(r"^    matrix: Conv is not a matrix product$", said, re.M)
     assert re.search(r"^plan:\n  join_branches: .* from .*\n    - ", said, re.M)
     only = text(good(run("--debug", "plan", folder / "in.onnx", folder / "out.onnx")).stderr)
     assert only.startswith("plan:\n") and "round" not in only

@@ -155,7 +155,7 @@ def test_long_chain_of_constants(length, tmp_path):
 
 
 # A pool that rounds up and has windows of 2 x 2 asks for the size in front of it: an even one folds, an odd one hangs over.
-HANGS, ASKS = "last window hangs over the end", "its input size is not known"
+HANGS, ASKS = "last window reaches past the end", "its input size is not known"
 POOL = "\na = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (q)\ny = Conv (a, w)"
 SIZES = {
     "Concat": ("q = Concat <axis = 2> (x, z)", HANGS, {"inputs": ["float[2,4,8,9] z"]}),

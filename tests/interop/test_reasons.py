@@ -65,18 +65,18 @@ POOL = "its kernel_shape is missing or has too many axes"
 case(POOL, "a = AveragePool (x)")
 case(POOL, f"a = AveragePool <kernel_shape = {[2] * 9}> (x)", **ANY)
 case(MISSING, "a = AveragePool <kernel_shape = [1, 1]> (none)")
-case("leaves its padding out", "a = AveragePool <kernel_shape = [2, 2], pads = [1, 0, 0, 0]> (x)")
-case("leaves its padding out", "a = AveragePool <kernel_shape = [2, 2], pads = [0, 0, 0, 1]> (x)")
+case("does not count its padding", "a = AveragePool <kernel_shape = [2, 2], pads = [1, 0, 0, 0]> (x)")
+case("does not count its padding", "a = AveragePool <kernel_shape = [2, 2], pads = [0, 0, 0, 1]> (x)")
 case("window is larger than its input", "a = AveragePool <kernel_shape = [99, 1]> (x)")
 CEILED = "a = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x)"
 case("rounds its output size up (ceil_mode), and its input size is not known", CEILED, **ANY)
 case("rounds its output size up (ceil_mode), and its input size is not known", CEILED, **NAMED)
-case("last window hangs over the end", CEILED)
+case("last window reaches past the end", CEILED)
 case("size", "a = AveragePool <kernel_shape = [2, 2], strides = [2, 2], auto_pad = \"SAME_UPPER\"> (x)", **NAMED)
 
 # Pad
 
-case("repeats values of the border", 'a = Pad <mode = "edge"> (x, p)', data=[ints("p", 0, 0, 1, 1, 0, 0, 1, 1)])
+case("copies values of its input", 'a = Pad <mode = "edge"> (x, p)', data=[ints("p", 0, 0, 1, 1, 0, 0, 1, 1)])
 case(MISSING, "a = Pad (none, p)", data=[ints("p", 0, 0, 1, 1, 0, 0, 1, 1)])
 case("its pads are missing", "a = Pad (x)")
 case("its pads are missing", "a = Pad (x)", opset=10)
@@ -98,7 +98,7 @@ case("its pads do not fit its axes", "a = Pad (x, p, none, axes)", opset=18, dat
 VALUE = "fills with a value that is not constant"
 P = ints("p", 0, 0, 1, 1, 0, 0, 1, 1)
 case(VALUE, "a = Pad (x, p, c)", data=[P], inputs=["float c"])
-case("fills with what is no single number", "a = Pad (x, p, s)", data=[P])
+case("fills with more than one number", "a = Pad (x, p, s)", data=[P])
 case("Pad takes one type for both", "a = Pad (x, p, c)", data=[P, 'string[1] c = {"0"}'])
 case("fills with 2, not with 0", "a = Pad (x, p, c)", data=[P, "float c = {2.0}"])
 case("fills with 2, not with 0", "a = Pad <pads = [0,0,1,1,0,0,1,1], value = 2.0> (x)", opset=10)
@@ -143,11 +143,11 @@ FIT = "its starts, ends, axes and steps do not fit"
 case(FIT, **sliced([1], [4, 4], [2]))
 case(FIT, **sliced([1], [4], [2, 3]))
 case(FIT, **sliced([1], [4], [2], [1, 1]))
-case("step other than 1", **sliced([4], [1], [2], [-1]))
+case("step that is not 1", **sliced([4], [1], [2], [-1]))
 UNKNOWN = "counts from a size that is not known"
 case(UNKNOWN, **sliced([-3], [2**31], [2]), **NAMED)
 case(UNKNOWN, **sliced([1], [4], [2]), **NAMED)
-NOTHING = "Slice leaves nothing"
+NOTHING = "Slice gives an empty value"
 case(NOTHING, **sliced([0], [-(2**63)], [2]), **NAMED)
 case(NOTHING, **sliced([4], [4], [2]))
 case(NOTHING, **sliced([20], [30], [2]))
@@ -164,7 +164,7 @@ case("what it repeats depends on the size of a value", "a = Tile (x, r)" + JOINE
 case("it repeats other axes than the channels", "a = Expand (x, r)" + JOINED, x="float[2,4,1,9]", data=[ints("r", 9, 1)])
 case("an input is missing", "a = Tile (x)" + JOINED)
 case("the size of what SpaceToDepth takes apart is not known", "a = SpaceToDepth <blocksize = 2> (x)" + JOINED, x="float[2,1,H,8]")
-case("SpaceToDepth of no image", "a = SpaceToDepth <blocksize = 2> (x)" + JOINED, x="float[2,1,8]")
+case("a value that is not an image", "a = SpaceToDepth <blocksize = 2> (x)" + JOINED, x="float[2,1,8]")
 
 # Constants per channel
 
@@ -257,7 +257,7 @@ def frame(indices=FRAME, updates=None, pads=(0, 0, 1, 1, 0, 0, 1, 1), x="float[1
             "inputs": inputs}
 
 
-SCATTER = "ScatterND is not a linear op that is known"
+SCATTER = "ScatterND is not a linear op"
 case("an input of ScatterND is missing", **frame(scatter="ScatterND (q, none, u)"))
 case("an input of ScatterND is missing", **frame(scatter="ScatterND (q, i)"))
 case("writes what is not constant", **frame(scatter="ScatterND (q, i, z)", inputs=["float[12] z"]))
@@ -275,7 +275,7 @@ case("writes outside", **frame(indices=[*FRAME[:-1], (0, 0, -5, 3)]))
 case("writes inside the padding's frame", **frame(indices=[(0, 0)], updates=tensor("float[1,4,4] u", [1] * 16)))
 case("leaves some of the padding at 0", **frame(indices=FRAME[:-1]))
 case("holds different values in one channel", **frame(updates=tensor("float[12] u", [1] * 11 + [2])))
-case("repeats values of the border", **frame(pad='Pad <mode = "reflect"> (x, p)'))
+case("copies values of its input", **frame(pad='Pad <mode = "reflect"> (x, p)'))
 case("Pad fills with 0.25, not with 0", **frame(pad="Pad (x, p, z)", data=["float z = {0.25}"]))
 case("the size under ScatterND is not known", **frame(x="float[]"))
 case("the size under ScatterND is not known", **frame(x="float[1,1,H,2]"))
@@ -291,7 +291,7 @@ case(SCATTER, **frame(pad="Relu (x)"))
 
 # What is lowered
 
-case("Conv is not a linear op that is known", "b = other.Conv (x, w)\nd = Mul (x, v)\ny = Add (b, d)")
+case("Conv is not a linear op", "b = other.Conv (x, w)\nd = Mul (x, v)\ny = Add (b, d)")
 case("the data is int32, not a float type", "a = Neg (x)\ny = Add (a, x)", x="int32[2,4,9,9]", y="int32")
 case("Conv takes one type for both", "b = Conv (x, w)\ny = Mul (b, v)", x="double[2,4,9,9]", y="double")
 case("the source has 5 channels, the ops take 4", "b = Conv (x, w)\ny = Mul (b, v)", x="float[2,5,9,9]")
