@@ -921,7 +921,7 @@ def test_a_chain_of_forty_thousand_nodes(tmp_path):
     # LeakyRelu keeps a difference; Sigmoid would forget it within forty nodes.
     code, report = verify(chain(40_000, last="LeakyRelu"), chain(40_000, 20_000, last="LeakyRelu"), tmp_path)
     assert code in (1, 2) and report["departure"]["b"] == "v20001"
-    assert processor_seconds() - start < 24
+    assert processor_seconds() - start < 40
 
 
 # Sizes: what either model reads far out has to show

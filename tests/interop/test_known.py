@@ -224,7 +224,8 @@ SIZES = {
 @pytest.mark.parametrize("name", SIZES)
 def test_sizes(name, tmp_path):
     op, reason, how = SIZES[name]
-    before = build(op + POOL, **how)
+    pool = POOL.replace(", ceil_mode = 1", "") if how.get("opset", 17) < 10 else POOL  # the attribute came with opset 10
+    before = build(op + pool, **how)
     result = fuse(before, tmp_path, "--max-growth", "9", "--skip", "join_branches")
     assert result.code == 0, result.stderr
     if reason is None:
