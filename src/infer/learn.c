@@ -29,11 +29,15 @@ void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dim
         value->stale = value->dims[i] >= 0 && dims[i] >= 0 && value->dims[i] != dims[i];
     if (value->rank != rank)
         return;
-    for (int i = 0; i < rank; i++)
-        if (value->dims[i] < 0 && (dims[i] >= 0 || (value->dims[i] == -1 && dims[i] < -1))) {
+    /* Arithmetic on sizes that do not fit may go below any symbol. */
+    int64_t last = -1 - (int64_t)model->multiples.count;
+    for (int i = 0; i < rank; i++) {
+        bool is_symbol = dims[i] < -1 && dims[i] >= last;
+        if (value->dims[i] < 0 && (dims[i] >= 0 || (value->dims[i] == -1 && is_symbol))) {
             value->dims[i] = dims[i];
             model->learned = true;
         }
+    }
 }
 
 /* Of two extents that broadcast, one that is not known may be 1, or must equal a known one that is not. */

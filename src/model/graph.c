@@ -50,7 +50,8 @@ static int64_t new_symbol(struct model *model, int64_t multiple_of, int64_t fact
 
 struct multiple model_multiple(const struct model *model, int64_t symbol)
 {
-    return model->multiples.items[-2 - symbol];
+    bool is_known = symbol <= -2 && -2 - symbol < (int64_t)model->multiples.count;
+    return is_known ? model->multiples.items[-2 - symbol] : (struct multiple){symbol, 1};
 }
 
 int64_t model_symbol(struct model *model, struct multiple multiple)
