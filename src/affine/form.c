@@ -146,7 +146,7 @@ const char *affine_finish(struct arena *arena, struct affine *form, int axes,
     /* Sums of sums, each of which several read, double with every step. */
     form->visits = count_visits(form);
     if (affine_effort(form) > BUDGET_FORM_READ + 8 * (double)arena->landing->input)
-        return "limit: it is made of the same ops in more ways than are added up";
+        return "limit: it combines the same ops in too many ways";
     return NULL;
 }
 

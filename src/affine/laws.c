@@ -118,10 +118,9 @@ const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t 
     if (inputs < 1 || outputs < 1)
         return "no channels";
     if (inputs > PICK_WIDEST || outputs > PICK_WIDEST)
-        return "limit: it takes or places more channels than are followed one by one";
+        return "limit: it takes or places too many channels";
     return landing_has_taken(arena->landing, PICK_PARTS)
-               ? "limit: following its channels takes more memory than is worth a model of this "
-                 "size"
+               ? "limit: following its channels would take too much memory for a model of this size"
                : NULL;
 }
 
@@ -254,11 +253,10 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
         numbers += (double)affine_weights(inner);
     if (affine_is_held(arena->landing, numbers))
         return NULL;
-    return arena_format(
-        arena,
-        "limit: composing two kernels would take %.0f numbers on the way, more than "
-        "is worth a model of this size",
-        numbers);
+    return arena_format(arena,
+                        "limit: composing the two kernels would take %.0f intermediate numbers, "
+                        "too many for a model of this size",
+                        numbers);
 }
 
 /* True for a pick and for what takes each channel at other positions. */
@@ -339,7 +337,7 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
 {
     int64_t middle, axes;
     if (affine_has_border(inner))
-        return "border: the padding holds values that its own input does not explain";
+        return "border: the values in the padding do not come from the value that is padded";
     if (!unify(outer->inputs, inner->outputs, 0, &middle))
         return arena_format(arena, "the outer op takes %lld channels, the inner one gives %lld",
                             (long long)outer->inputs, (long long)inner->outputs);
@@ -444,7 +442,7 @@ const char *affine_join(struct arena *arena, const struct affine_term *terms, si
     for (size_t k = 0; k < count; k++) {
         const struct affine *form = terms[k].form;
         if (affine_has_border(form))
-            return "border: the padding holds values that its own input does not explain";
+            return "border: the values in the padding do not come from the value that is padded";
         if (!unify(axes, form->axes, -1, &axes))
             return "the branches' numbers of spatial axes differ";
         if (!unify(outputs, form->outputs, 0, &outputs))
@@ -560,7 +558,7 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
     for (size_t k = 0; k < count; k++) {
         if (affine_has_border(forms[k]))
-            return "border: the padding holds values that its own input does not explain";
+            return "border: the values in the padding do not come from the value that is padded";
         if (!unify(axes, forms[k]->axes, -1, &axes))
             return "the branches' numbers of spatial axes differ";
         if (!unify(inputs, forms[k]->inputs, 0, &inputs))
@@ -591,7 +589,7 @@ const char *affine_beside(struct arena *arena, const struct affine *const *forms
     for (size_t k = 0; k < count; k++) {
         const struct affine *form = forms[k];
         if (affine_has_border(form))
-            return "border: the padding holds values that its own input does not explain";
+            return "border: the values in the padding do not come from the value that is padded";
         if (form->axes != forms[0]->axes || form->axes < 0 || form->inputs != forms[0]->inputs ||
             form->outputs != forms[0]->outputs)
             return "the parts' numbers of channels or spatial axes differ";

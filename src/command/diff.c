@@ -228,8 +228,8 @@ int command_diff(int count, char **arguments)
     else if (left == 7 || left == 9)
         status = compare_for_git(&call, arguments + optind, left == 9);
     else if (left != 2)
-        status = trouble("%s", left < 2 ? "diff: two models are expected: A and B"
-                                        : "diff: more than two models are given");
+        status = trouble("%s", left < 2 ? "diff: expected two models, A and B"
+                                        : "diff: expected two models, found more");
     else
         status = compare(&call, arguments[optind], arguments[optind + 1]);
     free(call.ignore);

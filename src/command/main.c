@@ -293,7 +293,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
     if (!command->input)
         return trouble("%s", "no model is given: expected IN and OUT; try --help");
     if (!command->output && !command->options.dry_run)
-        return trouble("OUT is missing: where should the result of '%s' go?", command->input);
+        return trouble("OUT is missing: write onnx-repvgg-fuse '%s' OUT", command->input);
     return check_reports(command);
 }
 
@@ -417,9 +417,8 @@ static int run(const struct command *command)
             fputs(onnx_fuse_report_explanation(report), talk);
         else if (warnings && !command->quiet)
             fprintf(stderr,
-                    "onnx-repvgg-fuse: %s: %zu warnings: rewrites were dropped by their self-check "
-                    "or for want of memory, or the model is not valid ONNX; --explain lists "
-                    "them\n",
+                    "onnx-repvgg-fuse: %s: %zu warnings: the self-check or lack of memory dropped "
+                    "rewrites, or the model is not valid ONNX; --explain lists them\n",
                     command->input, warnings);
         if (!command->quiet && (command->explain || isatty(fileno(talk))))
             fputs(onnx_fuse_report_table(report), talk);

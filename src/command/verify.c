@@ -129,8 +129,8 @@ int command_verify(int count, char **arguments)
         default: return unknown_option(arguments, long_options, "verify --help");
         }
     if (count - optind != 2)
-        return trouble("%s", count - optind < 2 ? "verify: two models are expected: A and B"
-                                                : "verify: more than two models are given");
+        return trouble("%s", count - optind < 2 ? "verify: expected two models, A and B"
+                                                : "verify: expected two models, found more");
     if (confined)
         confine((const char *[]){arguments[optind], arguments[optind + 1], options.inputs, NULL},
                 NULL, options.follow_symlinks);

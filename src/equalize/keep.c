@@ -173,7 +173,7 @@ const char *through_pad(struct classes *classes, struct node *node)
     if (with)
         tensor_read(tensor, 0, 1, &number);
     if (strcmp(mode, "constant") == 0 && number != 0)
-        return "it pads with another number than 0";
+        return "it pads with a number other than 0";
     bool all = !node_input(node, 3);
     if (!amounts || (!all && !through_axes(node, 3, in->value->rank, axes, &named)))
         return "its amounts are not known";

@@ -235,7 +235,7 @@ static const char *take_array(void *closure, const struct npz_array *array)
                                                 number_at(array, 2, c), number_at(array, 3, c)};
     const char *reason = measured_reason(measured);
     if (reason)
-        return arena_format(archive->arena, "holds what is no statistics (%s)", reason);
+        return arena_format(archive->arena, "does not hold statistics (%s)", reason);
     map_put(archive->arena, archive->values, array->name, measured);
     return NULL;
 }

@@ -9,7 +9,7 @@
 #define DEAD 0x1p-12
 
 static const char no_statistics[] =
-    "no statistics: no BatchNormalization tells what it holds, and none is guessed";
+    "no statistics: no BatchNormalization describes what it holds, and nothing is guessed";
 
 static void pin_unknown(struct equalization *e, struct seam *seam)
 {

@@ -8,7 +8,7 @@ const char *eval_trilu(struct evaluation *e)
     const struct array *in = e->inputs[0], *k = eval_input(e, 1);
     bool upper = node_integer(e->node, "upper", 1) != 0;
     if (in->rank < 2 || (k && (k->count != 1 || array_is_real(k))))
-        return "data of fewer than two dimensions, or k that is no integer";
+        return "data of fewer than two dimensions, or k that is not an integer";
     struct array *out;
     int64_t rows = in->dims[in->rank - 2], columns = in->dims[in->rank - 1];
     int64_t shift = k ? k->integers[0] : 0;

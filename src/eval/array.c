@@ -83,7 +83,7 @@ static const char *array_header(struct arena *arena, int32_t type, int rank, con
     for (int i = 0; i < rank; i++)
         header->dims[i] = dims[i];
     if (!count_elements(dims, (size_t)rank, &header->count))
-        return arena_format(arena, "%s is no shape", array_shape(arena, header));
+        return arena_format(arena, "%s is not a shape", array_shape(arena, header));
     *array = header;
     return NULL;
 }
@@ -261,7 +261,7 @@ const char *eval_integers(const struct evaluation *e, size_t index, const int64_
 {
     const struct array *array = eval_input(e, index);
     if (array_is_real(array) || array->rank > 1)
-        return arena_format(e->arena, "input %zu is no list of integers", index);
+        return arena_format(e->arena, "input %zu is not a list of integers", index);
     *values = array->integers;
     *count = (size_t)array->count;
     return NULL;

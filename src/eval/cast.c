@@ -70,7 +70,7 @@ const char *eval_dropout(struct evaluation *e)
 {
     const struct array *training = eval_input(e, 2);
     if (training && (array_is_real(training) || training->count != 1))
-        return "training_mode is no scalar bool";
+        return "training_mode is not a scalar bool";
     const struct array *ratio = eval_input(e, 1);
     bool drops = !ratio || !array_is_real(ratio) || ratio->count != 1 || ratio->reals[0] != 0;
     if (training && training->integers[0] && drops)
@@ -129,7 +129,7 @@ static const char *read_number(const char *text, double *value)
     const char *name = text + is_signed;
     bool is_nan = text_same_letters(name, "nan");
     if (!is_nan && !text_same_letters(name, "inf"))
-        return decimal_read(text, strlen(text), value) ? NULL : "a text that is no number";
+        return decimal_read(text, strlen(text), value) ? NULL : "a text that is not a number";
     *value = is_nan ? (double)NAN : (double)INFINITY;
     *value = *text == '-' ? -*value : *value;
     return NULL;

@@ -183,7 +183,7 @@ static const char *read_bound(const struct evaluation *e, size_t index, const ch
     if (e->node->opset < 11)
         *real = node_float(e->node, name, *real);
     if (*given && ((*given)->count != 1 || (*given)->type != e->inputs[0]->type))
-        return "a bound is no scalar of the input's type";
+        return "a bound is not a scalar of the input's type";
     if (*given && array_is_real(*given))
         *real = (*given)->reals[0];
     return NULL;
@@ -220,7 +220,7 @@ const char *eval_where(struct evaluation *e)
 {
     const struct array *condition = e->inputs[0], *a = e->inputs[1], *b = e->inputs[2];
     if (condition->type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
-        return "the condition is no bool";
+        return "the condition is not a bool";
     if (a->type != b->type)
         return arena_format(e->arena, "types %s and %s", type_name(a->type), type_name(b->type));
     struct walk walk;

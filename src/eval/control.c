@@ -20,7 +20,7 @@ static struct graph *body_of(const struct node *node, const char *attribute)
 static const char *one_bool(const struct array *array, bool *value)
 {
     if (!array || array->type != ONNX__TENSOR_PROTO__DATA_TYPE__BOOL || array->count != 1)
-        return "a condition that is no single bool";
+        return "a condition that is not a single bool";
     *value = array->integers[0] != 0;
     return NULL;
 }
@@ -96,7 +96,7 @@ const char *eval_loop(struct evaluation *e)
         e->node->output_count > eval_output_count(body) - 1)
         return "a body with too few outputs";
     if (most && (array_is_real(most) || most->count != 1))
-        return "a trip count that is no integer";
+        return "a trip count that is not an integer";
     const char *reason = start ? one_bool(start, &runs) : NULL;
     if (!reason)
         reason = scope_begin(e, &scope, body);

@@ -91,7 +91,7 @@ static const char *read_threshold(struct evaluation *e, size_t index, double *va
     const struct array *in = eval_input(e, index);
     *there = in && in->count > 0;
     if (*there && (!array_is_real(in) || in->count != 1))
-        return arena_format(e->arena, "input %zu is no single number", index);
+        return arena_format(e->arena, "input %zu is not a single number", index);
     if (*there)
         *value = in->reals[0];
     return NULL;

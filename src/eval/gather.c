@@ -323,7 +323,7 @@ const char *eval_compress(struct evaluation *e)
     if (!flat)
         memcpy(dims, in->dims, sizeof(dims));
     if (condition->rank != 1 || array_is_real(condition) || condition->count > dims[axis])
-        return "a condition that is no list, or longer than the axis";
+        return "a condition that is not a list, or longer than the axis";
     int64_t outer = flat ? 1 : eval_extent(in->dims, 0, axis), extent = dims[axis];
     int64_t inner = flat ? 1 : eval_extent(in->dims, axis + 1, in->rank);
     for (int64_t i = 0; i < condition->count; i++)

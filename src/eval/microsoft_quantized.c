@@ -23,7 +23,8 @@ static const char *check_scale(struct evaluation *e, size_t scale, size_t zero)
 {
     const struct array *a = eval_input(e, scale), *b = eval_input(e, zero);
     if (!a || !array_is_real(a) || a->count != 1 || (b && (!array_is_whole(b) || b->count != 1)))
-        return arena_format(e->arena, "input %zu is no single scale, or %zu no zero point", scale,
+        return arena_format(e->arena,
+                            "input %zu is not a single scale, or input %zu not a zero point", scale,
                             zero);
     return NULL;
 }

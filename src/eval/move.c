@@ -55,7 +55,7 @@ static const char *transposed_walk(struct arena *arena, const struct node *node,
     for (int i = 0; i < rank; i++) {
         int64_t axis = order ? order[i] : rank - 1 - i;
         if (axis < 0 || axis >= rank || seen[axis])
-            return "perm is no permutation";
+            return "perm is not a permutation";
         seen[axis] = true;
         walk->dims[i] = dims[axis];
         walk->strides[0][i] = strides[axis];
@@ -434,7 +434,7 @@ const char *eval_constant_of_shape(struct evaluation *e)
         if (reason)
             return reason;
         if (value->count != 1)
-            return "the value is no single element";
+            return "the value is not a single element";
     }
     int32_t type = value ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     reason = eval_result(e, type, (int)rank, dims, &out);
@@ -499,7 +499,7 @@ static const char *read_padding(struct evaluation *e, struct padding *padding)
         padding->filler = eval_input(e, 2);
         if (padding->filler &&
             (padding->filler->count != 1 || array_is_real(padding->filler) != array_is_real(in)))
-            return "constant_value is no single element of the input's type";
+            return "constant_value is not a single element of the input's type";
     }
     for (; !given && padding->count < in->rank; padding->count++)
         padding->axes[padding->count] = padding->count;

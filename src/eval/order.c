@@ -88,7 +88,7 @@ const char *eval_top_k(struct evaluation *e)
     if (!reason && e->node->opset >= 10) {
         reason = eval_input(e, 1) ? eval_integers(e, 1, &asked, &count) : "k is missing";
         if (!reason && count != 1)
-            reason = "k is no single integer";
+            reason = "k is not a single integer";
         k = reason ? 0 : asked[0];
     }
     if (!reason && (k < 0 || k > in->dims[axis]))

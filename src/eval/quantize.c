@@ -39,7 +39,7 @@ static const char *read_grain(struct evaluation *e, const struct array *in,
 {
     *grain = (struct grain){.single = scale->count == 1 && scale->rank <= 1};
     if (!array_is_real(scale) || (zero && zero->count != scale->count))
-        return "a scale that is no real number, or a zero point of another shape";
+        return "a scale that is not a real number, or a zero point of another shape";
     if (grain->single)
         return NULL;
     int axis;
@@ -227,7 +227,7 @@ const char *eval_quantized_product(struct evaluation *e)
     struct array *left, *right, *sums, *out;
     if (!array_is_real(a_scale) || !array_is_real(b_scale) || !array_is_real(y_scale) ||
         y_scale->count != 1 || y_zero->count != 1)
-        return "a scale that is no real number, or many for the result";
+        return "a scale that is not a real number, or many for the result";
     const char *reason =
         eval_centred(e, a, e->inputs[2], is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
     if (!reason)

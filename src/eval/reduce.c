@@ -247,7 +247,7 @@ const char *eval_running(struct evaluation *e)
     bool exclusive = node_integer(e->node, "exclusive", 0) != 0;
     bool reverse = node_integer(e->node, "reverse", 0) != 0;
     if (where->count != 1 || array_is_real(where))
-        return "the axis is no integer";
+        return "the axis is not an integer";
     int64_t axis = where->integers[0];
     if (axis < -(int64_t)in->rank || axis >= in->rank)
         return arena_format(e->arena, "axis %lld of %d dimensions", (long long)axis, in->rank);

@@ -196,7 +196,7 @@ const char *eval_grid_sample(struct evaluation *e)
                 double told = grid->reals[(n * points + p) * sampler.axes + sampler.axes - 1 - i];
                 at[i] = among_elements(&sampler, i, told);
                 if (isnan(at[i]))
-                    return "a position that is no number";
+                    return "a position that is not a number";
             }
             for (int64_t c = 0; c < dims[1]; c++)
                 out->reals[(n * dims[1] + c) * points + p] =

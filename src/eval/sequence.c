@@ -49,7 +49,7 @@ static const char *read_position(struct evaluation *e, size_t index, bool end, i
     int64_t count = in->count;
     *at = end ? count : count - 1;
     if (position && (!array_is_whole(position) || position->count != 1))
-        return "a position that is no integer";
+        return "a position that is not an integer";
     if (position)
         *at = position->integers[0] < 0 ? position->integers[0] + count : position->integers[0];
     if (*at < 0 || *at >= count + end)
@@ -106,7 +106,7 @@ const char *eval_split_to_sequence(struct evaluation *e)
     int axis;
     const char *reason = eval_axis(e, 0, in->rank, false, &axis);
     if (!reason && split && (!array_is_whole(split) || split->rank > 1))
-        reason = "a split that is no list of integers";
+        reason = "a split that is not a list of integers";
     if (reason)
         return reason;
     int64_t extent = in->dims[axis], each = split && split->rank == 0 ? split->integers[0] : 1;

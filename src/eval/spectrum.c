@@ -16,7 +16,7 @@ static const char *read_integer(struct evaluation *e, size_t index, int64_t othe
     if (!in)
         return NULL;
     if (!array_is_whole(in) || in->count != 1)
-        return arena_format(e->arena, "input %zu is no single integer", index);
+        return arena_format(e->arena, "input %zu is not a single integer", index);
     *value = in->integers[0];
     return NULL;
 }

@@ -132,7 +132,7 @@ static const char *fold(struct value *value, int depth, const struct tensor **te
     }
     if (!value->producer)
         return value->is_input ? "is not constant: it is a graph input"
-                               : "is not constant: it is not known before the model runs";
+                               : "is not constant: it is known only while the model runs";
     struct inferred *known = inferred_of(value);
     if (known->constant_state == INFERRED_IN_WORK)
         return "is computed from itself";

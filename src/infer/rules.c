@@ -92,8 +92,9 @@ const char *rules_node(struct arena *arena, const struct node *node)
                             "%s is an operator of opset %d and later, and opset %lld is imported",
                             type, schema->since, (long long)node->opset);
     if (!schema->types[0])
-        return arena_format(arena, "%s is no operator since opset %d, and opset %lld is imported",
-                            type, schema->since, (long long)node->opset);
+        return arena_format(
+            arena, "%s is not an operator since opset %d, and the model imports opset %lld", type,
+            schema->since, (long long)node->opset);
     struct place first['Z' - 'A' + 1] = {{NULL, NULL, 0}};
     const char *letters = schema->types;
     const char *reason =

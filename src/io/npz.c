@@ -133,7 +133,7 @@ static void read_array(const struct span *span, npz_take *take_array, void *clos
     static const char magic[] = "\x93NUMPY";
     size_t fixed = span->size > 6 && span->bytes[6] == 1 ? 10 : 12;
     if (!begins(span->bytes, span->size, magic, 6) || span->size < fixed)
-        refuse(span, "is no .npy array");
+        refuse(span, "is not a .npy array");
     uint32_t length = little(span->bytes + 8, fixed == 10 ? 2 : 4);
     struct span header = part(span, fixed, length);
     struct npz_array array = read_header(span, &header);
@@ -181,7 +181,7 @@ static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left,
         refuse(&own, "is damaged: its checksum is another");
     size_t length = name.size;
     if (length < 4 || strcmp(text + length - 4, ".npy") != 0)
-        refuse(&own, "is no .npy array");
+        refuse(&own, "is not a .npy array");
     text[length - 4] = '\0';
     read_array(&data, take_array, closure);
     return at + ENTRY_SIZE + name_size + more;

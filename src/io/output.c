@@ -267,7 +267,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
     struct stat status;
     bool exists = stat(path, &status) == 0;
     if (!exists && errno != ENOENT) /* what is there and cannot be seen must not be replaced */
-        failed(output, "cannot tell what it is");
+        failed(output, "cannot find out what it is");
     if (exists && S_ISDIR(status.st_mode))
         fail(output->landing, ONNX_FUSE_IO, "%s: is a folder, expected a file name", path);
     if (exists && !S_ISREG(status.st_mode)) {
@@ -278,7 +278,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
     struct stat link;
     const char *target = path;
     if (exists && !realpath(path, resolved))
-        failed(output, "cannot tell where it leads");
+        failed(output, "cannot find out where it leads");
     if (exists)
         target = resolved;
     else if (lstat(path, &link) == 0 && S_ISLNK(link.st_mode))

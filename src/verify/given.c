@@ -71,7 +71,7 @@ static const char *take(void *closure, const struct npz_array *array)
     const struct reader *reader = closure;
     int32_t type = type_of(array);
     if (!type)
-        return "holds numbers of no type that ONNX has";
+        return "has an element type that ONNX does not have";
     struct given_input input = {array->name,
                                 tensor_of_bytes(reader->arena, type, array->rank, array->dims,
                                                 in_order(reader->arena, array))};
@@ -83,7 +83,7 @@ void given_read(struct arena *arena, const uint8_t *bytes, size_t size, struct g
 {
     static const char wanted[] = "inputs by numpy.savez, an array under the name of each";
     if (!npz_is(bytes, size))
-        fail(arena->landing, ONNX_FUSE_ARGUMENT, "%s: is no archive of numpy's: expected %s",
+        fail(arena->landing, ONNX_FUSE_ARGUMENT, "%s: is not a NumPy archive: expected %s",
              given->path, wanted);
     npz_read(arena, given->path, wanted, bytes, size, take, &(struct reader){arena, given});
 }
@@ -144,7 +144,8 @@ void given_check(struct arena *arena, const struct given *given, struct graph *c
         }
         if (!known)
             fail(arena->landing, ONNX_FUSE_ARGUMENT,
-                 "%s: '%s' is no input of either model: expected arrays under the names of inputs",
+                 "%s: '%s' is not an input of either model: expected arrays under the names of "
+                 "inputs",
                  given->path, input->name);
     }
 }

@@ -342,7 +342,7 @@ static enum finding measure_again(struct verify *verify, struct graph *graph, st
     *reason = cone_make(verify, graph, right, attempt, cone); /* to tell of what was seen */
     if (!*reason && cone_is_open(verify, cone, graph) &&
         pair_of(verify, cone, graph, left, right).cone.by_size)
-        *reason = "its windows go by the size of an image, which is not known";
+        *reason = "its windows depend on the size of an image, which is not known";
     return *reason ? FOUND_NOTHING : measure(verify, cone, graph, left, right, brief, gap, reason);
 }
 
@@ -363,10 +363,9 @@ enum finding verify_measure(struct verify *verify, struct graph *graph, struct v
         if (reason)
             continue;
         if (finding == FOUND_DIFFERENT && cone_contradicts(verify, &cone)) {
-            reason = first
-                         ? first
-                         : "it depends on values of which one is made of another in a way that is "
-                           "not evaluated";
+            reason = first ? first
+                           : "it depends on a value that ops compute from another one, and those "
+                             "are not evaluated";
             continue;
         }
         if (finding == FOUND_DIFFERENT && starts_inside(&cone)) {

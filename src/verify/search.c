@@ -256,7 +256,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         return false;
     }
     if (joint->products + verify->checking.products > BUDGET_VERIFY) {
-        verify_note_blocker(verify, joint, right, "more multiply-adds than will be evaluated");
+        verify_note_blocker(verify, joint, right, "it takes more multiply-adds than are evaluated");
         return false;
     }
     if (joint->effort.cells < joint->cells / 2)

@@ -461,7 +461,7 @@ static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[
         result->reason = verify->blocker ? verify->blocker
                          : reason        ? reason
                          : result->departs
-                             ? "outputs agree on random inputs, but values before them depart"
+                             ? "outputs agree on random inputs, but values before them differ"
                              : "no equal value was found";
     }
 }

@@ -256,8 +256,8 @@ static enum finding look(struct whole *whole, int wanted, int *inputs, const cha
         if (finding == FOUND_DIFFERENT)
             return finding;
         if (finding == FOUND_NOTHING) {
-            *reason = "outputs differ, and what rounding leaves of them costs more than is worth a "
-                      "model of this size";
+            *reason = "outputs differ, and measuring how much of that is rounding would take too "
+                      "long for a model of this size";
             *inputs = 0;
             break;
         }
@@ -366,8 +366,8 @@ enum finding verify_given(struct verify *verify, struct graph *const graphs[2], 
         return FOUND_NOTHING;
     enum finding finding = compare_run(&whole, 0, size);
     if (finding == FOUND_NOTHING)
-        *reason = "outputs differ, and what rounding leaves of them costs more than is worth a "
-                  "model of this size";
+        *reason = "outputs differ, and measuring how much of that is rounding would take too long "
+                  "for a model of this size";
     return finding;
 }
 

@@ -152,7 +152,8 @@ static const char *draw_input(struct whole *whole, const struct value *value,
     if (value->tensor)
         return load_default(whole, value, draw.trial);
     if (!type_is_real(type) && !type_is_whole(type))
-        return arena_format(whole->verify->arena, "the input '%s' is of no type that is drawn",
+        return arena_format(whole->verify->arena,
+                            "no random values are drawn for the type of the input '%s'",
                             value->name);
     if (told->rank < 0 || told->rank > EVAL_RANK)
         return arena_format(whole->verify->arena, "the rank of the input '%s' is not known",

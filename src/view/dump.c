@@ -176,7 +176,7 @@ static void dump_attributes(struct dump *dump, Onnx__AttributeProto *const *attr
     for (size_t i = 0; i < count; i++) {
         const char *problem = dump_is_identifier(attributes[i]->name)
                                   ? dump_attribute_problem(dump, attributes[i])
-                                  : "its name is no identifier";
+                                  : "its name is not an identifier";
         if (problem) {
             dump_note_attribute(dump, attributes[i], problem);
             continue;

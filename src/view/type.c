@@ -125,7 +125,7 @@ void dump_quoted(struct dump *dump, const void *bytes, size_t size)
     struct text hex = {.arena = dump->arena};
     for (size_t i = 0; i < size && i < SHOWN && !dump->counting; i++)
         text_print(&hex, "%02x", s[i]);
-    dump_note(dump, "a string that is no text: %zu bytes, in hex %s%s", size,
+    dump_note(dump, "a string that is not text: %zu bytes, in hex %s%s", size,
               hex.bytes ? hex.bytes : "", size > SHOWN ? "..." : "");
 }
 
@@ -203,7 +203,7 @@ const char *dump_type_problem(const Onnx__TypeProto *type)
         bool has_domain = domain && domain[0], has_name = name && name[0];
         if (has_domain ? !dump_is_qualified(domain) || !dump_is_identifier(name)
                        : has_name && !dump_is_qualified(name))
-            return "the name of its opaque type is no identifier";
+            return "the name of its opaque type is not an identifier";
         return NULL;
     }
     default: return "its type is empty";

@@ -309,9 +309,9 @@ def test_standard_input(pair):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["a.onnx"], "two models are expected"),
-    ([], "two models are expected"),
-    (["a.onnx", "a.onnx", "a.onnx"], "more than two models"),
+    (["a.onnx"], "expected two models, A and B"),
+    ([], "expected two models, A and B"),
+    (["a.onnx", "a.onnx", "a.onnx"], "expected two models, found more"),
     (["a.onnx", "missing.onnx"], "missing.onnx"),
     (["missing.onnx", "a.onnx"], "missing.onnx"),
     (["a.onnx", "text.onnx"], "text.onnx"),

@@ -889,8 +889,8 @@ def test_it_is_repeatable(tmp_path):
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["a.onnx"], "two models are expected"),
-    (["a.onnx", "a.onnx", "a.onnx"], "more than two models"),
+    (["a.onnx"], "expected two models, A and B"),
+    (["a.onnx", "a.onnx", "a.onnx"], "expected two models, found more"),
     (["a.onnx", "missing.onnx"], "missing.onnx"),
     (["text.onnx", "a.onnx"], "text.onnx"),
     (["--rtol", "0", "a.onnx", "a.onnx"], "--rtol"),
@@ -1032,7 +1032,7 @@ BROKEN = {
                   17, {"k": np.float64(2)}, ".then_branch): input 0"),
     "in a function": ("float[3] x", "y = f.g (x, k)", 17, {"k": np.float64(2)}, "Mul '' -> 'y' (graph main): input 0"),
     "an operator of a later opset": ("float[3] x", "y = Gelu (x)", 14, {}, "Gelu is an operator of opset 20 and later, and opset 14 is imported"),
-    "an operator of earlier opsets": ("float[1,1,3,3] x", "y = Upsample (x, k)", 11, {"k": np.ones(4, np.float32)}, "Upsample is no operator since opset 10"),
+    "an operator of earlier opsets": ("float[1,1,3,3] x", "y = Upsample (x, k)", 11, {"k": np.ones(4, np.float32)}, "Upsample is not an operator since opset 10"),
     "an attribute of a later opset": ("float[3] x", "y = Cast <to = 1, saturate = 1> (x)", 17, {}, "Cast of opset 17 has no attribute 'saturate'"),
     "an attribute of earlier opsets": ("float[3] x", "y = Clip <max = 6.0> (x)", 11, {}, "Clip of opset 11 has no attribute 'max'"),
     "an operator that there is not": ("float[3] x", "y = Fancy (x)", 17, {}, "ai.onnx has no operator Fancy"),

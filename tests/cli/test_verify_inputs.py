@@ -81,13 +81,13 @@ def npy(array):
 
 
 @pytest.mark.parametrize("data, says", [
-    (b"", "is no archive"),
+    (b"", "is not a NumPy archive"),
     (b"PK\3\4", "has no directory"),
     (stored("x.npy", npy(FAR.astype(np.float64))), "'x' is double [2, 3]: the input of"),
     (stored("x.npy", npy(np.zeros((2, 4), np.float32))), "'x' is float [2, 4]: the input of"),
     (stored("x.npy", npy(FAR[0])), "'x' is float [3]: the input of"),
-    (stored("z.npy", npy(FAR)), "'z' is no input of either model"),
-    (stored("x.txt", b"1 2 3"), "is no .npy array"),
+    (stored("z.npy", npy(FAR)), "'z' is not an input of either model"),
+    (stored("x.txt", b"1 2 3"), "is not a .npy array"),
     (stored("x.npy", npy(FAR)[:-1]), "does not have the size that its shape says"),
     (stored("x.npy", npy(FAR.astype(">f4"))), "holds numbers that are not read"),
     (stored("x.npy", npy(np.array(["text"]))), "holds numbers that are not read"),

@@ -35,7 +35,7 @@ SHAPES = {
     "one of its numbers from the end": ("h = Shape (k)\nt = Gather (h, last)", 2, [2]),
     "two of its numbers": ("h = Shape (k)\nt = Gather (h, both)", 16, [4, 4]),
     "with an axis": ("h = Shape (k)\nt = Gather <axis = 0> (h, last)", 2, [2]),
-    "of what is no shape": ("t = Gather (four, zero)", 4, [4]),
+    "of what is not a shape": ("t = Gather (four, zero)", 4, [4]),
     "a constant that is a list": ("t = Constant <value_ints = [2, 3]> ()", 6, [2, 3]),
     "a constant that is a number": ("n = Constant <value_int = 6> ()\nt = Reshape (n, one)", 6, [6]),
 }

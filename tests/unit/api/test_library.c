@@ -247,7 +247,7 @@ static void test_options(const char *path)
     options.input_shapes = shapes;
     refuses_options(model, &options, "input_shapes: there is no input 'nothing'; the nearest is");
     options.input_shapes = nothing;
-    refuses_options(model, &options, "input_shapes: 'nothing' is no NAME:SIZE");
+    refuses_options(model, &options, "input_shapes: 'nothing' is not NAME:SIZE");
     options.struct_size = offsetof(struct onnx_fuse_options, freeze);
     result = fuse(model, &options, &status, NULL);
     expect(status == ONNX_FUSE_OK && same(result, fused), "a struct that ends before them");

@@ -417,7 +417,7 @@ static void test_constants_and_casts(struct bench *bench)
 
     t = begin(bench, "ConstantOfShape", 9);
     give(&t, LIST_OF(INT64_MAX, 2));
-    refuses(bench, &t, "is no shape");
+    refuses(bench, &t, "is not a shape");
 
     t = begin(bench, "Range", 11);
     give(&t, reals(bench, SCALAR, NUMBERS(1)));
@@ -448,7 +448,7 @@ static void test_shapes(struct bench *bench)
     t = begin(bench, "Transpose", 13);
     set_integers(bench, t.node, "perm", 2, LONGS(0, 0));
     give(&t, matrix);
-    refuses(bench, &t, "no permutation");
+    refuses(bench, &t, "not a permutation");
 
     t = begin(bench, "Reshape", 7);
     give(&t, matrix);
