@@ -1,7 +1,7 @@
 /* api/compare.c: the public functions that take two models. Errors land here. */
-#include <pthread.h>
 #include <stdlib.h>
 
+#include "base/system.h"
 #include "diff/json.h"
 #include "diff/model.h"
 #include "diff/text.h"
@@ -26,7 +26,7 @@ struct onnx_fuse_comparison {
     struct landing landing;
     enum onnx_fuse_status status;
     const char *error;
-    pthread_mutex_t mutex; /* guards what making a format changes */
+    struct mutex mutex; /* guards what making a format changes */
     struct arena arena;
     struct arena scratch[VERIFY_ARENAS];
     struct side sides[2];
@@ -52,7 +52,7 @@ void onnx_fuse_verify_options_init(struct onnx_fuse_verify_options *options)
 static struct onnx_fuse_comparison *comparison_new(const char *a, const char *b, bool is_diff)
 {
     struct onnx_fuse_comparison *comparison = calloc(1, sizeof(*comparison));
-    if (comparison && pthread_mutex_init(&comparison->mutex, NULL) != 0) {
+    if (comparison && !mutex_open(&comparison->mutex)) {
         free(comparison);
         comparison = NULL;
     }
@@ -84,7 +84,7 @@ void onnx_fuse_comparison_free(struct onnx_fuse_comparison *comparison)
         return;
     comparison_close(comparison);
     arena_free(&comparison->arena);
-    pthread_mutex_destroy(&comparison->mutex);
+    mutex_close(&comparison->mutex);
     free(comparison);
 }
 
@@ -323,10 +323,10 @@ const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
 {
     if (comparison->status != ONNX_FUSE_OK)
         return NULL;
-    pthread_mutex_lock(&comparison->mutex);
+    mutex_lock(&comparison->mutex);
     const char *text = map_get(&comparison->formats, format);
     if (!text)
         text = format_guarded(comparison, format);
-    pthread_mutex_unlock(&comparison->mutex);
+    mutex_unlock(&comparison->mutex);
     return text;
 }

@@ -1,7 +1,7 @@
 /* api/fuse.c: the public functions that fuse and tell of it. Their errors land here. */
-#include <pthread.h>
 #include <stdlib.h>
 
+#include "base/system.h"
 #include "passes/passes.h"
 #include "report/page_fuse.h"
 #include "run/options.h"
@@ -15,14 +15,14 @@ struct onnx_fuse_report {
     enum onnx_fuse_status status; /* of the run */
     const char *error;
     struct onnx_fuse_report *self; /* what a getter may change of a report that it only reads */
-    pthread_mutex_t mutex;         /* guards run and the texts */
+    struct mutex mutex;            /* guards run and the texts */
     const char *json, *explanation, *table, *html, *sentence;
 };
 
 static struct onnx_fuse_report *report_new(void)
 {
     struct onnx_fuse_report *report = calloc(1, sizeof(*report));
-    if (report && pthread_mutex_init(&report->mutex, NULL) != 0) {
+    if (report && !mutex_open(&report->mutex)) {
         free(report);
         report = NULL;
     }
@@ -131,7 +131,7 @@ void onnx_fuse_report_free(struct onnx_fuse_report *report)
     if (!report)
         return;
     arena_free(&report->run.arena);
-    pthread_mutex_destroy(&report->mutex);
+    mutex_close(&report->mutex);
     free(report);
 }
 
@@ -179,14 +179,14 @@ static const char *text_of(struct onnx_fuse_report *report, const char **kept, m
 {
     if (report->status != ONNX_FUSE_OK)
         return "";
-    pthread_mutex_lock(&report->mutex);
+    mutex_lock(&report->mutex);
     if (!*kept) {
         landing_extend(&report->run.landing);
         landing_call(&report->run.landing, make_once,
                      &(struct text_call){&report->run, make, kept});
     }
     const char *text = *kept ? *kept : "";
-    pthread_mutex_unlock(&report->mutex);
+    mutex_unlock(&report->mutex);
     return text;
 }
 

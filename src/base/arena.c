@@ -1,20 +1,17 @@
 /* base/arena.c: arena, landing, growing arrays, string map. */
-#define _GNU_SOURCE /* madvise */
-
 #include "base/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/ahead.h"
+#include "base/system.h"
 
 enum {
     ARENA_ALIGNMENT = 8,
     ARENA_BLOCK = 64 * 1024,
     ARENA_MOST = 32 << 20, /* blocks grow with the arena, from one to the other */
-    ARENA_LARGE = 2 << 20, /* from here on by mmap, in large pages */
+    ARENA_LARGE = 2 << 20, /* from here on by pages_map, in large pages */
     ARENA_AHEAD = 8 << 20  /* from here on another thread may make the next one ready */
 };
 
@@ -54,7 +51,7 @@ static inline void admit(const void *bytes, size_t size)
 struct arena_block {
     struct arena_block *next;
     size_t used, room;
-    bool mapped; /* by mmap, not calloc */
+    bool mapped; /* by pages_map, not calloc */
     bool large;  /* made for one allocation */
     _Alignas(ARENA_ALIGNMENT) unsigned char bytes[];
 };
@@ -63,11 +60,11 @@ void memory_is_large(void *bytes, size_t size)
 {
     /* Whole pages only: what lies around belongs to others. Where there are no large ones, small
      * ones do. */
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t page = page_size();
     uintptr_t from = ((uintptr_t)bytes + page - 1) / page * page;
     uintptr_t to = ((uintptr_t)bytes + size) / page * page;
     if (size >= ARENA_LARGE && from < to)
-        madvise((void *)from, to - from, MADV_HUGEPAGE);
+        pages_large((void *)from, to - from);
 }
 
 void arena_init(struct arena *arena, struct landing *landing)
@@ -80,7 +77,7 @@ static void free_block(struct arena *arena, struct arena_block *block)
     admit(block->bytes, block->room);
     atomic_fetch_sub(&arena->landing->bytes, sizeof(*block) + block->room);
     if (block->mapped)
-        munmap(block, sizeof(*block) + block->room);
+        pages_unmap(block, sizeof(*block) + block->room);
     else
         free(block);
 }
@@ -130,9 +127,8 @@ void arena_reset(struct arena *arena)
 static struct arena_block *map_block(size_t room)
 {
     size_t size = sizeof(struct arena_block) + room;
-    struct arena_block *block =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED)
+    struct arena_block *block = pages_map(size);
+    if (!block)
         return NULL;
     memory_is_large(block, size);
     block->room = room;
@@ -158,7 +154,7 @@ static void stop_ahead(struct arena *arena)
     ahead_end(arena->ahead);
     arena->ahead = NULL;
     if (arena->spare)
-        munmap(arena->spare, sizeof(struct arena_block) + arena->spare->room);
+        pages_unmap(arena->spare, sizeof(struct arena_block) + arena->spare->room);
     arena->spare = NULL;
 }
 

@@ -6,10 +6,10 @@
 #include "check/selfcheck.h"
 
 #include <math.h>
-#include <pthread.h>
 
 #include "base/decimal.h"
 #include "base/progress.h"
+#include "base/system.h"
 #include "check/check.h"
 #include "infer/constant.h"
 #include "model/external.h"
@@ -85,16 +85,15 @@ struct selfcheck {
     atomic_size_t next;
     bool stopped;           /* by the caller; set by its thread */
     struct worker *workers; /* jobs of them, one per thread */
-    struct thread
-        *threads; /* jobs of them: those that check beside the caller, which is the first */
+    struct helper *helpers; /* jobs of them: they check beside the caller, who is the first */
     int jobs;
     atomic_bool paused;
 };
 
-struct thread {
+struct helper {
     struct selfcheck *checker;
     int number;
-    pthread_t id;
+    struct thread thread;
     bool started;
 };
 
@@ -380,7 +379,7 @@ struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_op
     checker->fusions = fusions;
     checker->count = count;
     checker->workers = NEW_ARRAY(arena, struct worker, jobs);
-    checker->threads = NEW_ARRAY(arena, struct thread, jobs);
+    checker->helpers = NEW_ARRAY(arena, struct helper, jobs);
     checker->jobs = jobs;
     checker->share = *effort;
     checker->share.products /= count ? (double)count : 1;
@@ -406,33 +405,32 @@ struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_op
     return checker;
 }
 
-static void *work(void *closure)
+static void work(void *closure)
 {
-    struct thread *thread = closure;
-    while (!atomic_load(&thread->checker->paused) &&
-           selfcheck_next(thread->checker, thread->number))
+    struct helper *helper = closure;
+    while (!atomic_load(&helper->checker->paused) &&
+           selfcheck_next(helper->checker, helper->number))
         ;
-    return NULL;
 }
 
 void selfcheck_start(struct selfcheck *checker)
 {
     /* A thread must be worth its start. */
     for (int i = 1; checker->count >= FEW && i < checker->at_once; i++) {
-        struct thread *thread = &checker->threads[i];
-        thread->checker = checker;
-        thread->number = i;
-        thread->started = pthread_create(&thread->id, NULL, work, thread) == 0;
+        struct helper *helper = &checker->helpers[i];
+        helper->checker = checker;
+        helper->number = i;
+        helper->started = thread_start(&helper->thread, work, helper);
     }
 }
 
 static void join(struct selfcheck *checker)
 {
     for (int i = 1; i < checker->jobs; i++)
-        if (checker->threads[i].started)
-            pthread_join(checker->threads[i].id, NULL);
+        if (checker->helpers[i].started)
+            thread_join(&checker->helpers[i].thread);
     for (int i = 1; i < checker->jobs; i++)
-        checker->threads[i].started = false;
+        checker->helpers[i].started = false;
 }
 
 void selfcheck_pause(struct selfcheck *checker)

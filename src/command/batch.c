@@ -1,23 +1,19 @@
 /* command/batch.c: finds models, hands them to threads, prints what became of each. */
-#define _POSIX_C_SOURCE 200809L
-#define _DEFAULT_SOURCE /* DT_ constants */
-
 #include "command/batch.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "base/decimal.h"
+#include "base/system.h"
 #include "base/system_error.h"
 #include "base/tame.h"
 #include "command/guard.h"
 #include "command/sandbox.h"
+#include "command/tool.h"
 
 struct job {
     char *input, *output;
@@ -31,11 +27,11 @@ struct batch {
     struct job *jobs;
     size_t count, room;
     bool out_of_memory;
-    struct stat place; /* of the folder that results go to */
+    struct looked place; /* of the folder that results go to */
     const struct onnx_fuse_options *options;
     atomic_size_t next;
-    pthread_mutex_t mutex; /* guards line and is_done of the jobs */
-    pthread_cond_t done;
+    struct mutex mutex; /* guards line and is_done of the jobs */
+    struct condition done;
 };
 
 enum { DEEPEST = 64 }; /* folders inside folders */
@@ -65,7 +61,7 @@ static void add_job(struct batch *batch, const char *input, const char *folder, 
         batch->room = room;
     }
     struct job job = {
-        .input = strdup(input), .output = join_path(folder, name), .unlisted = unlisted};
+        .input = copy_text(input), .output = join_path(folder, name), .unlisted = unlisted};
     batch->out_of_memory = batch->out_of_memory || !job.input || !job.output;
     batch->jobs[batch->count++] = job;
 }
@@ -76,80 +72,87 @@ static bool is_model(const char *name)
     return length > 5 && strcmp(name + length - 5, ".onnx") == 0;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+/* A folder that is searched: where it lies, where what is found goes, how deep it lies. */
+struct search {
+    struct batch *batch;
+    const char *folder, *output;
+    int depth;
+};
+
+static void search(const struct search *search);
+
+static void found(void *closure, const char *name)
 {
-    return strcmp((*a)->d_name, (*b)->d_name);
+    const struct search *at = closure;
+    struct looked looked;
+    char *path = join_path(at->folder, name), *below = join_path(at->output, name);
+    enum look look = path ? system_look(path, false, &looked) : LOOK_NOTHING;
+    if (!path || !below)
+        at->batch->out_of_memory = true;
+    else if (!look && !is_model(name)) {
+        if (looked.error != ENOENT) /* it may be a folder */
+            add_job(at->batch, path, at->output, name, looked.error);
+    } else if (look == LOOK_FOLDER) {
+        /* Earlier results are no models of this batch. */
+        const struct looked *place = &at->batch->place;
+        if (looked.device != place->device || looked.inode != place->inode)
+            search(&(struct search){at->batch, path, below, at->depth + 1});
+    }
+    /* What cannot be looked at says so when its turn comes. */
+    else if (is_model(name) && ((look = system_look(path, true, &looked)) == LOOK_FILE || !look))
+        add_job(at->batch, path, at->output, name, 0);
+    free(path);
+    free(below);
 }
 
 /* Models of a folder in the order of their names; what it holds keeps its place below `output`.
  * Links to folders are not followed: they can lead around in circles. */
-static void search(struct batch *batch, const char *folder, const char *output, int depth)
+static void search(const struct search *search)
 {
-    struct dirent **entries;
-    errno = ELOOP;
-    int count = depth < DEEPEST ? scandir(folder, &entries, NULL, by_name) : -1;
-    if (count < 0)
-        add_job(batch, folder, output, "", errno);
-    for (int i = 0; i < count; i++) {
-        const char *name = entries[i]->d_name;
-        char *path = join_path(folder, name), *below = join_path(output, name);
-        struct stat status = {0};
-        if (!path || !below)
-            batch->out_of_memory = true;
-        else if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-            ;
-        else if (lstat(path, &status) != 0 && !is_model(name)) {
-            if (errno != ENOENT) /* it may be a folder */
-                add_job(batch, path, output, name, errno);
-        } else if (S_ISDIR(status.st_mode)) {
-            /* Earlier results are no models of this batch. */
-            if (status.st_dev != batch->place.st_dev || status.st_ino != batch->place.st_ino)
-                search(batch, path, below, depth + 1);
-        }
-        /* What cannot be looked at says so when its turn comes. */
-        else if (is_model(name) && (stat(path, &status) != 0 || S_ISREG(status.st_mode)))
-            add_job(batch, path, output, name, 0);
-        free(path);
-        free(below);
-        free(entries[i]);
-    }
-    if (count >= 0)
-        free(entries);
+    int error =
+        search->depth < DEEPEST ? system_list(search->folder, found, (void *)search) : ELOOP;
+    if (error)
+        add_job(search->batch, search->folder, search->output, "", error);
+}
+
+static bool is_folder(const char *path)
+{
+    struct looked looked;
+    return system_look(path, true, &looked) == LOOK_FOLDER;
 }
 
 static void add_input(struct batch *batch, const char *input, const char *output)
 {
-    struct stat status;
     const char *slash = strrchr(input, '/');
-    if (stat(input, &status) == 0 && S_ISDIR(status.st_mode))
-        search(batch, input, output, 0);
+    if (is_folder(input))
+        search(&(struct search){batch, input, output, 0});
     else /* what cannot be read says so when its turn comes */
         add_job(batch, input, output, slash ? slash + 1 : input, 0);
 }
 
 /* ---- fusing ---- */
 
-static bool make_folders(char *path)
+/* Those that a path leads through. Returns 0 or errno. */
+static int make_folders(char *path)
 {
-    for (char *at = path + 1; *at; at++) {
+    int error = 0;
+    for (char *at = path + 1; *at && !error; at++) {
         if (*at != '/')
             continue;
         *at = 0;
-        bool good = mkdir(path, 0777) == 0 || errno == EEXIST;
+        error = system_make_folder(path);
         *at = '/';
-        if (!good)
-            return false;
     }
-    return true;
+    return error;
 }
 
 /* A model that is a link lies elsewhere, and so may what is there of a result. */
 static void allow_links(const struct sandbox *sandbox, const struct job *job)
 {
-    struct stat status;
-    if (lstat(job->input, &status) == 0 && S_ISLNK(status.st_mode))
+    struct looked looked;
+    if (system_look(job->input, false, &looked) == LOOK_LINK)
         sandbox_allow_model(sandbox, job->input);
-    if (lstat(job->output, &status) == 0 && S_ISLNK(status.st_mode))
+    if (system_look(job->output, false, &looked) == LOOK_LINK)
         sandbox_allow_output(sandbox, job->output);
 }
 
@@ -157,7 +160,6 @@ static void confine_batch(const struct batch *batch, const char *output, char *c
                           int count)
 {
     struct sandbox sandbox;
-    struct stat status;
     /* The folder must be there to be named; what is wrong with it, each model says. */
     char *folder = join_path(output, "");
     if (folder && !batch->options->dry_run)
@@ -165,8 +167,7 @@ static void confine_batch(const struct batch *batch, const char *output, char *c
     free(folder);
     sandbox_open(&sandbox);
     for (int i = 0; i < count; i++) {
-        bool is_folder = stat(inputs[i], &status) == 0 && S_ISDIR(status.st_mode);
-        char *inside = is_folder ? join_path(inputs[i], "") : NULL;
+        char *inside = is_folder(inputs[i]) ? join_path(inputs[i], "") : NULL;
         sandbox_allow_model(&sandbox, inside ? inside : inputs[i]);
         free(inside);
     }
@@ -226,7 +227,7 @@ static char *describe(const struct job *job, enum onnx_fuse_status status,
                  onnx_fuse_report_sentence(report),
                  decimal_fixed(onnx_fuse_report_seconds(report), 3).text,
                  onnx_fuse_report_warnings(report) ? ", warnings" : "");
-    return strdup(text);
+    return copy_text(text);
 }
 
 static void fuse_one(struct batch *batch, struct job *job)
@@ -236,10 +237,11 @@ static void fuse_one(struct batch *batch, struct job *job)
     char *line;
     options.jobs = 1; /* the models are what is spread over the cores */
     char text[1024];
+    int error;
     if (job->unlisted) {
         snprintf(text, sizeof(text), "%s: cannot search the folder: %s", job->input,
                  system_error(job->unlisted));
-        line = strdup(text);
+        line = copy_text(text);
         job->failed = true;
     } else if (job->place != GOES_ALONE) {
         snprintf(text, sizeof(text),
@@ -247,12 +249,12 @@ static void fuse_one(struct batch *batch, struct job *job)
                      ? "%s: another model goes to %s as well"
                      : "%s: it would go to %s, which is itself a model of this batch",
                  job->input, job->output);
-        line = strdup(text);
+        line = copy_text(text);
         job->failed = true;
-    } else if (!options.dry_run && !make_folders(job->output)) {
+    } else if (!options.dry_run && (error = make_folders(job->output)) != 0) {
         snprintf(text, sizeof(text), "%s: cannot make its folder: %s", job->output,
-                 system_error(errno));
-        line = strdup(text);
+                 system_error(error));
+        line = copy_text(text);
         job->failed = true;
     } else {
         enum onnx_fuse_status status = fuse_again(job, &options, &report);
@@ -264,20 +266,19 @@ static void fuse_one(struct batch *batch, struct job *job)
     }
     if (line)
         tame(line);
-    pthread_mutex_lock(&batch->mutex);
+    mutex_lock(&batch->mutex);
     job->line = line;
     job->is_done = true;
-    pthread_cond_signal(&batch->done);
-    pthread_mutex_unlock(&batch->mutex);
+    condition_tell(&batch->done);
+    mutex_unlock(&batch->mutex);
 }
 
-static void *work(void *closure)
+static void work(void *closure)
 {
     struct batch *batch = closure;
     size_t index;
     while ((index = atomic_fetch_add(&batch->next, 1)) < batch->count)
         fuse_one(batch, &batch->jobs[index]);
-    return NULL;
 }
 
 /* ---- the command ---- */
@@ -307,8 +308,7 @@ static void refuse_doubles(struct batch *batch)
 /* ---- files that are there already ---- */
 
 struct place {
-    dev_t device;
-    ino_t inode;
+    uint64_t device, inode;
     struct job *job;
     bool is_output;
 };
@@ -327,9 +327,9 @@ static int by_file(const void *a, const void *b)
 
 static void add_place(struct place *places, size_t *count, struct job *job, bool is_output)
 {
-    struct stat status;
-    if (stat(is_output ? job->output : job->input, &status) == 0 && S_ISREG(status.st_mode))
-        places[(*count)++] = (struct place){status.st_dev, status.st_ino, job, is_output};
+    struct looked looked;
+    if (system_look(is_output ? job->output : job->input, true, &looked) == LOOK_FILE)
+        places[(*count)++] = (struct place){looked.device, looked.inode, job, is_output};
 }
 
 /* A result never takes the place of another model of the batch, or of another result under another name.
@@ -372,10 +372,10 @@ static void print_lines(struct batch *batch, bool quiet)
 {
     for (size_t i = 0; i < batch->count; i++) {
         struct job *job = &batch->jobs[i];
-        pthread_mutex_lock(&batch->mutex);
+        mutex_lock(&batch->mutex);
         while (!job->is_done)
-            pthread_cond_wait(&batch->done, &batch->mutex);
-        pthread_mutex_unlock(&batch->mutex);
+            condition_wait(&batch->done, &batch->mutex);
+        mutex_unlock(&batch->mutex);
         const char *line = job->line ? job->line : "out of memory";
         if (job->failed)
             fprintf(stderr, "onnx-repvgg-fuse: %s\n", line);
@@ -389,18 +389,17 @@ enum { MOST_THREADS = 256 };
 
 static int run_jobs(struct batch *batch, bool strict, bool quiet)
 {
-    pthread_t threads[MOST_THREADS];
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int wanted = batch->options->jobs > 0 ? batch->options->jobs : (int)(cores > 0 ? cores : 1);
+    struct thread threads[MOST_THREADS];
+    int wanted = batch->options->jobs > 0 ? batch->options->jobs : thread_cores();
     int started = 0;
     while (started < wanted && started < MOST_THREADS && (size_t)started < batch->count &&
-           pthread_create(&threads[started], NULL, work, batch) == 0)
+           thread_start(&threads[started], work, batch))
         started++;
     if (!started)
         work(batch);
     print_lines(batch, quiet);
     for (int i = 0; i < started; i++)
-        pthread_join(threads[i], NULL);
+        thread_join(&threads[i]);
     size_t failed = 0, warned = 0, changed = 0;
     for (size_t i = 0; i < batch->count; i++) {
         failed += batch->jobs[i].failed;
@@ -419,10 +418,9 @@ int batch_run(const char *output, char *const *inputs, int count,
 {
     struct batch batch = {.options = options};
     int status = 2;
-    pthread_mutex_init(&batch.mutex, NULL);
-    pthread_cond_init(&batch.done, NULL);
-    if (stat(output, &batch.place) != 0)
-        batch.place = (struct stat){0};
+    mutex_open(&batch.mutex);
+    condition_open(&batch.done);
+    system_look(output, true, &batch.place);
     for (int i = 0; i < count; i++)
         add_input(&batch, inputs[i], output);
     refuse_doubles(&batch);
@@ -441,7 +439,7 @@ int batch_run(const char *output, char *const *inputs, int count,
         free(batch.jobs[i].line);
     }
     free(batch.jobs);
-    pthread_mutex_destroy(&batch.mutex);
-    pthread_cond_destroy(&batch.done);
+    mutex_close(&batch.mutex);
+    condition_close(&batch.done);
     return status;
 }

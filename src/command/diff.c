@@ -1,12 +1,10 @@
 /* command/diff.c: onnx-repvgg-fuse diff A B, also called by git with seven arguments. */
-#define _POSIX_C_SOURCE 200809L
-
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/system.h"
 #include "base/tame.h"
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
@@ -134,7 +132,7 @@ static bool wants_color(const struct call *call)
     if (strcmp(call->color, "auto") != 0)
         return strcmp(call->color, "always") == 0;
     bool paged = call->for_git && getenv("GIT_PAGER_IN_USE");
-    return (isatty(STDOUT_FILENO) || paged) && !(refused && refused[0]);
+    return (system_is_terminal(stdout) || paged) && !(refused && refused[0]);
 }
 
 /* What goes wrong with a model is a line of git's output, and git goes on. */
@@ -142,7 +140,7 @@ static int tell_error(const struct call *call, const char *message)
 {
     if (!call->for_git)
         return trouble("%s", message);
-    char *plain = strdup(message);
+    char *plain = copy_text(message);
     if (plain)
         tame(plain);
     printf("%s\n", plain ? plain : "out of memory");

@@ -1,6 +1,4 @@
 /* command/dump.c: onnx-repvgg-fuse dump. */
-#define _POSIX_C_SOURCE 200809L
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -74,7 +72,7 @@ static int tell_git(const char *path, const char *message)
     size_t got, size = 0;
     struct xxh64 hash;
     FILE *file = fopen(path, "rb");
-    char *plain = strdup(message);
+    char *plain = copy_text(message);
     xxh64_start(&hash);
     for (; file && (got = fread(bytes, 1, sizeof(bytes), file)) > 0; size += got)
         xxh64_add(&hash, bytes, got);

@@ -1,16 +1,10 @@
 /* command/main.c: the command, and where its subcommands begin. */
-#define _POSIX_C_SOURCE 200809L
-
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
+#include "base/system.h"
 #include "base/tame.h"
 #include "base/text.h"
 #include "command/batch.h"
@@ -229,7 +223,10 @@ static int parse_option(struct command *command, char *const *arguments, int opt
         command->options.jobs = (int)number;
         return -1;
     case 'q': command->quiet = true; return -1;
-    case VERSION: printf("onnx-repvgg-fuse %s\n", onnx_fuse_version()); return DONE;
+    case VERSION:
+        printf("onnx-repvgg-fuse %s\n%s", onnx_fuse_version(),
+               sandbox_is_built() ? "" : "built without a sandbox\n");
+        return DONE;
     case 'h': fputs(usage, stdout); return DONE;
     default: return unknown_option(arguments, long_options, "--help");
     }
@@ -300,16 +297,9 @@ static int parse_arguments(struct command *command, int count, char **arguments)
 /* ---- progress ---- */
 
 struct progress {
-    struct timespec start, last;
+    double start, last; /* seconds */
     bool wanted, shown;
 };
-
-static double seconds_since(const struct timespec *from)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)(time.tv_sec - from->tv_sec) + (double)(time.tv_nsec - from->tv_nsec) * 1e-9;
-}
 
 /* Silent for the first second, then a line that overwrites itself. Ends the run when a part of a
  * file could not be read. */
@@ -318,13 +308,14 @@ static bool show_progress(void *closure, const char *step, double fraction)
     struct progress *progress = closure;
     if (guard_faults())
         return false;
-    if (!progress->wanted || seconds_since(&progress->start) < 1 ||
-        (progress->shown && seconds_since(&progress->last) < 0.1))
+    double now = system_seconds();
+    if (!progress->wanted || now - progress->start < 1 ||
+        (progress->shown && now - progress->last < 0.1))
         return true;
     fprintf(stderr, "\r%-10s %3.0f %%", step, 100 * fraction);
     (void)fflush(stderr);
     progress->shown = true;
-    clock_gettime(CLOCK_MONOTONIC, &progress->last);
+    progress->last = now;
     return true;
 }
 
@@ -367,7 +358,7 @@ static void tell_end(const struct command *command, const char *output,
                      const struct onnx_fuse_report *report)
 {
     bool changed = onnx_fuse_report_changed(report), piped = is_standard_output(output);
-    char *copy = strdup(piped ? "standard output" : output);
+    char *copy = copy_text(piped ? "standard output" : output);
     if (copy)
         tame(copy);
     const char *place = copy ? copy : "the output", *sentence = onnx_fuse_report_sentence(report);
@@ -384,10 +375,9 @@ static void tell_end(const struct command *command, const char *output,
 static int run(const struct command *command)
 {
     struct onnx_fuse_report *report = NULL;
-    struct progress progress = {0};
+    struct progress progress = {.start = system_seconds(),
+                                .wanted = !command->quiet && system_is_terminal(stderr)};
     struct onnx_fuse_options options = command->options;
-    clock_gettime(CLOCK_MONOTONIC, &progress.start);
-    progress.wanted = !command->quiet && isatty(STDERR_FILENO);
     options.progress = show_progress;
     options.closure = &progress;
     options.trace = show_trace;
@@ -420,7 +410,7 @@ static int run(const struct command *command)
                     "onnx-repvgg-fuse: %s: %zu warnings: the self-check or lack of memory dropped "
                     "rewrites, or the model is not valid ONNX; --explain lists them\n",
                     command->input, warnings);
-        if (!command->quiet && (command->explain || isatty(fileno(talk))))
+        if (!command->quiet && (command->explain || system_is_terminal(talk)))
             fputs(onnx_fuse_report_table(report), talk);
         if (command->strict && warnings)
             result = WARNED;
@@ -461,8 +451,9 @@ static int refuse_word(const char *word)
         COMMANDS(COMMAND_NAME)
 #undef COMMAND_NAME
     };
+    struct looked looked;
     bool is_option = strcmp(word, "help") == 0 || strcmp(word, "version") == 0;
-    if (strpbrk(word, "./-") || access(word, F_OK) == 0)
+    if (strpbrk(word, "./-") || system_look(word, true, &looked))
         return -1;
     if (strcmp(word, "fuse") == 0)
         return trouble("'%s' is not a command: fusing needs none, write onnx-repvgg-fuse IN OUT",
@@ -474,24 +465,13 @@ static int refuse_word(const char *word)
     return near ? trouble("%s", text) : -1;
 }
 
-/* Buffers of a few hundred kilobytes come and go with each block of weights. By default the system
- * would be given their pages back, and asked for them again, each time. */
-static void keep_freed_memory(void)
-{
-#ifdef __GLIBC__
-    mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    mallopt(M_TRIM_THRESHOLD, 8 << 20);
-    mallopt(M_TOP_PAD, 1 << 20);
-#endif
-}
-
 int main(int count, char **arguments)
 {
     struct command command = {0};
     static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
     if (count > 0)
         arguments[0] = name;
-    keep_freed_memory();
+    system_keeps_memory(); /* buffers of a few hundred kilobytes come and go with each block of weights */
     guard_install();
     const struct subcommand *subcommand = count > 1 ? find_subcommand(arguments[1]) : NULL;
     if (subcommand) {

@@ -6,11 +6,15 @@
 #ifndef COMMAND_SANDBOX_H
 #define COMMAND_SANDBOX_H
 
+#include <stdbool.h>
+
 struct sandbox {
     int ruleset;           /* of Landlock; -1: this kernel has none */
     unsigned long handled; /* rights on files that it knows */
 };
 
+/* False where the build leaves it out: nothing below does anything. */
+bool sandbox_is_built(void);
 void sandbox_open(struct sandbox *sandbox);
 /* A model may be read, and what lies in its folder and below. "-" is the current folder. A path
  * that leads nowhere is left out: whoever opens it says what is wrong. */

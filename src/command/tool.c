@@ -1,6 +1,4 @@
 /* command/tool.c: what main and the subcommands share. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "command/tool.h"
 
 #include <stdio.h>
@@ -17,9 +15,16 @@ bool parse_number(const char *text, double *number)
     return decimal_read(text, strlen(text), number);
 }
 
+char *copy_text(const char *text)
+{
+    size_t size = strlen(text) + 1;
+    char *copy = malloc(size);
+    return copy ? memcpy(copy, text, size) : NULL;
+}
+
 int trouble(const char *format, const char *detail)
 {
-    char *plain = strdup(detail);
+    char *plain = copy_text(detail);
     if (plain)
         tame(plain);
     fprintf(stderr, "onnx-repvgg-fuse: ");

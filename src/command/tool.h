@@ -31,6 +31,9 @@ int trouble(const char *format, const char *detail);
 /* After getopt has said what is wrong with an option: names the nearest one. `help`: "info --help". Returns TROUBLE. */
 int unknown_option(char *const *arguments, const struct option *options, const char *help);
 
+/* By malloc; NULL: out of memory. */
+char *copy_text(const char *text);
+
 /* False when the text is not one finite number and nothing else. */
 bool parse_number(const char *text, double *number);
 

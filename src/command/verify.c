@@ -1,6 +1,4 @@
 /* command/verify.c: onnx-repvgg-fuse verify A B. */
-#define _POSIX_C_SOURCE 200809L
-
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,10 +1,9 @@
 /* command/wildcard.c: tells two models that a wildcard named from a model and its earlier result. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "command/wildcard.h"
 
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/system.h"
 
 /* Two names in one folder with one ending, the first before the second. */
 static bool look_sorted(const char *first, const char *second)
@@ -46,9 +45,9 @@ static bool differ(const char *a, const char *b)
 
 bool wildcard_takes(const char *input, const char *output, const struct onnx_fuse_options *options)
 {
-    struct stat status;
-    if (options->dry_run || !look_sorted(input, output) || stat(output, &status) != 0 ||
-        !S_ISREG(status.st_mode))
+    struct looked looked;
+    if (options->dry_run || !look_sorted(input, output) ||
+        system_look(output, true, &looked) != LOOK_FILE)
         return false;
     enum kind kind = kind_of(output, options);
     return (kind == FUSES || (kind == IS_COPIED && kind_of(input, options) == IS_COPIED)) &&

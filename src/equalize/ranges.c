@@ -2,9 +2,9 @@
 #include "equalize/ranges.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/system.h"
 #include "model/external.h"
 
 static void find_room(struct equalization *e)
@@ -28,7 +28,7 @@ struct measuring {
     atomic_bool failed;
 };
 
-static void *measure(void *closure)
+static void measure(void *closure)
 {
     enum { LARGE = 1 << 20 }; /* numbers: pages of the input that were read are given back */
     struct measuring *measuring = closure;
@@ -40,24 +40,23 @@ static void *measure(void *closure)
         if (weight->tensor->count > LARGE)
             model_give_back(e->plan->model);
     }
-    return NULL;
 }
 
 static void measure_all(struct equalization *e)
 {
     enum { FEW = 1 << 20, MOST = 64 }; /* numbers: a thread must be worth its start */
     struct measuring measuring = {.e = e};
-    pthread_t threads[MOST];
+    struct thread threads[MOST];
     int64_t numbers = 0;
     int count = 0;
     for (size_t i = 0; i < e->classes.seams.count; i++)
         numbers += e->classes.seams.items[i].weight.tensor->count;
     while (count < MOST && numbers > FEW && count + 1 < e->plan->options->jobs &&
-           pthread_create(&threads[count], NULL, measure, &measuring) == 0)
+           thread_start(&threads[count], measure, &measuring))
         count++;
     measure(&measuring);
     while (count > 0)
-        pthread_join(threads[--count], NULL);
+        thread_join(&threads[--count]);
     if (atomic_load(&measuring.failed))
         fail(e->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
              "out of memory while a weight is measured");

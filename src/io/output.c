@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,9 +95,9 @@ bool output_takes(const struct output *output, uint64_t device, uint64_t inode)
  * to one OUT at once where files need a name from the start. */
 enum { TEMPORARIES = 8 };
 
-static void temporary_name(const struct output *output, unsigned number, char name[NAME_MAX + 1])
+static void temporary_name(const struct output *output, unsigned number, char name[OUTPUT_NAME + 1])
 {
-    snprintf(name, NAME_MAX + 1, "%.200s.onnx-repvgg-fuse-%u.tmp",
+    snprintf(name, OUTPUT_NAME + 1, "%.200s.onnx-repvgg-fuse-%u.tmp",
              output->family ? output->family : output->name, number);
 }
 
@@ -124,7 +125,7 @@ bool output_sweeps(const char *name)
 
 static void sweep(const struct output *output)
 {
-    char name[NAME_MAX + 1];
+    char name[OUTPUT_NAME + 1];
     for (unsigned i = 0; !output->no_sweep && i < TEMPORARIES; i++) {
         temporary_name(output, i, name);
         sweep_one(output, name);
@@ -160,7 +161,7 @@ static int open_nameless(const struct output *output, mode_t mode)
  * umask could tell how to widen. -1: errno says why. */
 static int open_named(struct output *output, mode_t mode)
 {
-    char name[NAME_MAX + 1];
+    char name[OUTPUT_NAME + 1];
     struct stat status;
     for (unsigned i = 0; i < TEMPORARIES; i++) {
         int descriptor;
@@ -293,7 +294,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
         AGAIN(output->folder, open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (output->folder < 0)
         failed(output, "cannot open its folder");
-    if (!output->name[0] || strlen(output->name) > NAME_MAX) {
+    if (!output->name[0] || strlen(output->name) > OUTPUT_NAME) {
         errno = output->name[0] ? ENAMETOOLONG : target[0] ? EISDIR : ENOENT;
         failed(output, "cannot make a temporary file beside it");
     }
@@ -442,7 +443,7 @@ static int sync_result(int result)
 /* Gives a file without a name one of the temporary names. Returns 0, or -1 and errno. */
 static int name_temporary(struct output *output, const char *path)
 {
-    char name[NAME_MAX + 1];
+    char name[OUTPUT_NAME + 1];
     for (unsigned i = 0; i < TEMPORARIES; i++) {
         temporary_name(output, i, name);
         if (linkat(AT_FDCWD, path, output->folder, name, AT_SYMLINK_FOLLOW) == 0) {

@@ -7,16 +7,16 @@
 #ifndef IO_OUTPUT_H
 #define IO_OUTPUT_H
 
-#include <limits.h>
-
 #include "io/file.h"
+
+enum { OUTPUT_NAME = 255 }; /* bytes of a name in a folder, at most */
 
 /* An output that is being written. Nothing at `path` changes before output_commit. */
 struct output {
     struct landing *landing;
     const char *path; /* as the caller calls it */
     char *name;       /* in `folder`, links resolved: what the file becomes; NULL: a stream */
-    char temporary[NAME_MAX + 1]; /* the name it has in `folder` until then; "": none */
+    char temporary[OUTPUT_NAME + 1]; /* the name it has in `folder` until then; "": none */
     int folder;
     int descriptor;
     bool borrowed; /* a stream that was open before: not closed */

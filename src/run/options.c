@@ -1,12 +1,10 @@
 /* run/options.c: the caller's options, checked. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "run/options.h"
 
 #include <math.h>
-#include <unistd.h>
 
 #include "base/decimal.h"
+#include "base/system.h"
 #include "base/text.h"
 #include "passes/passes.h"
 
@@ -72,8 +70,8 @@ void run_options(struct run *run, const struct onnx_fuse_options *given)
     if (options->jobs < 0)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more", options->jobs);
     if (options->jobs == 0) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        options->jobs = cores < 1 ? 1 : cores > BUDGET_THREADS ? BUDGET_THREADS : (int)cores;
+        int cores = thread_cores();
+        options->jobs = cores > BUDGET_THREADS ? BUDGET_THREADS : cores;
     }
     if (options->jobs > 1)
         arena_run_ahead(&run->arena);

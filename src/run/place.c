@@ -2,8 +2,7 @@
  * what it reads. */
 #include "run/place.h"
 
-#include <sys/stat.h>
-
+#include "base/system.h"
 #include "base/utf8.h"
 
 const char *run_base_name(const char *path)
@@ -99,12 +98,11 @@ void run_check_data(struct run *run, const struct output *output)
 
 void run_check_dry(struct run *run)
 {
-    struct stat status;
-    if (!run->output_path || stat(run->output_path, &status) != 0)
+    struct looked looked;
+    if (!run->output_path || !system_look(run->output_path, true, &looked))
         return;
     for (const struct external_file *file = files_of(run); file; file = file->next)
-        if ((uint64_t)status.st_dev == file->mapping.mark.device &&
-            (uint64_t)status.st_ino == file->mapping.mark.inode)
+        if (looked.device == file->mapping.mark.device && looked.inode == file->mapping.mark.inode)
             refuse_data(run, run->output_path, file);
 }
 

@@ -1,14 +1,11 @@
 /* run/run.c: load, plan, check, write; and again without what did not hold. */
-#define _POSIX_C_SOURCE 200809L
-
 #include "run/run.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "base/decimal.h"
+#include "base/system.h"
 #include "check/equality.h"
 #include "check/selfcheck.h"
 #include "equalize/measured.h"
@@ -24,13 +21,6 @@
 #include "run/report.h"
 #include "run/size.h"
 #include "write/write.h"
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 static void load(struct run *run)
 {
@@ -331,7 +321,7 @@ static void summarise(struct run *run)
 
 void run_fuse(struct run *run)
 {
-    double start = now();
+    double start = system_seconds();
     bool again = false; /* the output's name was taken: reports are written anew */
     run_open_report(run, run->options.html_report, &run->page);
     run_open_report(run, run->options.json_report, &run->json);
@@ -354,7 +344,7 @@ void run_fuse(struct run *run)
             run->is_written = !run->options.dry_run;
             model_check_files(&run->model);
             run_progress(run, "finishing", 1);
-            run->summary.seconds = now() - start;
+            run->summary.seconds = system_seconds() - start;
             if (run->foresees)
                 foresee_equalize(&run->plan);
             summarise(run);
@@ -374,7 +364,7 @@ void run_fuse(struct run *run)
         if (interface_is_asked(run))
             interface_apply(run);
     }
-    run->summary.seconds = now() - start;
+    run->summary.seconds = system_seconds() - start;
     run_finish_report(run->options.html_report, &run->page);
     run_finish_report(run->options.json_report, &run->json);
 }

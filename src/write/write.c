@@ -6,10 +6,10 @@
 #include "write/write.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "affine/rows.h"
+#include "base/system.h"
 #include "base/system_error.h"
 #include "model/external.h"
 
@@ -32,7 +32,7 @@ struct block {
 /* Shared by the blocks of one weight: what composing needs is computed by the first of them and
  * freed after the last. */
 struct preparation {
-    pthread_mutex_t mutex;
+    struct mutex mutex;
     size_t blocks_left;
     struct affine_dense *dense;
     bool tried, good;
@@ -47,7 +47,7 @@ struct writer {
     atomic_ullong done;    /* bytes */
     atomic_ullong touched; /* bytes since pages were given back */
     atomic_int error;      /* errno of the first failure; ENOMEM: memory */
-    pthread_mutex_t mutex; /* guards failures */
+    struct mutex mutex;    /* guards failures */
     struct write_failure *failures;
     size_t failure_count;
     uint64_t total;
@@ -58,7 +58,7 @@ struct writer {
 struct worker {
     struct writer *writer;
     int number; /* 0: the caller's thread */
-    pthread_t thread;
+    struct thread thread;
     uint8_t *out;
     size_t room;
 };
@@ -94,7 +94,7 @@ static void copy(struct writer *writer, const struct block *block)
 static void report_failure(struct writer *writer, const struct tensor *tensor, int64_t index,
                            double number)
 {
-    pthread_mutex_lock(&writer->mutex);
+    mutex_lock(&writer->mutex);
     bool known = false;
     for (size_t i = 0; i < writer->failure_count; i++) {
         struct write_failure *failure = &writer->failures[i];
@@ -106,7 +106,7 @@ static void report_failure(struct writer *writer, const struct tensor *tensor, i
     }
     if (!known)
         writer->failures[writer->failure_count++] = (struct write_failure){tensor, number, index};
-    pthread_mutex_unlock(&writer->mutex);
+    mutex_unlock(&writer->mutex);
 }
 
 /* ---- numbers ---- */
@@ -219,23 +219,23 @@ static bool fill_piece(struct writer *writer, const struct piece *piece, uint8_t
 
 static bool prepare(struct preparation *preparation, const struct affine *form)
 {
-    pthread_mutex_lock(&preparation->mutex);
+    mutex_lock(&preparation->mutex);
     if (!preparation->tried)
         preparation->good = affine_prepare(form, &preparation->dense);
     preparation->tried = true;
     bool good = preparation->good;
-    pthread_mutex_unlock(&preparation->mutex);
+    mutex_unlock(&preparation->mutex);
     return good;
 }
 
 static void finish(struct preparation *preparation)
 {
-    pthread_mutex_lock(&preparation->mutex);
+    mutex_lock(&preparation->mutex);
     bool last = --preparation->blocks_left == 0;
-    pthread_mutex_unlock(&preparation->mutex);
+    mutex_unlock(&preparation->mutex);
     if (last) {
         affine_release(&preparation->dense);
-        pthread_mutex_destroy(&preparation->mutex);
+        mutex_close(&preparation->mutex);
     }
 }
 
@@ -317,7 +317,7 @@ static void keep_company(struct worker *worker)
         ;
 }
 
-static void *work(void *closure)
+static void work(void *closure)
 {
     struct worker *worker = closure;
     if (worker->number % 2)
@@ -326,7 +326,6 @@ static void *work(void *closure)
         ;
     keep_company(worker);
     free(worker->out);
-    return NULL;
 }
 
 /* ---- the queue ---- */
@@ -351,7 +350,7 @@ static void queue_piece(struct writer *writer, const struct piece *piece)
             step = total;
         preparation = NEW(arena, struct preparation);
         preparation->blocks_left = (size_t)((total + step - 1) / step);
-        pthread_mutex_init(&preparation->mutex, NULL);
+        mutex_open(&preparation->mutex);
     }
     for (uint64_t first = 0; first < total; first += step) {
         uint64_t count = total - first < step ? total - first : step;
@@ -399,14 +398,14 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
     struct worker workers[BUDGET_THREADS] = {{.writer = &writer}};
     int started = 1;
     fill_queue(&writer, pieces);
-    pthread_mutex_init(&writer.mutex, NULL);
+    mutex_open(&writer.mutex);
     if (sink->output && !output_is_seekable(sink->output))
         jobs = 1;
     if (!write_takes_company(pieces))
         jobs = 1; /* starting a thread costs more than it saves */
     for (; started < jobs && started < BUDGET_THREADS; started++) {
         workers[started] = (struct worker){.writer = &writer, .number = started};
-        if (pthread_create(&workers[started].thread, NULL, work, &workers[started]))
+        if (!thread_start(&workers[started].thread, work, &workers[started]))
             break;
     }
     while (work_one(&workers[0]))
@@ -416,8 +415,8 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
     keep_company(&workers[0]);
     free(workers[0].out);
     for (int i = 1; i < started; i++)
-        pthread_join(workers[i].thread, NULL);
-    pthread_mutex_destroy(&writer.mutex);
+        thread_join(&workers[i].thread);
+    mutex_close(&writer.mutex);
     int error = atomic_load(&writer.error);
     if (error == ECANCELED)
         fail(model->arena->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", model->path);

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The folders of src/, and passes/, against the table of src/LAYERS: what each uses, by its includes and by the
-symbols of the objects just built. Writes TAP.
+symbols of the objects just built. A file that the table does not call native is plain C11. Writes TAP.
 
 usage: check_layers.py SOURCE_ROOT BUILD LAYERS [--nm NM] [--plant]
 
---plant: a forbidden include, a prototype copied by hand and a circle are planted in a copy, one after the other,
-and each must be found.
+--plant: a forbidden include, a header of the system, a prototype copied by hand and a circle are planted in a copy,
+one after the other, and each must be found.
 """
 import argparse
 import json
@@ -19,19 +19,30 @@ from collections import defaultdict
 from pathlib import Path
 
 
+# With getopt.h, which every C library that the command is built with has, and the sanitizers' own.
+PLAIN = {f"{name}.h" for name in (
+    "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
+    "stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype "
+    "getopt sanitizer/asan_interface").split()}
+
+
 def read_layers(path):
-    """folder -> the folders it may use. What a line names must stand above it, so the table holds no circle."""
-    layers, faults = {}, []
+    """folder -> the folders it may use, the native files, faults. What a line names must stand above it, so the table
+    holds no circle."""
+    layers, native, faults = {}, set(), []
     for line in Path(path).read_text(encoding="utf-8").splitlines():
         line = line.partition("#")[0].strip()
         if not line:
+            continue
+        if line.startswith("native "):
+            native |= set(line.split()[1:])
             continue
         name, _, uses = line.partition(":")
         for use in uses.split():
             if use not in layers:
                 faults.append(f"{path}: {name} uses {use}, which does not stand below it")
         layers[name] = set(uses.split()) | {name}
-    return layers, faults
+    return layers, native, faults
 
 
 def sources_of(root):
@@ -54,6 +65,20 @@ def include_arrows(files):
                 yield name, target, f"includes {target}"
             elif (file.parent / target).exists():
                 yield name, None, f'includes "{target}": expected the folder in front'
+
+
+def native_faults(files, native):
+    """What C11 does not have, in files that are not said to be native, and files that are said to be and are not."""
+    for name, file in files.items():
+        text = file.read_text(encoding="utf-8")
+        found = [f"includes <{header}>" for header in re.findall(r"^\s*#\s*include\s+<([^>]+)>", text, re.M)
+                 if header not in PLAIN]
+        found += [f"defines {macro}" for macro in re.findall(r"^\s*#\s*define\s+(_[A-Z]\w*_SOURCE)\b", text, re.M)]
+        if found and name not in native:
+            yield f"{name} {', '.join(found)}, and is not a native file"
+        elif not found and name in native:
+            yield f"{name} is said to be native, and is plain C"
+    yield from (f"{name} is said to be native, and is not there" for name in sorted(native - set(files)))
 
 
 def objects_of(build, files):
@@ -106,8 +131,9 @@ def circles(arrows):
 
 def faults_of(root, build, table, nm, other=None):
     """other: objects that stand for those of the build"""
-    layers, faults = read_layers(table)
+    layers, native, faults = read_layers(table)
     files = sources_of(root)
+    faults += native_faults(files, native)
     objects = objects_of(build, sources_of(Path(build_root(build, root))))
     objects.update(other or {})
     arrows = []
@@ -122,9 +148,15 @@ def faults_of(root, build, table, nm, other=None):
         elif folder_of(target) and folder_of(target) not in layers[folder_of(source)]:
             faults.append(f"{source} {text}, and {folder_of(source)} may not use {folder_of(target)}")
     faults += [f"a circle: {circle}" for circle in circles(arrows)]
-    missing = [name for name in files if name.endswith(".c") and name not in objects and name.count("/") == 1]
+    missing = [name for name in files
+               if name.endswith(".c") and name not in objects and name.count("/") == 1 and not is_variant(name)]
     faults += [f"{name}: not built, so its symbols were not seen" for name in missing]
     return faults
+
+
+def is_variant(name):
+    """One of several files for one purpose, of which a build takes one: sandbox_linux.c, sandbox_none.c."""
+    return name[:-2].endswith(("_posix", "_linux", "_windows", "_plain", "_none"))
 
 
 def build_root(build, root):
@@ -165,6 +197,12 @@ def planted(root, build, table, nm):
         yield "a forbidden include", any("base/text.c includes fuse/plan.h" in f for f in faults), faults
 
         fresh()
+        with open(copy / "src/base/text.c", "a", encoding="utf-8") as stream:
+            stream.write("#include <unistd.h>\n")
+        faults = faults_of(copy, build, table, nm)
+        yield "a header of the system", any("base/text.c includes <unistd.h>" in f for f in faults), faults
+
+        fresh()
         source, output = Path(scratch) / "planted.c", Path(scratch) / "planted.o"
         source.write_text("int lower(int);\nint planted(int);\nint planted(int x)\n{\n    return lower(x);\n}\n", encoding="utf-8")
         compile_text(build, source, output)
@@ -191,7 +229,7 @@ def main():
         results = [(name, found, faults) for name, found, faults in planted(root, build, arguments.layers, arguments.nm)]
     else:
         faults = faults_of(root, build, arguments.layers, arguments.nm)
-        results = [("no folder uses what stands above it, and no files go in a circle", not faults, faults)]
+        results = [("no folder uses what stands above it, no files go in a circle, and the rest is plain C11", not faults, faults)]
     print(f"1..{len(results)}")
     for number, (name, good, faults) in enumerate(results, 1):
         print(f"{'ok' if good else 'not ok'} {number} - {name}")

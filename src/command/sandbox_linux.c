@@ -1,4 +1,4 @@
-/* command/sandbox.c: Landlock and seccomp, without a library for either. */
+/* command/sandbox_linux.c: Landlock and seccomp, without a library for either. */
 #define _GNU_SOURCE /* O_PATH, syscall, realpath */
 
 #include "command/sandbox.h"
@@ -6,25 +6,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#if defined(__linux__) && defined(__has_include) && !defined(ONNX_FUSE_NO_SANDBOX)
-#if __has_include(<linux/seccomp.h>)
-#define HAVE_SANDBOX 1
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
-#endif
-#endif
+#include <unistd.h>
 
 /* LeakSanitizer looks at the threads from a process of its own. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -37,8 +32,6 @@
 #if !defined(SANITIZED)
 #define SANITIZED 0
 #endif
-
-#if defined(HAVE_SANDBOX)
 
 /* ---- Landlock ---- */
 
@@ -384,40 +377,7 @@ int sandbox_close(struct sandbox *sandbox)
     return means;
 }
 
-#else /* a system that has neither */
-
-void sandbox_open(struct sandbox *sandbox)
+bool sandbox_is_built(void)
 {
-    *sandbox = (struct sandbox){.ruleset = -1};
+    return true;
 }
-
-void sandbox_allow_model(const struct sandbox *sandbox, const char *path)
-{
-    (void)sandbox;
-    (void)path;
-}
-
-void sandbox_allow_reading(const struct sandbox *sandbox)
-{
-    (void)sandbox;
-}
-
-void sandbox_allow_output(const struct sandbox *sandbox, const char *path)
-{
-    (void)sandbox;
-    (void)path;
-}
-
-void sandbox_allow_folder(const struct sandbox *sandbox, const char *path)
-{
-    (void)sandbox;
-    (void)path;
-}
-
-int sandbox_close(struct sandbox *sandbox)
-{
-    (void)sandbox;
-    return SANDBOX_NONE;
-}
-
-#endif

@@ -1,4 +1,4 @@
-/* command/guard.c: SIGBUS. */
+/* command/guard_posix.c: SIGBUS. */
 #define _GNU_SOURCE /* MAP_ANONYMOUS */
 
 #include "command/guard.h"
