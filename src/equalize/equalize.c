@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/real.h"
 #include "equalize/apply.h"
 #include "equalize/flow.h"
 #include "equalize/problem.h"
@@ -21,7 +22,7 @@ static const struct pin *first_pin(struct equalization *e, const struct group *g
 static double decibels(const struct group *group, double noise)
 {
     /* A step of D leaves noise of D^2 / 12. */
-    return noise > 0 ? 10 * log10(12 * (double)group->behind.count / noise) : 0;
+    return noise > 0 ? 10 * real_log10(12 * (double)group->behind.count / noise) : 0;
 }
 
 static void keep(struct equalization *e, struct equalized *told, const char *reason)

@@ -7,6 +7,7 @@
 
 #include <math.h>
 
+#include "base/real.h"
 #include "equalize/flow.h"
 #include "equalize/ranges.h"
 
@@ -221,8 +222,8 @@ static void start_at(struct problem *p, double row, double range, double column,
     size_t count = p->objective.class_count;
     double *logs = p->logs, *sorted = p->sorted;
     for (size_t c = 1; c < count; c++)
-        sorted[c - 1] = logs[c] = row * log2(p->rows[c]) + range * log2(p->ranges[c]) -
-                                  column * log2(p->columns[c]) - p->now[c];
+        sorted[c - 1] = logs[c] = row * real_log2(p->rows[c]) + range * real_log2(p->ranges[c]) -
+                                  column * real_log2(p->columns[c]) - p->now[c];
     double middle = count > 1 ? median_of(sorted, count - 1) : 0;
     for (size_t c = 1; c < count; c++) {
         double exponent = round(logs[c] - middle) + p->now[c];

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/decimal.h"
+#include "base/real.h"
 #include "equalize/descent.h"
 #include "equalize/pins.h"
 #include "equalize/problem.h"
@@ -39,7 +40,7 @@ static void take_over(struct problem *p)
 
 static double decibels_between(double before, double after)
 {
-    return before > 0 && after > 0 ? 10 * log10(before / after) : 0;
+    return before > 0 && after > 0 ? 10 * real_log10(before / after) : 0;
 }
 
 /* Takes what gains enough over what is there, the other groups as they are. False: nothing does. */

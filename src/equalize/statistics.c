@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "affine/rows.h"
+#include "base/real.h"
 #include "fuse/lift.h"
 #include "infer/operand.h"
 #include "model/model.h"
@@ -52,7 +53,7 @@ struct moments moments_slope(struct moments x, double slope)
     double m = x.mean, d = x.deviation;
     double z = d > 0 ? m / d : m > 0 ? (double)INFINITY : -(double)INFINITY;
     /* Of max(x, 0), the clipped normal: mean and second moment. */
-    double below = erfc(z / root_two) / 2, density = exp(-z * z / 2) / root_two_pi;
+    double below = real_erfc(z / root_two) / 2, density = real_exp(-z * z / 2) / root_two_pi;
     double mean = m * (1 - below) + d * density;
     double second = (m * m + d * d) * (1 - below) + m * d * density;
     /* Of max(-x, 0): what is left. */

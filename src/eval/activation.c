@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/real.h"
+
 static double clamp(double x, double low, double high)
 {
     x = x < low ? low : x;
@@ -12,7 +14,7 @@ static double clamp(double x, double low, double high)
 /* log(1 + exp(x)), which neither overflows nor loses a small exp(x). */
 static double softplus(double x)
 {
-    return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+    return x > 0 ? x + real_log1p(real_exp(-x)) : real_log1p(real_exp(x));
 }
 
 static double hard_sigmoid(double x, double alpha, double beta)
@@ -30,22 +32,22 @@ struct activation {
 static double activate(const struct activation *a, double x)
 {
     switch (a->kind) {
-    case OP_Celu: return fmax(0, x) + fmin(0, a->alpha * expm1(x / a->alpha));
-    case OP_Elu: return x < 0 ? a->alpha * expm1(x) : x;
-    case OP_Erf: return erf(x);
+    case OP_Celu: return x > 0 ? x : a->alpha * real_expm1(x / a->alpha);
+    case OP_Elu: return x < 0 ? a->alpha * real_expm1(x) : x;
+    case OP_Erf: return real_erf(x);
     case OP_Gelu:
         if (a->approximate)
-            return x / 2 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
-        return x / 2 * (1 + erf(x * 0.7071067811865476));
+            return x / 2 * (1 + real_tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)));
+        return x / 2 * (1 + real_erf(x * 0.7071067811865476));
     case OP_HardSigmoid: return hard_sigmoid(x, a->alpha, a->beta);
     case OP_HardSwish: return x * hard_sigmoid(x, 1.0 / 6, 0.5);
     case OP_LeakyRelu: return x < 0 ? a->alpha * x : x;
-    case OP_Mish: return x * tanh(softplus(x));
-    case OP_Selu: return a->beta * (x > 0 ? x : a->alpha * expm1(x));
+    case OP_Mish: return x * real_tanh(softplus(x));
+    case OP_Selu: return a->beta * (x > 0 ? x : a->alpha * real_expm1(x));
     case OP_Shrink: return x < -a->alpha ? x + a->beta : x > a->alpha ? x - a->beta : 0;
     case OP_Softplus: return softplus(x);
     case OP_Softsign: return x / (1 + fabs(x));
-    case OP_Swish: return x / (1 + exp(-a->alpha * x));
+    case OP_Swish: return x / (1 + real_exp(-a->alpha * x));
     default: return x > a->alpha ? x : 0; /* ThresholdedRelu */
     }
 }
@@ -121,6 +123,6 @@ const char *eval_swiglu(struct evaluation *e)
                             array_shape(e->arena, in));
     const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
     for (int64_t i = 0; !reason && i < in->count; i++)
-        out->reals[i] = gate->reals[i] / (1 + exp(-alpha * gate->reals[i])) * in->reals[i];
+        out->reals[i] = gate->reals[i] / (1 + real_exp(-alpha * gate->reals[i])) * in->reals[i];
     return reason;
 }

@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#include "base/real.h"
+
 /* A row of `size` numbers for each batch, head and position: [batch, heads, length, size], or
  * [batch, length, heads * size]. */
 struct heads {
@@ -161,7 +163,7 @@ static void attend(const struct attention *a, int64_t b, int64_t h, int64_t i, d
         if (shown && a->shown == 0)
             shown[j] = score;
         if (a->softcap > 0)
-            score = a->softcap * tanh(score / a->softcap);
+            score = a->softcap * real_tanh(score / a->softcap);
         if (shown && a->shown == 1)
             shown[j] = score;
         double bias = bias_at(a, b, h, i, j);
@@ -173,7 +175,7 @@ static void attend(const struct attention *a, int64_t b, int64_t h, int64_t i, d
     }
     largest = largest == -(double)INFINITY ? 0 : largest;
     for (int64_t j = 0; j < count; j++)
-        sum += row[j] = exp(row[j] - largest);
+        sum += row[j] = real_exp(row[j] - largest);
     for (int64_t j = 0; j < count; j++) {
         /* A query that may see nothing gives nothing. */
         row[j] = masked || sum == 0 ? 0 : row[j] / sum;
@@ -302,7 +304,7 @@ static void remember(const struct linear_attention *a, int64_t b, int64_t h, int
 {
     const double *key = row_at(&a->key, b, h, t), *value = row_at(&a->value, b, h, t);
     for (int64_t i = 0; a->decays && i < a->key.size; i++) {
-        double kept = exp(row_at(&a->decay, b, h, t)[a->decay.size == 1 ? 0 : i]);
+        double kept = real_exp(row_at(&a->decay, b, h, t)[a->decay.size == 1 ? 0 : i]);
         for (int64_t k = 0; k < a->value.size; k++)
             state[i * a->value.size + k] *= kept;
     }
@@ -508,7 +510,7 @@ const char *eval_causal_conv(struct evaluation *e)
         for (int64_t i = 0; i < length; i++) {
             double sum = (bias ? bias->reals[channel] : 0) +
                          dot(line->reals + i, weight->reals + channel * taps, taps);
-            out->reals[n * length + i] = swish ? sum / (1 + exp(-sum)) : sum;
+            out->reals[n * length + i] = swish ? sum / (1 + real_exp(-sum)) : sum;
         }
         for (int64_t i = 0; i < before; i++)
             state->reals[n * before + i] = line->reals[length + i];

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/real.h"
 #include "eval/move.h"
 
 /* Scores are [batch, classes, positions...], labels the same without the classes. */
@@ -30,10 +31,10 @@ static void log_scores(const struct array *in, bool are_logarithms, struct array
         for (int64_t c = 0; c < classes; c++)
             largest = fmax(largest, in->reals[first + c * inner]);
         for (int64_t c = 0; c < classes; c++)
-            sum += exp(in->reals[first + c * inner] - largest);
+            sum += real_exp(in->reals[first + c * inner] - largest);
         for (int64_t c = 0; c < classes; c++)
             out->reals[first + c * inner] =
-                in->reals[first + c * inner] - (are_logarithms ? 0 : largest + log(sum));
+                in->reals[first + c * inner] - (are_logarithms ? 0 : largest + real_log(sum));
     }
 }
 

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/real.h"
+
 static double relu(double x)
 {
     return x < 0 ? 0 : x;
@@ -10,7 +12,7 @@ static double relu(double x)
 
 static double sigmoid(double x)
 {
-    return 1 / (1 + exp(-x));
+    return 1 / (1 + real_exp(-x));
 }
 
 static double negative(double x)
@@ -46,9 +48,9 @@ static double (*function_of(enum op op))(double)
     case OP_Ceil: return ceil;
     case OP_Cos: return cos;
     case OP_Cosh: return cosh;
-    case OP_Exp: return exp;
+    case OP_Exp: return real_exp;
     case OP_Floor: return floor;
-    case OP_Log: return log;
+    case OP_Log: return real_log;
     case OP_Neg: return negative;
     case OP_Reciprocal: return reciprocal;
     case OP_Relu: return relu;
@@ -59,7 +61,7 @@ static double (*function_of(enum op op))(double)
     case OP_Sinh: return sinh;
     case OP_Sqrt: return square_root;
     case OP_Tan: return tan;
-    case OP_Tanh: return tanh;
+    case OP_Tanh: return real_tanh;
     default: return NULL;
     }
 }
@@ -234,9 +236,9 @@ const char *eval_pow(struct evaluation *e)
         int64_t ia = walk.offsets[0], ib = walk.offsets[1];
         if (array_is_real(a)) {
             double exponent = array_is_real(b) ? b->reals[ib] : (double)b->integers[ib];
-            out->reals[i] = pow(a->reals[ia], exponent);
+            out->reals[i] = real_pow(a->reals[ia], exponent);
         } else if (array_is_real(b)) {
-            double power = pow(eval_real(a, ia), b->reals[ib]);
+            double power = real_pow(eval_real(a, ia), b->reals[ib]);
             if (!(power > -0x1p63 && power < 0x1p63))
                 return "an integer overflows";
             out->integers[i] = eval_wrapped(a->type, (int64_t)power);

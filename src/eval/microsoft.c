@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "base/real.h"
 #include "eval/conv.h"
 #include "eval/math.h"
 #include "eval/matrix.h"
@@ -34,8 +35,8 @@ static const char *activate(struct evaluation *e, const struct fused_activation 
     for (int64_t i = 0; kind && kind < COUNT_OF(names) && i < out->count; i++) {
         double x = out->reals[i];
         out->reals[i] = kind == 1   ? (x < 0 ? 0 : x)
-                        : kind == 2 ? 1 / (1 + exp(-x))
-                        : kind == 3 ? tanh(x)
+                        : kind == 2 ? 1 / (1 + real_exp(-x))
+                        : kind == 3 ? real_tanh(x)
                         : kind == 4 ? (x < 0 ? a * x : x)
                         : kind == 5 ? (x < a   ? a
                                        : x > b ? b
@@ -99,10 +100,10 @@ const char *eval_bias_gelu(struct evaluation *e)
     const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
     for (int64_t i = 0; !reason && i < in->count; i++) {
         double x = in->reals[i] + (bias ? bias->reals[i % width] : 0);
-        out->reals[i] = is_quick ? x / (1 + exp(-alpha * x))
-                        : is_fast
-                            ? x / 2 * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
-                            : x / 2 * (1 + erf(x * 0.7071067811865476));
+        out->reals[i] =
+            is_quick  ? x / (1 + real_exp(-alpha * x))
+            : is_fast ? x / 2 * (1 + real_tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+                      : x / 2 * (1 + real_erf(x * 0.7071067811865476));
     }
     return reason;
 }

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/real.h"
+
 /* ---- Softmax, LogSoftmax, Hardmax ---- */
 
 static void soften(enum op op, const double *in, double *out, int64_t extent, int64_t step)
@@ -14,12 +16,12 @@ static void soften(enum op op, const double *in, double *out, int64_t extent, in
         first = in[k * step] > in[first * step] ? k : first;
     }
     for (int64_t k = 0; k < extent; k++)
-        sum += out[k * step] = exp(in[k * step] - largest);
+        sum += out[k * step] = real_exp(in[k * step] - largest);
     for (int64_t k = 0; k < extent; k++)
         if (op == OP_Softmax)
             out[k * step] /= sum;
         else if (op == OP_LogSoftmax)
-            out[k * step] = in[k * step] - largest - log(sum);
+            out[k * step] = in[k * step] - largest - real_log(sum);
         else
             out[k * step] = k == first;
 }
@@ -265,7 +267,7 @@ const char *eval_lrn(struct evaluation *e)
         for (int64_t k = -before; k <= behind; k++)
             if (c + k >= 0 && c + k < channels)
                 sum += in->reals[i + k * plane] * in->reals[i + k * plane];
-        out->reals[i] = in->reals[i] / pow(bias + alpha / (double)size * sum, beta);
+        out->reals[i] = in->reals[i] / real_pow(bias + alpha / (double)size * sum, beta);
     }
     return reason;
 }

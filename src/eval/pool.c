@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "base/decimal.h"
+#include "base/real.h"
 #include "eval/compare.h"
 #include "eval/window.h"
 
@@ -135,12 +136,12 @@ const char *eval_max_pool(struct evaluation *e)
 
 static double power_of(double x, int64_t p)
 {
-    return p == 1 ? fabs(x) : p == 2 ? x * x : pow(fabs(x), (double)p);
+    return p == 1 ? fabs(x) : p == 2 ? x * x : real_pow(fabs(x), (double)p);
 }
 
 static double root_of(double x, int64_t p)
 {
-    return p == 1 ? x : p == 2 ? sqrt(x) : pow(x, 1.0 / (double)p);
+    return p == 1 ? x : p == 2 ? sqrt(x) : real_pow(x, 1.0 / (double)p);
 }
 
 const char *eval_lp_pool(struct evaluation *e)

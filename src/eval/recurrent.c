@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "base/real.h"
 #include "base/text.h"
 
 /* ---- activations ---- */
@@ -34,19 +35,19 @@ static double activate(const struct activation *a, double x)
 {
     switch (a->name[0] == 'S' ? a->name[1] : a->name[0]) {
     case 'A': return a->alpha * x + a->beta;
-    case 'E': return x >= 0 ? x : a->alpha * expm1(x);
+    case 'E': return x >= 0 ? x : a->alpha * real_expm1(x);
     case 'H': return fmin(fmax(a->alpha * x + a->beta, 0), 1);
     case 'L': return x >= 0 ? x : a->alpha * x;
     case 'R': return x > 0 ? x : 0;
-    case 'c': return a->alpha * tanh(a->beta * x);
-    case 'i': return 1 / (1 + exp(-x));
+    case 'c': return a->alpha * real_tanh(a->beta * x);
+    case 'i': return 1 / (1 + real_exp(-x));
     case 'o':
         if (strcmp(a->name, "Softplus") == 0)
-            return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x));
+            return x > 0 ? x + real_log1p(real_exp(-x)) : real_log1p(real_exp(x));
         return x / (1 + fabs(x));
     default:
         if (strcmp(a->name, "Tanh") == 0)
-            return tanh(x);
+            return real_tanh(x);
         return x >= a->alpha ? x : 0;
     }
 }

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/real.h"
 #include "eval/compare.h"
 
 /* Which axes go, and the shape that is left. */
@@ -79,7 +80,7 @@ static double real_end(enum op op, double sum, int64_t count)
     switch (op) {
     case OP_ReduceMean: return sum / (double)count;
     case OP_ReduceL2: return sqrt(sum);
-    case OP_ReduceLogSum: return log(sum);
+    case OP_ReduceLogSum: return real_log(sum);
     default: return sum;
     }
 }
@@ -110,11 +111,11 @@ static const char *reduce_exponents(struct evaluation *e, struct reduction *redu
     struct walk walk = reduction->walk;
     for (int64_t i = 0; i < in->count; i++, walk_next(&walk)) {
         double largest = out->reals[walk.offsets[0]];
-        sums->reals[walk.offsets[0]] += isinf(largest) ? 1 : exp(in->reals[i] - largest);
+        sums->reals[walk.offsets[0]] += isinf(largest) ? 1 : real_exp(in->reals[i] - largest);
     }
     for (int64_t i = 0; i < out->count; i++)
         if (!isinf(out->reals[i]))
-            out->reals[i] += log(sums->reals[i]);
+            out->reals[i] += real_log(sums->reals[i]);
     return NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/real.h"
 #include "eval/move.h"
 
 #define PI 3.141592653589793
@@ -184,12 +185,12 @@ const char *eval_window(struct evaluation *e)
 
 static double mel_of(double hertz)
 {
-    return 2595 * log10(1 + hertz / 700);
+    return 2595 * real_log10(1 + hertz / 700);
 }
 
 static double hertz_of(double mel)
 {
-    return 700 * (pow(10, mel / 2595) - 1);
+    return 700 * (real_pow(10, mel / 2595) - 1);
 }
 
 const char *eval_mel_weight_matrix(struct evaluation *e)
