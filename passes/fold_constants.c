@@ -159,7 +159,7 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
         return "it is not of a type that is stored";
     if (tensor->count == 0)
         return "it has no numbers";
-    enum { BLOCK = 1024 };
+    enum { BLOCK = 512 };
     if (!type_is_float(tensor->type)) {
         int64_t *integers = NEW_ARRAY(arena, int64_t, tensor->count + 1);
         tensor_read_bits(tensor, integers);

@@ -8,7 +8,6 @@
 #include "base/system.h"
 
 enum {
-    ARENA_ALIGNMENT = 8,
     ARENA_BLOCK = 64 * 1024,
     ARENA_MOST = 32 << 20, /* blocks grow with the arena, from one to the other */
     ARENA_LARGE = 2 << 20, /* from here on by pages_map, in large pages */

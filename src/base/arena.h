@@ -27,6 +27,8 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "expected a little-end
 
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
+enum { ARENA_ALIGNMENT = 8 };
+
 struct arena_block;
 
 struct arena {
@@ -67,8 +69,12 @@ char *arena_format(struct arena *arena, const char *format, ...)
 char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0), nonnull));
 
-#define NEW(arena, type) ((type *)arena_alloc((arena), 1, sizeof(type)))
-#define NEW_ARRAY(arena, type, count) ((type *)arena_alloc((arena), (size_t)(count), sizeof(type)))
+/* sizeof(type), of types that need no more alignment than an arena gives. */
+#define SIZE_IN_ARENA(type)                                                                        \
+    (sizeof(type) * sizeof(char[_Alignof(type) <= ARENA_ALIGNMENT ? 1 : -1]))
+#define NEW(arena, type) ((type *)arena_alloc((arena), 1, SIZE_IN_ARENA(type)))
+#define NEW_ARRAY(arena, type, count)                                                              \
+    ((type *)arena_alloc((arena), (size_t)(count), SIZE_IN_ARENA(type)))
 
 /* A growing array. push doubles the room, so n pushes cost O(n). */
 #define LIST(type)                                                                                 \

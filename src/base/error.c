@@ -15,12 +15,14 @@ noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const 
     va_end(arguments);
     tame(landing->message); /* and half a character at the end, where the text was too long */
     landing->status = status;
-    longjmp(landing->jump, 1);
+    longjmp(*landing->jump, 1);
 }
 
 bool landing_call(struct landing *landing, void (*body)(void *closure), void *closure)
 {
-    if (setjmp(landing->jump) != 0)
+    jmp_buf jump;
+    landing->jump = &jump;
+    if (setjmp(jump) != 0)
         return false;
     body(closure);
     return true;

@@ -16,7 +16,7 @@
 #include "onnx_repvgg_fuse.h"
 
 struct landing {
-    jmp_buf jump;
+    jmp_buf *jump; /* on the stack of landing_call: some need more alignment than an arena gives */
     enum onnx_fuse_status status;
     char message[1024];
     /* What all arenas of the landing may hold together; 0: no bound. Set by landing_bound. */

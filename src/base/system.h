@@ -14,10 +14,10 @@
 
 /* Room for what the system calls so, whose size its own header alone says. */
 struct mutex {
-    _Alignas(16) unsigned char room[64];
+    _Alignas(8) unsigned char room[64];
 };
 struct condition {
-    _Alignas(16) unsigned char room[64];
+    _Alignas(8) unsigned char room[64];
 };
 
 /* Stays where it is until it is joined. */

@@ -8,8 +8,8 @@
 #include "model/describe.h"
 #include "model/external.h"
 
-enum { PIECE = 4096 }; /* numbers read at a time */
-enum { FEW = 8 };      /* so many numbers are shown as they are */
+enum { PIECE = 256 }; /* numbers read at a time */
+enum { FEW = 8 };     /* so many numbers are shown as they are */
 
 const char *diff_constant_text(struct arena *arena, const struct tensor *tensor, bool numbers)
 {
@@ -62,7 +62,7 @@ static bool is_within(const struct diff_options *options, double a, double diffe
 /* Pages of large constants count as memory until they are given back. */
 static void let_go(const struct differ *differ, int64_t first)
 {
-    if (first == 0 || first % (PIECE * INT64_C(1024)) != 0)
+    if (first == 0 || first % (PIECE * INT64_C(16384)) != 0)
         return;
     model_give_back(differ->models[0]);
     model_give_back(differ->models[1]);

@@ -3,7 +3,7 @@
 
 #define TYPE(name) ONNX__TENSOR_PROTO__DATA_TYPE__##name
 
-enum { PIECE = 16384 };  /* bytes; a multiple of every element's size */
+enum { PIECE = 4096 };   /* bytes; a multiple of every element's size */
 enum { TELL = 1 << 20 }; /* bytes between two calls of touch */
 
 /* The little-endian elements of a tensor, as raw_data would hold them. */

@@ -12,7 +12,7 @@
 #include "model/external.h"
 #include "report/picture.h"
 
-enum { BARS = 48, PIECE = 4096 };
+enum { BARS = 48, PIECE = 512 };
 
 /* ---- pictures ---- */
 

@@ -17,7 +17,7 @@
 #define TYPE(name) ONNX__TENSOR_PROTO__DATA_TYPE__##name
 
 enum {
-    PIECE = 2048,          /* entries read at once */
+    PIECE = 1024,          /* entries read at once */
     ENTRY = 8,             /* bytes of the largest one */
     QUIET_NAN = 0x7fc00000 /* what a parser makes of nan */
 };

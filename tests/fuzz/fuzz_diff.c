@@ -10,7 +10,9 @@ static void differ(struct loaded *loaded, bool strict, bool page, bool same)
 {
     struct diff_options options = {.strict = strict};
     struct diff_result result = {0};
-    if (setjmp(loaded->landing.jump) != 0) {
+    jmp_buf jump;
+    loaded->landing.jump = &jump;
+    if (setjmp(jump) != 0) {
         PROMISE(loaded->landing.status != ONNX_FUSE_OUT_OF_MEMORY, "%s", loaded->landing.message);
         return;
     }

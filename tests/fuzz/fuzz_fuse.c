@@ -45,7 +45,9 @@ static enum answer compare(struct loaded *loaded, struct arena *scratch, double 
 {
     struct verify_options options = {.trials = 2, .rtol = rtol};
     struct verify_result result = {0};
-    if (setjmp(loaded->landing.jump) != 0) {
+    jmp_buf jump;
+    loaded->landing.jump = &jump;
+    if (setjmp(jump) != 0) {
         PROMISE(loaded->landing.status == ONNX_FUSE_INVALID_MODEL, "verify failed: %s",
                 loaded->landing.message);
         return REFUSED;

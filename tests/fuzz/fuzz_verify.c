@@ -7,7 +7,9 @@ static void verify(struct loaded *loaded, struct arena *scratch, bool same)
 {
     struct verify_options options = {.trials = 2, .layers = true};
     struct verify_result result = {0};
-    if (setjmp(loaded->landing.jump) != 0) {
+    jmp_buf jump;
+    loaded->landing.jump = &jump;
+    if (setjmp(jump) != 0) {
         PROMISE(loaded->landing.status != ONNX_FUSE_OUT_OF_MEMORY, "%s", loaded->landing.message);
         return;
     }

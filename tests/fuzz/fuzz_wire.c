@@ -26,7 +26,9 @@ static void walk(struct landing *landing, const uint8_t *data, size_t size)
 static void scan(const uint8_t *data, size_t size, struct arena *arena,
                  struct wire_skeleton *skeleton)
 {
-    if (setjmp(arena->landing->jump) != 0)
+    jmp_buf jump;
+    arena->landing->jump = &jump;
+    if (setjmp(jump) != 0)
         return;
     wire_scan(arena, "input", data, size, &onnx__model_proto__descriptor, skeleton);
     ProtobufCAllocator allocator = {take, drop, arena};

@@ -142,7 +142,9 @@ static Onnx__ModelProto *unpack(struct arena *arena, const uint8_t *data, size_t
     struct wire_skeleton *skeleton = NEW(arena, struct wire_skeleton);
     volatile bool good = false;
     arena->landing = &landing;
-    if (setjmp(landing.jump) == 0) {
+    jmp_buf jump;
+    landing.jump = &jump;
+    if (setjmp(jump) == 0) {
         wire_scan(arena, "", data, size, &onnx__model_proto__descriptor, skeleton);
         good = true;
     }
@@ -178,7 +180,9 @@ size_t near_draw(uint8_t *data, size_t room, uint64_t seed)
     struct arena arena;
     volatile size_t size = 0;
     arena_init(&arena, &landing);
-    if (setjmp(landing.jump) == 0) {
+    jmp_buf jump;
+    landing.jump = &jump;
+    if (setjmp(jump) == 0) {
         struct near near = {.arena = &arena, .state = seed};
         near_begin(&near);
         for (size_t i = 2 + near_below(&near, 10); i && near.model->graph; i--) {
@@ -197,7 +201,9 @@ size_t near_mutate(uint8_t *data, size_t size, size_t room, uint64_t seed)
     struct arena arena;
     volatile size_t mutated = 0;
     arena_init(&arena, &landing);
-    if (setjmp(landing.jump) == 0) {
+    jmp_buf jump;
+    landing.jump = &jump;
+    if (setjmp(jump) == 0) {
         struct near near = {.arena = &arena, .state = seed};
         near.model = near_chance(&near, 1) ? NULL : unpack(&arena, data, size);
         if (near.model && near.model->graph) {
@@ -218,7 +224,9 @@ size_t near_cross(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_si
     struct arena arena;
     volatile size_t crossed = 0;
     arena_init(&arena, &landing);
-    if (setjmp(landing.jump) == 0) {
+    jmp_buf jump;
+    landing.jump = &jump;
+    if (setjmp(jump) == 0) {
         struct near near = {.arena = &arena, .state = seed}, other = {.arena = &arena};
         near.model = unpack(&arena, a, a_size);
         other.model = unpack(&arena, b, b_size);

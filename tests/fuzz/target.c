@@ -44,7 +44,9 @@ bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t
 {
     memset(loaded, 0, sizeof(*loaded));
     arena_init(&loaded->arena, &loaded->landing);
-    if (setjmp(loaded->landing.jump) != 0)
+    jmp_buf jump;
+    loaded->landing.jump = &jump;
+    if (setjmp(jump) != 0)
         return false;
     for (size_t i = 0; i < count; i++) {
         struct model *model = &loaded->models[i];

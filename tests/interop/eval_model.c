@@ -118,7 +118,9 @@ int main(int count, char **arguments)
         return 2;
     }
     arena_init(&program.arena, &program.landing);
-    if (setjmp(program.landing.jump) != 0) {
+    jmp_buf jump;
+    program.landing.jump = &jump;
+    if (setjmp(jump) != 0) {
         fprintf(stderr, "%s\n", program.landing.message);
         return 2;
     }

@@ -18,7 +18,9 @@ static inline void unit_run(const char *name, void (*test)(struct unit *unit))
     printf("# %s\n", name);
     unit = (struct unit){.state = 1};
     arena_init(&unit.arena, &unit.landing);
-    if (setjmp(unit.landing.jump) == 0)
+    jmp_buf jump;
+    unit.landing.jump = &jump;
+    if (setjmp(jump) == 0)
         test(&unit);
     else
         expect(false, "%s landed: %s", name, unit.landing.message);

@@ -506,6 +506,60 @@ static void test_threads(char **paths, int count)
     }
 }
 
+/* A thread as musl starts it. Sanitizers need more. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SMALL_STACK = 8 << 20 };
+#else
+enum { SMALL_STACK = 128 << 10 };
+#endif
+
+static bool take_text(void *closure, const char *bytes, size_t size)
+{
+    (void)closure;
+    return bytes && size;
+}
+
+static void *call_all(void *closure)
+{
+    char *const *paths = closure;
+    struct onnx_fuse_dump_options options;
+    struct onnx_fuse_comparison *diff = NULL, *verify = NULL;
+    struct onnx_fuse_view *info = NULL, *dump = NULL;
+    enum onnx_fuse_status status;
+    struct blob model = load(paths[0]), result = fuse(model, NULL, &status, NULL);
+    onnx_fuse_dump_options_init(&options);
+    options.write = take_text;
+    bool good = status == ONNX_FUSE_OK &&
+                onnx_fuse_diff(paths[0], paths[1], NULL, &diff) == ONNX_FUSE_OK &&
+                onnx_fuse_comparison_format(diff, "html") &&
+                onnx_fuse_verify(paths[0], paths[0], NULL, &verify) == ONNX_FUSE_OK &&
+                onnx_fuse_info(paths[0], NULL, &info) == ONNX_FUSE_OK &&
+                onnx_fuse_dump(paths[0], &options, &dump) == ONNX_FUSE_OK;
+    onnx_fuse_comparison_free(diff);
+    onnx_fuse_comparison_free(verify);
+    onnx_fuse_view_free(info);
+    onnx_fuse_view_free(dump);
+    free(model.data);
+    free(result.data);
+    return good ? closure : NULL;
+}
+
+static void test_small_stack(char **paths, int count)
+{
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    expect(pthread_attr_setstacksize(&attributes, SMALL_STACK) == 0, "a small stack");
+    for (int i = 0; i + 1 < count; i++) {
+        pthread_t thread;
+        void *result = NULL;
+        if (pthread_create(&thread, &attributes, call_all, paths + i) != 0)
+            abort();
+        pthread_join(thread, &result);
+        expect(result, "%s in a thread of %d KiB", paths[i], SMALL_STACK >> 10);
+    }
+    pthread_attr_destroy(&attributes);
+}
+
 /* One report and one comparison, and threads that ask both for their texts at once: all of them get the
  * same text at the same place, as one thread gets it. */
 struct reader {
@@ -632,6 +686,7 @@ int main(int count, char **arguments)
     test_stop(arguments[1]);
     test_external();
     test_threads(arguments + 1, count - 1);
+    test_small_stack(arguments + 1, count - 1);
     for (int i = 1; i < count; i++)
         test_readers(arguments[i]);
     test_utf8();

@@ -1389,7 +1389,9 @@ static void run_group(void (*test)(struct bench *bench))
     arena_init(&bench->arena, &bench->landing);
     bench->model.arena = &bench->arena;
     bench->graph = (struct graph){.model = &bench->model, .name = "test", .opset = 13};
-    if (setjmp(bench->landing.jump) == 0)
+    jmp_buf jump;
+    bench->landing.jump = &jump;
+    if (setjmp(jump) == 0)
         test(bench);
     else
         expect(false, "landed: %s", bench->landing.message);

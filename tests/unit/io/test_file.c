@@ -189,14 +189,15 @@ static enum onnx_fuse_status open_model(struct unit *unit, const char *path, boo
                                         struct mapping *mapping)
 {
     struct landing *landing = &unit->landing;
-    jmp_buf outer;
-    memcpy(&outer, &landing->jump, sizeof(outer));
+    jmp_buf *outer = landing->jump;
     volatile enum onnx_fuse_status status = ONNX_FUSE_OK;
-    if (setjmp(landing->jump) == 0)
+    jmp_buf jump;
+    landing->jump = &jump;
+    if (setjmp(jump) == 0)
         mapping_open(landing, path, read, mapping);
     else
         status = landing->status;
-    memcpy(&landing->jump, &outer, sizeof(outer));
+    landing->jump = outer;
     return status;
 }
 
@@ -302,16 +303,17 @@ static const char *check(struct unit *unit, const struct mapping *mapping,
                          const struct folder *folder)
 {
     struct landing *landing = &unit->landing;
-    jmp_buf outer;
-    memcpy(&outer, &landing->jump, sizeof(outer));
+    jmp_buf *outer = landing->jump;
     const char *volatile message = NULL;
-    if (setjmp(landing->jump) != 0)
+    jmp_buf jump;
+    landing->jump = &jump;
+    if (setjmp(jump) != 0)
         message = landing->message;
     else if (mapping)
         mapping_check(landing, "model", mapping);
     else
         folder_check(landing, folder);
-    memcpy(&landing->jump, &outer, sizeof(outer));
+    landing->jump = outer;
     fail_nothing();
     return message;
 }
@@ -405,9 +407,10 @@ static void test_folder_is_same(struct unit *unit)
     folder_close(&root);
     expect(root.descriptor == -1, "a folder may be closed twice");
     static struct folder gone;
-    jmp_buf outer;
-    memcpy(&outer, &unit->landing.jump, sizeof(outer));
-    if (setjmp(unit->landing.jump) == 0) {
+    jmp_buf *outer = unit->landing.jump;
+    jmp_buf jump;
+    unit->landing.jump = &jump;
+    if (setjmp(jump) == 0) {
         folder_open(&unit->arena, in(unit, "gone/m"), &gone);
         expect(false, "a folder that is not there was opened");
     } else {
@@ -416,7 +419,7 @@ static void test_folder_is_same(struct unit *unit)
                              "gone/m: cannot open its folder: No such file or directory"),
                "%s", unit->landing.message);
     }
-    memcpy(&unit->landing.jump, &outer, sizeof(outer));
+    unit->landing.jump = outer;
 }
 
 static const char outside[] = "outside the model's folder";

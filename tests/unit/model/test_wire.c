@@ -50,7 +50,9 @@ static void scan(struct unit *unit, const void *data, size_t size, struct outcom
     landing = (struct landing){.status = ONNX_FUSE_OK};
     unit->arena.landing = &landing;
     outcome->skeleton = (struct wire_skeleton){0};
-    if (setjmp(landing.jump) == 0)
+    jmp_buf jump;
+    landing.jump = &jump;
+    if (setjmp(jump) == 0)
         wire_scan(&unit->arena, "FILE", exact, size, &onnx__model_proto__descriptor,
                   &outcome->skeleton);
     unit->arena.landing = former;
@@ -440,7 +442,9 @@ static bool lands(struct unit *unit, const void *bytes, size_t size)
     struct wire_field field;
     (void)unit;
     landing = (struct landing){.status = ONNX_FUSE_OK};
-    if (setjmp(landing.jump) == 0)
+    jmp_buf jump;
+    landing.jump = &jump;
+    if (setjmp(jump) == 0)
         while (wire_next(&landing, &at, (const uint8_t *)bytes + size, &field))
             ;
     return landing.status != ONNX_FUSE_OK;

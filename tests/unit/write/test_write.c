@@ -237,18 +237,19 @@ static enum onnx_fuse_status run(struct unit *unit, struct bench *bench, const s
     struct landing *landing = &unit->landing;
     struct company company = {.left = 20};
     const struct write_company with = {do_one, &company};
-    jmp_buf outer;
+    jmp_buf *outer = landing->jump;
     int calls = 0;
     const struct progress progress = {stopped ? stop_soon : NULL, &calls};
     volatile enum onnx_fuse_status status = ONNX_FUSE_OK;
     *result = (struct write_result){0};
-    memcpy(&outer, &landing->jump, sizeof(outer));
-    if (setjmp(landing->jump) == 0)
+    jmp_buf jump;
+    landing->jump = &jump;
+    if (setjmp(jump) == 0)
         write_pieces(&bench->model, &bench->pieces, sink, jobs, &progress, jobs > 1 ? &with : NULL,
                      result);
     else
         status = landing->status;
-    memcpy(&landing->jump, &outer, sizeof(outer));
+    landing->jump = outer;
     if (jobs > 1 && status == ONNX_FUSE_OK && atomic_load(&company.done) != 20)
         expect(false, "%d pieces of other work were done, of 20", atomic_load(&company.done));
     return status;
