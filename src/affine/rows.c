@@ -96,7 +96,7 @@ static bool add_rows(const struct affine *form, const struct affine_term *from,
     int64_t taps = affine_taps(form), length = affine_row_length(form);
     int64_t term_taps = affine_taps(term), term_length = affine_row_length(term);
     int64_t channels = row_channels(term);
-    double *rows = malloc((size_t)(count * term_length) * sizeof(double));
+    double *rows = numbers_alloc(count, term_length);
     bool good = rows && affine_rows(term, dense, width, first, count, rows);
     bool same_taps = term_taps == taps; /* a sublattice as large as the lattice is the lattice */
     for (int64_t r = 0; good && r < count; r++) {
@@ -135,7 +135,7 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
         const struct affine_term *term = &form->terms[k];
         if (k == start)
             continue;
-        int64_t *place = malloc((size_t)affine_taps(term->form) * sizeof(int64_t));
+        int64_t *place = numbers_alloc(affine_taps(term->form), 1);
         good = place != NULL;
         if (good)
             place_taps(form, term->form, ones, zeros, place);
@@ -249,7 +249,7 @@ static bool picked_rows(const struct affine *form, const struct affine_dense *de
     int64_t length = affine_row_length(form), inner_length = affine_row_length(inner), some;
     /* Else they have fewer taps, or what they read is in smaller groups. */
     bool good = true, whole = inner_length == length;
-    double *rows = whole ? out : malloc((size_t)(count * inner_length) * sizeof(double));
+    double *rows = whole ? out : numbers_alloc(count, inner_length);
     if (!rows)
         return false;
     memset(out, 0, (size_t)(count * length) * sizeof(double));
@@ -278,7 +278,7 @@ static bool scattered_rows(const struct affine *form, const struct affine_dense 
     int64_t middles = row_channels(outer), taps = affine_taps(form);
     int64_t outer_taps = affine_taps(outer), inner_taps = affine_taps(inner);
     int64_t length = affine_row_length(form), outer_length = affine_row_length(outer);
-    double *rows = malloc((size_t)(count * outer_length) * sizeof(double));
+    double *rows = numbers_alloc(count, outer_length);
     bool good = rows && affine_rows(outer, dense, width, first, count, rows);
     if (good)
         memset(out, 0, (size_t)(count * length) * sizeof(double));
@@ -299,7 +299,7 @@ static bool moved_rows(const struct affine *form, const struct affine_dense *den
                        int64_t first, int64_t count, double *out)
 {
     int64_t pairs = affine_taps(form->outer) * affine_taps(form->inner);
-    int64_t *place = malloc((size_t)pairs * sizeof(int64_t));
+    int64_t *place = numbers_alloc(pairs, 1);
     if (!place)
         return false;
     affine_places(form, form->outer, form->inner, place);
@@ -338,10 +338,10 @@ static bool compose_rows(const struct affine *form, const struct affine_dense *d
     int64_t middles = row_channels(outer), length = affine_row_length(form);
     int64_t outer_length = affine_row_length(outer), inner_length = affine_row_length(inner);
     int64_t outer_taps = affine_taps(outer), inner_taps = affine_taps(inner);
-    double *outer_rows = malloc((size_t)(count * outer_length) * sizeof(double));
-    double *inner_rows = malloc((size_t)(middles * inner_length) * sizeof(double));
-    int64_t *place = malloc((size_t)(outer_taps * inner_taps) * sizeof(int64_t));
-    int64_t *shifts = malloc((size_t)middles * sizeof(int64_t));
+    double *outer_rows = numbers_alloc(count, outer_length);
+    double *inner_rows = numbers_alloc(middles, inner_length);
+    int64_t *place = numbers_alloc(outer_taps, inner_taps);
+    int64_t *shifts = numbers_alloc(middles, 1);
     bool good = outer_rows && inner_rows && place && shifts &&
                 affine_rows(outer, dense, width, first, count, outer_rows);
     if (good) {
@@ -409,8 +409,7 @@ bool affine_prepare(const struct affine *form, struct affine_dense **dense)
     struct affine_dense *entry = malloc(sizeof(*entry));
     if (!entry)
         return false;
-    *entry =
-        (struct affine_dense){inner, malloc((size_t)affine_weights(inner) * sizeof(double)), NULL};
+    *entry = (struct affine_dense){inner, numbers_alloc(affine_weights(inner), 1), NULL};
     good =
         entry->rows && affine_rows(inner, *dense, inner->outputs, 0, inner->outputs, entry->rows);
     if (!good) {

@@ -250,7 +250,15 @@ void *arena_try_alloc(struct arena *arena, size_t size)
     return memory;
 }
 
-void *arena_alloc(struct arena *arena, size_t count, size_t size)
+void *numbers_alloc(int64_t rows, int64_t length)
+{
+    int64_t count;
+    bool fits = rows >= 0 && length >= 0 && multiply_fits(rows, length, &count) &&
+                (uint64_t)count < SIZE_MAX / sizeof(double);
+    return fits ? malloc((size_t)count * sizeof(double) + 1) : NULL;
+}
+
+void *arena_alloc(struct arena *arena, uint64_t count, size_t size)
 {
     size_t bytes;
     void *memory = NULL;
@@ -260,7 +268,7 @@ void *arena_alloc(struct arena *arena, size_t count, size_t size)
         fail_over(arena->landing);
     if (!memory)
         fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
-             "out of memory: %zu times %zu bytes asked for", count, size);
+             "out of memory: %llu times %zu bytes asked for", (unsigned long long)count, size);
     return memory;
 }
 

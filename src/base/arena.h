@@ -55,10 +55,14 @@ void memory_is_large(void *bytes, size_t size);
 
 /* count * size bytes, zeroed, aligned to 8. Lands with OUT_OF_MEMORY when the product
  * overflows or the system has none, with LIMIT when the landing's bound is reached. */
-void *arena_alloc(struct arena *arena, size_t count, size_t size);
+void *arena_alloc(struct arena *arena, uint64_t count, size_t size);
 
 /* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */
 void *arena_try_alloc(struct arena *arena, size_t size);
+
+/* Room for rows * length numbers of eight bytes, by malloc; for none, too. NULL: there is no memory, or a size_t cannot
+ * say so much. */
+void *numbers_alloc(int64_t rows, int64_t length);
 
 /* Frees one allocation where it is large enough to have memory of its own; others stay: false. */
 bool arena_give_back(struct arena *arena, const void *memory);
@@ -74,7 +78,7 @@ char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
     (sizeof(type) * sizeof(char[_Alignof(type) <= ARENA_ALIGNMENT ? 1 : -1]))
 #define NEW(arena, type) ((type *)arena_alloc((arena), 1, SIZE_IN_ARENA(type)))
 #define NEW_ARRAY(arena, type, count)                                                              \
-    ((type *)arena_alloc((arena), (size_t)(count), SIZE_IN_ARENA(type)))
+    ((type *)arena_alloc((arena), (uint64_t)(count), SIZE_IN_ARENA(type)))
 
 /* A growing array. push doubles the room, so n pushes cost O(n). */
 #define LIST(type)                                                                                 \

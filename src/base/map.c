@@ -41,7 +41,7 @@ void map_reserve(struct arena *arena, struct map *map, size_t count)
     struct map grown = {.room = room > more ? room : more,
                         .count = map->count,
                         .secret = map->room ? map->secret : *landing_secret(arena->landing)};
-    if (grown.room >> 32)
+    if ((uint64_t)grown.room >> 32)
         fail(arena->landing, ONNX_FUSE_LIMIT, "%zu names are more than a map holds", wanted);
     grown.entries = NEW_ARRAY(arena, struct map_entry, grown.room);
     for (size_t i = 0; i < map->room; i++) {

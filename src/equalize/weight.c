@@ -119,9 +119,8 @@ static bool reading_begin(struct reading *reading, const struct weight *weight)
     reading->at_once = length < NUMBERS ? NUMBERS / length : 1;
     if (reading->at_once > weight->rows)
         reading->at_once = weight->rows;
-    size_t size = (size_t)(reading->at_once * length) * sizeof(double);
-    reading->numbers = malloc(size);
-    reading->bytes = malloc(size);
+    reading->numbers = numbers_alloc(reading->at_once, length);
+    reading->bytes = numbers_alloc(reading->at_once, length);
     bool good = reading->numbers && reading->bytes;
     if (good && weight->tensor->storage == STORAGE_FUSED)
         good = affine_prepare(weight->tensor->form, &reading->dense);

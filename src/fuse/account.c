@@ -35,7 +35,7 @@ static void *read_rows(const struct tensor *tensor, int64_t first, int64_t count
 {
     int64_t numbers = tensor->count / row_count(tensor) * count;
     struct affine_dense *dense = NULL;
-    double *rows = malloc((size_t)numbers * sizeof(double) + 1);
+    double *rows = numbers_alloc(numbers, 1);
     bool good = rows != NULL;
     if (good && tensor->storage == STORAGE_FUSED)
         good = affine_prepare(tensor->form, &dense) &&

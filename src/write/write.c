@@ -135,7 +135,7 @@ static bool fill_rows(struct writer *writer, const struct tensor *tensor,
     int64_t length = affine_row_length(form), size = (int64_t)type_size(tensor->type);
     int64_t part = length < COMPUTE_PART ? COMPUTE_PART / length : 1;
     part = part < count ? part : count;
-    double *rows = malloc((size_t)(part * length) * sizeof(double) + 1);
+    double *rows = numbers_alloc(part, length);
     bool good = rows != NULL;
     for (int64_t done = 0; good && done < count; done += part) {
         int64_t some = count - done < part ? count - done : part;
@@ -154,8 +154,8 @@ static bool fill_turned(struct writer *writer, const struct tensor *tensor,
 {
     const struct affine *form = tensor->form;
     int64_t length = affine_row_length(form), count = form->outputs;
-    double *rows = malloc((size_t)(count * length) * sizeof(double) + 1);
-    double *columns = malloc((size_t)(count * length) * sizeof(double) + 1);
+    double *rows = numbers_alloc(count, length);
+    double *columns = numbers_alloc(count, length);
     bool good = rows && columns && affine_rows(form, dense, form->outputs, 0, count, rows);
     if (good) {
         transpose(rows, count, length, columns);
@@ -176,7 +176,7 @@ static bool fill_stored(struct writer *writer, const struct tensor *tensor, int6
             memcpy(out + (size_t)i * size, &integers[i], size);
         return true;
     }
-    double *numbers = malloc((size_t)count * sizeof(double) + 1);
+    double *numbers = numbers_alloc(count, 1);
     if (!numbers)
         return false;
     tensor_read(tensor, first, count, numbers);
@@ -271,8 +271,8 @@ static void compute(struct worker *worker, const struct block *block)
     struct writer *writer = worker->writer;
     if (worker->room < block->size) {
         free(worker->out);
-        worker->out = malloc(block->size);
-        worker->room = worker->out ? block->size : 0;
+        worker->out = block->size <= SIZE_MAX ? malloc((size_t)block->size) : NULL;
+        worker->room = worker->out ? (size_t)block->size : 0;
     }
     if ((worker->out || !block->size) && fill_block(writer, block, worker->out))
         put(writer, block_offset(block), worker->out, block->size);

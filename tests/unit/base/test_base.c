@@ -36,6 +36,38 @@ static size_t fill(struct unit *unit, struct arena *arena, struct piece *pieces)
     return atomic_load(&unit->landing.bytes);
 }
 
+static size_t turn; /* outlives a jump */
+
+/* What does not fit a size_t is refused, and not cut off: of 2^32 + 1 there would be 1. */
+static void test_sizes(struct unit *unit)
+{
+    static const int64_t many = (INT64_C(1) << 32) + 1;
+    const struct {
+        int64_t rows, length;
+    } sizes[] = {{many, many}, {INT64_MAX, 1}, {1, INT64_MAX / 8 + 1}, {-1, 1}, {-1, -1}};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        expect(!numbers_alloc(sizes[i].rows, sizes[i].length),
+               "%lld times %lld numbers are refused", (long long)sizes[i].rows,
+               (long long)sizes[i].length);
+    void *none = numbers_alloc(0, 5);
+    expect(none, "there is room for no number");
+    free(none);
+    static const uint64_t counts[] = {(UINT64_C(1) << 32) + 1, (UINT64_C(1) << 61) + 1, UINT64_MAX};
+    jmp_buf *outer = unit->landing.jump, jump;
+    landing_bound(&unit->landing, "sizes", 0);
+    unit->landing.jump = &jump;
+    for (turn = 0; turn < COUNT_OF(counts); turn++) {
+        volatile bool landed = true;
+        if (setjmp(jump) == 0) {
+            arena_alloc(&unit->arena, counts[turn], 8);
+            landed = false;
+        }
+        expect(landed, "%llu times 8 bytes of an arena are refused",
+               (unsigned long long)counts[turn]);
+    }
+    unit->landing.jump = outer;
+}
+
 static void test_ahead(struct unit *unit)
 {
     struct piece *pieces = calloc(PIECES, sizeof(*pieces));
@@ -226,6 +258,7 @@ static void test_two_secrets(struct unit *unit)
 
 int main(void)
 {
+    unit_run("sizes", test_sizes);
     unit_run("arenas and a thread that runs ahead", test_ahead);
     unit_run("the limit of a landing", test_limit);
     unit_run("memory given back", test_give_back);
