@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/vector.h"
+
 /* All rows of a form, where they were computed before. */
 static const double *dense_rows(const struct affine_dense *dense, const struct affine *form)
 {
@@ -58,13 +60,15 @@ static size_t whole_term(const struct affine *form)
     return k;
 }
 
-VECTORISED static void scale_numbers(double *numbers, int64_t count, double factor)
+VECTORISED(void, scale_numbers, (double *numbers, int64_t count, double factor),
+           (numbers, count, factor))
 {
     for (int64_t i = 0; i < count; i++)
         numbers[i] *= factor;
 }
 
-VECTORISED static void add_numbers(double *to, const double *from, int64_t count, double factor)
+VECTORISED(void, add_numbers, (double *to, const double *from, int64_t count, double factor),
+           (to, from, count, factor))
 {
     for (int64_t i = 0; i < count; i++)
         to[i] += factor * from[i];
@@ -166,9 +170,10 @@ static bool stack_rows(const struct affine *form, const struct affine_dense *den
 }
 
 /* One row of the outer form over the rows of the inner one it reads. */
-VECTORISED static void compose_row(const struct affine *form, const double *outer_row,
-                                   const double *inner_rows, int64_t middles, const int64_t *place,
-                                   const int64_t *shifts, double *to)
+VECTORISED(void, compose_row,
+           (const struct affine *form, const double *outer_row, const double *inner_rows,
+            int64_t middles, const int64_t *place, const int64_t *shifts, double *to),
+           (form, outer_row, inner_rows, middles, place, shifts, to))
 {
     int64_t taps = affine_taps(form);
     int64_t outer_taps = affine_taps(form->outer), inner_taps = affine_taps(form->inner);

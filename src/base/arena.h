@@ -9,16 +9,6 @@
 
 #include "base/error.h"
 
-/* For static inner loops: compiled once more for processors with AVX2, chosen when the program starts. Sums
- * keep their written order in both, so the numbers are the same. Without glibc's indirect functions,
- * and under a sanitizer, whose runtime starts later than the choice is made, one version does. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__OPTIMIZE__) && !defined(__clang__) &&   \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define VECTORISED __attribute__((target_clones("avx2", "default")))
-#else
-#define VECTORISED
-#endif
-
 /* Weights lie in the file as little-endian numbers, and are read, hashed and written as they lie. For
  * compilers that do not say, meson.build asks. */
 #ifdef __BYTE_ORDER__

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/system.h"
+#include "base/vector.h"
 #include "model/external.h"
 
 static void find_room(struct equalization *e)
@@ -202,7 +203,8 @@ double spread_of(struct equalization *e, const struct channels *channels, const 
 /* ---- weights ---- */
 
 /* The largest of a row, each number times its column's scale. */
-VECTORISED static double largest_of(const float *numbers, int64_t count, const double *scale)
+VECTORISED(double, largest_of, (const float *numbers, int64_t count, const double *scale),
+           (numbers, count, scale))
 {
     double most = 0;
     for (int64_t c = 0; c < count; c++) {
@@ -213,7 +215,8 @@ VECTORISED static double largest_of(const float *numbers, int64_t count, const d
 }
 
 /* Of each column so far, a row more whose numbers are scaled alike. */
-VECTORISED static void widen(const float *numbers, int64_t count, double scale, double *columns)
+VECTORISED(void, widen, (const float *numbers, int64_t count, double scale, double *columns),
+           (numbers, count, scale, columns))
 {
     for (int64_t c = 0; c < count; c++) {
         double number = (double)numbers[c] * scale;

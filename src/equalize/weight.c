@@ -6,6 +6,7 @@
 
 #include "affine/laws.h"
 #include "affine/rows.h"
+#include "base/vector.h"
 #include "infer/constant.h"
 #include "infer/operand.h"
 #include "model/model.h"
@@ -166,8 +167,9 @@ static int64_t block_at(const struct reading *reading, int64_t first)
 }
 
 /* One row: the largest of each channel's taps and the sum of their squares. Returns the largest of all. */
-VECTORISED static double measure_row(const double *numbers, int64_t columns, int64_t taps,
-                                     float *largest, double *squares)
+VECTORISED(double, measure_row,
+           (const double *numbers, int64_t columns, int64_t taps, float *largest, double *squares),
+           (numbers, columns, taps, largest, squares))
 {
     double all = 0;
     for (int64_t c = 0; c < columns; c++) {
@@ -186,7 +188,8 @@ VECTORISED static double measure_row(const double *numbers, int64_t columns, int
 }
 
 /* The smallest absolute number that is not 0, or `smallest`. Several lines of comparing go on at once. */
-VECTORISED static double smallest_of(const double *numbers, int64_t count, double smallest)
+VECTORISED(double, smallest_of, (const double *numbers, int64_t count, double smallest),
+           (numbers, count, smallest))
 {
     enum { LINES = 8 };
     double lines[LINES];
@@ -207,7 +210,8 @@ VECTORISED static double smallest_of(const double *numbers, int64_t count, doubl
     return smallest;
 }
 
-VECTORISED static double add_squares(const double *squares, int64_t count, double *to)
+VECTORISED(double, add_squares, (const double *squares, int64_t count, double *to),
+           (squares, count, to))
 {
     double sum = 0;
     for (int64_t c = 0; c < count; c++) {

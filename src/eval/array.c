@@ -18,8 +18,8 @@ const char eval_too_dear[] = "it costs more than is worth a model of this size";
 /* Buffers of a level have 2^level cells: the least that hold `count`. */
 static size_t pool_level(int64_t count)
 {
-    size_t level = 0, cells = count > 0 ? (size_t)count : 1;
-    while (((size_t)1 << level) < cells)
+    size_t level = 0;
+    while (level < 63 && (INT64_C(1) << level) < count)
         level++;
     return level;
 }
@@ -27,24 +27,25 @@ static size_t pool_level(int64_t count)
 /* The buffers that a result takes, and the work of filling it in. */
 static bool affords_result(struct pool *pool, int64_t count)
 {
-    size_t level = pool_level(count), cells = count > 0 ? (size_t)count : 1;
+    size_t level = pool_level(count);
+    double cells = count > 0 ? (double)count : 1;
     if (!pool->recycles)
-        return pool_affords(pool, ELEMENT_COST * (double)cells, (double)cells);
-    return pool_affords(pool, ELEMENT_COST * (double)cells,
-                        pool->free[level] ? 0 : (double)((size_t)1 << level));
+        return pool_affords(pool, ELEMENT_COST * cells, cells);
+    return pool_affords(pool, ELEMENT_COST * cells,
+                        pool->free[level] ? 0 : (double)(INT64_C(1) << level));
 }
 
 void *pool_take(struct pool *pool, int64_t count)
 {
-    size_t cells = count > 0 ? (size_t)count : 1;
+    uint64_t cells = count > 0 ? (uint64_t)count : 1;
     if (!pool->recycles)
         return arena_alloc(pool->arena, cells, EVAL_CELL);
     size_t level = pool_level(count);
     void *buffer = pool->free[level];
     if (!buffer)
-        return arena_alloc(pool->arena, (size_t)1 << level, EVAL_CELL);
+        return arena_alloc(pool->arena, UINT64_C(1) << level, EVAL_CELL);
     memcpy(&pool->free[level], buffer, sizeof(void *));
-    memset(buffer, 0, cells * EVAL_CELL);
+    memset(buffer, 0, (size_t)cells * EVAL_CELL);
     return buffer;
 }
 
@@ -66,7 +67,7 @@ void pool_free(struct pool *pool, struct array *array)
         return;
     }
     if (pool->effort)
-        pool->effort->cells += (double)((size_t)1 << pool_level(array->count));
+        pool->effort->cells += (double)(INT64_C(1) << pool_level(array->count));
     array->owned = false;
     array->cells = NULL;
 }

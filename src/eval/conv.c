@@ -3,6 +3,7 @@
  * Images are [batch, channels, spatial...]; a plane is the spatial part of one channel. */
 #include "eval/conv.h"
 
+#include "base/vector.h"
 #include "eval/window.h"
 
 /* Adds all taps of one channel's kernel. */
@@ -57,8 +58,10 @@ static void turn_channels_last(const struct array *image, int64_t image_plane, d
 
 /* One output plane of one image. row: `taps` pieces of `width` numbers; image: channels last, from
  * the row's first channel on. */
-VECTORISED static void convolve(const double *row, int64_t taps, int64_t width, const double *image,
-                                int64_t channels, const int64_t *places, int64_t plane, double *to)
+VECTORISED(void, convolve,
+           (const double *row, int64_t taps, int64_t width, const double *image, int64_t channels,
+            const int64_t *places, int64_t plane, double *to),
+           (row, taps, width, image, channels, places, plane, to))
 {
     for (int64_t p = 0; p < plane; p++, places += taps)
         for (int64_t t = 0; t < taps; t++)

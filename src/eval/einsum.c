@@ -1,6 +1,8 @@
 /* eval/einsum.c: Einsum: one sum over the labels of all terms. */
 #include "eval/einsum.h"
 
+#include "base/vector.h"
+
 enum {
     EINSUM_LETTERS = 52, /* 'a' is label 0, 'A' is 26 */
     EINSUM_LABELS =
@@ -61,8 +63,9 @@ static int nearest_axis(const struct walk *walk)
     return nearest;
 }
 
-VECTORISED static void add_scaled(const double *restrict in, double factor, int64_t count,
-                                  double *restrict out)
+VECTORISED(void, add_scaled,
+           (const double *restrict in, double factor, int64_t count, double *restrict out),
+           (in, factor, count, out))
 {
     for (int64_t i = 0; i < count; i++)
         out[i] += factor * in[i];

@@ -7,7 +7,9 @@
 #include <float.h>
 #include <math.h>
 
-VECTORISED static double largest_number(const double *numbers, int64_t count)
+#include "base/vector.h"
+
+VECTORISED(double, largest_number, (const double *numbers, int64_t count), (numbers, count))
 {
     double largest = 0;
     for (int64_t i = 0; i < count; i++) {

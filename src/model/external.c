@@ -65,8 +65,8 @@ static struct external *external_open(struct model *model, const Onnx__TensorPro
              "%llu",
              model->path, name, (unsigned long long)length, (unsigned long long)offset, location,
              (unsigned long long)size);
-    external->offset = offset;
-    external->size = length != UINT64_MAX ? length : size - offset;
+    external->offset = (size_t)offset; /* the file is mapped */
+    external->size = (size_t)(length != UINT64_MAX ? length : size - offset);
     external->data = external->file->mapping.data ? external->file->mapping.data + offset : NULL;
     return external;
 }

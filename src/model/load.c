@@ -108,7 +108,7 @@ static size_t claimed_bytes(const struct model *model)
         *left -= more;
         bytes += more;
     }
-    return bytes;
+    return bytes < SIZE_MAX ? (size_t)bytes : SIZE_MAX;
 }
 
 void model_parse(struct model *model)

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/vector.h"
+
 #define TYPE(name) ONNX__TENSOR_PROTO__DATA_TYPE__##name
 
 /* bits: of one element, 0 for strings and types unknown here. */
@@ -90,8 +92,9 @@ size_t tensor_stored_bytes(const struct tensor *tensor)
 {
     /* A weight of more bytes than a size_t holds is in no file. */
     int64_t bits;
-    return multiply_fits(tensor->count, type_bits(tensor->type), &bits) ? ((size_t)bits + 7) / 8
-                                                                        : 0;
+    bool fits = multiply_fits(tensor->count, type_bits(tensor->type), &bits) &&
+                (uint64_t)bits / 8 < SIZE_MAX;
+    return fits ? (size_t)(((uint64_t)bits + 7) / 8) : 0;
 }
 
 double type_rounding(int32_t type)
@@ -194,8 +197,8 @@ double tensor_rounded(int32_t type, double value)
     return bits_to_double(type, bytes);
 }
 
-VECTORISED static int64_t round_numbers(int32_t type, const double *values, int64_t count,
-                                        void *out)
+VECTORISED(int64_t, round_numbers, (int32_t type, const double *values, int64_t count, void *out),
+           (type, values, count, out))
 {
     unsigned char *bytes = out;
     /* Set once an exponent is all ones: infinity or NaN. A sum of flags keeps the loops vectors. */
@@ -268,9 +271,9 @@ bool tensor_is_readable(const struct tensor *tensor)
     return tensor->storage != STORAGE_OPAQUE && tensor->storage != STORAGE_FUSED;
 }
 
-VECTORISED /* Numbers as they lie in a file. */
-    static void
-    read_bytes(int32_t type, const uint8_t *bytes, int64_t count, double *out)
+/* Numbers as they lie in a file. */
+VECTORISED(void, read_bytes, (int32_t type, const uint8_t *bytes, int64_t count, double *out),
+           (type, bytes, count, out))
 {
     switch (type) {
     case TYPE(FLOAT):

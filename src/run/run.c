@@ -208,13 +208,14 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
     struct sink sink = {0};
     run_forget_result(run);
     if (!run->options.dry_run) {
-        size_t size = pieces->size ? pieces->size : 1;
-        run->result = run->options.allocate ? run->options.allocate(run->options.closure, size)
-                                            : malloc(size);
+        size_t size = pieces->size ? (size_t)pieces->size : 1;
+        if (pieces->size <= SIZE_MAX)
+            run->result = run->options.allocate ? run->options.allocate(run->options.closure, size)
+                                                : malloc(size);
         if (!run->result)
             fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu bytes for the result",
                  (unsigned long long)pieces->size);
-        run->result_size = pieces->size;
+        run->result_size = (size_t)pieces->size;
         memory_is_large(run->result, size);
         sink.memory = run->result;
     }

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/vector.h"
 #include "eval/eval.h"
 #include "eval/graph.h"
 #include "eval/reach.h"
@@ -280,8 +281,9 @@ struct run {
 };
 
 /* False where a number is not finite. Four lanes: the largest of one does not wait for that of the next. */
-VECTORISED static bool compare_finite(const double *left, const double *right, int64_t count,
-                                      struct run *run)
+VECTORISED(bool, compare_finite,
+           (const double *left, const double *right, int64_t count, struct run *run),
+           (left, right, count, run))
 {
     enum { LANES = 4 };
     struct run lanes[LANES];

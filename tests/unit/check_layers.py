@@ -19,11 +19,11 @@ from collections import defaultdict
 from pathlib import Path
 
 
-# With getopt.h, which every C library that the command is built with has, and the sanitizers' own.
+# With getopt.h, which every C library that the command is built with has, and what comes with compilers.
 PLAIN = {f"{name}.h" for name in (
     "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic "
     "stdbool stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype "
-    "getopt sanitizer/asan_interface").split()}
+    "getopt cpuid sanitizer/asan_interface").split()}
 
 
 def read_layers(path):

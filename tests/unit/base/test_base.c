@@ -220,7 +220,7 @@ static void test_hash(struct unit *unit)
     for (size_t i = 1; i < 1 << WORDS; i++)
         for (size_t k = 0; k < 1 << WORDS; k++) {
             for (size_t n = 0; n < WORDS; n++)
-                words[n] = (i >> n & 1) << 63 | (k >> n & 1);
+                words[n] = (uint64_t)(i >> n & 1) << 63 | (k >> n & 1);
             hashes[count++] = secret_hash(secret, words, sizeof(words));
         }
     expect(all_differ(hashes, count), "%zu inputs of zeros, ones and high bits too", count);
