@@ -1,5 +1,6 @@
 /* command/guard_posix.c: SIGBUS. */
-#define _GNU_SOURCE /* MAP_ANONYMOUS */
+#define _GNU_SOURCE      /* MAP_ANONYMOUS */
+#define _DARWIN_C_SOURCE /* the same on macOS */
 
 #include "command/guard.h"
 

@@ -1,5 +1,6 @@
 /* io/file.c: what is read: the model, and external data below its folder. */
-#define _GNU_SOURCE /* O_PATH, syscall */
+#define _GNU_SOURCE      /* O_PATH, syscall */
+#define _DARWIN_C_SOURCE /* st_mtimespec */
 
 #include "io/file.h"
 
@@ -11,8 +12,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <sys/syscall.h>
+#endif
 #if defined(__has_include)
 #if __has_include(<linux/openat2.h>)
 #include <linux/openat2.h>
@@ -20,6 +23,13 @@
 #endif
 
 #include "base/system_error.h"
+
+#ifdef __APPLE__
+#define st_mtim st_mtimespec
+#endif
+#ifndef O_PATH /* then a folder must be readable */
+#define O_PATH O_RDONLY
+#endif
 
 static bool is_dash(const char *path)
 {

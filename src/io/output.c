@@ -1,5 +1,6 @@
 /* io/output.c: files that appear whole or not at all; streams. */
-#define _GNU_SOURCE /* O_TMPFILE, copy_file_range, syncfs, syscall */
+#define _GNU_SOURCE      /* O_TMPFILE, copy_file_range, syncfs, syscall */
+#define _DARWIN_C_SOURCE /* flock */
 
 #include "io/output.h"
 
@@ -11,11 +12,17 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
+#ifdef __linux__
 #include <sys/syscall.h>
 #include <sys/xattr.h>
-#include <unistd.h>
+#endif
 
 #include "base/system_error.h"
+
+#ifndef O_PATH /* then a folder must be readable */
+#define O_PATH O_RDONLY
+#endif
 
 /* Repeats a call that a signal interrupts. */
 #define AGAIN(result, call)                                                                        \
@@ -144,6 +151,7 @@ static bool can_be_named(int descriptor, char path[64])
 /* A file without a name: whatever ends the run, nothing stays. -1: not here. */
 static int open_nameless(const struct output *output, mode_t mode)
 {
+#ifdef O_TMPFILE
     char path[64];
     int descriptor;
     AGAIN(descriptor, openat(output->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, mode));
@@ -154,6 +162,9 @@ static int open_nameless(const struct output *output, mode_t mode)
         return descriptor;
     }
     close(descriptor);
+#else
+    (void)output, (void)mode;
+#endif
     return -1;
 }
 
@@ -194,7 +205,6 @@ static int open_named(struct output *output, mode_t mode)
 static int keep_permissions(const struct output *output, const char *target, const struct stat *old)
 {
     struct stat own;
-    char list[4096];
     mode_t mode = old->st_mode & 07777;
     if (fstat(output->descriptor, &own) != 0)
         return errno;
@@ -211,6 +221,8 @@ static int keep_permissions(const struct output *output, const char *target, con
         mode &= ~(mode_t)S_ISGID & ((mode & 07) << 3 | ~(mode_t)070);
     if (fchmod(output->descriptor, mode) != 0)
         return errno;
+#ifdef __linux__
+    char list[4096]; /* of access */
     ssize_t size = own.st_gid == old->st_gid
                        ? getxattr(target, "system.posix_acl_access", list, sizeof(list))
                        : 0;
@@ -219,6 +231,9 @@ static int keep_permissions(const struct output *output, const char *target, con
     if (size > 0 &&
         fsetxattr(output->descriptor, "system.posix_acl_access", list, (size_t)size, 0) != 0)
         return errno;
+#else
+    (void)target;
+#endif
     return 0;
 }
 
@@ -413,6 +428,7 @@ int output_put(struct output *output, uint64_t offset, const void *data, size_t 
 int output_copy(struct output *output, uint64_t offset, const struct mapping *from,
                 const uint8_t *data, size_t size)
 {
+#ifdef __linux__
     if (output->name && from->address && from->descriptor >= 0 && size >= WORTH_CALL) {
         off_t in = (off_t)(data - from->data), out = (off_t)offset;
         uint64_t first = offset;
@@ -429,10 +445,25 @@ int output_copy(struct output *output, uint64_t offset, const struct mapping *fr
         }
         start_sync(output, first, (size_t)(offset - first));
     }
+#else
+    (void)from;
+#endif
     return output_put(output, offset, data, size);
 }
 
 /* ---- the end ---- */
+
+/* To the disk, and not only to its cache. 0, or -1 and errno. */
+static int sync_file(int descriptor)
+{
+    int result = -1;
+#ifdef F_FULLFSYNC /* not on every file system */
+    result = fcntl(descriptor, F_FULLFSYNC);
+#endif
+    if (result != 0)
+        AGAIN(result, fsync(descriptor));
+    return result;
+}
 
 /* File systems that keep nothing cannot sync either, which is no failure. */
 static int sync_result(int result)
@@ -507,7 +538,7 @@ bool output_commit(struct output *output)
     }
     int result = 0;
     if (!output->no_sync)
-        AGAIN(result, fsync(output->descriptor));
+        result = sync_file(output->descriptor);
     if (sync_result(result) != 0)
         failed(output, "cannot write to the disk");
     /* A network file system tells on closing what went wrong; but the lock must hold until the
@@ -528,10 +559,11 @@ void output_settle(struct output *output)
 {
     if (!output->name || output->no_sync)
         return;
-    int result;
-    AGAIN(result, fsync(output->folder));
+    int result = sync_file(output->folder);
+#ifdef __linux__
     if (result != 0 && errno == EBADF) /* a folder that may be written to but not read */
         AGAIN(result, syncfs(output->descriptor));
+#endif
     if (sync_result(result) != 0 && output->appeared)
         failed(output, "cannot sync its folder");
     if (sync_result(result) != 0)
