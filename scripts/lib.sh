@@ -53,6 +53,7 @@ missing_packages() {
         cppcheck) runs cppcheck --version || echo cppcheck ;;
         valgrind) runs valgrind --version || echo valgrind ;;
         binutils) runs readelf --version || echo binutils ;;
+        qemu) runs qemu-aarch64-static --version || echo qemu-user-static ;;
         git) runs git --version || echo git ;;
         python) [ -n "$(find_python)" ] || echo python3-venv ;;
         esac
