@@ -304,7 +304,7 @@ def main():
         asked = sum(count.values())
         decided = count[0] + count[1]
         print(f"{line}: {asked} asked, {decided} decided ({100 * decided / asked:.1f} %): {count[0]} equal, {count[1]} not; "
-              f"{count[2]} cannot tell, {count[3]} out of time; {wrong[line]} to be looked at; slowest {slow[line]:.1f} s")
+              f"{count[2]} undecided, {count[3]} out of time; {wrong[line]} to be looked at; slowest {slow[line]:.1f} s")
     return 0
 
 

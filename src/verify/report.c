@@ -12,7 +12,7 @@ const char *verify_maker(const struct value *value)
 
 const char *verify_sentence(struct arena *arena, const struct verify_result *result)
 {
-    static const char *const verdicts[] = {"equal", "not equal", "cannot tell"};
+    static const char *const verdicts[] = {"equal", "not equal", "undecided"};
     const char *verdict = verdicts[result->verdict];
     return result->verdict == VERDICT_EQUAL
                ? verdict

@@ -1,4 +1,4 @@
-"""onnx-repvgg-fuse verify: equal, not equal, cannot tell; what it names; options, JSON, exit codes."""
+"""onnx-repvgg-fuse verify: equal, not equal, undecided; what it names; options, JSON, exit codes."""
 import json
 import re
 import subprocess
@@ -769,7 +769,7 @@ def test_an_operator_that_is_not_evaluated(tmp_path):
     assert code == 2 and "LRN 'norm'" in report["reason"] and "is not evaluated" in report["reason"]
     assert report["departure"]["op"] == "Conv"
     text = run(tmp_path / "a.onnx", tmp_path / "b.onnx")
-    assert text.returncode == 2 and "cannot tell: LRN 'norm'" in text.stdout
+    assert text.returncode == 2 and "undecided: LRN 'norm'" in text.stdout
 
 
 def test_an_operator_of_another_domain(tmp_path):

@@ -2,7 +2,7 @@
 """Draw mutants of networks, of what they are fused to, and of onnx's own cases of every operator, and ask verify.
 
 ONNX Runtime is the referee, onnx's own evaluator where it has no kernel: what it tells apart by more than the tolerance on some
-input, verify has to call not equal (1). What it calls equal (0) is a miss. What it cannot tell (2) may be 2 % of all.
+input, verify has to call not equal (1). What it calls equal (0) is a miss. What it cannot decide (2) may be 2 % of all.
 
 usage: python -m tests.support.random_mutants [MODEL...] [--first-seed N] [--count N] [--jobs N] [--save FOLDER]
 """
@@ -251,7 +251,7 @@ def tell(results, told=print):
             told(f"{state}, verify {answer}: seed {mutant.seed}: {mutant.base}: {mutant.what}: {' | '.join(text.splitlines())[:300]}")
     for state in ("changed", "unchanged", "refused"):
         told(f"{sum(n for (s, _), n in counts.items() if s == state):5} {state:9}: {counts[state, 1]} not equal, {counts[state, 0]} equal, "
-             f"{counts[state, 2]} cannot tell, {counts[state, 3]} out of time")
+             f"{counts[state, 2]} undecided, {counts[state, 3]} out of time")
     told(f"slowest {slowest:.1f} s")
     changed = sum(n for (s, _), n in counts.items() if s == "changed")
     return misses, (counts["changed", 2] + counts["changed", 3]) / max(1, changed)
