@@ -144,7 +144,8 @@ static void test_refused(struct unit *unit)
     const struct affine *form, *taken, *shift;
     const int64_t none[1] = {0}, begin = 1, end = 1;
     const char *reason = pick(unit, 1 << 17, 1, none, &form);
-    expect(reason && strstr(reason, "too many channels"), "too many channels: %s", reason ? reason : "");
+    expect(reason && strstr(reason, "too many channels"), "too many channels: %s",
+           reason ? reason : "");
     reason = pick(unit, 1, 0, none, &form);
     expect(reason && strstr(reason, "no channels"), "no channels: %s", reason ? reason : "");
     must(unit, pick(unit, 2, 2, (const int64_t[]){1, 0}, &taken));
