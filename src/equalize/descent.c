@@ -7,30 +7,47 @@ enum { SWEEPS = 3 };
 /* What is gained by less is rounding. */
 #define LEAST_GAIN 1e-9
 
+/* One descent, which does not leave what is allowed once it is there. */
+struct way {
+    struct objective *objective;
+    bool (*allowed)(void *closure, const int *exponents);
+    void *closure;
+    bool is_allowed;
+};
+
 /* Goes on in one direction while that pays. */
-static bool step_along(struct objective *objective, size_t class, int step, double least)
+static bool step_along(struct way *way, size_t class, int step, double least)
 {
+    struct objective *objective = way->objective;
     bool moved = false;
     for (;;) {
-        int next = objective->exponents[class] + step;
+        int old = objective->exponents[class], next = old + step;
         if (next > EXPONENT_MOST || next < -EXPONENT_MOST ||
             !(objective_change(objective, class, next) < -least))
             return moved;
         objective_set(objective, class, next);
+        bool allowed = way->allowed(way->closure, objective->exponents);
+        if (way->is_allowed && !allowed) {
+            objective_set(objective, class, old);
+            return moved;
+        }
+        way->is_allowed = allowed;
         moved = true;
     }
 }
 
-static double descend_from(struct objective *objective, const int *start)
+static double descend_from(struct way *way, const int *start)
 {
+    struct objective *objective = way->objective;
     for (size_t c = 0; c < objective->class_count; c++)
         objective->exponents[c] = c ? start[c] : 0;
     double noise = objective_at(objective);
+    way->is_allowed = way->allowed(way->closure, objective->exponents);
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
         bool moved = false;
         for (size_t c = 1; c < objective->class_count; c++)
-            moved = step_along(objective, c, 1, noise * LEAST_GAIN) ||
-                    step_along(objective, c, -1, noise * LEAST_GAIN) || moved;
+            moved = step_along(way, c, 1, noise * LEAST_GAIN) ||
+                    step_along(way, c, -1, noise * LEAST_GAIN) || moved;
         noise = objective_at(objective);
         if (!moved)
             break;
@@ -44,9 +61,10 @@ double descend(struct objective *objective, int *const *starts, size_t start_cou
     double best = (double)INFINITY;
     size_t count = objective->class_count;
     int *found = starts[0]; /* what was started from is of no more use */
+    struct way way = {objective, allowed, closure, false};
     for (size_t s = 0; s < start_count; s++) {
-        double noise = descend_from(objective, starts[s]);
-        if (!(noise < best * (1 - LEAST_GAIN)) || !allowed(closure, objective->exponents))
+        double noise = descend_from(&way, starts[s]);
+        if (!(noise < best * (1 - LEAST_GAIN)) || !way.is_allowed)
             continue;
         best = noise;
         memcpy(found, objective->exponents, count * sizeof(*found));
