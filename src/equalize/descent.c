@@ -10,8 +10,7 @@ enum { SWEEPS = 3 };
 /* One descent, which does not leave what is allowed once it is there. */
 struct way {
     struct objective *objective;
-    bool (*allowed)(void *closure, const int *exponents);
-    void *closure;
+    struct spreads *guard;
     bool is_allowed;
 };
 
@@ -26,9 +25,11 @@ static bool step_along(struct way *way, size_t class, int step, double least)
             !(objective_change(objective, class, next) < -least))
             return moved;
         objective_set(objective, class, next);
-        bool allowed = way->allowed(way->closure, objective->exponents);
+        spreads_move(way->guard, class);
+        bool allowed = spreads_hold(way->guard);
         if (way->is_allowed && !allowed) {
             objective_set(objective, class, old);
+            spreads_move(way->guard, class);
             return moved;
         }
         way->is_allowed = allowed;
@@ -42,7 +43,8 @@ static double descend_from(struct way *way, const int *start)
     for (size_t c = 0; c < objective->class_count; c++)
         objective->exponents[c] = c ? start[c] : 0;
     double noise = objective_at(objective);
-    way->is_allowed = way->allowed(way->closure, objective->exponents);
+    spreads_count(way->guard);
+    way->is_allowed = spreads_hold(way->guard);
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
         bool moved = false;
         for (size_t c = 1; c < objective->class_count; c++)
@@ -56,12 +58,12 @@ static double descend_from(struct way *way, const int *start)
 }
 
 double descend(struct objective *objective, int *const *starts, size_t start_count,
-               bool (*allowed)(void *closure, const int *exponents), void *closure)
+               struct spreads *guard)
 {
     double best = (double)INFINITY;
     size_t count = objective->class_count;
     int *found = starts[0]; /* what was started from is of no more use */
-    struct way way = {objective, allowed, closure, false};
+    struct way way = {objective, guard, false};
     for (size_t s = 0; s < start_count; s++) {
         double noise = descend_from(&way, starts[s]);
         if (!(noise < best * (1 - LEAST_GAIN)) || !way.is_allowed)

@@ -28,12 +28,11 @@ static size_t grids_of(struct equalization *e, const struct group *group)
 static struct problem *problem_new(struct equalization *e)
 {
     struct problem *p = NEW(e->arena, struct problem);
-    size_t classes = 1, grids = 1, ops = 1;
+    size_t classes = 1, grids = 1;
     p->e = e;
     for (size_t i = 0; i < e->groups.count; i++) {
         const struct group *group = e->groups.items[i];
         size_t count = grids_of(e, group);
-        ops = group->behind.count > ops ? group->behind.count : ops;
         classes = group->classes.count + 1 > classes ? group->classes.count + 1 : classes;
         grids = count > grids ? count : grids;
     }
@@ -45,7 +44,6 @@ static struct problem *problem_new(struct equalization *e)
     p->ranges = NEW_ARRAY(e->arena, double, classes);
     p->logs = NEW_ARRAY(e->arena, double, classes);
     p->sorted = NEW_ARRAY(e->arena, double, classes);
-    p->limits = NEW_ARRAY(e->arena, double, ops);
     for (size_t s = 0; s < STARTS; s++)
         p->starts[s] = NEW_ARRAY(e->arena, int, classes);
     return p;

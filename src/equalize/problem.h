@@ -4,6 +4,7 @@
 
 #include "equalize/groups.h"
 #include "equalize/objective.h"
+#include "equalize/spread.h"
 
 enum { STARTS = 5 };
 
@@ -17,7 +18,7 @@ struct problem {
     double constant;                 /* noise that no exponent changes */
     double *rows, *columns, *ranges; /* by class: the largest before it, behind it, between */
     double *logs, *sorted;
-    double *limits; /* of the spread of what each op behind reads */
+    struct spreads guard; /* of what the ops behind read */
     int *starts[STARTS];
 };
 

@@ -9,26 +9,25 @@
 #include "equalize/pins.h"
 #include "equalize/problem.h"
 #include "equalize/ranges.h"
+#include "equalize/spread.h"
 
 enum { SWEEPS = 16, ROUNDS = 16 };
 #define LEAST_GAIN 1.0  /* dB, of the whole network */
 #define LEAST_STEP 0.05 /* dB, of one group */
 
 /* The largest range of an activation over the median does not grow, or powers of two can do no better: it is under 2. */
-static void find_limits(struct problem *p)
+static void set_guard(struct problem *p)
 {
-    for (size_t i = 0; i < p->group->behind.count; i++)
-        p->limits[i] =
-            fmax(spread_of(p->e, p->group->behind.items[i]->input, p->now) * (1 + 1e-9), 2);
-}
-
-static bool is_no_wider(void *closure, const int *exponents)
-{
-    struct problem *p = closure;
-    for (size_t i = 0; i < p->group->behind.count; i++)
-        if (spread_of(p->e, p->group->behind.items[i]->input, exponents) > p->limits[i])
-            return false;
-    return true;
+    struct equalization *e = p->e;
+    spreads_begin(&p->guard);
+    for (size_t i = 0; i < p->group->behind.count; i++) {
+        const struct channels *channels = p->group->behind.items[i]->input;
+        spreads_value(&p->guard, e->arena, fmax(spread_of(e, channels, p->now) * (1 + 1e-9), 2));
+        for (int64_t c = 0; c < channels->count; c++)
+            spreads_place(&p->guard, e->arena, e->ids[root_of(e, channels, c)],
+                          range_of_channel(e, channels, c));
+    }
+    spreads_ready(&p->guard, e->arena, p->objective.class_count, p->objective.exponents);
 }
 
 static void take_over(struct problem *p)
@@ -49,9 +48,9 @@ static bool solve(struct equalization *e, struct group *group)
     struct problem *p = problem_of(e, group);
     group->waits = false;
     problem_find_starts(p);
-    find_limits(p);
+    set_guard(p);
     double before = problem_noise(p, p->now);
-    double after = descend(&p->objective, p->starts, STARTS, is_no_wider, p);
+    double after = descend(&p->objective, p->starts, STARTS, &p->guard);
     double gain = isfinite(after) ? decibels_between(before, after + p->constant) : 0;
     if (gain < LEAST_STEP) {
         group->reason = "nothing is gained: its channels are even";

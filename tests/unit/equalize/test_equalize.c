@@ -86,24 +86,54 @@ static void the_objective_is_its_formula(struct unit *unit)
     expect(follows, "and it follows one exponent after another");
 }
 
-static bool any(void *closure, const int *exponents)
+/* The ranges of all classes are 1: they may lie so far apart. `fixed` are of class 0, which does not move. */
+static struct spreads guard_of(struct unit *unit, const struct objective *objective, double limit,
+                               int fixed)
 {
-    (void)closure;
-    (void)exponents;
-    return true;
+    struct spreads guard = {.exponents = NULL};
+    spreads_value(&guard, &unit->arena, limit);
+    for (size_t c = 1; c < CLASSES; c++)
+        spreads_place(&guard, &unit->arena, c, 1);
+    for (int i = 0; i < fixed; i++)
+        spreads_place(&guard, &unit->arena, 0, 1);
+    spreads_ready(&guard, &unit->arena, CLASSES, objective->exponents);
+    return guard;
 }
 
-static bool none(void *closure, const int *exponents)
+/* Counted anew, of one exponent after another: what the guard keeps up to date. */
+static bool is_within(const struct spreads *guard, const int *exponents)
 {
-    (void)closure;
-    (void)exponents;
-    return false;
+    double ranges[2 * CLASSES], largest = 0;
+    size_t count = guard->places.count;
+    for (size_t i = 0; i < count; i++) {
+        const struct place *place = &guard->places.items[i];
+        ranges[i] = ldexp(place->range, -exponents[place->class]);
+        largest = fmax(largest, ranges[i]);
+    }
+    return largest <= guard->values.items[0].limit * median_of(ranges, count);
 }
 
-static bool few(void *closure, const int *exponents)
+static void the_guard_follows(struct unit *unit)
 {
-    (void)closure;
-    return abs(exponents[1]) + abs(exponents[2]) + abs(exponents[3]) <= 2;
+    struct objective objective = {.exponents = (int[CLASSES]){0}};
+    int wrong = 0, held = 0;
+    for (int time = 0; time < 50; time++) {
+        struct spreads guard =
+            guard_of(unit, &objective, (double)unit_integer(&unit->state, 10, 80) / 10, time % 4);
+        for (size_t i = 0; i < guard.places.count; i++)
+            guard.places.items[i].range = (double)unit_integer(&unit->state, 10, 300) / 100;
+        memset(objective.exponents, 0, CLASSES * sizeof(int));
+        spreads_count(&guard);
+        for (int step = 0; step < 40; step++) {
+            size_t class = (size_t)unit_integer(&unit->state, 1, CLASSES - 1);
+            objective.exponents[class] = (int)unit_integer(&unit->state, -2, 2);
+            spreads_move(&guard, class);
+            wrong += spreads_hold(&guard) != is_within(&guard, objective.exponents);
+            held += spreads_hold(&guard);
+        }
+    }
+    expect(!wrong && held > 200 && held < 1800, "the guard: %d of 2000 wrong, %d hold", wrong,
+           held);
 }
 
 static void the_descent_finds_little_noise(struct unit *unit)
@@ -114,9 +144,11 @@ static void the_descent_finds_little_noise(struct unit *unit)
     objective_init(&objective, &unit->arena, CLASSES, GRIDS);
     for (int time = 0; time < 50; time++) {
         draw(unit, &drawn, &objective);
+        struct spreads free = guard_of(unit, &objective, 0x1p30, 0);
+        struct spreads few = guard_of(unit, &objective, 2, CLASSES);
         int zero[CLASSES] = {0}, up[CLASSES] = {0, 2, -2, 1}, at[CLASSES] = {0};
         int *starts[] = {zero, up};
-        double found = descend(&objective, starts, COUNT_OF(starts), any, NULL);
+        double found = descend(&objective, starts, COUNT_OF(starts), &free);
         double least = (double)INFINITY, still = by_formula(&drawn, at);
         for (at[1] = -6; at[1] <= 6; at[1]++)
             for (at[2] = -6; at[2] <= 6; at[2]++)
@@ -126,14 +158,15 @@ static void the_descent_finds_little_noise(struct unit *unit)
                  !is_near(found, by_formula(&drawn, objective.exponents));
         starts[0] = at;
         memset(at, 0, sizeof(at));
-        found = descend(&objective, starts, 1, few, NULL);
-        astray += !few(NULL, objective.exponents) || !(found <= still * (1 + 1e-9));
+        found = descend(&objective, starts, 1, &few);
+        astray += !is_within(&few, objective.exponents) || !(found <= still * (1 + 1e-9));
     }
     expect(worse <= 2, "within 3 dB of the least there is, nearly always: %d of 50 are not", worse);
     expect(!astray, "from where it is allowed to be it stays so: %d of 50 do not", astray);
-    int zero[CLASSES] = {0};
-    int *starts[] = {zero};
-    expect(isinf(descend(&objective, starts, 1, none, NULL)),
+    int far[CLASSES] = {0, -12, -12, -12};
+    int *starts[] = {far};
+    struct spreads none = guard_of(unit, &objective, 1e-3, CLASSES);
+    expect(isinf(descend(&objective, starts, 1, &none)),
            "nothing is found where nothing is allowed");
 }
 
@@ -226,6 +259,7 @@ static void scales_that_are_exact(struct unit *unit)
 int main(void)
 {
     unit_run("objective", the_objective_is_its_formula);
+    unit_run("guard", the_guard_follows);
     unit_run("descent", the_descent_finds_little_noise);
     unit_run("median", the_median_is_that_of_sorted_numbers);
     unit_run("moments", moments_are_those_of_the_clipped_normal);

@@ -1,0 +1,44 @@
+/* equalize/spread.h: the guard: the largest range of a value over its median stays below a limit. Kept up to date while one
+ * exponent changes at a time. */
+#ifndef EQUALIZE_SPREAD_H
+#define EQUALIZE_SPREAD_H
+
+#include "base/arena.h"
+
+struct spread {
+    size_t first, count; /* of its places */
+    double limit, largest;
+    size_t
+        below; /* ranges under largest / limit: the median is none of them while they are not more than half */
+    bool stale;
+};
+
+/* One channel. */
+struct place {
+    size_t class, value;
+    double range;
+    double scaled; /* times 2^-exponent of its class */
+};
+
+struct spreads {
+    LIST(struct spread) values;
+    LIST(struct place) places; /* value by value */
+    size_t *by_class, *first;  /* places of each class */
+    size_t class_room, room;
+    const int *exponents;
+};
+
+/* Of no values. */
+void spreads_begin(struct spreads *spreads);
+void spreads_value(struct spreads *spreads, struct arena *arena, double limit);
+/* A channel of the last value. */
+void spreads_place(struct spreads *spreads, struct arena *arena, size_t class, double range);
+/* After the last one. exponents: of so many classes, borrowed. */
+void spreads_ready(struct spreads *spreads, struct arena *arena, size_t classes,
+                   const int *exponents);
+/* After all exponents were changed, and after one was. */
+void spreads_count(struct spreads *spreads);
+void spreads_move(struct spreads *spreads, size_t class);
+bool spreads_hold(const struct spreads *spreads);
+
+#endif
