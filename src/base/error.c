@@ -21,7 +21,7 @@ noreturn void fail(struct landing *landing, enum onnx_fuse_status status, const 
 bool landing_call(struct landing *landing, void (*body)(void *closure), void *closure)
 {
     jmp_buf jump;
-    landing->jump = &jump;
+    landing->jump = &jump; /* cppcheck-suppress autoVariables; nobody lands after this call */
     if (setjmp(jump) != 0)
         return false;
     body(closure);
