@@ -74,6 +74,7 @@ def native_faults(files, native):
         found = [f"includes <{header}>" for header in re.findall(r"^\s*#\s*include\s+<([^>]+)>", text, re.M)
                  if header not in PLAIN]
         found += [f"defines {macro}" for macro in re.findall(r"^\s*#\s*define\s+(_[A-Z]\w*_SOURCE)\b", text, re.M)]
+        found += [f"uses {word}" for word in sorted(set(re.findall(r"\b(?:PATH_MAX|NAME_MAX|ssize_t|off_t)\b", text)))]
         if found and name not in native:
             yield f"{name} {', '.join(found)}, and is not a native file"
         elif not found and name in native:
