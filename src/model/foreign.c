@@ -15,7 +15,8 @@ struct magic {
     }
 
 static const struct magic magics[] = {
-    MAGIC(0, "version https://git-lfs", "a Git LFS pointer, in place of the file: run git lfs pull"),
+    MAGIC(0, "version https://git-lfs",
+          "a Git LFS pointer, in place of the file: run git lfs pull"),
     MAGIC(0, "\x1f\x8b", "a gzip archive: unpack it with gunzip"),
     MAGIC(0, "BZh", "a bzip2 archive: unpack it with bunzip2"),
     MAGIC(0,

@@ -140,7 +140,8 @@ void model_parse(struct model *model)
     if (!proto->graph) {
         const char *kind = foreign_kind(model->bytes.data, model->bytes.size);
         fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: %s%s", model->path,
-             kind ? "not an ONNX model but " : "has no graph; it is not an ONNX model", kind ? kind : "");
+             kind ? "not an ONNX model but " : "has no graph; it is not an ONNX model",
+             kind ? kind : "");
     }
     model->proto = proto;
     model->ir_version = proto->has_ir_version ? proto->ir_version : 0;
