@@ -61,9 +61,8 @@ static void replace(const struct pair *pair, struct node *node, const int64_t *d
 }
 
 /* Like the second node, with other inputs and perhaps other attributes. */
-static struct node *make(const struct pair *pair, const char *operator_name,
-                         struct value *const *inputs, size_t input_count,
-                         const struct edit_attribute *attributes, size_t attribute_count)
+static struct node *make(const struct pair *pair, const char *operator_name, struct value *const *inputs,
+                         size_t input_count, const struct edit_attribute *attributes, size_t attribute_count)
 {
     const struct node *second = pair->second;
     return edit_node(second->graph, &(struct edit_op){.op = operator_name,
@@ -77,15 +76,13 @@ static struct node *make(const struct pair *pair, const char *operator_name,
                                                       .attribute_count = attribute_count});
 }
 
-static struct value *make_integers(const struct pair *pair, const char *name,
-                                   const int64_t *numbers, int64_t count)
+static struct value *make_integers(const struct pair *pair, const char *name, const int64_t *numbers, int64_t count)
 {
     struct arena *arena = pair->plan->model->arena;
     int64_t *kept = NEW_ARRAY(arena, int64_t, count);
     memcpy(kept, numbers, (size_t)count * sizeof(*kept));
-    return edit_constant(
-        pair->second->graph, pair->second, arena_format(arena, "%s.%s", pair->target->name, name),
-        tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, kept));
+    return edit_constant(pair->second->graph, pair->second, arena_format(arena, "%s.%s", pair->target->name, name),
+                         tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, kept));
 }
 
 /* Small sizes, no two alike. */
@@ -118,13 +115,12 @@ static bool order_of(const struct node *node, int *rank, int64_t *order)
     return true;
 }
 
-static bool compose_orders(const struct node *first, const struct node *second, int *rank,
-                           int64_t *order, bool *is_identity)
+static bool compose_orders(const struct node *first, const struct node *second, int *rank, int64_t *order,
+                           bool *is_identity)
 {
     int64_t one[MOST], two[MOST];
     *rank = -1;
-    if (node_integers(first, "perm", &(size_t){0}) ? !order_of(first, rank, one)
-                                                   : !order_of(second, rank, two))
+    if (node_integers(first, "perm", &(size_t){0}) ? !order_of(first, rank, one) : !order_of(second, rank, two))
         return false;
     if (!order_of(first, rank, one) || !order_of(second, rank, two))
         return false;
@@ -170,18 +166,16 @@ static bool cancel_around(const struct pair *pair)
     whole.source = first->inputs[0];
     if (!may_replace(&whole) || whole.source->rank != rank)
         return false;
-    struct value **inputs =
-        NEW_ARRAY(pair->plan->model->arena, struct value *, middle->input_count);
+    struct value **inputs = NEW_ARRAY(pair->plan->model->arena, struct value *, middle->input_count);
     memcpy(inputs, middle->inputs, middle->input_count * sizeof(struct value *));
     inputs[0] = whole.source;
-    struct node *node =
-        edit_node(middle->graph, &(struct edit_op){.op = middle->proto->op_type,
-                                                   .at = pair->second,
-                                                   .name = middle->proto->name,
-                                                   .like = middle,
-                                                   .inputs = inputs,
-                                                   .input_count = middle->input_count,
-                                                   .output = pair->target});
+    struct node *node = edit_node(middle->graph, &(struct edit_op){.op = middle->proto->op_type,
+                                                                   .at = pair->second,
+                                                                   .name = middle->proto->name,
+                                                                   .like = middle,
+                                                                   .inputs = inputs,
+                                                                   .input_count = middle->input_count,
+                                                                   .output = pair->target});
     edit_take_attributes(node, middle);
     edit_remove(middle);
     edit_remove(first);
@@ -196,8 +190,7 @@ static bool cancel_around(const struct pair *pair)
 
 static bool is_reshape(const struct node *node)
 {
-    return node->op == OP_Reshape || node->op == OP_Flatten || node->op == OP_Squeeze ||
-           node->op == OP_Unsqueeze;
+    return node->op == OP_Reshape || node->op == OP_Flatten || node->op == OP_Squeeze || node->op == OP_Unsqueeze;
 }
 
 /* Sizes that are known, but for one at most, which is -1. False: more are unknown, or one is 0. */
@@ -244,8 +237,7 @@ static bool cancel_reshapes(const struct pair *pair)
     if (source->rank == target->rank && from_open == to_open &&
         memcmp(from, to, (size_t)source->rank * sizeof(*from)) == 0)
         return redirect(pair, source);
-    if (!may_replace(pair) || target->rank == 0 || !stands_alone(pair->first) ||
-        !stands_alone(pair->second))
+    if (!may_replace(pair) || target->rank == 0 || !stands_alone(pair->first) || !stands_alone(pair->second))
         return false;
     int64_t elements, asked;
     if (!known_elements(source, from_open, &elements) || !known_elements(target, to_open, &asked))
@@ -272,22 +264,15 @@ static bool holds_all(int32_t wide, int32_t narrow)
 {
     static const struct {
         int32_t type;
-        int digits,
-            exponent; /* bits of an integer, or of a significand; of an exponent, 0: an integer */
+        int digits, exponent; /* bits of an integer, or of a significand; of an exponent, 0: an integer */
         bool is_signed;
     } types[] = {
-        {ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, 1, 0, false},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__UINT8, 8, 0, false},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__UINT16, 16, 0, false},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__UINT32, 32, 0, false},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__UINT64, 64, 0, false},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__INT8, 7, 0, true},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__INT16, 15, 0, true},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__INT32, 31, 0, true},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 63, 0, true},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16, 11, 5, true},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16, 8, 8, true},
-        {ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 24, 8, true},
+        {ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, 1, 0, false},    {ONNX__TENSOR_PROTO__DATA_TYPE__UINT8, 8, 0, false},
+        {ONNX__TENSOR_PROTO__DATA_TYPE__UINT16, 16, 0, false}, {ONNX__TENSOR_PROTO__DATA_TYPE__UINT32, 32, 0, false},
+        {ONNX__TENSOR_PROTO__DATA_TYPE__UINT64, 64, 0, false}, {ONNX__TENSOR_PROTO__DATA_TYPE__INT8, 7, 0, true},
+        {ONNX__TENSOR_PROTO__DATA_TYPE__INT16, 15, 0, true},   {ONNX__TENSOR_PROTO__DATA_TYPE__INT32, 31, 0, true},
+        {ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 63, 0, true},   {ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16, 11, 5, true},
+        {ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16, 8, 8, true}, {ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 24, 8, true},
         {ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 53, 11, true},
     };
     size_t w = 0, n = 0;
@@ -310,8 +295,8 @@ static bool cancel_casts(const struct pair *pair)
     if (holds_all(between, from))
         return redirect(pair, pair->source);
     plan_refuse(pair->plan, pair->second, pair->target,
-                arena_format(pair->plan->model->arena, "%s does not hold every number of %s",
-                             type_name(between), type_name(from)));
+                arena_format(pair->plan->model->arena, "%s does not hold every number of %s", type_name(between),
+                             type_name(from)));
     return false;
 }
 
@@ -333,8 +318,7 @@ static bool cut_of(const struct node *node, int rank, const int64_t *dims, struc
     const int64_t *steps = constant_integers(node, "steps", 4, held[3], MOST, &stepped);
     *cut = (struct cut){.is_cut = {false}};
     if (!starts || !ends || last != count || count > (size_t)rank || (axes && named != count) ||
-        (steps && stepped != count) || (!axes && node_input(node, 3)) ||
-        (!steps && node_input(node, 4)))
+        (steps && stepped != count) || (!axes && node_input(node, 3)) || (!steps && node_input(node, 4)))
         return false;
     for (size_t i = 0; i < count; i++) {
         int64_t axis = axes ? axes[i] : (int64_t)i, start = starts[i], end = ends[i];
@@ -371,8 +355,7 @@ static bool cancel_slices(const struct pair *pair)
         dims[i] = source->dims[i] < 0 ? 3 : source->dims[i] < 3 + i ? source->dims[i] : 3 + i;
         if (!one.is_cut[i] && !two.is_cut[i])
             continue;
-        int64_t start = one.is_cut[i] ? one.start[i] : 0,
-                end = one.is_cut[i] ? one.end[i] : INT64_MAX;
+        int64_t start = one.is_cut[i] ? one.start[i] : 0, end = one.is_cut[i] ? one.end[i] : INT64_MAX;
         if (two.is_cut[i]) {
             int64_t last = two.end[i] == INT64_MAX ? INT64_MAX : start + two.end[i];
             start += two.start[i];
@@ -392,15 +375,13 @@ static bool cancel_slices(const struct pair *pair)
         if (source->dims[i] > 0 && (one.is_cut[i] || two.is_cut[i]))
             dims[i] = source->dims[i];
     if (pair->second->opset < 10) {
-        const struct edit_attribute attributes[] = {{"axes", axes, (size_t)count, 0},
-                                                    {"ends", ends, (size_t)count, 0},
-                                                    {"starts", starts, (size_t)count, 0}};
+        const struct edit_attribute attributes[] = {
+            {"axes", axes, (size_t)count, 0}, {"ends", ends, (size_t)count, 0}, {"starts", starts, (size_t)count, 0}};
         replace(pair, make(pair, "Slice", &source, 1, attributes, 3), dims);
         return true;
     }
     struct value *inputs[4] = {source, make_integers(pair, "starts", starts, count),
-                               make_integers(pair, "ends", ends, count),
-                               make_integers(pair, "axes", axes, count)};
+                               make_integers(pair, "ends", ends, count), make_integers(pair, "axes", axes, count)};
     replace(pair, make(pair, "Slice", inputs, 4, NULL, 0), dims);
     return true;
 }
@@ -427,8 +408,8 @@ static bool cancel(const struct pair *pair)
 
 static bool may_be_second(struct node *node)
 {
-    bool may = operator_is(node->op, IDEMPOTENT | INVOLUTION) || is_reshape(node) ||
-               node->op == OP_Cast || node->op == OP_Slice || node->op == OP_Transpose;
+    bool may = operator_is(node->op, IDEMPOTENT | INVOLUTION) || is_reshape(node) || node->op == OP_Cast ||
+               node->op == OP_Slice || node->op == OP_Transpose;
     return may && node_input(node, 0) && node_output(node, 0) && !node_has_references(node);
 }
 

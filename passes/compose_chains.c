@@ -29,11 +29,10 @@ static bool is_root(struct node *node)
     }
 }
 
-static const char *fold_to(struct plan *plan, struct node *node, enum layout layout,
-                           const struct trace_entry *entry, bool *weighted)
+static const char *fold_to(struct plan *plan, struct node *node, enum layout layout, const struct trace_entry *entry,
+                           bool *weighted)
 {
-    struct region region = {
-        .plan = plan, .graph = node->graph, .layout = layout, .source = entry->source};
+    struct region region = {.plan = plan, .graph = node->graph, .layout = layout, .source = entry->source};
     region_walk(&region, NULL, 0, &node, 1, true);
     *weighted = region.principal != NULL;
     if (!region.principal)
@@ -55,8 +54,7 @@ static bool stacks_products(const struct step *step, enum layout layout)
     const struct value *input = NULL;
     for (size_t k = 0; k < step->term_count; k++) {
         struct node *part = step->terms[k].value->producer;
-        if (!part || !lift_is_weighted(part, layout) ||
-            (input && lift_node(part, layout)->input != input))
+        if (!part || !lift_is_weighted(part, layout) || (input && lift_node(part, layout)->input != input))
             return false;
         input = lift_node(part, layout)->input;
     }
@@ -76,13 +74,11 @@ static bool stands_apart(struct node *node, enum layout layout)
 static bool gathers_products(struct node *node, struct node *before, enum layout layout)
 {
     const struct affine *form = lift_node(node, layout)->form;
-    return node->op == OP_Gather && lift_is_weighted(before, layout) &&
-           form->outputs == form->inputs;
+    return node->op == OP_Gather && lift_is_weighted(before, layout) && form->outputs == form->inputs;
 }
 
 /* Two ops with weights in a row that stay two ops, or side by side, deserve a word. */
-static void refuse_chain(struct plan *plan, struct node *node, enum layout layout,
-                         const char *reason)
+static void refuse_chain(struct plan *plan, struct node *node, enum layout layout, const char *reason)
 {
     const struct value *input = lift_node(node, layout)->input;
     struct node *before = input ? input->producer : NULL;
@@ -90,8 +86,8 @@ static void refuse_chain(struct plan *plan, struct node *node, enum layout layou
         plan_refuse(plan, node, node->outputs[0], reason);
     if (!reason || !before || before->graph != node->graph)
         return;
-    bool in_row = (is_root(before) && before->op != OP_Transpose) ||
-                  before->op == OP_SpaceToDepth || before->op == OP_BatchNormalization;
+    bool in_row = (is_root(before) && before->op != OP_Transpose) || before->op == OP_SpaceToDepth ||
+                  before->op == OP_BatchNormalization;
     if (gathers_products(node, before, layout) ||
         (in_row && lift_is_weighted(node, layout) && !stands_apart(before, layout)))
         plan_refuse(plan, node, node->outputs[0], reason);

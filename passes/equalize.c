@@ -13,8 +13,7 @@
 
 void equalize(struct plan *plan)
 {
-    enum grain grain =
-        plan->options->equalize == ONNX_FUSE_EQUALIZE_CHANNEL ? GRAIN_CHANNEL : GRAIN_TENSOR;
+    enum grain grain = plan->options->equalize == ONNX_FUSE_EQUALIZE_CHANNEL ? GRAIN_CHANNEL : GRAIN_TENSOR;
     for (size_t g = 0; g < plan->model->graphs.count; g++)
         equalize_graph(plan, plan->model->graphs.items[g], grain, &plan->equalized);
 }
@@ -26,6 +25,5 @@ void foresee_equalize(struct plan *plan)
         return;
     for (size_t g = 0; g < plan->model->graphs.count; g++)
         for (int grain = GRAIN_TENSOR; grain <= GRAIN_CHANNEL; grain++)
-            equalize_foresee(plan, plan->model->graphs.items[g], (enum grain)grain,
-                             &plan->foreseen[grain]);
+            equalize_foresee(plan, plan->model->graphs.items[g], (enum grain)grain, &plan->foreseen[grain]);
 }

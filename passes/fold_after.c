@@ -36,9 +36,8 @@ static bool is_gated(const struct value *value, const struct node *product)
 {
     const struct tensor *tensor;
     struct value *a = node_input(product, 0), *b = node_input(product, 1);
-    return product->op == OP_Mul && a && b && a != b && value_use_count(value) > 1 &&
-           !a->is_initializer && !b->is_initializer && constant_of(a, &tensor) &&
-           constant_of(b, &tensor);
+    return product->op == OP_Mul && a && b && a != b && value_use_count(value) > 1 && !a->is_initializer &&
+           !b->is_initializer && constant_of(a, &tensor) && constant_of(b, &tensor);
 }
 
 /* A reader that looks like it should fold and does not. */
@@ -68,8 +67,7 @@ static bool is_pointwise(struct node *node)
     const struct step *step = lift_node(node, LAYOUT_CONV);
     if (step->reason || !step->input || !affine_is_pointwise(step->form))
         return false;
-    return node->op == OP_Conv ||
-           (!step->sized && transposed_takes(node->graph->model->arena, step->form));
+    return node->op == OP_Conv || (!step->sized && transposed_takes(node->graph->model->arena, step->form));
 }
 
 static const char *fold(struct plan *plan, struct node *node, enum layout layout)
@@ -94,8 +92,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
         if (!type || !step->type || type == step->type)
             value = reader->outputs[0];
         else
-            reason = arena_format(arena, "mixed types: %s and %s", type_name(type),
-                                  type_name(step->type));
+            reason = arena_format(arena, "mixed types: %s and %s", type_name(type), type_name(step->type));
         folded++;
     }
     refuse_readers(plan, value, layout);
@@ -109,14 +106,11 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
     if (is_conv_transpose(node)) {
         region.replaced = folded + 1;
         struct transposed t;
-        reason = sized ? "an op after ConvTranspose holds for the declared size only"
-                       : transposed_lift(node, &t);
+        reason = sized ? "an op after ConvTranspose holds for the declared size only" : transposed_lift(node, &t);
         double multiply_adds = reason ? 0 : (double)affine_weights(t.adjoint);
         if (!reason)
             reason = transposed_after(arena, &t, after);
-        return reason ? reason
-                      : lower_conv_transpose(plan, &region, node, &t, multiply_adds, false, value,
-                                             &fusion);
+        return reason ? reason : lower_conv_transpose(plan, &region, node, &t, multiply_adds, false, value, &fusion);
     }
     const struct affine *form;
     reason = affine_compose(arena, after, own->form, &form);

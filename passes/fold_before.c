@@ -35,8 +35,7 @@ struct run {
 };
 
 /* What comes to a value, nearest first. None of them is read by anyone else. */
-static size_t find_run(struct value *value, const struct node *node, enum layout layout,
-                       struct node **run, size_t room)
+static size_t find_run(struct value *value, const struct node *node, enum layout layout, struct node **run, size_t room)
 {
     size_t count = 0;
     while (count < room && value && value_only_reader(value) && value->producer &&
@@ -51,15 +50,14 @@ static size_t find_run(struct value *value, const struct node *node, enum layout
 static struct node *find_bias(struct node *node)
 {
     struct node *reader = node->op == OP_MatMul ? value_only_reader(node->outputs[0]) : NULL;
-    bool adds = reader && (reader->op == OP_Add || reader->op == OP_Sub) &&
-                reader->graph == node->graph && reader->outputs[0] &&
-                is_per_channel(reader, LAYOUT_MATRIX);
+    bool adds = reader && (reader->op == OP_Add || reader->op == OP_Sub) && reader->graph == node->graph &&
+                reader->outputs[0] && is_per_channel(reader, LAYOUT_MATRIX);
     return adds ? reader : NULL;
 }
 
 /* What the ops in front of the node make of their source. */
-static const char *compose_run(struct plan *plan, const struct run *run, const struct affine **form,
-                               int32_t type, bool *sized)
+static const char *compose_run(struct plan *plan, const struct run *run, const struct affine **form, int32_t type,
+                               bool *sized)
 {
     struct arena *arena = plan->model->arena;
     const char *reason = NULL;
@@ -67,24 +65,21 @@ static const char *compose_run(struct plan *plan, const struct run *run, const s
     for (size_t i = run->count; i-- > 0 && !reason;) {
         const struct step *step = lift_node(run->ops[i], run->layout);
         if (type && step->type && type != step->type)
-            return arena_format(arena, "mixed types: %s and %s", type_name(type),
-                                type_name(step->type));
+            return arena_format(arena, "mixed types: %s and %s", type_name(type), type_name(step->type));
         reason = affine_compose(arena, step->form, *form, form);
         *sized = *sized || step->sized;
     }
     return reason;
 }
 
-static const char *fold_into_transpose(struct plan *plan, const struct run *run,
-                                       struct region *region, const struct affine *before,
-                                       bool sized)
+static const char *fold_into_transpose(struct plan *plan, const struct run *run, struct region *region,
+                                       const struct affine *before, bool sized)
 {
     struct arena *arena = plan->model->arena;
     struct node *node = run->node;
     struct fusion *fusion;
     struct transposed t;
-    int64_t inputs =
-        region_channels(node->inputs[1], LAYOUT_CONV) < 0 ? 0 : node->inputs[1]->dims[0];
+    int64_t inputs = region_channels(node->inputs[1], LAYOUT_CONV) < 0 ? 0 : node->inputs[1]->dims[0];
     if (inputs < 1 || (before->inputs && before->inputs != inputs))
         return "the channels before ConvTranspose are not known or do not fit";
     if (sized)
@@ -103,8 +98,7 @@ static const char *fold_into_transpose(struct plan *plan, const struct run *run,
     reason = transposed_before(arena, &t, scale);
     t.source = region->source;
     return reason ? reason
-                  : lower_conv_transpose(plan, region, node, &t, multiply_adds, false,
-                                         node->outputs[0], &fusion);
+                  : lower_conv_transpose(plan, region, node, &t, multiply_adds, false, node->outputs[0], &fusion);
 }
 
 static const char *fold_run(struct plan *plan, const struct run *run)
@@ -128,8 +122,7 @@ static const char *fold_run(struct plan *plan, const struct run *run)
     if (!reason && run->bias) {
         const struct step *step = lift_node(run->bias, run->layout);
         if (type && step->type && type != step->type)
-            return arena_format(arena, "mixed types: %s and %s", type_name(type),
-                                type_name(step->type));
+            return arena_format(arena, "mixed types: %s and %s", type_name(type), type_name(step->type));
         reason = affine_compose(arena, step->form, form, &form);
         sized = sized || step->sized;
     }
@@ -171,8 +164,8 @@ static bool is_shared(struct node *node)
 
 /* Folds as many ops as it can into one of those that read what the last of them gives, at most `most`. Returns how many, or 0 and
  * the reason why not one. */
-static size_t fold_into(struct plan *plan, struct node *last, struct node *reader, size_t most,
-                        bool is_probe, const char **reason)
+static size_t fold_into(struct plan *plan, struct node *last, struct node *reader, size_t most, bool is_probe,
+                        const char **reason)
 {
     struct node *ops[LONGEST_RUN] = {last};
     enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
@@ -210,9 +203,9 @@ static const char *fold_shared(struct plan *plan, struct node *node)
         if (!use_is_live(use))
             continue;
         enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
-        bool weighted = reader->graph == node->graph && reader->outputs[0] &&
-                        lift_is_weighted(reader, layout) && reader->inputs[0] == value &&
-                        lift_node(reader, layout)->input == value && is_taken_up(node, layout);
+        bool weighted = reader->graph == node->graph && reader->outputs[0] && lift_is_weighted(reader, layout) &&
+                        reader->inputs[0] == value && lift_node(reader, layout)->input == value &&
+                        is_taken_up(node, layout);
         if (!weighted)
             return NULL; /* it stays for this one */
         LIST_PUSH(arena, &readers, reader);
@@ -235,8 +228,7 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
 {
     struct node *ops[LONGEST_RUN];
     enum layout layout = is_matrix_product(node) ? LAYOUT_MATRIX : LAYOUT_CONV;
-    if (!node->outputs[0] || !node_input(node, 0) ||
-        (!is_conv_transpose(node) && lift_node(node, layout)->reason))
+    if (!node->outputs[0] || !node_input(node, 0) || (!is_conv_transpose(node) && lift_node(node, layout)->reason))
         return false;
     const char *first = NULL, *reason = NULL;
     const struct node *before = node->inputs[0]->producer;

@@ -52,8 +52,7 @@ static uint8_t *state_of(struct folding *folding, const struct node *node)
 /* Known without a look at the numbers: these are evaluated when it is plain that somebody wants them. */
 static bool is_constant(struct folding *folding, const struct value *value)
 {
-    bool is_callers =
-        value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
+    bool is_callers = value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
     if (value->tensor)
         return !is_callers;
     return value->producer && *state_of(folding, value->producer) != STAYS;
@@ -74,8 +73,7 @@ static double expected_bytes(const struct node *node)
         const struct value *value = node->outputs[i];
         if (!value_is_needed(value))
             continue;
-        if (value->rank < 0 || !type_size(value->type) ||
-            !count_elements(value->dims, (size_t)value->rank, &count))
+        if (value->rank < 0 || !type_size(value->type) || !count_elements(value->dims, (size_t)value->rank, &count))
             return -1;
         bytes += (double)count * (double)type_size(value->type);
     }
@@ -85,8 +83,7 @@ static double expected_bytes(const struct node *node)
 static void look_at_node(struct folding *folding, struct node *node)
 {
     const struct tensor *tensor;
-    if (node->removed || node->op == OP_UNKNOWN || node->op == OP_Constant || node->body_count ||
-        !node->output_count)
+    if (node->removed || node->op == OP_UNKNOWN || node->op == OP_Constant || node->body_count || !node->output_count)
         return;
     bool all = node->op != OP_Shape && node->op != OP_Size;
     for (size_t k = 0; all && k < node->input_count; k++)
@@ -120,8 +117,7 @@ static bool is_quantised(struct folding *folding, const struct node *reader)
     for (size_t k = 0; k < reader->input_count && k < MOST; k++) {
         const struct value *input = reader->inputs[k];
         const struct node *producer = input ? input->producer : NULL;
-        if (producer && producer->op == OP_DequantizeLinear &&
-            *state_of(folding, producer) == STAYS)
+        if (producer && producer->op == OP_DequantizeLinear && *state_of(folding, producer) == STAYS)
             return true;
     }
     return false;
@@ -133,18 +129,16 @@ static const char *look_at(struct folding *folding, const struct value *value)
     if (value->is_output || value->is_annotated)
         return "it is a graph output or carries a quantization annotation";
     for (const struct use *use = value->uses; use; use = use->next)
-        if (value->producer->op == OP_DequantizeLinear && use_is_live(use) &&
-            is_quantised(folding, use->inner))
+        if (value->producer->op == OP_DequantizeLinear && use_is_live(use) && is_quantised(folding, use->inner))
             return "the op that reads it works on quantised numbers";
     return NULL;
 }
 
 static const char *too_large(struct arena *arena, double stored, double freed)
 {
-    return arena_format(
-        arena,
-        "cost: the stored result would take %.0f bytes, the constants that it replaces take %.0f",
-        stored, freed);
+    return arena_format(arena,
+                        "cost: the stored result would take %.0f bytes, the constants that it replaces take %.0f",
+                        stored, freed);
 }
 
 /* As it will be stored. */
@@ -154,8 +148,7 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
     const char *reason = constant_of(value, &tensor);
     if (reason)
         return arena_format(arena, "it %s", reason);
-    if (!tensor_is_readable(tensor) ||
-        !(type_is_float(tensor->type) || type_is_integer(tensor->type)))
+    if (!tensor_is_readable(tensor) || !(type_is_float(tensor->type) || type_is_integer(tensor->type)))
         return "it is not of a type that is stored";
     if (tensor->count == 0)
         return "it has no numbers";
@@ -199,8 +192,7 @@ static double growth_most(const struct plan *plan)
 static bool is_read_by_waiting(struct folding *folding, const struct node *node)
 {
     for (size_t i = 0; i < node->output_count; i++)
-        for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use;
-             use = use->next)
+        for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use; use = use->next)
             if (use_is_live(use) && *state_of(folding, use->inner) != WAITS)
                 return false;
     return true;
@@ -241,8 +233,7 @@ static const char *store(struct folding *folding, struct node *producer, struct 
         reason = too_large(arena, fusion->stored, freed);
     if (reason)
         return reason;
-    double grown = fusion->stored - plan->options->max_growth * freed -
-                   MESSAGE * (double)fusion->replaced.count;
+    double grown = fusion->stored - plan->options->max_growth * freed - MESSAGE * (double)fusion->replaced.count;
     if (grown > 0 && folding->is_counted && folding->grown > growth_most(plan))
         return arena_format(arena,
                             "cost: the stored results would make the file grow by %.0f bytes, more "
@@ -265,18 +256,15 @@ static const char *store(struct folding *folding, struct node *producer, struct 
 static bool is_asked_for(const struct node *node, const struct value **value)
 {
     for (size_t i = 0; i < node->output_count; i++)
-        for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use;
-             use = use->next)
-            if (use_is_live(use) &&
-                (lift_reads_weight(use->inner) || use->inner->op == OP_BatchNormalization)) {
+        for (const struct use *use = node->outputs[i] ? node->outputs[i]->uses : NULL; use; use = use->next)
+            if (use_is_live(use) && (lift_reads_weight(use->inner) || use->inner->op == OP_BatchNormalization)) {
                 *value = node->outputs[i];
                 return true;
             }
     return false;
 }
 
-static void refuse(struct plan *plan, const struct node *node, const struct value *value,
-                   const char *reason)
+static void refuse(struct plan *plan, const struct node *node, const struct value *value, const char *reason)
 {
     const struct value *asked;
     /* Nobody expects a number that is repeated to be stored as often. Why a value is no constant say those who
@@ -284,24 +272,20 @@ static void refuse(struct plan *plan, const struct node *node, const struct valu
     if (constant_refused(value) || node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
         return;
     if (asked != value)
-        reason = arena_format(plan->model->arena, "the %s that makes it makes '%s' too: %s",
-                              node->proto->op_type, value->name, reason);
+        reason = arena_format(plan->model->arena, "the %s that makes it makes '%s' too: %s", node->proto->op_type,
+                              value->name, reason);
     plan_refuse(plan, node, asked, reason);
 }
 
 /* ---- targets of Reshape and Expand, of which some sizes are not known ---- */
 
 /* The size that a Reshape or Expand may ask for instead of one that is not known. False: there is none. */
-static bool is_copied(const struct node *reader, struct element size, int axis, int count,
-                      int64_t *asked)
+static bool is_copied(const struct node *reader, struct element size, int axis, int count, int64_t *asked)
 {
     const struct value *data = node_input(reader, 0);
-    int at = !data || data->rank < 0   ? -1
-             : reader->op == OP_Expand ? axis - (count - data->rank)
-                                       : axis;
+    int at = !data || data->rank < 0 ? -1 : reader->op == OP_Expand ? axis - (count - data->rank) : axis;
     *asked = reader->op == OP_Expand ? 1 : 0;
-    return size.kind == ELEMENT_SYMBOL && at >= 0 && at < data->rank &&
-           data->dims[at] == size.number &&
+    return size.kind == ELEMENT_SYMBOL && at >= 0 && at < data->rank && data->dims[at] == size.number &&
            (reader->op == OP_Expand || !node_integer(reader, "allowzero", 0));
 }
 
@@ -334,8 +318,7 @@ static bool rewrite_target(const struct node *reader, const struct elements *tar
 }
 
 /* What all readers of a target can take instead of it. */
-static bool agree_on_target(const struct value *value, const struct elements *target,
-                            int64_t *asked)
+static bool agree_on_target(const struct value *value, const struct elements *target, int64_t *asked)
 {
     enum { MOST = 256 };
     int readers = 0;
@@ -347,8 +330,7 @@ static bool agree_on_target(const struct value *value, const struct elements *ta
             return false;
         if (!use_is_live(use))
             continue;
-        if ((reader->op != OP_Reshape && reader->op != OP_Expand) ||
-            node_input(reader, 0) == value ||
+        if ((reader->op != OP_Reshape && reader->op != OP_Expand) || node_input(reader, 0) == value ||
             !rewrite_target(reader, target, any ? other : asked) ||
             (any && memcmp(other, asked, target->count * sizeof(*asked)) != 0))
             return false;
@@ -366,15 +348,13 @@ static void store_target(struct folding *folding, struct node *reader)
     if (reader->removed || !value || !value->producer || value->graph != reader->graph ||
         value->producer->output_count != 1 || *state_of(folding, value->producer) != STAYS ||
         value->producer->op == OP_UNKNOWN || value->producer->body_count ||
-        value->type != ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || value->is_output ||
-        value->is_annotated)
+        value->type != ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || value->is_output || value->is_annotated)
         return;
     const struct elements *target = constant_elements(value);
     if (!target || target->rank != 1 || !agree_on_target(value, target, asked))
         return;
     struct fusion *fusion = NEW(arena, struct fusion);
-    *fusion = (struct fusion){
-        .pass = plan->pass, .graph = reader->graph, .target = value, .difference = -1};
+    *fusion = (struct fusion){.pass = plan->pass, .graph = reader->graph, .target = value, .difference = -1};
     freed_bytes(plan, value->producer, fusion);
     const int64_t count = (int64_t)target->count;
     int64_t *sizes = NEW_ARRAY(arena, int64_t, count + 1);
@@ -392,15 +372,13 @@ static bool takes_target(struct node *node)
 }
 
 /* Nodes of a graph in this state, the deepest first: what only they read is never stored. */
-static struct node **nodes_in(struct folding *folding, struct graph *graph, enum state state,
-                              size_t *count)
+static struct node **nodes_in(struct folding *folding, struct graph *graph, enum state state, size_t *count)
 {
     struct plan *plan = folding->plan;
     struct node_list found = plan->candidates;
     found.count = 0;
     for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
-        struct node *node =
-            i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
+        struct node *node = i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
         if (!node->removed && *state_of(folding, node) == state)
             LIST_PUSH(plan->model->arena, &found, node);
     }

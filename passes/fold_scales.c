@@ -63,8 +63,7 @@ static double factor(const struct lane *lane, const double *numbers, int64_t cha
 /* ---- DequantizeLinear ---- */
 
 /* The scales of one that gives `axis` of what it makes the lane's: one for all where both are. */
-static const char *rescale(const struct scaling_of *s, const struct node *node, int axis,
-                           struct tensor **scales)
+static const char *rescale(const struct scaling_of *s, const struct node *node, int axis, struct tensor **scales)
 {
     struct arena *arena = s->plan->model->arena;
     const struct tensor *old, *zero;
@@ -76,20 +75,18 @@ static const char *rescale(const struct scaling_of *s, const struct node *node, 
     const double *numbers = constant_numbers(value, old);
     if (old->count != 1 && (own < 0 ? own + rank : own) != axis)
         return "the scales of its weight lie along another axis than the channels that it makes";
-    if (node_integer(node, "block_size", 0) || node_integer(node, "output_dtype", 0) || !numbers ||
-        old->rank > 1 || (old->count != 1 && old->count != s->channels))
+    if (node_integer(node, "block_size", 0) || node_integer(node, "output_dtype", 0) || !numbers || old->rank > 1 ||
+        (old->count != 1 && old->count != s->channels))
         return "its weight has scales for blocks of numbers, or is made as another type";
     int64_t count = s->lane.width == 1 ? old->count : s->channels;
     if (count != 1 && node->opset < 13)
-        return arena_format(
-            arena,
-            "DequantizeLinear of opset %lld has one scale for all channels; one for "
-            "each needs 13",
-            (long long)node->opset);
+        return arena_format(arena,
+                            "DequantizeLinear of opset %lld has one scale for all channels; one for "
+                            "each needs 13",
+                            (long long)node->opset);
     double *made = NEW_ARRAY(arena, double, count);
     for (int64_t c = 0; c < count; c++) {
-        made[c] = tensor_rounded(old->type, numbers[old->count == 1 ? 0 : c] *
-                                                factor(&s->lane, s->lane.scale, c));
+        made[c] = tensor_rounded(old->type, numbers[old->count == 1 ? 0 : c] * factor(&s->lane, s->lane.scale, c));
         if (!isfinite(made[c]) || made[c] <= 0)
             return arena_format(arena,
                                 "channel %lld would be dequantised with a scale of %s; runtimes "
@@ -116,8 +113,7 @@ static struct value *zero_points(const struct scaling_of *s, struct node *node, 
                          tensor_of_integers(arena, old->type, 1, &count, numbers));
 }
 
-static struct node *make_dequantizer(const struct scaling_of *s, struct node *node, int axis,
-                                     struct tensor *scales)
+static struct node *make_dequantizer(const struct scaling_of *s, struct node *node, int axis, struct tensor *scales)
 {
     struct arena *arena = s->plan->model->arena;
     const struct value *old = node->outputs[0];
@@ -126,8 +122,7 @@ static struct node *make_dequantizer(const struct scaling_of *s, struct node *no
     value->rank = old->rank;
     value->dims = old->dims;
     struct value *inputs[3] = {node->inputs[0]};
-    inputs[1] =
-        edit_constant(node->graph, s->last, arena_format(arena, "%s.scale", value->name), scales);
+    inputs[1] = edit_constant(node->graph, s->last, arena_format(arena, "%s.scale", value->name), scales);
     inputs[2] = zero_points(s, node, scales->count);
     struct node *made = edit_node(node->graph, &(struct edit_op){.op = "DequantizeLinear",
                                                                  .at = s->last,
@@ -160,8 +155,7 @@ static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
     if (node_float(s->weighted, "beta", 1) != 1)
         return "its bias has a factor, beta";
     if (value && (constant_of(value, &old) || !(numbers = constant_numbers(value, old)) ||
-                  (old->count != 1 &&
-                   (old->count != s->channels || old->dims[old->rank - 1] != s->channels))))
+                  (old->count != 1 && (old->count != s->channels || old->dims[old->rank - 1] != s->channels))))
         return "its bias is not constant, or not one number for each channel";
     int32_t type = old ? old->type : s->weighted->outputs[0]->type;
     if (!type_is_float(type))
@@ -169,11 +163,10 @@ static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
     double *made = NEW_ARRAY(arena, double, s->channels);
     for (int64_t c = 0; c < s->channels; c++) {
         double before = numbers ? numbers[old->count == 1 ? 0 : c] : 0;
-        made[c] = tensor_rounded(type, before * factor(&s->lane, s->lane.scale, c) +
-                                           factor(&s->lane, s->lane.shift, c));
+        made[c] =
+            tensor_rounded(type, before * factor(&s->lane, s->lane.scale, c) + factor(&s->lane, s->lane.shift, c));
         if (!isfinite(made[c]))
-            return arena_format(arena, "the fused bias is not finite in channel %lld",
-                                (long long)c);
+            return arena_format(arena, "the fused bias is not finite in channel %lld", (long long)c);
     }
     *bias = tensor_of_doubles(arena, type, 1, &s->channels, made);
     return NULL;
@@ -189,23 +182,21 @@ static void choose_shape(const struct node *node, int rank, int64_t *dims)
     const int64_t *dilations = node_integers(node, "dilations", &count);
     bool matrix = node->op == OP_Gemm || node->op == OP_MatMul;
     for (int i = 0; i < rank; i++)
-        dims[i] = i < weight->rank && !matrix && i > 1
-                      ? (weight->dims[i] - 1) *
-                                (dilations && (size_t)i - 2 < count ? dilations[i - 2] : 1) +
-                            POSITIONS + i
-                      : 2;
+        dims[i] =
+            i < weight->rank && !matrix && i > 1
+                ? (weight->dims[i] - 1) * (dilations && (size_t)i - 2 < count ? dilations[i - 2] : 1) + POSITIONS + i
+                : 2;
     if (matrix) {
         bool turned = node->op == OP_Gemm && node_integer(node, "transB", 0);
         bool first = node->op == OP_Gemm && node_integer(node, "transA", 0);
         dims[first ? 0 : rank - 1] = weight->dims[turned ? 1 : 0];
     } else {
-        dims[1] = node->op == OP_Conv ? weight->dims[1] * node_integer(node, "group", 1)
-                                      : weight->dims[0];
+        dims[1] = node->op == OP_Conv ? weight->dims[1] * node_integer(node, "group", 1) : weight->dims[0];
     }
 }
 
-static void replace(const struct scaling_of *s, struct node *const *dequantizers,
-                    struct tensor *const *scales, struct tensor *bias)
+static void replace(const struct scaling_of *s, struct node *const *dequantizers, struct tensor *const *scales,
+                    struct tensor *bias)
 {
     struct arena *arena = s->plan->model->arena;
     struct node *node = s->weighted;
@@ -215,13 +206,12 @@ static void replace(const struct scaling_of *s, struct node *const *dequantizers
     for (int i = 0; i < 2; i++) {
         if (!dequantizers[i] || !scales[i])
             continue;
-        inputs[1 + i] =
-            make_dequantizer(s, dequantizers[i], i == 0 ? s->axis : 0, scales[i])->outputs[0];
+        inputs[1 + i] = make_dequantizer(s, dequantizers[i], i == 0 ? s->axis : 0, scales[i])->outputs[0];
         replaced[count++] = dequantizers[i];
     }
     if (bias)
-        inputs[2] = edit_constant(node->graph, s->last,
-                                  arena_format(arena, "%s.bias", s->last->outputs[0]->name), bias);
+        inputs[2] =
+            edit_constant(node->graph, s->last, arena_format(arena, "%s.bias", s->last->outputs[0]->name), bias);
     struct node *result = edit_node(node->graph, &(struct edit_op){.op = node->proto->op_type,
                                                                    .at = s->last,
                                                                    .name = node->proto->name,
@@ -246,8 +236,8 @@ static void replace(const struct scaling_of *s, struct node *const *dequantizers
     }
 }
 
-static const char *decide(struct scaling_of *s, struct node *const *dequantizers,
-                          struct tensor **scales, struct tensor **bias)
+static const char *decide(struct scaling_of *s, struct node *const *dequantizers, struct tensor **scales,
+                          struct tensor **bias)
 {
     const struct value *target = s->last->outputs[0];
     const char *reason = find_channels(s);
@@ -282,9 +272,8 @@ static bool fold(struct plan *plan, struct node *last)
         return false;
     struct node *node = s.weighted = s.lane.data->producer;
     if (!operator_is(node->op, WEIGHTED) || node->removed || node->graph != last->graph ||
-        value_only_reader(s.lane.data) != last || !node_input(node, 0) ||
-        node_has_references(node) || !value_is_told(node->inputs[0]) ||
-        !value_is_told(last->outputs[0]) || node->inputs[0]->is_annotated)
+        value_only_reader(s.lane.data) != last || !node_input(node, 0) || node_has_references(node) ||
+        !value_is_told(node->inputs[0]) || !value_is_told(last->outputs[0]) || node->inputs[0]->is_annotated)
         return false;
     int rank = node->inputs[0]->rank;
     struct node *dequantizers[2] = {dequantizer(node, 1), dequantizer(node, 2)};
@@ -293,8 +282,8 @@ static bool fold(struct plan *plan, struct node *last)
         return false;
     /* Where they evaluate, their scales and zero points fit them and each other. */
     for (int i = 0; i < 2; i++)
-        if (dequantizers[i] && (constant_of(node->inputs[1 + i], &tensor) ||
-                                value_only_reader(node->inputs[1 + i]) != node))
+        if (dequantizers[i] &&
+            (constant_of(node->inputs[1 + i], &tensor) || value_only_reader(node->inputs[1 + i]) != node))
             return false;
     struct tensor *scales[2] = {NULL, NULL}, *bias = NULL;
     const char *reason = decide(&s, dequantizers, scales, &bias);
@@ -308,8 +297,8 @@ static bool fold(struct plan *plan, struct node *last)
 static bool scales_or_shifts(struct node *node)
 {
     return node_output(node, 0) && node_input(node, 0) &&
-           (node->op == OP_BatchNormalization || node->op == OP_Mul || node->op == OP_Div ||
-            node->op == OP_Add || node->op == OP_Sub || node->op == OP_Neg);
+           (node->op == OP_BatchNormalization || node->op == OP_Mul || node->op == OP_Div || node->op == OP_Add ||
+            node->op == OP_Sub || node->op == OP_Neg);
 }
 
 void fold_scales(struct plan *plan)

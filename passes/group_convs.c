@@ -20,8 +20,8 @@ enum { PARTS_MOST = 256, MAX_RANK = 16 };
 
 static bool is_concat(struct node *node)
 {
-    return node->op == OP_Concat && node_output(node, 0) && node->input_count > 1 &&
-           node->input_count <= PARTS_MOST && !lift_node(node, LAYOUT_CONV)->reason;
+    return node->op == OP_Concat && node_output(node, 0) && node->input_count > 1 && node->input_count <= PARTS_MOST &&
+           !lift_node(node, LAYOUT_CONV)->reason;
 }
 
 /* Where a value begins among the channels of another one that it is a part of. NULL: it is no such part. */
@@ -49,8 +49,7 @@ static struct value *part_of(const struct value *value, int64_t *begin)
     if (node->op != OP_Slice || node->outputs[0] != value)
         return NULL;
     const int64_t *axes = constant_integers(node, "axes", 3, held, COUNT_OF(held), &count);
-    if (!axes || count != 1 || (axes[0] < 0 ? axes[0] + value->rank : axes[0]) != 1 ||
-        pick_along(node, 1, &pick))
+    if (!axes || count != 1 || (axes[0] < 0 ? axes[0] + value->rank : axes[0]) != 1 || pick_along(node, 1, &pick))
         return NULL;
     for (int64_t i = 1; i < pick.out; i++)
         if (pick.from[i] != pick.from[0] + i)
@@ -87,8 +86,7 @@ static bool group(struct plan *plan, struct node *concat)
     for (size_t k = 0; k < concat->input_count; k++) {
         struct value *input = concat->inputs[k];
         const struct trace_entry *entry = find_part(input, &x, &begin);
-        if (!entry || (width >= 0 && entry->source->dims[1] != width) ||
-            (type && entry->type && type != entry->type))
+        if (!entry || (width >= 0 && entry->source->dims[1] != width) || (type && entry->type && type != entry->type))
             return false;
         width = entry->source->dims[1];
         type = type ? type : entry->type;
@@ -98,10 +96,9 @@ static bool group(struct plan *plan, struct node *concat)
     }
     if (!x || begin != x->dims[1] || x->graph != concat->graph)
         return false;
-    struct region region = {
-        .plan = plan, .graph = concat->graph, .layout = LAYOUT_CONV, .source = x};
-    const char *reason = affine_beside(arena, forms, concat->input_count,
-                                       lift_source_extent(x, x->rank - 2), &form, &sized);
+    struct region region = {.plan = plan, .graph = concat->graph, .layout = LAYOUT_CONV, .source = x};
+    const char *reason =
+        affine_beside(arena, forms, concat->input_count, lift_source_extent(x, x->rank - 2), &form, &sized);
     if (!reason) {
         region_walk(&region, NULL, 0, &concat, 1, true);
         if (!region.principal)

@@ -34,8 +34,8 @@ static struct node *find_turn(struct node *sum)
     for (size_t i = 0; i < sum->input_count; i++) {
         struct value *operand = sum->inputs[i];
         struct node *maker = operand ? operand->producer : NULL;
-        if (maker && maker->op == OP_Transpose && maker->graph == sum->graph &&
-            slide_is_inner(operand, sum->graph) && slide_readers(operand, &reader) == 1)
+        if (maker && maker->op == OP_Transpose && maker->graph == sum->graph && slide_is_inner(operand, sum->graph) &&
+            slide_readers(operand, &reader) == 1)
             return maker;
     }
     return NULL;
@@ -104,8 +104,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
             continue;
         if (operand && maker && lift_reads_weight(maker))
             plan_refuse(plan, sum, target,
-                        arena_format(arena, "its operand '%s' exists in only one order of axes",
-                                     operand->name));
+                        arena_format(arena, "its operand '%s' exists in only one order of axes", operand->name));
         return;
     }
     if (!is_worth_it(found, sum->input_count))

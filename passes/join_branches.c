@@ -111,13 +111,12 @@ static const char *add_constants(const struct tree *tree, const struct group *gr
     for (int64_t c = 0; shift && c < width; c++)
         shift[c] += uniform;
     const struct affine *shifted = affine_uniform(arena, 1, uniform);
-    const char *reason =
-        shift ? affine_scale_shift(arena, width, NULL, shift, NULL, &shifted) : NULL;
+    const char *reason = shift ? affine_scale_shift(arena, width, NULL, shift, NULL, &shifted) : NULL;
     return reason || !any ? reason : affine_compose(arena, shifted, *form, form);
 }
 
-static const char *join_group(const struct tree *tree, const struct group *group,
-                              const struct affine **form, int32_t *type, bool *sized)
+static const char *join_group(const struct tree *tree, const struct group *group, const struct affine **form,
+                              int32_t *type, bool *sized)
 {
     struct arena *arena = tree->plan->model->arena;
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, group->count);
@@ -133,15 +132,14 @@ static const char *join_group(const struct tree *tree, const struct group *group
         const struct trace_entry *entry = entry_of(leaf, group->source);
         terms[count++] = (struct affine_term){entry->form, leaf->factor * sign};
         if (*type && entry->type && *type != entry->type)
-            return arena_format(arena, "the branches are of mixed types: %s and %s",
-                                type_name(*type), type_name(entry->type));
+            return arena_format(arena, "the branches are of mixed types: %s and %s", type_name(*type),
+                                type_name(entry->type));
         *type = *type ? *type : entry->type;
         *sized = *sized || entry->sized;
         axes = entry->form->axes > axes ? entry->form->axes : axes;
     }
     const struct affine *joined;
-    const char *reason =
-        affine_join(arena, terms, count, lift_source_extent(group->source, axes), &joined, sized);
+    const char *reason = affine_join(arena, terms, count, lift_source_extent(group->source, axes), &joined, sized);
     *form = joined;
     return reason ? reason : add_constants(tree, group, sign, form);
 }
@@ -149,8 +147,7 @@ static const char *join_group(const struct tree *tree, const struct group *group
 /* The group and the constants of the tree that its bias may take. */
 static struct group with_constants(const struct tree *tree, const struct group *group)
 {
-    struct group wider = {NEW_ARRAY(tree->plan->model->arena, size_t, tree->leaves.count),
-                          group->count, group->source};
+    struct group wider = {NEW_ARRAY(tree->plan->model->arena, size_t, tree->leaves.count), group->count, group->source};
     const struct affine *form;
     int32_t type;
     bool sized;
@@ -167,8 +164,7 @@ static struct group with_constants(const struct tree *tree, const struct group *
 
 /* Makes one op of the group: under the name of the branch that it is, else a new value. With
  * `probe` nothing is made: the answer is whether it would be. */
-static const char *lower_group(struct tree *tree, const struct group *group, bool probe,
-                               struct fusion **fusion)
+static const char *lower_group(struct tree *tree, const struct group *group, bool probe, struct fusion **fusion)
 {
     struct arena *arena = tree->plan->model->arena;
     tree->looks += (double)tree->leaves.count;
@@ -185,14 +181,11 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     if (!needs_pad)
         return "none of the branches comes from the padded value";
     /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
-    const char *banned =
-        branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]);
+    const char *banned = branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]);
     if (banned)
         return banned;
-    struct region region = {
-        .plan = tree->plan, .graph = tree->graph, .layout = tree->layout, .source = group->source};
-    struct lowering lowering = {
-        .region = &region, .source = group->source, .at = tree->root, .probe = probe};
+    struct region region = {.plan = tree->plan, .graph = tree->graph, .layout = tree->layout, .source = group->source};
+    struct lowering lowering = {.region = &region, .source = group->source, .at = tree->root, .probe = probe};
     const char *reason = join_group(tree, group, &lowering.form, &lowering.type, &lowering.sized);
     if (reason)
         return reason;
@@ -221,8 +214,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         lowering.terms = terms;
         lowering.term_count = group->count;
         lowering.spared = sum_spared(tree, group, sign);
-        lowering.spared_multiply_adds =
-            (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
+        lowering.spared_multiply_adds = (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
     }
     reason = lower(tree->plan, &lowering, fusion);
     if (!reason && !probe && origin) /* what its padded source is made of has to be shown as well */
@@ -249,8 +241,8 @@ static void sort_members(const struct tree *tree, struct group *group)
 
 /* ---- the tree ---- */
 
-static void take(struct tree *tree, const struct group *group, const struct fusion *fusion,
-                 struct made *made, size_t *made_count)
+static void take(struct tree *tree, const struct group *group, const struct fusion *fusion, struct made *made,
+                 size_t *made_count)
 {
     for (size_t i = 0; i < group->count; i++)
         tree->leaves.items[group->members[i]].taken = true;
@@ -268,8 +260,7 @@ static void note(struct tree *tree, const char *reason)
 enum { GREEDY_LIMIT = 64 };
 
 /* Finds subsets of the members that pay for themselves, heaviest member first, and makes them. */
-static void make_subsets(struct tree *tree, const struct group *group, struct made *made,
-                         size_t *made_count)
+static void make_subsets(struct tree *tree, const struct group *group, struct made *made, size_t *made_count)
 {
     struct arena *arena = tree->plan->model->arena;
     struct fusion *fusion;
@@ -308,9 +299,8 @@ static void split_by_extent(struct tree *tree, struct group *rest, struct group 
         const struct affine *form;
         int32_t type;
         bool sized;
-        struct group pair = {
-            (size_t[]){same->count ? same->members[0] : rest->members[i], rest->members[i]}, 2,
-            rest->source};
+        struct group pair = {(size_t[]){same->count ? same->members[0] : rest->members[i], rest->members[i]}, 2,
+                             rest->source};
         const char *reason = join_group(tree, &pair, &form, &type, &sized);
         if (!reason)
             same->members[same->count++] = rest->members[i];
@@ -324,8 +314,7 @@ static void split_by_extent(struct tree *tree, struct group *rest, struct group 
 }
 
 /* Returns true when the whole tree became one op. */
-static bool fold_source(struct tree *tree, struct value *source, struct made *made,
-                        size_t *made_count)
+static bool fold_source(struct tree *tree, struct value *source, struct made *made, size_t *made_count)
 {
     struct arena *arena = tree->plan->model->arena;
     struct group rest = {NEW_ARRAY(arena, size_t, tree->leaves.count), 0, source};
@@ -368,9 +357,8 @@ static bool is_branch(const struct trace *trace, enum layout layout)
     for (size_t k = 1; k < trace->count; k++)
         if (trace->entries[k].form->kind != AFFINE_PICK)
             return true;
-    return layout == LAYOUT_CONV
-               ? op == OP_Conv || op == OP_ConvTranspose || op == OP_BatchNormalization
-               : op == OP_Gemm || op == OP_MatMul;
+    return layout == LAYOUT_CONV ? op == OP_Conv || op == OP_ConvTranspose || op == OP_BatchNormalization
+                                 : op == OP_Gemm || op == OP_MatMul;
 }
 
 /* Where all leaves are ConvTransposes of one value, they become one. */
@@ -386,8 +374,7 @@ static bool join_transposed(struct tree *tree)
     for (size_t i = 0; i < count; i++) {
         const struct leaf *leaf = &tree->leaves.items[i];
         struct node *node = leaf->constant ? NULL : leaf->value->producer;
-        if (!node || !is_conv_transpose(node) || node->graph != tree->graph ||
-            transposed_lift(node, &parts[i]))
+        if (!node || !is_conv_transpose(node) || node->graph != tree->graph || transposed_lift(node, &parts[i]))
             return false;
         int64_t weights = affine_weights(parts[i].adjoint);
         seeds[i] = leaf->value;
@@ -396,8 +383,7 @@ static bool join_transposed(struct tree *tree)
         heaviest = weights > most ? node : heaviest;
         most = weights > most ? weights : most;
     }
-    struct region region = {
-        .plan = tree->plan, .graph = tree->graph, .layout = LAYOUT_CONV, .source = parts[0].source};
+    struct region region = {.plan = tree->plan, .graph = tree->graph, .layout = LAYOUT_CONV, .source = parts[0].source};
     struct fusion *fusion;
     const char *reason = transposed_join(arena, parts, factors, count, &sum);
     if (!reason && (!value_is_told(sum.source) || !value_is_told(tree->root->outputs[0])))
@@ -411,8 +397,8 @@ static bool join_transposed(struct tree *tree)
         region.multiply_adds = 0;
     }
     if (!reason)
-        reason = lower_conv_transpose(tree->plan, &region, heaviest, &sum, multiply_adds, true,
-                                      tree->root->outputs[0], &fusion);
+        reason = lower_conv_transpose(tree->plan, &region, heaviest, &sum, multiply_adds, true, tree->root->outputs[0],
+                                      &fusion);
     note(tree, reason);
     return !reason;
 }
@@ -420,8 +406,7 @@ static bool join_transposed(struct tree *tree)
 static void fold_tree(struct plan *plan, struct node *root, enum layout layout)
 {
     struct arena *arena = plan->model->arena;
-    struct tree tree = {
-        .plan = plan, .graph = root->graph, .layout = layout, .root = root, .whole_factors = true};
+    struct tree tree = {.plan = plan, .graph = root->graph, .layout = layout, .root = root, .whole_factors = true};
     sum_flatten(&tree);
     sum_find_padded(&tree);
     size_t branches = 0;

@@ -25,8 +25,7 @@ enum { SIZE = 3 }; /* of an axis whose size is not known: the same for all, so t
 static bool is_operand(const struct value *value, int rank_least)
 {
     bool is_known = value && (value_is_told(value) || value->tensor || value->terms);
-    for (size_t i = 0; is_known && !value_is_told(value) && value->terms && i < value->terms->count;
-         i++)
+    for (size_t i = 0; is_known && !value_is_told(value) && value->terms && i < value->terms->count; i++)
         is_known = is_operand(value->terms->items[i].value, 0);
     return is_known && value->rank >= rank_least && value->rank <= 2 && !value->is_annotated;
 }
@@ -56,8 +55,7 @@ static void add_source(struct arena *arena, struct value *value, struct source_l
     LIST_PUSH(arena, sources, ((struct trial_source){value, value->rank, dims}));
 }
 
-static void replace(struct plan *plan, struct node *node, struct value *target,
-                    struct node *const *replaced)
+static void replace(struct plan *plan, struct node *node, struct value *target, struct node *const *replaced)
 {
     struct source_list sources = {NULL, 0, 0};
     for (size_t k = 0; k < node->input_count; k++)
@@ -80,9 +78,8 @@ static bool is_banned(struct plan *plan, const struct node *node)
 /* A product that nothing is added to yet. beta says nothing there, and must not begin to. */
 static bool is_bare(const struct node *product)
 {
-    return product->op == OP_MatMul ||
-           (product->op == OP_Gemm && !node_input(product, 2) &&
-            node_float(product, "beta", 1) == 1 && !node_has_references(product));
+    return product->op == OP_MatMul || (product->op == OP_Gemm && !node_input(product, 2) &&
+                                        node_float(product, "beta", 1) == 1 && !node_has_references(product));
 }
 
 /* Operand `row` of the Add is one row, or one number, beside the product of two matrices. */
@@ -91,9 +88,8 @@ static bool merge_row(struct plan *plan, struct node *add, size_t row)
     struct value *between = add->inputs[1 - row], *c = add->inputs[row], *target = add->outputs[0];
     struct node *product = between->producer;
     if (!product || !is_bare(product) || product->removed || product->graph != add->graph ||
-        value_only_reader(between) != add || !is_matrix(node_input(product, 0)) ||
-        !is_matrix(node_input(product, 1)) || !is_operand(c, 0) || !is_operand(target, 0) ||
-        c->type != product->inputs[0]->type)
+        value_only_reader(between) != add || !is_matrix(node_input(product, 0)) || !is_matrix(node_input(product, 1)) ||
+        !is_operand(c, 0) || !is_operand(target, 0) || c->type != product->inputs[0]->type)
         return false;
     bool is_turned = product->op == OP_Gemm && node_integer(product, "transB", 0);
     int64_t width = product->inputs[1]->dims[is_turned ? 0 : 1];
@@ -102,8 +98,8 @@ static bool merge_row(struct plan *plan, struct node *add, size_t row)
         fits = fits && (c->dims[c->rank - 1] == 1 || (width >= 0 && c->dims[c->rank - 1] == width));
     bool takes_type = c->type != ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 || add->graph->opset >= 13;
     const struct tensor *tensor;
-    bool is_stored = !constant_of(product->inputs[0], &tensor) &&
-                     !constant_of(product->inputs[1], &tensor) && !constant_of(c, &tensor);
+    bool is_stored = !constant_of(product->inputs[0], &tensor) && !constant_of(product->inputs[1], &tensor) &&
+                     !constant_of(c, &tensor);
     if (!fits)
         plan_refuse(plan, add, target, "the summand is not one row as wide as the product");
     if (!fits || !takes_type || is_stored || is_banned(plan, add))
@@ -128,15 +124,14 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
     struct value *turned = node_input(gemm, operand), *target = gemm->outputs[0];
     struct node *transpose = turned ? turned->producer : NULL;
     size_t count;
-    if (!transpose || transpose->op != OP_Transpose || transpose->graph != gemm->graph ||
-        transpose->removed || value_only_reader(turned) != gemm ||
-        !is_matrix(node_input(transpose, 0)) || !is_operand(target, 0) ||
+    if (!transpose || transpose->op != OP_Transpose || transpose->graph != gemm->graph || transpose->removed ||
+        value_only_reader(turned) != gemm || !is_matrix(node_input(transpose, 0)) || !is_operand(target, 0) ||
         node_has_references(gemm) || node_has_references(transpose))
         return false;
     const int64_t *order = node_integers(transpose, "perm", &count);
     const struct tensor *tensor;
-    if ((order && (count != 2 || order[0] != 1 || order[1] != 0)) ||
-        !constant_of(turned, &tensor) || is_banned(plan, gemm))
+    if ((order && (count != 2 || order[0] != 1 || order[1] != 0)) || !constant_of(turned, &tensor) ||
+        is_banned(plan, gemm))
         return false;
     for (size_t k = 0; k < gemm->input_count; k++)
         if (k != operand && gemm->inputs[k] && !is_operand(gemm->inputs[k], 0))
@@ -167,8 +162,7 @@ static bool may_end(struct node *node)
     bool may = node->op == OP_Add || node->op == OP_Gemm;
     /* The bias that a rewrite put behind a product stays where it is until the rank is known. */
     const struct step *step = node->op == OP_Add ? lift_known(node, LAYOUT_MATRIX) : NULL;
-    return may && !(step && step->is_made) && node_input(node, 0) && node_input(node, 1) &&
-           node_output(node, 0);
+    return may && !(step && step->is_made) && node_input(node, 0) && node_input(node, 1) && node_output(node, 0);
 }
 
 static bool merge(struct plan *plan, struct node *node)

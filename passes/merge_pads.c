@@ -59,8 +59,7 @@ static const char *read_pads(struct merge *merge)
     for (size_t i = 0; i < half; i++) {
         int64_t axis = axes ? axes[i] : (int64_t)i, begin = pads[i], end = pads[half + i];
         axis += axis < 0 ? rank : 0;
-        if (axis < 0 || axis >= rank || begin < 0 || end < 0 || begin > SHAPE_ABSURD ||
-            end > SHAPE_ABSURD)
+        if (axis < 0 || axis >= rank || begin < 0 || end < 0 || begin > SHAPE_ABSURD || end > SHAPE_ABSURD)
             return "the Pad crops";
         if (axis < 2 && (begin || end))
             return "the Pad changes the batch or the channels";
@@ -96,8 +95,8 @@ static const char *look_at_zero_point(const struct node *node)
     int64_t number;
     if (!zero)
         return NULL;
-    bool is_zero = !constant_of(zero, &tensor) && tensor->count == 1 &&
-                   tensor_read_integers(tensor, &number) && number == 0;
+    bool is_zero =
+        !constant_of(zero, &tensor) && tensor->count == 1 && tensor_read_integers(tensor, &number) && number == 0;
     return is_zero ? NULL : "its zero point is not 0: the Pad fills with another number";
 }
 
@@ -107,8 +106,7 @@ static void choose_shape(const struct merge *merge, const struct window *window,
     const struct value *x = merge->x, *w = node_input(merge->node, 1);
     int64_t groups = node_integer(merge->node, "group", 1);
     for (int i = 0; i < x->rank; i++) {
-        int64_t size =
-            i < 2 ? 1 : (window[i - 2].kernel - 1) * window[i - 2].dilation + 1 + MORE + i;
+        int64_t size = i < 2 ? 1 : (window[i - 2].kernel - 1) * window[i - 2].dilation + 1 + MORE + i;
         dims[i] = i > 1 && x->dims[i] > size ? size : x->dims[i] > 0 && i > 0 ? x->dims[i] : size;
     }
     if (x->dims[1] < 1 && w)
@@ -116,8 +114,7 @@ static void choose_shape(const struct merge *merge, const struct window *window,
 }
 
 /* What stands for the weight, which is given. False: its shape is not known. */
-static bool choose_weight(const struct merge *merge, const int64_t *x, const struct window *window,
-                          int64_t *dims)
+static bool choose_weight(const struct merge *merge, const int64_t *x, const struct window *window, int64_t *dims)
 {
     const struct value *w = merge->node->inputs[1];
     int64_t groups = node_integer(merge->node, "group", 1);
@@ -130,8 +127,7 @@ static bool choose_weight(const struct merge *merge, const int64_t *x, const str
     return w->dims[1] < 0 || w->dims[1] == dims[1];
 }
 
-static bool add_source(struct trial_source *sources, size_t *count, struct value *value, int rank,
-                       const int64_t *dims)
+static bool add_source(struct trial_source *sources, size_t *count, struct value *value, int rank, const int64_t *dims)
 {
     const struct tensor *tensor;
     if (!constant_of(value, &tensor))
@@ -201,9 +197,8 @@ static bool merge_pad(struct plan *plan, struct node *node)
     int64_t dims[2][MOST];
     struct trial_source sources[3];
     size_t count = 0;
-    if (!merge.pad || merge.pad->op != OP_Pad || merge.pad->removed ||
-        merge.pad->graph != node->graph || value_only_reader(padded) != node ||
-        !node_input(merge.pad, 0) || node_has_references(merge.pad) ||
+    if (!merge.pad || merge.pad->op != OP_Pad || merge.pad->removed || merge.pad->graph != node->graph ||
+        value_only_reader(padded) != node || !node_input(merge.pad, 0) || node_has_references(merge.pad) ||
         (node->op == OP_Conv && w && !constant_of(w, &tensor)))
         return false;
     merge.x = merge.pad->inputs[0];
@@ -226,8 +221,7 @@ static bool merge_pad(struct plan *plan, struct node *node)
     choose_shape(&merge, window, dims[0]);
     if (!add_source(sources, &count, merge.x, merge.x->rank, dims[0]))
         return false;
-    if (w && (!choose_weight(&merge, dims[0], window, dims[1]) ||
-              !add_source(sources, &count, w, w->rank, dims[1])))
+    if (w && (!choose_weight(&merge, dims[0], window, dims[1]) || !add_source(sources, &count, w, w->rank, dims[1])))
         return false;
     bias = node->op == OP_Conv ? node_input(node, 2) : NULL;
     if (bias && !add_source(sources, &count, bias, 1, dims[1]))

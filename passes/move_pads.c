@@ -15,8 +15,7 @@
 
 static bool is_turn(struct node *node)
 {
-    return node->op == OP_Transpose && node_input(node, 0) && node_output(node, 0) &&
-           !node_has_references(node);
+    return node->op == OP_Transpose && node_input(node, 0) && node_output(node, 0) && !node_has_references(node);
 }
 
 /* True when all that reads the value are Convs that can take up a Pad. */
@@ -67,15 +66,14 @@ static bool move(struct plan *plan, struct node *turn)
     struct value *target = turn->outputs[0], *padded = turn->inputs[0], *x;
     struct node *pad = padded->producer;
     int order[TURN_RANK];
-    if (!pad || pad->op != OP_Pad || pad->removed || pad->graph != turn->graph ||
-        !node_input(pad, 0) || node_has_references(pad) || value_only_reader(padded) != turn)
+    if (!pad || pad->op != OP_Pad || pad->removed || pad->graph != turn->graph || !node_input(pad, 0) ||
+        node_has_references(pad) || value_only_reader(padded) != turn)
         return false;
     x = pad->inputs[0];
     int rank = x->rank;
-    if (rank < 3 || padded->rank != rank || target->rank != rank ||
-        !turn_order(turn, rank, order) || !type_is_float(x->type) || !value_is_told(x) ||
-        !value_is_told(target) || x->is_annotated || !slide_is_inner(target, turn->graph) ||
-        !only_convs_read(target))
+    if (rank < 3 || padded->rank != rank || target->rank != rank || !turn_order(turn, rank, order) ||
+        !type_is_float(x->type) || !value_is_told(x) || !value_is_told(target) || x->is_annotated ||
+        !slide_is_inner(target, turn->graph) || !only_convs_read(target))
         return false;
     int64_t *pads = NEW_ARRAY(arena, int64_t, 2 * rank), *perm = NEW_ARRAY(arena, int64_t, rank);
     const char *reason = read_pads(pad, order, pads);
@@ -99,9 +97,8 @@ static bool move(struct plan *plan, struct node *turn)
     bool as_input = turn->graph->opset >= 11;
     const int64_t count = 2 * (int64_t)rank;
     if (as_input)
-        inputs[1] = edit_constant(
-            turn->graph, turn, arena_format(arena, "%s.pads", target->name),
-            tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, pads));
+        inputs[1] = edit_constant(turn->graph, turn, arena_format(arena, "%s.pads", target->name),
+                                  tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, pads));
     slide_make(&slide, "Pad", pad, inputs, as_input ? 2 : 1, as_input ? NULL : &pads_are, target);
     slide_remove_unread(&slide, pad);
     lift_forget(plan->model);

@@ -16,8 +16,8 @@ enum { SMALL = 12 }; /* a size that is not known, or larger, when it is tried */
 
 static bool reads_shape(struct node *node)
 {
-    return (node->op == OP_Shape || node->op == OP_Size) && node_input(node, 0) &&
-           node_output(node, 0) && !node_has_references(node);
+    return (node->op == OP_Shape || node->op == OP_Size) && node_input(node, 0) && node_output(node, 0) &&
+           !node_has_references(node);
 }
 
 static enum layout layout_of(struct node *node)
@@ -68,8 +68,7 @@ static bool keeps_axis(struct node *node, const struct value *data, int i)
 static bool keeps_shape(struct node *node, const struct value *data)
 {
     const struct value *out = node->outputs[0];
-    if (data->rank < 1 || data->rank > SHAPE_MAX_RANK || out->rank != data->rank ||
-        data->disputed || out->disputed)
+    if (data->rank < 1 || data->rank > SHAPE_MAX_RANK || out->rank != data->rank || data->disputed || out->disputed)
         return false;
     for (int i = 0; i < data->rank; i++) {
         bool equal = data->dims[i] != -1 && data->dims[i] == out->dims[i];
@@ -106,8 +105,7 @@ static bool may_fuse(struct node *maker, struct node *reader)
         return false;
     if (scales(maker) ? data_of(reader) == between : scales(reader) && data_of(reader) == between)
         return true;
-    return reader->op == OP_Add && reader->input_count == 2 &&
-           reader->inputs[0] != reader->inputs[1] &&
+    return reader->op == OP_Add && reader->input_count == 2 && reader->inputs[0] != reader->inputs[1] &&
            is_branch(reader->inputs[reader->inputs[0] == between], data_of(maker));
 }
 
@@ -126,8 +124,8 @@ static bool move(struct plan *plan, struct node *shape, struct value *value, con
 {
     struct value *target = shape->outputs[0];
     int64_t dims[SHAPE_MAX_RANK];
-    if (!value_is_told(source) || !value_is_told(target) || value->is_annotated ||
-        source->rank < 1 || source->rank > SHAPE_MAX_RANK)
+    if (!value_is_told(source) || !value_is_told(target) || value->is_annotated || source->rank < 1 ||
+        source->rank > SHAPE_MAX_RANK)
         return false;
     const char *banned = plan_banned(plan, shape->graph, target);
     if (banned) {
@@ -157,8 +155,8 @@ static bool move_shape(struct plan *plan, struct node *shape)
     struct value *value = shape->inputs[0], *first = value, *data;
     struct node *maker = value->producer;
     bool several;
-    if (!maker || maker->graph != shape->graph || maker->removed || value != maker->outputs[0] ||
-        value->is_output || value->is_annotated || !data_of(maker))
+    if (!maker || maker->graph != shape->graph || maker->removed || value != maker->outputs[0] || value->is_output ||
+        value->is_annotated || !data_of(maker))
         return false;
     struct node *reader = other_reader(value, &several);
     if (several || (reader && !may_fuse(maker, reader)))
@@ -170,8 +168,7 @@ static bool move_shape(struct plan *plan, struct node *shape)
     if (first != value)
         return move(plan, shape, first, shape, first, channel);
     data = data_of(maker);
-    if (!reader || !scales(reader) || !keeps_shape(reader, value) ||
-        !is_read_behind(shape->outputs[0], reader)) {
+    if (!reader || !scales(reader) || !keeps_shape(reader, value) || !is_read_behind(shape->outputs[0], reader)) {
         plan_refuse(plan, shape, shape->outputs[0],
                     "it reads a value that would be folded away, and no other value is known to "
                     "have its shape");

@@ -18,8 +18,7 @@ static bool is_named_in(const char *const *names, const char *name)
 bool pass_is_enabled(const struct plan *plan, const char *name)
 {
     const struct onnx_fuse_options *options = plan->options;
-    return (!options->only || is_named_in(options->only, name)) &&
-           !is_named_in(options->skip, name);
+    return (!options->only || is_named_in(options->only, name)) && !is_named_in(options->skip, name);
 }
 
 static int shallow_first(const void *a, const void *b)
@@ -45,8 +44,8 @@ void pass_sort(struct node_list *nodes, bool reverse)
     }
 }
 
-struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
-                              bool reverse, size_t *count)
+struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *), bool reverse,
+                              size_t *count)
 {
     struct arena *arena = plan->model->arena;
     struct node_list found = plan->candidates; /* its memory is used by one pass after another */
@@ -63,8 +62,8 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
     return found.items;
 }
 
-void pass_each_of(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
-                  bool reverse, pass_visit *visit)
+void pass_each_of(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *), bool reverse,
+                  pass_visit *visit)
 {
     size_t count;
     bool redirects = false;
@@ -102,8 +101,7 @@ const char *pass_check_redirect(const struct value *value, const struct value *o
         return NULL;
     if (!other->producer || other->graph != value->graph || other->is_output)
         return "its value is a graph output, and its source cannot take the name";
-    return is_in_scope(other, value) ? NULL
-                                     : "a body that reads its source has a value of its name";
+    return is_in_scope(other, value) ? NULL : "a body that reads its source has a value of its name";
 }
 
 /* What a rewrite knows of a node that it made goes with what the node reads. */
@@ -157,15 +155,12 @@ bool is_matrix_product(const struct node *node)
 {
     if (node->op == OP_Gemm || node->op == OP_MatMul)
         return true;
-    const struct step *step =
-        node->is_new && node->op == OP_Add ? lift_known(node, LAYOUT_MATRIX) : NULL;
-    return step && !step->reason && step->passed_count == 1 &&
-           step->passed[0] == node->inputs[0]->producer;
+    const struct step *step = node->is_new && node->op == OP_Add ? lift_known(node, LAYOUT_MATRIX) : NULL;
+    return step && !step->reason && step->passed_count == 1 && step->passed[0] == node->inputs[0]->producer;
 }
 
 bool is_per_channel(struct node *node, enum layout layout)
 {
     const struct step *step = lift_node(node, layout);
-    return !step->reason && step->input && step->form->kind == AFFINE_DIAGONAL &&
-           affine_is_pointwise(step->form);
+    return !step->reason && step->input && step->form->kind == AFFINE_DIAGONAL && affine_is_pointwise(step->form);
 }

@@ -25,14 +25,14 @@ bool pass_is_enabled(const struct plan *plan, const char *name);
 void pass_sort(struct node_list *nodes, bool reverse);
 /* Nodes of a graph for which `wanted` holds, by depth, so that the result does not depend on the
  * order of nodes in the file. Deepest first when `reverse`. Valid until the next call. */
-struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
-                              bool reverse, size_t *count);
+struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *), bool reverse,
+                              size_t *count);
 
 /* What a pass does with one candidate. True: it succeeded, and nodes that stay read other values than before. */
 typedef bool pass_visit(struct plan *plan, struct node *node);
 /* Visits the candidates of a graph that are still there when their turn comes, until the plan is full. */
-void pass_each_of(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *),
-                  bool reverse, pass_visit *visit);
+void pass_each_of(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *), bool reverse,
+                  pass_visit *visit);
 /* The same of every graph. */
 void pass_each(struct plan *plan, bool (*wanted)(struct node *), bool reverse, pass_visit *visit);
 

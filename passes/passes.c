@@ -32,11 +32,11 @@ static const char *frozen(const struct model *model)
     if (model->proto->n_training_info)
         return "the model has training_info, which changes its initializers while it runs";
     if (main->opset > OPSET_NEWEST)
-        return arena_format(model->arena, "opset %lld is newer than %d, the newest known here",
-                            (long long)main->opset, OPSET_NEWEST);
+        return arena_format(model->arena, "opset %lld is newer than %d, the newest known here", (long long)main->opset,
+                            OPSET_NEWEST);
     if (main->opset < OPSET_OLDEST && model->graphs.count == 1)
-        return arena_format(model->arena, "opset %lld is older than %d, the oldest known here",
-                            (long long)main->opset, OPSET_OLDEST);
+        return arena_format(model->arena, "opset %lld is older than %d, the oldest known here", (long long)main->opset,
+                            OPSET_OLDEST);
     return NULL;
 }
 
@@ -53,9 +53,8 @@ static bool is_whole(const struct model *model)
     for (size_t g = 0; g < model->graphs.count; g++) {
         const struct graph *graph = model->graphs.items[g];
         for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
-            const struct node *node = i < graph->node_count
-                                          ? graph->nodes[i]
-                                          : graph->new_nodes.items[i - graph->node_count];
+            const struct node *node =
+                i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
             for (size_t k = 0; !node->removed && k < node->input_count; k++)
                 if (!is_there(node->inputs[k]))
                     return false;
@@ -86,8 +85,8 @@ static void run_passes(struct plan *plan)
         for (size_t i = 0; i < pass_count; i++) {
             bool cleans = passes[i].kind == PASS_CLEANS;
             bool asked = cleans && plan->options->only; /* where it is enabled, it is one of them */
-            if (!pass_is_enabled(plan, passes[i].name) || passes[i].kind == PASS_ENDS ||
-                (cleans && !any && !asked) || (!cleans && plan_is_full(plan)))
+            if (!pass_is_enabled(plan, passes[i].name) || passes[i].kind == PASS_ENDS || (cleans && !any && !asked) ||
+                (!cleans && plan_is_full(plan)))
                 continue;
             run_pass(plan, &passes[i], round);
             any = any || plan->changed;
@@ -112,8 +111,7 @@ static void run_last(struct plan *plan)
     plan->changed = false;
     for (size_t i = 0; i < pass_count; i++) {
         bool ends = passes[i].kind == PASS_ENDS && !plan_is_full(plan);
-        if (!pass_is_enabled(plan, passes[i].name) ||
-            !(ends || (passes[i].kind == PASS_CLEANS && plan->changed)))
+        if (!pass_is_enabled(plan, passes[i].name) || !(ends || (passes[i].kind == PASS_CLEANS && plan->changed)))
             continue;
         run_pass(plan, &passes[i], ROUNDS);
     }

@@ -50,8 +50,7 @@ static const char *look_at_operand(const struct value *x, struct value *operand,
         return "its operand carries a quantization annotation";
     int below = x->rank - tensor->rank;
     for (int i = 0; i < tensor->rank; i++)
-        if (x->rank < 0 || below < 0 ||
-            (tensor->dims[i] != 1 && tensor->dims[i] != x->dims[below + i]))
+        if (x->rank < 0 || below < 0 || (tensor->dims[i] != 1 && tensor->dims[i] != x->dims[below + i]))
             return BROADCASTS;
     return NULL;
 }
@@ -92,8 +91,7 @@ static bool is_identity_norm(struct node *node)
 /* ---- integers ---- */
 
 /* True where an attribute or a constant input gives as many integers, all of them `number`. */
-static bool gives_only(const struct node *node, const char *name, size_t input, int64_t number,
-                       int64_t wanted)
+static bool gives_only(const struct node *node, const char *name, size_t input, int64_t number, int64_t wanted)
 {
     int64_t held[2 * SHAPE_MAX_RANK];
     size_t count;
@@ -144,17 +142,15 @@ static bool keeps_extent(const struct node *node)
     const int64_t *ends = constant_integers(node, "ends", 2, held[1], SHAPE_MAX_RANK, &last);
     const int64_t *axes = constant_integers(node, "axes", 3, held[2], SHAPE_MAX_RANK, &named);
     const int64_t *steps = constant_integers(node, "steps", 4, held[3], SHAPE_MAX_RANK, &stepped);
-    if (!starts || !ends || last != count || (axes && named != count) ||
-        (steps && stepped != count) || (!axes && node_input(node, 3)) ||
-        (!steps && node_input(node, 4)))
+    if (!starts || !ends || last != count || (axes && named != count) || (steps && stepped != count) ||
+        (!axes && node_input(node, 3)) || (!steps && node_input(node, 4)))
         return false;
     for (size_t i = 0; i < count; i++) {
         int64_t axis = axes ? axes[i] : (int64_t)i, extent = -1;
         axis += axis < 0 && has_dims(x) ? x->rank : 0;
         if (has_dims(x) && axis >= 0 && axis < x->rank)
             extent = x->dims[axis];
-        bool begins =
-            starts[i] == 0 || starts[i] <= -INT32_MAX || (extent >= 0 && starts[i] <= -extent);
+        bool begins = starts[i] == 0 || starts[i] <= -INT32_MAX || (extent >= 0 && starts[i] <= -extent);
         bool ends_there = ends[i] >= INT32_MAX || (extent >= 0 && ends[i] >= extent);
         if (!begins || !ends_there || (steps && steps[i] != 1))
             return false;
@@ -264,8 +260,7 @@ static bool is_off(const struct node *node, size_t input)
     struct value *mode = node_input(node, input);
     const struct tensor *tensor;
     int64_t live;
-    return !mode || (!constant_of(mode, &tensor) && tensor->count == 1 &&
-                     tensor_read_integers(tensor, &live) && !live);
+    return !mode || (!constant_of(mode, &tensor) && tensor->count == 1 && tensor_read_integers(tensor, &live) && !live);
 }
 
 /* ---- the op ---- */
@@ -329,8 +324,7 @@ static const char *look_at(struct node *node, size_t *kept)
 
 static bool may_be_neutral(struct node *node)
 {
-    return node->op != OP_UNKNOWN && node->input_count && node->output_count && node->inputs[0] &&
-           node->outputs[0];
+    return node->op != OP_UNKNOWN && node->input_count && node->output_count && node->inputs[0] && node->outputs[0];
 }
 
 static bool remove_one(struct plan *plan, struct node *node)

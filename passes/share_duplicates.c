@@ -15,9 +15,8 @@
 #include "passes/passes.h"
 
 enum {
-    ALIKE_MOST =
-        8,    /* nodes of one hash that are compared: hashes tell all but some constants apart */
-    ENDS = 64 /* elements at either end of a constant that go into the hash */
+    ALIKE_MOST = 8, /* nodes of one hash that are compared: hashes tell all but some constants apart */
+    ENDS = 64       /* elements at either end of a constant that go into the hash */
 };
 
 /* Nodes of one hash, the latest first. */
@@ -37,8 +36,8 @@ static bool may_be_shared(struct node *node)
     bool made = false;
     for (size_t k = 0; k < node->output_count; k++)
         made = made || node->outputs[k];
-    return made && node->op != OP_UNKNOWN && node->op != OP_Constant && !node->body_count &&
-           node->input_count && !node_draws(node) && !node_has_references(node);
+    return made && node->op != OP_UNKNOWN && node->op != OP_Constant && !node->body_count && node->input_count &&
+           !node_draws(node) && !node_has_references(node);
 }
 
 /* ---- hashes: what is alike has one ---- */
@@ -50,8 +49,7 @@ static uint64_t mix(uint64_t hash, uint64_t word)
 
 static bool is_plain(const struct tensor *tensor)
 {
-    return tensor->storage != STORAGE_FUSED && tensor->storage != STORAGE_REPEATED &&
-           tensor_is_readable(tensor);
+    return tensor->storage != STORAGE_FUSED && tensor->storage != STORAGE_REPEATED && tensor_is_readable(tensor);
 }
 
 static uint64_t hash_constant(const struct secret *secret, const struct tensor *tensor)
@@ -65,8 +63,7 @@ static uint64_t hash_constant(const struct secret *secret, const struct tensor *
         return hash;
     tensor_read(tensor, 0, some, ends);
     tensor_read(tensor, tensor->count - some, some, ends + ENDS);
-    for (size_t i = 0; i < COUNT_OF(ends);
-         i++) /* numbers that compare equal may have two signs, or none */
+    for (size_t i = 0; i < COUNT_OF(ends); i++) /* numbers that compare equal may have two signs, or none */
         ends[i] = ends[i] == ends[i] && ends[i] != 0 ? ends[i] : 0;
     return mix(hash, secret_hash(secret, ends, sizeof(ends)));
 }
@@ -158,8 +155,7 @@ static bool are_duplicates(const struct node *a, const struct node *b)
 static const char *share(struct plan *plan, struct node *first, struct node *second)
 {
     for (size_t k = 0; k < first->output_count; k++) {
-        const char *reason =
-            second->outputs[k] ? pass_check_redirect(second->outputs[k], first->outputs[k]) : NULL;
+        const char *reason = second->outputs[k] ? pass_check_redirect(second->outputs[k], first->outputs[k]) : NULL;
         if (reason)
             return reason;
     }
@@ -212,8 +208,7 @@ void share_duplicates(struct plan *plan)
     for (size_t g = 0; g < plan->model->graphs.count; g++) {
         size_t count;
         bool any = false;
-        struct node **nodes =
-            pass_candidates(plan, plan->model->graphs.items[g], may_be_shared, false, &count);
+        struct node **nodes = pass_candidates(plan, plan->model->graphs.items[g], may_be_shared, false, &count);
         struct table table = {.room = 64};
         if (count < 2)
             continue;

@@ -94,8 +94,7 @@ static bool share(struct plan *plan, struct node *turn)
 
 static bool is_turn(struct node *node)
 {
-    return node->op == OP_Transpose && node_input(node, 0) && node_output(node, 0) &&
-           !node_has_references(node);
+    return node->op == OP_Transpose && node_input(node, 0) && node_output(node, 0) && !node_has_references(node);
 }
 
 void share_transposes(struct plan *plan)

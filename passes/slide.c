@@ -26,8 +26,7 @@ size_t slide_readers(const struct value *value, struct node **only)
 
 bool slide_is_inner(const struct value *value, const struct graph *graph)
 {
-    if (!value || value->graph != graph || value->is_output || value->is_annotated ||
-        !type_is_float(value->type))
+    if (!value || value->graph != graph || value->is_output || value->is_annotated || !type_is_float(value->type))
         return false;
     for (const struct use *use = value->uses; use; use = use->next)
         if (use_is_live(use) && use->inner->graph != graph)
@@ -53,8 +52,8 @@ bool slide_ends_at_weight(struct value *value, const struct lane *lane)
     struct node *reader;
     for (int hops = 0; hops < SLIDE_HOPS; hops++) {
         struct node *node = value->producer;
-        if (!node || node->graph != value->graph || node->outputs[0] != value ||
-            slide_readers(value, &reader) != 1 || !slide_is_inner(value, node->graph))
+        if (!node || node->graph != value->graph || node->outputs[0] != value || slide_readers(value, &reader) != 1 ||
+            !slide_is_inner(value, node->graph))
             return false;
         if (has_weight(node, value, lane))
             return true;
@@ -122,9 +121,8 @@ static void define(struct slide *slide, struct node *node)
     slide->fusion->node = node;
 }
 
-static struct value *lane_constant(struct slide *slide, const struct node *at,
-                                   const struct value *value, const struct lane *lane,
-                                   const double *numbers, const char *suffix)
+static struct value *lane_constant(struct slide *slide, const struct node *at, const struct value *value,
+                                   const struct lane *lane, const double *numbers, const char *suffix)
 {
     struct arena *arena = slide->plan->model->arena;
     int rank = lane->axis < 0 ? 0 : value->rank - lane->axis;
@@ -141,8 +139,7 @@ bool slide_is_dear(struct plan *plan, struct node *node)
     enum { PARTS = 6 }; /* of 12 */
     if (!landing_has_taken(plan->model->arena->landing, PARTS))
         return false;
-    plan_refuse(plan, node, node->outputs[0],
-                "moving it would take too much memory for a model of this size");
+    plan_refuse(plan, node, node->outputs[0], "moving it would take too much memory for a model of this size");
     return true;
 }
 
@@ -161,12 +158,11 @@ void slide_source(struct slide *slide, struct value *value, int axis)
         return;
     }
     fusion->source = fusion->source ? fusion->source : value;
-    LIST_PUSH(slide->plan->model->arena, &fusion->move_sources,
-              ((struct move_source){value, axis}));
+    LIST_PUSH(slide->plan->model->arena, &fusion->move_sources, ((struct move_source){value, axis}));
 }
 
-struct value *slide_apply(struct slide *slide, struct value *value, const struct lane *lane,
-                          const struct node *at, struct value *target)
+struct value *slide_apply(struct slide *slide, struct value *value, const struct lane *lane, const struct node *at,
+                          struct value *target)
 {
     struct arena *arena = slide->plan->model->arena;
     struct graph *graph = slide->node->graph;
@@ -174,34 +170,28 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
     const char *node_name = slide->node->proto->name ? slide->node->proto->name : "";
     bool shifts = lane_shifts(lane), scales = lane_scales(lane) || !shifts;
     if (scales) {
-        struct value *pair[2] = {value,
-                                 lane_constant(slide, at, value, lane, lane->scale, "scale")};
+        struct value *pair[2] = {value, lane_constant(slide, at, value, lane, lane->scale, "scale")};
         struct value *product =
-            !shifts && target ? target
-                              : new_value(slide, value, arena_format(arena, "%s.scaled", name));
-        define(slide,
-               edit_node(graph, &(struct edit_op){.op = "Mul",
-                                                  .at = at,
-                                                  .name = edit_node_name(graph->model, node_name),
-                                                  .like = slide->node,
-                                                  .inputs = pair,
-                                                  .input_count = 2,
-                                                  .output = product}));
+            !shifts && target ? target : new_value(slide, value, arena_format(arena, "%s.scaled", name));
+        define(slide, edit_node(graph, &(struct edit_op){.op = "Mul",
+                                                         .at = at,
+                                                         .name = edit_node_name(graph->model, node_name),
+                                                         .like = slide->node,
+                                                         .inputs = pair,
+                                                         .input_count = 2,
+                                                         .output = product}));
         value = product;
     }
     if (shifts) {
-        struct value *pair[2] = {value,
-                                 lane_constant(slide, at, value, lane, lane->shift, "shift")};
-        struct value *sum =
-            target ? target : new_value(slide, value, arena_format(arena, "%s.shifted", name));
-        define(slide,
-               edit_node(graph, &(struct edit_op){.op = "Add",
-                                                  .at = at,
-                                                  .name = edit_node_name(graph->model, node_name),
-                                                  .like = slide->node,
-                                                  .inputs = pair,
-                                                  .input_count = 2,
-                                                  .output = sum}));
+        struct value *pair[2] = {value, lane_constant(slide, at, value, lane, lane->shift, "shift")};
+        struct value *sum = target ? target : new_value(slide, value, arena_format(arena, "%s.shifted", name));
+        define(slide, edit_node(graph, &(struct edit_op){.op = "Add",
+                                                         .at = at,
+                                                         .name = edit_node_name(graph->model, node_name),
+                                                         .like = slide->node,
+                                                         .inputs = pair,
+                                                         .input_count = 2,
+                                                         .output = sum}));
         value = sum;
     }
     return value;
@@ -210,14 +200,13 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
 static struct value *stand_in(struct slide *slide, const struct value *old)
 {
     /* What was moved before is not named after each of its moves. */
-    const char *name = old->is_new && old->first_producer
-                           ? old->name
-                           : arena_format(slide->plan->model->arena, "%s.moved", old->name);
+    const char *name =
+        old->is_new && old->first_producer ? old->name : arena_format(slide->plan->model->arena, "%s.moved", old->name);
     return new_value(slide, old, name);
 }
 
-static void copy(struct slide *slide, struct node *node, const struct node *at,
-                 struct value *const *inputs, struct value *const *outputs)
+static void copy(struct slide *slide, struct node *node, const struct node *at, struct value *const *inputs,
+                 struct value *const *outputs)
 {
     if (!node->is_new && node != slide->node)
         LIST_PUSH(slide->plan->model->arena, &slide->fusion->replaced, (const struct node *)node);
@@ -226,8 +215,8 @@ static void copy(struct slide *slide, struct node *node, const struct node *at,
         edit_remove(node);
 }
 
-struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
-                         struct value *const *inputs, size_t output, struct value *target)
+struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at, struct value *const *inputs,
+                         size_t output, struct value *target)
 {
     struct arena *arena = slide->plan->model->arena;
     struct value **outputs = NEW_ARRAY(arena, struct value *, node->output_count);
@@ -249,14 +238,13 @@ struct value **slide_copy_all(struct slide *slide, struct node *node, const stru
 }
 
 struct value *slide_make(struct slide *slide, const char *operator_name, const struct node *like,
-                         struct value *const *inputs, size_t input_count,
-                         const struct edit_attribute *attribute, struct value *target)
+                         struct value *const *inputs, size_t input_count, const struct edit_attribute *attribute,
+                         struct value *target)
 {
     struct arena *arena = slide->plan->model->arena;
     struct graph *graph = slide->node->graph;
     const struct value *old = like->outputs[0];
-    struct value *made =
-        target ? target : new_value(slide, old, arena_format(arena, "%s.moved", old->name));
+    struct value *made = target ? target : new_value(slide, old, arena_format(arena, "%s.moved", old->name));
     const char *name = like->proto->name ? like->proto->name : "";
     define(slide, edit_node(graph, &(struct edit_op){.op = operator_name,
                                                      .at = slide->node,

@@ -32,19 +32,19 @@ void slide_begin(struct slide *slide, struct value *target);
  * is known. */
 void slide_source(struct slide *slide, struct value *value, int axis);
 /* The lane applied to a value by Mul and Add, at the place of `at`. target: NULL for a new value. */
-struct value *slide_apply(struct slide *slide, struct value *value, const struct lane *lane,
-                          const struct node *at, struct value *target);
+struct value *slide_apply(struct slide *slide, struct value *value, const struct lane *lane, const struct node *at,
+                          struct value *target);
 /* A copy of an op that was passed; output `output` of it is `target`, or a new value that stands for `old`. */
-struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at,
-                         struct value *const *inputs, size_t output, struct value *target);
+struct value *slide_copy(struct slide *slide, struct node *node, const struct node *at, struct value *const *inputs,
+                         size_t output, struct value *target);
 /* The same with a new value for each output. */
 struct value **slide_copy_all(struct slide *slide, struct node *node, const struct node *at,
                               struct value *const *inputs);
 /* A new op that a move makes, with at most one attribute, at the place of the slide's node; `like` is the op that it stands
  * for. target: NULL for a new value, of which the caller says the shape. Returns what it makes. */
 struct value *slide_make(struct slide *slide, const char *operator_name, const struct node *like,
-                         struct value *const *inputs, size_t input_count,
-                         const struct edit_attribute *attribute, struct value *target);
+                         struct value *const *inputs, size_t input_count, const struct edit_attribute *attribute,
+                         struct value *target);
 /* What makes a value stands no later in the file than `at`, behind all that it reads: else it is put there. */
 void slide_bring(struct slide *slide, struct value *value, const struct node *at);
 /* Takes an op away whose result nobody needs any more, and lists it as replaced. */

@@ -38,11 +38,9 @@ static bool scales_or_shifts(struct node *node)
     }
 }
 
-static struct route *find(struct slide *slide, struct value *value, const struct lane *lane,
-                          int depth);
+static struct route *find(struct slide *slide, struct value *value, const struct lane *lane, int depth);
 
-static struct route *find_through(struct slide *slide, struct node *node, size_t output,
-                                  struct route *route, int depth)
+static struct route *find_through(struct slide *slide, struct node *node, size_t output, struct route *route, int depth)
 {
     struct arena *arena = slide->plan->model->arena;
     bool all = node->op == OP_Concat;
@@ -68,15 +66,13 @@ static struct route *find_through(struct slide *slide, struct node *node, size_t
     return any ? NULL : route;
 }
 
-static struct route *find(struct slide *slide, struct value *value, const struct lane *lane,
-                          int depth)
+static struct route *find(struct slide *slide, struct value *value, const struct lane *lane, int depth)
 {
     struct arena *arena = slide->plan->model->arena;
     struct node *node = value ? value->producer : NULL, *reader;
     if (node && value->is_output)
         slide_stop(slide, node, "the value before it is a graph output");
-    if (!node || node->graph != slide->node->graph || !slide_is_inner(value, node->graph) ||
-        slide->hops++ > SLIDE_HOPS)
+    if (!node || node->graph != slide->node->graph || !slide_is_inner(value, node->graph) || slide->hops++ > SLIDE_HOPS)
         return NULL;
     if (slide_readers(value, &reader) != 1) {
         slide_stop(slide, node, "other ops read the value before it");
@@ -104,11 +100,9 @@ static struct value *rebuild(struct slide *slide, const struct route *route, con
         return slide_apply(slide, route->value, &route->lane, at, target);
     struct value **inputs = NEW_ARRAY(arena, struct value *, node->input_count + 1);
     for (size_t i = 0; i < node->input_count; i++)
-        inputs[i] =
-            route->inputs[i] ? rebuild(slide, route->inputs[i], node, NULL) : node->inputs[i];
+        inputs[i] = route->inputs[i] ? rebuild(slide, route->inputs[i], node, NULL) : node->inputs[i];
     /* What else a Split makes may be read before the op that slides back. */
-    return slide_copy(slide, node, node->output_count > 1 ? node : at, inputs, route->output,
-                      target);
+    return slide_copy(slide, node, node->output_count > 1 ? node : at, inputs, route->output, target);
 }
 
 /* What both ways are computed from: the values at the ends of the way. */
@@ -129,8 +123,7 @@ static bool is_near_weight(const struct node *node)
 {
     bool near = lift_reads_weight(node);
     for (size_t i = 0; i < node->input_count && i < 2 && !near; i++)
-        near = node->inputs[i] && node->inputs[i]->producer &&
-               lift_reads_weight(node->inputs[i]->producer);
+        near = node->inputs[i] && node->inputs[i]->producer && lift_reads_weight(node->inputs[i]->producer);
     return near;
 }
 
@@ -151,8 +144,7 @@ static bool slide_one(struct plan *plan, struct node *node)
     }
     struct route *route = find(&slide, lane.data, &lane, 0);
     if (!route) {
-        bool direct =
-            slide.stopped_by == lane.data->producer && lift_reads_weight(slide.stopped_by);
+        bool direct = slide.stopped_by == lane.data->producer && lift_reads_weight(slide.stopped_by);
         if (slide.reason && !direct && (slide.ends || is_near_weight(slide.stopped_by)))
             plan_refuse(plan, node, target,
                         arena_format(plan->model->arena, "it cannot move back past %s: %s",

@@ -41,8 +41,7 @@ static struct node *behind_lanes(struct node *node, const struct value **value)
     struct lane lane;
     for (int hops = 0; hops < SLIDE_HOPS && !lane_of(node, &lane) && lane.data == *value; hops++) {
         struct node *reader;
-        if (!slide_is_inner(node->outputs[0], node->graph) ||
-            slide_readers(node->outputs[0], &reader) != 1)
+        if (!slide_is_inner(node->outputs[0], node->graph) || slide_readers(node->outputs[0], &reader) != 1)
             return node;
         *value = node->outputs[0];
         node = reader;
@@ -51,8 +50,7 @@ static struct node *behind_lanes(struct node *node, const struct value **value)
 }
 
 /* True for a reader with a constant weight that takes the lane up. */
-static bool takes_up(struct node *node, size_t index, const struct value *value,
-                     const struct lane *lane)
+static bool takes_up(struct node *node, size_t index, const struct value *value, const struct lane *lane)
 {
     const struct tensor *tensor;
     if (index != 0 && node->op != OP_Mul && node->op != OP_Add && node->op != OP_Sub)
@@ -119,8 +117,7 @@ static bool is_read_by_weight(const struct value *value)
 }
 
 /* The lane behind a node that reads the value, and whose output `output` is asked for. */
-static const char *forward(struct node *node, size_t index, size_t output, const struct lane *lane,
-                           struct lane *next)
+static const char *forward(struct node *node, size_t index, size_t output, const struct lane *lane, struct lane *next)
 {
     if (node->op == OP_Split && index == 0)
         return lane_part(node, output, lane, next);
@@ -160,12 +157,11 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
                 slide->bare = bare;
             continue;
         }
-        const char *reason = index < node->input_count ? forward(node, index, 0, lane, &next)
-                                                       : "it reads the value twice";
+        const char *reason =
+            index < node->input_count ? forward(node, index, 0, lane, &next) : "it reads the value twice";
         if (!reason && node->op == OP_Add && stands_behind_weight(slide->node))
             reason = "it folds into the weight before it instead";
-        const struct value *other =
-            node->op == OP_Add && index < 2 ? node_input(node, 1 - index) : NULL;
+        const struct value *other = node->op == OP_Add && index < 2 ? node_input(node, 1 - index) : NULL;
         if (!reason && other && !other->tensor && !value_is_told(other) && !other->terms)
             reason = "a rewrite made what it adds";
         if (!plan_visits_first(slide->plan, node) && !reason)
@@ -173,10 +169,8 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
         if (reason && node->op == OP_ConvTranspose && lane_shifts(lane))
             reason = "overlapping windows would add the shift more than once";
         else if (reason && lift_reads_weight(node))
-            reason =
-                lane_shifts(lane)
-                    ? "a shift stands before its padding, or before a weight that is not constant"
-                    : "its weight is not constant, or takes the channels along another axis";
+            reason = lane_shifts(lane) ? "a shift stands before its padding, or before a weight that is not constant"
+                                       : "its weight is not constant, or takes the channels along another axis";
         if (reason || slide->hops++ > SLIDE_HOPS) {
             slide_stop(slide, node, reason ? reason : "the path is too long");
             return false;
@@ -190,8 +184,8 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
 }
 
 /* old: the value as the file has it; plain: the same without the lane. Ops that read it are made anew. */
-static void carry(struct slide *slide, struct value *old, struct value *plain,
-                  const struct lane *lane, const struct node *at)
+static void carry(struct slide *slide, struct value *old, struct value *plain, const struct lane *lane,
+                  const struct node *at)
 {
     struct arena *arena = slide->plan->model->arena;
     LIST(struct node *) readers = {0};
@@ -239,10 +233,8 @@ static void carry(struct slide *slide, struct value *old, struct value *plain,
 static bool is_near_weight(const struct node *node)
 {
     const struct value *input = node_input(node, 0);
-    const struct node *split =
-        input && input->producer && input->producer->op == OP_Split ? input->producer : NULL;
-    bool near = lift_reads_weight(node) || is_read_by_weight(node->outputs[0]) ||
-                (input && is_read_by_weight(input));
+    const struct node *split = input && input->producer && input->producer->op == OP_Split ? input->producer : NULL;
+    bool near = lift_reads_weight(node) || is_read_by_weight(node->outputs[0]) || (input && is_read_by_weight(input));
     for (size_t i = 0; split && i < split->output_count && !near; i++)
         near = is_read_by_weight(split->outputs[i]);
     return near;
@@ -267,18 +259,15 @@ static bool slide_one(struct plan *plan, struct node *node)
     if (is_taken && slide.hops == 0)
         return false; /* fold_before has its say */
     if (is_taken && slide.bare)
-        slide_stop(&slide, slide.bare,
-                   "it has no bias to add a shift to, and a new bias would cost too much");
+        slide_stop(&slide, slide.bare, "it has no bias to add a shift to, and a new bias would cost too much");
     if (!is_taken || slide.bare) {
         struct node *reader;
-        bool direct = slide_readers(value, &reader) == 1 && reader == slide.stopped_by &&
-                      lift_reads_weight(reader);
+        bool direct = slide_readers(value, &reader) == 1 && reader == slide.stopped_by && lift_reads_weight(reader);
         if (slide.reason && !direct && is_near_weight(slide.stopped_by))
             plan_refuse(plan, node, value,
-                        slide.stopped_by == node
-                            ? slide.reason
-                            : arena_format(plan->model->arena, "it cannot move past %s: %s",
-                                           slide.stopped_by->proto->op_type, slide.reason));
+                        slide.stopped_by == node ? slide.reason
+                                                 : arena_format(plan->model->arena, "it cannot move past %s: %s",
+                                                                slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }
     slide_begin(&slide, value);

@@ -28,8 +28,7 @@ static bool adds_constant(struct node *node, enum layout layout)
 bool has_sum_behind(struct node *node, enum layout layout)
 {
     for (;;) {
-        node = value_only_reader(node->outputs[0]) &&
-                       value_only_reader(node->outputs[0])->graph == node->graph
+        node = value_only_reader(node->outputs[0]) && value_only_reader(node->outputs[0])->graph == node->graph
                    ? value_only_reader(node->outputs[0])
                    : NULL;
         if (!node || !is_sum_node(node) || lift_node(node, layout)->reason)
@@ -42,8 +41,7 @@ bool has_sum_behind(struct node *node, enum layout layout)
 }
 
 /* A constant operand of a sum: no op makes anything of it. */
-static struct leaf constant_leaf(struct value *operand, const struct value *data, double factor,
-                                 enum layout layout)
+static struct leaf constant_leaf(struct value *operand, const struct value *data, double factor, enum layout layout)
 {
     static const struct trace none = {0};
     struct leaf leaf = {.value = operand, .factor = factor, .trace = &none, .rank = data->rank};
@@ -60,8 +58,7 @@ static void push_operands(struct tree *tree, struct leaf_list *stack, const stru
     const struct step *step = lift_node(node, tree->layout);
     for (size_t k = step->term_count; k-- > 0;)
         LIST_PUSH(arena, stack,
-                  ((struct leaf){.value = step->terms[k].value,
-                                 .factor = at->factor * step->terms[k].factor}));
+                  ((struct leaf){.value = step->terms[k].value, .factor = at->factor * step->terms[k].factor}));
     for (size_t k = step->term_count ? 0 : 2; k-- > 0;) { /* x + c, c + x, x - c, c - x */
         struct value *operand = node->inputs[k];
         double factor = at->factor * (node->op == OP_Sub && k == 1 ? -1 : 1);
@@ -103,8 +100,7 @@ void sum_flatten(struct tree *tree)
     }
 }
 
-static void add_padded(const struct tree *tree, struct leaf *leaf, const struct trace_entry *entry,
-                       struct node *pad)
+static void add_padded(const struct tree *tree, struct leaf *leaf, const struct trace_entry *entry, struct node *pad)
 {
     struct arena *arena = tree->plan->model->arena;
     const struct affine *middle, *form;
@@ -116,8 +112,7 @@ static void add_padded(const struct tree *tree, struct leaf *leaf, const struct 
     struct trace_entry *entries = NEW_ARRAY(arena, struct trace_entry, leaf->trace->count + 1);
     *longer = *leaf->trace;
     memcpy(entries, longer->entries, longer->count * sizeof(*entries));
-    entries[longer->count++] =
-        (struct trace_entry){pad->outputs[0], entry->source, form, entry->type, sized};
+    entries[longer->count++] = (struct trace_entry){pad->outputs[0], entry->source, form, entry->type, sized};
     longer->entries = entries;
     leaf->trace = longer;
 }
@@ -145,15 +140,14 @@ void sum_find_padded(struct tree *tree)
     }
 }
 
-bool sum_takes_constant(const struct tree *tree, const struct leaf *constant,
-                        const struct value *source, const struct affine *form)
+bool sum_takes_constant(const struct tree *tree, const struct leaf *constant, const struct value *source,
+                        const struct affine *form)
 {
     if (!constant->width)
         return true;
     int64_t channels = form->outputs ? form->outputs : region_channels(source, tree->layout);
     int rank = form->axes >= 0 ? form->axes + 2 : source->rank;
-    return channels == constant->width &&
-           (tree->layout == LAYOUT_MATRIX || (rank >= 0 && rank == constant->rank));
+    return channels == constant->width && (tree->layout == LAYOUT_MATRIX || (rank >= 0 && rank == constant->rank));
 }
 
 /* ---- parts of it ---- */
@@ -257,8 +251,8 @@ static struct parts find_parts(struct tree *tree, struct made *list)
             for (; k < tree->branches.count && tree->branches.items[k].first < intact->end; k++)
                 tree->branches.items[k].intact = true;
         const struct leaf *at = &tree->leaves.items[leaf];
-        struct made part = intact ? (struct made){intact->node->outputs[0], intact->factor}
-                                  : (struct made){at->value, at->factor};
+        struct made part =
+            intact ? (struct made){intact->node->outputs[0], intact->factor} : (struct made){at->value, at->factor};
         if (is_free(tree, leaf)) {
             parts.count[part.factor < 0]++;
             if (list)
@@ -300,8 +294,8 @@ int64_t sum_spared(struct tree *tree, const struct group *group, double sign)
 }
 
 /* One op of what is left: the last one makes the value of the root, others a new one. */
-static struct value *add_up(const struct tree *tree, const char *operator_name,
-                            struct value *const *inputs, size_t count, bool last)
+static struct value *add_up(const struct tree *tree, const char *operator_name, struct value *const *inputs,
+                            size_t count, bool last)
 {
     struct arena *arena = tree->plan->model->arena;
     struct node *root = tree->root;
@@ -336,8 +330,8 @@ static void add_in_pairs(const struct tree *tree, const struct made *parts, size
 }
 
 /* The value of all parts with this sign: one of them, or one op over them. */
-static struct value *add_of_sign(const struct tree *tree, const struct made *parts, size_t count,
-                                 double sign, bool last)
+static struct value *add_of_sign(const struct tree *tree, const struct made *parts, size_t count, double sign,
+                                 bool last)
 {
     struct value **same = NEW_ARRAY(tree->plan->model->arena, struct value *, count);
     size_t same_count = 0;
@@ -391,15 +385,13 @@ static const char *explain_leaf(const struct tree *tree, const struct leaf *leaf
     const char *name = leaf->value->name;
     if (trace->reason && trace->node)
         return arena_format(arena, "branch '%s' at %s: %s", name,
-                            trace->node->proto->op_type ? trace->node->proto->op_type : "",
-                            trace->reason);
+                            trace->node->proto->op_type ? trace->node->proto->op_type : "", trace->reason);
     if (trace->count > 1 && leaf->value->is_output)
         return arena_format(arena, "branch '%s' is a graph output, so it stays", name);
     if (trace->count > 1 && value_use_count(leaf->value) > 1)
         return arena_format(arena, "other ops read branch '%s', so it stays", name);
     if (!tree->reason)
-        return arena_format(arena, "branch '%s' comes from '%s'", name,
-                            trace->entries[trace->count - 1].source->name);
+        return arena_format(arena, "branch '%s' comes from '%s'", name, trace->entries[trace->count - 1].source->name);
     return NULL;
 }
 

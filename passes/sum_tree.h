@@ -74,8 +74,8 @@ bool has_sum_behind(struct node *node, enum layout layout);
 /* True when a constant leaf may become part of the bias of a group whose form this is. Channels are axis 1 of
  * the group's rank, and the constant's channels must lie on the same axis: numpy aligns shapes at the end, so
  * in a sum of another rank axis 1 is another one. */
-bool sum_takes_constant(const struct tree *tree, const struct leaf *constant,
-                        const struct value *source, const struct affine *form);
+bool sum_takes_constant(const struct tree *tree, const struct leaf *constant, const struct value *source,
+                        const struct affine *form);
 
 /* How a leaf depends on `source`, or NULL. */
 const struct trace_entry *entry_of(const struct leaf *leaf, const struct value *source);

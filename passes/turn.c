@@ -37,23 +37,20 @@ static bool has_order(const struct node *node, int rank, const int *order)
 }
 
 /* Without any op between. */
-static bool find_there(struct value *value, const int *order, const struct node *turn,
-                       struct turned *found)
+static bool find_there(struct value *value, const int *order, const struct node *turn, struct turned *found)
 {
     const struct graph *graph = turn->graph;
     int back[TURN_RANK];
     const struct node *maker = value->producer;
     turn_back(order, value->rank, back);
-    if (maker && !maker->removed && maker->graph == graph && maker->inputs[0] &&
-        has_order(maker, value->rank, back)) {
+    if (maker && !maker->removed && maker->graph == graph && maker->inputs[0] && has_order(maker, value->rank, back)) {
         found->value = found->source = maker->inputs[0];
         found->is_undone = true;
         return true;
     }
     for (const struct use *use = value->uses; use; use = use->next) {
         const struct node *reader = use->inner;
-        if (use_is_live(use) && reader != turn && reader->graph == graph &&
-            has_order(reader, value->rank, order)) {
+        if (use_is_live(use) && reader != turn && reader->graph == graph && has_order(reader, value->rank, order)) {
             found->value = reader->outputs[0];
             found->source = value;
             return true;

@@ -24,7 +24,6 @@ void turn_back(const int *order, int rank, int *back);
 
 /* Looks for what a Transpose of this order would make of the value, by ops of the graph that are there: a Transpose of
  * it but `turn`, or one that it came by, perhaps in front of ops that scale or shift and that nothing else reads. */
-bool turn_find(struct value *value, const int *order, const struct node *turn,
-               struct turned *found);
+bool turn_find(struct value *value, const int *order, const struct node *turn, struct turned *found);
 
 #endif

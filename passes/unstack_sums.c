@@ -27,8 +27,7 @@ static int64_t only_axis(struct node *node, int64_t opset_of_input, int rank)
     if (node->opset < opset_of_input) {
         const int64_t *given = node_integers(node, "axes", &count);
         axes[0] = given && count == 1 ? given[0] : rank;
-    } else if (!node_input(node, 1) ||
-               operand_integers(node, 1, "axes", axes, MOST, &count, &sized) || sized) {
+    } else if (!node_input(node, 1) || operand_integers(node, 1, "axes", axes, MOST, &count, &sized) || sized) {
         return -1;
     }
     if (count != 1)
@@ -42,16 +41,14 @@ static bool takes_type(const struct node *reduce, int32_t type)
     if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 && reduce->graph->opset < 13)
         return false;
     /* ONNX Runtime has no Mean of double. */
-    return type_is_float(type) &&
-           (reduce->op == OP_ReduceSum || type != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
+    return type_is_float(type) && (reduce->op == OP_ReduceSum || type != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
 }
 
 /* What an Unsqueeze of this axis reads, or NULL. */
 static struct value *part_of(const struct value *stacked, int64_t axis, int rank)
 {
     struct node *node = stacked ? stacked->producer : NULL;
-    struct value *part =
-        node && node->op == OP_Unsqueeze && !node->removed ? node_input(node, 0) : NULL;
+    struct value *part = node && node->op == OP_Unsqueeze && !node->removed ? node_input(node, 0) : NULL;
     return part && part->rank == rank && only_axis(node, 13, rank + 1) == axis ? part : NULL;
 }
 
@@ -62,8 +59,7 @@ static bool unstack(struct plan *plan, struct node *reduce)
     struct node *concat = stack->producer;
     if (!concat || concat->op != OP_Concat || concat->removed || concat->graph != reduce->graph ||
         value_only_reader(stack) != reduce || stack->rank < 1 || stack->rank > MOST ||
-        node_integer(reduce, "keepdims", 1) || !takes_type(reduce, stack->type) ||
-        !value_is_told(target))
+        node_integer(reduce, "keepdims", 1) || !takes_type(reduce, stack->type) || !value_is_told(target))
         return false;
     int64_t axis = only_axis(reduce, reduce->op == OP_ReduceSum ? 13 : 18, stack->rank);
     int64_t along = node_integer(concat, "axis", 1);
@@ -125,8 +121,7 @@ static bool unstack(struct plan *plan, struct node *reduce)
 
 static bool is_reduction(struct node *node)
 {
-    return (node->op == OP_ReduceSum || node->op == OP_ReduceMean) && node_input(node, 0) &&
-           node_output(node, 0);
+    return (node->op == OP_ReduceSum || node->op == OP_ReduceMean) && node_input(node, 0) && node_output(node, 0);
 }
 
 void unstack_sums(struct plan *plan)

@@ -59,8 +59,7 @@ static bool is_of_axis(const struct node *node, bool adds, int axis)
 {
     const struct value *in = node->inputs[0], *out = node->outputs[0];
     const struct value *narrow = adds ? in : out, *wide = adds ? out : in;
-    if (node_has_references(node) || narrow->rank < 3 || wide->rank != narrow->rank + 1 ||
-        wide->rank > MOST)
+    if (node_has_references(node) || narrow->rank < 3 || wide->rank != narrow->rank + 1 || wide->rank > MOST)
         return false;
     if (node->op == OP_Reshape)
         return differ_by(narrow, wide, axis);
@@ -148,14 +147,14 @@ static struct node *swap(struct plan *plan, struct node *turn)
     struct node *first = middle ? middle->producer : NULL;
     int order[TURN_RANK];
     if (!first || first->op != OP_Unsqueeze || first->removed || first->graph != turn->graph ||
-        value_only_reader(middle) != turn || node_has_references(first) ||
-        !turn_order(turn, wide->rank, order) || middle->rank != wide->rank)
+        value_only_reader(middle) != turn || node_has_references(first) || !turn_order(turn, wide->rank, order) ||
+        middle->rank != wide->rank)
         return NULL;
     x = first->inputs[0];
     int axis = axis_behind(turn, order, first);
-    if (!x || axis < 2 || x->rank != wide->rank - 1 || !slide_is_inner(wide, turn->graph) ||
-        !type_is_float(x->type) || !value_is_told(x) || !value_is_told(wide) || x->is_annotated ||
-        plan_banned(plan, turn->graph, wide) || !all_unwrap(plan, wide, axis))
+    if (!x || axis < 2 || x->rank != wide->rank - 1 || !slide_is_inner(wide, turn->graph) || !type_is_float(x->type) ||
+        !value_is_told(x) || !value_is_told(wide) || x->is_annotated || plan_banned(plan, turn->graph, wide) ||
+        !all_unwrap(plan, wide, axis))
         return NULL;
     int64_t *perm = NEW_ARRAY(arena, int64_t, x->rank), count = 0, *axes = NEW(arena, int64_t);
     int added = order[axis];
@@ -176,11 +175,9 @@ static struct node *swap(struct plan *plan, struct node *turn)
     bool as_input = turn->graph->opset >= 13;
     const int64_t one = 1;
     if (as_input)
-        inputs[1] = edit_constant(
-            turn->graph, turn, arena_format(arena, "%s.axes", wide->name),
-            tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &one, axes));
-    slide_make(&slide, "Unsqueeze", first, inputs, as_input ? 2 : 1, as_input ? NULL : &axes_are,
-               wide);
+        inputs[1] = edit_constant(turn->graph, turn, arena_format(arena, "%s.axes", wide->name),
+                                  tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &one, axes));
+    slide_make(&slide, "Unsqueeze", first, inputs, as_input ? 2 : 1, as_input ? NULL : &axes_are, wide);
     slide_remove_unread(&slide, first);
     lift_forget(plan->model);
     return wide->producer;
@@ -198,8 +195,7 @@ static const char *replace(struct plan *plan, const struct wrap *wrap, struct no
     if (reason)
         return reason;
     struct node *freed[2] = {wrap->last, wrap->conv};
-    struct region region = {
-        .plan = plan, .graph = wrap->conv->graph, .layout = LAYOUT_CONV, .source = x};
+    struct region region = {.plan = plan, .graph = wrap->conv->graph, .layout = LAYOUT_CONV, .source = x};
     region_walk(&region, NULL, 0, freed, 2, true);
     const struct lowering lowering = {.region = &region,
                                       .source = x,
@@ -217,14 +213,13 @@ static bool unwrap(struct plan *plan, struct node *last)
     struct value *narrow = last->inputs[0];
     struct node *conv = narrow->producer, *first;
     struct wrap wrap;
-    if (!conv || conv->op != OP_Conv || conv->removed || conv->graph != last->graph ||
-        !conv->inputs[0] || !conv->inputs[0]->producer)
+    if (!conv || conv->op != OP_Conv || conv->removed || conv->graph != last->graph || !conv->inputs[0] ||
+        !conv->inputs[0]->producer)
         return false;
     first = conv->inputs[0]->producer;
     if (first->op == OP_Transpose && first->graph == last->graph && !first->removed)
         first = swap(plan, first);
-    if (!first || first->removed || first->graph != last->graph || !node_input(first, 0) ||
-        !node_output(first, 0))
+    if (!first || first->removed || first->graph != last->graph || !node_input(first, 0) || !node_output(first, 0))
         return false;
     for (int axis = 2; axis < conv->inputs[0]->rank; axis++) {
         if (!is_of_axis(first, true, axis) || !find_last(conv, axis, &wrap) || wrap.last != last)
@@ -245,8 +240,7 @@ static bool unwrap(struct plan *plan, struct node *last)
 
 static bool may_be_last(struct node *node)
 {
-    return (node->op == OP_Squeeze || node->op == OP_Reshape) && node_input(node, 0) &&
-           node_output(node, 0);
+    return (node->op == OP_Squeeze || node->op == OP_Reshape) && node_input(node, 0) && node_output(node, 0);
 }
 
 void unwrap_conv(struct plan *plan)

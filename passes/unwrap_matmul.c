@@ -30,12 +30,10 @@ static bool has_known_target(const struct node *node)
 static bool same_rows(const struct value *x, const struct value *y)
 {
     int open = 0;
-    if (x->rank < 2 || x->rank > MOST || x->rank != y->rank || x->disputed || y->disputed ||
-        x->dims[x->rank - 1] < 1)
+    if (x->rank < 2 || x->rank > MOST || x->rank != y->rank || x->disputed || y->disputed || x->dims[x->rank - 1] < 1)
         return false;
     for (int i = 0; i < x->rank - 1; i++) {
-        bool is_open =
-            x->dims[i] < 0 && y->dims[i] < 0; /* a symbol or nothing is known of either */
+        bool is_open = x->dims[i] < 0 && y->dims[i] < 0; /* a symbol or nothing is known of either */
         if ((!is_open && x->dims[i] != y->dims[i]) || x->dims[i] == 0)
             return false;
         open += is_open;
@@ -67,13 +65,12 @@ static bool unwrap(struct plan *plan, struct node *last)
     struct node *first = maker_of(matmul->inputs[0], matmul);
     struct value *x = first ? first->inputs[0] : NULL, *y = last->outputs[0];
     struct value *w = node_input(matmul, 1);
-    if (!x || !w || !is_reshape(first) || !is_reshape(last) || !same_rows(x, y) ||
-        !value_is_told(x) || !value_is_told(w) || !value_is_told(y) || x->is_annotated ||
-        w->is_annotated)
+    if (!x || !w || !is_reshape(first) || !is_reshape(last) || !same_rows(x, y) || !value_is_told(x) ||
+        !value_is_told(w) || !value_is_told(y) || x->is_annotated || w->is_annotated)
         return false;
     int64_t width = x->dims[x->rank - 1];
-    if (w->rank != 2 || w->dims[0] != width || w->dims[1] < 1 ||
-        y->dims[y->rank - 1] != w->dims[1] || !are_rows(matmul->inputs[0], x, width))
+    if (w->rank != 2 || w->dims[0] != width || w->dims[1] < 1 || y->dims[y->rank - 1] != w->dims[1] ||
+        !are_rows(matmul->inputs[0], x, width))
         return false;
     if (!has_known_target(first) || !has_known_target(last)) {
         plan_refuse(plan, last, y, "the target of a Reshape is known only while the model runs");
@@ -111,8 +108,8 @@ static bool unwrap(struct plan *plan, struct node *last)
 
 static bool may_be_last(struct node *node)
 {
-    return (node->op == OP_Reshape || node->op == OP_Flatten) && node_input(node, 0) &&
-           node_output(node, 0) && !node_has_references(node);
+    return (node->op == OP_Reshape || node->op == OP_Flatten) && node_input(node, 0) && node_output(node, 0) &&
+           !node_has_references(node);
 }
 
 void unwrap_matmul(struct plan *plan)

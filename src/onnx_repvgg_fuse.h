@@ -29,7 +29,7 @@ extern "C" {
 enum onnx_fuse_status {
     ONNX_FUSE_OK = 0,
     ONNX_FUSE_OUT_OF_MEMORY = 1,
-    ONNX_FUSE_IO = 2, /* open, read, write, sync or rename failed, or a file changed meanwhile */
+    ONNX_FUSE_IO = 2,            /* open, read, write, sync or rename failed, or a file changed meanwhile */
     ONNX_FUSE_NOT_ONNX = 3,      /* not the protobuf encoding of a ModelProto */
     ONNX_FUSE_INVALID_MODEL = 4, /* decodes, but breaks a rule of ONNX this tool relies on */
     ONNX_FUSE_LIMIT = 5,         /* larger or deeper than a stated limit */
@@ -45,15 +45,15 @@ enum onnx_fuse_equalize {
 };
 
 struct onnx_fuse_options {
-    size_t struct_size;      /* sizeof(struct onnx_fuse_options); set by onnx_fuse_options_init */
-    const char *const *only; /* pass names, NULL-terminated; NULL: all */
-    const char *const *skip; /* pass names, NULL-terminated; NULL: none */
-    double max_growth;       /* a rewrite may cost up to this many times what it replaces; 1 */
-    double tolerance;        /* of the self-check: largest difference of a channel, relative to its
+    size_t struct_size;          /* sizeof(struct onnx_fuse_options); set by onnx_fuse_options_init */
+    const char *const *only;     /* pass names, NULL-terminated; NULL: all */
+    const char *const *skip;     /* pass names, NULL-terminated; NULL: none */
+    double max_growth;           /* a rewrite may cost up to this many times what it replaces; 1 */
+    double tolerance;            /* of the self-check: largest difference of a channel, relative to its
                                 largest output; 0: by type */
-    bool no_check;           /* keep rewrites without evaluating them */
-    bool dry_run;            /* plan, check and report, write nothing */
-    int jobs;                /* threads that check and compute weights; 0: one per core */
+    bool no_check;               /* keep rewrites without evaluating them */
+    bool dry_run;                /* plan, check and report, write nothing */
+    int jobs;                    /* threads that check and compute weights; 0: one per core */
     const char *external_folder; /* memory to memory: where external data lies; NULL: such tensors
                                     are left alone and never fused */
     /* Called from the thread of the call, many times, the last time with "finishing" before the
@@ -130,8 +130,7 @@ ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_file(const char *input, const char
 /* The same from memory to memory. `model` is borrowed for the call and only read. *result is what
  * options->allocate gave, else allocated with malloc, and belongs to the caller (free or
  * onnx_fuse_free); its size is *result_size. Under dry_run *result is NULL. */
-ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result,
-                                                     size_t *result_size,
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result, size_t *result_size,
                                                      const struct onnx_fuse_options *options,
                                                      struct onnx_fuse_report **report);
 
@@ -184,8 +183,8 @@ struct onnx_fuse_diff_options {
     bool (*progress)(void *closure, const char *step, double fraction); /* as for fusing */
     void *closure;
     bool follow_symlinks, no_map; /* as for fusing */
-    bool all; /* tell every change by itself: alike ones one by one, weights to the last */
-    const char *name_a, *name_b; /* what texts and messages call the models; NULL: by their paths */
+    bool all;                     /* tell every change by itself: alike ones one by one, weights to the last */
+    const char *name_a, *name_b;  /* what texts and messages call the models; NULL: by their paths */
 };
 
 struct onnx_fuse_verify_options {
@@ -198,9 +197,8 @@ struct onnx_fuse_verify_options {
     bool follow_symlinks, no_map; /* as for fusing */
     bool common_outputs;          /* b may have outputs that a has not */
     double atol;                  /* numbers no further apart are the same; 0 */
-    bool layers; /* tell how far values of one name are apart, on one random input */
-    const char *
-        inputs; /* path of an archive as numpy.savez writes it, an array under the name of an input: tried
+    bool layers;                  /* tell how far values of one name are apart, on one random input */
+    const char *inputs; /* path of an archive as numpy.savez writes it, an array under the name of an input: tried
                            beside random ones; NULL: none */
 };
 
@@ -224,15 +222,13 @@ ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_verify(const char *a, const char *
                                                      struct onnx_fuse_comparison **comparison);
 
 ONNX_FUSE_API void onnx_fuse_comparison_free(struct onnx_fuse_comparison *comparison);
-ONNX_FUSE_API enum onnx_fuse_verdict
-onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison);
+ONNX_FUSE_API enum onnx_fuse_verdict onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison);
 /* The error of a failed comparison, "" after a good one. Borrowed. */
 ONNX_FUSE_API const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *comparison);
 /* The result as "text" or "json"; of a diff also as "github", "sarif" or "html" (a page that needs
  * nothing else, docs/html.md). Made when it is asked for the first time, and borrowed from the
  * comparison. NULL: there is no such format, there is no memory for it, or the comparison failed. */
-ONNX_FUSE_API const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison,
-                                                      const char *format);
+ONNX_FUSE_API const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison, const char *format);
 
 /* ---- one model as text ---- */
 
@@ -241,15 +237,14 @@ struct onnx_fuse_dump_options {
     /* Takes the text, some 64 KiB at a time and in order. False ends the call with ONNX_FUSE_IO. */
     bool (*write)(void *closure, const char *bytes, size_t size);
     void *closure;
-    int64_t elide;      /* tensors of more elements are given by their hash; negative: none; -1 */
-    bool no_metadata;   /* leave out doc strings and metadata that the syntax has no place for */
-    bool keep_external; /* say where external data lies instead of reading it */
+    int64_t elide;                /* tensors of more elements are given by their hash; negative: none; -1 */
+    bool no_metadata;             /* leave out doc strings and metadata that the syntax has no place for */
+    bool keep_external;           /* say where external data lies instead of reading it */
     const char *external_folder;  /* of a model in memory: where external data lies; NULL: as with
                                     keep_external */
     bool follow_symlinks, no_map; /* as for fusing */
-    const char *
-        output; /* a file that takes the text instead of `write`, whole or not at all; NULL: none */
-    const char *name; /* what messages call the model; NULL: by its path */
+    const char *output;           /* a file that takes the text instead of `write`, whole or not at all; NULL: none */
+    const char *name;             /* what messages call the model; NULL: by its path */
 };
 
 /* What became of a dump, or what is known of a model. Opaque; owned by the caller, freed by
@@ -261,17 +256,15 @@ ONNX_FUSE_API void onnx_fuse_dump_options_init(struct onnx_fuse_dump_options *op
 /* Writes the model at path `input` ("-": standard input) in ONNX's text syntax (docs/git.md).
  * options->write or options->output must be set. view: may be NULL; it is set on failure too, unless memory is out, and
  * then holds only the error. What was written before a failure is of no use. */
-ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_dump(const char *input,
-                                                   const struct onnx_fuse_dump_options *options,
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_dump(const char *input, const struct onnx_fuse_dump_options *options,
                                                    struct onnx_fuse_view **view);
-ONNX_FUSE_API enum onnx_fuse_status
-onnx_fuse_dump_memory(const void *model, size_t size, const struct onnx_fuse_dump_options *options,
-                      struct onnx_fuse_view **view);
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_dump_memory(const void *model, size_t size,
+                                                          const struct onnx_fuse_dump_options *options,
+                                                          struct onnx_fuse_view **view);
 
 /* What is in a model and what fusing it with these options would make of it; nothing is written.
  * options: as for fusing, NULL for the defaults. */
-ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_info(const char *input,
-                                                   const struct onnx_fuse_options *options,
+ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_info(const char *input, const struct onnx_fuse_options *options,
                                                    struct onnx_fuse_view **view);
 ONNX_FUSE_API enum onnx_fuse_status onnx_fuse_info_memory(const void *model, size_t size,
                                                           const struct onnx_fuse_options *options,

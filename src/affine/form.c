@@ -52,8 +52,8 @@ bool affine_is_pointwise(const struct affine *form)
 
 bool affine_is_identity(const struct affine *form)
 {
-    return form->kind == AFFINE_DIAGONAL && affine_is_pointwise(form) && !form->scale &&
-           form->factor == 1 && !form->offset && form->shift == 0 && !form->border;
+    return form->kind == AFFINE_DIAGONAL && affine_is_pointwise(form) && !form->scale && form->factor == 1 &&
+           !form->offset && form->shift == 0 && !form->border;
 }
 
 bool affine_has_border(const struct affine *form)
@@ -87,9 +87,9 @@ const char *affine_check_axes(struct arena *arena, int axes, const struct affine
         struct affine_axis a = axis[i];
         if (a.stride < 1 || a.step < 1 || a.taps < 1)
             return "a stride, dilation or kernel size is not positive";
-        if (a.stride > AFFINE_LIMIT || a.step > AFFINE_LIMIT || a.taps > AFFINE_LIMIT ||
-            a.low > AFFINE_LIMIT || a.low < -AFFINE_LIMIT || a.end > AFFINE_LIMIT ||
-            a.end < -AFFINE_LIMIT || (a.taps - 1) > AFFINE_LIMIT / a.step)
+        if (a.stride > AFFINE_LIMIT || a.step > AFFINE_LIMIT || a.taps > AFFINE_LIMIT || a.low > AFFINE_LIMIT ||
+            a.low < -AFFINE_LIMIT || a.end > AFFINE_LIMIT || a.end < -AFFINE_LIMIT ||
+            (a.taps - 1) > AFFINE_LIMIT / a.step)
             return "a stride, dilation, padding or kernel size is absurdly large";
     }
     return NULL;
@@ -124,8 +124,7 @@ double affine_effort(const struct affine *form)
     return visits_of(form) * (numbers > VISIT ? numbers : VISIT);
 }
 
-const char *affine_finish(struct arena *arena, struct affine *form, int axes,
-                          const struct affine_axis *axis)
+const char *affine_finish(struct arena *arena, struct affine *form, int axes, const struct affine_axis *axis)
 {
     const char *reason = affine_check_axes(arena, axes, axis);
     if (reason)
@@ -150,13 +149,11 @@ const char *affine_finish(struct arena *arena, struct affine *form, int axes,
     return NULL;
 }
 
-const char *affine_make(struct arena *arena, const struct affine_kernel *kernel,
-                        const struct affine **result)
+const char *affine_make(struct arena *arena, const struct affine_kernel *kernel, const struct affine **result)
 {
     int64_t outputs = kernel->outputs, inputs = kernel->inputs, groups = kernel->groups;
     if (groups < 1 || outputs < 1 || inputs < 1 || outputs % groups || inputs % groups)
-        return arena_format(arena,
-                            "%lld input and %lld output channels do not divide into %lld groups",
+        return arena_format(arena, "%lld input and %lld output channels do not divide into %lld groups",
                             (long long)inputs, (long long)outputs, (long long)groups);
     struct affine *form = NEW(arena, struct affine);
     *form = (struct affine){.kind = AFFINE_KERNEL,

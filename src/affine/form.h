@@ -35,14 +35,7 @@ struct affine_term {
     double factor;
 };
 
-enum affine_kind {
-    AFFINE_KERNEL,
-    AFFINE_DIAGONAL,
-    AFFINE_COMPOSE,
-    AFFINE_JOIN,
-    AFFINE_STACK,
-    AFFINE_PICK
-};
+enum affine_kind { AFFINE_KERNEL, AFFINE_DIAGONAL, AFFINE_COMPOSE, AFFINE_JOIN, AFFINE_STACK, AFFINE_PICK };
 
 struct affine {
     enum affine_kind kind;
@@ -56,26 +49,24 @@ struct affine {
             const void *closure;
             const double *filled; /* every number of it, or NULL; borrowed */
         };
-        struct {                 /* AFFINE_DIAGONAL */
-            const double *scale; /* of every tap of channel c; borrowed; then the width is known */
-            double factor;       /* the same where scale is NULL */
-            double shift;        /* bias where `offset` is NULL */
-            const double
-                *bias_terms;      /* absolute numbers that each bias is the sum of; NULL: |bias| */
-            const double *border; /* what lies in the padding, per channel, instead of 0; or NULL */
+        struct {                      /* AFFINE_DIAGONAL */
+            const double *scale;      /* of every tap of channel c; borrowed; then the width is known */
+            double factor;            /* the same where scale is NULL */
+            double shift;             /* bias where `offset` is NULL */
+            const double *bias_terms; /* absolute numbers that each bias is the sum of; NULL: |bias| */
+            const double *border;     /* what lies in the padding, per channel, instead of 0; or NULL */
             double border_rounding;
         };
         struct { /* AFFINE_COMPOSE */
             const struct affine *outer, *inner;
         };
-        struct
-        { /* AFFINE_JOIN; one term is a change of lattice. AFFINE_STACK: the rows of one form after
+        struct { /* AFFINE_JOIN; one term is a change of lattice. AFFINE_STACK: the rows of one form after
                     those of the other; all have its lattice and the factor 1, and all read all of it, in
                     one group, or each a part of it, in groups of that */
             const struct affine_term *terms;
             size_t term_count;
         };
-        struct { /* AFFINE_PICK: each output is one number of the source, or 0; borrowed */
+        struct {                 /* AFFINE_PICK: each output is one number of the source, or 0; borrowed */
             const int64_t *from; /* the input channel, -1: 0 */
             const int64_t *tap;  /* which tap; NULL: there is one */
         };
@@ -118,8 +109,7 @@ struct affine_kernel {
     const double *bias;  /* NULL for 0 */
 };
 
-const char *affine_make(struct arena *arena, const struct affine_kernel *kernel,
-                        const struct affine **result);
+const char *affine_make(struct arena *arena, const struct affine_kernel *kernel, const struct affine **result);
 
 /* True when so many numbers (in double) may be held at once to compute one form of a model of this
  * size: 2 Mi, and one for each byte of input. */
@@ -137,7 +127,6 @@ const char *affine_check_axes(struct arena *arena, int axes, const struct affine
 
 /* The last step of making a form: checks its size, copies it to the arena. Returns the reason why there is
  * no such form, or NULL and *result. */
-const char *affine_finish(struct arena *arena, struct affine *form, int axes,
-                          const struct affine_axis *axis);
+const char *affine_finish(struct arena *arena, struct affine *form, int axes, const struct affine_axis *axis);
 
 #endif

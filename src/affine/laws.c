@@ -16,9 +16,8 @@ static void read_filled(const void *closure, int64_t first, int64_t count, doubl
         out[i] = *form->filled;
 }
 
-const char *affine_fill(struct arena *arena, int axes, const struct affine_axis *axis,
-                        int64_t outputs, int64_t inputs, int64_t groups, const double *number,
-                        const double *bias, const struct affine **result)
+const char *affine_fill(struct arena *arena, int axes, const struct affine_axis *axis, int64_t outputs, int64_t inputs,
+                        int64_t groups, const double *number, const double *bias, const struct affine **result)
 {
     const char *reason = affine_make(arena,
                                      &(struct affine_kernel){.axes = axes,
@@ -63,17 +62,15 @@ bool affine_repeats(const struct affine *form, double *number)
         *number = *form->filled;
         return true;
     }
-    if (form->kind != AFFINE_COMPOSE ||
-        !((scales_alike(form->outer, &scale) && affine_repeats(form->inner, number)) ||
-          (scales_alike(form->inner, &scale) && affine_repeats(form->outer, number))))
+    if (form->kind != AFFINE_COMPOSE || !((scales_alike(form->outer, &scale) && affine_repeats(form->inner, number)) ||
+                                          (scales_alike(form->inner, &scale) && affine_repeats(form->outer, number))))
         return false;
     *number *= scale;
     return true;
 }
 
-const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale,
-                               const double *shift, const double *terms,
-                               const struct affine **result)
+const char *affine_scale_shift(struct arena *arena, int64_t channels, const double *scale, const double *shift,
+                               const double *terms, const struct affine **result)
 {
     if (channels < 1)
         return "no channels";
@@ -125,8 +122,7 @@ const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t 
 }
 
 /* A box of one tap that takes each channel as it is. */
-static const char *move(struct arena *arena, const struct affine_picked *picked,
-                        const struct affine **result)
+static const char *move(struct arena *arena, const struct affine_picked *picked, const struct affine **result)
 {
     struct affine *form = affine_uniform(arena, 1, 0);
     form->outputs = form->inputs = form->groups = picked->inputs;
@@ -134,8 +130,7 @@ static const char *move(struct arena *arena, const struct affine_picked *picked,
     return picked->axes < 0 ? NULL : affine_finish(arena, form, picked->axes, picked->axis);
 }
 
-const char *affine_pick(struct arena *arena, const struct affine_picked *picked,
-                        const struct affine **result)
+const char *affine_pick(struct arena *arena, const struct affine_picked *picked, const struct affine **result)
 {
     int64_t inputs = picked->inputs, outputs = picked->outputs;
     const char *reason = affine_pick_room(arena, inputs, outputs);
@@ -147,8 +142,7 @@ const char *affine_pick(struct arena *arena, const struct affine_picked *picked,
     if (same)
         return move(arena, picked, result);
     int64_t groups = greatest_common_divisor(inputs, outputs);
-    while (inputs % groups || outputs % groups ||
-           !is_in_groups(inputs, outputs, picked->from, groups))
+    while (inputs % groups || outputs % groups || !is_in_groups(inputs, outputs, picked->from, groups))
         groups--;
     struct affine *form = NEW(arena, struct affine);
     *form = (struct affine){.kind = AFFINE_PICK,
@@ -163,19 +157,16 @@ const char *affine_pick(struct arena *arena, const struct affine_picked *picked,
     return reason;
 }
 
-const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end,
-                       int64_t channels, const double *border, double rounding,
-                       const struct affine **result)
+const char *affine_pad(struct arena *arena, int axes, const int64_t *begin, const int64_t *end, int64_t channels,
+                       const double *border, double rounding, const struct affine **result)
 {
     struct affine_axis axis[AFFINE_AXES];
     if (axes > AFFINE_AXES)
         return affine_check_axes(arena, axes, NULL);
     for (int i = 0; i < axes; i++) {
-        if (begin[i] > AFFINE_LIMIT || begin[i] < -AFFINE_LIMIT || end[i] > AFFINE_LIMIT ||
-            end[i] < -AFFINE_LIMIT)
+        if (begin[i] > AFFINE_LIMIT || begin[i] < -AFFINE_LIMIT || end[i] > AFFINE_LIMIT || end[i] < -AFFINE_LIMIT)
             return "a padding is absurdly large";
-        axis[i] = (struct affine_axis){
-            .stride = 1, .low = -begin[i], .step = 1, .taps = 1, .end = begin[i] + end[i]};
+        axis[i] = (struct affine_axis){.stride = 1, .low = -begin[i], .step = 1, .taps = 1, .end = begin[i] + end[i]};
     }
     struct affine *form = affine_uniform(arena, 1, 0);
     if (border) {
@@ -211,8 +202,7 @@ static struct affine_axis compose_axis(struct affine_axis outer, struct affine_a
 }
 
 /* What the outer form finds in its padding against what the inner one gives there. */
-static const char *compare_border(struct arena *arena, const struct affine *outer,
-                                  const struct affine *inner)
+static const char *compare_border(struct arena *arena, const struct affine *outer, const struct affine *inner)
 {
     int64_t channels;
     unify(outer->inputs, inner->outputs, 0, &channels);
@@ -229,18 +219,16 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
         double inside = bias ? bias[c] : 0;
         double largest = fmax(terms[c], fabs(outer->border[c]));
         if (!(fabs(inside - outer->border[c]) <= 8 * outer->border_rounding * largest))
-            return arena_format(
-                arena, "border: the padding holds %s in channel %lld where the inner op gives %s",
-                decimal_rounded(outer->border[c], 9).text, (long long)c,
-                decimal_rounded(inside, 9).text);
+            return arena_format(arena, "border: the padding holds %s in channel %lld where the inner op gives %s",
+                                decimal_rounded(outer->border[c], 9).text, (long long)c,
+                                decimal_rounded(inside, 9).text);
     }
     return NULL;
 }
 
 /* What the rows of a composition take while they are computed: affine/rows.c. Two thin kernels may
  * have a product as large as the square of what the file holds. */
-static const char *compare_room(struct arena *arena, const struct affine *outer,
-                                const struct affine *inner)
+static const char *compare_room(struct arena *arena, const struct affine *outer, const struct affine *inner)
 {
     double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
     bool moves = outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK; /* rows or columns */
@@ -262,9 +250,8 @@ static const char *compare_room(struct arena *arena, const struct affine *outer,
 /* True for a pick and for what takes each channel at other positions. */
 static bool picks(const struct affine *form)
 {
-    return form->kind == AFFINE_PICK ||
-           (form->kind == AFFINE_DIAGONAL && affine_taps(form) == 1 && !form->scale &&
-            form->factor == 1 && !form->offset && form->shift == 0 && !form->border);
+    return form->kind == AFFINE_PICK || (form->kind == AFFINE_DIAGONAL && affine_taps(form) == 1 && !form->scale &&
+                                         form->factor == 1 && !form->offset && form->shift == 0 && !form->border);
 }
 
 static int64_t picked_from(const struct affine *form, int64_t output)
@@ -278,8 +265,7 @@ static int64_t picked_tap(const struct affine *form, int64_t output)
 }
 
 /* What is picked of what was picked, as one pick. form: the composition of the two, whose axes are known. */
-static const char *pick_twice(struct arena *arena, const struct affine *form,
-                              const struct affine **result)
+static const char *pick_twice(struct arena *arena, const struct affine *form, const struct affine **result)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
     const char *reason = affine_pick_room(arena, form->inputs, form->outputs);
@@ -293,9 +279,7 @@ static const char *pick_twice(struct arena *arena, const struct affine *form,
         tap = NEW_ARRAY(arena, int64_t, outputs);
         for (int64_t o = 0; o < outputs; o++) {
             int64_t middle = picked_from(outer, o);
-            tap[o] = middle < 0
-                         ? 0
-                         : place[picked_tap(outer, o) * inner_taps + picked_tap(inner, middle)];
+            tap[o] = middle < 0 ? 0 : place[picked_tap(outer, o) * inner_taps + picked_tap(inner, middle)];
         }
     }
     for (int64_t o = 0; o < outputs; o++) {
@@ -317,23 +301,21 @@ static bool is_light(const struct affine *form, bool *moves)
 {
     *moves = *moves || form->kind == AFFINE_PICK;
     return form->kind == AFFINE_PICK || affine_is_diagonal(form) ||
-           (form->kind == AFFINE_COMPOSE && is_light(form->outer, moves) &&
-            is_light(form->inner, moves));
+           (form->kind == AFFINE_COMPOSE && is_light(form->outer, moves) && is_light(form->inner, moves));
 }
 
 /* A kernel after scales after a pick: the kernel takes up one after the other, and no product is made of a matrix of zeros. */
-static bool compose_one_by_one(struct arena *arena, const struct affine *outer,
-                               const struct affine *inner, const struct affine **result)
+static bool compose_one_by_one(struct arena *arena, const struct affine *outer, const struct affine *inner,
+                               const struct affine **result)
 {
     const struct affine *form;
     bool moves = false;
-    return inner->kind == AFFINE_COMPOSE && !is_light(outer, &(bool){false}) &&
-           is_light(inner, &moves) && moves && !affine_compose(arena, outer, inner->outer, &form) &&
-           !affine_compose(arena, form, inner->inner, result);
+    return inner->kind == AFFINE_COMPOSE && !is_light(outer, &(bool){false}) && is_light(inner, &moves) && moves &&
+           !affine_compose(arena, outer, inner->outer, &form) && !affine_compose(arena, form, inner->inner, result);
 }
 
-const char *affine_compose(struct arena *arena, const struct affine *outer,
-                           const struct affine *inner, const struct affine **result)
+const char *affine_compose(struct arena *arena, const struct affine *outer, const struct affine *inner,
+                           const struct affine **result)
 {
     int64_t middle, axes;
     if (affine_has_border(inner))
@@ -342,12 +324,10 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
         return arena_format(arena, "the outer op takes %lld channels, the inner one gives %lld",
                             (long long)outer->inputs, (long long)inner->outputs);
     if (!unify(outer->axes, inner->axes, -1, &axes))
-        return arena_format(arena, "the outer op has %d spatial axes, the inner one %d",
-                            outer->axes, inner->axes);
+        return arena_format(arena, "the outer op has %d spatial axes, the inner one %d", outer->axes, inner->axes);
     if (affine_is_identity(outer) || (affine_is_identity(inner) && !affine_has_border(outer))) {
         /* The identity may know a width that the other does not. */
-        *result =
-            affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
+        *result = affine_settle(arena, affine_is_identity(outer) ? inner : outer, (int)axes, middle);
         return NULL;
     }
     if (compose_one_by_one(arena, outer, inner, result))
@@ -379,41 +359,35 @@ const char *affine_compose(struct arena *arena, const struct affine *outer,
             return reason;
     }
     struct affine *form = NEW(arena, struct affine);
-    *form =
-        (struct affine){.kind = AFFINE_COMPOSE,
-                        .outer = outer,
-                        .inner = inner,
-                        .outputs = outer->outputs ? outer->outputs : middle,
-                        .inputs = inner->inputs ? inner->inputs : middle,
-                        .groups = greatest_common_divisor(outer->groups ? outer->groups : middle,
-                                                          inner->groups ? inner->groups : middle)};
+    *form = (struct affine){.kind = AFFINE_COMPOSE,
+                            .outer = outer,
+                            .inner = inner,
+                            .outputs = outer->outputs ? outer->outputs : middle,
+                            .inputs = inner->inputs ? inner->inputs : middle,
+                            .groups = greatest_common_divisor(outer->groups ? outer->groups : middle,
+                                                              inner->groups ? inner->groups : middle)};
     *result = form;
     const char *reason = affine_finish(arena, form, (int)axes, axis);
-    bool merges =
-        picks(outer) && picks(inner) && (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK);
+    bool merges = picks(outer) && picks(inner) && (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK);
     return reason || !merges ? reason : pick_twice(arena, form, result);
 }
 
 /* ---- join ---- */
 
-static const char *join_axis(struct arena *arena, const struct affine_term *terms, size_t count,
-                             int index, int64_t source_extent, struct affine_axis *result,
-                             bool *used_extent)
+static const char *join_axis(struct arena *arena, const struct affine_term *terms, size_t count, int index,
+                             int64_t source_extent, struct affine_axis *result, bool *used_extent)
 {
     struct affine_axis axis = affine_axis_of(terms[0].form, index);
     int64_t high = affine_axis_high(axis);
     for (size_t k = 1; k < count; k++) {
         struct affine_axis other = affine_axis_of(terms[k].form, index);
         if (other.stride != axis.stride)
-            return arena_format(arena, "the branches' strides differ: %lld and %lld",
-                                (long long)axis.stride, (long long)other.stride);
+            return arena_format(arena, "the branches' strides differ: %lld and %lld", (long long)axis.stride,
+                                (long long)other.stride);
         if (other.end != axis.end) {
-            if (source_extent < 1 ||
-                affine_extent(axis, source_extent) != affine_extent(other, source_extent))
-                return arena_format(
-                    arena,
-                    "the branches' extents differ: %+lld and %+lld beyond the source on axis %d",
-                    (long long)axis.end, (long long)other.end, index);
+            if (source_extent < 1 || affine_extent(axis, source_extent) != affine_extent(other, source_extent))
+                return arena_format(arena, "the branches' extents differ: %+lld and %+lld beyond the source on axis %d",
+                                    (long long)axis.end, (long long)other.end, index);
             *used_extent = true;
             axis.end = axis.end > other.end ? axis.end : other.end;
         }
@@ -434,8 +408,7 @@ static const char *join_axis(struct arena *arena, const struct affine_term *term
 }
 
 const char *affine_join(struct arena *arena, const struct affine_term *terms, size_t count,
-                        const int64_t *source_extent, const struct affine **result,
-                        bool *used_extent)
+                        const int64_t *source_extent, const struct affine **result, bool *used_extent)
 {
     int64_t axes = -1, outputs = 0, inputs = 0, groups = 0;
     bool unknown = false;
@@ -446,23 +419,21 @@ const char *affine_join(struct arena *arena, const struct affine_term *terms, si
         if (!unify(axes, form->axes, -1, &axes))
             return "the branches' numbers of spatial axes differ";
         if (!unify(outputs, form->outputs, 0, &outputs))
-            return arena_format(arena, "the branches' channels differ: %lld and %lld",
-                                (long long)outputs, (long long)form->outputs);
+            return arena_format(arena, "the branches' channels differ: %lld and %lld", (long long)outputs,
+                                (long long)form->outputs);
         if (!unify(inputs, form->inputs, 0, &inputs))
-            return arena_format(arena, "the branches take %lld and %lld channels of one source",
-                                (long long)inputs, (long long)form->inputs);
+            return arena_format(arena, "the branches take %lld and %lld channels of one source", (long long)inputs,
+                                (long long)form->inputs);
         groups = greatest_common_divisor(groups, form->groups);
         unknown |= !form->outputs;
     }
     if (unknown && inputs != outputs)
-        return arena_format(
-            arena,
-            "the identity branch has %lld channels and the others give %lld: it would broadcast",
-            (long long)inputs, (long long)outputs);
+        return arena_format(arena, "the identity branch has %lld channels and the others give %lld: it would broadcast",
+                            (long long)inputs, (long long)outputs);
     struct affine_axis axis[AFFINE_AXES];
     for (int i = 0; i < axes; i++) {
-        const char *reason = join_axis(
-            arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
+        const char *reason =
+            join_axis(arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
         if (reason)
             return reason;
     }
@@ -497,9 +468,8 @@ static const char *restate(struct arena *arena, const struct affine *form, int64
 }
 
 /* The terms on one lattice and with so many groups each, one's rows after the other's. */
-static const char *pile(struct arena *arena, struct affine_term *terms, size_t count, int axes,
-                        int64_t groups, const int64_t *source_extent, struct affine *form,
-                        bool *used_extent)
+static const char *pile(struct arena *arena, struct affine_term *terms, size_t count, int axes, int64_t groups,
+                        const int64_t *source_extent, struct affine *form, bool *used_extent)
 {
     struct affine_axis axis[AFFINE_AXES];
     for (size_t k = 0; k < count; k++) {
@@ -508,8 +478,8 @@ static const char *pile(struct arena *arena, struct affine_term *terms, size_t c
         form->outputs += terms[k].form->outputs;
     }
     for (int i = 0; i < axes; i++) {
-        const char *reason = join_axis(
-            arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
+        const char *reason =
+            join_axis(arena, terms, count, i, source_extent ? source_extent[i] : -1, &axis[i], used_extent);
         if (reason)
             return reason;
     }
@@ -525,8 +495,8 @@ static const char *pile(struct arena *arena, struct affine_term *terms, size_t c
 }
 
 /* Picks of one source, one's outputs after the other's, are a pick. */
-static const char *stack_picks(struct arena *arena, const struct affine *const *forms, size_t count,
-                               int axes, int64_t inputs, const struct affine **result)
+static const char *stack_picks(struct arena *arena, const struct affine *const *forms, size_t count, int axes,
+                               int64_t inputs, const struct affine **result)
 {
     const struct affine *form;
     int64_t outputs = 0, *to;
@@ -541,18 +511,15 @@ static const char *stack_picks(struct arena *arena, const struct affine *const *
         for (int64_t o = 0; o < some; o++)
             *to++ = picked_from(forms[k], o);
     }
-    reason = affine_pick(
-        arena,
-        &(struct affine_picked){.axes = -1, .inputs = inputs, .outputs = outputs, .from = from},
-        &form);
+    reason = affine_pick(arena, &(struct affine_picked){.axes = -1, .inputs = inputs, .outputs = outputs, .from = from},
+                         &form);
     if (!reason)
         *result = affine_settle(arena, form, axes, 0);
     return reason;
 }
 
 const char *affine_stack(struct arena *arena, const struct affine *const *forms, size_t count,
-                         const int64_t *source_extent, const struct affine **result,
-                         bool *used_extent)
+                         const int64_t *source_extent, const struct affine **result, bool *used_extent)
 {
     int64_t axes = -1, inputs = 0;
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
@@ -562,8 +529,8 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
         if (!unify(axes, forms[k]->axes, -1, &axes))
             return "the branches' numbers of spatial axes differ";
         if (!unify(inputs, forms[k]->inputs, 0, &inputs))
-            return arena_format(arena, "the branches take %lld and %lld channels of one source",
-                                (long long)inputs, (long long)forms[k]->inputs);
+            return arena_format(arena, "the branches take %lld and %lld channels of one source", (long long)inputs,
+                                (long long)forms[k]->inputs);
     }
     if (!inputs)
         return "the number of channels is not known";
@@ -581,8 +548,7 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
 }
 
 const char *affine_beside(struct arena *arena, const struct affine *const *forms, size_t count,
-                          const int64_t *source_extent, const struct affine **result,
-                          bool *used_extent)
+                          const int64_t *source_extent, const struct affine **result, bool *used_extent)
 {
     int64_t groups = 0, inputs;
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
@@ -596,8 +562,7 @@ const char *affine_beside(struct arena *arena, const struct affine *const *forms
         groups = greatest_common_divisor(groups, form->groups);
         terms[k] = (struct affine_term){form, 1};
     }
-    if (!groups || !multiply_fits(forms[0]->inputs, (int64_t)count, &inputs) ||
-        inputs > AFFINE_LIMIT)
+    if (!groups || !multiply_fits(forms[0]->inputs, (int64_t)count, &inputs) || inputs > AFFINE_LIMIT)
         return "the number of channels is not known, or absurdly large";
     struct affine *form = NEW(arena, struct affine);
     *form = (struct affine){.inputs = inputs, .groups = groups * (int64_t)count};
@@ -605,12 +570,10 @@ const char *affine_beside(struct arena *arena, const struct affine *const *forms
     return pile(arena, terms, count, forms[0]->axes, groups, source_extent, form, used_extent);
 }
 
-const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups,
-                         const struct affine **result)
+const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups, const struct affine **result)
 {
     if (groups < 1 || form->groups % groups)
-        return arena_format(arena, "%lld groups do not widen to %lld", (long long)form->groups,
-                            (long long)groups);
+        return arena_format(arena, "%lld groups do not widen to %lld", (long long)form->groups, (long long)groups);
     struct affine_axis axis[AFFINE_AXES];
     for (int i = 0; i < form->axes; i++)
         axis[i] = affine_axis_of(form, i);
@@ -626,8 +589,7 @@ static void read_wider(const void *closure, int64_t first, int64_t count, double
         out[i] = NAN; /* no memory: it is not written */
 }
 
-const char *affine_drop_axis(struct arena *arena, const struct affine *form, int index,
-                             const struct affine **result)
+const char *affine_drop_axis(struct arena *arena, const struct affine *form, int index, const struct affine **result)
 {
     struct affine_axis axis[AFFINE_AXES];
     int axes = 0;
@@ -640,24 +602,22 @@ const char *affine_drop_axis(struct arena *arena, const struct affine *form, int
         else if (a.taps != 1 || a.low != 0 || a.end != 0)
             return "its window has several taps, or padding, on an axis of one position";
     }
-    const char *reason =
-        affine_make(arena,
-                    &(struct affine_kernel){.axes = axes,
-                                            .axis = axis,
-                                            .outputs = form->outputs,
-                                            .inputs = form->inputs,
-                                            .groups = form->groups,
-                                            .read = read_wider,
-                                            .closure = form,
-                                            .bias = affine_bias(arena, form, form->outputs)},
-                    result);
+    const char *reason = affine_make(arena,
+                                     &(struct affine_kernel){.axes = axes,
+                                                             .axis = axis,
+                                                             .outputs = form->outputs,
+                                                             .inputs = form->inputs,
+                                                             .groups = form->groups,
+                                                             .read = read_wider,
+                                                             .closure = form,
+                                                             .bias = affine_bias(arena, form, form->outputs)},
+                                     result);
     if (!reason)
         ((struct affine *)(uintptr_t)*result)->visits = form->visits;
     return reason;
 }
 
-const char *affine_lowerable(struct arena *arena, const struct affine *form,
-                             const struct affine **result)
+const char *affine_lowerable(struct arena *arena, const struct affine *form, const struct affine **result)
 {
     struct affine_axis axis[AFFINE_AXES];
     bool same = true;
@@ -680,8 +640,7 @@ const char *affine_lowerable(struct arena *arena, const struct affine *form,
     return same ? NULL : restate(arena, form, form->groups, axis, result);
 }
 
-const struct affine *affine_settle(struct arena *arena, const struct affine *form, int axes,
-                                   int64_t width)
+const struct affine *affine_settle(struct arena *arena, const struct affine *form, int axes, int64_t width)
 {
     bool open = !form->outputs && width;
     if (form->axes == axes && !open)
@@ -696,8 +655,7 @@ const struct affine *affine_settle(struct arena *arena, const struct affine *for
 
 /* ---- equality ---- */
 
-bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b,
-                  double tolerance)
+bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b, double tolerance)
 {
     /* a - b is the zero map when they are equal; join refuses when the extents are not. */
     struct affine_term terms[2] = {{a, 1}, {b, -1}};
@@ -707,8 +665,7 @@ bool affine_equal(struct arena *arena, const struct affine *a, const struct affi
         return false;
     int64_t width = difference->outputs ? difference->outputs : 1;
     int64_t length = affine_row_length(difference);
-    if (affine_join(arena, terms, 1, NULL, &one, &used) ||
-        affine_join(arena, terms + 1, 1, NULL, &other, &used))
+    if (affine_join(arena, terms, 1, NULL, &one, &used) || affine_join(arena, terms + 1, 1, NULL, &other, &used))
         return false;
     double *row = NEW_ARRAY(arena, double, length);
     double largest = 0, apart = 0;

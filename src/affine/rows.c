@@ -19,8 +19,8 @@ static const double *dense_rows(const struct affine_dense *dense, const struct a
 
 /* Where each tap of `from` lies among the taps of `to` when it is moved by `base` and its lattice
  * stretched by `stretch`, per axis. */
-static void place_taps(const struct affine *to, const struct affine *from, const int64_t *stretch,
-                       const int64_t *base, int64_t *place)
+static void place_taps(const struct affine *to, const struct affine *from, const int64_t *stretch, const int64_t *base,
+                       int64_t *place)
 {
     int64_t count = 1, size = affine_taps(to);
     place[0] = 0;
@@ -30,8 +30,7 @@ static void place_taps(const struct affine *to, const struct affine *from, const
         for (int64_t k = count - 1; k >= 0; k--)
             for (int64_t j = f.taps - 1; j >= 0; j--)
                 place[k * f.taps + j] =
-                    place[k] +
-                    (base[i] + stretch[i] * (f.low + j * f.step) - t.low) / t.step * size;
+                    place[k] + (base[i] + stretch[i] * (f.low + j * f.step) - t.low) / t.step * size;
         count *= f.taps;
     }
 }
@@ -54,21 +53,19 @@ static int64_t row_channels(const struct affine *form)
 static size_t whole_term(const struct affine *form)
 {
     size_t k = 0;
-    while (k < form->term_count && (affine_taps(form->terms[k].form) != affine_taps(form) ||
-                                    form->terms[k].form->groups != form->groups))
+    while (k < form->term_count &&
+           (affine_taps(form->terms[k].form) != affine_taps(form) || form->terms[k].form->groups != form->groups))
         k++;
     return k;
 }
 
-VECTORISED(void, scale_numbers, (double *numbers, int64_t count, double factor),
-           (numbers, count, factor))
+VECTORISED(void, scale_numbers, (double *numbers, int64_t count, double factor), (numbers, count, factor))
 {
     for (int64_t i = 0; i < count; i++)
         numbers[i] *= factor;
 }
 
-VECTORISED(void, add_numbers, (double *to, const double *from, int64_t count, double factor),
-           (to, from, count, factor))
+VECTORISED(void, add_numbers, (double *to, const double *from, int64_t count, double factor), (to, from, count, factor))
 {
     for (int64_t i = 0; i < count; i++)
         to[i] += factor * from[i];
@@ -81,8 +78,8 @@ static int64_t tap_of(const struct affine *pick, int64_t output)
 }
 
 /* Adds a pick to rows of a sum: one number of each row, if any. place: of its taps. */
-static void add_pick(const struct affine *form, const struct affine *pick, double factor,
-                     const int64_t *place, int64_t width, int64_t first, int64_t count, double *out)
+static void add_pick(const struct affine *form, const struct affine *pick, double factor, const int64_t *place,
+                     int64_t width, int64_t first, int64_t count, double *out)
 {
     int64_t taps = affine_taps(form), length = affine_row_length(form);
     for (int64_t o = first; o < first + count; o++)
@@ -92,9 +89,8 @@ static void add_pick(const struct affine *form, const struct affine *pick, doubl
 }
 
 /* Adds a term that is no pick to rows of a sum. place: of its taps. */
-static bool add_rows(const struct affine *form, const struct affine_term *from,
-                     const struct affine_dense *dense, const int64_t *place, int64_t width,
-                     int64_t first, int64_t count, double *out)
+static bool add_rows(const struct affine *form, const struct affine_term *from, const struct affine_dense *dense,
+                     const int64_t *place, int64_t width, int64_t first, int64_t count, double *out)
 {
     const struct affine *term = from->form;
     int64_t taps = affine_taps(form), length = affine_row_length(form);
@@ -104,8 +100,7 @@ static bool add_rows(const struct affine *form, const struct affine_term *from,
     bool good = rows && affine_rows(term, dense, width, first, count, rows);
     bool same_taps = term_taps == taps; /* a sublattice as large as the lattice is the lattice */
     for (int64_t r = 0; good && r < count; r++) {
-        int64_t shift =
-            first_channel(term, width, first + r) - first_channel(form, width, first + r);
+        int64_t shift = first_channel(term, width, first + r) - first_channel(form, width, first + r);
         double *to = out + r * length + shift * taps;
         const double *row = rows + r * term_length;
         if (same_taps) {
@@ -120,8 +115,8 @@ static bool add_rows(const struct affine *form, const struct affine_term *from,
     return good;
 }
 
-static bool join_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
-                      int64_t first, int64_t count, double *out)
+static bool join_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
+                      int64_t count, double *out)
 {
     int64_t length = affine_row_length(form);
     size_t start = whole_term(form);
@@ -152,8 +147,8 @@ static bool join_rows(const struct affine *form, const struct affine_dense *dens
     return good;
 }
 
-static bool stack_rows(const struct affine *form, const struct affine_dense *dense, int64_t first,
-                       int64_t count, double *out)
+static bool stack_rows(const struct affine *form, const struct affine_dense *dense, int64_t first, int64_t count,
+                       double *out)
 {
     int64_t length = affine_row_length(form), begin = 0; /* of the term's rows */
     bool good = true;
@@ -162,8 +157,7 @@ static bool stack_rows(const struct affine *form, const struct affine_dense *den
         int64_t from = first > begin ? first : begin, end = begin + term->outputs;
         end = end < first + count ? end : first + count;
         if (from < end)
-            good = affine_rows(term, dense, term->outputs, from - begin, end - from,
-                               out + (from - first) * length);
+            good = affine_rows(term, dense, term->outputs, from - begin, end - from, out + (from - first) * length);
         begin += term->outputs;
     }
     return good;
@@ -171,8 +165,8 @@ static bool stack_rows(const struct affine *form, const struct affine_dense *den
 
 /* One row of the outer form over the rows of the inner one it reads. */
 VECTORISED(void, compose_row,
-           (const struct affine *form, const double *outer_row, const double *inner_rows,
-            int64_t middles, const int64_t *place, const int64_t *shifts, double *to),
+           (const struct affine *form, const double *outer_row, const double *inner_rows, int64_t middles,
+            const int64_t *place, const int64_t *shifts, double *to),
            (form, outer_row, inner_rows, middles, place, shifts, to))
 {
     int64_t taps = affine_taps(form);
@@ -193,14 +187,12 @@ VECTORISED(void, compose_row,
             for (int64_t t = 0; t < outer_taps; t++)
                 for (int64_t i = 0; i < channels; i++)
                     for (int64_t j = 0; j < inner_taps; j++)
-                        base[i * taps + place[t * inner_taps + j]] +=
-                            weights[t] * from[i * inner_taps + j];
+                        base[i * taps + place[t * inner_taps + j]] += weights[t] * from[i * inner_taps + j];
         }
     }
 }
 
-void affine_places(const struct affine *form, const struct affine *outer,
-                   const struct affine *inner, int64_t *place)
+void affine_places(const struct affine *form, const struct affine *outer, const struct affine *inner, int64_t *place)
 {
     int64_t outer_taps = affine_taps(outer), inner_taps = affine_taps(inner);
     int64_t index[AFFINE_AXES] = {0}, stretch[AFFINE_AXES], base[AFFINE_AXES];
@@ -216,15 +208,13 @@ void affine_places(const struct affine *form, const struct affine *outer,
     }
 }
 
-static bool pick_rows(const struct affine *form, int64_t width, int64_t first, int64_t count,
-                      double *out)
+static bool pick_rows(const struct affine *form, int64_t width, int64_t first, int64_t count, double *out)
 {
     int64_t length = affine_row_length(form), taps = affine_taps(form);
     memset(out, 0, (size_t)(count * length) * sizeof(double));
     for (int64_t o = first; o < first + count; o++)
         if (form->from[o] >= 0)
-            out[(o - first) * length + (form->from[o] - first_channel(form, width, o)) * taps +
-                tap_of(form, o)] = 1;
+            out[(o - first) * length + (form->from[o] - first_channel(form, width, o)) * taps + tap_of(form, o)] = 1;
     return true;
 }
 
@@ -235,9 +225,7 @@ static void place_row(const struct affine *form, int64_t width, int64_t inner_wi
     const struct affine *outer = form->outer, *inner = form->inner;
     int64_t taps = affine_taps(form), inner_taps = affine_taps(inner);
     int64_t channels = row_channels(inner);
-    to += (first_channel(inner, inner_width, outer->from[output]) -
-           first_channel(form, width, output)) *
-          taps;
+    to += (first_channel(inner, inner_width, outer->from[output]) - first_channel(form, width, output)) * taps;
     place += tap_of(outer, output) * inner_taps;
     for (int64_t i = 0; i < channels; i++)
         for (int64_t t = 0; t < inner_taps; t++)
@@ -245,8 +233,8 @@ static void place_row(const struct affine *form, int64_t width, int64_t inner_wi
 }
 
 /* A pick of a form: its rows, those that follow each other together. */
-static bool picked_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
-                        int64_t first, int64_t count, const int64_t *place, double *out)
+static bool picked_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
+                        int64_t count, const int64_t *place, double *out)
 {
     const struct affine *inner = form->inner;
     const int64_t *from = form->outer->from + first;
@@ -263,11 +251,9 @@ static bool picked_rows(const struct affine *form, const struct affine_dense *de
             some++;
         if (from[r] < 0)
             continue;
-        good =
-            affine_rows(inner, dense, inner_width, from[r], some, whole ? out + r * length : rows);
+        good = affine_rows(inner, dense, inner_width, from[r], some, whole ? out + r * length : rows);
         for (int64_t i = 0; good && !whole && i < some; i++)
-            place_row(form, width, inner_width, first + r + i, place, rows + i * inner_length,
-                      out + (r + i) * length);
+            place_row(form, width, inner_width, first + r + i, place, rows + i * inner_length, out + (r + i) * length);
     }
     if (!whole)
         free(rows);
@@ -275,9 +261,8 @@ static bool picked_rows(const struct affine *form, const struct affine_dense *de
 }
 
 /* A form of a pick: its columns, each where its channel comes from. */
-static bool scattered_rows(const struct affine *form, const struct affine_dense *dense,
-                           int64_t width, int64_t first, int64_t count, const int64_t *place,
-                           double *out)
+static bool scattered_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
+                           int64_t count, const int64_t *place, double *out)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
     int64_t middles = row_channels(outer), taps = affine_taps(form);
@@ -300,17 +285,16 @@ static bool scattered_rows(const struct affine *form, const struct affine_dense 
 }
 
 /* A composition of which one is a pick. */
-static bool moved_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
-                       int64_t first, int64_t count, double *out)
+static bool moved_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
+                       int64_t count, double *out)
 {
     int64_t pairs = affine_taps(form->outer) * affine_taps(form->inner);
     int64_t *place = numbers_alloc(pairs, 1);
     if (!place)
         return false;
     affine_places(form, form->outer, form->inner, place);
-    bool good = form->outer->kind == AFFINE_PICK
-                    ? picked_rows(form, dense, width, first, count, place, out)
-                    : scattered_rows(form, dense, width, first, count, place, out);
+    bool good = form->outer->kind == AFFINE_PICK ? picked_rows(form, dense, width, first, count, place, out)
+                                                 : scattered_rows(form, dense, width, first, count, place, out);
     free(place);
     return good;
 }
@@ -318,12 +302,12 @@ static bool moved_rows(const struct affine *form, const struct affine_dense *den
 /* True when the inner rows a block of outer rows needs are few: one each. */
 static bool is_cheap_inner(const struct affine *form)
 {
-    return form->outer->kind == AFFINE_PICK || form->inner->kind == AFFINE_PICK ||
-           affine_is_diagonal(form->outer) || affine_is_diagonal(form->inner);
+    return form->outer->kind == AFFINE_PICK || form->inner->kind == AFFINE_PICK || affine_is_diagonal(form->outer) ||
+           affine_is_diagonal(form->inner);
 }
 
-static bool compose_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
-                         int64_t first, int64_t count, double *out)
+static bool compose_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
+                         int64_t count, double *out)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
     if (outer->kind == AFFINE_PICK || inner->kind == AFFINE_PICK)
@@ -347,8 +331,8 @@ static bool compose_rows(const struct affine *form, const struct affine_dense *d
     double *inner_rows = numbers_alloc(middles, inner_length);
     int64_t *place = numbers_alloc(outer_taps, inner_taps);
     int64_t *shifts = numbers_alloc(middles, 1);
-    bool good = outer_rows && inner_rows && place && shifts &&
-                affine_rows(outer, dense, width, first, count, outer_rows);
+    bool good =
+        outer_rows && inner_rows && place && shifts && affine_rows(outer, dense, width, first, count, outer_rows);
     if (good) {
         memset(out, 0, (size_t)(count * length) * sizeof(double));
         affine_places(form, outer, inner, place);
@@ -363,11 +347,9 @@ static bool compose_rows(const struct affine *form, const struct affine_dense *d
             loaded = middle;
         }
         for (int64_t m = 0; m < middles; m++)
-            shifts[m] =
-                first_channel(inner, inner_width, middle + m) - first_channel(form, width, row);
+            shifts[m] = first_channel(inner, inner_width, middle + m) - first_channel(form, width, row);
         if (good)
-            compose_row(form, outer_rows + r * outer_length, from, middles, place, shifts,
-                        out + r * length);
+            compose_row(form, outer_rows + r * outer_length, from, middles, place, shifts, out + r * length);
     }
     free(outer_rows);
     free(inner_rows);
@@ -376,8 +358,8 @@ static bool compose_rows(const struct affine *form, const struct affine_dense *d
     return good;
 }
 
-bool affine_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
-                 int64_t first, int64_t count, double *out)
+bool affine_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
+                 int64_t count, double *out)
 {
     const double *known = dense_rows(dense, form);
     int64_t length = affine_row_length(form), taps = affine_taps(form);
@@ -415,8 +397,7 @@ bool affine_prepare(const struct affine *form, struct affine_dense **dense)
     if (!entry)
         return false;
     *entry = (struct affine_dense){inner, numbers_alloc(affine_weights(inner), 1), NULL};
-    good =
-        entry->rows && affine_rows(inner, *dense, inner->outputs, 0, inner->outputs, entry->rows);
+    good = entry->rows && affine_rows(inner, *dense, inner->outputs, 0, inner->outputs, entry->rows);
     if (!good) {
         free(entry->rows);
         free(entry);
@@ -440,8 +421,8 @@ void affine_release(struct affine_dense **dense)
 /* ---- bias ---- */
 
 /* Adds what the outer form makes of the inner one's bias, or of its terms. */
-static void add_outer_bias(struct arena *arena, const struct affine *form, int64_t width,
-                           const double *inner_bias, bool terms, double *bias)
+static void add_outer_bias(struct arena *arena, const struct affine *form, int64_t width, const double *inner_bias,
+                           bool terms, double *bias)
 {
     const struct affine *outer = form->outer;
     int64_t length = affine_row_length(outer), middles = row_channels(outer);
@@ -473,9 +454,7 @@ static void add_outer_bias(struct arena *arena, const struct affine *form, int64
 
 static int64_t middle_width(const struct affine *form, int64_t width)
 {
-    return form->inner->outputs  ? form->inner->outputs
-           : form->outer->inputs ? form->outer->inputs
-                                 : width;
+    return form->inner->outputs ? form->inner->outputs : form->outer->inputs ? form->outer->inputs : width;
 }
 
 const double *affine_bias(struct arena *arena, const struct affine *form, int64_t width)
@@ -540,8 +519,7 @@ const double *affine_bias_terms(struct arena *arena, const struct affine *form, 
         break;
     case AFFINE_DIAGONAL:
         for (int64_t o = 0; o < width; o++)
-            terms[o] = form->bias_terms ? form->bias_terms[o]
-                                        : fabs(form->offset ? form->offset[o] : form->shift);
+            terms[o] = form->bias_terms ? form->bias_terms[o] : fabs(form->offset ? form->offset[o] : form->shift);
         break;
     case AFFINE_COMPOSE:
         part = affine_bias_terms(arena, form->outer, width);

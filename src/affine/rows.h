@@ -18,12 +18,11 @@ void affine_release(struct affine_dense **dense);
 /* Rows [first, first + count) into count * affine_row_length numbers. `width` is the form's number of
  * output channels. dense: what affine_prepare made, only read, so that threads may share it; NULL
  * is slower for compositions and gives the same numbers. False: out of memory, and `out` holds nothing. */
-bool affine_rows(const struct affine *form, const struct affine_dense *dense, int64_t width,
-                 int64_t first, int64_t count, double *out);
+bool affine_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
+                 int64_t count, double *out);
 
 /* Where, among the taps of a composition on the lattice of `form`, each pair of taps lies: those of the inner one run faster. */
-void affine_places(const struct affine *form, const struct affine *outer,
-                   const struct affine *inner, int64_t *place);
+void affine_places(const struct affine *form, const struct affine *outer, const struct affine *inner, int64_t *place);
 
 /* The bias, `width` numbers, or NULL when it is 0 everywhere. Kept in the arena with the form. */
 const double *affine_bias(struct arena *arena, const struct affine *form, int64_t width);

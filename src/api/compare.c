@@ -103,17 +103,15 @@ static void inline_both(struct model *a, struct model *b)
 static void load(struct onnx_fuse_comparison *comparison, bool follow_symlinks, bool no_map)
 {
     struct arena *arena = &comparison->arena;
-    bool both = strcmp(comparison->sides[0].source.path, "-") == 0 &&
-                strcmp(comparison->sides[1].source.path, "-") == 0;
+    bool both =
+        strcmp(comparison->sides[0].source.path, "-") == 0 && strcmp(comparison->sides[1].source.path, "-") == 0;
     if (both)
-        fail(&comparison->landing, ONNX_FUSE_ARGUMENT,
-             "both models are standard input: give a file for one of them");
+        fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "both models are standard input: give a file for one of them");
     for (int i = 0; i < 2; i++) {
         struct side *side = &comparison->sides[i];
         /* The caller's may be gone by the time of a format. */
         side->source.path = arena_copy(arena, side->source.path);
-        side->source.name =
-            arena_copy(arena, side->source.name ? side->source.name : side->source.path);
+        side->source.name = arena_copy(arena, side->source.name ? side->source.name : side->source.path);
         side->source.follow_symlinks = follow_symlinks;
         side->source.no_map = no_map;
         source_open(&side->source, &side->model, arena);
@@ -138,29 +136,26 @@ static void check_files(const struct onnx_fuse_comparison *comparison)
         model_check_files(&comparison->sides[i].model);
 }
 
-static void run_diff(struct onnx_fuse_comparison *comparison,
-                     const struct onnx_fuse_diff_options *given)
+static void run_diff(struct onnx_fuse_comparison *comparison, const struct onnx_fuse_diff_options *given)
 {
     struct onnx_fuse_diff_options options;
     onnx_fuse_diff_options_init(&options);
     options_take(&comparison->landing, &options, sizeof(options), given,
-                 offsetof(struct onnx_fuse_diff_options, follow_symlinks),
-                 "onnx_fuse_diff_options_init");
+                 offsetof(struct onnx_fuse_diff_options, follow_symlinks), "onnx_fuse_diff_options_init");
     options_not_negative(&comparison->landing, "rtol", options.rtol);
     options_not_negative(&comparison->landing, "atol", options.atol);
-    comparison->diff_options =
-        (struct diff_options){.rtol = options.rtol,
-                              .atol = options.atol,
-                              .strict = options.strict,
-                              .colour = options.colour,
-                              .all = options.all,
-                              .progress = {options.progress, options.closure}};
+    comparison->diff_options = (struct diff_options){.rtol = options.rtol,
+                                                     .atol = options.atol,
+                                                     .strict = options.strict,
+                                                     .colour = options.colour,
+                                                     .all = options.all,
+                                                     .progress = {options.progress, options.closure}};
     comparison->sides[0].source.name = options.name_a;
     comparison->sides[1].source.name = options.name_b;
     diff_ignore(&comparison->arena, &comparison->diff_options, options.ignore);
     load(comparison, options.follow_symlinks, options.no_map);
-    diff_models(&comparison->arena, &comparison->sides[0].model, &comparison->sides[1].model,
-                &comparison->diff_options, &comparison->diff);
+    diff_models(&comparison->arena, &comparison->sides[0].model, &comparison->sides[1].model, &comparison->diff_options,
+                &comparison->diff);
     check_files(comparison);
     comparison->verdict = comparison->diff.counted ? ONNX_FUSE_DIFFERENT : ONNX_FUSE_SAME;
 }
@@ -176,31 +171,27 @@ static void read_inputs(struct onnx_fuse_comparison *comparison, const char *pat
     given_read(&comparison->arena, bytes, size, given);
 }
 
-static void run_verify(struct onnx_fuse_comparison *comparison,
-                       const struct onnx_fuse_verify_options *given)
+static void run_verify(struct onnx_fuse_comparison *comparison, const struct onnx_fuse_verify_options *given)
 {
     struct onnx_fuse_verify_options options;
     onnx_fuse_verify_options_init(&options);
     options_take(&comparison->landing, &options, sizeof(options), given,
-                 offsetof(struct onnx_fuse_verify_options, follow_symlinks),
-                 "onnx_fuse_verify_options_init");
+                 offsetof(struct onnx_fuse_verify_options, follow_symlinks), "onnx_fuse_verify_options_init");
     options_not_negative(&comparison->landing, "rtol", options.rtol);
     options_not_negative(&comparison->landing, "atol", options.atol);
     if (options.trials < 1 || options.trials > 1000)
-        fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "trials is %d, expected 1 to 1000",
-             options.trials);
-    comparison->verify_options =
-        (struct verify_options){.rtol = options.rtol,
-                                .atol = options.atol,
-                                .trials = options.trials,
-                                .seed = options.seed,
-                                .common_outputs = options.common_outputs,
-                                .layers = options.layers,
-                                .progress = {options.progress, options.closure}};
+        fail(&comparison->landing, ONNX_FUSE_ARGUMENT, "trials is %d, expected 1 to 1000", options.trials);
+    comparison->verify_options = (struct verify_options){.rtol = options.rtol,
+                                                         .atol = options.atol,
+                                                         .trials = options.trials,
+                                                         .seed = options.seed,
+                                                         .common_outputs = options.common_outputs,
+                                                         .layers = options.layers,
+                                                         .progress = {options.progress, options.closure}};
     read_inputs(comparison, options.inputs);
     load(comparison, options.follow_symlinks, options.no_map);
-    verify_models(&comparison->arena, comparison->scratch, &comparison->sides[0].model,
-                  &comparison->sides[1].model, &comparison->verify_options, &comparison->verify);
+    verify_models(&comparison->arena, comparison->scratch, &comparison->sides[0].model, &comparison->sides[1].model,
+                  &comparison->verify_options, &comparison->verify);
     check_files(comparison);
     comparison->verdict = (enum onnx_fuse_verdict)comparison->verify.verdict;
 }
@@ -235,15 +226,13 @@ static enum onnx_fuse_status finish(struct call call, struct onnx_fuse_compariso
     return comparison->status;
 }
 
-enum onnx_fuse_status onnx_fuse_diff(const char *a, const char *b,
-                                     const struct onnx_fuse_diff_options *options,
+enum onnx_fuse_status onnx_fuse_diff(const char *a, const char *b, const struct onnx_fuse_diff_options *options,
                                      struct onnx_fuse_comparison **comparison)
 {
     return finish((struct call){comparison_new(a, b, true), options, NULL}, comparison);
 }
 
-enum onnx_fuse_status onnx_fuse_verify(const char *a, const char *b,
-                                       const struct onnx_fuse_verify_options *options,
+enum onnx_fuse_status onnx_fuse_verify(const char *a, const char *b, const struct onnx_fuse_verify_options *options,
                                        struct onnx_fuse_comparison **comparison)
 {
     return finish((struct call){comparison_new(a, b, false), NULL, options}, comparison);
@@ -260,8 +249,8 @@ const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *compar
 }
 
 static const char *diff_format(struct arena *arena, const struct diff_result *result,
-                               const struct diff_options *options, const char *format,
-                               const char *left, const char *right)
+                               const struct diff_options *options, const char *format, const char *left,
+                               const char *right)
 {
     if (strcmp(format, "text") == 0)
         return diff_text(arena, result, options, left, right);
@@ -303,8 +292,7 @@ static void format_once(void *closure)
     struct arena *arena = &call->comparison->arena;
     const char *text = make_format(call->comparison, call->format);
     if (text)
-        map_put(arena, &call->comparison->formats, arena_copy(arena, call->format),
-                (void *)(uintptr_t)text);
+        map_put(arena, &call->comparison->formats, arena_copy(arena, call->format), (void *)(uintptr_t)text);
     call->text = text;
 }
 

@@ -61,8 +61,7 @@ static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_
 }
 
 /* Runs, and hands the report over or frees it. */
-static enum onnx_fuse_status finish(struct onnx_fuse_report *report,
-                                    const struct onnx_fuse_options *options,
+static enum onnx_fuse_status finish(struct onnx_fuse_report *report, const struct onnx_fuse_options *options,
                                     struct onnx_fuse_report **wanted)
 {
     run_guarded(report, options);
@@ -74,8 +73,7 @@ static enum onnx_fuse_status finish(struct onnx_fuse_report *report,
     return status;
 }
 
-enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output,
-                                     const struct onnx_fuse_options *options,
+enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output, const struct onnx_fuse_options *options,
                                      struct onnx_fuse_report **report)
 {
     struct onnx_fuse_report *own = report_new();
@@ -88,9 +86,8 @@ enum onnx_fuse_status onnx_fuse_file(const char *input, const char *output,
     return finish(own, options, report);
 }
 
-enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result,
-                                       size_t *result_size, const struct onnx_fuse_options *options,
-                                       struct onnx_fuse_report **report)
+enum onnx_fuse_status onnx_fuse_memory(const void *model, size_t size, void **result, size_t *result_size,
+                                       const struct onnx_fuse_options *options, struct onnx_fuse_report **report)
 {
     struct onnx_fuse_report *own = report_new();
     *result = NULL;
@@ -182,8 +179,7 @@ static const char *text_of(struct onnx_fuse_report *report, const char **kept, m
     mutex_lock(&report->mutex);
     if (!*kept) {
         landing_extend(&report->run.landing);
-        landing_call(&report->run.landing, make_once,
-                     &(struct text_call){&report->run, make, kept});
+        landing_call(&report->run.landing, make_once, &(struct text_call){&report->run, make, kept});
     }
     const char *text = *kept ? *kept : "";
     mutex_unlock(&report->mutex);

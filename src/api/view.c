@@ -78,8 +78,7 @@ static void open_text(struct run *run, const char *path)
 {
     output_open(&run->arena, &run->output, path);
     if (run->source.path && output_replaces(&run->output, run->source.path))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: is the model itself, expected another file for its text", path);
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: is the model itself, expected another file for its text", path);
 }
 
 static void dump_once(void *closure)
@@ -89,8 +88,7 @@ static void dump_once(void *closure)
     struct onnx_fuse_dump_options options;
     onnx_fuse_dump_options_init(&options);
     options_take(&run->landing, &options, sizeof(options), call->options,
-                 offsetof(struct onnx_fuse_dump_options, follow_symlinks),
-                 "onnx_fuse_dump_options_init");
+                 offsetof(struct onnx_fuse_dump_options, follow_symlinks), "onnx_fuse_dump_options_init");
     struct text_file file = {&run->output, 0};
     if (options.output) {
         options.write = put_text;
@@ -115,8 +113,7 @@ static void dump_once(void *closure)
     }
 }
 
-static enum onnx_fuse_status dump(struct onnx_fuse_view *view,
-                                  const struct onnx_fuse_dump_options *options,
+static enum onnx_fuse_status dump(struct onnx_fuse_view *view, const struct onnx_fuse_dump_options *options,
                                   struct onnx_fuse_view **wanted)
 {
     if (wanted)
@@ -127,16 +124,14 @@ static enum onnx_fuse_status dump(struct onnx_fuse_view *view,
     return finish(view, wanted);
 }
 
-enum onnx_fuse_status onnx_fuse_dump(const char *input,
-                                     const struct onnx_fuse_dump_options *options,
+enum onnx_fuse_status onnx_fuse_dump(const char *input, const struct onnx_fuse_dump_options *options,
                                      struct onnx_fuse_view **view)
 {
     return dump(view_new(input, NULL, 0), options, view);
 }
 
 enum onnx_fuse_status onnx_fuse_dump_memory(const void *model, size_t size,
-                                            const struct onnx_fuse_dump_options *options,
-                                            struct onnx_fuse_view **view)
+                                            const struct onnx_fuse_dump_options *options, struct onnx_fuse_view **view)
 {
     return dump(view_new(NULL, model, size), options, view);
 }
@@ -164,8 +159,7 @@ static void info_once(void *closure)
     view->json = info_json(&run->plan, &run->summary, &info);
 }
 
-static enum onnx_fuse_status info(struct onnx_fuse_view *view,
-                                  const struct onnx_fuse_options *options,
+static enum onnx_fuse_status info(struct onnx_fuse_view *view, const struct onnx_fuse_options *options,
                                   struct onnx_fuse_view **wanted)
 {
     if (wanted)
@@ -185,8 +179,7 @@ enum onnx_fuse_status onnx_fuse_info(const char *input, const struct onnx_fuse_o
     return info(view_new(input, NULL, 0), options, view);
 }
 
-enum onnx_fuse_status onnx_fuse_info_memory(const void *model, size_t size,
-                                            const struct onnx_fuse_options *options,
+enum onnx_fuse_status onnx_fuse_info_memory(const void *model, size_t size, const struct onnx_fuse_options *options,
                                             struct onnx_fuse_view **view)
 {
     return info(view_new(NULL, model, size), options, view);

@@ -161,8 +161,7 @@ static void stop_ahead(struct arena *arena)
 static void prepare_spare(struct arena *arena)
 {
     size_t room = block_room(arena);
-    if (room < ARENA_AHEAD || (arena->spare && arena->spare->room == room) ||
-        landing_left(arena->landing) < 2 * room)
+    if (room < ARENA_AHEAD || (arena->spare && arena->spare->room == room) || landing_left(arena->landing) < 2 * room)
         return;
     if (arena->spare) /* of another size: it must not go while the thread is at it */
         stop_ahead(arena);
@@ -253,8 +252,8 @@ void *arena_try_alloc(struct arena *arena, size_t size)
 void *numbers_alloc(int64_t rows, int64_t length)
 {
     int64_t count;
-    bool fits = rows >= 0 && length >= 0 && multiply_fits(rows, length, &count) &&
-                (uint64_t)count < SIZE_MAX / sizeof(double);
+    bool fits =
+        rows >= 0 && length >= 0 && multiply_fits(rows, length, &count) && (uint64_t)count < SIZE_MAX / sizeof(double);
     return fits ? malloc((size_t)count * sizeof(double) + 1) : NULL;
 }
 
@@ -267,8 +266,8 @@ void *arena_alloc(struct arena *arena, uint64_t count, size_t size)
     if (!memory && arena->landing->is_over)
         fail_over(arena->landing);
     if (!memory)
-        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
-             "out of memory: %llu times %zu bytes asked for", (unsigned long long)count, size);
+        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu times %zu bytes asked for",
+             (unsigned long long)count, size);
     return memory;
 }
 
@@ -300,8 +299,7 @@ char *arena_format(struct arena *arena, const char *format, ...)
     return text;
 }
 
-void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size,
-                   size_t *room)
+void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size, size_t *room)
 {
     if (*room - count >= more)
         return items;

@@ -58,38 +58,32 @@ void *numbers_alloc(int64_t rows, int64_t length);
 bool arena_give_back(struct arena *arena, const void *memory);
 
 char *arena_copy(struct arena *arena, const char *text);
-char *arena_format(struct arena *arena, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+char *arena_format(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
     __attribute__((format(printf, 2, 0), nonnull));
 
 /* sizeof(type), of types that need no more alignment than an arena gives. */
-#define SIZE_IN_ARENA(type)                                                                        \
-    (sizeof(type) * sizeof(char[_Alignof(type) <= ARENA_ALIGNMENT ? 1 : -1]))
+#define SIZE_IN_ARENA(type) (sizeof(type) * sizeof(char[_Alignof(type) <= ARENA_ALIGNMENT ? 1 : -1]))
 #define NEW(arena, type) ((type *)arena_alloc((arena), 1, SIZE_IN_ARENA(type)))
-#define NEW_ARRAY(arena, type, count)                                                              \
-    ((type *)arena_alloc((arena), (uint64_t)(count), SIZE_IN_ARENA(type)))
+#define NEW_ARRAY(arena, type, count) ((type *)arena_alloc((arena), (uint64_t)(count), SIZE_IN_ARENA(type)))
 
 /* A growing array. push doubles the room, so n pushes cost O(n). */
-#define LIST(type)                                                                                 \
-    struct {                                                                                       \
-        type *items;                                                                               \
-        size_t count, room;                                                                        \
+#define LIST(type)                                                                                                     \
+    struct {                                                                                                           \
+        type *items;                                                                                                   \
+        size_t count, room;                                                                                            \
     }
-#define LIST_PUSH(arena, list, item)                                                               \
-    do {                                                                                           \
-        if ((list)->count == (list)->room)                                                         \
-            (list)->items = list_grow((arena), (list)->items, (list)->count,                       \
-                                      sizeof(*(list)->items), &(list)->room);                      \
-        (list)->items[(list)->count++] = (item);                                                   \
+#define LIST_PUSH(arena, list, item)                                                                                   \
+    do {                                                                                                               \
+        if ((list)->count == (list)->room)                                                                             \
+            (list)->items = list_grow((arena), (list)->items, (list)->count, sizeof(*(list)->items), &(list)->room);   \
+        (list)->items[(list)->count++] = (item);                                                                       \
     } while (0)
 /* Room for `more` items at once, where their number is known. */
-#define LIST_RESERVE(arena, list, more)                                                            \
-    ((list)->items = list_reserve((arena), (list)->items, (list)->count, (more),                   \
-                                  sizeof(*(list)->items), &(list)->room))
+#define LIST_RESERVE(arena, list, more)                                                                                \
+    ((list)->items = list_reserve((arena), (list)->items, (list)->count, (more), sizeof(*(list)->items), &(list)->room))
 void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room);
-void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size,
-                   size_t *room);
+void *list_reserve(struct arena *arena, void *items, size_t count, size_t more, size_t size, size_t *room);
 
 /* Checked arithmetic: false when the result does not fit. */
 static inline bool multiply_fits(int64_t a, int64_t b, int64_t *product)

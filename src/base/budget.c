@@ -3,6 +3,5 @@
 
 struct effort effort_for(size_t input)
 {
-    return (struct effort){.products = 1e9 + 1e4 * (double)input,
-                           .cells = (double)(4 << 20) + (double)input / 2};
+    return (struct effort){.products = 1e9 + 1e4 * (double)input, .cells = (double)(4 << 20) + (double)input / 2};
 }

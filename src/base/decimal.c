@@ -13,9 +13,8 @@
 #include <string.h>
 
 /* Powers of ten that a double holds exactly. */
-static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                               1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                               1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+static const double power[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                               1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 enum { POWERS = 22 };
 
 enum { DIGITS_MOST = 40 };
@@ -27,8 +26,7 @@ struct notation {
 };
 
 /* d.ddd * 10^exponent, written plainly or with an exponent. */
-static size_t lay_out(char *out, bool negative, const char *digits, int count, int exponent,
-                      struct notation notation)
+static size_t lay_out(char *out, bool negative, const char *digits, int count, int exponent, struct notation notation)
 {
     char *at = out;
     while (count > 1 && digits[count - 1] == '0')
@@ -41,8 +39,7 @@ static size_t lay_out(char *out, bool negative, const char *digits, int count, i
             *at++ = '.';
         memcpy(at, digits + 1, (size_t)count - 1);
         at += count - 1;
-        return (size_t)(at - out) +
-               (size_t)snprintf(at, 8, notation.is_printf ? "e%+03d" : "e%d", exponent);
+        return (size_t)(at - out) + (size_t)snprintf(at, 8, notation.is_printf ? "e%+03d" : "e%d", exponent);
     }
     for (int i = exponent; i < 0; i++) {
         *at++ = '0';
@@ -98,8 +95,7 @@ static size_t by_library(char *out, double value, int least, int most, bool sing
     for (int count = least;; count++) {
         int exponent = split(magnitude, count, digits);
         join(text, digits, count, exponent);
-        bool same =
-            single ? strtof(text, NULL) == (float)magnitude : strtod(text, NULL) == magnitude;
+        bool same = single ? strtof(text, NULL) == (float)magnitude : strtod(text, NULL) == magnitude;
         if (same || count == most)
             return lay_out(out, signbit(value), digits, count, exponent, shortest);
     }
@@ -184,8 +180,7 @@ struct decimal decimal_rounded(double value, int digits)
     } else {
         digits = digits < 1 ? 1 : digits > 17 ? 17 : digits;
         int exponent = split(fabs(value), digits, found);
-        lay_out(decimal.text, signbit(value), found, digits, exponent,
-                (struct notation){-4, digits - 1, true});
+        lay_out(decimal.text, signbit(value), found, digits, exponent, (struct notation){-4, digits - 1, true});
     }
     return decimal;
 }
@@ -195,8 +190,8 @@ struct decimal decimal_fixed(double value, int places)
     struct decimal decimal;
     double scaled = rint(value * power[places]), size = fabs(scaled);
     double whole = floor(size / power[places]);
-    snprintf(decimal.text, sizeof(decimal.text), "%s%.0f.%0*.0f", scaled < 0 ? "-" : "", whole,
-             places, size - whole * power[places]);
+    snprintf(decimal.text, sizeof(decimal.text), "%s%.0f.%0*.0f", scaled < 0 ? "-" : "", whole, places,
+             size - whole * power[places]);
     return decimal;
 }
 

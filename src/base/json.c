@@ -21,9 +21,8 @@ void json_quote(struct text *text, const void *bytes, size_t size)
         } else if (s[at] == '"' || s[at] == '\\' || s[at] < 0x20 || s[at] == 0x7f) {
             const char *name = s[at] == '\n' ? "\\n" : s[at] == '\t' ? "\\t" : NULL;
             bool plain = s[at] == '"' || s[at] == '\\';
-            int written = name
-                              ? snprintf(escape, sizeof(escape), "%s", name)
-                              : snprintf(escape, sizeof(escape), plain ? "\\%c" : "\\u%04x", s[at]);
+            int written = name ? snprintf(escape, sizeof(escape), "%s", name)
+                               : snprintf(escape, sizeof(escape), plain ? "\\%c" : "\\u%04x", s[at]);
             text_append(text, escape, (size_t)written);
         } else {
             text_append(text, (const char *)s + at, length);

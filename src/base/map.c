@@ -20,8 +20,7 @@ static size_t map_next(const struct map *map, size_t at)
 static struct map_entry *map_find(const struct map *map, const char *key, uint64_t hash)
 {
     size_t at = map_start(map, hash);
-    while (map->entries[at].key &&
-           (map->entries[at].hash != hash || strcmp(map->entries[at].key, key) != 0))
+    while (map->entries[at].key && (map->entries[at].hash != hash || strcmp(map->entries[at].key, key) != 0))
         at = map_next(map, at);
     return &map->entries[at];
 }

@@ -14,8 +14,7 @@ struct map {
 struct map_entry {
     const char *key;
     void *item;
-    uint64_t
-        hash; /* kept: growing does not read the keys again, and most misses compare only this */
+    uint64_t hash; /* kept: growing does not read the keys again, and most misses compare only this */
 };
 void *map_get(const struct map *map, const char *key);
 void map_put(struct arena *arena, struct map *map, const char *key, void *item);

@@ -19,9 +19,7 @@ void memo_add_page(struct arena *arena, struct memo *memo, size_t size, size_t p
 static inline void *memo_find(const struct memo *memo, size_t size, uint32_t index)
 {
     size_t page = index / MEMO_PAGE;
-    return page < memo->page_count && memo->pages[page]
-               ? memo->pages[page] + index % MEMO_PAGE * size
-               : NULL;
+    return page < memo->page_count && memo->pages[page] ? memo->pages[page] + index % MEMO_PAGE * size : NULL;
 }
 
 /* The item of this index. Lands as arena_alloc does. */

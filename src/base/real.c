@@ -120,16 +120,13 @@ struct parts {
 
 static struct parts exp_parts(double x, double low)
 {
-    static const double per_place = 0x1.62e42feep-6,
-                        per_place_low = 0x1.a39ef35793c76p-38; /* ln 2 / PLACES */
+    static const double per_place = 0x1.62e42feep-6, per_place_low = 0x1.a39ef35793c76p-38; /* ln 2 / PLACES */
     static const double rounding = 0x1.8p52;
     double whole = (x * 0x1.71547652b82fep+5 + rounding) - rounding;
     int places = (int)whole, place = places & (PLACES - 1);
     double r = ((x - whole * per_place) - whole * per_place_low) + low;
-    double series =
-        r + r * r * (1.0 / 2 + r * (1.0 / 6 + r * (1.0 / 24 + r * (1.0 / 120 + r / 720))));
-    return (struct parts){powers[place], power_rests[place] + powers[place] * series,
-                          (places - place) / PLACES};
+    double series = r + r * r * (1.0 / 2 + r * (1.0 / 6 + r * (1.0 / 24 + r * (1.0 / 120 + r / 720))));
+    return (struct parts){powers[place], power_rests[place] + powers[place] * series, (places - place) / PLACES};
 }
 
 static double exp_sum(double x, double low)
@@ -248,8 +245,8 @@ static struct pair log_pair(double x, double low)
         series = 1.0 / n - z * series;
     struct pair a = add(exponent * log_two, logs[place].logarithm), b = add(a.high, z),
                 c = add(b.high, -square.high / 2);
-    double rest = exponent * log_two_low + logs[place].rest + r.low - z * r.low - square.low / 2 +
-                  z * square.high * series;
+    double rest =
+        exponent * log_two_low + logs[place].rest + r.low - z * r.low - square.low / 2 + z * square.high * series;
     return add(c.high, a.low + b.low + c.low + rest);
 }
 
@@ -332,10 +329,9 @@ static double polynomial(const double *c, int count, double x)
 static double error_inside(double x)
 {
     static const double near[] = {
-        0x1.05ffd737fb32ep-34,  -0x1.389d4f2641625p-30, 0x1.f7b4bf3b13964p-27,
-        -0x1.5f1ecb6f0764cp-23, 0x1.b9df224ca4b97p-20,  -0x1.f4d1e3183f7aep-17,
-        0x1.f9a321d5b8e1ep-14,  -0x1.c02db3dac435fp-11, 0x1.565bcd0dbaa38p-8,
-        -0x1.b82ce31284ep-6,    0x1.ce2f21a042b3p-4,    -0x1.812746b0379e6p-2,
+        0x1.05ffd737fb32ep-34, -0x1.389d4f2641625p-30, 0x1.f7b4bf3b13964p-27, -0x1.5f1ecb6f0764cp-23,
+        0x1.b9df224ca4b97p-20, -0x1.f4d1e3183f7aep-17, 0x1.f9a321d5b8e1ep-14, -0x1.c02db3dac435fp-11,
+        0x1.565bcd0dbaa38p-8,  -0x1.b82ce31284ep-6,    0x1.ce2f21a042b3p-4,   -0x1.812746b0379e6p-2,
         0x1.20dd750429b6dp+0,
     };
     return x * polynomial(near, (int)(sizeof(near) / sizeof(*near)), x * x);
@@ -345,12 +341,11 @@ static double error_inside(double x)
 static double error_outside(double x)
 {
     static const double far[] = {
-        -0x1.c787cde94ea95p-23, 0x1.7784f42868f8ap-25,  0x1.4beba648a74dfp-19,
-        -0x1.15d47026d6f5p-18,  -0x1.b5d10dd0749d5p-17, 0x1.0c889cb96c28ap-14,
-        -0x1.f8bfe0ae8d25dp-15, -0x1.98b23eb77d8ecp-12, 0x1.15678c0563d24p-9,
-        -0x1.8db87f133ecfdp-8,  0x1.8e84704496a14p-7,   -0x1.1ef9fadfb4115p-6,
-        0x1.f5c2a43ef155bp-7,   0x1.03a8438eec7c1p-8,   -0x1.89dfde1dc5733p-5,
-        0x1.df6f7856019ccp-4,   -0x1.9841f8fe192d7p-3,  0x1.5eb7f6ecb19a8p-1,
+        -0x1.c787cde94ea95p-23, 0x1.7784f42868f8ap-25, 0x1.4beba648a74dfp-19,  -0x1.15d47026d6f5p-18,
+        -0x1.b5d10dd0749d5p-17, 0x1.0c889cb96c28ap-14, -0x1.f8bfe0ae8d25dp-15, -0x1.98b23eb77d8ecp-12,
+        0x1.15678c0563d24p-9,   -0x1.8db87f133ecfdp-8, 0x1.8e84704496a14p-7,   -0x1.1ef9fadfb4115p-6,
+        0x1.f5c2a43ef155bp-7,   0x1.03a8438eec7c1p-8,  -0x1.89dfde1dc5733p-5,  0x1.df6f7856019ccp-4,
+        -0x1.9841f8fe192d7p-3,  0x1.5eb7f6ecb19a8p-1,
     };
     double slow = polynomial(far, (int)(sizeof(far) / sizeof(*far)), (x - 4) / (x + 4));
     return exp_sum(-x * x, 0) / (x + 1) * slow;

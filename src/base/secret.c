@@ -11,10 +11,9 @@ void secret_draw(struct secret *secret)
     double now = system_seconds();
     uint64_t ticks;
     memcpy(&ticks, &now, sizeof(ticks));
-    *secret = (struct secret){{(uint64_t)(uintptr_t)secret, (uint64_t)(uintptr_t)&now,
-                               (uint64_t)(uintptr_t)&secret_draw}};
+    *secret =
+        (struct secret){{(uint64_t)(uintptr_t)secret, (uint64_t)(uintptr_t)&now, (uint64_t)(uintptr_t)&secret_draw}};
     for (int i = 0; i < 9; i++)
-        secret->words[i % 3] =
-            secret_fold(secret->words[i % 3] ^ 0x9e3779b97f4a7c15u,
-                        secret->words[(i + 1) % 3] ^ ticks ^ 0xc2b2ae3d27d4eb4fu);
+        secret->words[i % 3] = secret_fold(secret->words[i % 3] ^ 0x9e3779b97f4a7c15u,
+                                           secret->words[(i + 1) % 3] ^ ticks ^ 0xc2b2ae3d27d4eb4fu);
 }

@@ -28,8 +28,8 @@
 
 /* ---- threads ---- */
 
-#define FITS(type, other)                                                                          \
-    _Static_assert(sizeof(type) <= sizeof(other) && _Alignof(type) <= _Alignof(other), "too "      \
+#define FITS(type, other)                                                                                              \
+    _Static_assert(sizeof(type) <= sizeof(other) && _Alignof(type) <= _Alignof(other), "too "                          \
                                                                                        "small")
 FITS(pthread_mutex_t, struct mutex);
 FITS(pthread_cond_t, struct condition);

@@ -19,8 +19,8 @@ static inline size_t tame_length(const char *string)
         return s[0] != 0;
     if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0)
         return 2;
-    if (s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) ||
-                         (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)))
+    if (s[0] == 0xe2 &&
+        ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)))
         return 3;
     return utf8_length(s, 4) == 0; /* it reads no byte behind the first that does not fit */
 }

@@ -62,8 +62,7 @@ const char *text_plain(struct arena *arena, const char *string)
     if (!*s)
         return string;
     for (s = string; *s;) {
-        size_t length = tame_length(s),
-               plain = length ? 0 : utf8_length((const unsigned char *)s, 4);
+        size_t length = tame_length(s), plain = length ? 0 : utf8_length((const unsigned char *)s, 4);
         if (*s == '\n' || *s == '\t')
             text_print(&text, "\\%c", *s == '\n' ? 'n' : 't');
         else if (!length)

@@ -10,20 +10,20 @@
  * type, name, parameters and arguments. */
 #if defined(__x86_64__)
 extern bool vector_has_avx2; /* set before main, and never again */
-#define VECTORISED(type, name, parameters, arguments)                                              \
-    static inline __attribute__((always_inline)) type name##_body parameters;                      \
-    __attribute__((target("avx2"))) static type name##_avx2 parameters                             \
-    {                                                                                              \
-        return name##_body arguments;                                                              \
-    }                                                                                              \
-    static __attribute__((noinline)) type name##_any parameters                                    \
-    {                                                                                              \
-        return name##_body arguments;                                                              \
-    }                                                                                              \
-    static inline type name parameters                                                             \
-    {                                                                                              \
-        return vector_has_avx2 ? name##_avx2 arguments : name##_any arguments;                     \
-    }                                                                                              \
+#define VECTORISED(type, name, parameters, arguments)                                                                  \
+    static inline __attribute__((always_inline)) type name##_body parameters;                                          \
+    __attribute__((target("avx2"))) static type name##_avx2 parameters                                                 \
+    {                                                                                                                  \
+        return name##_body arguments;                                                                                  \
+    }                                                                                                                  \
+    static __attribute__((noinline)) type name##_any parameters                                                        \
+    {                                                                                                                  \
+        return name##_body arguments;                                                                                  \
+    }                                                                                                                  \
+    static inline type name parameters                                                                                 \
+    {                                                                                                                  \
+        return vector_has_avx2 ? name##_avx2 arguments : name##_any arguments;                                         \
+    }                                                                                                                  \
     static inline type name##_body parameters
 #else
 #define VECTORISED(type, name, parameters, arguments) static type name parameters

@@ -55,14 +55,12 @@ static const char *evaluate_terms(struct trial *trial, struct item *item)
         int rank = input->array ? input->array->rank : input->stored ? input->stored->rank : 0;
         int axis = rank - (check->rank - check->channel_axis);
         bool is_copy;
-        reason =
-            check_read(trial, input, item->is_whole || axis < 0 ? -1 : axis, &terms[i], &is_copy);
+        reason = check_read(trial, input, item->is_whole || axis < 0 ? -1 : axis, &terms[i], &is_copy);
         if (!reason && (!array_is_real(terms[i]) || !broadcast_dims(&box.rank, box.dims, terms[i])))
             reason = "the terms of a sum do not fit";
     }
     if (!reason)
-        reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, check->type, box.rank,
-                            box.dims, &item->array);
+        reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, check->type, box.rank, box.dims, &item->array);
     for (size_t i = 0; i < item->input_count && !reason; i++) {
         struct walk walk = box;
         walk_broadcast(&walk, terms[i]);
@@ -79,8 +77,7 @@ static bool holds_sample(const struct trial *trial, const struct item *item)
     const struct check_case *check = trial->check;
     const struct array *array = item->array;
     if (!item->in_sum)
-        return array->rank == check->rank &&
-               array->dims[check->channel_axis] == trial->sample_count;
+        return array->rank == check->rank && array->dims[check->channel_axis] == trial->sample_count;
     int axis = array->rank - (check->rank - check->channel_axis);
     return axis < 0 || array->dims[axis] == 1 || array->dims[axis] == trial->sample_count;
 }
@@ -92,13 +89,10 @@ static const char *widen_to_whole(struct trial *trial, struct array **array)
     *whole = **array;
     whole->dims[trial->check->channel_axis] = trial->check->channels;
     *array = whole;
-    return count_elements(whole->dims, (size_t)whole->rank, &whole->count)
-               ? NULL
-               : "a shape that overflows";
+    return count_elements(whole->dims, (size_t)whole->rank, &whole->count) ? NULL : "a shape that overflows";
 }
 
-static void give_back_inputs(struct trial *trial, struct item *item, struct array *const *arrays,
-                             const bool *is_copy)
+static void give_back_inputs(struct trial *trial, struct item *item, struct array *const *arrays, const bool *is_copy)
 {
     for (size_t i = 0; i < item->node->input_count; i++) {
         struct item *input = item->inputs[i];
@@ -131,16 +125,15 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
         int axis = is_sample ? check_sample_axis(trial, item, i, &is_data) : -1;
         reason = check_read(trial, item->inputs[i], axis, &inputs[i], &is_copy[i]);
     }
-    if (!reason && (node->op == OP_Shape || node->op == OP_Size) && inputs[0] &&
-        item->inputs[0]->varies && !item->inputs[0]->is_whole)
+    if (!reason && (node->op == OP_Shape || node->op == OP_Size) && inputs[0] && item->inputs[0]->varies &&
+        !item->inputs[0]->is_whole)
         reason = widen_to_whole(trial, &inputs[0]);
     if (!reason) {
         struct evaluation e = {.arena = trial->arena,
                                .pool = &trial->pool,
                                .node = node,
                                .inputs = inputs,
-                               .outputs =
-                                   NEW_ARRAY(trial->arena, struct array *, node->output_count + 1),
+                               .outputs = NEW_ARRAY(trial->arena, struct array *, node->output_count + 1),
                                .is_constant = !item->varies,
                                .limit = BUDGET_VALUE};
         reason = evaluate_kind(trial, &e, item);
@@ -150,12 +143,10 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
             reason = "this output is not evaluated";
     }
     if (!reason && is_sample && !holds_sample(trial, item))
-        reason =
-            arena_format(trial->arena, "a result of shape %s where %lld channels were expected",
-                         array_shape(trial->arena, item->array), (long long)trial->sample_count);
+        reason = arena_format(trial->arena, "a result of shape %s where %lld channels were expected",
+                              array_shape(trial->arena, item->array), (long long)trial->sample_count);
     if (reason)
-        return arena_format(trial->arena, "%s that makes '%s': %s", node->proto->op_type,
-                            item->value->name, reason);
+        return arena_format(trial->arena, "%s that makes '%s': %s", node->proto->op_type, item->value->name, reason);
     give_back_inputs(trial, item, inputs, is_copy);
     return NULL;
 }
@@ -186,8 +177,7 @@ static void spread_demand(struct side *side)
         if (!item->node || !item->varies)
             continue;
         enum op kind = item->node->op;
-        item->is_whole =
-            !trial->samples || item->wanted == WANTED_ALL || !check_computes_sample(trial, item);
+        item->is_whole = !trial->samples || item->wanted == WANTED_ALL || !check_computes_sample(trial, item);
         for (size_t i = 0; i < item->node->input_count; i++) {
             struct item *input = item->inputs[i];
             bool is_data = false;
@@ -196,8 +186,7 @@ static void spread_demand(struct side *side)
             if (!item->is_whole)
                 check_sample_axis(trial, item, i, &is_data);
             else
-                is_data =
-                    (kind == OP_Shape || kind == OP_Size) && has_channels(trial, input->value);
+                is_data = (kind == OP_Shape || kind == OP_Size) && has_channels(trial, input->value);
             enum wanted wanted = is_data ? WANTED_SAMPLE : WANTED_ALL;
             if (input->wanted < wanted)
                 input->wanted = wanted;
@@ -232,8 +221,8 @@ static const char *take_share(struct trial *trial, struct item *item)
     }
     const struct array *source = trial->inputs[0];
     const struct term_list *terms = trial->check->source->terms;
-    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, source->type,
-                                    source->rank, source->dims, &item->array);
+    const char *reason =
+        array_make(trial->arena, &trial->pool, BUDGET_VALUE, source->type, source->rank, source->dims, &item->array);
     if (!reason)
         memcpy(item->array->reals, source->reals, (size_t)source->count * sizeof(double));
     for (size_t i = 0; !reason && i < terms->count; i++)
@@ -270,9 +259,8 @@ static const char *clear_side(struct side *side)
 static const char *as_reals(struct trial *trial, struct array **array)
 {
     const struct array *whole = *array;
-    const char *reason =
-        array_make(trial->arena, &trial->pool, BUDGET_VALUE, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
-                   whole->rank, whole->dims, array);
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE,
+                                    whole->rank, whole->dims, array);
     for (int64_t i = 0; !reason && i < whole->count; i++)
         (*array)->reals[i] = (double)whole->integers[i];
     return reason;
@@ -335,8 +323,8 @@ static void widen_span(const struct item *item, int axes, int64_t *span)
         int64_t size = (size_t)i < kernel_count ? kernel[i] : 1;
         int64_t stride = (size_t)i < stride_count ? strides[i] : 1;
         int64_t dilation = (size_t)i < dilation_count ? dilations[i] : 1;
-        if (size < 1 || stride < 1 || dilation < 1 || size > SPAN_MOST || stride > SPAN_MOST ||
-            dilation > SPAN_MOST || span[i] > SPAN_MOST)
+        if (size < 1 || stride < 1 || dilation < 1 || size > SPAN_MOST || stride > SPAN_MOST || dilation > SPAN_MOST ||
+            span[i] > SPAN_MOST)
             continue; /* no such window is evaluated */
         if (node->op == OP_ConvTranspose)
             span[i] = (span[i] + stride - 1) / stride + (size - 1) * dilation / stride;
@@ -355,9 +343,7 @@ static void add_crop(const struct item *item, int axes, int64_t *span)
         size_t count;
         const int64_t *bounds = node_integers(item->node, names[k], &count);
         const struct value *input = node_input(item->node, k + 1);
-        const struct tensor *tensor = !input          ? NULL
-                                      : input->tensor ? input->tensor
-                                                      : constant_folded(input);
+        const struct tensor *tensor = !input ? NULL : input->tensor ? input->tensor : constant_folded(input);
         if (!bounds && tensor && tensor->count <= EVAL_RANK && tensor_read_integers(tensor, held)) {
             bounds = held;
             count = (size_t)tensor->count;
@@ -445,14 +431,13 @@ static void draw_sample(struct trial *trial, int64_t wanted)
     }
 }
 
-static const char *make_input(struct trial *trial, const struct value *value, int rank,
-                              const int64_t *dims, uint64_t *state, struct array **input)
+static const char *make_input(struct trial *trial, const struct value *value, int rank, const int64_t *dims,
+                              uint64_t *state, struct array **input)
 {
     int32_t type = value->type;
     if (!type_is_float(type) && !(trial->check->sources && type_is_integer(type)))
         type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
-    const char *reason =
-        array_make(trial->arena, &trial->pool, BUDGET_VALUE, type, rank, dims, input);
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, type, rank, dims, input);
     bool is_bool = type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
     for (int64_t i = 0; !reason && i < (*input)->count; i++)
         if (array_is_real(*input))
@@ -472,8 +457,7 @@ static const char *make_inputs(struct trial *trial)
     for (size_t i = 0; i < count && !reason; i++)
         reason = check->sources ? make_input(trial, check->sources[i].value, check->sources[i].rank,
                                              check->sources[i].dims, &state, &trial->inputs[i])
-                                : make_input(trial, check->source, check->rank, check->dims, &state,
-                                             &trial->inputs[i]);
+                                : make_input(trial, check->source, check->rank, check->dims, &state, &trial->inputs[i]);
     return reason;
 }
 
@@ -493,8 +477,7 @@ static const struct value *sum_of(const struct check_case *check)
             return value;
         value = use ? use->reader->outputs[0] : NULL;
     }
-    bool stacked =
-        value && value != target && value->first_producer && !check_adds_up(value->first_producer);
+    bool stacked = value && value != target && value->first_producer && !check_adds_up(value->first_producer);
     return stacked && target->terms ? target : value;
 }
 
@@ -507,15 +490,13 @@ static const char *list_sides(struct check_region *region)
     return reason ? reason : check_list(&region->file);
 }
 
-const char *check_begin(struct arena *arena, const struct check_case *check,
-                        struct check_region **begun)
+const char *check_begin(struct arena *arena, const struct check_case *check, struct check_region **begun)
 {
     struct check_region *region = NEW(arena, struct check_region);
-    region->trial =
-        (struct trial){.arena = arena,
-                       .pool = {.arena = arena, .recycles = true, .effort = check->effort},
-                       .check = check,
-                       .sum = sum_of(check)};
+    region->trial = (struct trial){.arena = arena,
+                                   .pool = {.arena = arena, .recycles = true, .effort = check->effort},
+                                   .check = check,
+                                   .sum = sum_of(check)};
     *begun = region;
     return region->trial.sum ? list_sides(region) : "no value of the file depends on it";
 }
@@ -535,8 +516,7 @@ static void decide_sample(struct check_region *region)
 
 /* Channels of a result, and elements that lie together in one. A sum may have more axes than the parts of it
  * that are checked: numpy aligns them at the end. */
-static int64_t channels_of(const struct check_case *check, const struct array *array,
-                           int64_t *inner)
+static int64_t channels_of(const struct check_case *check, const struct array *array, int64_t *inner)
 {
     int axis = array->rank - (check->rank - check->channel_axis);
     *inner = 1;
@@ -546,8 +526,8 @@ static int64_t channels_of(const struct check_case *check, const struct array *a
 }
 
 /* Largest difference of each channel. */
-static void note_differences(const struct check_case *check, const struct array *a,
-                             const struct array *b, double factor, double *largest)
+static void note_differences(const struct check_case *check, const struct array *a, const struct array *b,
+                             double factor, double *largest)
 {
     int64_t inner, channels = channels_of(check, a, &inner);
     for (int64_t i = 0; i < a->count; i++) {
@@ -571,8 +551,8 @@ static bool same_shape(const struct array *a, const struct array *b)
 
 /* The largest difference of a channel relative to the channel's largest output. noise: what rounding leaves
  * there, per channel, or NULL. */
-static double compare(const struct trial *trial, const struct array *expected,
-                      const struct array *found, const double *noise)
+static double compare(const struct trial *trial, const struct array *expected, const struct array *found,
+                      const double *noise)
 {
     const struct check_case *check = trial->check;
     int64_t inner, channels = channels_of(check, expected, &inner);
@@ -608,11 +588,9 @@ static const double *find_noise(const struct check_region *region, const struct 
     trial->perturbs = true;
     trial->state = trial->check->seed;
     /* Its buffers are still in use, or will be again. */
-    trial->pool =
-        (struct pool){.arena = trial->arena, .recycles = true, .effort = trial->check->effort};
-    if (list_sides(moved) || evaluate_side(&moved->file, &sides[0]) ||
-        evaluate_side(&moved->new, &sides[1]) || !same_shape(sides[0], expected) ||
-        !same_shape(sides[1], found) || !is_finite(sides[0]) || !is_finite(sides[1]))
+    trial->pool = (struct pool){.arena = trial->arena, .recycles = true, .effort = trial->check->effort};
+    if (list_sides(moved) || evaluate_side(&moved->file, &sides[0]) || evaluate_side(&moved->new, &sides[1]) ||
+        !same_shape(sides[0], expected) || !same_shape(sides[1], found) || !is_finite(sides[0]) || !is_finite(sides[1]))
         return NULL;
     note_differences(trial->check, expected, sides[0], SAFETY, noise);
     note_differences(trial->check, found, sides[1], SAFETY, noise);
@@ -634,8 +612,8 @@ const char *check_try(struct check_region *region, struct check_result *result)
     if (reason)
         return reason;
     if (!same_shape(expected, found))
-        return arena_format(trial->arena, "the results have shapes %s and %s",
-                            array_shape(trial->arena, expected), array_shape(trial->arena, found));
+        return arena_format(trial->arena, "the results have shapes %s and %s", array_shape(trial->arena, expected),
+                            array_shape(trial->arena, found));
     result->difference = compare(trial, expected, found, NULL);
     if (result->difference > check->tolerance && isfinite(result->difference)) {
         const double *noise = find_noise(region, expected, found);

@@ -37,19 +37,16 @@ struct check_case {
 };
 
 struct check_result {
-    double
-        difference; /* largest of all channels: largest absolute difference / largest absolute output of
+    double difference; /* largest of all channels: largest absolute difference / largest absolute output of
                           the channel, or what rounding leaves there where terms cancel */
-    int64_t
-        channels; /* output channels that were compared: all of a small weight, some of a large */
+    int64_t channels;  /* output channels that were compared: all of a small weight, some of a large */
 };
 
 struct check_region;
 
 /* Finds what the case asks for. Returns NULL, or the reason why the region cannot be evaluated. Memory
  * comes from `arena`, which the caller frees. `check` is read by every trial. */
-const char *check_begin(struct arena *arena, const struct check_case *check,
-                        struct check_region **begun);
+const char *check_begin(struct arena *arena, const struct check_case *check, struct check_region **begun);
 /* Extents of the source that every window on the way from it to the target fits into, on either side, so that
  * each tap meets a number: one per spatial axis, at least 1. */
 void check_spans(struct check_region *region, int axes, int64_t *spans);

@@ -62,8 +62,7 @@ static const char *read_fused(struct trial *trial, const struct tensor *tensor, 
 }
 
 /* A constant as numbers, of a large weight some rows only. */
-static const char *read_constant(struct trial *trial, const struct tensor *tensor, bool rows,
-                                 struct tensor **result)
+static const char *read_constant(struct trial *trial, const struct tensor *tensor, bool rows, struct tensor **result)
 {
     int64_t *dims = NEW_ARRAY(trial->arena, int64_t, tensor->rank + 1), count = tensor->count;
     const char *reason = NULL;
@@ -120,8 +119,8 @@ static const char *read_sides(struct trial *trial, size_t index, const struct te
 
 /* ---- data ---- */
 
-static const char *draw(struct trial *trial, const struct value *value,
-                        const struct tensor **before, const struct tensor **after)
+static const char *draw(struct trial *trial, const struct value *value, const struct tensor **before,
+                        const struct tensor **after)
 {
     const struct channels *channels = value_channels(value);
     int64_t *dims = NEW_ARRAY(trial->arena, int64_t, value->rank + 1), count;
@@ -169,8 +168,7 @@ static bool same_bits(struct trial *trial, const struct value *value, const stru
         int64_t c = channels ? k / inner % before->dims[channels->axis] : 0;
         if (channels && trial->row_count)
             c = trial->rows[c];
-        double expected =
-            ldexp(tensor_rounded(before->type, one[k]), channels ? -channels->exponents[c] : 0);
+        double expected = ldexp(tensor_rounded(before->type, one[k]), channels ? -channels->exponents[c] : 0);
         if (expected != tensor_rounded(after->type, other[k]))
             return false;
     }
@@ -180,8 +178,7 @@ static bool same_bits(struct trial *trial, const struct value *value, const stru
 static const char *try_node(struct trial *trial)
 {
     const struct node *node = trial->node;
-    const struct tensor **before =
-        NEW_ARRAY(trial->arena, const struct tensor *, node->input_count);
+    const struct tensor **before = NEW_ARRAY(trial->arena, const struct tensor *, node->input_count);
     const struct tensor **after = NEW_ARRAY(trial->arena, const struct tensor *, node->input_count);
     struct tensor **made = NEW_ARRAY(trial->arena, struct tensor *, node->output_count + 1);
     struct tensor **makes = NEW_ARRAY(trial->arena, struct tensor *, node->output_count + 1);
@@ -259,13 +256,12 @@ static const char *check_all(struct model *model, struct arena *arena)
     for (size_t g = 0; g < model->graphs.count; g++) {
         const struct graph *graph = model->graphs.items[g];
         for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
-            const struct node *node = i < graph->node_count
-                                          ? graph->nodes[i]
-                                          : graph->new_nodes.items[i - graph->node_count];
+            const struct node *node =
+                i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
             const char *reason = is_touched(node) ? check_node(arena, node, &products) : NULL;
             if (reason)
-                return arena_format(model->arena, "the self-check of %s -> '%s': %s",
-                                    node->proto->op_type, node->outputs[0]->name, reason);
+                return arena_format(model->arena, "the self-check of %s -> '%s': %s", node->proto->op_type,
+                                    node->outputs[0]->name, reason);
             arena_reset(arena);
         }
     }

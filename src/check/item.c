@@ -33,8 +33,7 @@ static bool is_term(const struct trial *trial, const struct value *value)
 
 bool check_adds_up(const struct node *node)
 {
-    return node &&
-           (node->op == OP_Add || node->op == OP_Sub || node->op == OP_Sum || node->op == OP_Mean);
+    return node && (node->op == OP_Add || node->op == OP_Sub || node->op == OP_Sum || node->op == OP_Mean);
 }
 
 /* The file's side does without ops that were found to change nothing, and takes what was found to be the same for one
@@ -63,8 +62,7 @@ static const struct node *maker(const struct side *side, const struct value *val
     if (is_root && check->moves)
         return side->is_file ? filed(side, value)->first_producer : value->moved_producer;
     if (side->is_file)
-        return value->moved_producer && !is_root ? value->moved_producer
-                                                 : filed(side, value)->first_producer;
+        return value->moved_producer && !is_root ? value->moved_producer : filed(side, value)->first_producer;
     if (value == check->target)
         return value->producer;
     /* A value that a move defined may have given its maker to a graph output. */
@@ -152,8 +150,7 @@ static void fill(struct side *side, struct item *item)
     item->stored = stored_numbers(side, item->value);
     /* Where there are several sources, those that a new value adds up are among them. */
     bool is_target = item->value == side->trial->check->target;
-    bool is_claimed = side->is_file ? is_target && !value_is_told(item->value)
-                                    : item->value->fusion && !is_target;
+    bool is_claimed = side->is_file ? is_target && !value_is_told(item->value) : item->value->fusion && !is_target;
     if (side->trial->check->sources && is_claimed && item->value->terms && !item->stored)
         fill_terms(item);
     else if (!item->stored)
@@ -167,17 +164,16 @@ static bool goes_on_in_sum(const struct side *side, const struct value *value)
     if (source_of(trial, value) >= 0 || value == trial->check->target || is_term(trial, value))
         return false;
     if (side->is_file)
-        return !share_of(trial, value) &&
-               (is_part(trial, value) || (!value_is_told(value) && value->terms) ||
-                (check_adds_up(maker(side, value)) && !stored_numbers(side, value)));
+        return !share_of(trial, value) && (is_part(trial, value) || (!value_is_told(value) && value->terms) ||
+                                           (check_adds_up(maker(side, value)) && !stored_numbers(side, value)));
     return value_is_told(value) || value->fusion || check_adds_up(value->producer);
 }
 
 /* True when the output that the item looks at is the value, under any of its names. */
 static bool makes(const struct side *side, const struct item *item, const struct value *value)
 {
-    const struct value *output = side->is_file ? node_filed_output(item->node, item->output)
-                                               : item->node->outputs[item->output];
+    const struct value *output =
+        side->is_file ? node_filed_output(item->node, item->output) : item->node->outputs[item->output];
     while (value != output && value->taken)
         value = value->taken;
     return value == output;
@@ -188,8 +184,7 @@ static struct item *find_item(struct side *side, const struct value *value, bool
     struct arena *arena = side->trial->arena;
     struct item_map *map = &side->map;
     value = now(side, value);
-    bool is_root =
-        value == side->trial->sum && (side->is_file || value != side->trial->check->target);
+    bool is_root = value == side->trial->sum && (side->is_file || value != side->trial->check->target);
     in_sum = in_sum && (is_root || goes_on_in_sum(side, value));
     if (map->count * 2 >= map->room) {
         struct item_map grown = {.count = map->count, .room = map->room ? map->room * 2 : 64};
@@ -248,8 +243,8 @@ const char *check_list(struct side *side)
             continue;
         }
         if (!item->node && !item->terms && !item->is_source && !item->is_number && !item->stored)
-            return arena_format(arena, "'%s' depends on more than '%s' and constants",
-                                item->value->name, check->source->name);
+            return arena_format(arena, "'%s' depends on more than '%s' and constants", item->value->name,
+                                check->source->name);
         if (item->next_input < item->input_count) {
             const struct value *value = input_of(side, item, item->next_input);
             if (value) {
@@ -305,14 +300,12 @@ static void sides_of_axis(const int64_t *dims, int rank, int axis, int64_t *oute
 }
 
 /* Part of an array along an axis. */
-static const char *pick_from_array(struct trial *trial, const struct array *array, int axis,
-                                   struct array **part)
+static const char *pick_from_array(struct trial *trial, const struct array *array, int axis, struct array **part)
 {
     int64_t dims[EVAL_RANK];
     memcpy(dims, array->dims, sizeof(dims));
     dims[axis] = trial->sample_count;
-    const char *reason =
-        array_make(trial->arena, &trial->pool, BUDGET_VALUE, array->type, array->rank, dims, part);
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, array->type, array->rank, dims, part);
     if (reason || (*part)->count == 0)
         return reason;
     int64_t outer, inner;
@@ -327,11 +320,9 @@ static const char *pick_from_array(struct trial *trial, const struct array *arra
 
 /* Part of a stored constant along an axis; axis -1: all of it. Of a large weight no more is read
  * than the sample and one row beside it. */
-static const char *read_stored(struct trial *trial, const struct tensor *tensor, int axis,
-                               struct array **array)
+static const char *read_stored(struct trial *trial, const struct tensor *tensor, int axis, struct array **array)
 {
-    if (axis < 0 || tensor->rank > EVAL_RANK || !type_is_float(tensor->type) ||
-        !tensor_is_readable(tensor)) {
+    if (axis < 0 || tensor->rank > EVAL_RANK || !type_is_float(tensor->type) || !tensor_is_readable(tensor)) {
         const char *reason = array_load(trial->arena, &trial->pool, tensor, array);
         struct array *whole = *array;
         if (reason || axis < 0)
@@ -343,8 +334,7 @@ static const char *read_stored(struct trial *trial, const struct tensor *tensor,
     int64_t dims[EVAL_RANK] = {0}, outer, inner, count = trial->sample_count;
     for (int i = 0; i < tensor->rank; i++)
         dims[i] = i == axis ? count : tensor->dims[i];
-    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, tensor->type,
-                                    tensor->rank, dims, array);
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, tensor->type, tensor->rank, dims, array);
     if (reason || (*array)->count == 0)
         return reason;
     sides_of_axis(dims, tensor->rank, axis, &outer, &inner);
@@ -366,8 +356,7 @@ static const char *read_stored(struct trial *trial, const struct tensor *tensor,
 }
 
 /* The same for weights that a rewrite will compute. */
-static const char *read_fused(struct trial *trial, const struct tensor *tensor, int axis,
-                              struct array **array)
+static const char *read_fused(struct trial *trial, const struct tensor *tensor, int axis, struct array **array)
 {
     int64_t dims[EVAL_RANK] = {0};
     bool transposed = tensor->part == FUSED_KERNEL_TRANSPOSED;
@@ -389,8 +378,7 @@ static const char *read_fused(struct trial *trial, const struct tensor *tensor, 
     int64_t count = axis < 0 ? rows : trial->sample_count;
     for (int i = 0; i < tensor->rank; i++)
         dims[i] = i == row_axis ? count : tensor->dims[i];
-    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, tensor->type,
-                                    tensor->rank, dims, array);
+    const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, tensor->type, tensor->rank, dims, array);
     if (reason || (*array)->count == 0)
         return reason;
     const int64_t *channels = trial->sample;
@@ -419,19 +407,17 @@ static const char *perturb(struct trial *trial, struct array **array)
         return NULL;
     const struct array *exact = *array;
     if (!exact->owned) { /* its numbers are the tensor's own */
-        const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, exact->type,
-                                        exact->rank, exact->dims, array);
+        const char *reason =
+            array_make(trial->arena, &trial->pool, BUDGET_VALUE, exact->type, exact->rank, exact->dims, array);
         if (reason)
             return reason;
     }
     for (int64_t i = 0; i < exact->count; i++)
-        (*array)->reals[i] =
-            exact->reals[i] * (1 + unit * eval_uniform(eval_random(&trial->state)));
+        (*array)->reals[i] = exact->reals[i] * (1 + unit * eval_uniform(eval_random(&trial->state)));
     return NULL;
 }
 
-static const char *read_numbers(struct trial *trial, const struct tensor *tensor, int axis,
-                                struct array **array)
+static const char *read_numbers(struct trial *trial, const struct tensor *tensor, int axis, struct array **array)
 {
     const char *reason = tensor->storage == STORAGE_FUSED ? read_fused(trial, tensor, axis, array)
                                                           : read_stored(trial, tensor, axis, array);
@@ -451,8 +437,7 @@ static const char *keep_stored(struct trial *trial, struct item *item)
     return NULL;
 }
 
-const char *check_read(struct trial *trial, struct item *item, int axis, struct array **array,
-                       bool *is_copy)
+const char *check_read(struct trial *trial, struct item *item, int axis, struct array **array, bool *is_copy)
 {
     const struct tensor *tensor = item->stored;
     int rank = item->array ? item->array->rank : tensor ? tensor->rank : 0;
@@ -471,9 +456,8 @@ const char *check_read(struct trial *trial, struct item *item, int axis, struct 
     if (item->array && (axis < 0 || (item->varies && !item->is_whole)))
         return NULL;
     if (axis >= 0 && dims[axis] != trial->check->channels)
-        return arena_format(trial->arena, "'%s' has %lld channels, '%s' has %lld",
-                            item->value->name, (long long)dims[axis], trial->check->target->name,
-                            (long long)trial->check->channels);
+        return arena_format(trial->arena, "'%s' has %lld channels, '%s' has %lld", item->value->name,
+                            (long long)dims[axis], trial->check->target->name, (long long)trial->check->channels);
     *is_copy = true;
     if (item->array)
         return pick_from_array(trial, item->array, axis, array);

@@ -23,13 +23,13 @@ struct item {
     size_t next_input;    /* for the walk */
     size_t place;         /* in the side's order */
     bool is_source;       /* or one of the terms that it adds up, where a rewrite made it: */
-    double share;   /* what the term is of the source, less the constants among the terms; else 0 */
-    bool is_number; /* another part of the sum: one random number */
-    bool in_sum;    /* found on the way from the file's sum to its parts */
-    bool is_done;   /* the walk has left it */
-    bool is_evaluated; /* a constant: once for all trials */
-    bool varies;       /* depends on the source */
-    bool is_whole;     /* all channels are computed, else the sample */
+    double share;         /* what the term is of the source, less the constants among the terms; else 0 */
+    bool is_number;       /* another part of the sum: one random number */
+    bool in_sum;          /* found on the way from the file's sum to its parts */
+    bool is_done;         /* the walk has left it */
+    bool is_evaluated;    /* a constant: once for all trials */
+    bool varies;          /* depends on the source */
+    bool is_whole;        /* all channels are computed, else the sample */
     enum wanted wanted;
     size_t readers; /* evaluations that read the array */
     size_t left;    /* those that still do */
@@ -50,9 +50,8 @@ struct trial {
     struct arena *arena;
     struct pool pool;
     const struct check_case *check;
-    struct array **inputs; /* one for each source */
-    const struct value
-        *sum; /* what both sides compute: a value of the file, or one that adds up such */
+    struct array **inputs;   /* one for each source */
+    const struct value *sum; /* what both sides compute: a value of the file, or one that adds up such */
     struct value_list parts; /* of the sum, which stand for a number each */
     bool perturbs;           /* constants are moved by what rounding may change of them */
     uint64_t state;          /* of the random numbers for that */
@@ -86,7 +85,6 @@ struct array *check_number(const struct trial *trial, const struct value *value)
 /* The array of an item for a reader that wants the sample along an axis of it; axis -1: all.
  * A dimension of 1 broadcasts and stays. *is_copy: the reader returns the array to the pool. Returns
  * NULL, or the reason why it cannot be read. */
-const char *check_read(struct trial *trial, struct item *item, int axis, struct array **array,
-                       bool *is_copy);
+const char *check_read(struct trial *trial, struct item *item, int axis, struct array **array, bool *is_copy);
 
 #endif

@@ -22,20 +22,17 @@ bool check_is_depthwise(const struct trial *trial, const struct item *item)
 {
     int rank;
     const int64_t *dims;
-    return check_input_dims(item, 1, &rank, &dims) && rank > 2 && dims[1] == 1 &&
-           dims[0] == trial->check->channels &&
+    return check_input_dims(item, 1, &rank, &dims) && rank > 2 && dims[1] == 1 && dims[0] == trial->check->channels &&
            node_integer(item->node, "group", 1) == trial->check->channels;
 }
 
 /* The integers of a constant input, for Pad and Slice. NULL when they are not known. */
-static const int64_t *constant_integers(struct trial *trial, const struct item *item, size_t index,
-                                        size_t *count)
+static const int64_t *constant_integers(struct trial *trial, const struct item *item, size_t index, size_t *count)
 {
     struct item *input = index < item->node->input_count ? item->inputs[index] : NULL;
     struct array *array;
     bool is_copy;
-    if (!input || input->varies || check_read(trial, input, -1, &array, &is_copy) ||
-        array_is_real(array))
+    if (!input || input->varies || check_read(trial, input, -1, &array, &is_copy) || array_is_real(array))
         return NULL;
     *count = (size_t)array->count;
     return array->integers;
@@ -88,25 +85,20 @@ bool check_computes_sample(struct trial *trial, const struct item *item)
     case OP_BatchNormalization: return check->channel_axis == 1 && item->output == 0;
     case OP_Pad:
     case OP_Slice: return spares_channels(trial, item);
-    case OP_Conv:
-        return check->channel_axis == 1 && is_known && rank == check->rank &&
-               dims[0] == check->channels;
+    case OP_Conv: return check->channel_axis == 1 && is_known && rank == check->rank && dims[0] == check->channels;
     case OP_ConvTranspose:
         return check->channel_axis == 1 && is_known && rank == check->rank &&
-               multiply_fits(dims[1], node_integer(node, "group", 1), &channels) &&
-               channels == check->channels;
+               multiply_fits(dims[1], node_integer(node, "group", 1), &channels) && channels == check->channels;
     case OP_Gemm:
         return check->rank == 2 && check->channel_axis == 1 && is_known && rank == 2 &&
                dims[node_integer(node, "transB", 0) ? 0 : 1] == check->channels;
     case OP_MatMul:
-        return check->channel_axis == check->rank - 1 && is_known && rank == 2 &&
-               dims[1] == check->channels;
+        return check->channel_axis == check->rank - 1 && is_known && rank == 2 && dims[1] == check->channels;
     default: return false;
     }
 }
 
-int check_sample_axis(const struct trial *trial, const struct item *item, size_t index,
-                      bool *is_data)
+int check_sample_axis(const struct trial *trial, const struct item *item, size_t index, bool *is_data)
 {
     const struct check_case *check = trial->check;
     const struct item *input = item->inputs[index];
@@ -119,9 +111,7 @@ int check_sample_axis(const struct trial *trial, const struct item *item, size_t
     aligned = aligned < 0 ? -1 : aligned;
     *is_data = false;
     switch (item->node->op) {
-    case OP_Conv:
-        *is_data = index == 0 && check_is_depthwise(trial, item);
-        return index > 0 ? 0 : *is_data ? 1 : -1;
+    case OP_Conv: *is_data = index == 0 && check_is_depthwise(trial, item); return index > 0 ? 0 : *is_data ? 1 : -1;
     case OP_ConvTranspose:
         if (index == 1)
             return node_integer(item->node, "group", 1) == 1 ? 1 : -1;

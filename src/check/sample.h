@@ -10,8 +10,7 @@ bool check_input_dims(const struct item *item, size_t index, int *rank, const in
 bool check_computes_sample(struct trial *trial, const struct item *item);
 /* The axis along which an operator that computes the sample takes the sample of an input; -1: it
  * takes all. *is_data: the input is laid out like the target, so it need not be whole either. */
-int check_sample_axis(const struct trial *trial, const struct item *item, size_t index,
-                      bool *is_data);
+int check_sample_axis(const struct trial *trial, const struct item *item, size_t index, bool *is_data);
 /* A Conv with a group for each channel of the target. */
 bool check_is_depthwise(const struct trial *trial, const struct item *item);
 

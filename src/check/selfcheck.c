@@ -114,9 +114,8 @@ static void move_shape(const struct move_source *source, bool small, int trial, 
 
 /* Evaluates the ops of a move, at their place in the file and where they are now, for one value that they make. *lacks:
  * one side needs values that are computed from none of the sources. */
-static const char *try_move(struct worker *worker, struct fusion *fusion,
-                            const struct value *target, bool small, int trial,
-                            struct effort *effort, bool *lacks)
+static const char *try_move(struct worker *worker, struct fusion *fusion, const struct value *target, bool small,
+                            int trial, struct effort *effort, bool *lacks)
 {
     struct arena *arena = &worker->arena;
     arena_reset(arena);
@@ -198,8 +197,7 @@ static bool step_back(struct worker *worker, struct fusion *fusion)
         size_t deepest = count;
         for (size_t i = 0; i < count; i++) {
             const struct node *maker = filed_maker(sources[i].value);
-            if (maker &&
-                (deepest == count || maker->depth > filed_maker(sources[deepest].value)->depth))
+            if (maker && (deepest == count || maker->depth > filed_maker(sources[deepest].value)->depth))
                 deepest = i;
         }
         if (deepest == count || !replace_source(sources, &count, deepest))
@@ -213,8 +211,8 @@ static bool step_back(struct worker *worker, struct fusion *fusion)
     return false;
 }
 
-static const char *check_move(struct worker *worker, struct fusion *fusion,
-                              const struct value *target, struct effort *effort)
+static const char *check_move(struct worker *worker, struct fusion *fusion, const struct value *target,
+                              struct effort *effort)
 {
     enum { MOST = 8 };
     const char *first = NULL;
@@ -267,8 +265,7 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
     int evaluated = 0;
     one.channel_axis = fusion->layout == LAYOUT_CONV && one.rank > 1 ? 1 : one.rank - 1;
     /* Sizes grow from trial to trial: ops between may need more than the smallest. */
-    for (int trial = 0; trial < MORE_TRIALS + (evaluated ? 0 : LAST_TRIALS) && evaluated < TRIALS;
-         trial++) {
+    for (int trial = 0; trial < MORE_TRIALS + (evaluated ? 0 : LAST_TRIALS) && evaluated < TRIALS; trial++) {
         struct check_result result;
         int64_t spans[AFFINE_AXES];
         one.seed = (uint64_t)trial + 1;
@@ -280,8 +277,7 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
         if (!reason)
             reason = check_try(region, &result);
         if (reason) {
-            reason =
-                arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
+            reason = arena_format(&worker->reasons, "the self-check cannot evaluate it: %s", reason);
         } else {
             evaluated++;
             fusion->difference = fmax(fusion->difference, result.difference);
@@ -304,8 +300,7 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
 static const char *check(struct worker *worker, struct fusion *fusion, struct effort *effort)
 {
     double tolerance = tolerance_of(worker->checker->options, fusion->type);
-    const char *reason =
-        fusion->moves ? check_moves(worker, fusion, effort) : evaluate(worker, fusion, effort);
+    const char *reason = fusion->moves ? check_moves(worker, fusion, effort) : evaluate(worker, fusion, effort);
     if (reason)
         return reason;
     if (!isfinite(fusion->difference))
@@ -313,9 +308,8 @@ static const char *check(struct worker *worker, struct fusion *fusion, struct ef
                "holds";
     if (fusion->difference <= tolerance)
         return NULL;
-    return arena_format(
-        &worker->reasons, "the self-check found a relative difference of %s, more than %s",
-        decimal_rounded(fusion->difference, 3).text, decimal_rounded(tolerance, 3).text);
+    return arena_format(&worker->reasons, "the self-check found a relative difference of %s, more than %s",
+                        decimal_rounded(fusion->difference, 3).text, decimal_rounded(tolerance, 3).text);
 }
 
 /* Pages of the input that one check may read before they are given back. */
@@ -366,8 +360,8 @@ bool selfcheck_next(void *closure, int thread)
 
 enum { FEW = 4 };
 
-struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_options *options,
-                                  struct effort *effort, struct fusion **fusions, size_t count)
+struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_options *options, struct effort *effort,
+                                  struct fusion **fusions, size_t count)
 {
     struct arena *arena = model->arena;
     struct landing *landing = arena->landing;
@@ -390,8 +384,7 @@ struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_op
     if (checker->share.cells * sizeof(double) > left / 2)
         checker->share.cells = left / 2 / sizeof(double);
     checker->at_once = jobs;
-    while (checker->at_once > 1 &&
-           checker->at_once * checker->share.cells * sizeof(double) > left / 2)
+    while (checker->at_once > 1 && checker->at_once * checker->share.cells * sizeof(double) > left / 2)
         checker->at_once--;
     for (int i = 0; i < jobs; i++) {
         struct worker *worker = &checker->workers[i];
@@ -408,8 +401,7 @@ struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_op
 static void work(void *closure)
 {
     struct helper *helper = closure;
-    while (!atomic_load(&helper->checker->paused) &&
-           selfcheck_next(helper->checker, helper->number))
+    while (!atomic_load(&helper->checker->paused) && selfcheck_next(helper->checker, helper->number))
         ;
 }
 
@@ -473,9 +465,7 @@ void selfcheck_end(struct selfcheck *checker)
         if (checker->fusions[i]->failure)
             checker->fusions[i]->failure = arena_copy(arena, checker->fusions[i]->failure);
     if (checker->stopped)
-        fail(arena->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller",
-             checker->model->path);
+        fail(arena->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", checker->model->path);
     if (!good)
-        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory in the self-check",
-             checker->model->path);
+        fail(arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory in the self-check", checker->model->path);
 }

@@ -10,8 +10,8 @@ struct selfcheck;
 
 /* fusions: `count` of them, live until selfcheck_end, and so are options and
  * effort, which what the checks took is taken off. The result is freed by selfcheck_free. */
-struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_options *options,
-                                  struct effort *effort, struct fusion **fusions, size_t count);
+struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_options *options, struct effort *effort,
+                                  struct fusion **fusions, size_t count);
 
 /* Checks one more, on behalf of thread 0 .. jobs - 1; thread 0 is the caller's and reports
  * progress. False: none is left. The closure is the struct selfcheck. */

@@ -47,8 +47,7 @@ static char *join_path(const char *folder, const char *name)
     return path;
 }
 
-static void add_job(struct batch *batch, const char *input, const char *folder, const char *name,
-                    int unlisted)
+static void add_job(struct batch *batch, const char *input, const char *folder, const char *name, int unlisted)
 {
     if (batch->count == batch->room) {
         size_t room = batch->room ? batch->room * 2 : 64;
@@ -60,8 +59,7 @@ static void add_job(struct batch *batch, const char *input, const char *folder, 
         batch->jobs = grown;
         batch->room = room;
     }
-    struct job job = {
-        .input = copy_text(input), .output = join_path(folder, name), .unlisted = unlisted};
+    struct job job = {.input = copy_text(input), .output = join_path(folder, name), .unlisted = unlisted};
     batch->out_of_memory = batch->out_of_memory || !job.input || !job.output;
     batch->jobs[batch->count++] = job;
 }
@@ -109,8 +107,7 @@ static void found(void *closure, const char *name)
  * Links to folders are not followed: they can lead around in circles. */
 static void search(const struct search *search)
 {
-    int error =
-        search->depth < DEEPEST ? system_list(search->folder, found, (void *)search) : ELOOP;
+    int error = search->depth < DEEPEST ? system_list(search->folder, found, (void *)search) : ELOOP;
     if (error)
         add_job(search->batch, search->folder, search->output, "", error);
 }
@@ -156,8 +153,7 @@ static void allow_links(const struct sandbox *sandbox, const struct job *job)
         sandbox_allow_output(sandbox, job->output);
 }
 
-static void confine_batch(const struct batch *batch, const char *output, char *const *inputs,
-                          int count)
+static void confine_batch(const struct batch *batch, const char *output, char *const *inputs, int count)
 {
     struct sandbox sandbox;
     /* The folder must be there to be named; what is wrong with it, each model says. */
@@ -192,8 +188,7 @@ static bool go_on(void *closure, const char *step, double fraction)
 
 /* A page that could not be read is one of this model or of another that is in work. It is tried again
  * to tell. */
-static enum onnx_fuse_status fuse_again(const struct job *job,
-                                        const struct onnx_fuse_options *given,
+static enum onnx_fuse_status fuse_again(const struct job *job, const struct onnx_fuse_options *given,
                                         struct onnx_fuse_report **report)
 {
     enum { TRIES = 3 };
@@ -212,8 +207,7 @@ static enum onnx_fuse_status fuse_again(const struct job *job,
     return status;
 }
 
-static char *describe(const struct job *job, enum onnx_fuse_status status,
-                      const struct onnx_fuse_report *report)
+static char *describe(const struct job *job, enum onnx_fuse_status status, const struct onnx_fuse_report *report)
 {
     char text[2048];
     if (status != ONNX_FUSE_OK)
@@ -223,8 +217,7 @@ static char *describe(const struct job *job, enum onnx_fuse_status status,
                  : report                      ? onnx_fuse_report_error(report)
                                                : "out of memory");
     else
-        snprintf(text, sizeof(text), "%s: %s, %s s%s", job->input,
-                 onnx_fuse_report_sentence(report),
+        snprintf(text, sizeof(text), "%s: %s, %s s%s", job->input, onnx_fuse_report_sentence(report),
                  decimal_fixed(onnx_fuse_report_seconds(report), 3).text,
                  onnx_fuse_report_warnings(report) ? ", warnings" : "");
     return copy_text(text);
@@ -239,21 +232,18 @@ static void fuse_one(struct batch *batch, struct job *job)
     char text[1024];
     int error;
     if (job->unlisted) {
-        snprintf(text, sizeof(text), "%s: cannot search the folder: %s", job->input,
-                 system_error(job->unlisted));
+        snprintf(text, sizeof(text), "%s: cannot search the folder: %s", job->input, system_error(job->unlisted));
         line = copy_text(text);
         job->failed = true;
     } else if (job->place != GOES_ALONE) {
         snprintf(text, sizeof(text),
-                 job->place == GOES_AS_ANOTHER
-                     ? "%s: another model goes to %s as well"
-                     : "%s: it would go to %s, which is itself a model of this batch",
+                 job->place == GOES_AS_ANOTHER ? "%s: another model goes to %s as well"
+                                               : "%s: it would go to %s, which is itself a model of this batch",
                  job->input, job->output);
         line = copy_text(text);
         job->failed = true;
     } else if (!options.dry_run && (error = make_folders(job->output)) != 0) {
-        snprintf(text, sizeof(text), "%s: cannot make its folder: %s", job->output,
-                 system_error(error));
+        snprintf(text, sizeof(text), "%s: cannot make its folder: %s", job->output, system_error(error));
         line = copy_text(text);
         job->failed = true;
     } else {
@@ -348,8 +338,8 @@ static void refuse_clashes(struct batch *batch)
     for (size_t first = 0, end; first < count; first = end) {
         const struct job *input = NULL, *output = NULL; /* of this file */
         bool several = false;                           /* inputs */
-        for (end = first; end < count && places[end].device == places[first].device &&
-                          places[end].inode == places[first].inode;
+        for (end = first;
+             end < count && places[end].device == places[first].device && places[end].inode == places[first].inode;
              end++) {
             struct job *job = places[end].job;
             if (!places[end].is_output) {
@@ -407,14 +397,13 @@ static int run_jobs(struct batch *batch, bool strict, bool quiet)
         changed += batch->jobs[i].changed;
     }
     if (!quiet)
-        fprintf(stderr, "%zu model%s: %zu fused, %zu unchanged, %zu failed, %zu with warnings\n",
-                batch->count, batch->count == 1 ? "" : "s", changed,
-                batch->count - failed - changed, failed, warned);
+        fprintf(stderr, "%zu model%s: %zu fused, %zu unchanged, %zu failed, %zu with warnings\n", batch->count,
+                batch->count == 1 ? "" : "s", changed, batch->count - failed - changed, failed, warned);
     return failed ? 2 : strict && warned ? 1 : 0;
 }
 
-int batch_run(const char *output, char *const *inputs, int count,
-              const struct onnx_fuse_options *options, bool strict, bool quiet, bool confined)
+int batch_run(const char *output, char *const *inputs, int count, const struct onnx_fuse_options *options, bool strict,
+              bool quiet, bool confined)
 {
     struct batch batch = {.options = options};
     int status = 2;

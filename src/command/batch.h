@@ -9,7 +9,7 @@
  * model does not stop the rest. Returns the exit status: 0, 1 for warnings under strict, 2 when any
  * model failed. options->jobs is the number of models at once; 0: one per core. confined: in a
  * sandbox. */
-int batch_run(const char *output, char *const *inputs, int count,
-              const struct onnx_fuse_options *options, bool strict, bool quiet, bool confined);
+int batch_run(const char *output, char *const *inputs, int count, const struct onnx_fuse_options *options, bool strict,
+              bool quiet, bool confined);
 
 #endif

@@ -8,50 +8,38 @@
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
 
-static const char usage[] =
-    "usage: onnx-repvgg-fuse diff [OPTIONS] A B\n"
-    "\n"
-    "Shows what changed from one ONNX model to another. It matches nodes by what they\n"
-    "compute, so renamed values, reordered nodes and constants that are stored in\n"
-    "another way are no changes.\n"
-    "\n"
-    "      --strict         also count changes that do not affect the results: names,\n"
-    "                       order, storage, spelled-out defaults, doc strings, metadata\n"
-    "      --rtol R         ignore weight differences up to R times A's value (default 0)\n"
-    "      --atol A         ignore weight differences up to A (default 0)\n"
-    "      --ignore KIND    leave out a kind of change (repeat it, or separate by commas)\n"
-    "      --all            list every change; by default, similar ones share a line\n"
-    "      --format F       text (default), json, github (workflow annotations), sarif,\n"
-    "                       or html (a page for a browser)\n"
-    "      --color WHEN     auto (default: on a terminal, unless NO_COLOR is set),\n"
-    "                       always or never\n"
-    "      --exit-zero      exit with 0 even when the models differ\n"
-    "      --follow-symlinks\n"
-    "                       read external data through symbolic links\n"
-    "      --no-sandbox     run without first giving up access to the network and to\n"
-    "                       other files\n"
-    "  -q, --quiet          print errors only\n"
-    "  -h, --help           print this text\n"
-    "\n"
-    "Kinds: region attribute edge weight input output opset function; with --strict\n"
-    "also ir_version dead name order storage spelling shape doc metadata.\n"
-    "git calls it with seven arguments (GIT_EXTERNAL_DIFF, diff.onnx.command); it then\n"
-    "exits with 0.\n"
-    "\n"
-    "Exit status: 0 the same, 1 different, 2 an error.\n";
+static const char usage[] = "usage: onnx-repvgg-fuse diff [OPTIONS] A B\n"
+                            "\n"
+                            "Shows what changed from one ONNX model to another. It matches nodes by what they\n"
+                            "compute, so renamed values, reordered nodes and constants that are stored in\n"
+                            "another way are no changes.\n"
+                            "\n"
+                            "      --strict         also count changes that do not affect the results: names,\n"
+                            "                       order, storage, spelled-out defaults, doc strings, metadata\n"
+                            "      --rtol R         ignore weight differences up to R times A's value (default 0)\n"
+                            "      --atol A         ignore weight differences up to A (default 0)\n"
+                            "      --ignore KIND    leave out a kind of change (repeat it, or separate by commas)\n"
+                            "      --all            list every change; by default, similar ones share a line\n"
+                            "      --format F       text (default), json, github (workflow annotations), sarif,\n"
+                            "                       or html (a page for a browser)\n"
+                            "      --color WHEN     auto (default: on a terminal, unless NO_COLOR is set),\n"
+                            "                       always or never\n"
+                            "      --exit-zero      exit with 0 even when the models differ\n"
+                            "      --follow-symlinks\n"
+                            "                       read external data through symbolic links\n"
+                            "      --no-sandbox     run without first giving up access to the network and to\n"
+                            "                       other files\n"
+                            "  -q, --quiet          print errors only\n"
+                            "  -h, --help           print this text\n"
+                            "\n"
+                            "Kinds: region attribute edge weight input output opset function; with --strict\n"
+                            "also ir_version dead name order storage spelling shape doc metadata.\n"
+                            "git calls it with seven arguments (GIT_EXTERNAL_DIFF, diff.onnx.command); it then\n"
+                            "exits with 0.\n"
+                            "\n"
+                            "Exit status: 0 the same, 1 different, 2 an error.\n";
 
-enum {
-    STRICT = 256,
-    RTOL,
-    ATOL,
-    IGNORE,
-    ALL,
-    FORMAT,
-    COLOR,
-    EXIT_ZERO,
-    FOLLOW_SYMLINKS,
-    NO_SANDBOX
-};
+enum { STRICT = 256, RTOL, ATOL, IGNORE, ALL, FORMAT, COLOR, EXIT_ZERO, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"strict", no_argument, NULL, STRICT},
@@ -101,10 +89,7 @@ static int parse_option(struct call *call, char *const *arguments, int option)
         if (!parse_number(optarg, &call->options.atol) || call->options.atol < 0)
             return trouble("--atol: '%s' is not a number that is 0 or more", optarg);
         return -1;
-    case IGNORE:
-        return add_names(&call->ignore, &call->ignore_count, optarg)
-                   ? -1
-                   : trouble("%s", "out of memory");
+    case IGNORE: return add_names(&call->ignore, &call->ignore_count, optarg) ? -1 : trouble("%s", "out of memory");
     case FORMAT:
         if (!is_one_of(optarg, formats))
             return trouble("--format: '%s' is none of text, json, github, sarif, html", optarg);
@@ -172,8 +157,7 @@ static int compare(struct call *call, const char *a, const char *b)
     if (failed) {
         status = check_faults(DONE)
                      ? TROUBLE
-                     : tell_error(call, comparison ? onnx_fuse_comparison_error(comparison)
-                                                   : "out of memory");
+                     : tell_error(call, comparison ? onnx_fuse_comparison_error(comparison) : "out of memory");
     } else {
         const char *text = call->quiet ? "" : onnx_fuse_comparison_format(comparison, call->format);
         status = (int)onnx_fuse_comparison_verdict(comparison);
@@ -226,8 +210,8 @@ int command_diff(int count, char **arguments)
     else if (left == 7 || left == 9)
         status = compare_for_git(&call, arguments + optind, left == 9);
     else if (left != 2)
-        status = trouble("%s", left < 2 ? "diff: expected two models, A and B"
-                                        : "diff: expected two models, found more");
+        status =
+            trouble("%s", left < 2 ? "diff: expected two models, A and B" : "diff: expected two models, found more");
     else
         status = compare(&call, arguments[optind], arguments[optind + 1]);
     free(call.ignore);

@@ -9,32 +9,31 @@
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
 
-static const char usage[] =
-    "usage: onnx-repvgg-fuse dump [OPTIONS] MODEL\n"
-    "\n"
-    "Prints an ONNX model (- is standard input) as text, one node a line; the same\n"
-    "model gives the same text. onnx.parser.parse_model reads it back. Comments that\n"
-    "begin with '# not held:' list what the syntax cannot express.\n"
-    "\n"
-    "  -o, --output FILE    write to FILE instead of standard output\n"
-    "      --elide N        print only type, shape and hash of tensors with more than N\n"
-    "                       elements; such text cannot be read back\n"
-    "      --no-metadata    leave out the comments with doc strings and metadata\n"
-    "      --keep-external  print where external data lies instead of reading it\n"
-    "      --strict         exit with 1 when the text does not hold the whole model\n"
-    "      --git            for git's textconv: print one line for a file that is no\n"
-    "                       model, and exit with 0\n"
-    "      --follow-symlinks\n"
-    "                       read external data through symbolic links\n"
-    "      --no-sandbox     run without first giving up access to the network and to\n"
-    "                       other files\n"
-    "  -h, --help           print this text\n"
-    "\n"
-    "For git diff: git config diff.onnx.textconv 'onnx-repvgg-fuse dump --git --elide 16 "
-    "--no-metadata'\n"
-    "              echo '*.onnx diff=onnx' >> .gitattributes\n"
-    "\n"
-    "Exit status: 0 done, 1 the text is incomplete under --strict, 2 an error.\n";
+static const char usage[] = "usage: onnx-repvgg-fuse dump [OPTIONS] MODEL\n"
+                            "\n"
+                            "Prints an ONNX model (- is standard input) as text, one node a line; the same\n"
+                            "model gives the same text. onnx.parser.parse_model reads it back. Comments that\n"
+                            "begin with '# not held:' list what the syntax cannot express.\n"
+                            "\n"
+                            "  -o, --output FILE    write to FILE instead of standard output\n"
+                            "      --elide N        print only type, shape and hash of tensors with more than N\n"
+                            "                       elements; such text cannot be read back\n"
+                            "      --no-metadata    leave out the comments with doc strings and metadata\n"
+                            "      --keep-external  print where external data lies instead of reading it\n"
+                            "      --strict         exit with 1 when the text does not hold the whole model\n"
+                            "      --git            for git's textconv: print one line for a file that is no\n"
+                            "                       model, and exit with 0\n"
+                            "      --follow-symlinks\n"
+                            "                       read external data through symbolic links\n"
+                            "      --no-sandbox     run without first giving up access to the network and to\n"
+                            "                       other files\n"
+                            "  -h, --help           print this text\n"
+                            "\n"
+                            "For git diff: git config diff.onnx.textconv 'onnx-repvgg-fuse dump --git --elide 16 "
+                            "--no-metadata'\n"
+                            "              echo '*.onnx diff=onnx' >> .gitattributes\n"
+                            "\n"
+                            "Exit status: 0 done, 1 the text is incomplete under --strict, 2 an error.\n";
 
 enum { ELIDE = 256, NO_METADATA, KEEP_EXTERNAL, STRICT, GIT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
@@ -78,8 +77,7 @@ static int tell_git(const char *path, const char *message)
         xxh64_add(&hash, bytes, got);
     if (plain)
         tame(plain);
-    printf("# %s (%zu bytes, xxh64 %016" PRIx64 ")\n", plain ? plain : "out of memory", size,
-           xxh64_end(&hash));
+    printf("# %s (%zu bytes, xxh64 %016" PRIx64 ")\n", plain ? plain : "out of memory", size, xxh64_end(&hash));
     free(plain);
     if (file)
         (void)fclose(file);
@@ -109,8 +107,7 @@ int command_dump(int count, char **arguments)
         default: return unknown_option(arguments, long_options, "dump --help");
         }
     if (count - optind != 1)
-        return trouble("dump: expected one MODEL%s; try dump --help",
-                       count - optind ? ", found several" : "");
+        return trouble("dump: expected one MODEL%s; try dump --help", count - optind ? ", found several" : "");
     options.write = write_text;
     options.closure = stdout;
     const char *slash = strrchr(arguments[optind], '/');
@@ -126,9 +123,7 @@ int command_dump(int count, char **arguments)
     else if (status != ONNX_FUSE_OK && for_git && view)
         result = tell_git(arguments[optind], onnx_fuse_view_error(view));
     else if (status != ONNX_FUSE_OK)
-        result = check_faults(DONE)
-                     ? TROUBLE
-                     : trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
+        result = check_faults(DONE) ? TROUBLE : trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
     else if (fflush(stdout) != 0)
         result = trouble("%s", "cannot write to standard output");
     else if (check_faults(DONE) != DONE)

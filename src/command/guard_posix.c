@@ -24,8 +24,7 @@ static void on_bus_error(int signal_number, siginfo_t *info, void *context)
     (void)context;
     uintptr_t page = (uintptr_t)info->si_addr & ~(page_size - 1);
     if (info->si_code == BUS_ADRERR &&
-        mmap((void *)page, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-            MAP_FAILED) {
+        mmap((void *)page, page_size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED) {
         atomic_fetch_add(&faults, 1);
         return;
     }

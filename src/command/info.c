@@ -5,24 +5,23 @@
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
 
-static const char usage[] =
-    "usage: onnx-repvgg-fuse info [OPTIONS] MODEL\n"
-    "\n"
-    "Prints what an ONNX model (- is standard input) holds and what fusing would\n"
-    "change: ops by type, inputs, outputs, parameters, multiply-adds, bytes, and the\n"
-    "blocks that would be fused. It also prints how much the channels of each weight\n"
-    "differ in range, because a wide spread costs accuracy in INT8.\n"
-    "\n"
-    "      --format FORMAT  text (default) or json\n"
-    "      --report FILE    write an HTML page with pictures: the blocks, and the\n"
-    "                       channel ranges before and after --equalize\n"
-    "      --follow-symlinks\n"
-    "                       read external data through symbolic links\n"
-    "      --no-sandbox     run without first giving up access to the network and to\n"
-    "                       other files\n"
-    "  -h, --help           print this text\n"
-    "\n"
-    "Exit status: 0 done, 2 an error.\n";
+static const char usage[] = "usage: onnx-repvgg-fuse info [OPTIONS] MODEL\n"
+                            "\n"
+                            "Prints what an ONNX model (- is standard input) holds and what fusing would\n"
+                            "change: ops by type, inputs, outputs, parameters, multiply-adds, bytes, and the\n"
+                            "blocks that would be fused. It also prints how much the channels of each weight\n"
+                            "differ in range, because a wide spread costs accuracy in INT8.\n"
+                            "\n"
+                            "      --format FORMAT  text (default) or json\n"
+                            "      --report FILE    write an HTML page with pictures: the blocks, and the\n"
+                            "                       channel ranges before and after --equalize\n"
+                            "      --follow-symlinks\n"
+                            "                       read external data through symbolic links\n"
+                            "      --no-sandbox     run without first giving up access to the network and to\n"
+                            "                       other files\n"
+                            "  -h, --help           print this text\n"
+                            "\n"
+                            "Exit status: 0 done, 2 an error.\n";
 
 enum { FORMAT = 256, REPORT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
@@ -55,22 +54,19 @@ int command_info(int count, char **arguments)
         default: return unknown_option(arguments, long_options, "info --help");
         }
     if (count - optind != 1)
-        return trouble("info: expected one MODEL%s; try info --help",
-                       count - optind ? ", found several" : "");
+        return trouble("info: expected one MODEL%s; try info --help", count - optind ? ", found several" : "");
     if (options.html_report && strcmp(options.html_report, "-") == 0)
         return trouble("%s", "--report: - is where the text goes; expected a file");
     struct onnx_fuse_view *view = NULL;
     int result = DONE;
     if (confined)
-        confine((const char *[]){arguments[optind], NULL}, options.html_report,
-                options.follow_symlinks);
+        confine((const char *[]){arguments[optind], NULL}, options.html_report, options.follow_symlinks);
     enum onnx_fuse_status status = onnx_fuse_info(arguments[optind], &options, &view);
     if (check_faults(DONE) != DONE)
         result = TROUBLE;
     else if (status != ONNX_FUSE_OK)
         result = trouble("%s", view ? onnx_fuse_view_error(view) : "out of memory");
-    else if (fputs(json ? onnx_fuse_view_json(view) : onnx_fuse_view_text(view), stdout) < 0 ||
-             fflush(stdout) != 0)
+    else if (fputs(json ? onnx_fuse_view_json(view) : onnx_fuse_view_text(view), stdout) < 0 || fflush(stdout) != 0)
         result = trouble("%s", "cannot write to standard output");
     onnx_fuse_view_free(view);
     return result;

@@ -178,9 +178,7 @@ static int parse_option(struct command *command, char *const *arguments, int opt
     case EXPLAIN: command->explain = true; return -1;
     case JSON: command->json = optarg; return -1;
     case REPORT: command->options.html_report = optarg; return -1;
-    case ONLY:
-        return take_names(&command->only,
-                          "--only: '%s' names no pass; --list-passes shows those there are");
+    case ONLY: return take_names(&command->only, "--only: '%s' names no pass; --list-passes shows those there are");
     case SKIP: return take_names(&command->skip, NULL);
     case FREEZE: return take_names(&command->freeze, "--freeze: '%s' names no initializer");
     case OUTPUTS: return take_names(&command->outputs, "--outputs: '%s' names no output");
@@ -198,9 +196,7 @@ static int parse_option(struct command *command, char *const *arguments, int opt
         command->options.equalize = strcmp(optarg, "tensor") == 0    ? ONNX_FUSE_EQUALIZE_TENSOR
                                     : strcmp(optarg, "channel") == 0 ? ONNX_FUSE_EQUALIZE_CHANNEL
                                                                      : ONNX_FUSE_EQUALIZE_OFF;
-        return command->options.equalize
-                   ? -1
-                   : trouble("--equalize: '%s' is neither tensor nor channel", optarg);
+        return command->options.equalize ? -1 : trouble("--equalize: '%s' is neither tensor nor channel", optarg);
     case STATISTICS: command->options.statistics = optarg; return -1;
     case DEBUG: command->options.debug = optarg; return -1;
     case NO_CHECK: command->options.no_check = true; return -1;
@@ -217,15 +213,13 @@ static int parse_option(struct command *command, char *const *arguments, int opt
     case NO_SYNC: command->options.no_sync = true; return -1;
     case NO_SANDBOX: command->no_sandbox = true; return -1;
     case JOBS:
-        if (!parse_number(optarg, &number) || number < 0 || number > 1024 ||
-            number != floor(number))
+        if (!parse_number(optarg, &number) || number < 0 || number > 1024 || number != floor(number))
             return trouble("--jobs: '%s' is not a whole number from 0 to 1024", optarg);
         command->options.jobs = (int)number;
         return -1;
     case 'q': command->quiet = true; return -1;
     case VERSION:
-        printf("onnx-repvgg-fuse %s\n%s", onnx_fuse_version(),
-               sandbox_is_built() ? "" : "built without a sandbox\n");
+        printf("onnx-repvgg-fuse %s\n%s", onnx_fuse_version(), sandbox_is_built() ? "" : "built without a sandbox\n");
         return DONE;
     case 'h': fputs(usage, stdout); return DONE;
     default: return unknown_option(arguments, long_options, "--help");
@@ -250,8 +244,7 @@ static int check_reports(const struct command *command)
         return trouble("%s", "--report and OUT cannot both be standard output");
     if (is_standard_output(json) && taken)
         return trouble("%s", "--json and OUT cannot both be standard output");
-    if (html && json &&
-        (strcmp(html, json) == 0 || (is_standard_output(html) && is_standard_output(json))))
+    if (html && json && (strcmp(html, json) == 0 || (is_standard_output(html) && is_standard_output(json))))
         return trouble("--report and --json cannot both be '%s'", html);
     return -1;
 }
@@ -272,9 +265,8 @@ static int parse_arguments(struct command *command, int count, char **arguments)
             return trouble("--batch %s: IN is missing: expected models or folders", command->batch);
         if (command->output || command->json || command->explain || command->options.html_report ||
             command->options.debug)
-            return trouble(
-                "--batch %s cannot be combined with -o, --json, --report, --explain or --debug",
-                command->batch);
+            return trouble("--batch %s cannot be combined with -o, --json, --report, --explain or --debug",
+                           command->batch);
         return -1;
     }
     if (left >= 1)
@@ -285,8 +277,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
     else if (left == 2)
         return trouble("OUT is given twice, the second time as '%s'", arguments[optind + 1]);
     if (left > 2)
-        return trouble("'%s' is one file too many: --batch FOLDER fuses several models",
-                       arguments[optind + 2]);
+        return trouble("'%s' is one file too many: --batch FOLDER fuses several models", arguments[optind + 2]);
     if (!command->input)
         return trouble("%s", "no model is given: expected IN and OUT; try --help");
     if (!command->output && !command->options.dry_run)
@@ -309,8 +300,7 @@ static bool show_progress(void *closure, const char *step, double fraction)
     if (guard_faults())
         return false;
     double now = system_seconds();
-    if (!progress->wanted || now - progress->start < 1 ||
-        (progress->shown && now - progress->last < 0.1))
+    if (!progress->wanted || now - progress->start < 1 || (progress->shown && now - progress->last < 0.1))
         return true;
     fprintf(stderr, "\r%-10s %3.0f %%", step, 100 * fraction);
     (void)fflush(stderr);
@@ -354,8 +344,7 @@ static void show_trace(void *closure, const char *text)
 }
 
 /* The last line of a run: what was done, and where it is. */
-static void tell_end(const struct command *command, const char *output,
-                     const struct onnx_fuse_report *report)
+static void tell_end(const struct command *command, const char *output, const struct onnx_fuse_report *report)
 {
     bool changed = onnx_fuse_report_changed(report), piped = is_standard_output(output);
     char *copy = copy_text(piped ? "standard output" : output);
@@ -375,8 +364,7 @@ static void tell_end(const struct command *command, const char *output,
 static int run(const struct command *command)
 {
     struct onnx_fuse_report *report = NULL;
-    struct progress progress = {.start = system_seconds(),
-                                .wanted = !command->quiet && system_is_terminal(stderr)};
+    struct progress progress = {.start = system_seconds(), .wanted = !command->quiet && system_is_terminal(stderr)};
     struct onnx_fuse_options options = command->options;
     options.progress = show_progress;
     options.closure = &progress;
@@ -386,9 +374,7 @@ static int run(const struct command *command)
     options.json_report = command->json;
     confine_run(command);
     if (command->by_place && wildcard_takes(command->input, output, &command->options))
-        return trouble(
-            "'%s' holds another model: -o replaces it, --batch FOLDER fuses several models",
-            output);
+        return trouble("'%s' holds another model: -o replaces it, --batch FOLDER fuses several models", output);
     enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
     clear_progress(&progress);
     int result = DONE;
@@ -398,8 +384,7 @@ static int run(const struct command *command)
                                               : "out of memory");
     } else {
         /* What is on standard output is one thing: everything else goes to standard error then. */
-        bool taken = (is_standard_output(output) && !options.dry_run) ||
-                     is_standard_output(options.html_report) ||
+        bool taken = (is_standard_output(output) && !options.dry_run) || is_standard_output(options.html_report) ||
                      is_standard_output(options.json_report);
         FILE *talk = taken ? stderr : stdout;
         size_t warnings = onnx_fuse_report_warnings(report);
@@ -456,8 +441,7 @@ static int refuse_word(const char *word)
     if (strpbrk(word, "./-") || system_look(word, true, &looked))
         return -1;
     if (strcmp(word, "fuse") == 0)
-        return trouble("'%s' is not a command: fusing needs none, write onnx-repvgg-fuse IN OUT",
-                       word);
+        return trouble("'%s' is not a command: fusing needs none, write onnx-repvgg-fuse IN OUT", word);
     const char *near = is_option ? word : text_near(word, names, sizeof(names) / sizeof(*names));
     char text[256];
     snprintf(text, sizeof(text), "'%s' is neither a file nor a command; did you mean %s%s?", word,
@@ -488,8 +472,8 @@ int main(int count, char **arguments)
     command.options.outputs = command.outputs.items;
     command.options.input_shapes = command.input_shapes.items;
     if (status < 0 && command.batch) {
-        status = batch_run(command.batch, command.inputs, command.input_count, &command.options,
-                           command.strict, command.quiet, !command.no_sandbox);
+        status = batch_run(command.batch, command.inputs, command.input_count, &command.options, command.strict,
+                           command.quiet, !command.no_sandbox);
     } else if (status < 0) {
         status = run(&command);
     }

@@ -60,9 +60,9 @@ struct path_attribute {
 
 #define RIGHTS_READ (RIGHT_READ_FILE | RIGHT_READ_DIR)
 #define RIGHTS_OF_A_FILE (RIGHT_EXECUTE | RIGHT_WRITE_FILE | RIGHT_READ_FILE | RIGHT_TRUNCATE)
-#define RIGHTS_WRITE                                                                               \
-    (RIGHTS_READ | RIGHT_WRITE_FILE | RIGHT_REMOVE_FILE | RIGHT_MAKE_DIR | RIGHT_MAKE_REG |        \
-     RIGHT_REFER | RIGHT_TRUNCATE)
+#define RIGHTS_WRITE                                                                                                   \
+    (RIGHTS_READ | RIGHT_WRITE_FILE | RIGHT_REMOVE_FILE | RIGHT_MAKE_DIR | RIGHT_MAKE_REG | RIGHT_REFER |              \
+     RIGHT_TRUNCATE)
 
 /* Rights by version of the interface: 1 has 13, 2 has refer, 3 truncate, 5 device control. */
 static unsigned long known_rights(long version)
@@ -168,20 +168,17 @@ void sandbox_allow_folder(const struct sandbox *sandbox, const char *path)
 #define LOAD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset)
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, value)
 #define REFUSE(error) RETURN(SECCOMP_RET_ERRNO | (error))
-#define IF_EQUAL(number, then, otherwise)                                                          \
-    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(number), then, otherwise)
-#define IF_ANY(bits, then, otherwise)                                                              \
-    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)(bits), then, otherwise)
+#define IF_EQUAL(number, then, otherwise) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(number), then, otherwise)
+#define IF_ANY(bits, then, otherwise) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (uint32_t)(bits), then, otherwise)
 
 #define ALLOW(name) IF_EQUAL(SYS_##name, 0, 1), RETURN(SECCOMP_RET_ALLOW)
 #define FORBID(name) IF_EQUAL(SYS_##name, 0, 1), REFUSE(EPERM)
 /* The low half of an argument is one of two numbers. Leaves the call's number loaded. */
-#define ALLOW_FOR(name, index, one, other)                                                         \
-    IF_EQUAL(SYS_##name, 0, 5), LOAD(LOW(index)), IF_EQUAL(one, 1, 0), IF_EQUAL(other, 0, 1),      \
+#define ALLOW_FOR(name, index, one, other)                                                                             \
+    IF_EQUAL(SYS_##name, 0, 5), LOAD(LOW(index)), IF_EQUAL(one, 1, 0), IF_EQUAL(other, 0, 1),                          \
         RETURN(SECCOMP_RET_ALLOW), REFUSE(EPERM)
-#define ALLOW_WITH(name, index, bits)                                                              \
-    IF_EQUAL(SYS_##name, 0, 4), LOAD(LOW(index)), IF_ANY(bits, 0, 1), RETURN(SECCOMP_RET_ALLOW),   \
-        REFUSE(EPERM)
+#define ALLOW_WITH(name, index, bits)                                                                                  \
+    IF_EQUAL(SYS_##name, 0, 4), LOAD(LOW(index)), IF_ANY(bits, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE(EPERM)
 
 /* What is not named is answered as by a kernel that does not have it, and the C library goes
  * another way; what would do harm is answered with EPERM. clone3 is not named, since its flags

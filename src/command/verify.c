@@ -6,45 +6,33 @@
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
 
-static const char usage[] =
-    "usage: onnx-repvgg-fuse verify [OPTIONS] A B\n"
-    "\n"
-    "Finds out whether two ONNX models compute the same. Parts that are alike are\n"
-    "compared by structure and weights; the rest is evaluated on random input. Inputs\n"
-    "and outputs are paired by name, the rest by position. No runtime is needed.\n"
-    "\n"
-    "      --rtol R         accept differences up to R times the largest element\n"
-    "                       (default: float 1e-5, float16 1e-2, bfloat16 6e-2, double\n"
-    "                       1e-12, by the type of the weights)\n"
-    "      --atol A         accept differences up to A (default 0)\n"
-    "      --trials N       try N random inputs for each part that differs (default 2)\n"
-    "      --outputs WHICH  all (default), or common: B may have more outputs than A\n"
-    "      --inputs FILE    also try these inputs: an archive from numpy.savez, with an\n"
-    "                       array for each input name\n"
-    "      --layers         list how far apart values of the same name are\n"
-    "      --seed N         seed of the random inputs (default 0)\n"
-    "      --format F       text (default), json, or html (a page for a browser)\n"
-    "      --follow-symlinks\n"
-    "                       read external data through symbolic links\n"
-    "      --no-sandbox     run without first giving up access to the network and to\n"
-    "                       other files\n"
-    "  -q, --quiet          print errors only\n"
-    "  -h, --help           print this text\n"
-    "\n"
-    "Exit status: 0 equal, 1 not equal, 2 undecided, or an error.\n";
+static const char usage[] = "usage: onnx-repvgg-fuse verify [OPTIONS] A B\n"
+                            "\n"
+                            "Finds out whether two ONNX models compute the same. Parts that are alike are\n"
+                            "compared by structure and weights; the rest is evaluated on random input. Inputs\n"
+                            "and outputs are paired by name, the rest by position. No runtime is needed.\n"
+                            "\n"
+                            "      --rtol R         accept differences up to R times the largest element\n"
+                            "                       (default: float 1e-5, float16 1e-2, bfloat16 6e-2, double\n"
+                            "                       1e-12, by the type of the weights)\n"
+                            "      --atol A         accept differences up to A (default 0)\n"
+                            "      --trials N       try N random inputs for each part that differs (default 2)\n"
+                            "      --outputs WHICH  all (default), or common: B may have more outputs than A\n"
+                            "      --inputs FILE    also try these inputs: an archive from numpy.savez, with an\n"
+                            "                       array for each input name\n"
+                            "      --layers         list how far apart values of the same name are\n"
+                            "      --seed N         seed of the random inputs (default 0)\n"
+                            "      --format F       text (default), json, or html (a page for a browser)\n"
+                            "      --follow-symlinks\n"
+                            "                       read external data through symbolic links\n"
+                            "      --no-sandbox     run without first giving up access to the network and to\n"
+                            "                       other files\n"
+                            "  -q, --quiet          print errors only\n"
+                            "  -h, --help           print this text\n"
+                            "\n"
+                            "Exit status: 0 equal, 1 not equal, 2 undecided, or an error.\n";
 
-enum {
-    RTOL = 256,
-    ATOL,
-    TRIALS,
-    SEED,
-    OUTPUTS,
-    INPUTS,
-    LAYERS,
-    FORMAT,
-    FOLLOW_SYMLINKS,
-    NO_SANDBOX
-};
+enum { RTOL = 256, ATOL, TRIALS, SEED, OUTPUTS, INPUTS, LAYERS, FORMAT, FOLLOW_SYMLINKS, NO_SANDBOX };
 
 static const struct option long_options[] = {
     {"rtol", required_argument, NULL, RTOL},
@@ -96,14 +84,12 @@ int command_verify(int count, char **arguments)
                 return trouble("--atol: '%s' is not a number from 0 on", optarg);
             break;
         case TRIALS:
-            if (!parse_number(optarg, &number) || number < 1 || number > 1000 ||
-                number != floor(number))
+            if (!parse_number(optarg, &number) || number < 1 || number > 1000 || number != floor(number))
                 return trouble("--trials: '%s' is not a whole number from 1 to 1000", optarg);
             options.trials = (int)number;
             break;
         case SEED:
-            if (!parse_number(optarg, &number) || number < 0 || number > 1e15 ||
-                number != floor(number))
+            if (!parse_number(optarg, &number) || number < 0 || number > 1e15 || number != floor(number))
                 return trouble("--seed: '%s' is not a whole number", optarg);
             options.seed = (uint64_t)number;
             break;
@@ -115,8 +101,7 @@ int command_verify(int count, char **arguments)
         case INPUTS: options.inputs = optarg; break;
         case LAYERS: options.layers = true; break;
         case FORMAT:
-            if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0 &&
-                strcmp(optarg, "html") != 0)
+            if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0 && strcmp(optarg, "html") != 0)
                 return trouble("--format: '%s' is none of text, json, html", optarg);
             format = optarg;
             break;
@@ -130,16 +115,14 @@ int command_verify(int count, char **arguments)
         return trouble("%s", count - optind < 2 ? "verify: expected two models, A and B"
                                                 : "verify: expected two models, found more");
     if (confined)
-        confine((const char *[]){arguments[optind], arguments[optind + 1], options.inputs, NULL},
-                NULL, options.follow_symlinks);
-    enum onnx_fuse_status failed =
-        onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison);
+        confine((const char *[]){arguments[optind], arguments[optind + 1], options.inputs, NULL}, NULL,
+                options.follow_symlinks);
+    enum onnx_fuse_status failed = onnx_fuse_verify(arguments[optind], arguments[optind + 1], &options, &comparison);
     int status;
     if (check_faults(DONE) != DONE)
         status = TROUBLE;
     else if (failed)
-        status =
-            trouble("%s", comparison ? onnx_fuse_comparison_error(comparison) : "out of memory");
+        status = trouble("%s", comparison ? onnx_fuse_comparison_error(comparison) : "out of memory");
     else
         status = report(comparison, format, quiet);
     onnx_fuse_comparison_free(comparison);

@@ -11,8 +11,8 @@ static bool look_sorted(const char *first, const char *second)
     const char *a = strrchr(first, '/'), *b = strrchr(second, '/');
     size_t folder = a ? (size_t)(a - first) + 1 : 0;
     const char *end = strrchr(first + folder, '.'), *other = strrchr(second, '.');
-    return (b ? (size_t)(b - second) + 1 : 0) == folder && strncmp(first, second, folder) == 0 &&
-           end && other && strcmp(end, other) == 0 && strcmp(first, second) < 0;
+    return (b ? (size_t)(b - second) + 1 : 0) == folder && strncmp(first, second, folder) == 0 && end && other &&
+           strcmp(end, other) == 0 && strcmp(first, second) < 0;
 }
 
 enum kind { NO_MODEL, FUSES, IS_COPIED };
@@ -46,10 +46,8 @@ static bool differ(const char *a, const char *b)
 bool wildcard_takes(const char *input, const char *output, const struct onnx_fuse_options *options)
 {
     struct looked looked;
-    if (options->dry_run || !look_sorted(input, output) ||
-        system_look(output, true, &looked) != LOOK_FILE)
+    if (options->dry_run || !look_sorted(input, output) || system_look(output, true, &looked) != LOOK_FILE)
         return false;
     enum kind kind = kind_of(output, options);
-    return (kind == FUSES || (kind == IS_COPIED && kind_of(input, options) == IS_COPIED)) &&
-           differ(input, output);
+    return (kind == FUSES || (kind == IS_COPIED && kind_of(input, options) == IS_COPIED)) && differ(input, output);
 }

@@ -7,23 +7,23 @@
 #include "match/match.h"
 
 /* Name in --ignore and in the formats; the same of several; whether it counts without --strict; what it is. */
-#define DIFF_KINDS(X)                                                                              \
-    X(region, "regions", true, "nodes added, removed or replaced")                                 \
-    X(attribute, "attributes", true, "an attribute of a node")                                     \
-    X(edge, "edges", true, "a node reads another value")                                           \
-    X(weight, "weights", true, "type, shape or numbers of a constant")                             \
-    X(input, "inputs", true, "an input of the graph: name, type or shape")                         \
-    X(output, "outputs", true, "an output of the graph: name, type or shape")                      \
-    X(opset, "opsets", true, "an imported operator set")                                           \
-    X(function, "functions", true, "a local function added or removed")                            \
-    X(ir_version, "ir_version", false, "the version of the file format")                           \
-    X(dead, "dead", false, "nodes, weights, functions and operator sets that nothing needs")       \
-    X(name, "names", false, "names of nodes and temporaries")                                      \
-    X(order, "order", false, "the order of nodes, initializers, inputs or outputs")                \
-    X(storage, "storage", false, "where and how constants are kept")                               \
-    X(spelling, "spellings", false, "attributes that say what their absence would say")            \
-    X(shape, "shapes", false, "types and shapes noted for temporaries")                            \
-    X(doc, "docs", false, "doc strings")                                                           \
+#define DIFF_KINDS(X)                                                                                                  \
+    X(region, "regions", true, "nodes added, removed or replaced")                                                     \
+    X(attribute, "attributes", true, "an attribute of a node")                                                         \
+    X(edge, "edges", true, "a node reads another value")                                                               \
+    X(weight, "weights", true, "type, shape or numbers of a constant")                                                 \
+    X(input, "inputs", true, "an input of the graph: name, type or shape")                                             \
+    X(output, "outputs", true, "an output of the graph: name, type or shape")                                          \
+    X(opset, "opsets", true, "an imported operator set")                                                               \
+    X(function, "functions", true, "a local function added or removed")                                                \
+    X(ir_version, "ir_version", false, "the version of the file format")                                               \
+    X(dead, "dead", false, "nodes, weights, functions and operator sets that nothing needs")                           \
+    X(name, "names", false, "names of nodes and temporaries")                                                          \
+    X(order, "order", false, "the order of nodes, initializers, inputs or outputs")                                    \
+    X(storage, "storage", false, "where and how constants are kept")                                                   \
+    X(spelling, "spellings", false, "attributes that say what their absence would say")                                \
+    X(shape, "shapes", false, "types and shapes noted for temporaries")                                                \
+    X(doc, "docs", false, "doc strings")                                                                               \
     X(metadata, "metadata", false, "producer, version, graph name and metadata")
 
 enum diff_kind {
@@ -51,16 +51,16 @@ struct diff_numbers {
 struct diff_change {
     enum diff_kind kind;
     bool counts;
-    const struct graph *graph;       /* of the first model, or of the second for what is new; NULL:
+    const struct graph *graph;                       /* of the first model, or of the second for what is new; NULL:
                                          the model as a whole */
-    const struct node *left, *right; /* the node it is about, or NULL */
-    const char *subject;             /* "Conv 'conv1'", "input 'x'" */
-    const char *what;                /* "pads", "shape", "values": of the subject; "" : itself */
-    const char *old_text, *new_text; /* NULL: was not there, is not there any more */
+    const struct node *left, *right;                 /* the node it is about, or NULL */
+    const char *subject;                             /* "Conv 'conv1'", "input 'x'" */
+    const char *what;                                /* "pads", "shape", "values": of the subject; "" : itself */
+    const char *old_text, *new_text;                 /* NULL: was not there, is not there any more */
     const struct diff_numbers *numbers;              /* weights of one type and shape */
     const struct tensor *left_tensor, *right_tensor; /* weights */
     const struct diff_region *region;                /* DIFF_region */
-    size_t more; /* further changes of the kind that were not listed: names, storage, ... */
+    size_t more;                       /* further changes of the kind that were not listed: names, storage, ... */
     const struct diff_change *part_of; /* the region that this is a part of, or NULL */
     size_t place, group;               /* in the result's changes and groups */
 };
@@ -94,7 +94,7 @@ struct diff_region {
 
 struct diff_result {
     LIST(struct diff_change *)
-    changes; /* by kind; weights by size, else in the order of the first model */
+    changes;                          /* by kind; weights by size, else in the order of the first model */
     LIST(struct diff_group *) groups; /* in the order of their first changes */
     size_t counted;                   /* changes that make the models different */
     size_t by_kind[DIFF_KIND_COUNT];

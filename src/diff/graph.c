@@ -55,8 +55,8 @@ static void mark_live(const struct sheet *sheet, struct graph *graph)
         bool live = sheet->live[place(sheet, node)];
         /* Readers come later in this order, those inside bodies by the node that holds them. */
         for (size_t k = 0; k < node->output_count && !live; k++)
-            for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL;
-                 use && !live; use = use->next)
+            for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL; use && !live;
+                 use = use->next)
                 live = use->reader->graph == graph && sheet->live[place(sheet, use->reader)];
         /* A value that only a body's output names is used there. */
         for (size_t k = 0; k < node->output_count && !live; k++)
@@ -88,8 +88,8 @@ static struct diff_change change_of(const struct node *a, const struct node *b, 
     return (struct diff_change){.kind = kind, .graph = a->graph, .left = a, .right = b, .what = ""};
 }
 
-static void compare_input(struct sheet *sheet, const struct node *a, const struct node *b,
-                          size_t index, const struct value *x, const struct value *y)
+static void compare_input(struct sheet *sheet, const struct node *a, const struct node *b, size_t index,
+                          const struct value *x, const struct value *y)
 {
     struct arena *arena = sheet->differ->arena;
     bool x_alone = x && x->graph == sheet->graphs[0] && match_is_alone(x);
@@ -202,10 +202,8 @@ static void join_neighbours(struct sheet *sheet, const struct graph *graph)
         if (node_partner(node) || !match_takes_part(node))
             continue;
         for (size_t k = 0; k < node->output_count; k++)
-            for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL; use;
-                 use = use->next)
-                if (use->reader->graph == graph && !node_partner(use->reader) &&
-                    match_takes_part(use->reader))
+            for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL; use; use = use->next)
+                if (use->reader->graph == graph && !node_partner(use->reader) && match_takes_part(use->reader))
                     join(sheet, node, use->reader);
     }
 }
@@ -241,15 +239,13 @@ static bool join_next(struct sheet *sheet, const struct node *node, const bool *
     bool any = false;
     for (size_t k = 0; k < node->input_count; k++) {
         const struct value *value = node->inputs[k];
-        if (!value || value->graph != node->graph || !value->producer ||
-            !is_next(sheet, value->producer, one_sided))
+        if (!value || value->graph != node->graph || !value->producer || !is_next(sheet, value->producer, one_sided))
             continue;
         join(sheet, node, value->producer);
         any = true;
     }
     for (size_t k = 0; k < node->output_count; k++)
-        for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL; use;
-             use = use->next)
+        for (const struct use *use = node->outputs[k] ? node->outputs[k]->uses : NULL; use; use = use->next)
             if (use->reader->graph == node->graph && is_next(sheet, use->reader, one_sided)) {
                 join(sheet, node, use->reader);
                 any = true;
@@ -300,8 +296,8 @@ static void list_value(struct arena *arena, struct diff_values *list, const stru
 }
 
 /* What one side of a region reads and what others read of it. */
-static void find_boundary(const struct sheet *sheet, const struct node_list *nodes, size_t root,
-                          struct diff_values *in, struct diff_values *out)
+static void find_boundary(const struct sheet *sheet, const struct node_list *nodes, size_t root, struct diff_values *in,
+                          struct diff_values *out)
 {
     struct arena *arena = sheet->differ->arena;
     for (size_t i = 0; i < nodes->count; i++) {
@@ -309,17 +305,14 @@ static void find_boundary(const struct sheet *sheet, const struct node_list *nod
         for (size_t k = 0; k < node->input_count; k++) {
             const struct value *value = node->inputs[k];
             const struct node *producer = value ? value->producer : NULL;
-            bool inside =
-                producer && value->graph == node->graph && in_region(sheet, producer, root);
-            if (value && !inside && !is_constant(value) &&
-                (!producer || match_takes_part(producer)))
+            bool inside = producer && value->graph == node->graph && in_region(sheet, producer, root);
+            if (value && !inside && !is_constant(value) && (!producer || match_takes_part(producer)))
                 list_value(arena, in, value);
         }
         for (size_t k = 0; k < node->output_count; k++) {
             const struct value *value = node->outputs[k];
             bool outside = value && value->is_output;
-            for (const struct use *use = value ? value->uses : NULL; use && !outside;
-                 use = use->next)
+            for (const struct use *use = value ? value->uses : NULL; use && !outside; use = use->next)
                 outside = use->reader->graph != node->graph || !in_region(sheet, use->reader, root);
             if (outside)
                 list_value(arena, out, value);
@@ -380,8 +373,7 @@ static void add_region(struct sheet *sheet, struct diff_region *region, size_t r
     for (size_t i = 0; i < region->right.count; i++)
         region->dead = region->dead && !sheet->live[place(sheet, region->right.items[i])];
     struct diff_change change = {.kind = region->dead ? DIFF_dead : DIFF_region,
-                                 .graph =
-                                     region->left.count ? region->left_graph : region->right_graph,
+                                 .graph = region->left.count ? region->left_graph : region->right_graph,
                                  .what = "",
                                  .subject = region->summary,
                                  .region = region};
@@ -469,18 +461,16 @@ static void compare_bodies(struct differ *differ, const struct node *a)
     const struct node *b = node_partner(a);
     struct map counts[2] = {{0}, {0}}, bodies = {0};
     for (size_t k = 0; k < b->body_count; k++)
-        map_put(differ->arena, &bodies,
-                diff_key(differ->arena, &counts[1], body_name(b->bodies[k])), b->bodies[k]);
+        map_put(differ->arena, &bodies, diff_key(differ->arena, &counts[1], body_name(b->bodies[k])), b->bodies[k]);
     for (size_t i = 0; i < a->body_count; i++) {
-        struct graph *body =
-            map_get(&bodies, diff_key(differ->arena, &counts[0], body_name(a->bodies[i])));
+        struct graph *body = map_get(&bodies, diff_key(differ->arena, &counts[0], body_name(a->bodies[i])));
         if (body)
             compare_body(differ, a->bodies[i], body);
     }
 }
 
-void diff_graphs(struct differ *differ, struct graph *a, struct graph *b,
-                 const struct value_pair *outputs, size_t output_count)
+void diff_graphs(struct differ *differ, struct graph *a, struct graph *b, const struct value_pair *outputs,
+                 size_t output_count)
 {
     struct arena *arena = differ->arena;
     struct sheet sheet = {.differ = differ, .graphs = {a, b}};

@@ -20,14 +20,12 @@ static const char *key_of(struct arena *arena, const struct diff_change *change)
     const char *type = operator_of(change);
     const char *old_text = change->old_text, *new_text = change->new_text;
     if (change->region)
-        return arena_format(arena, "%d %d %s", (int)change->kind, change->region->left.count > 0,
-                            change->subject);
-    if (!type || change->numbers || change->more ||
-        (old_text && strcmp(old_text, text_or_empty(new_text)) == 0))
+        return arena_format(arena, "%d %d %s", (int)change->kind, change->region->left.count > 0, change->subject);
+    if (!type || change->numbers || change->more || (old_text && strcmp(old_text, text_or_empty(new_text)) == 0))
         return NULL;
-    return arena_format(arena, "%d %zu %zu %zu %s %s %s %s", (int)change->kind, strlen(type),
-                        strlen(change->what), old_text ? strlen(old_text) : SIZE_MAX, type,
-                        change->what, text_or_empty(old_text), new_text ? new_text : "\n");
+    return arena_format(arena, "%d %zu %zu %zu %s %s %s %s", (int)change->kind, strlen(type), strlen(change->what),
+                        old_text ? strlen(old_text) : SIZE_MAX, type, change->what, text_or_empty(old_text),
+                        new_text ? new_text : "\n");
 }
 
 static void hide_weights(struct diff_result *result)
@@ -92,8 +90,7 @@ const char *diff_headline(struct arena *arena, const struct diff_result *result,
         if (!count[most])
             return text.bytes;
         text_print(&text, "%s%zu %s", text.size ? ", " : "", count[most],
-                   count[most] == 1 ? diff_kind_name((enum diff_kind)most)
-                                    : diff_kind_plural((enum diff_kind)most));
+                   count[most] == 1 ? diff_kind_name((enum diff_kind)most) : diff_kind_plural((enum diff_kind)most));
         count[most] = 0;
     }
 }

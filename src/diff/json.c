@@ -95,8 +95,7 @@ static void json_change(struct json *json, const struct diff_change *change)
     json_close(json, '}');
 }
 
-const char *diff_json(struct arena *arena, const struct diff_result *result, const char *left,
-                      const char *right)
+const char *diff_json(struct arena *arena, const struct diff_result *result, const char *left, const char *right)
 {
     struct json json = {.text = {.arena = arena}};
     json_open(&json, NULL, '{');
@@ -136,16 +135,14 @@ const char *diff_json(struct arena *arena, const struct diff_result *result, con
 static void print_escaped(struct text *text, const char *string, bool property)
 {
     for (; *string; string++) {
-        if (*string == '%' || *string == '\r' || *string == '\n' ||
-            (property && (*string == ':' || *string == ',')))
+        if (*string == '%' || *string == '\r' || *string == '\n' || (property && (*string == ':' || *string == ',')))
             text_print(text, "%%%02X", (unsigned char)*string);
         else
             text_append(text, string, 1);
     }
 }
 
-const char *diff_github(struct arena *arena, const struct diff_result *result, const char *left,
-                        const char *right)
+const char *diff_github(struct arena *arena, const struct diff_result *result, const char *left, const char *right)
 {
     struct text text = {.arena = arena};
     text_append(&text, "", 0);
@@ -167,8 +164,8 @@ const char *diff_github(struct arena *arena, const struct diff_result *result, c
     text_print(&text, ",title=summary::");
     print_escaped(&text,
                   arena_format(arena, "%s, from %s: ops %zu -> %zu, parameters %s -> %s",
-                               diff_headline(arena, result, true), left, result->before.ops,
-                               result->after.ops, text_grouped(arena, result->before.parameters),
+                               diff_headline(arena, result, true), left, result->before.ops, result->after.ops,
+                               text_grouped(arena, result->before.parameters),
                                text_grouped(arena, result->after.parameters)),
                   false);
     text_print(&text, "\n");
@@ -180,8 +177,7 @@ const char *diff_github(struct arena *arena, const struct diff_result *result, c
 /* A path as the URI of an artifact: bytes that a URI does not admit are escaped. */
 static const char *uri_of(struct arena *arena, const char *path)
 {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
     struct text text = {.arena = arena};
     text_print(&text, "%s", path[0] == '/' ? "file://" : "");
     for (; *path; path++) {
@@ -253,8 +249,7 @@ static void sarif_result(struct json *json, const struct diff_group *group, cons
     json_close(json, '}');
 }
 
-const char *diff_sarif(struct arena *arena, const struct diff_result *result, const char *left,
-                       const char *right)
+const char *diff_sarif(struct arena *arena, const struct diff_result *result, const char *left, const char *right)
 {
     struct json json = {.text = {.arena = arena}};
     json_open(&json, NULL, '{');

@@ -32,29 +32,26 @@ static struct ports list_ports(struct arena *arena, struct graph *graph, bool in
     size_t count = inputs ? graph->proto->n_input : graph->proto->n_output;
     struct ports ports = {NEW_ARRAY(arena, struct port, count + 1), 0};
     for (size_t i = 0; i < count; i++) {
-        const Onnx__ValueInfoProto *info =
-            inputs ? graph->proto->input[i] : graph->proto->output[i];
+        const Onnx__ValueInfoProto *info = inputs ? graph->proto->input[i] : graph->proto->output[i];
         struct value *value = inputs ? graph_input(graph, i) : graph_output(graph, i);
         if (inputs && (!value || value_is_stored(value)))
             continue;
-        ports.items[ports.count] =
-            (struct port){.info = info, .value = value, .place = ports.count};
+        ports.items[ports.count] = (struct port){.info = info, .value = value, .place = ports.count};
         ports.count++;
     }
     return ports;
 }
 
-static void port_change(struct differ *differ, bool inputs, const struct port *x,
-                        const struct port *y, const char *what, const char *old_text,
-                        const char *new_text)
+static void port_change(struct differ *differ, bool inputs, const struct port *x, const struct port *y,
+                        const char *what, const char *old_text, const char *new_text)
 {
     struct diff_change change = {.kind = inputs ? DIFF_input : DIFF_output,
                                  .graph = differ->models[0]->graphs.items[0],
                                  .what = what,
                                  .old_text = old_text,
                                  .new_text = new_text};
-    change.subject = arena_format(differ->arena, "%s '%s'", inputs ? "input" : "output",
-                                  text_or_empty((x ? x : y)->info->name));
+    change.subject =
+        arena_format(differ->arena, "%s '%s'", inputs ? "input" : "output", text_or_empty((x ? x : y)->info->name));
     diff_add(differ, &change);
 }
 
@@ -64,11 +61,9 @@ static void pair_ports(struct arena *arena, struct ports *a, struct ports *b)
     struct map names = {0}, counts[2] = {{0}, {0}};
     size_t next = 0;
     for (size_t i = 0; i < a->count; i++)
-        map_put(arena, &names, diff_key(arena, &counts[0], text_or_empty(a->items[i].info->name)),
-                &a->items[i]);
+        map_put(arena, &names, diff_key(arena, &counts[0], text_or_empty(a->items[i].info->name)), &a->items[i]);
     for (size_t i = 0; i < b->count; i++) {
-        struct port *port =
-            map_get(&names, diff_key(arena, &counts[1], text_or_empty(b->items[i].info->name)));
+        struct port *port = map_get(&names, diff_key(arena, &counts[1], text_or_empty(b->items[i].info->name)));
         if (port && !port->partner) {
             port->partner = &b->items[i];
             b->items[i].partner = port;
@@ -86,8 +81,7 @@ static void pair_ports(struct arena *arena, struct ports *a, struct ports *b)
     }
 }
 
-static void compare_ports(struct differ *differ, bool inputs, const struct ports *a,
-                          const struct ports *b)
+static void compare_ports(struct differ *differ, bool inputs, const struct ports *a, const struct ports *b)
 {
     struct arena *arena = differ->arena;
     size_t moved = 0;
@@ -100,13 +94,12 @@ static void compare_ports(struct differ *differ, bool inputs, const struct ports
             continue;
         }
         if (strcmp(text_or_empty(x->info->name), text_or_empty(y->info->name)) != 0)
-            port_change(differ, inputs, x, y, "name", text_or_empty(x->info->name),
-                        text_or_empty(y->info->name));
+            port_change(differ, inputs, x, y, "name", text_or_empty(x->info->name), text_or_empty(y->info->name));
         const char *new_text = describe_type(arena, y->info->type);
         const Onnx__TypeProto *s = x->info->type, *t = y->info->type;
         if (strcmp(old_text, new_text) != 0) {
-            bool tensors = s && t && s->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE &&
-                           t->value_case == s->value_case;
+            bool tensors =
+                s && t && s->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE && t->value_case == s->value_case;
             bool type = !tensors || s->tensor_type->elem_type != t->tensor_type->elem_type;
             port_change(differ, inputs, x, y, type ? "type" : "shape", old_text, new_text);
         }
@@ -115,15 +108,11 @@ static void compare_ports(struct differ *differ, bool inputs, const struct ports
     }
     for (size_t i = 0; i < b->count; i++)
         if (!b->items[i].partner)
-            port_change(differ, inputs, NULL, &b->items[i], "", NULL,
-                        describe_type(arena, b->items[i].info->type));
+            port_change(differ, inputs, NULL, &b->items[i], "", NULL, describe_type(arena, b->items[i].info->type));
     if (moved) {
-        struct diff_change change = {.kind = DIFF_order,
-                                     .graph = differ->models[0]->graphs.items[0],
-                                     .what = "place",
-                                     .more = moved - 1};
-        change.subject = arena_format(arena, "%s '%s'", inputs ? "input" : "output",
-                                      text_or_empty(first->info->name));
+        struct diff_change change = {
+            .kind = DIFF_order, .graph = differ->models[0]->graphs.items[0], .what = "place", .more = moved - 1};
+        change.subject = arena_format(arena, "%s '%s'", inputs ? "input" : "output", text_or_empty(first->info->name));
         change.old_text = arena_format(arena, "%zu", first->place);
         change.new_text = arena_format(arena, "%zu", first->partner->place);
         diff_add(differ, &change);
@@ -142,8 +131,7 @@ struct imports {
     size_t count;
 };
 
-static struct import *list_imports(struct arena *arena, const struct imports *of,
-                                   struct map *by_key)
+static struct import *list_imports(struct arena *arena, const struct imports *of, struct map *by_key)
 {
     struct import *imports = NEW_ARRAY(arena, struct import, of->count + 1);
     struct map counts = {0};
@@ -157,8 +145,8 @@ static struct import *list_imports(struct arena *arena, const struct imports *of
 }
 
 /* Domains of the nodes that an import is for: those of a function, or of all graphs of a model that are none. */
-static void list_domains(struct arena *arena, const struct model *model,
-                         const struct graph *function, struct map *domains)
+static void list_domains(struct arena *arena, const struct model *model, const struct graph *function,
+                         struct map *domains)
 {
     for (size_t i = 0; i < model->graphs.count; i++) {
         const struct graph *graph = model->graphs.items[i], *outer = graph;
@@ -167,8 +155,7 @@ static void list_domains(struct arena *arena, const struct model *model,
         if (function ? outer != function : outer->function != NULL)
             continue;
         for (size_t k = 0; k < graph->node_count; k++)
-            map_put(arena, domains, operator_domain(graph->nodes[k]->proto->domain),
-                    (void *)(uintptr_t)graph);
+            map_put(arena, domains, operator_domain(graph->nodes[k]->proto->domain), (void *)(uintptr_t)graph);
     }
 }
 
@@ -180,8 +167,7 @@ static void name_import(struct arena *arena, const char **list, const struct imp
 
 /* Of two models, or of two functions. Converters import whatever they know: sets that no node needs are told in
  * one line, which counts for nothing. */
-static void compare_opsets(struct differ *differ, const struct graph *const functions[2],
-                           const struct imports of[2])
+static void compare_opsets(struct differ *differ, const struct graph *const functions[2], const struct imports of[2])
 {
     struct arena *arena = differ->arena;
     struct map by_key[2] = {{0}, {0}}, domains = {0};
@@ -203,13 +189,10 @@ static void compare_opsets(struct differ *differ, const struct graph *const func
             if (other && side)
                 continue;
             struct diff_change change = {.kind = DIFF_opset, .graph = functions[0], .what = ""};
-            change.subject =
-                arena_format(arena, "operator set %s", own->domain[0] ? own->domain : "ai.onnx");
+            change.subject = arena_format(arena, "operator set %s", own->domain[0] ? own->domain : "ai.onnx");
             const char *text = arena_format(arena, "%" PRId64, own->proto->version);
             change.old_text = side ? NULL : text;
-            change.new_text = side    ? text
-                              : other ? arena_format(arena, "%" PRId64, other->proto->version)
-                                      : NULL;
+            change.new_text = side ? text : other ? arena_format(arena, "%" PRId64, other->proto->version) : NULL;
             diff_add(differ, &change);
         }
     if (unused[0] || unused[1])
@@ -253,8 +236,7 @@ static const Onnx__AttributeProto *default_of(const struct graph *graph, const c
 {
     const Onnx__FunctionProto *function = graph->function;
     for (size_t i = 0; i < function->n_attribute_proto; i++)
-        if (function->attribute_proto[i]->name &&
-            strcmp(function->attribute_proto[i]->name, name) == 0)
+        if (function->attribute_proto[i]->name && strcmp(function->attribute_proto[i]->name, name) == 0)
             return function->attribute_proto[i];
     return NULL;
 }
@@ -315,8 +297,7 @@ static void compare_functions(struct differ *differ)
         for (size_t i = 0; i < differ->models[side]->graphs.count; i++) {
             struct graph *graph = differ->models[side]->graphs.items[i];
             struct graph *other = NULL;
-            if (!graph->function ||
-                number_function_like(&differ->numbering, (size_t)side, graph->function) != graph)
+            if (!graph->function || number_function_like(&differ->numbering, (size_t)side, graph->function) != graph)
                 continue; /* or a later one goes by its names, and nothing calls this one */
             other = number_function_like(&differ->numbering, (size_t)(1 - side), graph->function);
             if (other && side == 0)
@@ -374,8 +355,8 @@ static void progress(const struct differ *differ, double fraction)
         fail(differ->arena->landing, ONNX_FUSE_CANCELLED, "stopped by the caller");
 }
 
-void diff_models(struct arena *arena, struct model *a, struct model *b,
-                 const struct diff_options *options, struct diff_result *result)
+void diff_models(struct arena *arena, struct model *a, struct model *b, const struct diff_options *options,
+                 struct diff_result *result)
 {
     struct differ differ = {.arena = arena, .options = options, .result = result, .models = {a, b}};
     struct graph *left = a->graphs.items[0], *right = b->graphs.items[0];
@@ -397,9 +378,8 @@ void diff_models(struct arena *arena, struct model *a, struct model *b,
     for (size_t i = 0; i < inputs[1].count; i++) {
         const struct port *partner = inputs[1].items[i].partner;
         value_number_set(inputs[1].items[i].value,
-                         partner
-                             ? value_number(partner->value)
-                             : number_input(&differ.numbering, 0, (uint32_t)(inputs[0].count + i)));
+                         partner ? value_number(partner->value)
+                                 : number_input(&differ.numbering, 0, (uint32_t)(inputs[0].count + i)));
     }
     progress(&differ, 0);
     number_graph(&differ.numbering, left, 0);
@@ -417,8 +397,7 @@ void diff_models(struct arena *arena, struct model *a, struct model *b,
     size_t count = 0;
     for (size_t i = 0; i < outputs[0].count; i++)
         if (outputs[0].items[i].partner)
-            pairs[count++] =
-                (struct value_pair){outputs[0].items[i].value, outputs[0].items[i].partner->value};
+            pairs[count++] = (struct value_pair){outputs[0].items[i].value, outputs[0].items[i].partner->value};
     diff_graphs(&differ, left, right, pairs, count);
     compare_functions(&differ);
     diff_model_cosmetic(&differ);

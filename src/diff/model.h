@@ -5,7 +5,7 @@
 #include "diff/change.h"
 
 /* Lands with OUT_OF_MEMORY or CANCELLED. */
-void diff_models(struct arena *arena, struct model *a, struct model *b,
-                 const struct diff_options *options, struct diff_result *result);
+void diff_models(struct arena *arena, struct model *a, struct model *b, const struct diff_options *options,
+                 struct diff_result *result);
 
 #endif

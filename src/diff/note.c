@@ -8,16 +8,13 @@
 #include "base/xxh64.h"
 
 /* Different contents have different texts. */
-static const char *digest_text(struct arena *arena, size_t count, uint64_t bytes,
-                               const struct xxh64 *hash)
+static const char *digest_text(struct arena *arena, size_t count, uint64_t bytes, const struct xxh64 *hash)
 {
-    return count ? arena_format(arena, "%zu, %" PRIu64 " bytes, digest %016" PRIx64, count, bytes,
-                                xxh64_end(hash))
+    return count ? arena_format(arena, "%zu, %" PRIu64 " bytes, digest %016" PRIx64, count, bytes, xxh64_end(hash))
                  : NULL;
 }
 
-static const char *messages_text(struct arena *arena, const ProtobufCMessage *const *messages,
-                                 size_t count)
+static const char *messages_text(struct arena *arena, const ProtobufCMessage *const *messages, size_t count)
 {
     struct xxh64 hash;
     uint64_t bytes = 0;
@@ -35,8 +32,7 @@ static const char *messages_text(struct arena *arena, const ProtobufCMessage *co
 }
 
 /* A message's base is its first member. */
-#define MESSAGES_TEXT(arena, items, count)                                                         \
-    messages_text(arena, (const ProtobufCMessage *const *)(items), count)
+#define MESSAGES_TEXT(arena, items, count) messages_text(arena, (const ProtobufCMessage *const *)(items), count)
 
 const char *diff_devices_text(struct arena *arena, const Onnx__NodeProto *node)
 {

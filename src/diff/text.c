@@ -37,12 +37,10 @@ static void print_graph(struct text *text, const struct diff_change *change)
 
 static void print_numbers(struct text *text, const struct diff_numbers *numbers)
 {
-    text_print(text, "%lld of %lld numbers differ", (long long)numbers->differing,
-               (long long)numbers->count);
+    text_print(text, "%lld of %lld numbers differ", (long long)numbers->differing, (long long)numbers->count);
     text_print(text, ", by at most %s (relative %s)", decimal_rounded(numbers->largest, 3).text,
                decimal_rounded(numbers->largest_relative, 3).text);
-    text_print(text, ", first at %s: %s -> %s", numbers->first,
-               decimal_rounded(numbers->first_left, 9).text,
+    text_print(text, ", first at %s: %s -> %s", numbers->first, decimal_rounded(numbers->first_left, 9).text,
                decimal_rounded(numbers->first_right, 9).text);
 }
 
@@ -87,10 +85,9 @@ const char *diff_group_sentence(struct arena *arena, const struct diff_group *gr
     const struct diff_change *change = group->first;
     struct text text = {.arena = arena};
     if (group->is_hidden)
-        return group->rest
-                   ? arena_format(arena, "%zu more, by at most %s (--all lists them)", group->rest,
-                                  decimal_rounded(change->numbers->largest, 3).text)
-                   : NULL;
+        return group->rest ? arena_format(arena, "%zu more, by at most %s (--all lists them)", group->rest,
+                                          decimal_rounded(change->numbers->largest, 3).text)
+                           : NULL;
     if (group->count == 1)
         return diff_sentence(arena, change);
     if (change->region)
@@ -112,8 +109,8 @@ struct paint {
     const char *removed, *added, *heading, *off;
 };
 
-static void print_nodes(struct text *text, const struct node_list *nodes, const char *sign,
-                        const char *colour, const char *off, size_t most)
+static void print_nodes(struct text *text, const struct node_list *nodes, const char *sign, const char *colour,
+                        const char *off, size_t most)
 {
     for (size_t i = 0; i < nodes->count && i < most; i++) {
         const struct node *node = nodes->items[i];
@@ -130,15 +127,13 @@ static void print_nodes(struct text *text, const struct node_list *nodes, const 
         text_print(text, "%s  %s ... and %zu more%s\n", colour, sign, nodes->count - most, off);
 }
 
-static void print_group(struct text *text, const struct diff_group *group,
-                        const struct paint *paint, size_t most)
+static void print_group(struct text *text, const struct diff_group *group, const struct paint *paint, size_t most)
 {
     const struct diff_change *change = group->first;
     const char *sentence = diff_group_sentence(text->arena, group);
     if (!sentence)
         return;
-    text_print(text, "%s%s:%s %s\n", paint->heading, diff_kind_name(change->kind), paint->off,
-               sentence);
+    text_print(text, "%s%s:%s %s\n", paint->heading, diff_kind_name(change->kind), paint->off, sentence);
     if (!change->region)
         return;
     const struct diff_region *region = change->region;
@@ -158,8 +153,8 @@ static void print_row(struct text *text, const char *name, double before, double
     bool same = before < 0 ? after < 0 : !(before < after || before > after);
     if (same)
         return;
-    text_print(text, "  %-24s %20s %20s\n", text_plain(text->arena, name),
-               text_grouped(text->arena, before), text_grouped(text->arena, after));
+    text_print(text, "  %-24s %20s %20s\n", text_plain(text->arena, name), text_grouped(text->arena, before),
+               text_grouped(text->arena, after));
 }
 
 static void print_summary(struct text *text, const struct diff_result *result)
@@ -179,8 +174,8 @@ static void print_summary(struct text *text, const struct diff_result *result)
         text_print(text, "\n  %-24s %20s %20s\n%s", "", "before", "after", rows.bytes);
 }
 
-const char *diff_text(struct arena *arena, const struct diff_result *result,
-                      const struct diff_options *options, const char *left, const char *right)
+const char *diff_text(struct arena *arena, const struct diff_result *result, const struct diff_options *options,
+                      const char *left, const char *right)
 {
     static const struct paint plain = {"", "", "", ""};
     static const struct paint bright = {"\033[31m", "\033[32m", "\033[1m", "\033[0m"};
@@ -190,12 +185,11 @@ const char *diff_text(struct arena *arena, const struct diff_result *result,
     if (!result->counted)
         return text.bytes;
     text_print(&text, "%s%s%s\n", paint->heading, diff_headline(arena, result, true), paint->off);
-    text_print(&text, "%s--- %s%s\n%s+++ %s%s\n", paint->removed, text_plain(arena, left),
-               paint->off, paint->added, text_plain(arena, right), paint->off);
+    text_print(&text, "%s--- %s%s\n%s+++ %s%s\n", paint->removed, text_plain(arena, left), paint->off, paint->added,
+               text_plain(arena, right), paint->off);
     for (size_t i = 0; i < result->groups.count; i++)
         if (result->groups.items[i]->first->counts)
-            print_group(&text, result->groups.items[i], paint,
-                        options->all ? SIZE_MAX : NODES_MOST);
+            print_group(&text, result->groups.items[i], paint, options->all ? SIZE_MAX : NODES_MOST);
     const char *others = diff_headline(arena, result, false);
     if (others[0])
         text_print(&text, "not counted without --strict: %s\n", others);

@@ -4,8 +4,8 @@
 
 #include "diff/change.h"
 
-const char *diff_text(struct arena *arena, const struct diff_result *result,
-                      const struct diff_options *options, const char *left, const char *right);
+const char *diff_text(struct arena *arena, const struct diff_result *result, const struct diff_options *options,
+                      const char *left, const char *right);
 
 /* A change in one line, as text, github and sarif have it. */
 const char *diff_sentence(struct arena *arena, const struct diff_change *change);

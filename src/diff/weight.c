@@ -18,11 +18,7 @@ const char *diff_constant_text(struct arena *arena, const struct tensor *tensor,
         double values[FEW];
         tensor_read(tensor, 0, tensor->count, values);
         for (int64_t i = 0; i < tensor->count; i++)
-            text_print(&text, "%s%s",
-                       i              ? ", "
-                       : tensor->rank ? "["
-                                      : "",
-                       decimal_rounded(values[i], 9).text);
+            text_print(&text, "%s%s", i ? ", " : tensor->rank ? "[" : "", decimal_rounded(values[i], 9).text);
         text_print(&text, "%s", tensor->rank ? "]" : "");
         return text.bytes;
     }
@@ -38,8 +34,7 @@ static const char *place_text(struct arena *arena, const struct tensor *tensor, 
     const char *text = "]";
     for (int i = tensor->rank - 1; i >= 0; i--) {
         int64_t extent = tensor->dims[i] ? tensor->dims[i] : 1;
-        text = arena_format(arena, "%" PRId64 "%s%s", at % extent,
-                            i == tensor->rank - 1 ? "" : ", ", text);
+        text = arena_format(arena, "%" PRId64 "%s%s", at % extent, i == tensor->rank - 1 ? "" : ", ", text);
         at /= extent;
     }
     return arena_format(arena, "[%s", text);
@@ -69,8 +64,8 @@ static void let_go(const struct differ *differ, int64_t first)
 }
 
 /* The numbers of both from `first` on, PIECE at most. Returns how many. */
-static int64_t read_piece(const struct differ *differ, const struct tensor *x,
-                          const struct tensor *y, int64_t first, double *left, double *right)
+static int64_t read_piece(const struct differ *differ, const struct tensor *x, const struct tensor *y, int64_t first,
+                          double *left, double *right)
 {
     int64_t count = x->count - first < PIECE ? x->count - first : PIECE;
     let_go(differ, first);
@@ -96,8 +91,7 @@ static void fill_bins(const struct differ *differ, const struct tensor *x, const
 }
 
 /* NULL: the same, within the tolerance. */
-static struct diff_numbers *compare(struct differ *differ, const struct tensor *x,
-                                    const struct tensor *y)
+static struct diff_numbers *compare(struct differ *differ, const struct tensor *x, const struct tensor *y)
 {
     struct diff_numbers *numbers = NEW(differ->arena, struct diff_numbers);
     double left[PIECE], right[PIECE];
@@ -137,8 +131,8 @@ static bool same_shape(const struct tensor *x, const struct tensor *y)
     return true;
 }
 
-void diff_weights(struct differ *differ, const struct node *left, const struct node *right,
-                  size_t index, const struct value *x, const struct value *y)
+void diff_weights(struct differ *differ, const struct node *left, const struct node *right, size_t index,
+                  const struct value *x, const struct value *y)
 {
     struct arena *arena = differ->arena;
     const struct tensor *a = x->tensor, *b = y->tensor;
@@ -149,15 +143,14 @@ void diff_weights(struct differ *differ, const struct node *left, const struct n
     if (map_get(&differ->weights, key))
         return;
     map_put(arena, &differ->weights, key, differ);
-    struct diff_change change = {.kind = DIFF_weight,
-                                 .graph = left->graph,
-                                 .left = left,
-                                 .right = right,
-                                 .left_tensor = a,
-                                 .right_tensor = b,
-                                 .subject =
-                                     arena_format(arena, "weight '%s', input %zu of %s", x->name,
-                                                  index, describe_node(arena, left))};
+    struct diff_change change = {
+        .kind = DIFF_weight,
+        .graph = left->graph,
+        .left = left,
+        .right = right,
+        .left_tensor = a,
+        .right_tensor = b,
+        .subject = arena_format(arena, "weight '%s', input %zu of %s", x->name, index, describe_node(arena, left))};
     if (a->type != b->type) {
         change.what = "type";
         change.old_text = type_name(a->type);
@@ -180,8 +173,8 @@ void diff_weights(struct differ *differ, const struct node *left, const struct n
         model_give_back(differ->models[0]);
         model_give_back(differ->models[1]);
         /* A change of type alone, or of what double does not tell apart in integers. */
-        if (!change.numbers && (a->type != b->type || type_is_float(a->type) ||
-                                differ->options->rtol > 0 || differ->options->atol > 0))
+        if (!change.numbers &&
+            (a->type != b->type || type_is_float(a->type) || differ->options->rtol > 0 || differ->options->atol > 0))
             return;
     } else if (a->type != b->type) {
         return;

@@ -14,8 +14,7 @@ static bool all_zero(const double *numbers, int64_t count)
 }
 
 /* Ops are changed one by one: `inputs` is what it will read. */
-static void put(struct equalization *e, struct node *node, struct value **inputs, size_t index,
-                struct tensor *tensor)
+static void put(struct equalization *e, struct node *node, struct value **inputs, size_t index, struct tensor *tensor)
 {
     static const char *const names[] = {"data", "weight", "bias", "mean"};
     struct value *old = node->inputs[index];
@@ -25,18 +24,16 @@ static void put(struct equalization *e, struct node *node, struct value **inputs
         value_takes_shape(old, tensor);
         return;
     }
-    inputs[index] = edit_constant(node->graph, node,
-                                  arena_format(e->arena, "%s.%s", node->outputs[0]->name,
-                                               index < COUNT_OF(names) ? names[index] : "constant"),
-                                  tensor);
+    inputs[index] = edit_constant(
+        node->graph, node,
+        arena_format(e->arena, "%s.%s", node->outputs[0]->name, index < COUNT_OF(names) ? names[index] : "constant"),
+        tensor);
 }
 
 /* The shifts of a node lie together. */
-static void apply_shifts(struct equalization *e, struct node *node, struct value **inputs,
-                         size_t first)
+static void apply_shifts(struct equalization *e, struct node *node, struct value **inputs, size_t first)
 {
-    for (size_t i = first; i < e->classes.shifts.count && e->classes.shifts.items[i].node == node;
-         i++) {
+    for (size_t i = first; i < e->classes.shifts.count && e->classes.shifts.items[i].node == node; i++) {
         const struct shift *shift = &e->classes.shifts.items[i];
         const struct tensor *tensor;
         if (!is_scaled(e, shift->channels) || constant_of(node->inputs[shift->index], &tensor))
@@ -60,22 +57,20 @@ static void apply(struct equalization *e, struct node *node, struct seam *seam, 
     if (seam) {
         scaling.output = exponents_of(e, seam->output, seam->weight.outputs, -1);
         scaling.input = exponents_of(e, seam->input, seam->weight.inputs, 1);
-        put(e, node, inputs, 1,
-            weight_scaled(e->arena, &seam->weight, scaling.output, scaling.input));
+        put(e, node, inputs, 1, weight_scaled(e->arena, &seam->weight, scaling.output, scaling.input));
     }
     apply_shifts(e, node, inputs, first);
     for (size_t k = 0; k < node->input_count; k++)
         changed = changed || inputs[k] != node->inputs[k];
     if (changed) {
         struct fusion *fusion = node->outputs[0]->fusion;
-        struct node *made =
-            edit_node(node->graph, &(struct edit_op){.op = node->proto->op_type,
-                                                     .at = node,
-                                                     .name = node->proto->name,
-                                                     .like = node,
-                                                     .inputs = inputs,
-                                                     .input_count = node->input_count,
-                                                     .output = node->outputs[0]});
+        struct node *made = edit_node(node->graph, &(struct edit_op){.op = node->proto->op_type,
+                                                                     .at = node,
+                                                                     .name = node->proto->name,
+                                                                     .like = node,
+                                                                     .inputs = inputs,
+                                                                     .input_count = node->input_count,
+                                                                     .output = node->outputs[0]});
         edit_take_attributes(made, node);
         if (fusion && fusion->node == node)
             fusion->node = made;

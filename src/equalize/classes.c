@@ -41,8 +41,7 @@ struct channels *group_of(struct channels *channels)
     return channels;
 }
 
-void class_pin(struct classes *classes, struct channel *channel, const struct node *node,
-               const char *reason)
+void class_pin(struct classes *classes, struct channel *channel, const struct node *node, const char *reason)
 {
     if (channel->pin)
         return;
@@ -51,8 +50,7 @@ void class_pin(struct classes *classes, struct channel *channel, const struct no
     channel->pin = pin;
 }
 
-void classes_pin(struct classes *classes, const struct channels *channels, const struct node *node,
-                 const char *reason)
+void classes_pin(struct classes *classes, const struct channels *channels, const struct node *node, const char *reason)
 {
     for (int64_t c = 0; channels && c < channels->count; c++)
         class_pin(classes, class_of(classes, channels, c), node, reason);
@@ -67,8 +65,7 @@ bool classes_pinned(struct classes *classes, const struct channels *channels)
 }
 
 /* The channel of the earlier index stands for both, so that the result does not depend on anything else. */
-void classes_tie(struct classes *classes, struct channels *a, int64_t i, struct channels *b,
-                 int64_t j)
+void classes_tie(struct classes *classes, struct channels *a, int64_t i, struct channels *b, int64_t j)
 {
     int64_t x = class_root(classes, a->first + i), y = class_root(classes, b->first + j);
     int64_t low = x < y ? x : y, high = x < y ? y : x;
@@ -105,9 +102,8 @@ static bool is_held(const struct classes *classes, int64_t count)
 
 struct channels *classes_give(struct classes *classes, struct value *value, int axis)
 {
-    if (!value || value->graph != classes->graph || value->rank <= axis || axis < 0 ||
-        value->dims[axis] < 1 || !type_is_float(value->type) ||
-        !is_held(classes, value->dims[axis]))
+    if (!value || value->graph != classes->graph || value->rank <= axis || axis < 0 || value->dims[axis] < 1 ||
+        !type_is_float(value->type) || !is_held(classes, value->dims[axis]))
         return NULL;
     struct channels *channels = NEW(classes->arena, struct channels);
     *channels = (struct channels){.value = value,

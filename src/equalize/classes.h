@@ -75,17 +75,14 @@ int class_exponent(struct classes *classes, const struct channels *channels, int
 /* What stands for all values that are decided together. */
 struct channels *group_of(struct channels *channels);
 /* Keeps a class as it is. A class keeps its first reason. */
-void class_pin(struct classes *classes, struct channel *channel, const struct node *node,
-               const char *reason);
+void class_pin(struct classes *classes, struct channel *channel, const struct node *node, const char *reason);
 
 /* ---- for the ops ---- */
 
-void classes_pin(struct classes *classes, const struct channels *channels, const struct node *node,
-                 const char *reason);
+void classes_pin(struct classes *classes, const struct channels *channels, const struct node *node, const char *reason);
 /* True when nothing of it is scaled; also for NULL. */
 bool classes_pinned(struct classes *classes, const struct channels *channels);
-void classes_tie(struct classes *classes, struct channels *a, int64_t i, struct channels *b,
-                 int64_t j);
+void classes_tie(struct classes *classes, struct channels *a, int64_t i, struct channels *b, int64_t j);
 /* The channels of a new value, on this axis. NULL where they are not known. */
 struct channels *classes_give(struct classes *classes, struct value *value, int axis);
 

@@ -21,8 +21,7 @@ static bool step_along(struct way *way, size_t class, int step, double least)
     bool moved = false;
     for (;;) {
         int old = objective->exponents[class], next = old + step;
-        if (next > EXPONENT_MOST || next < -EXPONENT_MOST ||
-            !(objective_change(objective, class, next) < -least))
+        if (next > EXPONENT_MOST || next < -EXPONENT_MOST || !(objective_change(objective, class, next) < -least))
             return moved;
         objective_set(objective, class, next);
         spreads_move(way->guard, class);
@@ -48,8 +47,7 @@ static double descend_from(struct way *way, const int *start)
     for (int sweep = 0; sweep < SWEEPS; sweep++) {
         bool moved = false;
         for (size_t c = 1; c < objective->class_count; c++)
-            moved = step_along(way, c, 1, noise * LEAST_GAIN) ||
-                    step_along(way, c, -1, noise * LEAST_GAIN) || moved;
+            moved = step_along(way, c, 1, noise * LEAST_GAIN) || step_along(way, c, -1, noise * LEAST_GAIN) || moved;
         noise = objective_at(objective);
         if (!moved)
             break;
@@ -57,8 +55,7 @@ static double descend_from(struct way *way, const int *start)
     return noise;
 }
 
-double descend(struct objective *objective, int *const *starts, size_t start_count,
-               struct spreads *guard)
+double descend(struct objective *objective, int *const *starts, size_t start_count, struct spreads *guard)
 {
     double best = (double)INFINITY;
     size_t count = objective->class_count;

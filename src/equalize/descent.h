@@ -9,7 +9,6 @@
  * best in objective->exponents. Class 0 never changes. Of equals the earlier start wins.
  * guard: of objective->exponents; what it allows is not left again. Returns the noise, INFINITY where no descent ends within
  * it. */
-double descend(struct objective *objective, int *const *starts, size_t start_count,
-               struct spreads *guard);
+double descend(struct objective *objective, int *const *starts, size_t start_count, struct spreads *guard);
 
 #endif

@@ -15,8 +15,7 @@ static const struct pin *first_pin(struct equalization *e, const struct group *g
 {
     if (group->classes.count)
         return class_at(e, group->classes.items[0])->pin;
-    return group->before.count ? class_of(&e->classes, group->before.items[0]->output, 0)->pin
-                               : NULL;
+    return group->before.count ? class_of(&e->classes, group->before.items[0]->output, 0)->pin : NULL;
 }
 
 static double decibels(const struct group *group, double noise)
@@ -76,9 +75,8 @@ static void refuse(struct equalization *e, struct group *group)
     const char *name = pin && pin->node && pin->node->proto->name ? pin->node->proto->name : "";
     if (!group->reason && pin)
         group->reason = strncmp(pin->reason, "no ", 3) == 0 ? pin->reason
-                        : name[0] && pin->node != node
-                            ? arena_format(e->arena, "no seam: '%s': %s", name, pin->reason)
-                            : arena_format(e->arena, "no seam: %s", pin->reason);
+                        : name[0] && pin->node != node ? arena_format(e->arena, "no seam: '%s': %s", name, pin->reason)
+                                                       : arena_format(e->arena, "no seam: %s", pin->reason);
     if (group->reason && node)
         plan_refuse(e->plan, node, channels->value, group->reason);
 }
@@ -86,8 +84,7 @@ static void refuse(struct equalization *e, struct group *group)
 /* ---- the entry ---- */
 
 /* Finds the exponents, and tells of the groups. */
-static struct equalization *decide(struct plan *plan, struct graph *graph, enum grain grain,
-                                   equalized_list *groups)
+static struct equalization *decide(struct plan *plan, struct graph *graph, enum grain grain, equalized_list *groups)
 {
     struct arena *arena = plan->model->arena;
     struct equalization *e = NEW(arena, struct equalization);
@@ -110,14 +107,12 @@ static struct equalization *decide(struct plan *plan, struct graph *graph, enum 
     return e;
 }
 
-void equalize_foresee(struct plan *plan, struct graph *graph, enum grain grain,
-                      equalized_list *groups)
+void equalize_foresee(struct plan *plan, struct graph *graph, enum grain grain, equalized_list *groups)
 {
     decide(plan, graph, grain, groups);
 }
 
-void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain,
-                    equalized_list *groups)
+void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain, equalized_list *groups)
 {
     struct equalization *e = decide(plan, graph, grain, groups);
     for (size_t i = 0; i < e->classes.declined.count; i++) {

@@ -14,10 +14,8 @@ enum grain {
 };
 
 /* Scales the channels of one graph, and lists its groups. Adds to the plan's refusals and scalings. */
-void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain,
-                    equalized_list *groups);
+void equalize_graph(struct plan *plan, struct graph *graph, enum grain grain, equalized_list *groups);
 /* Only lists what it would do. */
-void equalize_foresee(struct plan *plan, struct graph *graph, enum grain grain,
-                      equalized_list *groups);
+void equalize_foresee(struct plan *plan, struct graph *graph, enum grain grain, equalized_list *groups);
 
 #endif

@@ -13,8 +13,7 @@
 
 /* ---- statistics ---- */
 
-static bool known_moments(void *closure, const struct value *value, int64_t count,
-                          struct moments *moments)
+static bool known_moments(void *closure, const struct value *value, int64_t count, struct moments *moments)
 {
     struct classes *classes = closure;
     const struct channels *channels = value->graph == classes->graph ? value_channels(value) : NULL;
@@ -29,8 +28,7 @@ static bool known_moments(void *closure, const struct value *value, int64_t coun
 }
 
 /* A part of a sum is no value of the file: it is what its rewrite adds up. */
-static bool of_parts(struct classes *classes, const struct value *value, int64_t count,
-                     struct moments *moments)
+static bool of_parts(struct classes *classes, const struct value *value, int64_t count, struct moments *moments)
 {
     const struct fusion *fusion = value->fusion;
     struct moments *term = NEW_ARRAY(classes->arena, struct moments, count);
@@ -83,11 +81,10 @@ static const char *look_at_bias(struct node *node, const struct weight *weight)
         return NULL;
     const char *reason = operand_weight(node->graph->model->arena, value, "bias", &tensor);
     bool fits =
-        !reason && (node->op == OP_Gemm
-                        ? tensor->rank <= 2 && (tensor->rank < 1 || tensor->count == 1 ||
-                                                tensor->dims[tensor->rank - 1] == 1 ||
-                                                tensor->dims[tensor->rank - 1] == weight->outputs)
-                        : tensor->rank == 1 && tensor->count == weight->outputs);
+        !reason && (node->op == OP_Gemm ? tensor->rank <= 2 && (tensor->rank < 1 || tensor->count == 1 ||
+                                                                tensor->dims[tensor->rank - 1] == 1 ||
+                                                                tensor->dims[tensor->rank - 1] == weight->outputs)
+                                        : tensor->rank == 1 && tensor->count == weight->outputs);
     return reason || fits ? reason : "its bias does not fit its weight";
 }
 
@@ -149,11 +146,9 @@ static const char *flow(struct classes *classes, struct node *node)
         return not_homogeneous(classes, node);
     switch (node->op) {
     case OP_Relu: return through_activate(classes, node, 0);
-    case OP_LeakyRelu:
-        return through_activate(classes, node, node_float(node, "alpha", (double)0.01f));
+    case OP_LeakyRelu: return through_activate(classes, node, node_float(node, "alpha", (double)0.01f));
     case OP_Abs: return through_activate(classes, node, -1);
-    case OP_Identity:
-        return through_keep(classes, node, input_of(node, 0), 0, input_of(node, 0)->axis);
+    case OP_Identity: return through_keep(classes, node, input_of(node, 0), 0, input_of(node, 0)->axis);
     case OP_Neg:
     case OP_Cast:
     case OP_Dropout: return through_pass_on(classes, node);
@@ -223,8 +218,7 @@ static void flow_through_node(struct classes *classes, struct node *node)
     size_t seams = classes->seams.count, shifts = classes->shifts.count;
     bool whole = node_output(node, 0) && node_output(node, 0)->rank >= 0;
     const char *reason =
-        whole ? node_has_references(node) ? "it refers to attributes" : flow(classes, node)
-              : NOT_KNOWN;
+        whole ? node_has_references(node) ? "it refers to attributes" : flow(classes, node) : NOT_KNOWN;
     for (size_t k = 0; k < node->input_count; k++) {
         bool is_data = k == 0 || !lift_reads_weight(node);
         if (reason || !is_data)
@@ -267,8 +261,7 @@ void flow_through(struct classes *classes, struct graph *graph)
     struct node_list nodes = {0};
     classes->graph = graph;
     for (size_t i = 0; i < graph->node_count + graph->new_nodes.count; i++) {
-        struct node *node =
-            i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
+        struct node *node = i < graph->node_count ? graph->nodes[i] : graph->new_nodes.items[i - graph->node_count];
         if (!node->removed)
             LIST_PUSH(classes->arena, &nodes, node);
         for (size_t k = 0; k < node->output_count; k++)
@@ -284,8 +277,7 @@ void flow_through(struct classes *classes, struct graph *graph)
         struct channels *channels = classes->values.items[i];
         for (const struct use *use = channels->value->uses; use; use = use->next)
             if (use_is_live(use) && use->inner->graph == graph &&
-                by_depth(&(struct node *){use->inner},
-                         &(struct node *){channels->value->producer}) <= 0)
+                by_depth(&(struct node *){use->inner}, &(struct node *){channels->value->producer}) <= 0)
                 classes_pin(classes, channels, use->inner, "it is read out of order");
     }
 }

@@ -88,8 +88,7 @@ void group_clear(struct equalization *e, struct group *group)
     group_disturb(e, group);
 }
 
-int *exponents_of(struct equalization *e, const struct channels *channels, int64_t count,
-                  int factor)
+int *exponents_of(struct equalization *e, const struct channels *channels, int64_t count, int factor)
 {
     int *exponents = NEW_ARRAY(e->arena, int, count);
     for (int64_t c = 0; c < count; c++)

@@ -31,8 +31,7 @@ struct equalization {
     struct problem *problem;
 };
 
-static inline struct channel *channel_of(struct equalization *e, const struct channels *channels,
-                                         int64_t index)
+static inline struct channel *channel_of(struct equalization *e, const struct channels *channels, int64_t index)
 {
     return &e->classes.channels.items[channels->first + index];
 }
@@ -58,8 +57,7 @@ void group_clear(struct equalization *e, struct group *group);
 /* Groups that share an op with this one see other ranges from now on. */
 void group_disturb(struct equalization *e, struct group *group);
 /* factor * exponent of each of `count` channels. */
-int *exponents_of(struct equalization *e, const struct channels *channels, int64_t count,
-                  int factor);
+int *exponents_of(struct equalization *e, const struct channels *channels, int64_t count, int factor);
 bool is_scaled(struct equalization *e, const struct channels *channels);
 
 #endif

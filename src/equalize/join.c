@@ -20,8 +20,7 @@ static struct channels *give_broadcast(struct classes *classes, struct node *nod
 
 static bool fits(const struct channels *out, const struct channels *in)
 {
-    return in->axis + out->value->rank - in->value->rank == out->axis &&
-           (in->count == out->count || in->count == 1);
+    return in->axis + out->value->rank - in->value->rank == out->axis && (in->count == out->count || in->count == 1);
 }
 
 /* Where a constant broadcasts over the value it meets: its number for a channel, or NaN where there are several. */
@@ -30,8 +29,8 @@ struct along {
     bool single; /* one number for all channels */
 };
 
-static const char *read_along(const struct channels *out, struct value *value,
-                              const struct tensor *tensor, struct along *along)
+static const char *read_along(const struct channels *out, struct value *value, const struct tensor *tensor,
+                              struct along *along)
 {
     int axis = tensor->rank - (out->value->rank - out->axis);
     *along = (struct along){0};
@@ -73,8 +72,7 @@ const char *through_sum(struct classes *classes, struct node *node)
         bool constant = !in && is_constant(value, &tensor);
         const char *reason = constant ? read_along(out, value, tensor, &along) : NULL;
         if (!in && !constant)
-            reason =
-                arena_format(classes->arena, "its other operand '%s' is not scaled", value->name);
+            reason = arena_format(classes->arena, "its other operand '%s' is not scaled", value->name);
         if (reason)
             return reason;
         if (constant) {
@@ -84,10 +82,9 @@ const char *through_sum(struct classes *classes, struct node *node)
         for (int64_t c = 0; c < out->count; c++) {
             struct moments *to = &channel_at(classes, out, c)->moments;
             int64_t from = in && in->count == 1 ? 0 : c;
-            struct moments x = in ? moments_of(classes, in, from)
-                               : along.numbers
-                                   ? moments_normal(along.numbers[along.single ? 0 : c], 0)
-                                   : moments_unknown;
+            struct moments x = in              ? moments_of(classes, in, from)
+                               : along.numbers ? moments_normal(along.numbers[along.single ? 0 : c], 0)
+                                               : moments_unknown;
             if (in)
                 classes_tie(classes, out, c, in, from);
             *to = k ? add_up(node->op, *to, x, k == 1) : x;
@@ -119,8 +116,8 @@ const char *through_product(struct classes *classes, struct node *node)
         return "it divides by a value that could be scaled";
     if (!in[data])
         return "what it multiplies is not scaled";
-    struct channels *out = classes_give(
-        classes, node->outputs[0], in[data]->axis + node->outputs[0]->rank - in[data]->value->rank);
+    struct channels *out =
+        classes_give(classes, node->outputs[0], in[data]->axis + node->outputs[0]->rank - in[data]->value->rank);
     if (!out || out->count != in[data]->count)
         return NOT_KNOWN;
     bool constant = is_constant(other, &tensor);

@@ -3,15 +3,13 @@
 #include "fuse/lift.h"
 #include "model/model.h"
 
-void through_take(struct classes *classes, struct channels *to, int64_t j, struct channels *from,
-                  int64_t i)
+void through_take(struct classes *classes, struct channels *to, int64_t j, struct channels *from, int64_t i)
 {
     classes_tie(classes, to, j, from, i);
     channel_at(classes, to, j)->moments = moments_of(classes, from, i);
 }
 
-const char *through_keep(struct classes *classes, struct node *node, struct channels *in,
-                         size_t index, int axis)
+const char *through_keep(struct classes *classes, struct node *node, struct channels *in, size_t index, int axis)
 {
     struct value *value = node_output(node, index);
     struct channels *out = value ? classes_give(classes, value, axis) : NULL;
@@ -44,14 +42,13 @@ const char *through_activate_by_slopes(struct classes *classes, struct node *nod
         return "its slope is not scaled like its data";
     const char *reason = through_keep(classes, node, in, 0, in->axis);
     classes_pin(classes, slopes, node, "it is a slope");
-    if (node_input(node, 1) && is_constant(node->inputs[1], &tensor) &&
-        type_is_float(tensor->type) && tensor_is_readable(tensor))
+    if (node_input(node, 1) && is_constant(node->inputs[1], &tensor) && type_is_float(tensor->type) &&
+        tensor_is_readable(tensor))
         numbers = constant_numbers(node->inputs[1], tensor);
     for (int64_t c = 0; !reason && c < in->count; c++) {
         struct channel *channel = channel_at(classes, value_channels(node->outputs[0]), c);
         channel->moments =
-            numbers ? moments_slope(channel->moments, numbers[tensor->count == in->count ? c : 0])
-                    : moments_unknown;
+            numbers ? moments_slope(channel->moments, numbers[tensor->count == in->count ? c : 0]) : moments_unknown;
     }
     return reason;
 }
@@ -112,8 +109,7 @@ const char *through_reduce(struct classes *classes, struct node *node)
     struct channels *in = input_of(node, 0);
     int64_t axes[EQUALIZE_RANK];
     size_t count;
-    if (!through_axes(node, 1, in->value->rank, axes, &count) || !count ||
-        is_among(in->axis, axes, count))
+    if (!through_axes(node, 1, in->value->rank, axes, &count) || !count || is_among(in->axis, axes, count))
         return "it reduces over channels";
     int axis = node_integer(node, "keepdims", 1) ? in->axis : axis_without(in->axis, axes, count);
     return through_keep(classes, node, in, 0, axis);
@@ -195,19 +191,16 @@ const char *through_resize(struct classes *classes, struct node *node)
     const char *mode = node_string(classes->arena, node, "mode", "nearest");
     double factors[EQUALIZE_RANK];
     if (node_attribute(node, "axes") ||
-        strcmp(node_string(classes->arena, node, "coordinate_transformation_mode", ""),
-               "tf_crop_and_resize") == 0)
+        strcmp(node_string(classes->arena, node, "coordinate_transformation_mode", ""), "tf_crop_and_resize") == 0)
         return "it resizes in a way that is not known";
-    if (strcmp(mode, "nearest") != 0 && strcmp(mode, "linear") != 0 &&
-        strcmp(mode, "bilinear") != 0)
+    if (strcmp(mode, "nearest") != 0 && strcmp(mode, "linear") != 0 && strcmp(mode, "bilinear") != 0)
         return "it does not resize by nearest or linear";
     bool sized = node_input(node, 3) != NULL;
     if (node_attribute(node, "scales"))
         return "it resizes in a way that is not known";
     if (!sized) {
         if (!scales || !is_constant(scales, &tensor) || !type_is_float(tensor->type) ||
-            tensor->count != in->value->rank || tensor->count > EQUALIZE_RANK ||
-            !tensor_is_readable(tensor))
+            tensor->count != in->value->rank || tensor->count > EQUALIZE_RANK || !tensor_is_readable(tensor))
             return "its scales are not known";
         count = (size_t)tensor->count;
         tensor_read(tensor, 0, (int64_t)count, factors);

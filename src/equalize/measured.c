@@ -88,8 +88,8 @@ static size_t read_escape(struct reader *reader, char *out)
     if (character != 'u')
         expected(reader, "an escape of JSON");
     unsigned code = read_hex(reader);
-    if (code >= 0xd800 && code < 0xdc00 && reader->at + 1 < reader->size &&
-        reader->text[reader->at] == '\\' && reader->text[reader->at + 1] == 'u') {
+    if (code >= 0xd800 && code < 0xdc00 && reader->at + 1 < reader->size && reader->text[reader->at] == '\\' &&
+        reader->text[reader->at + 1] == 'u') {
         reader->at += 2;
         unsigned low = read_hex(reader);
         if (low < 0xdc00 || low > 0xdfff)
@@ -132,11 +132,9 @@ static double read_number(struct reader *reader)
     double number;
     peek(reader);
     size_t start = reader->at;
-    while (reader->at < reader->size && strchr("+-.0123456789eE", reader->text[reader->at]) &&
-           reader->text[reader->at])
+    while (reader->at < reader->size && strchr("+-.0123456789eE", reader->text[reader->at]) && reader->text[reader->at])
         reader->at++;
-    if (!decimal_read((const char *)reader->text + start, reader->at - start, &number) ||
-        !isfinite(number)) {
+    if (!decimal_read((const char *)reader->text + start, reader->at - start, &number) || !isfinite(number)) {
         reader->at = start;
         expected(reader, "a number");
     }
@@ -178,16 +176,15 @@ static struct measured *read_value(struct reader *reader)
         if (!lists[k].count || lists[k].count != lists[0].count)
             expected(reader, "as many numbers in mean, deviation, low and high before here");
     for (size_t c = 0; c < lists[0].count; c++)
-        measured->moments[c] = (struct moments){lists[0].items[c], lists[1].items[c],
-                                                lists[2].items[c], lists[3].items[c]};
+        measured->moments[c] =
+            (struct moments){lists[0].items[c], lists[1].items[c], lists[2].items[c], lists[3].items[c]};
     const char *reason = measured_reason(measured);
     if (reason)
         expected(reader, arena_format(reader->arena, "statistics before here (%s)", reason));
     return measured;
 }
 
-static void read_json(struct arena *arena, const char *path, const uint8_t *text, size_t size,
-                      struct map *values)
+static void read_json(struct arena *arena, const char *path, const uint8_t *text, size_t size, struct map *values)
 {
     struct reader reader = {arena, path, text, size, 0};
     take(&reader, '{', "'{'");
@@ -231,8 +228,8 @@ static const char *take_array(void *closure, const struct npz_array *array)
         return "is not of shape [4, channels]";
     struct measured *measured = measured_new(archive->arena, array->dims[1]);
     for (int64_t c = 0; c < array->dims[1]; c++)
-        measured->moments[c] = (struct moments){number_at(array, 0, c), number_at(array, 1, c),
-                                                number_at(array, 2, c), number_at(array, 3, c)};
+        measured->moments[c] = (struct moments){number_at(array, 0, c), number_at(array, 1, c), number_at(array, 2, c),
+                                                number_at(array, 3, c)};
     const char *reason = measured_reason(measured);
     if (reason)
         return arena_format(archive->arena, "does not hold statistics (%s)", reason);
@@ -240,8 +237,7 @@ static const char *take_array(void *closure, const struct npz_array *array)
     return NULL;
 }
 
-void measured_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size,
-                   struct map *values)
+void measured_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size, struct map *values)
 {
     if (npz_is(bytes, size))
         npz_read(arena, path,

@@ -11,7 +11,6 @@
 
 /* Reads all of it into `values`, from names to struct measured. `path` is for messages. Lands with ARGUMENT, saying where,
  * when it is something else. */
-void measured_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size,
-                   struct map *values);
+void measured_read(struct arena *arena, const char *path, const uint8_t *bytes, size_t size, struct map *values);
 
 #endif

@@ -23,8 +23,7 @@ void objective_begin(struct objective *objective, size_t classes, size_t grids)
         objective->grids[g] = (struct grid){.direction = 1};
 }
 
-void objective_mark(struct objective *objective, size_t class, size_t grid, double range,
-                    double weight)
+void objective_mark(struct objective *objective, size_t class, size_t grid, double range, double weight)
 {
     struct mark mark = {class, grid, range, weight};
     LIST_PUSH(objective->arena, &objective->marks, mark);
@@ -90,12 +89,12 @@ void objective_ready(struct objective *objective)
 /* 2^exponent, times which is what ldexp does, and faster. */
 static double power(int exponent)
 {
-    static const double powers[] = {
-        0x1p-24, 0x1p-23, 0x1p-22, 0x1p-21, 0x1p-20, 0x1p-19, 0x1p-18, 0x1p-17, 0x1p-16, 0x1p-15,
-        0x1p-14, 0x1p-13, 0x1p-12, 0x1p-11, 0x1p-10, 0x1p-9,  0x1p-8,  0x1p-7,  0x1p-6,  0x1p-5,
-        0x1p-4,  0x1p-3,  0x1p-2,  0x1p-1,  1,       0x1p1,   0x1p2,   0x1p3,   0x1p4,   0x1p5,
-        0x1p6,   0x1p7,   0x1p8,   0x1p9,   0x1p10,  0x1p11,  0x1p12,  0x1p13,  0x1p14,  0x1p15,
-        0x1p16,  0x1p17,  0x1p18,  0x1p19,  0x1p20,  0x1p21,  0x1p22,  0x1p23,  0x1p24};
+    static const double powers[] = {0x1p-24, 0x1p-23, 0x1p-22, 0x1p-21, 0x1p-20, 0x1p-19, 0x1p-18, 0x1p-17, 0x1p-16,
+                                    0x1p-15, 0x1p-14, 0x1p-13, 0x1p-12, 0x1p-11, 0x1p-10, 0x1p-9,  0x1p-8,  0x1p-7,
+                                    0x1p-6,  0x1p-5,  0x1p-4,  0x1p-3,  0x1p-2,  0x1p-1,  1,       0x1p1,   0x1p2,
+                                    0x1p3,   0x1p4,   0x1p5,   0x1p6,   0x1p7,   0x1p8,   0x1p9,   0x1p10,  0x1p11,
+                                    0x1p12,  0x1p13,  0x1p14,  0x1p15,  0x1p16,  0x1p17,  0x1p18,  0x1p19,  0x1p20,
+                                    0x1p21,  0x1p22,  0x1p23,  0x1p24};
     return powers[exponent + 2 * EXPONENT_MOST];
 }
 
@@ -153,10 +152,8 @@ double objective_change(const struct objective *objective, size_t class, int exp
         const struct mark *mark = &objective->marks.items[i];
         const struct grid *grid = &objective->grids[mark->grid];
         double others = grid->class == class ? grid->next : grid->largest;
-        double sum =
-            grid->sum - scaled_weight(grid, mark, old) + scaled_weight(grid, mark, exponent);
-        change += noise_of(fmax(others, scaled_range(grid, mark, exponent)), sum) -
-                  noise_of(grid->largest, grid->sum);
+        double sum = grid->sum - scaled_weight(grid, mark, old) + scaled_weight(grid, mark, exponent);
+        change += noise_of(fmax(others, scaled_range(grid, mark, exponent)), sum) - noise_of(grid->largest, grid->sum);
     }
     return change;
 }

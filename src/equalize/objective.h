@@ -47,8 +47,7 @@ void objective_init(struct objective *objective, struct arena *arena, size_t cla
 /* Of no marks. */
 void objective_begin(struct objective *objective, size_t classes, size_t grids);
 /* Marks of one class and grid are put together: the largest range, the sum of weights. */
-void objective_mark(struct objective *objective, size_t class, size_t grid, double range,
-                    double weight);
+void objective_mark(struct objective *objective, size_t class, size_t grid, double range, double weight);
 /* After the last mark. */
 void objective_ready(struct objective *objective);
 /* Takes over objective->exponents. Returns the noise. */

@@ -88,8 +88,7 @@ static void mark_way(struct problem *p, const struct channels *channels, size_t 
     for (int i = 0; i < MOST && channels; i++, channels = flow_only_source(channels)) {
         for (int64_t c = 0; c < channels->count; c++) {
             size_t root = root_of(p->e, channels, c), class = p->e->ids[root];
-            double range =
-                fmax(range_of_channel(p->e, channels, c), 0); /* 0 where it is not known */
+            double range = fmax(range_of_channel(p->e, channels, c), 0); /* 0 where it is not known */
             /* What the op behind does not read may be of no class here. */
             if (class >= p->objective.class_count || p->roots[class] != root)
                 class = 0;
@@ -112,8 +111,7 @@ static void mark_activation(struct problem *p, struct seam *seam, size_t grid, d
 }
 
 /* D2^2 * K * sum(E / s^2) of an op behind, with one step for the tensor. */
-static void mark_columns(struct problem *p, struct seam *seam, size_t grid, const double *second,
-                         double signal)
+static void mark_columns(struct problem *p, struct seam *seam, size_t grid, const double *second, double signal)
 {
     const struct weight *weight = &seam->weight;
     const double *ranges = column_ranges(p->e, seam);
@@ -124,15 +122,13 @@ static void mark_columns(struct problem *p, struct seam *seam, size_t grid, cons
         size_t class = id_of(p, seam->input, i);
         if (i % inputs == 0)
             readers = sum_of(outputs + i / inputs * of_group, of_group);
-        objective_mark(&p->objective, class, grid, ranges[i],
-                       (double)weight->taps * readers * second[i] / signal);
+        objective_mark(&p->objective, class, grid, ranges[i], (double)weight->taps * readers * second[i] / signal);
         note(p->columns, class, ranges[i]);
     }
 }
 
 /* The same with a step for each output channel; of a large weight some of them stand for all. */
-static size_t mark_rows(struct problem *p, struct seam *seam, size_t grid, const double *second,
-                        double signal)
+static size_t mark_rows(struct problem *p, struct seam *seam, size_t grid, const double *second, double signal)
 {
     enum { MARKS = 1 << 15 };
     const struct weight *weight = &seam->weight;
@@ -143,8 +139,7 @@ static size_t mark_rows(struct problem *p, struct seam *seam, size_t grid, const
             int64_t input = o / of_group * inputs + i;
             size_t class = id_of(p, seam->input, input);
             double range = weight_largest(weight, o, i);
-            objective_mark(&p->objective, class, grid, range,
-                           (double)(weight->taps * step) * second[input] / signal);
+            objective_mark(&p->objective, class, grid, range, (double)(weight->taps * step) * second[input] / signal);
             note(p->columns, class, range);
         }
     return grid;

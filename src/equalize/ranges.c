@@ -59,8 +59,7 @@ static void measure_all(struct equalization *e)
     while (count > 0)
         thread_join(&threads[--count]);
     if (atomic_load(&measuring.failed))
-        fail(e->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
-             "out of memory while a weight is measured");
+        fail(e->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
 }
 
 /* It belongs to no group: there are no numbers of it. */
@@ -90,8 +89,7 @@ void ranges_measure(struct equalization *e)
     }
 }
 
-double *powers_of(struct equalization *e, const struct channels *channels, int64_t count,
-                  int factor, double *powers)
+double *powers_of(struct equalization *e, const struct channels *channels, int64_t count, int factor, double *powers)
 {
     for (int64_t c = 0; c < count; c++)
         powers[c] = ldexp(1, factor * class_exponent(&e->classes, channels, c));
@@ -203,8 +201,7 @@ double spread_of(struct equalization *e, const struct channels *channels, const 
 /* ---- weights ---- */
 
 /* The largest of a row, each number times its column's scale. */
-VECTORISED(double, largest_of, (const float *numbers, int64_t count, const double *scale),
-           (numbers, count, scale))
+VECTORISED(double, largest_of, (const float *numbers, int64_t count, const double *scale), (numbers, count, scale))
 {
     double most = 0;
     for (int64_t c = 0; c < count; c++) {
@@ -225,12 +222,9 @@ VECTORISED(void, widen, (const float *numbers, int64_t count, double scale, doub
 }
 
 /* Ranges of the stored rows, or of what lies across them. */
-static void find_ranges(const struct weight *weight, bool along, const double *scale,
-                        double *ranges)
+static void find_ranges(const struct weight *weight, bool along, const double *scale, double *ranges)
 {
-    memset(ranges, 0,
-           (size_t)(along == weight->by_input ? weight->inputs : weight->outputs) *
-               sizeof(*ranges));
+    memset(ranges, 0, (size_t)(along == weight->by_input ? weight->inputs : weight->outputs) * sizeof(*ranges));
     for (int64_t r = 0; r < weight->rows; r++) {
         int64_t first = r / (weight->rows / weight->groups) * weight->columns;
         const float *numbers = weight->largest + r * weight->columns;

@@ -19,8 +19,7 @@ const double *column_ranges(struct equalization *e, struct seam *seam);
 /* The sum of the second moments of what an op makes. */
 double signal_of(struct seam *seam, const double *second);
 /* 2^(factor * exponent) of each of `count` channels, into `powers`. */
-double *powers_of(struct equalization *e, const struct channels *channels, int64_t count,
-                  int factor, double *powers);
+double *powers_of(struct equalization *e, const struct channels *channels, int64_t count, int factor, double *powers);
 
 /* The largest range of an activation's channel over the median of those that are not dead, exponents by class of the
  * group that is looked at; NULL: as it was in the file. */

@@ -6,9 +6,7 @@
 static int64_t behind_first(const struct value *value)
 {
     int64_t count;
-    return value->rank >= 2 && count_elements(value->dims + 1, (size_t)value->rank - 1, &count)
-               ? count
-               : -1;
+    return value->rank >= 2 && count_elements(value->dims + 1, (size_t)value->rank - 1, &count) ? count : -1;
 }
 
 /* Reshape and Flatten: channels on axis 1 before and after, and the batch stays the batch. */
@@ -53,18 +51,14 @@ const char *through_depth_to_space(struct classes *classes, struct node *node)
 const char *through_slice(struct classes *classes, struct node *node)
 {
     struct channels *in = input_of(node, 0);
-    int64_t starts_held[EQUALIZE_RANK], steps_held[EQUALIZE_RANK], axes[EQUALIZE_RANK], start = 0,
-                                                                                        step = 1;
+    int64_t starts_held[EQUALIZE_RANK], steps_held[EQUALIZE_RANK], axes[EQUALIZE_RANK], start = 0, step = 1;
     size_t count, axis_count = 0, step_count;
     bool cut = false;
-    const int64_t *starts =
-        constant_integers(node, "starts", 1, starts_held, EQUALIZE_RANK, &count);
-    const int64_t *steps =
-        constant_integers(node, "steps", 4, steps_held, EQUALIZE_RANK, &step_count);
+    const int64_t *starts = constant_integers(node, "starts", 1, starts_held, EQUALIZE_RANK, &count);
+    const int64_t *steps = constant_integers(node, "steps", 4, steps_held, EQUALIZE_RANK, &step_count);
     bool named = node_attribute(node, "axes") || node_input(node, 3);
     if (!starts || (node_input(node, 4) && (!steps || step_count != count)) ||
-        (named &&
-         (!through_axes(node, 3, in->value->rank, axes, &axis_count) || axis_count != count)))
+        (named && (!through_axes(node, 3, in->value->rank, axes, &axis_count) || axis_count != count)))
         return "what it takes is not known";
     for (size_t i = 0; i < count; i++)
         if ((named ? axes[i] : (int64_t)i) == in->axis) {
@@ -130,8 +124,7 @@ const char *through_concat(struct classes *classes, struct node *node)
             if (in)
                 through_take(classes, out, begin + c, in, c);
             else
-                class_pin(classes, class_of(classes, out, begin + c), node,
-                          "another part of it is not scaled");
+                class_pin(classes, class_of(classes, out, begin + c), node, "another part of it is not scaled");
         }
         first += count;
     }

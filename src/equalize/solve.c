@@ -24,8 +24,7 @@ static void set_guard(struct problem *p)
         const struct channels *channels = p->group->behind.items[i]->input;
         spreads_value(&p->guard, e->arena, fmax(spread_of(e, channels, p->now) * (1 + 1e-9), 2));
         for (int64_t c = 0; c < channels->count; c++)
-            spreads_place(&p->guard, e->arena, e->ids[root_of(e, channels, c)],
-                          range_of_channel(e, channels, c));
+            spreads_place(&p->guard, e->arena, e->ids[root_of(e, channels, c)], range_of_channel(e, channels, c));
     }
     spreads_ready(&p->guard, e->arena, p->objective.class_count, p->objective.exponents);
 }
@@ -111,9 +110,8 @@ static void drop_little(struct equalization *e)
     for (size_t i = 0; i < e->groups.count; i++) {
         struct group *group = e->groups.items[i];
         if (group_is_moved(e, group))
-            group->reason = arena_format(
-                e->arena, "a predicted gain of %s dB, of all values together, is less than 1",
-                decimal_rounded(fmax(gain, 0), 2).text);
+            group->reason = arena_format(e->arena, "a predicted gain of %s dB, of all values together, is less than 1",
+                                         decimal_rounded(fmax(gain, 0), 2).text);
         group_clear(e, group);
         group->noise = group->noise_before;
     }

@@ -23,8 +23,7 @@ void spreads_place(struct spreads *spreads, struct arena *arena, size_t class, d
     LIST_PUSH(arena, &spreads->places, place);
 }
 
-void spreads_ready(struct spreads *spreads, struct arena *arena, size_t classes,
-                   const int *exponents)
+void spreads_ready(struct spreads *spreads, struct arena *arena, size_t classes, const int *exponents)
 {
     size_t count = spreads->places.count;
     spreads->exponents = exponents;

@@ -8,8 +8,7 @@
 struct spread {
     size_t first, count; /* of its places */
     double limit, largest;
-    size_t
-        below; /* ranges under largest / limit: the median is none of them while they are not more than half */
+    size_t below; /* ranges under largest / limit: the median is none of them while they are not more than half */
     bool stale;
 };
 
@@ -34,8 +33,7 @@ void spreads_value(struct spreads *spreads, struct arena *arena, double limit);
 /* A channel of the last value. */
 void spreads_place(struct spreads *spreads, struct arena *arena, size_t class, double range);
 /* After the last one. exponents: of so many classes, borrowed. */
-void spreads_ready(struct spreads *spreads, struct arena *arena, size_t classes,
-                   const int *exponents);
+void spreads_ready(struct spreads *spreads, struct arena *arena, size_t classes, const int *exponents);
 /* After all exponents were changed, and after one was. */
 void spreads_count(struct spreads *spreads);
 void spreads_move(struct spreads *spreads, size_t class);

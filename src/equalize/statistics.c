@@ -30,21 +30,18 @@ double moments_range(struct moments x)
 
 struct moments moments_normal(double mean, double deviation)
 {
-    return (struct moments){mean, deviation, mean - DEVIATIONS * deviation,
-                            mean + DEVIATIONS * deviation};
+    return (struct moments){mean, deviation, mean - DEVIATIONS * deviation, mean + DEVIATIONS * deviation};
 }
 
 struct moments moments_add(struct moments x, struct moments y)
 {
-    return (struct moments){x.mean + y.mean, x.deviation + y.deviation, x.low + y.low,
-                            x.high + y.high};
+    return (struct moments){x.mean + y.mean, x.deviation + y.deviation, x.low + y.low, x.high + y.high};
 }
 
 struct moments moments_scale_shift(struct moments x, double scale, double shift)
 {
     double low = scale * x.low + shift, high = scale * x.high + shift;
-    return (struct moments){scale * x.mean + shift, fabs(scale) * x.deviation, fmin(low, high),
-                            fmax(low, high)};
+    return (struct moments){scale * x.mean + shift, fabs(scale) * x.deviation, fmin(low, high), fmax(low, high)};
 }
 
 struct moments moments_slope(struct moments x, double slope)
@@ -71,16 +68,16 @@ struct moments moments_max(struct moments x, struct moments y)
 {
     if (!moments_known(x) || !moments_known(y))
         return moments_unknown;
-    return (struct moments){fmax(x.mean, y.mean), fmax(x.deviation, y.deviation),
-                            fmax(x.low, y.low), fmax(x.high, y.high)};
+    return (struct moments){fmax(x.mean, y.mean), fmax(x.deviation, y.deviation), fmax(x.low, y.low),
+                            fmax(x.high, y.high)};
 }
 
 struct moments moments_min(struct moments x, struct moments y)
 {
     if (!moments_known(x) || !moments_known(y))
         return moments_unknown;
-    return (struct moments){fmin(x.mean, y.mean), fmax(x.deviation, y.deviation),
-                            fmin(x.low, y.low), fmin(x.high, y.high)};
+    return (struct moments){fmin(x.mean, y.mean), fmax(x.deviation, y.deviation), fmin(x.low, y.low),
+                            fmin(x.high, y.high)};
 }
 
 struct measured *measured_new(struct arena *arena, int64_t count)
@@ -125,11 +122,9 @@ struct walk {
     int64_t count;
 };
 
-static bool of_value(const struct walk *walk, struct value *value, int depth,
-                     struct moments *moments);
+static bool of_value(const struct walk *walk, struct value *value, int depth, struct moments *moments);
 
-static bool of_terms(const struct walk *walk, const struct step *step, int depth,
-                     struct moments *moments)
+static bool of_terms(const struct walk *walk, const struct step *step, int depth, struct moments *moments)
 {
     struct arena *arena = step->terms[0].value->graph->model->arena;
     struct moments *term = NEW_ARRAY(arena, struct moments, walk->count);
@@ -149,8 +144,7 @@ static bool of_node(const struct walk *walk, struct node *node, int depth, struc
 {
     struct arena *arena = node->graph->model->arena;
     const struct value *output = node->outputs[0];
-    const struct step *step =
-        lift_node(node, output && output->rank == 2 ? LAYOUT_MATRIX : LAYOUT_CONV);
+    const struct step *step = lift_node(node, output && output->rank == 2 ? LAYOUT_MATRIX : LAYOUT_CONV);
     if (depth > DEPTH || step->reason)
         return false;
     /* One that stays is scaled itself: who comes again would find other statistics than are true. */
@@ -159,8 +153,7 @@ static bool of_node(const struct walk *walk, struct node *node, int depth, struc
     if (step->term_count)
         return of_terms(walk, step, depth, moments);
     if (!step->input || !affine_is_diagonal(step->form) || !affine_is_pointwise(step->form) ||
-        (step->form->outputs && step->form->outputs != walk->count) ||
-        !of_value(walk, step->input, depth + 1, moments))
+        (step->form->outputs && step->form->outputs != walk->count) || !of_value(walk, step->input, depth + 1, moments))
         return false;
     double *scale = NEW_ARRAY(arena, double, walk->count);
     if (!affine_rows(step->form, NULL, walk->count, 0, walk->count, scale))
@@ -171,8 +164,7 @@ static bool of_node(const struct walk *walk, struct node *node, int depth, struc
     return true;
 }
 
-static bool of_value(const struct walk *walk, struct value *value, int depth,
-                     struct moments *moments)
+static bool of_value(const struct walk *walk, struct value *value, int depth, struct moments *moments)
 {
     if (walk->known(walk->closure, value, walk->count, moments))
         return true;
@@ -181,8 +173,7 @@ static bool of_value(const struct walk *walk, struct value *value, int depth,
 }
 
 bool statistics_of_file(struct value *value, int64_t count,
-                        bool (*known)(void *closure, const struct value *value, int64_t count,
-                                      struct moments *moments),
+                        bool (*known)(void *closure, const struct value *value, int64_t count, struct moments *moments),
                         void *closure, struct moments *moments)
 {
     struct walk walk = {known, closure, count};

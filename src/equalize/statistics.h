@@ -44,8 +44,7 @@ const char *measured_reason(const struct measured *measured);
  * values that `known` tells of, which writes `count` moments and returns true. moments: `count` of them. False:
  * the file does not say. */
 bool statistics_of_file(struct value *value, int64_t count,
-                        bool (*known)(void *closure, const struct value *value, int64_t count,
-                                      struct moments *moments),
+                        bool (*known)(void *closure, const struct value *value, int64_t count, struct moments *moments),
                         void *closure, struct moments *moments);
 
 #endif

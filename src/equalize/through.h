@@ -10,14 +10,12 @@
 
 enum { EQUALIZE_RANK = 16 }; /* axes and amounts that are looked at */
 
-static inline struct channel *channel_at(struct classes *classes, const struct channels *channels,
-                                         int64_t index)
+static inline struct channel *channel_at(struct classes *classes, const struct channels *channels, int64_t index)
 {
     return &classes->channels.items[channels->first + index];
 }
 
-static inline struct moments moments_of(struct classes *classes, const struct channels *channels,
-                                        int64_t index)
+static inline struct moments moments_of(struct classes *classes, const struct channels *channels, int64_t index)
 {
     return channel_at(classes, channels, index)->moments;
 }
@@ -36,11 +34,9 @@ static inline bool is_constant(struct value *value, const struct tensor **tensor
 /* ---- keep.c: one to one ---- */
 
 /* Channel j of one value is channel i of another, statistics too. */
-void through_take(struct classes *classes, struct channels *to, int64_t j, struct channels *from,
-                  int64_t i);
+void through_take(struct classes *classes, struct channels *to, int64_t j, struct channels *from, int64_t i);
 /* Channel c of output `index`, on that axis, is channel c of the input. */
-const char *through_keep(struct classes *classes, struct node *node, struct channels *in,
-                         size_t index, int axis);
+const char *through_keep(struct classes *classes, struct node *node, struct channels *in, size_t index, int axis);
 const char *through_activate(struct classes *classes, struct node *node, double slope);
 const char *through_activate_by_slopes(struct classes *classes, struct node *node);
 const char *through_pass_on(struct classes *classes, struct node *node);

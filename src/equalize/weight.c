@@ -16,8 +16,7 @@
 /* The exponents of float16 are too few: activations that are scaled would become subnormal. */
 static bool type_is_scaled(int32_t type)
 {
-    return type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT ||
-           type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ||
+    return type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT || type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ||
            type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
 }
 
@@ -31,8 +30,7 @@ static const char *look_at(struct arena *arena, struct value *value, const struc
     if (!value->tensor)
         return arena_format(arena, "its weight '%s' is computed by operators", value->name);
     if (value->is_annotated)
-        return arena_format(arena, "its weight '%s' carries a quantization annotation",
-                            value->name);
+        return arena_format(arena, "its weight '%s' carries a quantization annotation", value->name);
     if (value->is_output || value_use_count(value) != 1)
         return arena_format(arena, "its weight '%s' is shared", value->name);
     int32_t type = (*tensor)->type;
@@ -42,8 +40,7 @@ static const char *look_at(struct arena *arena, struct value *value, const struc
                             "activation may lose bits as a subnormal",
                             value->name);
     if (!type_is_scaled(type) || (*tensor)->storage == STORAGE_OPAQUE || (*tensor)->count == 0)
-        return arena_format(arena, "its weight '%s' is %s, not a type that is scaled", value->name,
-                            type_name(type));
+        return arena_format(arena, "its weight '%s' is %s, not a type that is scaled", value->name, type_name(type));
     return NULL;
 }
 
@@ -60,11 +57,9 @@ const char *weight_of(struct node *node, struct weight *weight)
         return arena_format(arena, "its weight has rank %d", tensor->rank);
     if (node->op == OP_Gemm && node_integer(node, "transA", 0))
         return "it transposes its input";
-    *weight =
-        (struct weight){.tensor = tensor, .groups = matrix ? 1 : node_integer(node, "group", 1)};
+    *weight = (struct weight){.tensor = tensor, .groups = matrix ? 1 : node_integer(node, "group", 1)};
     weight->by_input =
-        node->op == OP_ConvTranspose ||
-        (matrix && !fused && !(node->op == OP_Gemm && node_integer(node, "transB", 0)));
+        node->op == OP_ConvTranspose || (matrix && !fused && !(node->op == OP_Gemm && node_integer(node, "transB", 0)));
     bool turned = fused && tensor->part == FUSED_KERNEL_TRANSPOSED;
     weight->rows = tensor->dims[turned ? 1 : 0];
     weight->columns = tensor->dims[turned ? 0 : 1];
@@ -139,8 +134,7 @@ static bool read_rows(struct reading *reading, int64_t first, int64_t count)
         tensor_read(tensor, first * length, count * length, reading->numbers);
         return true;
     }
-    return affine_rows(tensor->form, reading->dense, tensor->form->outputs, first, count,
-                       reading->numbers);
+    return affine_rows(tensor->form, reading->dense, tensor->form->outputs, first, count, reading->numbers);
 }
 
 /* As they will be stored, rounded to the type. */
@@ -148,8 +142,7 @@ static bool read_rounded(struct reading *reading, int64_t first, int64_t count)
 {
     const struct tensor *tensor = reading->weight->tensor;
     int64_t length = reading->weight->columns * reading->weight->taps;
-    const struct tensor rounded = {
-        .type = tensor->type, .storage = STORAGE_BYTES, .data = reading->bytes};
+    const struct tensor rounded = {.type = tensor->type, .storage = STORAGE_BYTES, .data = reading->bytes};
     if (!read_rows(reading, first, count))
         return false;
     if (tensor->storage != STORAGE_FUSED)
@@ -167,8 +160,7 @@ static int64_t block_at(const struct reading *reading, int64_t first)
 }
 
 /* One row: the largest of each channel's taps and the sum of their squares. Returns the largest of all. */
-VECTORISED(double, measure_row,
-           (const double *numbers, int64_t columns, int64_t taps, float *largest, double *squares),
+VECTORISED(double, measure_row, (const double *numbers, int64_t columns, int64_t taps, float *largest, double *squares),
            (numbers, columns, taps, largest, squares))
 {
     double all = 0;
@@ -188,8 +180,7 @@ VECTORISED(double, measure_row,
 }
 
 /* The smallest absolute number that is not 0, or `smallest`. Several lines of comparing go on at once. */
-VECTORISED(double, smallest_of, (const double *numbers, int64_t count, double smallest),
-           (numbers, count, smallest))
+VECTORISED(double, smallest_of, (const double *numbers, int64_t count, double smallest), (numbers, count, smallest))
 {
     enum { LINES = 8 };
     double lines[LINES];
@@ -210,8 +201,7 @@ VECTORISED(double, smallest_of, (const double *numbers, int64_t count, double sm
     return smallest;
 }
 
-VECTORISED(double, add_squares, (const double *squares, int64_t count, double *to),
-           (squares, count, to))
+VECTORISED(double, add_squares, (const double *squares, int64_t count, double *to), (squares, count, to))
 {
     double sum = 0;
     for (int64_t c = 0; c < count; c++) {
@@ -242,19 +232,16 @@ bool weight_measure(struct weight *weight)
     bool good = reading_begin(&reading, weight);
     if (!good)
         return false;
-    for (int64_t first = 0, count; good && (count = block_at(&reading, first)) > 0;
-         first += count) {
+    for (int64_t first = 0, count; good && (count = block_at(&reading, first)) > 0; first += count) {
         good = read_rows(&reading, first, count);
         if (!good)
             break;
         weight->smallest = smallest_of(reading.numbers, count * length, weight->smallest);
         for (int64_t r = first; r < first + count; r++) {
-            double most =
-                measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
-                            weight->largest + r * weight->columns, weight->squares);
+            double most = measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
+                                      weight->largest + r * weight->columns, weight->squares);
             weight->most = fmax(weight->most, most);
-            of_row[r] =
-                add_squares(weight->squares, weight->columns, of_column + first_column(weight, r));
+            of_row[r] = add_squares(weight->squares, weight->columns, of_column + first_column(weight, r));
             weight->total += of_row[r];
         }
     }
@@ -278,8 +265,7 @@ bool scales_exactly(int32_t type, double number, int exponent)
     double least = type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-1022 : 0x1p-126;
     double scaled = ldexp(number, exponent);
     return number == 0 || exponent == 0 ||
-           (fabs(scaled) >= least && isfinite(tensor_rounded(type, scaled)) &&
-            tensor_rounded(type, scaled) == scaled);
+           (fabs(scaled) >= least && isfinite(tensor_rounded(type, scaled)) && tensor_rounded(type, scaled) == scaled);
 }
 
 static void range_of(const int *exponents, int64_t count, int *least, int *most)
@@ -294,13 +280,12 @@ static void range_of(const int *exponents, int64_t count, int *least, int *most)
 /* What no number of the weight can pass, most often, even once it is rounded. */
 static bool is_plainly_exact(const struct weight *weight, int least, int most)
 {
-    return weight->most == 0 ||
-           (weight->smallest >= 0x1p-125 && ldexp(weight->smallest, least) >= 0x1p-125 &&
-            ldexp(weight->most, most) < 0x1p126);
+    return weight->most == 0 || (weight->smallest >= 0x1p-125 && ldexp(weight->smallest, least) >= 0x1p-125 &&
+                                 ldexp(weight->most, most) < 0x1p126);
 }
 
-bool weight_stays_exact(const struct weight *weight, const int *output_exponents,
-                        const int *input_exponents, int64_t *output, int64_t *input)
+bool weight_stays_exact(const struct weight *weight, const int *output_exponents, const int *input_exponents,
+                        int64_t *output, int64_t *input)
 {
     int least, most, least_input, most_input;
     range_of(output_exponents, weight->outputs, &least, &most);
@@ -357,9 +342,8 @@ static const double *powers(struct arena *arena, const int *exponents, int64_t c
 
 /* A form made by rewrites, between two diagonals: what it is made of stays known to affine_prepare.
  * That of a ConvTranspose is its adjoint, which goes from the outputs to the inputs. */
-static const char *scale_form(struct arena *arena, const struct weight *weight,
-                              const int *output_exponents, const int *input_exponents,
-                              const struct affine **form)
+static const char *scale_form(struct arena *arena, const struct weight *weight, const int *output_exponents,
+                              const int *input_exponents, const struct affine **form)
 {
     const double *of_outputs = powers(arena, output_exponents, weight->outputs);
     const double *of_inputs = powers(arena, input_exponents, weight->inputs);
@@ -368,15 +352,15 @@ static const char *scale_form(struct arena *arena, const struct weight *weight,
     const char *reason = affine_scale_shift(arena, turns ? weight->inputs : weight->outputs,
                                             turns ? of_inputs : of_outputs, NULL, NULL, &after);
     if (!reason)
-        reason = affine_scale_shift(arena, turns ? weight->outputs : weight->inputs,
-                                    turns ? of_outputs : of_inputs, NULL, NULL, &before);
+        reason = affine_scale_shift(arena, turns ? weight->outputs : weight->inputs, turns ? of_outputs : of_inputs,
+                                    NULL, NULL, &before);
     if (!reason)
         reason = affine_compose(arena, weight->tensor->form, before, form);
     return reason ? reason : affine_compose(arena, after, *form, form);
 }
 
-struct tensor *weight_scaled(struct arena *arena, const struct weight *weight,
-                             const int *output_exponents, const int *input_exponents)
+struct tensor *weight_scaled(struct arena *arena, const struct weight *weight, const int *output_exponents,
+                             const int *input_exponents)
 {
     const struct tensor *old = weight->tensor;
     const struct affine *form = NULL;
@@ -385,9 +369,8 @@ struct tensor *weight_scaled(struct arena *arena, const struct weight *weight,
         reason = scale_form(arena, weight, output_exponents, input_exponents, &form);
     } else {
         struct scaled_reader *reader = NEW(arena, struct scaled_reader);
-        *reader =
-            (struct scaled_reader){*weight, weight->by_input ? input_exponents : output_exponents,
-                                   weight->by_input ? output_exponents : input_exponents};
+        *reader = (struct scaled_reader){*weight, weight->by_input ? input_exponents : output_exponents,
+                                         weight->by_input ? output_exponents : input_exponents};
         reason = affine_make(arena,
                              &(struct affine_kernel){.axes = 0,
                                                      .axis = NULL,
@@ -408,9 +391,8 @@ struct tensor *weight_scaled(struct arena *arena, const struct weight *weight,
     return tensor;
 }
 
-struct tensor *constant_scaled(struct arena *arena, const struct tensor *tensor,
-                               const double *numbers, int behind, int64_t channels,
-                               const int *exponents)
+struct tensor *constant_scaled(struct arena *arena, const struct tensor *tensor, const double *numbers, int behind,
+                               int64_t channels, const int *exponents)
 {
     int rank = tensor->rank > behind ? tensor->rank : behind + 1, axis = rank - 1 - behind;
     int64_t *dims = NEW_ARRAY(arena, int64_t, rank), inner = 1, count = 1;

@@ -38,19 +38,18 @@ int64_t weight_group_inputs(const struct weight *weight);
 
 /* The same weight, each number times 2^(output_exponents[o] + input_exponents[i]): exact where
  * weight_stays_exact. tensor->before is the old one. Exponents are borrowed for the life of the tensor. */
-struct tensor *weight_scaled(struct arena *arena, const struct weight *weight,
-                             const int *output_exponents, const int *input_exponents);
+struct tensor *weight_scaled(struct arena *arena, const struct weight *weight, const int *output_exponents,
+                             const int *input_exponents);
 
 /* A constant times 2^exponents[c], for `channels` channels with so many axes behind them. */
-struct tensor *constant_scaled(struct arena *arena, const struct tensor *tensor,
-                               const double *numbers, int behind, int64_t channels,
-                               const int *exponents);
+struct tensor *constant_scaled(struct arena *arena, const struct tensor *tensor, const double *numbers, int behind,
+                               int64_t channels, const int *exponents);
 
 /* True when number * 2^exponent is finite, no subnormal, and the same number in the type. */
 bool scales_exactly(int32_t type, double number, int exponent);
 
 /* Looks for a number that would not be. Returns false and its channels. */
-bool weight_stays_exact(const struct weight *weight, const int *output_exponents,
-                        const int *input_exponents, int64_t *output, int64_t *input);
+bool weight_stays_exact(const struct weight *weight, const int *output_exponents, const int *input_exponents,
+                        int64_t *output, int64_t *input);
 
 #endif

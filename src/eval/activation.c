@@ -65,9 +65,7 @@ const char *eval_activation(struct evaluation *e)
     case OP_Elu:
     case OP_Swish:
     case OP_ThresholdedRelu: a.alpha = node_float(node, "alpha", 1); break;
-    case OP_Gelu:
-        a.approximate = strcmp(node_string(e->arena, node, "approximate", "none"), "tanh") == 0;
-        break;
+    case OP_Gelu: a.approximate = strcmp(node_string(e->arena, node, "approximate", "none"), "tanh") == 0; break;
     case OP_HardSigmoid:
         a.alpha = node_float(node, "alpha", (double)0.2f);
         a.beta = node_float(node, "beta", 0.5);

@@ -45,8 +45,8 @@ const char *eval_reverse_sequence(struct evaluation *e)
     const struct array *in = e->inputs[0], *lengths = e->inputs[1];
     int64_t batch = node_integer(e->node, "batch_axis", 1);
     int64_t time = node_integer(e->node, "time_axis", 0), strides[EVAL_RANK];
-    if (in->rank < 2 || batch + time != 1 || batch < 0 || time < 0 || array_is_real(lengths) ||
-        lengths->rank != 1 || lengths->count != in->dims[batch])
+    if (in->rank < 2 || batch + time != 1 || batch < 0 || time < 0 || array_is_real(lengths) || lengths->rank != 1 ||
+        lengths->count != in->dims[batch])
         return "axes other than 0 and 1, or lengths that do not fit";
     for (int64_t i = 0; i < lengths->count; i++)
         if (lengths->integers[i] < 0 || lengths->integers[i] > in->dims[time])
@@ -72,16 +72,13 @@ const char *eval_depth(struct evaluation *e)
     bool depth_first = strcmp(node_string(e->arena, e->node, "mode", "DCR"), "CRD") != 0;
     int64_t size = node_integer(e->node, "blocksize", 0), square, left;
     if (in->rank != 4 || size < 1 || !multiply_fits(size, size, &square) ||
-        (to_space ? in->dims[1] % square != 0
-                  : in->dims[2] % size != 0 || in->dims[3] % size != 0) ||
+        (to_space ? in->dims[1] % square != 0 : in->dims[2] % size != 0 || in->dims[3] % size != 0) ||
         !multiply_fits(in->dims[1], square, &left))
-        return arena_format(e->arena, "blocks of %lld for %s", (long long)size,
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "blocks of %lld for %s", (long long)size, array_shape(e->arena, in));
     int64_t dims[4] = {in->dims[0], in->dims[1] * square, in->dims[2] / size, in->dims[3] / size};
     if (to_space) {
         dims[1] = in->dims[1] / square;
-        if (!multiply_fits(in->dims[2], size, &dims[2]) ||
-            !multiply_fits(in->dims[3], size, &dims[3]))
+        if (!multiply_fits(in->dims[2], size, &dims[2]) || !multiply_fits(in->dims[3], size, &dims[3]))
             return "a shape that overflows";
     }
     struct array *out;
@@ -94,8 +91,7 @@ const char *eval_depth(struct evaluation *e)
     for (int64_t i = 0; !reason && i < out->count; i++, walk_next(&walk)) {
         int64_t block = walk.at[2] % size * size + walk.at[3] % size;
         int64_t channel = depth_first ? block * channels + walk.at[1] : walk.at[1] * square + block;
-        int64_t at = ((walk.at[0] * deep->dims[1] + channel) * deep->dims[2] + walk.at[2] / size) *
-                         deep->dims[3] +
+        int64_t at = ((walk.at[0] * deep->dims[1] + channel) * deep->dims[2] + walk.at[2] / size) * deep->dims[3] +
                      walk.at[3] / size;
         eval_copy_cells(out, to_space ? i : at, in, to_space ? at : i, 1);
     }

@@ -31,8 +31,7 @@ static bool affords_result(struct pool *pool, int64_t count)
     double cells = count > 0 ? (double)count : 1;
     if (!pool->recycles)
         return pool_affords(pool, ELEMENT_COST * cells, cells);
-    return pool_affords(pool, ELEMENT_COST * cells,
-                        pool->free[level] ? 0 : (double)(INT64_C(1) << level));
+    return pool_affords(pool, ELEMENT_COST * cells, pool->free[level] ? 0 : (double)(INT64_C(1) << level));
 }
 
 void *pool_take(struct pool *pool, int64_t count)
@@ -72,12 +71,10 @@ void pool_free(struct pool *pool, struct array *array)
     array->cells = NULL;
 }
 
-static const char *array_header(struct arena *arena, int32_t type, int rank, const int64_t *dims,
-                                struct array **array)
+static const char *array_header(struct arena *arena, int32_t type, int rank, const int64_t *dims, struct array **array)
 {
     if (rank > EVAL_RANK)
-        return arena_format(arena, "%d dimensions, at most %d can be evaluated", rank,
-                            (int)EVAL_RANK);
+        return arena_format(arena, "%d dimensions, at most %d can be evaluated", rank, (int)EVAL_RANK);
     struct array *header = NEW(arena, struct array);
     header->type = type;
     header->rank = rank;
@@ -89,15 +86,15 @@ static const char *array_header(struct arena *arena, int32_t type, int rank, con
     return NULL;
 }
 
-const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, int32_t type,
-                       int rank, const int64_t *dims, struct array **array)
+const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, int32_t type, int rank,
+                       const int64_t *dims, struct array **array)
 {
     const char *reason = array_header(arena, type, rank, dims, array);
     if (reason)
         return reason;
     if ((*array)->count > limit)
-        return arena_format(arena, "a result of %lld elements, more than the limit of %lld",
-                            (long long)(*array)->count, (long long)limit);
+        return arena_format(arena, "a result of %lld elements, more than the limit of %lld", (long long)(*array)->count,
+                            (long long)limit);
     if (!affords_result(pool, (*array)->count))
         return eval_too_dear;
     (*array)->cells = pool_take(pool, (*array)->count);
@@ -105,8 +102,7 @@ const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, in
     return NULL;
 }
 
-const char *array_load(struct arena *arena, struct pool *pool, const struct tensor *tensor,
-                       struct array **array)
+const char *array_load(struct arena *arena, struct pool *pool, const struct tensor *tensor, struct array **array)
 {
     if (!eval_is_loadable(tensor))
         return arena_format(arena, "the %s numbers of '%s' cannot be read", type_name(tensor->type),
@@ -134,11 +130,10 @@ const char *array_load(struct arena *arena, struct pool *pool, const struct tens
     return NULL;
 }
 
-const char *array_copy(struct arena *arena, struct pool *pool, int64_t limit,
-                       const struct array *array, struct array **copy)
+const char *array_copy(struct arena *arena, struct pool *pool, int64_t limit, const struct array *array,
+                       struct array **copy)
 {
-    const char *reason =
-        array_make(arena, pool, limit, array->type, array->rank, array->dims, copy);
+    const char *reason = array_make(arena, pool, limit, array->type, array->rank, array->dims, copy);
     if (!reason && array->count)
         memcpy((*copy)->cells, array->cells, (size_t)array->count * EVAL_CELL);
     return reason;
@@ -146,9 +141,7 @@ const char *array_copy(struct arena *arena, struct pool *pool, int64_t limit,
 
 const char *array_type_name(int32_t type)
 {
-    return type == ARRAY_SEQUENCE   ? "a sequence"
-           : type == ARRAY_OPTIONAL ? "an optional"
-                                    : type_name(type);
+    return type == ARRAY_SEQUENCE ? "a sequence" : type == ARRAY_OPTIONAL ? "an optional" : type_name(type);
 }
 
 char *array_shape(struct arena *arena, const struct array *array)
@@ -159,8 +152,7 @@ char *array_shape(struct arena *arena, const struct array *array)
     return arena_format(arena, "[%s]", text);
 }
 
-const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims,
-                        struct array **array)
+const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims, struct array **array)
 {
     const char *reason = array_make(e->arena, e->pool, e->limit, type, rank, dims, array);
     if (!reason)
@@ -188,8 +180,7 @@ const char *eval_as(struct evaluation *e, enum op op, const char *(*evaluate)(st
 
 const char *eval_scratch(struct evaluation *e, int64_t count, struct array **scratch)
 {
-    return array_make(e->arena, e->pool, INT64_MAX, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1,
-                      &count, scratch);
+    return array_make(e->arena, e->pool, INT64_MAX, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1, &count, scratch);
 }
 
 const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c)
@@ -197,10 +188,10 @@ const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int6
     int64_t product;
     if (a == 0 || b == 0 || c == 0)
         return NULL;
-    if (!multiply_fits(a, b, &product) || !multiply_fits(product, c, &product) ||
-        product > BUDGET_SUM || !pool_affords(e->pool, (double)product, 0))
-        return arena_format(e->arena, "%lld * %lld * %lld products are too many", (long long)a,
-                            (long long)b, (long long)c);
+    if (!multiply_fits(a, b, &product) || !multiply_fits(product, c, &product) || product > BUDGET_SUM ||
+        !pool_affords(e->pool, (double)product, 0))
+        return arena_format(e->arena, "%lld * %lld * %lld products are too many", (long long)a, (long long)b,
+                            (long long)c);
     return NULL;
 }
 
@@ -257,8 +248,7 @@ bool broadcast_dims(int *rank, int64_t *dims, const struct array *array)
     return true;
 }
 
-const char *eval_integers(const struct evaluation *e, size_t index, const int64_t **values,
-                          size_t *count)
+const char *eval_integers(const struct evaluation *e, size_t index, const int64_t **values, size_t *count)
 {
     const struct array *array = eval_input(e, index);
     if (array_is_real(array) || array->rank > 1)
@@ -276,8 +266,7 @@ static const char *wrap_axis(const struct evaluation *e, int64_t axis, int rank,
     return NULL;
 }
 
-const char *eval_axes(const struct evaluation *e, size_t index, int rank, int *axes, int *count,
-                      bool *given)
+const char *eval_axes(const struct evaluation *e, size_t index, int rank, int *axes, int *count, bool *given)
 {
     size_t length = 0;
     const int64_t *values = node_integers(e->node, "axes", &length);

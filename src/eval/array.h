@@ -47,7 +47,7 @@ struct pool {
     struct arena *arena;
     bool recycles;
     struct effort *effort; /* NULL: nothing is counted */
-    void *free[64]; /* by logarithm of the size; a free buffer begins with the next one's address */
+    void *free[64];        /* by logarithm of the size; a free buffer begins with the next one's address */
 };
 
 void *pool_take(struct pool *pool, int64_t count); /* zeroed */
@@ -76,14 +76,12 @@ struct evaluation {
     struct arena *arena;
     struct pool *pool;
     const struct node *node;
-    struct array *const *inputs; /* node->input_count, NULL where left out */
-    struct array **outputs;      /* node->output_count and one more; set by the operator */
-    const char *(*evaluate)(
-        struct evaluation *e); /* eval_arrays, which sets it: for the nodes of bodies */
-    struct scope *scope;       /* for bodies; NULL: there are none, nor functions */
+    struct array *const *inputs;                   /* node->input_count, NULL where left out */
+    struct array **outputs;                        /* node->output_count and one more; set by the operator */
+    const char *(*evaluate)(struct evaluation *e); /* eval_arrays, which sets it: for the nodes of bodies */
+    struct scope *scope;                           /* for bodies; NULL: there are none, nor functions */
     int64_t limit;
-    bool
-        is_constant; /* results are rounded to their type, as whoever runs the model gets them: Floor, Equal
+    bool is_constant; /* results are rounded to their type, as whoever runs the model gets them: Floor, Equal
                          and the like ask for the last bit */
 };
 
@@ -92,17 +90,15 @@ extern const char eval_too_dear[];
 /* An array of the given shape. array_make gives zeroed cells; array_load those of a tensor.
  * Both return the reason why not: too many dimensions, more than limit elements, elements that
  * nobody can read. */
-const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, int32_t type,
-                       int rank, const int64_t *dims, struct array **array);
-const char *array_load(struct arena *arena, struct pool *pool, const struct tensor *tensor,
-                       struct array **array);
+const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, int32_t type, int rank,
+                       const int64_t *dims, struct array **array);
+const char *array_load(struct arena *arena, struct pool *pool, const struct tensor *tensor, struct array **array);
 /* Of what is there: "float", "a sequence". */
 const char *array_type_name(int32_t type);
 char *array_shape(struct arena *arena, const struct array *array); /* "[2, 3]" for messages */
 
 /* array_make for the first output. */
-const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims,
-                        struct array **array);
+const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims, struct array **array);
 
 /* Zeroed cells for the time of one operator, which gives them back by pool_return. */
 const char *eval_scratch(struct evaluation *e, int64_t count, struct array **scratch);
@@ -110,8 +106,8 @@ const char *eval_scratch(struct evaluation *e, int64_t count, struct array **scr
 /* NULL where a * b * c multiply-adds can be paid for, and then they are; else the reason. */
 const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c);
 
-const char *array_copy(struct arena *arena, struct pool *pool, int64_t limit,
-                       const struct array *array, struct array **copy);
+const char *array_copy(struct arena *arena, struct pool *pool, int64_t limit, const struct array *array,
+                       struct array **copy);
 
 /* Evaluates the node as if it were of another operator, with its attributes and one output, by the function that
  * does so. */
@@ -150,12 +146,10 @@ static inline struct array *eval_input(const struct evaluation *e, size_t index)
 }
 
 /* The integers of an input of rank 0 or 1. */
-const char *eval_integers(const struct evaluation *e, size_t index, const int64_t **values,
-                          size_t *count);
+const char *eval_integers(const struct evaluation *e, size_t index, const int64_t **values, size_t *count);
 /* The axes in attribute `axes`, or else in an input: made non-negative, checked to be distinct
  * and below rank. *given is false when there is neither. */
-const char *eval_axes(const struct evaluation *e, size_t index, int rank, int *axes, int *count,
-                      bool *given);
+const char *eval_axes(const struct evaluation *e, size_t index, int rank, int *axes, int *count, bool *given);
 /* One axis from an attribute; `end` admits axis == rank. */
 const char *eval_axis(const struct evaluation *e, int64_t otherwise, int rank, bool end, int *axis);
 

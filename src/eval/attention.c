@@ -16,8 +16,7 @@ struct heads {
 };
 
 /* count: of heads, for three dimensions. */
-static const char *heads_of(struct evaluation *e, const struct array *array, int64_t count,
-                            struct heads *heads)
+static const char *heads_of(struct evaluation *e, const struct array *array, int64_t count, struct heads *heads)
 {
     bool split = array->rank == 3 && count > 0 && array->dims[2] % count == 0;
     if (!array_is_real(array) || (array->rank != 4 && !split))
@@ -71,16 +70,15 @@ struct attention {
 };
 
 /* What was there before, and what comes, as [batch, heads, length, size]. */
-static const char *join_past(struct evaluation *e, const struct array *past, int32_t type,
-                             struct heads *heads, struct array **joined)
+static const char *join_past(struct evaluation *e, const struct array *past, int32_t type, struct heads *heads,
+                             struct array **joined)
 {
     struct heads before = {0};
     if (past) {
         const char *reason = heads_of(e, past, 0, &before);
         if (reason)
             return reason;
-        if (before.batch != heads->batch || before.heads != heads->heads ||
-            before.size != heads->size)
+        if (before.batch != heads->batch || before.heads != heads->heads || before.size != heads->size)
             return arena_format(e->arena, "a past of shape %s", array_shape(e->arena, past));
     }
     int64_t length;
@@ -95,8 +93,7 @@ static const char *join_past(struct evaluation *e, const struct array *past, int
         for (int64_t h = 0; h < all.heads; h++)
             for (int64_t i = 0; i < length; i++)
                 memcpy(row_at(&all, b, h, i),
-                       i < before.length ? row_at(&before, b, h, i)
-                                         : row_at(heads, b, h, i - before.length),
+                       i < before.length ? row_at(&before, b, h, i) : row_at(heads, b, h, i - before.length),
                        (size_t)all.size * sizeof(double));
     *heads = all;
     return reason;
@@ -116,33 +113,29 @@ static const char *read_mask(struct evaluation *e, struct attention *a)
     for (int i = 0; fits && i < mask->rank; i++) {
         int axis = 4 - mask->rank + i;
         /* A last axis of 1 broadcasts, or it is short and padded: runtimes disagree. */
-        fits = axis == 3 ? mask->dims[i] == box[3] ||
-                               (e->node->opset >= 24 && mask->dims[i] < box[3] && mask->dims[i] > 1)
-                         : mask->dims[i] == box[axis] || mask->dims[i] == 1;
+        fits = axis == 3
+                   ? mask->dims[i] == box[3] || (e->node->opset >= 24 && mask->dims[i] < box[3] && mask->dims[i] > 1)
+                   : mask->dims[i] == box[axis] || mask->dims[i] == 1;
         a->mask_steps[axis] = mask->dims[i] == 1 ? 0 : dense[i];
     }
     return fits ? NULL
-                : arena_format(e->arena, "a mask of %s %s", array_type_name(mask->type),
-                               array_shape(e->arena, mask));
+                : arena_format(e->arena, "a mask of %s %s", array_type_name(mask->type), array_shape(e->arena, mask));
 }
 
 /* What is added to the score of a query and a key. */
 static double bias_at(const struct attention *a, int64_t b, int64_t h, int64_t i, int64_t j)
 {
-    int64_t offset = a->has_past  ? a->past
-                     : a->lengths ? a->lengths->integers[b] - a->query.length
-                                  : 0;
+    int64_t offset = a->has_past ? a->past : a->lengths ? a->lengths->integers[b] - a->query.length : 0;
     int64_t apart = i + offset - j;
     double bias = 0;
-    if ((a->is_causal && apart < 0) || (a->left >= 0 && apart > a->left) ||
-        (a->right >= 0 && -apart > a->right) || (a->lengths && j >= a->lengths->integers[b]))
+    if ((a->is_causal && apart < 0) || (a->left >= 0 && apart > a->left) || (a->right >= 0 && -apart > a->right) ||
+        (a->lengths && j >= a->lengths->integers[b]))
         return -(double)INFINITY;
     if (!a->mask)
         return 0;
     if (j >= a->mask->dims[a->mask->rank - 1])
         return -(double)INFINITY;
-    int64_t at =
-        b * a->mask_steps[0] + h * a->mask_steps[1] + i * a->mask_steps[2] + j * a->mask_steps[3];
+    int64_t at = b * a->mask_steps[0] + h * a->mask_steps[1] + i * a->mask_steps[2] + j * a->mask_steps[3];
     if (array_is_real(a->mask))
         bias = a->mask->reals[at];
     else if (!a->mask->integers[at])
@@ -151,8 +144,7 @@ static double bias_at(const struct attention *a, int64_t b, int64_t h, int64_t i
 }
 
 /* Probabilities of the keys for one query, in `row`. shown: what the last output shows of it, or NULL. */
-static void attend(const struct attention *a, int64_t b, int64_t h, int64_t i, double *row,
-                   double *shown)
+static void attend(const struct attention *a, int64_t b, int64_t h, int64_t i, double *row, double *shown)
 {
     int64_t group = a->query.heads / a->key.heads, count = a->key.length;
     const double *query = row_at(&a->query, b, h, i);
@@ -184,8 +176,7 @@ static void attend(const struct attention *a, int64_t b, int64_t h, int64_t i, d
     }
 }
 
-static const char *read_attention(struct evaluation *e, struct attention *a, struct array **key,
-                                  struct array **value)
+static const char *read_attention(struct evaluation *e, struct attention *a, struct array **key, struct array **value)
 {
     const struct node *node = e->node;
     const struct array *past_key = eval_input(e, 4), *past_value = eval_input(e, 5);
@@ -208,9 +199,9 @@ static const char *read_attention(struct evaluation *e, struct attention *a, str
     if (reason)
         return reason;
     a->past = past_key ? past_key->dims[2] : 0;
-    if (a->key.batch != a->query.batch || a->value.batch != a->query.batch ||
-        a->key.heads != a->value.heads || a->key.length != a->value.length ||
-        a->key.size != a->query.size || a->key.heads < 1 || a->query.heads % a->key.heads != 0)
+    if (a->key.batch != a->query.batch || a->value.batch != a->query.batch || a->key.heads != a->value.heads ||
+        a->key.length != a->value.length || a->key.size != a->query.size || a->key.heads < 1 ||
+        a->query.heads % a->key.heads != 0)
         return arena_format(e->arena, "queries %s, keys %s and values %s do not fit",
                             array_shape(e->arena, e->inputs[0]), array_shape(e->arena, *key),
                             array_shape(e->arena, *value));
@@ -249,8 +240,7 @@ const char *eval_attention(struct evaluation *e)
     if (!reason && e->node->output_count > 3 && e->node->outputs[3])
         reason = array_make(e->arena, e->pool, e->limit, out->type, 4, box, &shown);
     if (!reason)
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1,
-                            &a.key.length, &row);
+        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1, &a.key.length, &row);
     if (!reason)
         reason = eval_check_products(e, rows, a.key.length, 4);
     if (!reason)
@@ -277,16 +267,16 @@ const char *eval_attention(struct evaluation *e)
 
 /* Opens a three-dimensional input with a row of `heads * size` numbers for each batch and position; of size
  * 1 it may be one for all heads. */
-static const char *gate_of(struct evaluation *e, size_t index, const struct heads *like,
-                           int64_t size, struct heads *gate)
+static const char *gate_of(struct evaluation *e, size_t index, const struct heads *like, int64_t size,
+                           struct heads *gate)
 {
     const struct array *in = eval_input(e, index);
     int64_t count = in && in->rank == 3 && size == 1 && in->dims[2] == 1 ? 1 : like->heads;
     if (!in || in->rank != 3)
         return arena_format(e->arena, "input %zu is missing or has not three dimensions", index);
     const char *reason = heads_of(e, in, count, gate);
-    if (!reason && (gate->batch != like->batch || gate->length != like->length ||
-                    (gate->size != size && gate->size != 1)))
+    if (!reason &&
+        (gate->batch != like->batch || gate->length != like->length || (gate->size != size && gate->size != 1)))
         reason = arena_format(e->arena, "input %zu of shape %s", index, array_shape(e->arena, in));
     gate->head_step = count == 1 ? 0 : gate->head_step;
     return reason;
@@ -299,8 +289,7 @@ struct linear_attention {
 };
 
 /* One token: the state [key size, value size] of a head takes in a key and its value. */
-static void remember(const struct linear_attention *a, int64_t b, int64_t h, int64_t t,
-                     double *state)
+static void remember(const struct linear_attention *a, int64_t b, int64_t h, int64_t t, double *state)
 {
     const double *key = row_at(&a->key, b, h, t), *value = row_at(&a->value, b, h, t);
     for (int64_t i = 0; a->decays && i < a->key.size; i++) {
@@ -338,9 +327,9 @@ static const char *read_linear_attention(struct evaluation *e, struct linear_att
         reason = heads_of(e, e->inputs[1], heads, &a->key);
     if (!reason)
         reason = heads_of(e, e->inputs[2], heads, &a->value);
-    if (!reason && (a->query.batch != a->key.batch || a->query.batch != a->value.batch ||
-                    a->query.length != a->key.length || a->query.length != a->value.length ||
-                    a->query.size != a->key.size || a->query.heads % a->key.heads != 0))
+    if (!reason &&
+        (a->query.batch != a->key.batch || a->query.batch != a->value.batch || a->query.length != a->key.length ||
+         a->query.length != a->value.length || a->query.size != a->key.size || a->query.heads % a->key.heads != 0))
         reason = "queries, keys and values that do not fit";
     if (!reason && a->decays)
         reason = gate_of(e, 4, &a->key, a->key.size, &a->decay);
@@ -366,10 +355,8 @@ const char *eval_linear_attention(struct evaluation *e)
         return "a result that is too large";
     reason = eval_result(e, e->inputs[0]->type, 3, packed, &out);
     if (!reason)
-        reason = array_make(e->arena, e->pool, e->limit, past ? past->type : out->type, 4, dims,
-                            &states);
-    if (!reason && past &&
-        (past->rank != 4 || !array_is_real(past) || memcmp(past->dims, dims, sizeof(dims)) != 0))
+        reason = array_make(e->arena, e->pool, e->limit, past ? past->type : out->type, 4, dims, &states);
+    if (!reason && past && (past->rank != 4 || !array_is_real(past) || memcmp(past->dims, dims, sizeof(dims)) != 0))
         reason = arena_format(e->arena, "a past of shape %s", array_shape(e->arena, past));
     if (!reason)
         reason = eval_check_products(e, states->count, a.key.length, 4);
@@ -412,14 +399,13 @@ static const char *check_caches(struct evaluation *e, const struct heads *in, in
     const struct array *places = eval_input(e, 3);
     for (size_t i = 1; i < 3; i++) {
         const struct array *cache = e->inputs[i];
-        bool fits = array_is_real(cache) && cache->rank == (places ? 2 : 3) &&
-                    cache->dims[cache->rank - 1] == half &&
+        bool fits = array_is_real(cache) && cache->rank == (places ? 2 : 3) && cache->dims[cache->rank - 1] == half &&
                     (places || (cache->dims[0] == in->batch && cache->dims[1] == in->length));
         if (!fits)
             return arena_format(e->arena, "a cache of shape %s", array_shape(e->arena, cache));
     }
-    if (places && (!array_is_whole(places) || places->rank != 2 || places->dims[0] != in->batch ||
-                   places->dims[1] != in->length))
+    if (places &&
+        (!array_is_whole(places) || places->rank != 2 || places->dims[0] != in->batch || places->dims[1] != in->length))
         return arena_format(e->arena, "positions of shape %s", array_shape(e->arena, places));
     for (int64_t i = 0; places && i < places->count; i++)
         for (int k = 1; k < 3; k++)
@@ -438,8 +424,7 @@ const char *eval_rotary_embedding(struct evaluation *e)
     int64_t turned = node_integer(e->node, "rotary_embedding_dim", 0);
     turned = turned ? turned : in.size;
     if (turned < 0 || turned > in.size || turned % 2 != 0)
-        return arena_format(e->arena, "%lld of %lld numbers are turned", (long long)turned,
-                            (long long)in.size);
+        return arena_format(e->arena, "%lld of %lld numbers are turned", (long long)turned, (long long)in.size);
     reason = check_caches(e, &in, turned / 2);
     if (!reason)
         reason = array_copy(e->arena, e->pool, e->limit, e->inputs[0], &out);
@@ -470,33 +455,28 @@ const char *eval_rotary_embedding(struct evaluation *e)
 
 const char *eval_causal_conv(struct evaluation *e)
 {
-    const struct array *in = e->inputs[0], *weight = e->inputs[1], *bias = eval_input(e, 2),
-                       *past = eval_input(e, 3);
+    const struct array *in = e->inputs[0], *weight = e->inputs[1], *bias = eval_input(e, 2), *past = eval_input(e, 3);
     const char *activation = node_string(e->arena, e->node, "activation", "none");
     bool swish = strcmp(activation, "silu") == 0 || strcmp(activation, "swish") == 0;
     if (!array_is_real(in) || !array_is_real(weight) || in->rank != 3 || weight->rank != 3 ||
         weight->dims[0] != in->dims[1] || weight->dims[1] != 1 || weight->dims[2] < 1 ||
-        (bias && (!array_is_real(bias) || bias->count != in->dims[1])) ||
-        (!swish && strcmp(activation, "none") != 0))
-        return arena_format(e->arena, "a weight of shape %s for %s, activation %s",
-                            array_shape(e->arena, weight), array_shape(e->arena, in), activation);
+        (bias && (!array_is_real(bias) || bias->count != in->dims[1])) || (!swish && strcmp(activation, "none") != 0))
+        return arena_format(e->arena, "a weight of shape %s for %s, activation %s", array_shape(e->arena, weight),
+                            array_shape(e->arena, in), activation);
     int64_t taps = weight->dims[2], before = taps - 1, length = in->dims[2];
     int64_t dims[] = {in->dims[0], in->dims[1], before};
-    if (past &&
-        (!array_is_real(past) || past->rank != 3 || memcmp(past->dims, dims, sizeof(dims)) != 0))
+    if (past && (!array_is_real(past) || past->rank != 3 || memcmp(past->dims, dims, sizeof(dims)) != 0))
         return arena_format(e->arena, "a past of shape %s", array_shape(e->arena, past));
     struct array *out, *state, *line;
     dims[2] = before;
     const char *reason = eval_result(e, in->type, 3, in->dims, &out);
     if (!reason)
-        reason =
-            array_make(e->arena, e->pool, e->limit, past ? past->type : in->type, 3, dims, &state);
+        reason = array_make(e->arena, e->pool, e->limit, past ? past->type : in->type, 3, dims, &state);
     int64_t whole, rows;
     if (!reason && (!add_fits(before, length, &whole) || !count_elements(dims, 2, &rows)))
         reason = "an input that is too long";
     if (!reason)
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1,
-                            &whole, &line);
+        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1, &whole, &line);
     if (!reason)
         reason = eval_check_products(e, out->count, taps, 1);
     if (!reason)
@@ -508,8 +488,7 @@ const char *eval_causal_conv(struct evaluation *e)
             line->reals[before + i] = in->reals[n * length + i];
         int64_t channel = n % in->dims[1];
         for (int64_t i = 0; i < length; i++) {
-            double sum = (bias ? bias->reals[channel] : 0) +
-                         dot(line->reals + i, weight->reals + channel * taps, taps);
+            double sum = (bias ? bias->reals[channel] : 0) + dot(line->reals + i, weight->reals + channel * taps, taps);
             out->reals[n * length + i] = swish ? sum / (1 + real_exp(-sum)) : sum;
         }
         for (int64_t i = 0; i < before; i++)

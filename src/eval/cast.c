@@ -97,8 +97,7 @@ const char *eval_dropout(struct evaluation *e)
 static bool type_holds(int32_t wide, int32_t narrow)
 {
     return wide == narrow || wide == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ||
-           (wide == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT &&
-            narrow != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
+           (wide == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && narrow != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
 }
 
 /* A number as an integer type holds it. Beyond the type runtimes differ, but for the packed ones, of
@@ -106,18 +105,16 @@ static bool type_holds(int32_t wide, int32_t narrow)
 static const char *to_integer(struct evaluation *e, int32_t to, double value, int64_t *integer)
 {
     bool wraps = type_bits(to) < 8;
-    bool is_large =
-        to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64 && value >= 0x1p63 && value < 0x1p64;
+    bool is_large = to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64 && value >= 0x1p63 && value < 0x1p64;
     if (is_large) {
         *integer = (int64_t)(uint64_t)value;
         return NULL;
     }
     /* NaN fails this test as well. */
     if (!(value > -0x1p63 && value < 0x1p63) ||
-        (!wraps && (!eval_integer_fits(to, (int64_t)value) ||
-                    (to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64 && value <= -1))))
-        return arena_format(e->arena, "%s does not fit %s", decimal_rounded(value, 6).text,
-                            type_name(to));
+        (!wraps &&
+         (!eval_integer_fits(to, (int64_t)value) || (to == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64 && value <= -1))))
+        return arena_format(e->arena, "%s does not fit %s", decimal_rounded(value, 6).text, type_name(to));
     *integer = eval_wrapped(to, (int64_t)value);
     return NULL;
 }
@@ -135,13 +132,11 @@ static const char *read_number(const char *text, double *value)
     return NULL;
 }
 
-static const char *from_text(struct evaluation *e, const ProtobufCBinaryData *text,
-                             struct array *out, int64_t i)
+static const char *from_text(struct evaluation *e, const ProtobufCBinaryData *text, struct array *out, int64_t i)
 {
     double value;
-    const char *letters =
-        arena_format(e->arena, "%.*s", text && text->len < 64 ? (int)text->len : 0,
-                     text && text->len ? (const char *)text->data : "");
+    const char *letters = arena_format(e->arena, "%.*s", text && text->len < 64 ? (int)text->len : 0,
+                                       text && text->len ? (const char *)text->data : "");
     const char *reason = read_number(letters, &value);
     if (!reason && !array_is_real(out))
         reason = to_integer(e, out->type, value, &out->integers[i]);
@@ -176,8 +171,8 @@ static const ProtobufCBinaryData *to_text(struct evaluation *e, const struct arr
     return eval_text(e->arena, letters, length);
 }
 
-static const char *cast_element(struct evaluation *e, const struct array *in, struct array *out,
-                                int64_t i, bool saturate)
+static const char *cast_element(struct evaluation *e, const struct array *in, struct array *out, int64_t i,
+                                bool saturate)
 {
     bool from_real = array_is_real(in);
     if (out->type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING) {
@@ -188,9 +183,7 @@ static const char *cast_element(struct evaluation *e, const struct array *in, st
         return from_text(e, in->texts[i], out, i);
     if (array_is_real(out)) {
         double value = eval_real(in, i);
-        out->reals[i] = from_real && type_holds(out->type, in->type)
-                            ? value
-                            : eval_rounded(out->type, value, saturate);
+        out->reals[i] = from_real && type_holds(out->type, in->type) ? value : eval_rounded(out->type, value, saturate);
         return NULL;
     }
     if (out->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL) {
@@ -232,14 +225,12 @@ const char *eval_bit_cast(struct evaluation *e)
 {
     const struct array *in = eval_input(e, 0);
     int64_t to = node_integer(e->node, "to", 0);
-    if (to < 1 || to > INT32_MAX ||
-        type_bits((int32_t)to) != (in->type > 0 ? type_bits(in->type) : 0) ||
+    if (to < 1 || to > INT32_MAX || type_bits((int32_t)to) != (in->type > 0 ? type_bits(in->type) : 0) ||
         (!type_is_real((int32_t)to) && !type_is_whole((int32_t)to)))
         return "a BitCast between types of other widths";
     struct array *out;
     const char *reason = eval_result(e, (int32_t)to, in->rank, in->dims, &out);
     for (int64_t i = 0; !reason && i < in->count; i++)
-        eval_from_bits((int32_t)to, eval_bits(in->type, in->cells + i * EVAL_CELL),
-                       out->cells + i * EVAL_CELL);
+        eval_from_bits((int32_t)to, eval_bits(in->type, in->cells + i * EVAL_CELL), out->cells + i * EVAL_CELL);
     return reason;
 }

@@ -53,8 +53,7 @@ const char *eval_compare(struct evaluation *e)
         if (real)
             out->integers[i] = compare_reals(op, a->reals[ia], b->reals[ib]);
         else if (is_number)
-            out->integers[i] =
-                compare(op, eval_compare_integers(a->type, a->integers[ia], b->integers[ib]));
+            out->integers[i] = compare(op, eval_compare_integers(a->type, a->integers[ia], b->integers[ib]));
         else
             out->integers[i] = eval_same_text(a->texts[ia], b->texts[ib]);
     }
@@ -99,8 +98,7 @@ const char *eval_bitwise(struct evaluation *e)
     for (int64_t i = 0; !reason && i < out->count; i++, walk_next(&walk)) {
         int64_t x = a->integers[walk.offsets[0]], y = b->integers[walk.offsets[1]];
         out->integers[i] =
-            eval_wrapped(a->type, op == OP_BitShift ? shifted(a->type, to_the_left, x, y)
-                                                    : combine_bits(op, x, y));
+            eval_wrapped(a->type, op == OP_BitShift ? shifted(a->type, to_the_left, x, y) : combine_bits(op, x, y));
     }
     return reason;
 }
@@ -149,8 +147,8 @@ const char *eval_extreme(struct evaluation *e)
         if (!in || in->type != type)
             return arena_format(e->arena, "input %zu is missing or of another type", n);
         if (!broadcast_dims(&box.rank, box.dims, in))
-            return arena_format(e->arena, "shapes %s and %s do not broadcast",
-                                array_shape(e->arena, e->inputs[0]), array_shape(e->arena, in));
+            return arena_format(e->arena, "shapes %s and %s do not broadcast", array_shape(e->arena, e->inputs[0]),
+                                array_shape(e->arena, in));
     }
     struct array *out;
     const char *reason = eval_result(e, type, box.rank, box.dims, &out);
@@ -167,8 +165,7 @@ const char *eval_extreme(struct evaluation *e)
             else if (array_is_real(in))
                 out->reals[i] = largest ? eval_larger(out->reals[i], in->reals[from])
                                         : eval_smaller(out->reals[i], in->reals[from]);
-            else if (eval_compare_integers(type, in->integers[from], out->integers[i]) ==
-                     (largest ? 1 : -1))
+            else if (eval_compare_integers(type, in->integers[from], out->integers[i]) == (largest ? 1 : -1))
                 out->integers[i] = in->integers[from];
         }
     }
@@ -176,8 +173,8 @@ const char *eval_extreme(struct evaluation *e)
 }
 
 /* A bound of Clip: an attribute before opset 11, then an input. */
-static const char *read_bound(const struct evaluation *e, size_t index, const char *name,
-                              const struct array **given, double *real)
+static const char *read_bound(const struct evaluation *e, size_t index, const char *name, const struct array **given,
+                              double *real)
 {
     *given = e->node->opset < 11 ? NULL : eval_input(e, index);
     if (e->node->opset < 11)

@@ -51,8 +51,8 @@ struct stack {
 };
 
 /* The parts along a new axis; of none, what the body's output is declared as. */
-static const char *stack_parts(struct evaluation *e, const struct stack *stack, int axis,
-                               bool backwards, const struct value *declared, struct array **out)
+static const char *stack_parts(struct evaluation *e, const struct stack *stack, int axis, bool backwards,
+                               const struct value *declared, struct array **out)
 {
     int64_t dims[EVAL_RANK], count = (int64_t)stack->parts.count;
     const struct array *first = count ? stack->parts.items[0] : NULL;
@@ -80,8 +80,8 @@ static const char *stack_parts(struct evaluation *e, const struct stack *stack, 
         inner *= dims[i];
     for (int64_t n = 0; n < first->count / inner; n++)
         for (int64_t i = 0; i < count; i++)
-            eval_copy_cells(*out, (n * count + i) * inner,
-                            stack->parts.items[backwards ? count - 1 - i : i], n * inner, inner);
+            eval_copy_cells(*out, (n * count + i) * inner, stack->parts.items[backwards ? count - 1 - i : i], n * inner,
+                            inner);
     return NULL;
 }
 
@@ -92,8 +92,7 @@ const char *eval_loop(struct evaluation *e)
     size_t carried = e->node->input_count > 2 ? e->node->input_count - 2 : 0;
     bool runs = true;
     struct scope scope;
-    if (!body || eval_output_count(body) < 1 + carried ||
-        e->node->output_count > eval_output_count(body) - 1)
+    if (!body || eval_output_count(body) < 1 + carried || e->node->output_count > eval_output_count(body) - 1)
         return "a body with too few outputs";
     if (most && (array_is_real(most) || most->count != 1))
         return "a trip count that is not an integer";
@@ -109,11 +108,9 @@ const char *eval_loop(struct evaluation *e)
         state[2 + i] = e->inputs[2 + i];
     for (int64_t trip = 0; runs && (!most || trip < most->integers[0]); trip++) {
         struct array **outputs = NEW_ARRAY(e->arena, struct array *, count + 1);
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0,
-                            NULL, &state[0]);
+        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 0, NULL, &state[0]);
         if (!reason)
-            reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, 0,
-                                NULL, &state[1]);
+            reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, 0, NULL, &state[1]);
         if (reason)
             return reason;
         state[0]->integers[0] = trip;
@@ -131,9 +128,8 @@ const char *eval_loop(struct evaluation *e)
     for (size_t i = 0; !reason && i < e->node->output_count; i++) {
         const struct value *declared = eval_output(body, 1 + i);
         if (i >= carried)
-            reason = declared
-                         ? stack_parts(e, &stacks[i - carried], 0, false, declared, &e->outputs[i])
-                         : "an output without a name";
+            reason = declared ? stack_parts(e, &stacks[i - carried], 0, false, declared, &e->outputs[i])
+                              : "an output without a name";
         else if (state[2 + i])
             reason = array_copy(e->arena, e->pool, e->limit, state[2 + i], &e->outputs[i]);
     }
@@ -151,15 +147,13 @@ static int64_t listed(const struct node *node, const char *name, size_t index)
 }
 
 /* Part `at` of an array along an axis, without it. */
-static const char *take_part(struct evaluation *e, const struct array *in, int axis, int64_t at,
-                             struct array **part)
+static const char *take_part(struct evaluation *e, const struct array *in, int axis, int64_t at, struct array **part)
 {
     int64_t dims[EVAL_RANK], inner = 1;
     for (int i = 0, to = 0; i < in->rank; i++)
         if (i != axis)
             dims[to++] = in->dims[i];
-    const char *reason =
-        array_make(e->arena, e->pool, e->limit, in->type, in->rank - 1, dims, part);
+    const char *reason = array_make(e->arena, e->pool, e->limit, in->type, in->rank - 1, dims, part);
     if (reason || (*part)->count == 0)
         return reason;
     for (int i = axis + 1; i < in->rank; i++)
@@ -175,8 +169,8 @@ struct scan {
 };
 
 /* One sequence: state and scanned inputs in, state and stacked outputs out. */
-static const char *scan_sequence(struct evaluation *e, const struct scan *scan,
-                                 struct array *const *inputs, struct array **outputs)
+static const char *scan_sequence(struct evaluation *e, const struct scan *scan, struct array *const *inputs,
+                                 struct array **outputs)
 {
     struct scope scope;
     int64_t length = -1;
@@ -202,9 +196,7 @@ static const char *scan_sequence(struct evaluation *e, const struct scan *scan,
         given[i] = inputs[i];
     for (int64_t t = 0; !reason && t < length; t++) {
         for (size_t i = 0; i < scan->scanned && !reason; i++) {
-            bool backwards =
-                listed(e->node, e->node->opset < 9 ? "directions" : "scan_input_directions", i) !=
-                0;
+            bool backwards = listed(e->node, e->node->opset < 9 ? "directions" : "scan_input_directions", i) != 0;
             reason = take_part(e, inputs[scan->states + i], axes[i], backwards ? length - 1 - t : t,
                                &given[scan->states + i]);
         }
@@ -219,21 +211,19 @@ static const char *scan_sequence(struct evaluation *e, const struct scan *scan,
         const struct value *declared = eval_output(scan->body, i);
         size_t at = i - scan->states;
         if (i < scan->states)
-            reason = given[i] ? array_copy(e->arena, e->pool, e->limit, given[i], &outputs[i])
-                              : "a state without a value";
+            reason =
+                given[i] ? array_copy(e->arena, e->pool, e->limit, given[i], &outputs[i]) : "a state without a value";
         else
-            reason = declared
-                         ? stack_parts(e, &stacks[at], (int)listed(e->node, "scan_output_axes", at),
-                                       listed(e->node, "scan_output_directions", at) != 0, declared,
-                                       &outputs[i])
-                         : "an output without a name";
+            reason = declared ? stack_parts(e, &stacks[at], (int)listed(e->node, "scan_output_axes", at),
+                                            listed(e->node, "scan_output_directions", at) != 0, declared, &outputs[i])
+                              : "an output without a name";
     }
     return reason;
 }
 
 /* Opset 8 has a batch axis in front of everything. */
-static const char *scan_batches(struct evaluation *e, const struct scan *scan,
-                                struct array *const *inputs, size_t count)
+static const char *scan_batches(struct evaluation *e, const struct scan *scan, struct array *const *inputs,
+                                size_t count)
 {
     size_t outputs = scan->states + scan->results;
     struct stack *stacks = NEW_ARRAY(e->arena, struct stack, outputs + 1);
@@ -273,8 +263,7 @@ const char *eval_scan(struct evaluation *e)
         return "a body or num_scan_inputs that does not fit";
     scan.scanned = (size_t)scanned;
     scan.states = count - scan.scanned;
-    if (eval_output_count(scan.body) < scan.states ||
-        e->node->output_count > eval_output_count(scan.body))
+    if (eval_output_count(scan.body) < scan.states || e->node->output_count > eval_output_count(scan.body))
         return "a body with too few outputs";
     scan.results = eval_output_count(scan.body) - scan.states;
     if (before)
@@ -297,8 +286,7 @@ const char *eval_sequence_map(struct evaluation *e)
         return "a body with too few outputs, or no sequence";
     const char *reason = scope_begin(e, &scope, body);
     for (size_t i = 0; !reason && i < e->node->output_count; i++)
-        reason = array_make(e->arena, e->pool, e->limit, ARRAY_SEQUENCE, 1, &first->count,
-                            &e->outputs[i]);
+        reason = array_make(e->arena, e->pool, e->limit, ARRAY_SEQUENCE, 1, &first->count, &e->outputs[i]);
     for (int64_t n = 0; !reason && n < first->count; n++) {
         struct array **given = NEW_ARRAY(e->arena, struct array *, e->node->input_count);
         struct array **found = NEW_ARRAY(e->arena, struct array *, eval_output_count(body) + 1);

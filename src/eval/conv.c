@@ -7,8 +7,8 @@
 #include "eval/window.h"
 
 /* Adds all taps of one channel's kernel. */
-static void add_kernel(const struct eval_window *window, const double *kernel, bool backward,
-                       const double *from, double *to)
+static void add_kernel(const struct eval_window *window, const double *kernel, bool backward, const double *from,
+                       double *to)
 {
     int64_t tap[EVAL_RANK] = {0};
     for (int64_t t = 0; t < window->taps; t++, window_next_tap(window, tap))
@@ -22,8 +22,8 @@ static const char *fill_bias(struct evaluation *e, struct array *out, int64_t pl
     if (!bias)
         return NULL;
     if (!array_is_real(bias) || bias->rank != 1 || bias->dims[0] != out->dims[1])
-        return arena_format(e->arena, "a bias of shape %s for %lld channels",
-                            array_shape(e->arena, bias), (long long)out->dims[1]);
+        return arena_format(e->arena, "a bias of shape %s for %lld channels", array_shape(e->arena, bias),
+                            (long long)out->dims[1]);
     for (int64_t i = 0; i < out->count; i++)
         out->reals[i] = bias->reals[i / plane % out->dims[1]];
     return NULL;
@@ -76,8 +76,8 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
     enum auto_pad auto_pad;
     const char *reason = NULL;
     if (!array_is_real(image) || !array_is_real(weight) || weight->rank != image->rank)
-        reason = arena_format(e->arena, "a weight of shape %s for an image of shape %s",
-                              array_shape(e->arena, weight), array_shape(e->arena, image));
+        reason = arena_format(e->arena, "a weight of shape %s for an image of shape %s", array_shape(e->arena, weight),
+                              array_shape(e->arena, image));
     if (!reason)
         reason = window_read(e, weight->dims + 2, window.strided, &window, &auto_pad);
     if (!reason)
@@ -85,8 +85,7 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
     if (reason)
         return reason;
     int64_t rows = weight->dims[0], width = weight->dims[1], channels = image->dims[1];
-    if (groups < 1 || channels % groups != 0 || channels / groups != width ||
-        (!group_of && rows % groups != 0))
+    if (groups < 1 || channels % groups != 0 || channels / groups != width || (!group_of && rows % groups != 0))
         return arena_format(e->arena, "a weight of shape %s, %lld groups and %lld input channels",
                             array_shape(e->arena, weight), (long long)groups, (long long)channels);
     int64_t dims[EVAL_RANK] = {image->dims[0], rows};
@@ -118,8 +117,7 @@ const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *
             for (int64_t i = 0; i < width; i++)
                 row->reals[t * width + i] = weight->reals[r * numbers + i * taps + t];
         for (int64_t batch = 0; batch < dims[0]; batch++)
-            convolve(row->reals, taps, width,
-                     turned->reals + batch * image_plane * channels + group * width, channels,
+            convolve(row->reals, taps, width, turned->reals + batch * image_plane * channels + group * width, channels,
                      places->integers, plane, out->reals + (batch * rows + r) * plane);
     }
     pool_return(e->pool, places);
@@ -134,8 +132,7 @@ const char *eval_conv(struct evaluation *e)
 }
 
 /* Extents of a ConvTranspose's output and where the kernel stands in it. */
-static const char *place_transposed(struct evaluation *e, struct eval_window *window,
-                                    enum auto_pad auto_pad)
+static const char *place_transposed(struct evaluation *e, struct eval_window *window, enum auto_pad auto_pad)
 {
     int axes = window->axes;
     int64_t added[EVAL_RANK], asked[EVAL_RANK];
@@ -147,8 +144,7 @@ static const char *place_transposed(struct evaluation *e, struct eval_window *wi
     bool shape_told = node_attribute(e->node, "output_shape") != NULL;
     bool same = auto_pad == PAD_SAME_UPPER || auto_pad == PAD_SAME_LOWER;
     for (int i = 0; i < axes; i++) {
-        int64_t whole =
-            window->stride[i] * (window->positions[i] - 1) + added[i] + window_reach(window, i);
+        int64_t whole = window->stride[i] * (window->positions[i] - 1) + added[i] + window_reach(window, i);
         if (shape_told || same) {
             window->strided[i] = shape_told ? asked[i] : window->positions[i] * window->stride[i];
             int64_t total = whole - window->strided[i];
@@ -164,16 +160,15 @@ static const char *place_transposed(struct evaluation *e, struct eval_window *wi
     return NULL;
 }
 
-const char *eval_conv_transpose_channels(struct evaluation *e, const int64_t *channels,
-                                         int64_t count)
+const char *eval_conv_transpose_channels(struct evaluation *e, const int64_t *channels, int64_t count)
 {
     const struct array *image = e->inputs[0], *weight = e->inputs[1];
     struct eval_window window = {.axes = 0};
     enum auto_pad auto_pad;
     const char *reason = NULL;
     if (!array_is_real(image) || !array_is_real(weight) || weight->rank != image->rank)
-        reason = arena_format(e->arena, "a weight of shape %s for an image of shape %s",
-                              array_shape(e->arena, weight), array_shape(e->arena, image));
+        reason = arena_format(e->arena, "a weight of shape %s for an image of shape %s", array_shape(e->arena, weight),
+                              array_shape(e->arena, image));
     if (!reason)
         reason = window_read(e, weight->dims + 2, window.positions, &window, &auto_pad);
     if (!reason)
@@ -183,11 +178,9 @@ const char *eval_conv_transpose_channels(struct evaluation *e, const int64_t *ch
     int64_t groups = node_integer(e->node, "group", 1);
     int64_t inputs = weight->dims[0], width = weight->dims[1]; /* width: outputs of a group */
     int64_t outputs;
-    if (groups < 1 || inputs % groups != 0 || image->dims[1] != inputs ||
-        !multiply_fits(width, groups, &outputs))
+    if (groups < 1 || inputs % groups != 0 || image->dims[1] != inputs || !multiply_fits(width, groups, &outputs))
         return arena_format(e->arena, "a weight of shape %s, %lld groups and %lld input channels",
-                            array_shape(e->arena, weight), (long long)groups,
-                            (long long)image->dims[1]);
+                            array_shape(e->arena, weight), (long long)groups, (long long)image->dims[1]);
     if (!channels)
         count = outputs;
     int64_t dims[EVAL_RANK] = {image->dims[0], count};
@@ -209,8 +202,8 @@ const char *eval_conv_transpose_channels(struct evaluation *e, const int64_t *ch
             int64_t first = channel / width * (inputs / groups);
             double *to = out->reals + (batch * count + n) * plane;
             for (int64_t i = first; i < first + inputs / groups; i++)
-                add_kernel(&window, weight->reals + (i * width + channel % width) * window.taps,
-                           true, image->reals + (batch * inputs + i) * image_plane, to);
+                add_kernel(&window, weight->reals + (i * width + channel % width) * window.taps, true,
+                           image->reals + (batch * inputs + i) * image_plane, to);
         }
     }
     return NULL;
@@ -230,8 +223,7 @@ const char *eval_col2im(struct evaluation *e)
     const char *reason = eval_integers(e, 1, &extents, &axes);
     if (!reason)
         reason = eval_integers(e, 2, &block, &block_axes);
-    if (!reason && (!array_is_real(in) || in->rank != 3 || axes != block_axes || axes < 1 ||
-                    axes + 2 > EVAL_RANK))
+    if (!reason && (!array_is_real(in) || in->rank != 3 || axes != block_axes || axes < 1 || axes + 2 > EVAL_RANK))
         reason = arena_format(e->arena, "%s for %zu axes", array_shape(e->arena, in), axes);
     if (reason)
         return reason;
@@ -251,8 +243,8 @@ const char *eval_col2im(struct evaluation *e)
         return reason;
     int64_t plane = window_volume(window.axes, window.positions);
     if (in->dims[1] % window.taps != 0 || in->dims[2] != plane)
-        return arena_format(e->arena, "columns of shape %s for %lld taps and %lld positions",
-                            array_shape(e->arena, in), (long long)window.taps, (long long)plane);
+        return arena_format(e->arena, "columns of shape %s for %lld taps and %lld positions", array_shape(e->arena, in),
+                            (long long)window.taps, (long long)plane);
     image.dims[0] = in->dims[0];
     image.dims[1] = in->dims[1] / window.taps;
     struct array *out;

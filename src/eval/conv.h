@@ -14,7 +14,6 @@ const char *eval_conv_transpose(struct evaluation *e);
 const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *group_of);
 /* ConvTranspose of the listed output channels, with the whole weight and a bias per listed
  * channel. NULL: all of them. */
-const char *eval_conv_transpose_channels(struct evaluation *e, const int64_t *channels,
-                                         int64_t count);
+const char *eval_conv_transpose_channels(struct evaluation *e, const int64_t *channels, int64_t count);
 
 #endif

@@ -58,8 +58,8 @@ struct selection {
     LIST(int64_t) found; /* batch, class, box of each */
 };
 
-static void select_boxes(struct evaluation *e, struct selection *selection, int64_t batch,
-                         int64_t class, struct candidate *candidates)
+static void select_boxes(struct evaluation *e, struct selection *selection, int64_t batch, int64_t class,
+                         struct candidate *candidates)
 {
     const struct array *boxes = e->inputs[0], *scores = e->inputs[1];
     int64_t count = boxes->dims[1], left = 0, kept = 0;
@@ -74,8 +74,8 @@ static void select_boxes(struct evaluation *e, struct selection *selection, int6
     for (int64_t i = 0; i < left && kept < selection->most; i++) {
         bool covered = false;
         for (int64_t k = 0; k < kept && !covered; k++)
-            covered = overlap(box + 4 * candidates[i].box, box + 4 * candidates[k].box,
-                              selection->is_centred, selection->overlap);
+            covered = overlap(box + 4 * candidates[i].box, box + 4 * candidates[k].box, selection->is_centred,
+                              selection->overlap);
         if (covered)
             continue;
         LIST_PUSH(e->arena, &selection->found, batch);
@@ -103,11 +103,11 @@ const char *eval_non_max_suppression(struct evaluation *e)
     struct selection selection = {.is_centred = node_integer(e->node, "center_point_box", 0) != 0};
     double threshold = 0;
     bool there;
-    if (!array_is_real(boxes) || boxes->rank != 3 || boxes->dims[2] != 4 ||
-        !array_is_real(scores) || scores->rank != 3 || scores->dims[0] != boxes->dims[0] ||
-        scores->dims[2] != boxes->dims[1] || (most && (!array_is_whole(most) || most->count > 1)))
-        return arena_format(e->arena, "boxes of shape %s, scores of shape %s",
-                            array_shape(e->arena, boxes), array_shape(e->arena, scores));
+    if (!array_is_real(boxes) || boxes->rank != 3 || boxes->dims[2] != 4 || !array_is_real(scores) ||
+        scores->rank != 3 || scores->dims[0] != boxes->dims[0] || scores->dims[2] != boxes->dims[1] ||
+        (most && (!array_is_whole(most) || most->count > 1)))
+        return arena_format(e->arena, "boxes of shape %s, scores of shape %s", array_shape(e->arena, boxes),
+                            array_shape(e->arena, scores));
     const char *reason = read_threshold(e, 3, &threshold, &there);
     if (!reason)
         reason = read_threshold(e, 4, &selection.least, &selection.has_least);

@@ -4,17 +4,15 @@
 #include "base/vector.h"
 
 enum {
-    EINSUM_LETTERS = 52, /* 'a' is label 0, 'A' is 26 */
-    EINSUM_LABELS =
-        EINSUM_LETTERS + EVAL_RANK, /* then the axes of an ellipsis, the last one first */
+    EINSUM_LETTERS = 52,                        /* 'a' is label 0, 'A' is 26 */
+    EINSUM_LABELS = EINSUM_LETTERS + EVAL_RANK, /* then the axes of an ellipsis, the last one first */
     EINSUM_TERM = 2 * EVAL_RANK
 };
 
 /* The next term of an equation as labels, up to ',', '-' or the end. rank: axes that the term has, of which an
  * ellipsis takes what is left; or NULL, and an ellipsis takes *hidden of them. Returns NULL, or why the equation
  * is not evaluated. */
-static const char *read_term(const char **text, const int *rank, int *hidden, int *labels,
-                             int *count)
+static const char *read_term(const char **text, const int *rank, int *hidden, int *labels, int *count)
 {
     int given[EINSUM_TERM], letters = 0, place = -1;
     for (; **text && **text != ',' && **text != '-'; ++*text) {
@@ -63,8 +61,7 @@ static int nearest_axis(const struct walk *walk)
     return nearest;
 }
 
-VECTORISED(void, add_scaled,
-           (const double *restrict in, double factor, int64_t count, double *restrict out),
+VECTORISED(void, add_scaled, (const double *restrict in, double factor, int64_t count, double *restrict out),
            (in, factor, count, out))
 {
     for (int64_t i = 0; i < count; i++)
@@ -72,8 +69,8 @@ VECTORISED(void, add_scaled,
 }
 
 /* Adds the products of a row of `count` steps along one label, from where the walk stands. */
-static void add_row(const struct evaluation *e, const struct walk *walk, size_t terms,
-                    const int64_t *steps, int64_t count, double *out)
+static void add_row(const struct evaluation *e, const struct walk *walk, size_t terms, const int64_t *steps,
+                    int64_t count, double *out)
 {
     if (terms == 2) { /* nearly all there are */
         const double *left = e->inputs[0]->reals + walk->offsets[0];
@@ -121,17 +118,15 @@ const char *eval_einsum(struct evaluation *e)
         if (reason)
             return reason;
         if (counts[n] != in->rank)
-            return arena_format(e->arena, "term %zu has %d labels for %d dimensions", n, counts[n],
-                                in->rank);
+            return arena_format(e->arena, "term %zu has %d labels for %d dimensions", n, counts[n], in->rank);
         for (int i = 0; i < in->rank; i++) {
             int label = labels[n][i];
             bool broadcasts = label >= EINSUM_LETTERS;
             if (broadcasts && seen[label] && in->dims[i] == 1)
                 continue;
-            if (seen[label] && extents[label] != in->dims[i] &&
-                !(broadcasts && extents[label] == 1))
-                return arena_format(e->arena, "a label stands for %lld and for %lld",
-                                    (long long)extents[label], (long long)in->dims[i]);
+            if (seen[label] && extents[label] != in->dims[i] && !(broadcasts && extents[label] == 1))
+                return arena_format(e->arena, "a label stands for %lld and for %lld", (long long)extents[label],
+                                    (long long)in->dims[i]);
             seen[label]++;
             extents[label] = in->dims[i];
         }

@@ -273,9 +273,7 @@ static const struct {
     {"com.microsoft", "QuantizeLinear", {2, NUMBERS, eval_quantize_linear}},
     {"com.microsoft", "QuickGelu", {1, NUMBERS, eval_bias_gelu}},
     {"com.microsoft", "SkipLayerNormalization", {3, NUMBERS, eval_skip_layer_normalization}},
-    {"com.microsoft",
-     "SkipSimplifiedLayerNormalization",
-     {3, NUMBERS, eval_skip_layer_normalization}},
+    {"com.microsoft", "SkipSimplifiedLayerNormalization", {3, NUMBERS, eval_skip_layer_normalization}},
     {"com.microsoft", "TransposeMatMul", {2, NUMBERS, eval_fused_matmul}},
 };
 
@@ -303,8 +301,7 @@ static const struct row *row_of(const struct node *node)
 {
     const char *name = node->op == OP_UNKNOWN ? node->proto->op_type : NULL;
     for (size_t i = 0; name && i < COUNT_OF(others); i++)
-        if (strcmp(others[i].name, name) == 0 &&
-            strcmp(others[i].domain, operator_domain(node->proto->domain)) == 0)
+        if (strcmp(others[i].name, name) == 0 && strcmp(others[i].domain, operator_domain(node->proto->domain)) == 0)
             return &others[i].row;
     return (size_t)node->op < COUNT_OF(rows) ? &rows[node->op] : &rows[0];
 }
@@ -313,11 +310,10 @@ const char *eval_unknown(struct arena *arena, const struct node *node)
 {
     const char *name = node->proto->op_type ? node->proto->op_type : "";
     if (strcmp(operator_domain(node->proto->domain), "com.microsoft.nchwc") == 0)
-        return arena_format(
-            arena,
-            "%s of com.microsoft.nchwc holds numbers in the order of the machine that "
-            "wrote the file",
-            name);
+        return arena_format(arena,
+                            "%s of com.microsoft.nchwc holds numbers in the order of the machine that "
+                            "wrote the file",
+                            name);
     return arena_format(arena, "operator %s is not evaluated", name);
 }
 
@@ -347,15 +343,13 @@ const char *eval_arrays(struct evaluation *e)
             return arena_format(e->arena, "input %zu is missing", i);
     for (size_t i = 0; i < node->input_count; i++)
         if (e->inputs[i] && !is_taken(row->takes, e->inputs[i]))
-            return arena_format(e->arena, "input %zu is of %s", i,
-                                array_type_name(e->inputs[i]->type));
+            return arena_format(e->arena, "input %zu is of %s", i, array_type_name(e->inputs[i]->type));
     if (!e->outputs)
         e->outputs = NEW_ARRAY(e->arena, struct array *, node->output_count + 1);
     double read = 0; /* a reduction reads much and gives little */
     for (size_t i = 0; i < node->input_count; i++)
         read += e->inputs[i] ? (double)e->inputs[i]->count : 0;
-    const char *reason =
-        pool_affords(e->pool, ELEMENT_COST * read, 0) ? row->evaluate(e) : eval_too_dear;
+    const char *reason = pool_affords(e->pool, ELEMENT_COST * read, 0) ? row->evaluate(e) : eval_too_dear;
     if (reason)
         return reason;
     for (size_t i = 0; i < node->output_count; i++)
@@ -373,9 +367,9 @@ const char *eval_arrays(struct evaluation *e)
 static bool is_elementwise(enum op op)
 {
     const struct row *row = &rows[op];
-    return (row->evaluate == eval_unary || row->evaluate == eval_binary ||
-            row->evaluate == eval_pow || row->evaluate == eval_sum || row->evaluate == eval_cast ||
-            row->evaluate == eval_cast_like || row->evaluate == eval_identity);
+    return (row->evaluate == eval_unary || row->evaluate == eval_binary || row->evaluate == eval_pow ||
+            row->evaluate == eval_sum || row->evaluate == eval_cast || row->evaluate == eval_cast_like ||
+            row->evaluate == eval_identity);
 }
 
 /* The same tensor with a size of 1 on every axis; NULL: it is more than one number. */
@@ -386,9 +380,7 @@ static const struct tensor *shrunk(struct arena *arena, const struct tensor *ten
         return NULL;
     for (int i = 0; i < tensor->rank; i++)
         dims[i] = 1;
-    return tensor->count == 1
-               ? tensor
-               : tensor_of_repeated(arena, tensor->type, tensor->rank, dims, tensor->data);
+    return tensor->count == 1 ? tensor : tensor_of_repeated(arena, tensor->type, tensor->rank, dims, tensor->data);
 }
 
 static bool widen(const struct tensor *tensor, int *rank, int64_t *dims)
@@ -402,8 +394,7 @@ static bool widen(const struct tensor *tensor, int *rank, int64_t *dims)
 /* The inputs of a node whose result is plainly one number repeated, shrunk to what makes a single number,
  * and the shape of the result. NULL: it is another node. */
 static const struct tensor **shrink_inputs(struct arena *arena, const struct node *node,
-                                           const struct tensor *const *inputs, int *rank,
-                                           int64_t *dims)
+                                           const struct tensor *const *inputs, int *rank, int64_t *dims)
 {
     static const int64_t ones[EVAL_RANK] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
     bool fills = node->op == OP_ConstantOfShape, expands = node->op == OP_Expand;
@@ -417,8 +408,7 @@ static const struct tensor **shrink_inputs(struct arena *arena, const struct nod
             return NULL;
         if (i == (fills ? 0 : expands ? 1 : node->input_count)) {
             int64_t shape[EVAL_RANK];
-            if (inputs[i]->rank != 1 || inputs[i]->count > EVAL_RANK ||
-                !tensor_read_integers(inputs[i], shape))
+            if (inputs[i]->rank != 1 || inputs[i]->count > EVAL_RANK || !tensor_read_integers(inputs[i], shape))
                 return NULL;
             const struct tensor asked = {.rank = (int)inputs[i]->count, .dims = shape};
             if (!widen(&asked, rank, dims))
@@ -437,8 +427,7 @@ static const struct tensor **shrink_inputs(struct arena *arena, const struct nod
 /* Weights of many models that only show a structure are one number repeated: a few bytes in the file, and
  * no more here. NULL: the node is evaluated as others are. */
 static struct tensor *evaluate_repeated(struct arena *arena, const struct node *node,
-                                        const struct tensor *const *inputs, int64_t limit,
-                                        struct effort *effort)
+                                        const struct tensor *const *inputs, int64_t limit, struct effort *effort)
 {
     int rank;
     int64_t dims[EVAL_RANK], count;
@@ -452,14 +441,12 @@ static struct tensor *evaluate_repeated(struct arena *arena, const struct node *
     return tensor_of_repeated(arena, single->type, rank, dims, single->data);
 }
 
-const char *eval_node(struct arena *arena, const struct node *node,
-                      const struct tensor *const *inputs, struct tensor **outputs, int64_t limit,
-                      struct effort *effort)
+const char *eval_node(struct arena *arena, const struct node *node, const struct tensor *const *inputs,
+                      struct tensor **outputs, int64_t limit, struct effort *effort)
 {
     struct array **arrays = NEW_ARRAY(arena, struct array *, node->input_count);
     struct pool pool = {.arena = arena, .effort = effort};
-    struct evaluation e = {
-        .arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
+    struct evaluation e = {.arena = arena, .pool = &pool, .node = node, .inputs = arrays, .limit = limit};
     e.is_constant = true;
     struct tensor *single = evaluate_repeated(arena, node, inputs, limit, effort);
     if (!single && node->op == OP_Transpose && node->input_count && inputs[0])
@@ -482,12 +469,10 @@ const char *eval_node(struct arena *arena, const struct node *node,
             continue;
         const struct array *array = e.outputs[i];
         if (!type_is_float(array->type) && !type_is_integer(array->type))
-            return arena_format(arena, "a result of %s is not folded",
-                                array_type_name(array->type));
-        outputs[i] =
-            array_is_real(array)
-                ? tensor_of_doubles(arena, array->type, array->rank, array->dims, array->reals)
-                : tensor_of_integers(arena, array->type, array->rank, array->dims, array->integers);
+            return arena_format(arena, "a result of %s is not folded", array_type_name(array->type));
+        outputs[i] = array_is_real(array)
+                         ? tensor_of_doubles(arena, array->type, array->rank, array->dims, array->reals)
+                         : tensor_of_integers(arena, array->type, array->rank, array->dims, array->integers);
     }
     return NULL;
 }

@@ -16,9 +16,8 @@
  * Returns NULL, or the reason why it cannot: operator or attribute it does not know, shapes that
  * do not agree, more than `limit` elements in a result, or more than is left of the effort (NULL:
  * there is no other bound). */
-const char *eval_node(struct arena *arena, const struct node *node,
-                      const struct tensor *const *inputs, struct tensor **outputs, int64_t limit,
-                      struct effort *effort);
+const char *eval_node(struct arena *arena, const struct node *node, const struct tensor *const *inputs,
+                      struct tensor **outputs, int64_t limit, struct effort *effort);
 
 /* True for a node of an operator that has an evaluator, or a call of a function of the model. */
 bool eval_knows(const struct node *node);

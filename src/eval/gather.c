@@ -18,27 +18,22 @@ static const char *bad_index(struct evaluation *e, int64_t index, int64_t extent
 }
 
 /* What becomes of an element that is written where one is: OP_UNKNOWN, it is replaced. */
-static const char *read_reduction(struct evaluation *e, const struct array *data,
-                                  enum op *reduction)
+static const char *read_reduction(struct evaluation *e, const struct array *data, enum op *reduction)
 {
     static const struct {
         const char *name;
         enum op op;
-    } names[] = {
-        {"none", OP_UNKNOWN}, {"add", OP_Add}, {"mul", OP_Mul}, {"max", OP_Max}, {"min", OP_Min}};
+    } names[] = {{"none", OP_UNKNOWN}, {"add", OP_Add}, {"mul", OP_Mul}, {"max", OP_Max}, {"min", OP_Min}};
     const char *name = node_string(e->arena, e->node, "reduction", "none");
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i].name, name) == 0) {
             *reduction = names[i].op;
-            return i == 0 || array_is_real(data) || array_is_whole(data)
-                       ? NULL
-                       : "a reduction of what are no numbers";
+            return i == 0 || array_is_real(data) || array_is_whole(data) ? NULL : "a reduction of what are no numbers";
         }
     return arena_format(e->arena, "reduction %s", name);
 }
 
-static void put(enum op reduction, struct array *out, int64_t to, const struct array *from,
-                int64_t at)
+static void put(enum op reduction, struct array *out, int64_t to, const struct array *from, int64_t at)
 {
     double x, *real = &out->reals[to];
     int64_t whole, *integer = &out->integers[to];
@@ -88,8 +83,7 @@ const char *eval_gather(struct evaluation *e)
     reason = eval_result(e, in->type, rank, dims, &out);
     if (reason || out->count == 0)
         return reason;
-    int64_t outer = eval_extent(in->dims, 0, axis),
-            inner = eval_extent(in->dims, axis + 1, in->rank);
+    int64_t outer = eval_extent(in->dims, 0, axis), inner = eval_extent(in->dims, axis + 1, in->rank);
     for (int64_t row = 0, to = 0; row < outer; row++) {
         for (int64_t i = 0; i < indices->count; i++, to += inner) {
             int64_t index = indices->integers[i];
@@ -129,8 +123,7 @@ const char *eval_elements(struct evaluation *e)
         fits = updates->type == in->type && updates->rank == in->rank &&
                memcmp(updates->dims, indices->dims, (size_t)in->rank * sizeof(*in->dims)) == 0;
     if (!fits)
-        return arena_format(e->arena, "indices %s for %s", array_shape(e->arena, indices),
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "indices %s for %s", array_shape(e->arena, indices), array_shape(e->arena, in));
     struct array *out;
     int64_t strides[EVAL_RANK];
     reason = eval_result(e, in->type, in->rank, gathers ? indices->dims : in->dims, &out);
@@ -158,14 +151,13 @@ const char *eval_gather_nd(struct evaluation *e)
 {
     const struct array *in = e->inputs[0], *indices = e->inputs[1];
     int64_t batches = node_integer(e->node, "batch_dims", 0);
-    if (array_is_real(indices) || indices->rank < 1 || in->rank < 1 || batches < 0 ||
-        batches >= indices->rank || batches >= in->rank)
+    if (array_is_real(indices) || indices->rank < 1 || in->rank < 1 || batches < 0 || batches >= indices->rank ||
+        batches >= in->rank)
         return "indices of no rank, or batch_dims that are not there";
     int64_t depth = indices->dims[indices->rank - 1];
     if (depth < 1 || depth > in->rank - batches ||
         memcmp(indices->dims, in->dims, (size_t)batches * sizeof(*in->dims)) != 0)
-        return arena_format(e->arena, "indices %s for %s", array_shape(e->arena, indices),
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "indices %s for %s", array_shape(e->arena, indices), array_shape(e->arena, in));
     int rank = indices->rank - 1 + in->rank - (int)batches - (int)depth, at = 0;
     int64_t dims[2 * EVAL_RANK];
     for (int i = 0; i < indices->rank - 1; i++)
@@ -173,8 +165,7 @@ const char *eval_gather_nd(struct evaluation *e)
     for (int i = (int)batches + (int)depth; i < in->rank; i++)
         dims[at++] = in->dims[i];
     struct array *out;
-    const char *reason =
-        rank > EVAL_RANK ? "too many dimensions" : eval_result(e, in->type, rank, dims, &out);
+    const char *reason = rank > EVAL_RANK ? "too many dimensions" : eval_result(e, in->type, rank, dims, &out);
     if (reason || out->count == 0)
         return reason;
     int64_t block = eval_extent(in->dims, (int)batches + (int)depth, in->rank);
@@ -206,22 +197,18 @@ const char *eval_scatter_nd(struct evaluation *e)
     if (array_is_real(indices) || indices->rank < 1)
         return "the indices are no integers";
     if (updates->type != in->type)
-        return arena_format(e->arena, "types %s and %s", type_name(in->type),
-                            type_name(updates->type));
+        return arena_format(e->arena, "types %s and %s", type_name(in->type), type_name(updates->type));
     int64_t depth = indices->dims[indices->rank - 1];
     if (depth > in->rank)
-        return arena_format(e->arena, "indices of %lld dimensions into %d", (long long)depth,
-                            in->rank);
+        return arena_format(e->arena, "indices of %lld dimensions into %d", (long long)depth, in->rank);
     /* updates: the indices' dimensions but the last, then what an index leaves of the data */
     bool agrees = updates->rank == indices->rank - 1 + in->rank - (int)depth;
     for (int i = 0; agrees && i < updates->rank; i++)
-        agrees = updates->dims[i] == (i < indices->rank - 1
-                                          ? indices->dims[i]
-                                          : in->dims[i - (indices->rank - 1) + (int)depth]);
+        agrees = updates->dims[i] ==
+                 (i < indices->rank - 1 ? indices->dims[i] : in->dims[i - (indices->rank - 1) + (int)depth]);
     if (!agrees)
-        return arena_format(e->arena, "updates %s for indices %s and data %s",
-                            array_shape(e->arena, updates), array_shape(e->arena, indices),
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "updates %s for indices %s and data %s", array_shape(e->arena, updates),
+                            array_shape(e->arena, indices), array_shape(e->arena, in));
     struct array *out;
     reason = eval_result(e, in->type, in->rank, in->dims, &out);
     if (reason)
@@ -259,8 +246,7 @@ const char *eval_tensor_scatter(struct evaluation *e)
     for (int i = 0; fits && i < in->rank; i++)
         fits = i == axis ? updates->dims[i] <= in->dims[i] : updates->dims[i] == in->dims[i];
     if (!fits || (starts && (array_is_real(starts) || starts->count != in->dims[0])))
-        return arena_format(e->arena, "updates %s for %s", array_shape(e->arena, updates),
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "updates %s for %s", array_shape(e->arena, updates), array_shape(e->arena, in));
     struct array *out;
     reason = eval_result(e, in->type, in->rank, in->dims, &out);
     if (reason)
@@ -272,8 +258,7 @@ const char *eval_tensor_scatter(struct evaluation *e)
     memcpy(walk.dims, updates->dims, sizeof(walk.dims));
     for (int64_t i = 0; i < updates->count; i++, walk_next(&walk)) {
         int64_t start = starts ? starts->integers[walk.at[0]] : 0, index;
-        if (start < 0 || !add_fits(start, walk.at[axis], &index) ||
-            (!wraps && index >= in->dims[axis]))
+        if (start < 0 || !add_fits(start, walk.at[axis], &index) || (!wraps && index >= in->dims[axis]))
             return bad_index(e, start, in->dims[axis]);
         eval_copy_cells(out, replaced(&walk, axis, strides, index % in->dims[axis]), updates, i, 1);
     }
@@ -285,8 +270,7 @@ const char *eval_one_hot(struct evaluation *e)
     const struct array *indices = e->inputs[0], *depth = e->inputs[1], *values = e->inputs[2];
     int axis;
     if (depth->count != 1 || values->count != 2 || indices->rank >= EVAL_RANK ||
-        (!array_is_real(indices) && !array_is_whole(indices)) ||
-        (!array_is_real(depth) && !array_is_whole(depth)))
+        (!array_is_real(indices) && !array_is_whole(indices)) || (!array_is_real(depth) && !array_is_whole(depth)))
         return "indices, depth or values of another shape than expected";
     double wanted = eval_real(depth, 0);
     const char *reason = eval_axis(e, -1, indices->rank + 1, false, &axis);

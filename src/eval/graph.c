@@ -32,8 +32,7 @@ static void scope_put(struct scope *scope, const struct value *value, struct arr
 }
 
 /* The array of a value, wherever it is made. */
-static const char *find(const struct scope *scope, struct arena *arena, struct value *value,
-                        struct array **array)
+static const char *find(const struct scope *scope, struct arena *arena, struct value *value, struct array **array)
 {
     for (; scope; scope = scope->outer) {
         if (scope->find)
@@ -69,15 +68,13 @@ static const Onnx__AttributeProto *referred(const struct scope *scope, const cha
     const Onnx__AttributeProto *given = call ? node_attribute(call, name) : NULL;
     const Onnx__FunctionProto *function = scope->function;
     for (size_t i = 0; !given && function && i < function->n_attribute_proto; i++)
-        if (function->attribute_proto[i]->name &&
-            strcmp(function->attribute_proto[i]->name, name) == 0)
+        if (function->attribute_proto[i]->name && strcmp(function->attribute_proto[i]->name, name) == 0)
             given = function->attribute_proto[i];
     return given;
 }
 
 /* The node with the attributes of the call in place. */
-static const struct node *bind(struct arena *arena, const struct scope *scope,
-                               const struct node *node)
+static const struct node *bind(struct arena *arena, const struct scope *scope, const struct node *node)
 {
     struct node *bound = NEW(arena, struct node);
     Onnx__NodeProto *proto = NEW(arena, Onnx__NodeProto);
@@ -154,8 +151,7 @@ static const char *run_node(struct evaluation *outer, struct scope *scope, const
         node = bind(arena, scope, node);
     struct array **inputs = NEW_ARRAY(arena, struct array *, node->input_count + 1);
     for (size_t i = 0; i < node->input_count; i++) {
-        const char *reason =
-            node->inputs[i] ? find(scope, arena, node->inputs[i], &inputs[i]) : NULL;
+        const char *reason = node->inputs[i] ? find(scope, arena, node->inputs[i], &inputs[i]) : NULL;
         if (reason)
             return reason;
     }
@@ -188,13 +184,12 @@ size_t eval_output_count(const struct graph *graph)
 
 struct value *eval_output(const struct graph *graph, size_t index)
 {
-    const char *name =
-        graph->proto ? graph->proto->output[index]->name : graph->function->output[index];
+    const char *name = graph->proto ? graph->proto->output[index]->name : graph->function->output[index];
     return name ? map_get(&graph->values, name) : NULL;
 }
 
-const char *scope_run(struct evaluation *e, struct scope *scope, struct array *const *inputs,
-                      size_t count, struct array **outputs)
+const char *scope_run(struct evaluation *e, struct scope *scope, struct array *const *inputs, size_t count,
+                      struct array **outputs)
 {
     struct graph *graph = scope->graph;
     const char *reason = NULL;

@@ -9,8 +9,8 @@ const char *scope_begin(struct evaluation *e, struct scope *scope, struct graph 
 /* Evaluates the nodes in order. Inputs beyond `count`, or NULL, have no value. `outputs` has a place
  * for each output of the graph: arrays that nobody else holds. Sets graph->was_run. May be called
  * again. */
-const char *scope_run(struct evaluation *e, struct scope *scope, struct array *const *inputs,
-                      size_t count, struct array **outputs);
+const char *scope_run(struct evaluation *e, struct scope *scope, struct array *const *inputs, size_t count,
+                      struct array **outputs);
 size_t eval_output_count(const struct graph *graph);
 struct value *eval_output(const struct graph *graph, size_t index);
 /* Adds what a node reads: its inputs, and what its bodies read of the graphs around them. */

@@ -7,18 +7,16 @@
 #include "eval/move.h"
 
 /* Scores are [batch, classes, positions...], labels the same without the classes. */
-static const char *check_labels(struct evaluation *e, const struct array *in,
-                                const struct array *labels, const struct array *weight)
+static const char *check_labels(struct evaluation *e, const struct array *in, const struct array *labels,
+                                const struct array *weight)
 {
-    bool fits = array_is_real(in) && array_is_whole(labels) && in->rank >= 2 &&
-                labels->rank == in->rank - 1;
+    bool fits = array_is_real(in) && array_is_whole(labels) && in->rank >= 2 && labels->rank == in->rank - 1;
     for (int i = 0; fits && i < labels->rank; i++)
         fits = labels->dims[i] == in->dims[i ? i + 1 : 0];
     if (fits && weight)
         fits = array_is_real(weight) && weight->rank == 1 && weight->dims[0] == in->dims[1];
     return fits ? NULL
-                : arena_format(e->arena, "labels %s for %s", array_shape(e->arena, labels),
-                               array_shape(e->arena, in));
+                : arena_format(e->arena, "labels %s for %s", array_shape(e->arena, labels), array_shape(e->arena, in));
 }
 
 /* The logarithm of Softmax over the classes, or the scores as they are. */
@@ -62,8 +60,7 @@ const char *eval_loss(struct evaluation *e)
         if (has_ignored && label == ignored)
             continue;
         if (label < 0 || label >= classes)
-            return arena_format(e->arena, "label %lld of %lld", (long long)label,
-                                (long long)classes);
+            return arena_format(e->arena, "label %lld of %lld", (long long)label, (long long)classes);
         double share = weight ? weight->reals[label] : 1;
         double loss = -scores->reals[(i / inner * classes + label) * inner + i % inner] * share;
         sum += loss;

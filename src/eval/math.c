@@ -109,8 +109,7 @@ const char *eval_broadcast(struct evaluation *e, size_t count, struct walk *walk
     *walk = (struct walk){.rank = 0};
     for (size_t i = 0; i < count; i++) {
         if (!broadcast_dims(&walk->rank, walk->dims, e->inputs[i]))
-            return arena_format(e->arena, "shapes %s and %s do not broadcast",
-                                array_shape(e->arena, e->inputs[0]),
+            return arena_format(e->arena, "shapes %s and %s do not broadcast", array_shape(e->arena, e->inputs[0]),
                                 array_shape(e->arena, e->inputs[i]));
     }
     for (size_t i = 0; i < count; i++)
@@ -141,8 +140,7 @@ static const char *combine_reals(enum op kind, double a, double b, bool fmod_ask
 
 /* Sums and products of types narrower than 64 bits wrap around, as runtimes let them. Beyond 64 bits
  * they are refused: those are sizes, and something is wrong. */
-static const char *combine_integers(enum op kind, int32_t type, int64_t a, int64_t b,
-                                    bool fmod_asked, int64_t *result)
+static const char *combine_integers(enum op kind, int32_t type, int64_t a, int64_t b, bool fmod_asked, int64_t *result)
 {
     static const char overflow[] = "an integer overflows";
     bool is_unsigned = type == ONNX__TENSOR_PROTO__DATA_TYPE__UINT64;
@@ -203,8 +201,7 @@ const char *eval_binary(struct evaluation *e)
         if (real)
             reason = combine_reals(kind, a->reals[ia], b->reals[ib], fmod_asked, &out->reals[i]);
         else
-            reason = combine_integers(kind, a->type, a->integers[ia], b->integers[ib], fmod_asked,
-                                      &out->integers[i]);
+            reason = combine_integers(kind, a->type, a->integers[ia], b->integers[ib], fmod_asked, &out->integers[i]);
     }
     return reason;
 }
@@ -262,8 +259,8 @@ const char *eval_sum(struct evaluation *e)
         if (!array_is_real(in))
             return arena_format(e->arena, "type %s", type_name(in->type));
         if (!broadcast_dims(&box.rank, box.dims, in))
-            return arena_format(e->arena, "shapes %s and %s do not broadcast",
-                                array_shape(e->arena, e->inputs[0]), array_shape(e->arena, in));
+            return arena_format(e->arena, "shapes %s and %s do not broadcast", array_shape(e->arena, e->inputs[0]),
+                                array_shape(e->arena, in));
     }
     struct array *out;
     const char *reason = eval_result(e, e->inputs[0]->type, box.rank, box.dims, &out);
@@ -302,8 +299,8 @@ const char *eval_range(struct evaluation *e)
         for (int64_t i = 0; !reason && i < count; i++) {
             double step = (double)i * delta->reals[0];
             out->reals[i] = start->reals[0] + step;
-            if (e->is_constant && (tensor_rounded(out->type, step) != step ||
-                                   tensor_rounded(out->type, out->reals[i]) != out->reals[i]))
+            if (e->is_constant &&
+                (tensor_rounded(out->type, step) != step || tensor_rounded(out->type, out->reals[i]) != out->reals[i]))
                 reason = "a range whose numbers are rounded, each runtime in its own way";
         }
         return reason;
@@ -311,8 +308,8 @@ const char *eval_range(struct evaluation *e)
     int64_t step = delta->integers[0], distance;
     if (step == 0)
         return "a range without end";
-    if (__builtin_sub_overflow(limit->integers[0], start->integers[0], &distance) ||
-        distance == INT64_MIN || step == INT64_MIN)
+    if (__builtin_sub_overflow(limit->integers[0], start->integers[0], &distance) || distance == INT64_MIN ||
+        step == INT64_MIN)
         return "an integer overflows";
     if (distance != 0 && (distance < 0) == (step < 0))
         count = distance / step + (distance % step != 0);

@@ -40,9 +40,8 @@ const char *eval_gemm(struct evaluation *e)
     const struct array *left = e->inputs[0], *right = e->inputs[1], *added = eval_input(e, 2);
     if (left->rank != 2 || right->rank != 2 || !array_is_real(left) || !array_is_real(right) ||
         (added && !array_is_real(added)))
-        return arena_format(e->arena, "factors %s %s and %s %s", type_name(left->type),
-                            array_shape(e->arena, left), type_name(right->type),
-                            array_shape(e->arena, right));
+        return arena_format(e->arena, "factors %s %s and %s %s", type_name(left->type), array_shape(e->arena, left),
+                            type_name(right->type), array_shape(e->arena, right));
     struct matrix a = matrix_of(left, node_integer(e->node, "transA", 0) != 0);
     struct matrix b = matrix_of(right, node_integer(e->node, "transB", 0) != 0);
     double alpha = node_float(e->node, "alpha", 1), beta = node_float(e->node, "beta", 1);
@@ -59,10 +58,9 @@ const char *eval_gemm(struct evaluation *e)
     if (added) {
         int rank = 2;
         int64_t dims[EVAL_RANK] = {a.rows, b.columns};
-        if (!broadcast_dims(&rank, dims, added) || rank != 2 || dims[0] != a.rows ||
-            dims[1] != b.columns)
-            return arena_format(e->arena, "C of shape %s for a result of shape %s",
-                                array_shape(e->arena, added), array_shape(e->arena, out));
+        if (!broadcast_dims(&rank, dims, added) || rank != 2 || dims[0] != a.rows || dims[1] != b.columns)
+            return arena_format(e->arena, "C of shape %s for a result of shape %s", array_shape(e->arena, added),
+                                array_shape(e->arena, out));
         walk_broadcast(&walk, added);
         for (int64_t i = 0; i < out->count; i++, walk_next(&walk))
             out->reals[i] = beta * added->reals[walk.offsets[0]];
@@ -75,9 +73,8 @@ const char *eval_matmul(struct evaluation *e)
 {
     const struct array *left = e->inputs[0], *right = e->inputs[1];
     if (left->rank < 1 || right->rank < 1 || !array_is_real(left) || !array_is_real(right))
-        return arena_format(e->arena, "factors %s %s and %s %s", type_name(left->type),
-                            array_shape(e->arena, left), type_name(right->type),
-                            array_shape(e->arena, right));
+        return arena_format(e->arena, "factors %s %s and %s %s", type_name(left->type), array_shape(e->arena, left),
+                            type_name(right->type), array_shape(e->arena, right));
     /* A vector is a row on the left, a column on the right; its 1 is dropped from the result. */
     struct array a = *left, b = *right;
     if (left->rank == 1) {
@@ -116,8 +113,7 @@ const char *eval_matmul(struct evaluation *e)
         return reason;
     for (int64_t i = 0; i < out->count / (rows * columns); i++, walk_next(&walk)) {
         struct matrix one = {a.reals + walk.offsets[0] * rows * depth, rows, depth, depth, 1};
-        struct matrix other = {b.reals + walk.offsets[1] * depth * columns, depth, columns, columns,
-                               1};
+        struct matrix other = {b.reals + walk.offsets[1] * depth * columns, depth, columns, columns, 1};
         add_product(1, &one, &other, out->reals + i * rows * columns);
     }
     return NULL;
@@ -154,8 +150,7 @@ const char *eval_det(struct evaluation *e)
 {
     const struct array *in = e->inputs[0];
     if (!array_is_real(in) || in->rank < 2 || in->dims[in->rank - 1] != in->dims[in->rank - 2])
-        return arena_format(e->arena, "matrices %s %s", array_type_name(in->type),
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "matrices %s %s", array_type_name(in->type), array_shape(e->arena, in));
     int64_t size = in->dims[in->rank - 1];
     struct array *out, *copy;
     const char *reason = eval_result(e, in->type, in->rank - 2, in->dims, &out);

@@ -23,11 +23,9 @@ struct fused_activation {
     double a, b;
 };
 
-static const char *activate(struct evaluation *e, const struct fused_activation *activation,
-                            struct array *out)
+static const char *activate(struct evaluation *e, const struct fused_activation *activation, struct array *out)
 {
-    static const char *const names[] = {"",          "Relu", "Sigmoid",    "Tanh",
-                                        "LeakyRelu", "Clip", "HardSigmoid"};
+    static const char *const names[] = {"", "Relu", "Sigmoid", "Tanh", "LeakyRelu", "Clip", "HardSigmoid"};
     size_t kind = 0;
     while (kind < COUNT_OF(names) && strcmp(names[kind], activation->name) != 0)
         kind++;
@@ -45,8 +43,7 @@ static const char *activate(struct evaluation *e, const struct fused_activation 
                                        : a * x + b > 1 ? 1
                                                        : a * x + b);
     }
-    return kind < COUNT_OF(names) ? NULL
-                                  : arena_format(e->arena, "activation %s", activation->name);
+    return kind < COUNT_OF(names) ? NULL : arena_format(e->arena, "activation %s", activation->name);
 }
 
 const char *eval_fused_conv(struct evaluation *e)
@@ -63,8 +60,7 @@ const char *eval_fused_conv(struct evaluation *e)
     if (asked && (!params || params->n_floats < asked))
         return arena_format(e->arena, "too few activation_params for %s", activation.name);
     const char *reason =
-        eval_as(e, OP_Conv, eval_conv, e->inputs,
-                e->node->input_count < 3 ? e->node->input_count : 3, &e->outputs[0]);
+        eval_as(e, OP_Conv, eval_conv, e->inputs, e->node->input_count < 3 ? e->node->input_count : 3, &e->outputs[0]);
     if (reason)
         return reason;
     struct array *out = e->outputs[0];
@@ -81,8 +77,7 @@ const char *eval_fused_gemm(struct evaluation *e)
     struct fused_activation activation = {.name = node_string(e->arena, e->node, "activation", ""),
                                           .a = node_float(e->node, "activation_alpha", 0.01),
                                           .b = node_float(e->node, "activation_beta", 0)};
-    const char *reason =
-        eval_as(e, OP_Gemm, eval_gemm, e->inputs, e->node->input_count, &e->outputs[0]);
+    const char *reason = eval_as(e, OP_Gemm, eval_gemm, e->inputs, e->node->input_count, &e->outputs[0]);
     return reason ? reason : activate(e, &activation, e->outputs[0]);
 }
 
@@ -94,16 +89,14 @@ const char *eval_bias_gelu(struct evaluation *e)
     double alpha = node_float(e->node, "alpha", (double)1.702f);
     int64_t width = in->rank ? in->dims[in->rank - 1] : 1;
     struct array *out;
-    if (!array_is_real(in) ||
-        (bias && (!array_is_real(bias) || bias->rank != 1 || bias->count != width)))
+    if (!array_is_real(in) || (bias && (!array_is_real(bias) || bias->rank != 1 || bias->count != width)))
         return "data that is not real, or a bias of another length than the last axis";
     const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
     for (int64_t i = 0; !reason && i < in->count; i++) {
         double x = in->reals[i] + (bias ? bias->reals[i % width] : 0);
-        out->reals[i] =
-            is_quick  ? x / (1 + real_exp(-alpha * x))
-            : is_fast ? x / 2 * (1 + real_tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
-                      : x / 2 * (1 + real_erf(x * 0.7071067811865476));
+        out->reals[i] = is_quick  ? x / (1 + real_exp(-alpha * x))
+                        : is_fast ? x / 2 * (1 + real_tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+                                  : x / 2 * (1 + real_erf(x * 0.7071067811865476));
     }
     return reason;
 }
@@ -111,8 +104,7 @@ const char *eval_bias_gelu(struct evaluation *e)
 /* ---- products ---- */
 
 /* A copy with its axes in another order. */
-static const char *transposed(struct evaluation *e, const struct array *in, const int *order,
-                              struct array **out)
+static const char *transposed(struct evaluation *e, const struct array *in, const int *order, struct array **out)
 {
     struct walk walk = {.rank = in->rank, .operands = 1};
     int64_t strides[EVAL_RANK];
@@ -121,8 +113,7 @@ static const char *transposed(struct evaluation *e, const struct array *in, cons
         walk.dims[i] = in->dims[order[i]];
         walk.strides[0][i] = strides[order[i]];
     }
-    const char *reason =
-        array_make(e->arena, e->pool, e->limit, in->type, in->rank, walk.dims, out);
+    const char *reason = array_make(e->arena, e->pool, e->limit, in->type, in->rank, walk.dims, out);
     for (int64_t i = 0; !reason && i < in->count; i++, walk_next(&walk))
         eval_copy_cells(*out, i, in, walk.offsets[0], 1);
     return reason;
@@ -168,8 +159,7 @@ const char *eval_fused_matmul(struct evaluation *e)
 /* Each row less its mean, if `centres`, by its deviation, times the scale, plus the bias. deviations: the inverse of
  * each row's, or NULL. */
 static const char *normalize(struct evaluation *e, struct array *rows, const struct array *scale,
-                             const struct array *bias, bool centres, double epsilon,
-                             struct array *deviations)
+                             const struct array *bias, bool centres, double epsilon, struct array *deviations)
 {
     int64_t width = rows->rank ? rows->dims[rows->rank - 1] : 1;
     if (!array_is_real(rows) || !array_is_real(scale) || scale->count != width ||
@@ -200,8 +190,8 @@ const char *eval_skip_layer_normalization(struct evaluation *e)
     const struct array *bias = eval_input(e, centres ? 4 : 3);
     int64_t width = in->rank ? in->dims[in->rank - 1] : 1;
     struct array *out = NULL, *sum;
-    if (!array_is_real(in) || !array_is_real(skip) || skip->count < 1 ||
-        in->count % skip->count != 0 || skip->rank < 1 || skip->dims[skip->rank - 1] != width ||
+    if (!array_is_real(in) || !array_is_real(skip) || skip->count < 1 || in->count % skip->count != 0 ||
+        skip->rank < 1 || skip->dims[skip->rank - 1] != width ||
         (bias && (!array_is_real(bias) || bias->count != width)))
         return arena_format(e->arena, "a skip of shape %s for %s", array_shape(e->arena, skip),
                             array_shape(e->arena, in));
@@ -211,8 +201,7 @@ const char *eval_skip_layer_normalization(struct evaluation *e)
     if (!reason)
         reason = array_copy(e->arena, e->pool, e->limit, sum, &out);
     if (!reason)
-        reason = normalize(e, out, scale, beta, centres,
-                           node_float(e->node, "epsilon", (double)1e-12f), NULL);
+        reason = normalize(e, out, scale, beta, centres, node_float(e->node, "epsilon", (double)1e-12f), NULL);
     e->outputs[0] = out;
     if (e->node->output_count > 3)
         e->outputs[3] = sum;
@@ -231,22 +220,21 @@ const char *eval_simplified_layer_normalization(struct evaluation *e)
     memcpy(dims, in->dims, sizeof(dims));
     if (!reason) {
         dims[axis] = 1;
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
-                            in->rank, dims, &deviations);
+        reason =
+            array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, in->rank, dims, &deviations);
     }
     if (!reason)
         reason = array_copy(e->arena, e->pool, e->limit, in, &e->outputs[0]);
     if (!reason)
-        reason = normalize(e, e->outputs[0], e->inputs[1], NULL, false,
-                           node_float(e->node, "epsilon", (double)1e-5f), deviations);
+        reason = normalize(e, e->outputs[0], e->inputs[1], NULL, false, node_float(e->node, "epsilon", (double)1e-5f),
+                           deviations);
     if (!reason && e->node->output_count > 1)
         e->outputs[1] = deviations;
     return reason;
 }
 
 /* Adds rows of a table to the sum, by the integers of `ids`, or by the position. */
-static const char *add_rows(struct evaluation *e, const struct array *table,
-                            const struct array *ids, struct array *sum)
+static const char *add_rows(struct evaluation *e, const struct array *table, const struct array *ids, struct array *sum)
 {
     int64_t width = sum->dims[2], length = sum->dims[1], tokens = sum->dims[0] * length;
     if (!array_is_real(table) || table->rank != 2 || table->dims[1] != width ||
@@ -256,8 +244,7 @@ static const char *add_rows(struct evaluation *e, const struct array *table,
     for (int64_t n = 0; sum->count && n < tokens; n++) {
         int64_t row = ids ? ids->integers[n % ids->count] : n % length;
         if (row < 0 || row >= table->dims[0])
-            return arena_format(e->arena, "row %lld of %lld", (long long)row,
-                                (long long)table->dims[0]);
+            return arena_format(e->arena, "row %lld of %lld", (long long)row, (long long)table->dims[0]);
         for (int64_t i = 0; i < width; i++)
             sum->reals[n * width + i] += table->reals[row * width + i];
     }
@@ -267,8 +254,7 @@ static const char *add_rows(struct evaluation *e, const struct array *table,
 /* Inputs: ids of words, of segments; tables of words, positions, segments; scale, bias; mask, positions. */
 const char *eval_embed_layer_normalization(struct evaluation *e)
 {
-    const struct array *words = e->inputs[0], *table = eval_input(e, 2),
-                       *segments = eval_input(e, 4);
+    const struct array *words = e->inputs[0], *table = eval_input(e, 2), *segments = eval_input(e, 4);
     struct array *sum, *out, *mask;
     if (!table || !eval_input(e, 3) || !eval_input(e, 5) || !eval_input(e, 6))
         return "an input is missing";
@@ -286,11 +272,10 @@ const char *eval_embed_layer_normalization(struct evaluation *e)
     if (!reason)
         reason = array_copy(e->arena, e->pool, e->limit, sum, &out);
     if (!reason)
-        reason = normalize(e, out, e->inputs[5], e->inputs[6], true,
-                           node_float(e->node, "epsilon", (double)1e-12f), NULL);
+        reason =
+            normalize(e, out, e->inputs[5], e->inputs[6], true, node_float(e->node, "epsilon", (double)1e-12f), NULL);
     if (!reason) /* without a mask, zeros */
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT32, 1,
-                            dims, &mask);
+        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT32, 1, dims, &mask);
     if (reason)
         return reason;
     struct array *outputs[] = {out, mask, sum};

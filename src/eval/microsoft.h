@@ -15,15 +15,12 @@ const char *eval_simplified_layer_normalization(struct evaluation *e);
 const char *eval_nhwc_max_pool(struct evaluation *e);
 
 /* eval/microsoft_quantized.c */
-const char *
-eval_matmul_to_float(struct evaluation *e); /* DynamicQuantizeMatMul, MatMulIntegerToFloat */
+const char *eval_matmul_to_float(struct evaluation *e);  /* DynamicQuantizeMatMul, MatMulIntegerToFloat */
 const char *eval_quantized_binary(struct evaluation *e); /* QLinearAdd, QLinearMul */
 const char *eval_quantized_concat(struct evaluation *e);
 const char *eval_quantized_gemm(struct evaluation *e);
-const char *
-eval_quantized_pool(struct evaluation *e); /* QLinearAveragePool, QLinearGlobalAveragePool */
-const char *
-eval_quantized_unary(struct evaluation *e); /* QLinearSigmoid, QLinearLeakyRelu, QLinearSoftmax */
+const char *eval_quantized_pool(struct evaluation *e);  /* QLinearAveragePool, QLinearGlobalAveragePool */
+const char *eval_quantized_unary(struct evaluation *e); /* QLinearSigmoid, QLinearLeakyRelu, QLinearSoftmax */
 
 /* With the channels behind the spatial axes brought to axis 1, or from there to the end. */
 const char *eval_channels_first(struct evaluation *e, const struct array *in, struct array **out);

@@ -23,15 +23,12 @@ static const char *check_scale(struct evaluation *e, size_t scale, size_t zero)
 {
     const struct array *a = eval_input(e, scale), *b = eval_input(e, zero);
     if (!a || !array_is_real(a) || a->count != 1 || (b && (!array_is_whole(b) || b->count != 1)))
-        return arena_format(e->arena,
-                            "input %zu is not a single scale, or input %zu not a zero point", scale,
-                            zero);
+        return arena_format(e->arena, "input %zu is not a single scale, or input %zu not a zero point", scale, zero);
     return NULL;
 }
 
 /* The numbers that quantized ones stand for. */
-static const char *dequantized(struct evaluation *e, size_t data, size_t scale, size_t zero,
-                               struct array **out)
+static const char *dequantized(struct evaluation *e, size_t data, size_t scale, size_t zero, struct array **out)
 {
     const struct array *in = eval_input(e, data);
     if (!in)
@@ -45,8 +42,7 @@ static const char *dequantized(struct evaluation *e, size_t data, size_t scale, 
 }
 
 /* The first output: quantized as the data are. */
-static const char *quantized(struct evaluation *e, const struct array *reals, int32_t type,
-                             size_t scale, size_t zero)
+static const char *quantized(struct evaluation *e, const struct array *reals, int32_t type, size_t scale, size_t zero)
 {
     struct array *out;
     const char *reason = check_scale(e, scale, zero);
@@ -54,8 +50,7 @@ static const char *quantized(struct evaluation *e, const struct array *reals, in
         reason = eval_result(e, type, reals->rank, reals->dims, &out);
     const struct array *point = eval_input(e, zero);
     for (int64_t i = 0; !reason && i < reals->count; i++)
-        eval_quantize(out, i,
-                      tensor_rounded(FLOAT_TYPE, reals->reals[i] / e->inputs[scale]->reals[0]),
+        eval_quantize(out, i, tensor_rounded(FLOAT_TYPE, reals->reals[i] / e->inputs[scale]->reals[0]),
                       point ? eval_real(point, 0) : 0);
     return reason;
 }
@@ -67,8 +62,7 @@ const char *eval_quantized_binary(struct evaluation *e)
     if (!reason)
         reason = dequantized(e, 3, 4, 5, &factors[1]);
     if (!reason)
-        reason = eval_as(e, is_named(e->node, "QLinearAdd") ? OP_Add : OP_Mul, eval_binary, factors,
-                         2, &out);
+        reason = eval_as(e, is_named(e->node, "QLinearAdd") ? OP_Add : OP_Mul, eval_binary, factors, 2, &out);
     return reason ? reason : quantized(e, out, e->inputs[0]->type, 6, 7);
 }
 
@@ -123,14 +117,12 @@ const char *eval_quantized_pool(struct evaluation *e)
 }
 
 /* A number for each column, or one for all. */
-static const char *check_columns(struct evaluation *e, const struct array *values, bool is_real,
-                                 int64_t columns)
+static const char *check_columns(struct evaluation *e, const struct array *values, bool is_real, int64_t columns)
 {
     if (values && (is_real ? !array_is_real(values) : !array_is_whole(values)))
         return "scales that are no reals, or integers that are";
     if (values && values->count != 1 && values->count != columns)
-        return arena_format(e->arena, "%s for %lld columns", array_shape(e->arena, values),
-                            (long long)columns);
+        return arena_format(e->arena, "%s for %lld columns", array_shape(e->arena, values), (long long)columns);
     return NULL;
 }
 

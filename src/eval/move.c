@@ -1,8 +1,7 @@
 /* eval/move.c: operators that move elements, or tell and take shapes. */
 #include "eval/move.h"
 
-void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from,
-                     int64_t count)
+void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from, int64_t count)
 {
     memcpy(out->cells + to * EVAL_CELL, in->cells + from * EVAL_CELL, (size_t)count * EVAL_CELL);
 }
@@ -34,15 +33,15 @@ static const char *reshape(struct evaluation *e, int rank, const int64_t *dims)
     if (reason)
         return reason;
     if (out->count != in->count)
-        return arena_format(e->arena, "%s does not hold the elements of %s",
-                            array_shape(e->arena, out), array_shape(e->arena, in));
+        return arena_format(e->arena, "%s does not hold the elements of %s", array_shape(e->arena, out),
+                            array_shape(e->arena, in));
     eval_copy_cells(out, 0, in, 0, in->count);
     return NULL;
 }
 
 /* The walk over the result of a Transpose, whose operand 0 is the input. */
-static const char *transposed_walk(struct arena *arena, const struct node *node, int rank,
-                                   const int64_t *dims, struct walk *walk)
+static const char *transposed_walk(struct arena *arena, const struct node *node, int rank, const int64_t *dims,
+                                   struct walk *walk)
 {
     size_t count;
     const int64_t *order = node_integers(node, "perm", &count);
@@ -92,8 +91,7 @@ struct tensor *eval_transpose_stored(struct evaluation *e, const struct tensor *
     size_t size = type_size(tensor->type);
     struct walk walk;
     if (tensor->storage != STORAGE_BYTES || tensor->rank < 1 || tensor->rank > EVAL_RANK || !size ||
-        tensor->count < 1 || tensor->count > e->limit ||
-        !pool_affords(e->pool, 0, (double)tensor->count) ||
+        tensor->count < 1 || tensor->count > e->limit || !pool_affords(e->pool, 0, (double)tensor->count) ||
         transposed_walk(e->arena, e->node, tensor->rank, tensor->dims, &walk))
         return NULL;
     const int last = walk.rank - 1;
@@ -119,8 +117,7 @@ const char *eval_reshape(struct evaluation *e)
     if (reason)
         return reason;
     if (rank > EVAL_RANK)
-        return arena_format(e->arena, "%zu dimensions, at most %d can be evaluated", rank,
-                            (int)EVAL_RANK);
+        return arena_format(e->arena, "%zu dimensions, at most %d can be evaluated", rank, (int)EVAL_RANK);
     bool allow_zero = node_integer(e->node, "allowzero", 0) != 0;
     int64_t dims[EVAL_RANK], known = 1;
     int open = -1;
@@ -140,8 +137,7 @@ const char *eval_reshape(struct evaluation *e)
     }
     if (open >= 0) {
         if (known == 0 || in->count % known != 0)
-            return arena_format(e->arena, "%lld elements do not fill the open dimension",
-                                (long long)in->count);
+            return arena_format(e->arena, "%lld elements do not fill the open dimension", (long long)in->count);
         dims[open] = in->count / known;
     }
     return reshape(e, (int)rank, dims);
@@ -220,9 +216,8 @@ const char *eval_concat(struct evaluation *e)
         for (int i = 0; agrees && i < in->rank; i++)
             agrees = i == axis || in->dims[i] == first->dims[i];
         if (!agrees || !add_fits(dims[axis], in->dims[axis], &dims[axis]))
-            return arena_format(e->arena, "%s %s and %s %s cannot be concatenated on axis %d",
-                                type_name(first->type), array_shape(e->arena, first),
-                                type_name(in->type), array_shape(e->arena, in), axis);
+            return arena_format(e->arena, "%s %s and %s %s cannot be concatenated on axis %d", type_name(first->type),
+                                array_shape(e->arena, first), type_name(in->type), array_shape(e->arena, in), axis);
     }
     struct array *out;
     reason = eval_result(e, first->type, first->rank, dims, &out);
@@ -276,8 +271,7 @@ static const char *read_cuts(struct evaluation *e, struct cuts *cuts)
         return reason;
     for (; !given && cuts->count < rank && (size_t)cuts->count < start_count; cuts->count++)
         cuts->axes[cuts->count] = cuts->count;
-    return start_count == (size_t)cuts->count && end_count == start_count &&
-                   (!cuts->steps || step_count == start_count)
+    return start_count == (size_t)cuts->count && end_count == start_count && (!cuts->steps || step_count == start_count)
                ? NULL
                : "starts, ends, axes and steps differ in length";
 }
@@ -350,8 +344,7 @@ const char *eval_expand(struct evaluation *e)
         asked.dims[i] = shape[i];
     }
     struct walk walk = {.rank = 0};
-    if (!broadcast_dims(&walk.rank, walk.dims, in) ||
-        !broadcast_dims(&walk.rank, walk.dims, &asked))
+    if (!broadcast_dims(&walk.rank, walk.dims, in) || !broadcast_dims(&walk.rank, walk.dims, &asked))
         return arena_format(e->arena, "%s does not expand to %s", array_shape(e->arena, in),
                             array_shape(e->arena, &asked));
     walk_broadcast(&walk, in);
@@ -497,8 +490,7 @@ static const char *read_padding(struct evaluation *e, struct padding *padding)
         if (reason)
             return reason;
         padding->filler = eval_input(e, 2);
-        if (padding->filler &&
-            (padding->filler->count != 1 || array_is_real(padding->filler) != array_is_real(in)))
+        if (padding->filler && (padding->filler->count != 1 || array_is_real(padding->filler) != array_is_real(in)))
             return "constant_value is not a single element of the input's type";
     }
     for (; !given && padding->count < in->rank; padding->count++)
@@ -528,9 +520,8 @@ const char *eval_pad(struct evaluation *e)
             return "pads that leave no shape";
         /* Runtimes disagree on what is left of an axis before it is mirrored, and on more than one turn. */
         int64_t most = in->dims[padding.axes[i]] - (mode == PAD_REFLECT);
-        if (mode != PAD_CONSTANT &&
-            (pads[i] < 0 || pads[count + i] < 0 || in->dims[padding.axes[i]] == 0 ||
-             (mode != PAD_EDGE && (pads[i] > most || pads[count + i] > most))))
+        if (mode != PAD_CONSTANT && (pads[i] < 0 || pads[count + i] < 0 || in->dims[padding.axes[i]] == 0 ||
+                                     (mode != PAD_EDGE && (pads[i] > most || pads[count + i] > most))))
             return "a Pad that crops or repeats an axis more than once is not evaluated in this "
                    "mode";
     }
@@ -588,8 +579,7 @@ const char *eval_split(struct evaluation *e)
         if (reason)
             return reason;
         for (int64_t i = 0; i < outer && size; i++)
-            memcpy(part->cells + i * size * inner, in->cells + (i * extent + from) * inner,
-                   (size_t)(size * inner));
+            memcpy(part->cells + i * size * inner, in->cells + (i * extent + from) * inner, (size_t)(size * inner));
         e->outputs[n] = part;
         from += size;
     }

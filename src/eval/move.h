@@ -22,8 +22,7 @@ const char *eval_size(struct evaluation *e);
 const char *eval_constant_of_shape(struct evaluation *e);
 const char *eval_pad(struct evaluation *e);
 const char *eval_split(struct evaluation *e);
-void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from,
-                     int64_t count);
+void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from, int64_t count);
 /* Product of dims[first .. last - 1]; of a shape with a zero in it perhaps another number, with which
  * nothing is done. */
 int64_t eval_extent(const int64_t *dims, int first, int last);

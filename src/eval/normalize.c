@@ -64,8 +64,7 @@ static const char *train_batch(struct evaluation *e, int64_t channels, int64_t p
     struct array *out, *running[2];
     const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
     for (size_t i = 0; !reason && i < 2; i++) {
-        reason = array_make(e->arena, e->pool, e->limit, e->inputs[3 + i]->type, 1, &channels,
-                            &running[i]);
+        reason = array_make(e->arena, e->pool, e->limit, e->inputs[3 + i]->type, 1, &channels, &running[i]);
         if (i + 1 < e->node->output_count)
             e->outputs[i + 1] = running[i];
     }
@@ -85,8 +84,7 @@ static const char *train_batch(struct evaluation *e, int64_t channels, int64_t p
         for (int64_t i = c * plane; i < in->count; i += block)
             for (int64_t k = i; k < i + plane; k++)
                 out->reals[k] =
-                    (in->reals[k] - mean) / sqrt(variance + epsilon) * e->inputs[1]->reals[c] +
-                    e->inputs[2]->reals[c];
+                    (in->reals[k] - mean) / sqrt(variance + epsilon) * e->inputs[1]->reals[c] + e->inputs[2]->reals[c];
         running[0]->reals[c] = e->inputs[3]->reals[c] * momentum + mean * (1 - momentum);
         running[1]->reals[c] = e->inputs[4]->reals[c] * momentum + variance * (1 - momentum);
     }
@@ -103,14 +101,12 @@ const char *eval_batch_normalization(struct evaluation *e)
     if (e->node->opset < 9 && node_integer(e->node, "spatial", 1) == 0)
         return "statistics per activation";
     if (in->rank < 1 || !array_is_real(in))
-        return arena_format(e->arena, "data of %s %s", type_name(in->type),
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "data of %s %s", type_name(in->type), array_shape(e->arena, in));
     int64_t channels = in->rank > 1 ? in->dims[1] : 1, plane = 1;
     for (int i = 2; in->count > 0 && i < in->rank; i++)
         plane *= in->dims[i];
     for (size_t i = 1; i < 5; i++)
-        if (!array_is_real(e->inputs[i]) || e->inputs[i]->rank != 1 ||
-            e->inputs[i]->dims[0] != channels)
+        if (!array_is_real(e->inputs[i]) || e->inputs[i]->rank != 1 || e->inputs[i]->dims[0] != channels)
             return arena_format(e->arena, "input %zu of shape %s for %lld channels", i,
                                 array_shape(e->arena, e->inputs[i]), (long long)channels);
     if (trains)
@@ -141,11 +137,10 @@ static void mean_and_variance(const double *in, int64_t count, double *mean, dou
 }
 
 /* A walk over the input with what scales and shifts it. */
-static const char *walk_beside(struct evaluation *e, const struct array *in,
-                               const struct array *other, struct walk *walk)
+static const char *walk_beside(struct evaluation *e, const struct array *in, const struct array *other,
+                               struct walk *walk)
 {
-    if (!array_is_real(other) || !broadcast_dims(&walk->rank, walk->dims, other) ||
-        walk->rank != in->rank ||
+    if (!array_is_real(other) || !broadcast_dims(&walk->rank, walk->dims, other) || walk->rank != in->rank ||
         memcmp(walk->dims, in->dims, (size_t)in->rank * sizeof(*in->dims)) != 0)
         return arena_format(e->arena, "%s %s for data of shape %s", type_name(other->type),
                             array_shape(e->arena, other), array_shape(e->arena, in));
@@ -178,9 +173,8 @@ const char *eval_layer_normalization(struct evaluation *e)
     }
     for (size_t i = 0; !reason && i < 2 && i + 1 < e->node->output_count; i++) {
         reason = array_make(e->arena, e->pool, e->limit,
-                            in->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE
-                                ? in->type
-                                : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+                            in->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? in->type
+                                                                              : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
                             in->rank, dims, &statistics[i]);
         e->outputs[i + 1] = statistics[i];
     }
@@ -211,18 +205,16 @@ const char *eval_group_normalization(struct evaluation *e)
     const struct array *in = e->inputs[0], *scale = e->inputs[1], *bias = e->inputs[2];
     double epsilon = node_float(e->node, "epsilon", (double)1e-5f);
     if (!array_is_real(in) || in->rank < 2)
-        return arena_format(e->arena, "data of %s %s", type_name(in->type),
-                            array_shape(e->arena, in));
+        return arena_format(e->arena, "data of %s %s", type_name(in->type), array_shape(e->arena, in));
     int64_t channels = in->dims[1], groups = channels;
     if (e->node->op == OP_GroupNormalization)
         groups = node_integer(e->node, "num_groups", 0);
     /* Before opset 21 a scale belongs to a group. */
-    int64_t scales =
-        e->node->op == OP_GroupNormalization && e->node->opset < 21 ? groups : channels;
+    int64_t scales = e->node->op == OP_GroupNormalization && e->node->opset < 21 ? groups : channels;
     if (groups < 1 || channels % groups != 0 || !array_is_real(scale) || !array_is_real(bias) ||
         scale->count != scales || bias->count != scales)
-        return arena_format(e->arena, "%lld groups, a scale of shape %s for %lld channels",
-                            (long long)groups, array_shape(e->arena, scale), (long long)channels);
+        return arena_format(e->arena, "%lld groups, a scale of shape %s for %lld channels", (long long)groups,
+                            array_shape(e->arena, scale), (long long)channels);
     struct array *out;
     const char *reason = eval_result(e, in->type, in->rank, in->dims, &out);
     if (reason || in->count == 0)
@@ -233,8 +225,7 @@ const char *eval_group_normalization(struct evaluation *e)
         mean_and_variance(in->reals + start, block, &mean, &variance);
         for (int64_t i = start; i < start + block; i++) {
             int64_t c = i / plane % channels / (channels / scales);
-            out->reals[i] =
-                (in->reals[i] - mean) / sqrt(variance + epsilon) * scale->reals[c] + bias->reals[c];
+            out->reals[i] = (in->reals[i] - mean) / sqrt(variance + epsilon) * scale->reals[c] + bias->reals[c];
         }
     }
     return NULL;
@@ -249,8 +240,7 @@ const char *eval_lrn(struct evaluation *e)
     double beta = node_float(e->node, "beta", 0.75), bias = node_float(e->node, "bias", 1);
     int64_t size = node_integer(e->node, "size", 0);
     if (!array_is_real(in) || in->rank < 2 || size < 1)
-        return arena_format(e->arena, "data of shape %s, size %lld", array_shape(e->arena, in),
-                            (long long)size);
+        return arena_format(e->arena, "data of shape %s, size %lld", array_shape(e->arena, in), (long long)size);
     struct array *out;
     int64_t channels = in->dims[1], plane = 1;
     int64_t before = (size - 1) / 2, behind = size / 2;
@@ -343,7 +333,6 @@ const char *eval_mean_variance_normalization(struct evaluation *e)
     }
     walk = start;
     for (int64_t i = 0; i < in->count; i++, walk_next(&walk))
-        out->reals[i] = (in->reals[i] - mean->reals[walk.offsets[0]]) /
-                        (sqrt(variance->reals[walk.offsets[0]]) + 1e-9);
+        out->reals[i] = (in->reals[i] - mean->reals[walk.offsets[0]]) / (sqrt(variance->reals[walk.offsets[0]]) + 1e-9);
     return NULL;
 }

@@ -12,8 +12,7 @@ static void merge(int64_t *order, int64_t *spare, int64_t first, int64_t middle,
 {
     int64_t left = first, right = middle;
     for (int64_t to = first; to < end; to++) {
-        bool takes_left =
-            right == end || (left < middle && compare(context, order[left], order[right]) <= 0);
+        bool takes_left = right == end || (left < middle && compare(context, order[left], order[right]) <= 0);
         spare[to] = takes_left ? order[left++] : order[right++];
     }
     memcpy(order + first, spare + first, (size_t)(end - first) * sizeof(*order));
@@ -21,8 +20,8 @@ static void merge(int64_t *order, int64_t *spare, int64_t first, int64_t middle,
 
 /* Sorts numbers as `compare` says; equal ones keep their order. cost: of a comparison, in elements. */
 static const char *eval_sort(struct evaluation *e, int64_t *order, int64_t count,
-                             int (*compare)(const void *context, int64_t a, int64_t b),
-                             const void *context, int64_t cost)
+                             int (*compare)(const void *context, int64_t a, int64_t b), const void *context,
+                             int64_t cost)
 {
     double steps = 1;
     for (int64_t width = 1; width < count; width *= 2)
@@ -66,8 +65,7 @@ struct line {
 static int compare_in_line(const void *context, int64_t a, int64_t b)
 {
     const struct line *line = context;
-    int order =
-        compare_elements(line->in, line->first + a * line->step, line->first + b * line->step);
+    int order = compare_elements(line->in, line->first + a * line->step, line->first + b * line->step);
     return line->largest ? -order : order;
 }
 
@@ -92,8 +90,7 @@ const char *eval_top_k(struct evaluation *e)
         k = reason ? 0 : asked[0];
     }
     if (!reason && (k < 0 || k > in->dims[axis]))
-        reason = arena_format(e->arena, "the first %lld of %lld", (long long)k,
-                              (long long)in->dims[axis]);
+        reason = arena_format(e->arena, "the first %lld of %lld", (long long)k, (long long)in->dims[axis]);
     if (reason)
         return reason;
     memcpy(dims, in->dims, sizeof(dims));
@@ -101,8 +98,8 @@ const char *eval_top_k(struct evaluation *e)
     struct array *out, *indices;
     reason = eval_result(e, in->type, in->rank, dims, &out);
     if (!reason)
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
-                            in->rank, dims, &indices);
+        reason =
+            array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, in->rank, dims, &indices);
     if (reason || out->count == 0) {
         if (!reason && e->node->output_count > 1)
             e->outputs[1] = indices;
@@ -117,8 +114,7 @@ const char *eval_top_k(struct evaluation *e)
         return eval_too_dear;
     int64_t *order = NEW_ARRAY(e->arena, int64_t, extent);
     bool sorted = node_integer(e->node, "sorted", 1) != 0;
-    struct line line = {
-        .in = in, .step = inner, .largest = node_integer(e->node, "largest", 1) != 0};
+    struct line line = {.in = in, .step = inner, .largest = node_integer(e->node, "largest", 1) != 0};
     for (int64_t n = 0; n < in->count / extent; n++) {
         line.first = n / inner * inner * extent + n % inner;
         for (int64_t i = 0; i < extent; i++)
@@ -156,11 +152,9 @@ static int compare_slices(const void *context, int64_t a, int64_t b)
     return order;
 }
 
-static const char *list_output(struct evaluation *e, size_t index, int64_t count,
-                               struct array **list)
+static const char *list_output(struct evaluation *e, size_t index, int64_t count, struct array **list)
 {
-    const char *reason = array_make(e->arena, e->pool, e->limit,
-                                    ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, list);
+    const char *reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, list);
     if (index < e->node->output_count)
         e->outputs[index] = *list;
     return reason;
@@ -243,8 +237,8 @@ const char *eval_unique(struct evaluation *e)
         indices->integers[places[i]] = firsts[i];
     for (int64_t n = 0; out->count && n < slices.outer; n++)
         for (int64_t i = 0; i < found; i++)
-            eval_copy_cells(out, (n * found + i) * slices.inner, in,
-                            (n * count + indices->integers[i]) * slices.inner, slices.inner);
+            eval_copy_cells(out, (n * found + i) * slices.inner, in, (n * count + indices->integers[i]) * slices.inner,
+                            slices.inner);
     return NULL;
 }
 

@@ -15,8 +15,7 @@ static int64_t taps_counted(const struct eval_window *window, int axis, int64_t 
     int64_t high = window->strided[axis] + (pads ? window->end[axis] : 0);
     int64_t count = 0;
     for (int64_t tap = 0; tap < window->kernel[axis]; tap++) {
-        int64_t at =
-            position * window->stride[axis] + tap * window->dilation[axis] - window->begin[axis];
+        int64_t at = position * window->stride[axis] + tap * window->dilation[axis] - window->begin[axis];
         count += at >= low && at < high;
     }
     return count;
@@ -57,8 +56,7 @@ const char *eval_average_pool(struct evaluation *e)
     for (int64_t n = 0; n < planes; n++) {
         int64_t tap[EVAL_RANK] = {0};
         for (int64_t t = 0; t < window.taps; t++, window_next_tap(&window, tap))
-            window_add_tap(&window, tap, 1, false, image->reals + n * image_plane,
-                           out->reals + n * plane);
+            window_add_tap(&window, tap, 1, false, image->reals + n * image_plane, out->reals + n * plane);
     }
     struct walk walk = {.rank = window.axes};
     memcpy(walk.dims, window.positions, sizeof(walk.dims));
@@ -101,8 +99,8 @@ const char *eval_max_pool(struct evaluation *e)
     struct array *out, *indices = NULL;
     const char *reason = begin_pool(e, &window, &out);
     if (!reason && node_output(e->node, 1)) {
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
-                            out->rank, out->dims, &indices);
+        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, out->rank, out->dims,
+                            &indices);
         e->outputs[1] = indices;
     }
     if (reason || out->count == 0)
@@ -151,8 +149,7 @@ const char *eval_lp_pool(struct evaluation *e)
     int64_t p = node_integer(e->node, "p", 2);
     struct array *out;
     if (!array_is_real(image) || p < 1)
-        return arena_format(e->arena, "data of %s, p of %lld", type_name(image->type),
-                            (long long)p);
+        return arena_format(e->arena, "data of %s, p of %lld", type_name(image->type), (long long)p);
     const char *reason = begin_pool(e, &window, &out);
     if (reason || out->count == 0)
         return reason;
@@ -215,23 +212,20 @@ const char *eval_max_unpool(struct evaluation *e)
         reason = eval_integers(e, 2, &asked, &count);
     if (reason)
         return reason;
-    if (array_is_real(indices) || indices->count != in->count ||
-        (asked && count != (size_t)in->rank))
+    if (array_is_real(indices) || indices->count != in->count || (asked && count != (size_t)in->rank))
         return "indices or output_shape do not fit the data";
     struct walk walk = {.rank = in->rank, .operands = 1};
     for (int i = 0; i < window.axes; i++)
-        dims[2 + i] = (window.positions[i] - 1) * window.stride[i] + window.kernel[i] -
-                      window.begin[i] - window.end[i];
+        dims[2 + i] = (window.positions[i] - 1) * window.stride[i] + window.kernel[i] - window.begin[i] - window.end[i];
     struct array *inner, *out;
     reason = array_make(e->arena, e->pool, e->limit, in->type, in->rank, dims, &inner);
     if (!reason)
         reason = eval_result(e, in->type, in->rank, asked ? asked : dims, &out);
     for (int64_t i = 0; !reason && i < in->count; i++) {
         if (indices->integers[i] < 0 || indices->integers[i] >= inner->count)
-            return arena_format(e->arena, "index %lld of %lld elements",
-                                (long long)indices->integers[i], (long long)inner->count);
-        memcpy(inner->cells + indices->integers[i] * EVAL_CELL, in->cells + i * EVAL_CELL,
-               EVAL_CELL);
+            return arena_format(e->arena, "index %lld of %lld elements", (long long)indices->integers[i],
+                                (long long)inner->count);
+        memcpy(inner->cells + indices->integers[i] * EVAL_CELL, in->cells + i * EVAL_CELL, EVAL_CELL);
     }
     if (reason)
         return reason;
@@ -252,8 +246,8 @@ const char *eval_max_roi_pool(struct evaluation *e)
     size_t count;
     const int64_t *pooled = node_integers(e->node, "pooled_shape", &count);
     double scale = node_float(e->node, "spatial_scale", 1);
-    if (!array_is_real(in) || in->rank != 4 || !array_is_real(regions) || regions->rank != 2 ||
-        regions->dims[1] != 5 || !pooled || count != 2 || pooled[0] < 1 || pooled[1] < 1)
+    if (!array_is_real(in) || in->rank != 4 || !array_is_real(regions) || regions->rank != 2 || regions->dims[1] != 5 ||
+        !pooled || count != 2 || pooled[0] < 1 || pooled[1] < 1)
         return "an image, regions or pooled_shape of another shape than expected";
     int64_t dims[4] = {regions->dims[0], in->dims[1], pooled[0], pooled[1]};
     struct array *out;
@@ -272,15 +266,14 @@ const char *eval_max_roi_pool(struct evaluation *e)
             low[axis] = (int64_t)fmin(fmax(floor(bin * extent) + begin, 0), most);
             high[axis] = (int64_t)fmin(fmax(ceil((bin + 1) * extent) + begin, 0), most);
         }
-        const double *plane =
-            in->reals + ((int64_t)region[0] * in->dims[1] + channel) * in->dims[2] * in->dims[3];
+        const double *plane = in->reals + ((int64_t)region[0] * in->dims[1] + channel) * in->dims[2] * in->dims[3];
         bool any = false;
         reason = eval_check_products(e, high[0] - low[0] > 0 ? high[0] - low[0] : 0,
                                      high[1] - low[1] > 0 ? high[1] - low[1] : 0, 1);
         for (int64_t y = low[0]; !reason && y < high[0]; y++)
             for (int64_t x = low[1]; x < high[1]; x++, any = true)
-                out->reals[i] = any ? eval_larger(out->reals[i], plane[y * in->dims[3] + x])
-                                    : plane[y * in->dims[3] + x];
+                out->reals[i] =
+                    any ? eval_larger(out->reals[i], plane[y * in->dims[3] + x]) : plane[y * in->dims[3] + x];
     }
     return reason;
 }

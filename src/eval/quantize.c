@@ -22,9 +22,7 @@ void eval_quantize(struct array *out, int64_t at, double scaled, double zero)
     eval_integer_range(out->type, &least, &most);
     if (isnan(value))
         value = 0;
-    out->integers[at] = value <= (double)least  ? least
-                        : value >= (double)most ? most
-                                                : (int64_t)value;
+    out->integers[at] = value <= (double)least ? least : value >= (double)most ? most : (int64_t)value;
 }
 
 /* Which scale each element has: one, one per position of an axis, or one per block of it. */
@@ -33,9 +31,8 @@ struct grain {
     bool single;
 };
 
-static const char *read_grain(struct evaluation *e, const struct array *in,
-                              const struct array *scale, const struct array *zero,
-                              struct grain *grain)
+static const char *read_grain(struct evaluation *e, const struct array *in, const struct array *scale,
+                              const struct array *zero, struct grain *grain)
 {
     *grain = (struct grain){.single = scale->count == 1 && scale->rank <= 1};
     if (!array_is_real(scale) || (zero && zero->count != scale->count))
@@ -54,9 +51,7 @@ static const char *read_grain(struct evaluation *e, const struct array *in,
     grain->blocks = blocked ? scale->dims[axis] : scale->count;
     if (grain->blocks < 1)
         return in->count ? "a scale without elements" : NULL;
-    grain->block = blocked && block > 0
-                       ? block
-                       : grain->extent / grain->blocks + (grain->extent % grain->blocks != 0);
+    grain->block = blocked && block > 0 ? block : grain->extent / grain->blocks + (grain->extent % grain->blocks != 0);
     for (int i = 0; fits && blocked && i < in->rank; i++)
         fits = i == axis || scale->dims[i] == in->dims[i];
     if (!fits || (grain->extent - 1) / (grain->block ? grain->block : 1) >= grain->blocks)
@@ -92,8 +87,7 @@ const char *eval_quantize_linear(struct evaluation *e)
         type = UINT8_TYPE;
     if (precision == 0)
         precision = scale->type;
-    if (type < 1 || type > INT32_MAX ||
-        (!type_is_real((int32_t)type) && !type_is_whole((int32_t)type)) ||
+    if (type < 1 || type > INT32_MAX || (!type_is_real((int32_t)type) && !type_is_whole((int32_t)type)) ||
         !type_is_float((int32_t)precision))
         return "a type without numbers";
     const char *reason = read_grain(e, in, scale, zero, &grain);
@@ -168,30 +162,28 @@ static double along(const struct array *values, int64_t place, double otherwise)
     return eval_real(values, values->count == 1 ? 0 : place);
 }
 
-const char *eval_centred(struct evaluation *e, const struct array *in, const struct array *zero,
-                         int axis, struct array **out)
+const char *eval_centred(struct evaluation *e, const struct array *in, const struct array *zero, int axis,
+                         struct array **out)
 {
     int64_t inner = axis >= 0 ? eval_extent(in->dims, axis + 1, in->rank) : 1;
     if (!array_is_whole(in) && !array_is_real(in))
         return "factors that are no numbers";
     if (zero && zero->count != 1 && (axis < 0 || zero->count != in->dims[axis]))
-        return arena_format(e->arena, "a zero point of shape %s for %s",
-                            array_shape(e->arena, zero), array_shape(e->arena, in));
-    const char *reason = array_make(e->arena, e->pool, e->limit,
-                                    ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, in->rank, in->dims, out);
+        return arena_format(e->arena, "a zero point of shape %s for %s", array_shape(e->arena, zero),
+                            array_shape(e->arena, in));
+    const char *reason =
+        array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, in->rank, in->dims, out);
     for (int64_t i = 0; !reason && i < in->count; i++)
-        (*out)->reals[i] =
-            eval_real(in, i) - along(zero, axis < 0 ? 0 : i / inner % in->dims[axis], 0);
+        (*out)->reals[i] = eval_real(in, i) - along(zero, axis < 0 ? 0 : i / inner % in->dims[axis], 0);
     return reason;
 }
 
 /* Evaluates MatMul or Conv on centred factors. */
-static const char *product(struct evaluation *e, bool is_conv, struct array *left,
-                           struct array *right, struct array **out)
+static const char *product(struct evaluation *e, bool is_conv, struct array *left, struct array *right,
+                           struct array **out)
 {
     struct array *inputs[] = {left, right};
-    return eval_as(e, is_conv ? OP_Conv : OP_MatMul, is_conv ? eval_conv : eval_matmul, inputs, 2,
-                   out);
+    return eval_as(e, is_conv ? OP_Conv : OP_MatMul, is_conv ? eval_conv : eval_matmul, inputs, 2, out);
 }
 
 /* MatMulInteger and ConvInteger: sums of products, as int32. */
@@ -200,8 +192,7 @@ const char *eval_integer_product(struct evaluation *e)
     bool is_conv = e->node->op == OP_ConvInteger;
     const struct array *a = e->inputs[0], *b = e->inputs[1];
     struct array *left, *right, *sums, *out;
-    const char *reason =
-        eval_centred(e, a, eval_input(e, 2), is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
+    const char *reason = eval_centred(e, a, eval_input(e, 2), is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
     if (!reason)
         reason = eval_centred(e, b, eval_input(e, 3), is_conv ? 0 : b->rank - 1, &right);
     if (!reason)
@@ -220,16 +211,14 @@ const char *eval_integer_product(struct evaluation *e)
 const char *eval_quantized_product(struct evaluation *e)
 {
     bool is_conv = e->node->op == OP_QLinearConv;
-    const struct array *a = e->inputs[0], *b = e->inputs[3],
-                       *bias = is_conv ? eval_input(e, 8) : NULL;
+    const struct array *a = e->inputs[0], *b = e->inputs[3], *bias = is_conv ? eval_input(e, 8) : NULL;
     const struct array *a_scale = e->inputs[1], *b_scale = e->inputs[4];
     const struct array *y_scale = e->inputs[6], *y_zero = e->inputs[7];
     struct array *left, *right, *sums, *out;
-    if (!array_is_real(a_scale) || !array_is_real(b_scale) || !array_is_real(y_scale) ||
-        y_scale->count != 1 || y_zero->count != 1)
+    if (!array_is_real(a_scale) || !array_is_real(b_scale) || !array_is_real(y_scale) || y_scale->count != 1 ||
+        y_zero->count != 1)
         return "a scale that is not a real number, or many for the result";
-    const char *reason =
-        eval_centred(e, a, e->inputs[2], is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
+    const char *reason = eval_centred(e, a, e->inputs[2], is_conv || a->rank < 2 ? -1 : a->rank - 2, &left);
     if (!reason)
         reason = eval_centred(e, b, e->inputs[5], is_conv ? 0 : b->rank - 1, &right);
     if (!reason)
@@ -249,8 +238,8 @@ const char *eval_quantized_product(struct evaluation *e)
     for (int64_t i = 0; i < out->count; i++) {
         int64_t channel = i / inner % channels;
         double sum = sums->reals[i] + (bias ? (double)bias->integers[channel] : 0);
-        double scale = along(a_scale, is_conv ? 0 : i / channels % rows, 1) *
-                       along(b_scale, channel, 1) / y_scale->reals[0];
+        double scale =
+            along(a_scale, is_conv ? 0 : i / channels % rows, 1) * along(b_scale, channel, 1) / y_scale->reals[0];
         eval_quantize(out, i, sum * scale, eval_real(y_zero, 0));
     }
     return NULL;

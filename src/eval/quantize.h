@@ -8,8 +8,8 @@
 void eval_quantize(struct array *out, int64_t at, double scaled, double zero);
 /* Whole numbers less their zero point, or NULL, as doubles, of which sums are exact up to 2^53. `axis`: along
  * which the zero points run where they are many, or -1. */
-const char *eval_centred(struct evaluation *e, const struct array *in, const struct array *zero,
-                         int axis, struct array **out);
+const char *eval_centred(struct evaluation *e, const struct array *in, const struct array *zero, int axis,
+                         struct array **out);
 
 const char *eval_quantize_linear(struct evaluation *e);
 const char *eval_dequantize_linear(struct evaluation *e);

@@ -65,17 +65,13 @@ struct cell {
     struct activation function[2 * FUNCTIONS_MOST];
     const struct array *data, *lengths, *start, *cell_start;
     const double *weight, *recurrence, *bias, *peephole; /* of a direction; the last two or NULL */
-    double *sums, *shares,
-        *before; /* gates * hidden of each, and the hidden state before the step */
+    double *sums, *shares, *before; /* gates * hidden of each, and the hidden state before the step */
 };
 
-static const char *find_activation(struct evaluation *e, const ProtobufCBinaryData *name,
-                                   struct activation *found)
+static const char *find_activation(struct evaluation *e, const ProtobufCBinaryData *name, struct activation *found)
 {
     const char *letters =
-        name->len > 0 && name->len < 32
-            ? arena_format(e->arena, "%.*s", (int)name->len, (const char *)name->data)
-            : "";
+        name->len > 0 && name->len < 32 ? arena_format(e->arena, "%.*s", (int)name->len, (const char *)name->data) : "";
     for (size_t i = 0; i < COUNT_OF(activations); i++)
         if (text_same_letters(letters, activations[i].name)) {
             *found = activations[i];
@@ -87,8 +83,7 @@ static const char *find_activation(struct evaluation *e, const ProtobufCBinaryDa
 /* The functions of all directions. Alphas and betas are dealt out to those that take one. */
 static const char *read_activations(struct evaluation *e, struct cell *cell)
 {
-    static const char *const defaults[][FUNCTIONS_MOST] = {
-        {"Tanh"}, {"Sigmoid", "Tanh"}, {"Sigmoid", "Tanh", "Tanh"}};
+    static const char *const defaults[][FUNCTIONS_MOST] = {{"Tanh"}, {"Sigmoid", "Tanh"}, {"Sigmoid", "Tanh", "Tanh"}};
     const Onnx__AttributeProto *names = node_attribute(e->node, "activations");
     const Onnx__AttributeProto *alphas = node_attribute(e->node, "activation_alpha");
     const Onnx__AttributeProto *betas = node_attribute(e->node, "activation_beta");
@@ -99,8 +94,7 @@ static const char *read_activations(struct evaluation *e, struct cell *cell)
         struct activation *function = &cell->function[i];
         const char *text = defaults[cell->functions - 1][i % (size_t)cell->functions];
         ProtobufCBinaryData name = {strlen(text), (uint8_t *)(uintptr_t)text};
-        const char *reason =
-            find_activation(e, names && names->n_strings ? &names->strings[i] : &name, function);
+        const char *reason = find_activation(e, names && names->n_strings ? &names->strings[i] : &name, function);
         if (reason)
             return reason;
         if (function->has_alpha && alphas && alpha < alphas->n_floats)
@@ -112,8 +106,7 @@ static const char *read_activations(struct evaluation *e, struct cell *cell)
 }
 
 /* An optional input of reals, of this shape. */
-static const char *take(struct evaluation *e, size_t index, int rank, const int64_t *dims,
-                        const struct array **found)
+static const char *take(struct evaluation *e, size_t index, int rank, const int64_t *dims, const struct array **found)
 {
     *found = eval_input(e, index);
     if (!*found || (array_is_real(*found) && (*found)->rank == rank &&
@@ -163,8 +156,7 @@ static const char *read_cell(struct evaluation *e, struct cell *cell, const stru
     if (!reason && op == OP_LSTM)
         reason = take(e, 7, 2, (int64_t[]){directions, 3 * cell->hidden}, &weights[3]);
     cell->lengths = eval_input(e, 4);
-    if (!reason && cell->lengths &&
-        (!array_is_whole(cell->lengths) || cell->lengths->count != cell->batch))
+    if (!reason && cell->lengths && (!array_is_whole(cell->lengths) || cell->lengths->count != cell->batch))
         reason = "sequence_lens do not fit the batch";
     return reason ? reason : read_activations(e, cell);
 }
@@ -219,17 +211,15 @@ static void step_gru(const struct cell *cell, const struct activation *f, double
     for (int64_t i = 0; cell->reset_first && i < n; i++)
         cell->shares[i] = cell->sums[n + i] * cell->before[i];
     for (int64_t i = 0; i < n; i++) {
-        double recurrent = cell->reset_first
-                               ? state_share(cell, 2 * n + i, cell->shares)
-                               : cell->sums[n + i] * state_share(cell, 2 * n + i, cell->before);
+        double recurrent = cell->reset_first ? state_share(cell, 2 * n + i, cell->shares)
+                                             : cell->sums[n + i] * state_share(cell, 2 * n + i, cell->before);
         double new = activate(&f[1], clipped(cell, cell->sums[2 * n + i] + recurrent));
         h[i] = (1 - cell->sums[i]) * new + cell->sums[i] * cell->before[i];
     }
 }
 
 /* One step of one sequence: the state and, of LSTM, the cell become the next. */
-static void step(const struct cell *cell, const struct activation *f, const double *x, double *h,
-                 double *c)
+static void step(const struct cell *cell, const struct activation *f, const double *x, double *h, double *c)
 {
     int64_t n = cell->hidden;
     for (int64_t row = 0; row < cell->gates * n; row++) {
@@ -250,12 +240,11 @@ static void step(const struct cell *cell, const struct activation *f, const doub
 /* Where the state of a sequence lies in [directions, batch, hidden], or batch first. */
 static int64_t state_at(const struct cell *cell, int64_t direction, int64_t n)
 {
-    return (cell->batch_first ? n * cell->directions + direction : direction * cell->batch + n) *
-           cell->hidden;
+    return (cell->batch_first ? n * cell->directions + direction : direction * cell->batch + n) * cell->hidden;
 }
 
-static const char *run_sequence(struct evaluation *e, const struct cell *cell, int64_t direction,
-                                int64_t n, bool backwards, struct array *const *outputs)
+static const char *run_sequence(struct evaluation *e, const struct cell *cell, int64_t direction, int64_t n,
+                                bool backwards, struct array *const *outputs)
 {
     int64_t length = cell->lengths ? cell->lengths->integers[n] : cell->steps;
     int64_t at = state_at(cell, direction, n);
@@ -271,8 +260,7 @@ static const char *run_sequence(struct evaluation *e, const struct cell *cell, i
         int64_t place = cell->batch_first ? n * cell->steps + t : t * cell->batch + n;
         int64_t to = cell->batch_first ? place * cell->directions + direction
                                        : (t * cell->directions + direction) * cell->batch + n;
-        step(cell, cell->function + direction * cell->functions,
-             cell->data->reals + place * cell->inputs, h, c);
+        step(cell, cell->function + direction * cell->functions, cell->data->reals + place * cell->inputs, h, c);
         memcpy(outputs[0]->reals + to * cell->hidden, h, (size_t)cell->hidden * sizeof(*h));
     }
     return NULL;
@@ -294,8 +282,7 @@ const char *eval_recurrent(struct evaluation *e)
         memcpy(last, (int64_t[]){cell.batch, cell.directions, n}, sizeof(last));
     }
     for (size_t i = 0; !reason && i < 3; i++) {
-        reason = array_make(e->arena, e->pool, e->limit, cell.data->type, i ? 3 : 4, i ? last : all,
-                            &outputs[i]);
+        reason = array_make(e->arena, e->pool, e->limit, cell.data->type, i ? 3 : 4, i ? last : all, &outputs[i]);
         if (i < e->node->output_count && (i < 2 || cell.op == OP_LSTM))
             e->outputs[i] = outputs[i];
     }
@@ -317,8 +304,7 @@ const char *eval_recurrent(struct evaluation *e)
         cell.bias = weights[2] ? weights[2]->reals + d * 2 * rows : NULL;
         cell.peephole = weights[3] ? weights[3]->reals + d * 3 * n : NULL;
         for (int64_t i = 0; !reason && i < cell.batch; i++)
-            reason =
-                run_sequence(e, &cell, d, i, d == 1 || strcmp(direction, "reverse") == 0, outputs);
+            reason = run_sequence(e, &cell, d, i, d == 1 || strcmp(direction, "reverse") == 0, outputs);
     }
     return reason;
 }

@@ -85,8 +85,7 @@ static double real_end(enum op op, double sum, int64_t count)
     }
 }
 
-static void reduce_reals(struct reduction *reduction, enum op op, const struct array *in,
-                         struct array *out)
+static void reduce_reals(struct reduction *reduction, enum op op, const struct array *in, struct array *out)
 {
     for (int64_t i = 0; i < out->count; i++)
         out->reals[i] = real_start(op);
@@ -100,8 +99,8 @@ static void reduce_reals(struct reduction *reduction, enum op op, const struct a
 }
 
 /* log(sum(exp(x))) beside the largest x, so that nothing overflows. */
-static const char *reduce_exponents(struct evaluation *e, struct reduction *reduction,
-                                    const struct array *in, struct array *out)
+static const char *reduce_exponents(struct evaluation *e, struct reduction *reduction, const struct array *in,
+                                    struct array *out)
 {
     struct array *sums;
     const char *reason = array_make(e->arena, e->pool, e->limit, in->type, 1, &out->count, &sums);
@@ -148,25 +147,21 @@ static const char *integer_step(enum op op, int32_t type, int64_t *sum, int64_t 
     return __builtin_add_overflow(*sum, x, sum) && !wraps ? overflow : NULL;
 }
 
-static const char *reduce_integers(struct reduction *reduction, enum op op, const struct array *in,
-                                   struct array *out)
+static const char *reduce_integers(struct reduction *reduction, enum op op, const struct array *in, struct array *out)
 {
     int64_t least, most;
     const char *reason = NULL;
     eval_integer_range(in->type, &least, &most);
     for (int64_t i = 0; i < out->count; i++)
-        out->integers[i] = op == OP_ReduceMax    ? least
-                           : op == OP_ReduceMin  ? most
-                           : op == OP_ReduceProd ? 1
-                                                 : 0;
+        out->integers[i] = op == OP_ReduceMax ? least : op == OP_ReduceMin ? most : op == OP_ReduceProd ? 1 : 0;
     struct walk walk = reduction->walk;
     for (int64_t i = 0; i < in->count && !reason; i++, walk_next(&walk))
         reason = integer_step(op, in->type, &out->integers[walk.offsets[0]], in->integers[i]);
     if (!reason && op == OP_ReduceMean && reduction->count == 0 && out->count)
         reason = "an integer is divided by zero";
     for (int64_t i = 0; i < out->count && !reason; i++)
-        out->integers[i] = eval_wrapped(
-            in->type, op == OP_ReduceMean ? out->integers[i] / reduction->count : out->integers[i]);
+        out->integers[i] =
+            eval_wrapped(in->type, op == OP_ReduceMean ? out->integers[i] / reduction->count : out->integers[i]);
     return reason;
 }
 
@@ -269,8 +264,7 @@ const char *eval_running(struct evaluation *e)
                 real = product ? real * in->reals[at] : real + in->reals[at];
                 out->reals[at] = exclusive ? before : real;
             } else {
-                reason = integer_step(product ? OP_ReduceProd : OP_ReduceSum, in->type, &whole,
-                                      in->integers[at]);
+                reason = integer_step(product ? OP_ReduceProd : OP_ReduceSum, in->type, &whole, in->integers[at]);
                 out->integers[at] = eval_wrapped(in->type, exclusive ? whole_before : whole);
             }
         }

@@ -71,8 +71,7 @@ static uint32_t decode(const uint8_t **at, const uint8_t *end)
     switch (length) {
     case 2: return (c[0] & 0x1fu) << 6 | (c[1] & 0x3fu);
     case 3: return (c[0] & 0x0fu) << 12 | (c[1] & 0x3fu) << 6 | (c[2] & 0x3fu);
-    case 4:
-        return (c[0] & 0x07u) << 18 | (c[1] & 0x3fu) << 12 | (c[2] & 0x3fu) << 6 | (c[3] & 0x3fu);
+    case 4: return (c[0] & 0x07u) << 18 | (c[1] & 0x3fu) << 12 | (c[2] & 0x3fu) << 6 | (c[3] & 0x3fu);
     default: return c[0];
     }
 }
@@ -330,8 +329,7 @@ static bool write_any(struct regex *regex, const struct tree *tree)
         regex->steps.items[fork].next = fork + 1;
     }
     for (size_t i = 0; i < ends.count; i++)
-        regex->steps.items[ends.items[i]].next = regex->steps.items[ends.items[i]].other =
-            (uint32_t)regex->steps.count;
+        regex->steps.items[ends.items[i]].next = regex->steps.items[ends.items[i]].other = (uint32_t)regex->steps.count;
     return true;
 }
 
@@ -423,8 +421,8 @@ static bool holds(const struct set *set, uint32_t character)
 
 static bool is_word(int64_t character)
 {
-    return (character >= '0' && character <= '9') || (character >= 'A' && character <= 'Z') ||
-           character == '_' || (character >= 'a' && character <= 'z');
+    return (character >= '0' && character <= '9') || (character >= 'A' && character <= 'Z') || character == '_' ||
+           (character >= 'a' && character <= 'z');
 }
 
 /* before, after: the characters around the place, or -1. */
@@ -439,8 +437,7 @@ static bool asserts(char assertion, int64_t before, int64_t after)
 }
 
 /* Adds the steps that wait for a character from `first` on. Returns whether the end is among them. */
-static bool follow(struct regex *run, uint32_t first, int64_t before, int64_t after, uint32_t *list,
-                   size_t *count)
+static bool follow(struct regex *run, uint32_t first, int64_t before, int64_t after, uint32_t *list, size_t *count)
 {
     size_t depth = 0;
     bool ends = false;

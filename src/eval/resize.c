@@ -32,8 +32,8 @@ struct resize {
 
 /* ---- attributes and inputs ---- */
 
-static const char *choose(struct evaluation *e, const char *attribute, const char *const *names,
-                          size_t count, const char *otherwise, int *chosen)
+static const char *choose(struct evaluation *e, const char *attribute, const char *const *names, size_t count,
+                          const char *otherwise, int *chosen)
 {
     const char *name = node_string(e->arena, e->node, attribute, otherwise);
     for (size_t i = 0; i < count; i++)
@@ -49,8 +49,7 @@ static const char *read_attributes(struct evaluation *e, struct resize *resize)
     static const char *const coordinates[COORDINATES] = {
         "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
         "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
-    static const char *const nearest[NEAREST] = {"round_prefer_floor", "round_prefer_ceil", "floor",
-                                                 "ceil"};
+    static const char *const nearest[NEAREST] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
     static const char *const modes[] = {"nearest", "linear", "cubic", "bilinear"};
     static const char *const policies[POLICIES] = {"stretch", "not_larger", "not_smaller"};
     bool is_old = e->node->op == OP_Upsample || e->node->opset < 11;
@@ -60,8 +59,7 @@ static const char *read_attributes(struct evaluation *e, struct resize *resize)
         reason = choose(e, "coordinate_transformation_mode", coordinates, COORDINATES,
                         is_old ? "asymmetric" : "half_pixel", &place);
     if (!reason)
-        reason = choose(e, "nearest_mode", nearest, NEAREST,
-                        is_old ? "floor" : "round_prefer_floor", &rounding);
+        reason = choose(e, "nearest_mode", nearest, NEAREST, is_old ? "floor" : "round_prefer_floor", &rounding);
     if (!reason)
         reason = choose(e, "keep_aspect_ratio_policy", policies, POLICIES, "stretch", &policy);
     if (reason)
@@ -78,8 +76,8 @@ static const char *read_attributes(struct evaluation *e, struct resize *resize)
 }
 
 /* Sizes as they are asked for, or for one scale of all axes. */
-static const char *read_sizes(struct evaluation *e, struct resize *resize, const int *axes,
-                              int count, const struct array *sizes)
+static const char *read_sizes(struct evaluation *e, struct resize *resize, const int *axes, int count,
+                              const struct array *sizes)
 {
     const struct array *in = e->inputs[0];
     double common = resize->policy == NOT_LARGER ? (double)INFINITY : 0;
@@ -113,19 +111,17 @@ static const char *read_scale(struct resize *resize, const struct array *in, int
     return NULL;
 }
 
-static const char *read_scales(struct evaluation *e, struct resize *resize, const int *axes,
-                               int count, const struct array *scales)
+static const char *read_scales(struct evaluation *e, struct resize *resize, const int *axes, int count,
+                               const struct array *scales)
 {
     const Onnx__AttributeProto *given = scales ? NULL : node_attribute(e->node, "scales");
     const char *reason = NULL;
     if (!given && !scales)
         return "neither scales nor sizes";
-    if (scales ? !array_is_real(scales) || scales->count != count
-               : given->n_floats != (size_t)count)
+    if (scales ? !array_is_real(scales) || scales->count != count : given->n_floats != (size_t)count)
         return "scales of another length than the axes";
     for (int i = 0; i < count && !reason; i++)
-        reason = read_scale(resize, e->inputs[0], axes[i],
-                            scales ? scales->reals[i] : (double)given->floats[i]);
+        reason = read_scale(resize, e->inputs[0], axes[i], scales ? scales->reals[i] : (double)given->floats[i]);
     return reason;
 }
 
@@ -175,15 +171,13 @@ static double origin(const struct resize *resize, int axis, double at, double in
     if (floor(exact) == out && exact - out > 1e-6)
         out = exact;
     switch (resize->coordinates) {
-    case HALF_PIXEL_SYMMETRIC:
-        return in / 2 * (1 - (double)resize->sizes[axis] / exact) + (at + 0.5) / scale - 0.5;
+    case HALF_PIXEL_SYMMETRIC: return in / 2 * (1 - (double)resize->sizes[axis] / exact) + (at + 0.5) / scale - 0.5;
     case PYTORCH_HALF_PIXEL: return out > 1 ? (at + 0.5) / scale - 0.5 : 0;
     case ALIGN_CORNERS: return out > 1 ? at * (in - 1) / (out - 1) : 0;
     case ASYMMETRIC: return at / scale;
     case TF_HALF_PIXEL_FOR_NN: return (at + 0.5) / scale;
     case TF_CROP_AND_RESIZE:
-        return begin * (in - 1) +
-               (out > 1 ? at * (end - begin) * (in - 1) / (out - 1) : (end - begin) * (in - 1) / 2);
+        return begin * (in - 1) + (out > 1 ? at * (end - begin) * (in - 1) / (out - 1) : (end - begin) * (in - 1) / 2);
     default: return (at + 0.5) / scale - 0.5;
     }
 }
@@ -217,14 +211,13 @@ struct axis_taps {
     bool *outside;
 };
 
-static void fill_taps(const struct resize *resize, int axis, int64_t extent, double shrink,
-                      int64_t at, struct axis_taps *taps)
+static void fill_taps(const struct resize *resize, int axis, int64_t extent, double shrink, int64_t at,
+                      struct axis_taps *taps)
 {
     double x = origin(resize, axis, (double)at, (double)extent), sum = 0;
     int64_t *places = taps->places + at * taps->count;
     double *weights = taps->weights + at * taps->count;
-    taps->outside[at] =
-        resize->coordinates == TF_CROP_AND_RESIZE && !(x >= 0 && x <= (double)(extent - 1));
+    taps->outside[at] = resize->coordinates == TF_CROP_AND_RESIZE && !(x >= 0 && x <= (double)(extent - 1));
     if (resize->mode == MODE_NEAREST) {
         double place = fmin(fmax(nearest_place(resize->nearest, x), 0), (double)(extent - 1));
         places[0] = (int64_t)place;
@@ -247,8 +240,8 @@ static void fill_taps(const struct resize *resize, int axis, int64_t extent, dou
         weights[i] /= sum;
 }
 
-static const char *make_taps(struct evaluation *e, const struct resize *resize, int axis,
-                             int64_t extent, struct axis_taps *taps)
+static const char *make_taps(struct evaluation *e, const struct resize *resize, int axis, int64_t extent,
+                             struct axis_taps *taps)
 {
     int64_t out = resize->sizes[axis];
     double reach = resize->mode == MODE_CUBIC ? 2 : 1, shrink = 1;
@@ -270,8 +263,8 @@ static const char *make_taps(struct evaluation *e, const struct resize *resize, 
 }
 
 /* The array with one axis resized. */
-static const char *resize_axis(struct evaluation *e, const struct resize *resize, int axis,
-                               const struct array *in, struct array **out)
+static const char *resize_axis(struct evaluation *e, const struct resize *resize, int axis, const struct array *in,
+                               struct array **out)
 {
     struct axis_taps taps;
     int64_t dims[EVAL_RANK], extent = in->dims[axis], size = resize->sizes[axis];
@@ -322,8 +315,7 @@ const char *eval_resize(struct evaluation *e)
         reason = array_copy(e->arena, e->pool, e->limit, in, &in);
     if (reason)
         return reason;
-    for (int64_t i = 0;
-         resize.coordinates == TF_CROP_AND_RESIZE && array_is_real(in) && i < in->count; i++)
+    for (int64_t i = 0; resize.coordinates == TF_CROP_AND_RESIZE && array_is_real(in) && i < in->count; i++)
         if (isnan(in->reals[i]))
             in->reals[i] = resize.extrapolation;
     e->outputs[0] = in;

@@ -48,8 +48,7 @@ static int64_t place_of(const struct sampler *sampler, int axis, int64_t at)
         return at;
     switch (sampler->padding) {
     case PADDING_BORDER: return at < 0 ? 0 : last;
-    case PADDING_REFLECTION:
-        return (int64_t)reflect((double)at, low_end(sampler), high_end(sampler, axis));
+    case PADDING_REFLECTION: return (int64_t)reflect((double)at, low_end(sampler), high_end(sampler, axis));
     default: return -1;
     }
 }
@@ -63,8 +62,7 @@ static double cubic(double apart)
 }
 
 /* Where the taps along one axis are, and what they weigh. */
-static void place_taps(const struct sampler *sampler, int axis, double at, int64_t *places,
-                       double *weights)
+static void place_taps(const struct sampler *sampler, int axis, double at, int64_t *places, double *weights)
 {
     enum { FAR = 1 << 30 }; /* beyond any image */
     at = fmin(fmax(at, -(double)FAR), (double)FAR);
@@ -111,13 +109,11 @@ static int64_t sample_cost(const struct sampler *sampler)
 }
 
 /* The spatial axes of an image of reals with elements. */
-static const char *read_image(struct evaluation *e, const struct array *image,
-                              struct sampler *sampler)
+static const char *read_image(struct evaluation *e, const struct array *image, struct sampler *sampler)
 {
     sampler->axes = image->rank - 2;
     if (!array_is_real(image) || sampler->axes < 1)
-        return arena_format(e->arena, "an image of %s %s", array_type_name(image->type),
-                            array_shape(e->arena, image));
+        return arena_format(e->arena, "an image of %s %s", array_type_name(image->type), array_shape(e->arena, image));
     for (int i = 0; i < sampler->axes; i++) {
         sampler->dims[i] = image->dims[2 + i];
         if (sampler->dims[i] < 1 || sampler->dims[i] > WINDOW_LIMIT)
@@ -186,8 +182,7 @@ const char *eval_grid_sample(struct evaluation *e)
         reason = eval_check_products(e, out->count, sample_cost(&sampler), 1);
     if (reason || out->count == 0)
         return reason;
-    int64_t points = eval_extent(dims, 2, out->rank),
-            plane = eval_extent(image->dims, 2, out->rank);
+    int64_t points = eval_extent(dims, 2, out->rank), plane = eval_extent(image->dims, 2, out->rank);
     for (int64_t n = 0; n < dims[0]; n++)
         for (int64_t p = 0; p < points; p++) {
             double at[EVAL_RANK];
@@ -217,10 +212,9 @@ const char *eval_affine_grid(struct evaluation *e)
     if (reason)
         return reason;
     int axes = (int)count - 2;
-    if ((axes != 2 && axes != 3) || !array_is_real(theta) || theta->rank != 3 ||
-        theta->dims[0] != size[0] || theta->dims[1] != axes || theta->dims[2] != axes + 1)
-        return arena_format(e->arena, "theta of shape %s for %zu sizes",
-                            array_shape(e->arena, theta), count);
+    if ((axes != 2 && axes != 3) || !array_is_real(theta) || theta->rank != 3 || theta->dims[0] != size[0] ||
+        theta->dims[1] != axes || theta->dims[2] != axes + 1)
+        return arena_format(e->arena, "theta of shape %s for %zu sizes", array_shape(e->arena, theta), count);
     struct walk walk = {.rank = axes + 1};
     walk.dims[0] = size[0];
     for (int i = 0; i < axes; i++) {
@@ -239,8 +233,7 @@ const char *eval_affine_grid(struct evaluation *e)
             double sum = matrix[axes];
             for (int k = 0; k < axes; k++) { /* x is along the last axis */
                 double at = (double)walk.at[axes - k], extent = (double)walk.dims[axes - k];
-                sum +=
-                    matrix[k] * (aligned ? 2 * at / (extent - 1) - 1 : (2 * at + 1) / extent - 1);
+                sum += matrix[k] * (aligned ? 2 * at / (extent - 1) - 1 : (2 * at + 1) / extent - 1);
             }
             out->reals[i + row] = sum;
         }
@@ -255,8 +248,7 @@ struct region {
 };
 
 /* Four elements around a point and their weights; false: it is outside. */
-static bool place_point(const int64_t *size, double row, double column, int64_t *places,
-                        double *weights)
+static bool place_point(const int64_t *size, double row, double column, int64_t *places, double *weights)
 {
     double at[2] = {row, column}, rest[2];
     int64_t low[2], high[2];
@@ -276,8 +268,8 @@ static bool place_point(const int64_t *size, double row, double column, int64_t 
 }
 
 /* One bin: the mean of its points, or the largest of the weighted elements around them. */
-static double pool_bin(const struct region *region, const int64_t *size, const double *plane,
-                       int64_t row, int64_t column, bool largest)
+static double pool_bin(const struct region *region, const int64_t *size, const double *plane, int64_t row,
+                       int64_t column, bool largest)
 {
     double sum = 0;
     bool first = true;
@@ -286,11 +278,9 @@ static double pool_bin(const struct region *region, const int64_t *size, const d
             int64_t places[4] = {0};
             double weights[4] = {0};
             double y =
-                region->begin[0] +
-                ((double)row + ((double)i + 0.5) / (double)region->points[0]) * region->bin[0];
+                region->begin[0] + ((double)row + ((double)i + 0.5) / (double)region->points[0]) * region->bin[0];
             double x =
-                region->begin[1] +
-                ((double)column + ((double)k + 0.5) / (double)region->points[1]) * region->bin[1];
+                region->begin[1] + ((double)column + ((double)k + 0.5) / (double)region->points[1]) * region->bin[1];
             place_point(size, y, x, places, weights);
             for (int n = 0; n < 4; n++) {
                 double part = weights[n] * plane[places[n]];
@@ -332,13 +322,12 @@ const char *eval_roi_align(struct evaluation *e)
     const struct array *in = e->inputs[0], *regions = e->inputs[1], *batches = e->inputs[2];
     const char *mode = node_string(e->arena, e->node, "mode", "avg");
     bool largest = strcmp(mode, "max") == 0;
-    if (!array_is_real(in) || in->rank != 4 || !array_is_real(regions) || regions->rank != 2 ||
-        regions->dims[1] != 4 || !array_is_whole(batches) || batches->rank != 1 ||
-        batches->dims[0] != regions->dims[0] || (!largest && strcmp(mode, "avg") != 0))
-        return arena_format(e->arena, "regions of shape %s for %s, mode %s",
-                            array_shape(e->arena, regions), array_shape(e->arena, in), mode);
-    int64_t pooled[2] = {node_integer(e->node, "output_height", 1),
-                         node_integer(e->node, "output_width", 1)};
+    if (!array_is_real(in) || in->rank != 4 || !array_is_real(regions) || regions->rank != 2 || regions->dims[1] != 4 ||
+        !array_is_whole(batches) || batches->rank != 1 || batches->dims[0] != regions->dims[0] ||
+        (!largest && strcmp(mode, "avg") != 0))
+        return arena_format(e->arena, "regions of shape %s for %s, mode %s", array_shape(e->arena, regions),
+                            array_shape(e->arena, in), mode);
+    int64_t pooled[2] = {node_integer(e->node, "output_height", 1), node_integer(e->node, "output_width", 1)};
     int64_t dims[] = {regions->dims[0], in->dims[1], pooled[0], pooled[1]};
     struct array *out;
     if (pooled[0] < 1 || pooled[1] < 1)
@@ -360,9 +349,9 @@ const char *eval_roi_align(struct evaluation *e)
         if (reason)
             return reason;
         for (int64_t i = 0; i < dims[1] * bins; i++)
-            out->reals[n * dims[1] * bins + i] = pool_bin(
-                &region, size, in->reals + (batch * dims[1] + i / bins) * size[0] * size[1],
-                i % bins / pooled[1], i % pooled[1], largest);
+            out->reals[n * dims[1] * bins + i] =
+                pool_bin(&region, size, in->reals + (batch * dims[1] + i / bins) * size[0] * size[1],
+                         i % bins / pooled[1], i % pooled[1], largest);
     }
     return NULL;
 }
@@ -406,8 +395,8 @@ static const char *read_deform(struct evaluation *e, struct deform *d)
                      d->mask->dims[0] != d->image->dims[0] || d->mask->dims[1] != wanted)) ||
         !multiply_fits(wanted, axes, &wanted) || d->offset->dims[0] != d->image->dims[0] ||
         d->offset->dims[1] != wanted)
-        return arena_format(e->arena, "offsets of shape %s for a weight of shape %s",
-                            array_shape(e->arena, d->offset), array_shape(e->arena, d->weight));
+        return arena_format(e->arena, "offsets of shape %s for a weight of shape %s", array_shape(e->arena, d->offset),
+                            array_shape(e->arena, d->weight));
     for (int i = 0; i < axes; i++)
         if (d->offset->dims[2 + i] != d->window.positions[i] ||
             (d->mask && d->mask->dims[2 + i] != d->window.positions[i]))
@@ -418,19 +407,17 @@ static const char *read_deform(struct evaluation *e, struct deform *d)
 }
 
 /* What one tap at one position reads of an input channel. */
-static double read_tap(const struct deform *d, int64_t n, int64_t channel, const int64_t *position,
-                       int64_t point, const int64_t *tap, int64_t t)
+static double read_tap(const struct deform *d, int64_t n, int64_t channel, const int64_t *position, int64_t point,
+                       const int64_t *tap, int64_t t)
 {
     int axes = d->window.axes;
     int64_t group = channel / (d->image->dims[1] / d->offset_groups);
     int64_t entry = (n * d->offset_groups + group) * d->window.taps + t;
     double at[EVAL_RANK];
     for (int i = 0; i < axes; i++)
-        at[i] = (double)(position[i] * d->window.stride[i] + tap[i] * d->window.dilation[i] -
-                         d->window.begin[i]) +
+        at[i] = (double)(position[i] * d->window.stride[i] + tap[i] * d->window.dilation[i] - d->window.begin[i]) +
                 d->offset->reals[(entry * axes + i) * d->points + point];
-    double value =
-        sample(&d->sampler, d->image->reals + (n * d->image->dims[1] + channel) * d->plane, at);
+    double value = sample(&d->sampler, d->image->reals + (n * d->image->dims[1] + channel) * d->plane, at);
     return d->mask ? value * d->mask->reals[entry * d->points + point] : value;
 }
 
@@ -452,8 +439,7 @@ const char *eval_deform_conv(struct evaluation *e)
     if (!reason)
         reason = eval_check_products(e, out->count, d.weight->dims[1], taps);
     if (!reason)
-        reason =
-            eval_check_products(e, dims[0] * d.points, channels * taps, sample_cost(&d.sampler));
+        reason = eval_check_products(e, dims[0] * d.points, channels * taps, sample_cost(&d.sampler));
     for (int64_t i = 0; !reason && bias && i < out->count; i++)
         out->reals[i] = bias->reals[i / d.points % rows];
     struct walk walk = {.rank = axes + 1, .dims = {dims[0]}};

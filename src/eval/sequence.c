@@ -84,8 +84,8 @@ const char *eval_sequence_change(struct evaluation *e)
 }
 
 /* A part of a tensor along an axis. */
-static const char *part_of(struct evaluation *e, const struct array *in, int axis, int64_t first,
-                           int64_t length, bool keeps, struct array **part)
+static const char *part_of(struct evaluation *e, const struct array *in, int axis, int64_t first, int64_t length,
+                           bool keeps, struct array **part)
 {
     int64_t dims[EVAL_RANK], inner = eval_extent(in->dims, axis + 1, in->rank);
     int rank = 0;
@@ -94,8 +94,7 @@ static const char *part_of(struct evaluation *e, const struct array *in, int axi
             dims[rank++] = i == axis ? length : in->dims[i];
     const char *reason = array_make(e->arena, e->pool, e->limit, in->type, rank, dims, part);
     for (int64_t n = 0; !reason && (*part)->count && n < eval_extent(in->dims, 0, axis); n++)
-        eval_copy_cells(*part, n * length * inner, in, (n * in->dims[axis] + first) * inner,
-                        length * inner);
+        eval_copy_cells(*part, n * length * inner, in, (n * in->dims[axis] + first) * inner, length * inner);
     return reason;
 }
 
@@ -117,9 +116,7 @@ const char *eval_split_to_sequence(struct evaluation *e)
     struct array *out;
     reason = make_sequence(e, count, &out);
     for (int64_t i = 0; !reason && i < count; i++) {
-        int64_t length = listed                  ? split->integers[i]
-                         : each < extent - first ? each
-                                                 : extent - first;
+        int64_t length = listed ? split->integers[i] : each < extent - first ? each : extent - first;
         if (length < 0 || length > extent - first)
             return "the parts do not fill the axis";
         reason = part_of(e, in, axis, first, length, keeps, &out->items[i]);

@@ -9,8 +9,7 @@
 #define PI 3.141592653589793
 
 /* A single number of an input; `otherwise` where it is left out. */
-static const char *read_integer(struct evaluation *e, size_t index, int64_t otherwise,
-                                int64_t *value)
+static const char *read_integer(struct evaluation *e, size_t index, int64_t otherwise, int64_t *value)
 {
     const struct array *in = eval_input(e, index);
     *value = otherwise;
@@ -28,18 +27,17 @@ struct transform {
     int64_t given;   /* of which are read */
     int64_t results; /* of which are written */
     bool inverse;
-    bool halved; /* the inverse of one half: the other mirrors it, and the result is real */
+    bool halved;                   /* the inverse of one half: the other mirrors it, and the result is real */
     const double *cosines, *sines; /* of a turn in `length` parts */
 };
 
 static const char *make_transform(struct evaluation *e, struct transform *t)
 {
     struct array *cosines, *sines;
-    const char *reason = array_make(e->arena, e->pool, e->limit,
-                                    ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1, &t->length, &cosines);
+    const char *reason =
+        array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1, &t->length, &cosines);
     if (!reason)
-        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1,
-                            &t->length, &sines);
+        reason = array_make(e->arena, e->pool, e->limit, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE, 1, &t->length, &sines);
     for (int64_t i = 0; !reason && i < t->length; i++) {
         cosines->reals[i] = cos(2 * PI * (double)i / (double)t->length);
         sines->reals[i] = sin(2 * PI * (double)i / (double)t->length);
@@ -52,8 +50,8 @@ static const char *make_transform(struct evaluation *e, struct transform *t)
 }
 
 /* One line. parts: numbers of an element, 1 (real) or 2. weights: of the elements, or NULL. */
-static void transform_line(const struct transform *t, const double *in, int64_t step, int parts,
-                           const double *weights, double *out, int64_t out_step)
+static void transform_line(const struct transform *t, const double *in, int64_t step, int parts, const double *weights,
+                           double *out, int64_t out_step)
 {
     int64_t half = t->length / 2;
     for (int64_t k = 0; k < t->results; k++) {
@@ -87,10 +85,9 @@ const char *eval_dft(struct evaluation *e)
     if (reason)
         return reason;
     axis += axis < 0 ? in->rank : 0;
-    if (!array_is_real(in) || in->rank < 2 || axis < 0 || axis >= in->rank - 1 ||
-        in->dims[in->rank - 1] < 1 || in->dims[in->rank - 1] > 2)
-        return arena_format(e->arena, "a signal of shape %s, axis %lld", array_shape(e->arena, in),
-                            (long long)axis);
+    if (!array_is_real(in) || in->rank < 2 || axis < 0 || axis >= in->rank - 1 || in->dims[in->rank - 1] < 1 ||
+        in->dims[in->rank - 1] > 2)
+        return arena_format(e->arena, "a signal of shape %s, axis %lld", array_shape(e->arena, in), (long long)axis);
     t.halved = t.inverse && onesided;
     int64_t extent = in->dims[axis], parts = in->dims[in->rank - 1];
     reason = read_integer(e, 1, t.halved && extent > 0 ? 2 * (extent - 1) : extent, &t.length);
@@ -115,10 +112,8 @@ const char *eval_dft(struct evaluation *e)
     int64_t inner = eval_extent(dims, (int)axis + 1, in->rank - 1);
     int64_t lines = out->count / (t.results * dims[in->rank - 1]);
     for (int64_t n = 0; n < lines; n++)
-        transform_line(&t, in->reals + (n / inner * extent * inner + n % inner) * parts,
-                       inner * parts, (int)parts, NULL,
-                       out->reals +
-                           (n / inner * t.results * inner + n % inner) * dims[in->rank - 1],
+        transform_line(&t, in->reals + (n / inner * extent * inner + n % inner) * parts, inner * parts, (int)parts,
+                       NULL, out->reals + (n / inner * t.results * inner + n % inner) * dims[in->rank - 1],
                        inner * dims[in->rank - 1]);
     return NULL;
 }
@@ -129,18 +124,16 @@ const char *eval_stft(struct evaluation *e)
     bool onesided = node_integer(e->node, "onesided", 1) != 0;
     struct transform t = {.inverse = false};
     int64_t frame_step;
-    if (!array_is_real(in) || in->rank < 2 || in->rank > 3 ||
-        (in->rank == 3 && (in->dims[2] < 1 || in->dims[2] > 2)) ||
+    if (!array_is_real(in) || in->rank < 2 || in->rank > 3 || (in->rank == 3 && (in->dims[2] < 1 || in->dims[2] > 2)) ||
         (window && (!array_is_real(window) || window->rank != 1)))
         return arena_format(e->arena, "a signal of shape %s", array_shape(e->arena, in));
     int64_t parts = in->rank == 3 ? in->dims[2] : 1;
     const char *reason = read_integer(e, 1, 0, &frame_step);
     if (!reason)
         reason = read_integer(e, 3, window ? window->dims[0] : in->dims[1], &t.length);
-    if (!reason && (frame_step < 1 || t.length < 1 || t.length > in->dims[1] ||
-                    (window && window->count != t.length)))
-        reason = arena_format(e->arena, "frames of %lld, %lld apart, of a signal of %lld",
-                              (long long)t.length, (long long)frame_step, (long long)in->dims[1]);
+    if (!reason && (frame_step < 1 || t.length < 1 || t.length > in->dims[1] || (window && window->count != t.length)))
+        reason = arena_format(e->arena, "frames of %lld, %lld apart, of a signal of %lld", (long long)t.length,
+                              (long long)frame_step, (long long)in->dims[1]);
     if (reason)
         return reason;
     t.given = t.length;
@@ -154,9 +147,8 @@ const char *eval_stft(struct evaluation *e)
         reason = make_transform(e, &t);
     for (int64_t n = 0; !reason && out->count && n < dims[0] * dims[1]; n++) {
         int64_t batch = n / dims[1], frame = n % dims[1];
-        transform_line(&t, in->reals + (batch * in->dims[1] + frame * frame_step) * parts, parts,
-                       (int)parts, window ? window->reals : NULL, out->reals + n * t.results * 2,
-                       2);
+        transform_line(&t, in->reals + (batch * in->dims[1] + frame * frame_step) * parts, parts, (int)parts,
+                       window ? window->reals : NULL, out->reals + n * t.results * 2, 2);
     }
     return reason;
 }
@@ -169,16 +161,14 @@ const char *eval_window(struct evaluation *e)
     if (reason)
         return reason;
     int64_t parts = node_integer(e->node, "periodic", 1) != 0 ? size : size - 1;
-    if (size < 0 || (size > 0 && parts < 1) || type < 1 || type > INT32_MAX ||
-        !type_is_real((int32_t)type))
+    if (size < 0 || (size > 0 && parts < 1) || type < 1 || type > INT32_MAX || !type_is_real((int32_t)type))
         return arena_format(e->arena, "a window of %lld", (long long)size);
     reason = eval_result(e, (int32_t)type, 1, &size, &out);
     for (int64_t i = 0; !reason && i < size; i++) {
         double at = 2 * PI * (double)i / (double)parts;
-        out->reals[i] = e->node->op == OP_HannWindow ? sin(at / 2) * sin(at / 2)
-                        : e->node->op == OP_HammingWindow
-                            ? 25.0 / 46 - 21.0 / 46 * cos(at)
-                            : 0.42 - 0.5 * cos(at) + 0.08 * cos(2 * at);
+        out->reals[i] = e->node->op == OP_HannWindow      ? sin(at / 2) * sin(at / 2)
+                        : e->node->op == OP_HammingWindow ? 25.0 / 46 - 21.0 / 46 * cos(at)
+                                                          : 0.42 - 0.5 * cos(at) + 0.08 * cos(2 * at);
     }
     return reason;
 }
@@ -202,9 +192,9 @@ const char *eval_mel_weight_matrix(struct evaluation *e)
         reason = read_integer(e, 1, 0, &length);
     if (!reason)
         reason = read_integer(e, 2, 0, &rate);
-    if (!reason && (!array_is_real(lower) || lower->count != 1 || !array_is_real(upper) ||
-                    upper->count != 1 || bands < 0 || length < 0 || rate < 1 || type < 1 ||
-                    type > INT32_MAX || !type_is_real((int32_t)type)))
+    if (!reason &&
+        (!array_is_real(lower) || lower->count != 1 || !array_is_real(upper) || upper->count != 1 || bands < 0 ||
+         length < 0 || rate < 1 || type < 1 || type > INT32_MAX || !type_is_real((int32_t)type)))
         reason = "bands, a length, a rate or edges that are none";
     if (reason)
         return reason;
@@ -218,8 +208,7 @@ const char *eval_mel_weight_matrix(struct evaluation *e)
     for (int64_t i = 0; i < bands; i++) {
         int64_t edges[3]; /* where the triangle begins, peaks and ends */
         for (int k = 0; k < 3; k++) {
-            double edge =
-                floor(((double)length + 1) * hertz_of(low + (double)(i + k) * step) / (double)rate);
+            double edge = floor(((double)length + 1) * hertz_of(low + (double)(i + k) * step) / (double)rate);
             if (!(edge >= 0 && edge <= (double)dims[0]) || (k < 2 && edge == (double)dims[0]))
                 return "an edge beyond the spectrum";
             edges[k] = (int64_t)edge;

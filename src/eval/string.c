@@ -140,8 +140,8 @@ static bool is_space(uint8_t c)
 }
 
 /* The next part of a text from *at on; false: there is none. delimiter: of no length for white space. */
-static bool next_part(ProtobufCBinaryData text, ProtobufCBinaryData delimiter, bool is_last,
-                      size_t *at, ProtobufCBinaryData *part)
+static bool next_part(ProtobufCBinaryData text, ProtobufCBinaryData delimiter, bool is_last, size_t *at,
+                      ProtobufCBinaryData *part)
 {
     size_t end;
     if (delimiter.len == 0) {
@@ -157,8 +157,8 @@ static bool next_part(ProtobufCBinaryData text, ProtobufCBinaryData delimiter, b
     }
     if (*at > text.len)
         return false;
-    for (end = *at; is_last || end + delimiter.len > text.len ||
-                    memcmp(text.data + end, delimiter.data, delimiter.len) != 0;
+    for (end = *at;
+         is_last || end + delimiter.len > text.len || memcmp(text.data + end, delimiter.data, delimiter.len) != 0;
          end++)
         if (end >= text.len)
             break;
@@ -177,8 +177,7 @@ const char *eval_string_split(struct evaluation *e)
         return "data that are no strings";
     most = most < 0 ? INT64_MAX : most;
     struct array *counts, *out;
-    const char *reason =
-        array_make(e->arena, e->pool, e->limit, INT64_TYPE, in->rank, in->dims, &counts);
+    const char *reason = array_make(e->arena, e->pool, e->limit, INT64_TYPE, in->rank, in->dims, &counts);
     for (int64_t i = 0; !reason && i < in->count; i++) {
         ProtobufCBinaryData text = text_at(in, i);
         size_t at = 0;
@@ -219,8 +218,7 @@ const char *eval_regex_full_match(struct evaluation *e)
     if (!is_text(in) || !pattern)
         return "data that are no strings, or no pattern";
     const char *reason = regex_compile(e->arena, pattern->s, &regex);
-    if (!reason &&
-        !pool_affords(e->pool, 16 * (double)regex_size(regex), 8 * (double)regex_size(regex)))
+    if (!reason && !pool_affords(e->pool, 16 * (double)regex_size(regex), 8 * (double)regex_size(regex)))
         reason = eval_too_dear;
     if (!reason)
         reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, in->rank, in->dims, &out);
@@ -238,8 +236,7 @@ const char *eval_regex_full_match(struct evaluation *e)
 struct vectorizer {
     const struct array *in;
     const Onnx__AttributeProto *texts, *integers; /* the pool: one of them */
-    const int64_t *starts,
-        *columns; /* of the grams of each length in the pool; of each gram in the result */
+    const int64_t *starts, *columns; /* of the grams of each length in the pool; of each gram in the result */
     size_t start_count, column_count, pool_count;
     int64_t shortest, longest, skips, width;
 };
@@ -262,8 +259,7 @@ static size_t grams_of(const struct vectorizer *v, int64_t length, size_t *begin
 }
 
 /* Counts what begins at one place of a row and takes every `apart`-th element. */
-static void count_gram(const struct vectorizer *v, int64_t first, int64_t apart, int64_t length,
-                       double *counts)
+static void count_gram(const struct vectorizer *v, int64_t first, int64_t apart, int64_t length, double *counts)
 {
     size_t begin = 0, before = 0, grams = grams_of(v, length, &begin);
     for (int64_t shorter = 1; shorter < length; shorter++) {
@@ -292,8 +288,8 @@ static const char *read_vectorizer(struct evaluation *e, struct vectorizer *v)
     v->longest = node_integer(e->node, "max_gram_length", 0);
     v->skips = node_integer(e->node, "max_skip_count", 0);
     if (!v->starts || !v->columns || !v->texts == !v->integers || v->in->rank > 2 ||
-        (v->texts ? !is_text(v->in) : !array_is_whole(v->in)) || v->shortest < 1 ||
-        v->longest < v->shortest || v->longest > (int64_t)v->start_count || v->skips < 0)
+        (v->texts ? !is_text(v->in) : !array_is_whole(v->in)) || v->shortest < 1 || v->longest < v->shortest ||
+        v->longest > (int64_t)v->start_count || v->skips < 0)
         return "grams, a pool or lengths that do not fit";
     v->pool_count = v->texts ? v->texts->n_strings : v->integers->n_ints;
     size_t grams = 0;
@@ -318,9 +314,8 @@ const char *eval_tf_idf_vectorizer(struct evaluation *e)
     const Onnx__AttributeProto *weights = node_attribute(e->node, "weights");
     bool once = strcmp(mode, "IDF") == 0, weighs = once || strcmp(mode, "TFIDF") == 0;
     const char *reason = read_vectorizer(e, &v);
-    if (!reason &&
-        ((!weighs && strcmp(mode, "TF") != 0) ||
-         (weighs && weights && weights->n_floats && (int64_t)weights->n_floats != v.width)))
+    if (!reason && ((!weighs && strcmp(mode, "TF") != 0) ||
+                    (weighs && weights && weights->n_floats && (int64_t)weights->n_floats != v.width)))
         reason = arena_format(e->arena, "mode %s, or weights of another length", mode);
     if (reason)
         return reason;
@@ -330,8 +325,7 @@ const char *eval_tf_idf_vectorizer(struct evaluation *e)
     int64_t dims[] = {in->rank == 2 ? rows : v.width, v.width};
     struct array *out;
     v.skips = v.skips < length ? v.skips : length;
-    reason =
-        eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, in->rank == 2 ? 2 : 1, dims, &out);
+    reason = eval_result(e, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, in->rank == 2 ? 2 : 1, dims, &out);
     if (!reason)
         reason = eval_check_products(e, in->count, v.skips + 1, v.longest + (int64_t)v.pool_count);
     for (int64_t n = 0; !reason && in->count && n < rows; n++)
@@ -341,8 +335,7 @@ const char *eval_tf_idf_vectorizer(struct evaluation *e)
                     count_gram(&v, n * length + i, apart, size, out->reals + n * v.width);
     for (int64_t i = 0; !reason && weighs && i < out->count; i++) {
         double count = once && out->reals[i] > 1 ? 1 : out->reals[i];
-        out->reals[i] =
-            count * (weights && weights->n_floats ? (double)weights->floats[i % v.width] : 1);
+        out->reals[i] = count * (weights && weights->n_floats ? (double)weights->floats[i % v.width] : 1);
     }
     return reason;
 }

@@ -17,12 +17,9 @@ struct format {
 };
 
 static const struct format formats[] = {
-    {TYPE(FLOAT8E4M3FN), 4, 3, 7, 448, false, 0x7f},
-    {TYPE(FLOAT8E4M3FNUZ), 4, 3, 8, 240, false, 0x80},
-    {TYPE(FLOAT8E5M2), 5, 2, 15, 57344, true, 0x7f},
-    {TYPE(FLOAT8E5M2FNUZ), 5, 2, 16, 57344, false, 0x80},
-    {TYPE(FLOAT6E2M3), 2, 3, 1, 7.5, false, -1},
-    {TYPE(FLOAT6E3M2), 3, 2, 3, 28, false, -1},
+    {TYPE(FLOAT8E4M3FN), 4, 3, 7, 448, false, 0x7f}, {TYPE(FLOAT8E4M3FNUZ), 4, 3, 8, 240, false, 0x80},
+    {TYPE(FLOAT8E5M2), 5, 2, 15, 57344, true, 0x7f}, {TYPE(FLOAT8E5M2FNUZ), 5, 2, 16, 57344, false, 0x80},
+    {TYPE(FLOAT6E2M3), 2, 3, 1, 7.5, false, -1},     {TYPE(FLOAT6E3M2), 3, 2, 3, 28, false, -1},
     {TYPE(FLOAT4E2M1), 2, 1, 1, 6, false, -1},
 };
 
@@ -107,8 +104,8 @@ static double small_from_bits(const struct format *format, unsigned bits)
         return fraction ? (double)NAN : sign * (double)INFINITY;
     if (exponent == 0)
         return sign * ldexp(fraction, 1 - format->bias - format->fraction_bits);
-    return sign * ldexp((double)fraction + (1 << format->fraction_bits),
-                        exponent - format->bias - format->fraction_bits);
+    return sign *
+           ldexp((double)fraction + (1 << format->fraction_bits), exponent - format->bias - format->fraction_bits);
 }
 
 static double small_rounded(const struct format *format, double value, bool saturate)
@@ -202,8 +199,7 @@ void eval_from_bits(int32_t type, uint64_t bits, void *cell)
     else if (type == TYPE(FLOAT8E8M0))
         value = bits == 255 ? (double)NAN : ldexp(1, (int)bits - 127);
     else {
-        struct tensor one = {
-            .type = type, .count = 1, .storage = STORAGE_BYTES, .data = (const void *)&bits};
+        struct tensor one = {.type = type, .count = 1, .storage = STORAGE_BYTES, .data = (const void *)&bits};
         tensor_read(&one, 0, 1, &value);
     }
     memcpy(cell, &value, sizeof(value));
@@ -213,8 +209,7 @@ double eval_real(const struct array *array, int64_t at)
 {
     if (array_is_real(array))
         return array->reals[at];
-    return array->type == TYPE(UINT64) ? (double)(uint64_t)array->integers[at]
-                                       : (double)array->integers[at];
+    return array->type == TYPE(UINT64) ? (double)(uint64_t)array->integers[at] : (double)array->integers[at];
 }
 
 /* ---- constants that tensor.h does not read ---- */
@@ -239,8 +234,7 @@ bool eval_is_loadable(const struct tensor *tensor)
         return false;
     if (tensor->type == TYPE(STRING))
         return (int64_t)proto->n_string_data == tensor->count;
-    return tensor->count == 0 ||
-           (tensor->data && (type_is_real(tensor->type) || type_is_whole(tensor->type)));
+    return tensor->count == 0 || (tensor->data && (type_is_real(tensor->type) || type_is_whole(tensor->type)));
 }
 
 /* Cells of a tensor that is loadable and not readable. */
@@ -258,8 +252,7 @@ void eval_load_opaque(const struct tensor *tensor, unsigned char *cells)
         const int32_t *words = tensor->data;
         int apart = bits < 8 && 8 % bits == 0 ? 8 / bits : 1; /* elements in a word */
         uint64_t element = in_bytes ? packed_bits(tensor->data, i, bits)
-                                    : ((uint64_t)words[i / apart] >> (i % apart * bits)) &
-                                          ((UINT64_C(1) << bits) - 1);
+                                    : ((uint64_t)words[i / apart] >> (i % apart * bits)) & ((UINT64_C(1) << bits) - 1);
         eval_from_bits(tensor->type, element, cells + i * EVAL_CELL);
     }
 }

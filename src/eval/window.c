@@ -10,8 +10,8 @@ int64_t window_volume(int rank, const int64_t *dims)
 }
 
 /* An attribute with a number per spatial axis, each in [least, WINDOW_LIMIT]. */
-const char *window_read_axes(struct evaluation *e, const char *name, int axes, int64_t otherwise,
-                             int64_t least, int64_t *out)
+const char *window_read_axes(struct evaluation *e, const char *name, int axes, int64_t otherwise, int64_t least,
+                             int64_t *out)
 {
     size_t count;
     const int64_t *values = node_integers(e->node, name, &count);
@@ -43,8 +43,8 @@ static const char *read_auto_pad(struct evaluation *e, enum auto_pad *auto_pad)
 
 /* kernel_shape, strides, dilations, pads; `kernel` is the shape of the weight, or NULL. The image's
  * extents go to strided or positions, the caller sees to the other. */
-const char *window_read(struct evaluation *e, const int64_t *kernel, int64_t *image_extents,
-                        struct eval_window *window, enum auto_pad *auto_pad)
+const char *window_read(struct evaluation *e, const int64_t *kernel, int64_t *image_extents, struct eval_window *window,
+                        enum auto_pad *auto_pad)
 {
     const struct array *image = e->inputs[0];
     int axes = window->axes = image->rank - 2;
@@ -74,8 +74,7 @@ const char *window_read(struct evaluation *e, const int64_t *kernel, int64_t *im
             return "kernel_shape is not the weight's";
         if (kernel)
             window->kernel[i] = kernel[i];
-        if (window->kernel[i] < 1 || window->kernel[i] > WINDOW_LIMIT ||
-            image->dims[2 + i] > WINDOW_LIMIT)
+        if (window->kernel[i] < 1 || window->kernel[i] > WINDOW_LIMIT || image->dims[2 + i] > WINDOW_LIMIT)
             return "a kernel or an image too large, or no kernel";
         image_extents[i] = image->dims[2 + i];
     }
@@ -95,8 +94,7 @@ static int64_t window_divide_up(int64_t a, int64_t b) /* b > 0 */
 }
 
 /* Positions of a Conv or a pooling on each axis, SAME padding resolved. */
-const char *window_place(struct evaluation *e, struct eval_window *window, enum auto_pad auto_pad,
-                         bool ceil_mode)
+const char *window_place(struct evaluation *e, struct eval_window *window, enum auto_pad auto_pad, bool ceil_mode)
 {
     for (int i = 0; i < window->axes; i++) {
         int64_t extent = window->strided[i], stride = window->stride[i];
@@ -111,8 +109,7 @@ const char *window_place(struct evaluation *e, struct eval_window *window, enum 
         }
         int64_t room = extent + window->begin[i] + window->end[i] - window_reach(window, i);
         if (room < 0)
-            return arena_format(e->arena, "on axis %d the kernel is larger than the padded image",
-                                i);
+            return arena_format(e->arena, "on axis %d the kernel is larger than the padded image", i);
         window->positions[i] = (ceil_mode ? window_divide_up(room, stride) : room / stride) + 1;
         /* A window that begins beyond the image and its left padding does not count. */
         if (ceil_mode && (window->positions[i] - 1) * stride >= extent + window->begin[i])
@@ -123,8 +120,8 @@ const char *window_place(struct evaluation *e, struct eval_window *window, enum 
 
 /* Adds one tap to a plane. Forward (Conv): positions += factor * strided. Backward
  * (ConvTranspose): strided += factor * positions. */
-void window_add_tap(const struct eval_window *window, const int64_t *tap, double factor,
-                    bool backward, const double *from, double *to)
+void window_add_tap(const struct eval_window *window, const int64_t *tap, double factor, bool backward,
+                    const double *from, double *to)
 {
     /* The box of positions whose tap falls inside, and where it falls. */
     int last = window->axes - 1;
@@ -181,8 +178,8 @@ void window_next_tap(const struct eval_window *window, int64_t *tap)
 }
 
 /* Where each position of a window reads a plane, tap by tap; -1: outside it. */
-const char *window_place_taps(struct evaluation *e, const struct eval_window *window,
-                              int64_t image_plane, struct array **places)
+const char *window_place_taps(struct evaluation *e, const struct eval_window *window, int64_t image_plane,
+                              struct array **places)
 {
     int64_t plane = window_volume(window->axes, window->positions), tap[EVAL_RANK] = {0};
     struct array *numbered, *line;

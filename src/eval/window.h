@@ -22,32 +22,31 @@ enum auto_pad { PAD_AS_TOLD, PAD_VALID, PAD_SAME_UPPER, PAD_SAME_LOWER };
 
 int64_t window_volume(int rank, const int64_t *dims);
 /* An attribute with a number per spatial axis, each at least `least` and not absurdly large. */
-const char *window_read_axes(struct evaluation *e, const char *name, int axes, int64_t otherwise,
-                             int64_t least, int64_t *out);
+const char *window_read_axes(struct evaluation *e, const char *name, int axes, int64_t otherwise, int64_t least,
+                             int64_t *out);
 
 /* kernel_shape, strides, dilations, pads; `kernel` is the shape of the weight, or NULL. The image's
  * extents go to strided or positions, the caller sees to the other. */
-const char *window_read(struct evaluation *e, const int64_t *kernel, int64_t *image_extents,
-                        struct eval_window *window, enum auto_pad *auto_pad);
+const char *window_read(struct evaluation *e, const int64_t *kernel, int64_t *image_extents, struct eval_window *window,
+                        enum auto_pad *auto_pad);
 
 /* Extent of a kernel with its holes. */
 int64_t window_reach(const struct eval_window *window, int axis);
 
 /* Positions of a Conv or a pooling on each axis, SAME padding resolved. */
-const char *window_place(struct evaluation *e, struct eval_window *window, enum auto_pad auto_pad,
-                         bool ceil_mode);
+const char *window_place(struct evaluation *e, struct eval_window *window, enum auto_pad auto_pad, bool ceil_mode);
 
 /* Adds one tap to a plane. Forward (Conv): positions += factor * strided. Backward
  * (ConvTranspose): strided += factor * positions. */
-void window_add_tap(const struct eval_window *window, const int64_t *tap, double factor,
-                    bool backward, const double *from, double *to);
+void window_add_tap(const struct eval_window *window, const int64_t *tap, double factor, bool backward,
+                    const double *from, double *to);
 
 /* The next tap of the kernel in row-major order. */
 void window_next_tap(const struct eval_window *window, int64_t *tap);
 
 /* Where each position of a window reads a plane, tap by tap; -1: outside it. They are whole numbers, to be given
  * back to the pool. */
-const char *window_place_taps(struct evaluation *e, const struct eval_window *window,
-                              int64_t image_plane, struct array **places);
+const char *window_place_taps(struct evaluation *e, const struct eval_window *window, int64_t image_plane,
+                              struct array **places);
 
 #endif

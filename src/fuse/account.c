@@ -51,8 +51,7 @@ static void *read_rows(const struct tensor *tensor, int64_t first, int64_t count
 
 static bool same_shape(const struct tensor *a, const struct tensor *b)
 {
-    return a->type == b->type && a->rank == b->rank && a->storage == b->storage &&
-           a->part == b->part &&
+    return a->type == b->type && a->rank == b->rank && a->storage == b->storage && a->part == b->part &&
            (a->rank == 0 || memcmp(a->dims, b->dims, (size_t)a->rank * sizeof(*a->dims)) == 0) &&
            row_count(a) == row_count(b);
 }
@@ -77,9 +76,8 @@ bool account_same(const struct tensor *a, const struct tensor *b)
 
 static uint64_t hash_of(const struct secret *secret, const struct tensor *tensor)
 {
-    uint64_t words[3] = {
-        (uint64_t)tensor->type << 1 | (tensor->part == FUSED_KERNEL),
-        secret_hash(secret, tensor->dims, (size_t)tensor->rank * sizeof(*tensor->dims))};
+    uint64_t words[3] = {(uint64_t)tensor->type << 1 | (tensor->part == FUSED_KERNEL),
+                         secret_hash(secret, tensor->dims, (size_t)tensor->rank * sizeof(*tensor->dims))};
     void *row = read_rows(tensor, 0, 1);
     size_t size = (size_t)(tensor->count / row_count(tensor)) * type_size(tensor->type);
     words[2] = row ? secret_hash(secret, row, size) : 0;
@@ -105,8 +103,7 @@ void account_share_constants(struct plan *plan)
             qsort(found.items, found.count, sizeof(*found.items), by_hash);
         for (size_t i = 1, first = 0; i < found.count; i++) {
             struct value *one = found.items[first].value, *two = found.items[i].value;
-            if (found.items[i].hash == found.items[first].hash &&
-                account_same(one->tensor, two->tensor))
+            if (found.items[i].hash == found.items[first].hash && account_same(one->tensor, two->tensor))
                 edit_share(two, one);
             else
                 first = i;
@@ -136,8 +133,7 @@ static double freed_by(struct plan *plan, const struct node *node)
         struct node *maker = value->first_producer;
         if (value->tensor && (!maker || maker->op == OP_Constant))
             numbers += numbers_of(plan, value);
-        else if (maker && (value->tensor || constant_folded(value)) &&
-                 plan_visits_first(plan, maker))
+        else if (maker && (value->tensor || constant_folded(value)) && plan_visits_first(plan, maker))
             numbers += freed_by(plan, maker);
     }
     return numbers;
@@ -155,8 +151,7 @@ static double freed_by_sum(struct plan *plan, const struct node *sum)
         numbers += freed_by(plan, node);
         for (size_t k = 0; k < node->input_count; k++) {
             struct node *maker = node->inputs[k] ? node->inputs[k]->first_producer : NULL;
-            if (!maker || !operator_is(maker->op, IS_SUM) || !maker->removed ||
-                !plan_visits_first(plan, maker))
+            if (!maker || !operator_is(maker->op, IS_SUM) || !maker->removed || !plan_visits_first(plan, maker))
                 continue;
             LIST_PUSH(arena, &stack, maker);
         }

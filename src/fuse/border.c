@@ -71,9 +71,8 @@ static bool write_block(struct frame *frame, int first, int64_t *position, const
 }
 
 /* What one ScatterND writes, and where. Source: ONNX ScatterND-11 .. ScatterND-18. */
-static const char *read_scatter(struct node *node, const struct frame *frame,
-                                const struct tensor **indices, const struct tensor **updates,
-                                int64_t *block)
+static const char *read_scatter(struct node *node, const struct frame *frame, const struct tensor **indices,
+                                const struct tensor **updates, int64_t *block)
 {
     struct arena *arena = node->graph->model->arena;
     int rank = frame->rank;
@@ -208,16 +207,14 @@ static bool make_frame(struct arena *arena, struct frame *frame)
 }
 
 /* The ops from `root` back to a Pad, and the ScatterND among them that writes last. */
-static const char *find_chain(struct node *root, struct node **chain, int *length,
-                              struct node **scatter_node, struct node **pad)
+static const char *find_chain(struct node *root, struct node **chain, int *length, struct node **scatter_node,
+                              struct node **pad)
 {
-    const char *unknown =
-        root->op == OP_ScatterND ? "ScatterND is not a linear op" : "Transpose is not a linear op";
+    const char *unknown = root->op == OP_ScatterND ? "ScatterND is not a linear op" : "Transpose is not a linear op";
     struct node *node = root;
     *scatter_node = NULL;
     *length = 0;
-    while (node &&
-           (node->op == OP_ScatterND || node->op == OP_Transpose || node->op == OP_Identity)) {
+    while (node && (node->op == OP_ScatterND || node->op == OP_Transpose || node->op == OP_Identity)) {
         if (*length == BORDER_CHAIN || !node_input(node, 0))
             return unknown;
         if (!*scatter_node && node->op == OP_ScatterND)
@@ -248,8 +245,7 @@ const char *lift_border(struct node *root, struct step *step)
         return "the size under ScatterND is not known";
     for (int i = 0; i < rank; i++) {
         if (input->dims[i] < 1 || begin[i] < 0 || end[i] < 0 || (i < 2 && (begin[i] || end[i])) ||
-            !add_fits(input->dims[i], begin[i], &frame.dims[i]) ||
-            !add_fits(frame.dims[i], end[i], &frame.dims[i]))
+            !add_fits(input->dims[i], begin[i], &frame.dims[i]) || !add_fits(frame.dims[i], end[i], &frame.dims[i]))
             return "the size under ScatterND is not known, or Pad crops";
         frame.inside[i] = input->dims[i];
         frame.axis[i] = i;
@@ -275,8 +271,7 @@ const char *lift_border(struct node *root, struct step *step)
     const struct tensor *tensor;
     int32_t type = constant_of(scatter_node->inputs[2], &tensor) ? 0 : tensor->type;
     const struct affine *form;
-    reason = affine_pad(arena, rank - 2, begin + 2, end + 2, frame.dims[1], border,
-                        type_rounding(type), &form);
+    reason = affine_pad(arena, rank - 2, begin + 2, end + 2, frame.dims[1], border, type_rounding(type), &form);
     chain[length] = pad_node;
     step->passed = NEW_ARRAY(arena, struct node *, length + 1);
     memcpy(step->passed, chain + 1, (size_t)length * sizeof(*chain));

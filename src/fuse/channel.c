@@ -22,8 +22,7 @@ static int least_rank(const struct value *value, enum layout layout, int64_t *wi
             return 1;
         }
         bool second = node->op == OP_Add || node->op == OP_Mul;
-        bool single = second || node->op == OP_Sub || node->op == OP_Div ||
-                      operator_is(node->op, KEEPS_SHAPE);
+        bool single = second || node->op == OP_Sub || node->op == OP_Div || operator_is(node->op, KEEPS_SHAPE);
         if (!single || !node_input(node, 0) || (second && !weight))
             break;
         value = second && !constant_of(node->inputs[0], &tensor) ? weight : node->inputs[0];
@@ -34,8 +33,8 @@ static int least_rank(const struct value *value, enum layout layout, int64_t *wi
     return layout == LAYOUT_CONV ? 2 : 0;
 }
 
-const char *lift_channels(const struct value *data, struct value *operand, enum layout layout,
-                          int64_t *channels, const double **numbers)
+const char *lift_channels(const struct value *data, struct value *operand, enum layout layout, int64_t *channels,
+                          const double **numbers)
 {
     struct arena *arena = data->graph->model->arena;
     const struct tensor *tensor;
@@ -67,8 +66,7 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
         if (axis < 0 || tensor->count < 1)
             return "the constant is not per channel";
         if (width != tensor->dims[axis])
-            return width < 0 ? "the number of channels is not known"
-                             : "the constant broadcasts the channels";
+            return width < 0 ? "the number of channels is not known" : "the constant broadcasts the channels";
         *channels = tensor->dims[axis];
     }
     *numbers = constant_numbers(operand, tensor);
@@ -76,8 +74,7 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
         return CONSTANT_TOO_LARGE;
     for (int64_t i = 0; i < tensor->count; i++)
         if (!isfinite((*numbers)[i]))
-            return arena_format(arena, "the constant holds %s",
-                                decimal_rounded((*numbers)[i], 6).text);
+            return arena_format(arena, "the constant holds %s", decimal_rounded((*numbers)[i], 6).text);
     return NULL;
 }
 
@@ -139,8 +136,7 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
     if (reason)
         return reason;
     const struct affine *form;
-    reason = affine_scale_shift(node->graph->model->arena, norm.channels, norm.scale, norm.shift,
-                                norm.terms, &form);
+    reason = affine_scale_shift(node->graph->model->arena, norm.channels, norm.scale, norm.shift, norm.terms, &form);
     step->form = form;
     /* From opset 15 on the parameters may be of another type than the data. */
     step->type = node->opset < 15 ? norm.type : 0;
@@ -150,8 +146,7 @@ const char *lift_batch_normalization(struct node *node, enum layout layout, stru
 
 /* scale * x + shift with a constant operand on one side. */
 static const char *lift_constant_operand(struct node *node, enum layout layout, struct value *data,
-                                         struct value *operand, bool constant_first,
-                                         struct step *step)
+                                         struct value *operand, bool constant_first, struct step *step)
 {
     struct arena *arena = node->graph->model->arena;
     const double *numbers;
@@ -243,8 +238,7 @@ const char *lift_product(struct node *node, enum layout layout, struct step *ste
     if (constant_of(a, &tensor) && stored->is_initializer)
         return operand_weight(node->graph->model->arena, stored, "operand", &tensor);
     if (constant_of(a, &tensor))
-        return a == b ? "x * x is not linear"
-                      : "it combines two values that are not constant, so it is not linear";
+        return a == b ? "x * x is not linear" : "it combines two values that are not constant, so it is not linear";
     if (node->op == OP_Div)
         return "a constant divided by a value is not linear";
     return lift_constant_operand(node, layout, b, a, true, step);
@@ -283,8 +277,7 @@ const char *lift_sum(struct node *node, enum layout layout, struct step *step)
         return "it sums constants and values in one op";
     step->term_count = 0;
     bool first = !constant_of(node->inputs[0], &tensor);
-    return lift_constant_operand(node, layout, node->inputs[first], node->inputs[!first], first,
-                                 step);
+    return lift_constant_operand(node, layout, node->inputs[first], node->inputs[!first], first, step);
 }
 
 const char *lift_concat(struct node *node, enum layout layout, struct step *step)
@@ -315,8 +308,7 @@ const char *lift_dropout(struct node *node, struct step *step)
     struct value *mode = node_input(node, 2);
     const struct tensor *tensor;
     int64_t live = 1;
-    if (mode && (constant_of(mode, &tensor) || tensor->count != 1 ||
-                 !tensor_read_integers(tensor, &live) || live))
+    if (mode && (constant_of(mode, &tensor) || tensor->count != 1 || !tensor_read_integers(tensor, &live) || live))
         return "Dropout may be in training mode";
     step->input = node_input(node, 0);
     step->form = lift_identity(node->graph->model);
@@ -329,14 +321,12 @@ const char *lift_unary(struct node *node, struct step *step)
     step->input = node_input(node, 0);
     if (!step->input)
         return "its input is missing";
-    step->form =
-        node->op == OP_Neg ? affine_uniform(arena, -1, 0) : lift_identity(node->graph->model);
+    step->form = node->op == OP_Neg ? affine_uniform(arena, -1, 0) : lift_identity(node->graph->model);
     if (node->op != OP_Cast)
         return NULL;
     int32_t to = (int32_t)node_integer(node, "to", 0);
     if (to != step->input->type || !type_is_float(to))
         return arena_format(arena, "it casts from %s to %s",
-                            step->input->type ? type_name(step->input->type) : "an unknown type",
-                            type_name(to));
+                            step->input->type ? type_name(step->input->type) : "an unknown type", type_name(to));
     return NULL;
 }

@@ -6,8 +6,8 @@
 
 /* A per-channel constant operand of an elementwise op whose other operand is `data`. Returns NULL
  * and the number of channels (0: one number for all), or the reason why it is not per channel. */
-const char *lift_channels(const struct value *data, struct value *operand, enum layout layout,
-                          int64_t *channels, const double **numbers);
+const char *lift_channels(const struct value *data, struct value *operand, enum layout layout, int64_t *channels,
+                          const double **numbers);
 
 /* What a BatchNormalization does to each channel of its data, axis 1: scale * x + shift. terms: the sizes of what
  * the shift adds up. Arrays are of the model's arena. Source: ONNX BatchNormalization-7 .. 15. */

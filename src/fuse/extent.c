@@ -68,8 +68,7 @@ const char *lift_average_pool(struct node *node, struct step *step)
 enum { MAX_RANK = AFFINE_AXES + 2 };
 
 /* Axes given by input or attribute, made positive; all axes when absent. */
-static const char *read_axes(struct node *node, size_t index, int rank, int64_t *axes,
-                             size_t *count, bool *sized)
+static const char *read_axes(struct node *node, size_t index, int rank, int64_t *axes, size_t *count, bool *sized)
 {
     if (node_input(node, index)) {
         const char *reason = operand_integers(node, index, "axes", axes, MAX_RANK, count, sized);
@@ -90,8 +89,7 @@ static const char *read_axes(struct node *node, size_t index, int rank, int64_t 
     return NULL;
 }
 
-const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank,
-                             bool *sized)
+const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank, bool *sized)
 {
     int64_t pads[2 * MAX_RANK], axes[MAX_RANK];
     size_t count = 0, axis_count = 0;
@@ -110,8 +108,7 @@ const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, in
             return reason;
     }
     *rank = node_input(node, 3) ? node->inputs[0]->rank : (int)count / 2;
-    if (*rank < 2 || *rank > MAX_RANK ||
-        (node->inputs[0]->rank >= 0 && node->inputs[0]->rank != *rank))
+    if (*rank < 2 || *rank > MAX_RANK || (node->inputs[0]->rank >= 0 && node->inputs[0]->rank != *rank))
         return "the rank of the value is not known or does not fit";
     const char *reason = read_axes(node, 3, *rank, axes, &axis_count, sized);
     if (reason)
@@ -145,9 +142,7 @@ const char *lift_pad_fill(struct node *node, double *value)
 const char *lift_pad_mode(struct node *node)
 {
     const char *mode = node_string(node->graph->model->arena, node, "mode", "constant");
-    return strcmp(mode, "constant") == 0
-               ? NULL
-               : "Pad copies values of its input (mode reflect, edge or wrap)";
+    return strcmp(mode, "constant") == 0 ? NULL : "Pad copies values of its input (mode reflect, edge or wrap)";
 }
 
 const char *lift_crop_back(struct node *node, const struct affine **form, bool *sized)
@@ -206,8 +201,7 @@ const char *lift_max_pool(struct node *node, struct step *step)
         return reason;
     for (size_t i = 0; i < pool.axes; i++) {
         struct window w = pool.window[i];
-        if (w.kernel != 1 || w.pad_begin || w.pad_end ||
-            (w.stride > 1 && node_integer(node, "ceil_mode", 0)))
+        if (w.kernel != 1 || w.pad_begin || w.pad_end || (w.stride > 1 && node_integer(node, "ceil_mode", 0)))
             return "MaxPool is not a linear op";
         axis[i] = (struct affine_axis){.stride = w.stride, .step = 1, .taps = 1};
     }
@@ -218,8 +212,7 @@ const char *lift_max_pool(struct node *node, struct step *step)
 }
 
 /* Start and end of a Slice with a positive step along one axis, as amounts cropped. extent -1: unknown. */
-static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *begin, int64_t *end,
-                        bool *sized)
+static const char *crop(int64_t start, int64_t stop, int64_t extent, int64_t *begin, int64_t *end, bool *sized)
 {
     const int64_t open = INT32_MAX; /* exporters write it, or INT64_MAX, for "to the end" */
     if (extent < 0 && (start < 0 || (stop >= 0 && stop < open)))
@@ -255,8 +248,7 @@ static const char *attribute_cuts(const struct node *node, int rank, struct cuts
     const int64_t *starts = node_integers(node, "starts", &cuts->count);
     const int64_t *ends = node_integers(node, "ends", &end_count);
     const int64_t *axes = node_integers(node, "axes", &axis_count);
-    if (!starts || !ends || cuts->count > MAX_RANK || end_count != cuts->count ||
-        (axes && axis_count != cuts->count))
+    if (!starts || !ends || cuts->count > MAX_RANK || end_count != cuts->count || (axes && axis_count != cuts->count))
         return "its starts, ends and axes do not fit";
     for (size_t i = 0; i < cuts->count; i++) {
         int64_t axis = axes ? axes[i] : (int64_t)i;
@@ -275,8 +267,7 @@ static const char *input_cuts(struct node *node, int rank, struct cuts *cuts, bo
     size_t end_count = 0, axis_count = 0, step_count = 0;
     if (!node_input(node, 1) || !node_input(node, 2))
         return "its starts or ends are missing";
-    const char *reason =
-        operand_integers(node, 1, "starts", cuts->starts, MAX_RANK, &cuts->count, sized);
+    const char *reason = operand_integers(node, 1, "starts", cuts->starts, MAX_RANK, &cuts->count, sized);
     if (!reason)
         reason = operand_integers(node, 2, "ends", cuts->ends, MAX_RANK, &end_count, sized);
     if (!reason)
@@ -306,8 +297,8 @@ const char *lift_slice(struct node *node, struct step *step, bool *selects)
         return "the rank of the value is not known or does not fit";
     for (int i = 0; i < rank; i++)
         axis_of[i] = (struct affine_axis){.stride = 1, .step = 1, .taps = 1};
-    const char *reason = node->opset < 10 ? attribute_cuts(node, rank, &cuts)
-                                          : input_cuts(node, rank, &cuts, &step->sized);
+    const char *reason =
+        node->opset < 10 ? attribute_cuts(node, rank, &cuts) : input_cuts(node, rank, &cuts, &step->sized);
     for (size_t i = 0; i < cuts.count && !reason; i++) {
         int64_t axis = cuts.axes[i], begin = 0, end = 0;
         if (cuts.steps[i] < 1 || cuts.steps[i] > INT32_MAX)
@@ -320,15 +311,15 @@ const char *lift_slice(struct node *node, struct step *step, bool *selects)
         if (!reason && axis == 0 && (begin || end || cuts.steps[i] != 1))
             reason = "Slice changes the batch";
         if (!reason)
-            axis_of[axis] = (struct affine_axis){
-                .stride = cuts.steps[i], .low = begin, .step = 1, .taps = 1, .end = -begin - end};
+            axis_of[axis] =
+                (struct affine_axis){.stride = cuts.steps[i], .low = begin, .step = 1, .taps = 1, .end = -begin - end};
     }
     if (reason)
         return reason;
     step->input = input;
     const struct affine *form = NULL;
-    reason = rank - 2 > AFFINE_AXES ? "the value has too many axes"
-                                    : affine_box(arena, rank - 2, axis_of + 2, 1, &form);
+    reason =
+        rank - 2 > AFFINE_AXES ? "the value has too many axes" : affine_box(arena, rank - 2, axis_of + 2, 1, &form);
     step->form = form;
     *selects = axis_of[1].low || axis_of[1].end || axis_of[1].stride != 1;
     return reason;

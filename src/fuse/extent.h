@@ -15,8 +15,7 @@ const char *lift_pad_mode(struct node *node);
 /* The number a Pad fills with, where it is known. */
 const char *lift_pad_fill(struct node *node, double *value);
 /* What a Pad of any mode adds per axis. begin, end: room for AFFINE_AXES + 2. */
-const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank,
-                             bool *sized);
+const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank, bool *sized);
 
 /* What a Pad of any mode reads, as a form of what it makes: the middle of that. */
 const char *lift_crop_back(struct node *node, const struct affine **form, bool *sized);

@@ -9,8 +9,8 @@ int64_t fused_channels(const struct tensor *tensor)
     return tensor->form->outputs;
 }
 
-const char *fused_read(struct arena *arena, const struct tensor *tensor, const int64_t *channels,
-                       int64_t count, double *out)
+const char *fused_read(struct arena *arena, const struct tensor *tensor, const int64_t *channels, int64_t count,
+                       double *out)
 {
     const struct affine *form = tensor->form;
     int64_t length = affine_row_length(form);
@@ -27,8 +27,7 @@ const char *fused_read(struct arena *arena, const struct tensor *tensor, const i
         int64_t bad = reason ? -1 : tensor_round(tensor->type, row, length, bytes);
         if (bad >= 0)
             reason = arena_format(arena, "the fused weight is %s in channel %lld, not finite in %s",
-                                  decimal_rounded(row[bad], 6).text, (long long)channels[k],
-                                  type_name(tensor->type));
+                                  decimal_rounded(row[bad], 6).text, (long long)channels[k], type_name(tensor->type));
         if (!reason)
             tensor_read(&rounded, 0, length, row);
     }

@@ -11,7 +11,7 @@ int64_t fused_channels(const struct tensor *tensor);
  * [inputs / groups, taps...]; for MatMul count rows of [inputs], that is columns of the written
  * matrix; for ConvTranspose count rows of [outputs / groups, taps...]. Returns NULL, or the reason
  * why a number is not finite. */
-const char *fused_read(struct arena *arena, const struct tensor *tensor, const int64_t *channels,
-                       int64_t count, double *out);
+const char *fused_read(struct arena *arena, const struct tensor *tensor, const int64_t *channels, int64_t count,
+                       double *out);
 
 #endif

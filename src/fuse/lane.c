@@ -30,8 +30,7 @@ static void make(struct arena *arena, struct lane *lane, double **scale, double 
 }
 
 /* Along which axis of the data a constant lies, by numpy's broadcasting. */
-static const char *find_axis(const struct value *data, const struct tensor *tensor,
-                             struct lane *lane)
+static const char *find_axis(const struct value *data, const struct tensor *tensor, struct lane *lane)
 {
     int shift = data->rank - tensor->rank;
     lane->axis = -1;
@@ -99,11 +98,8 @@ static const char *lane_of_norm(struct node *node, struct lane *lane)
         reason = "the rank of the value is not known";
     if (reason)
         return reason;
-    *lane = (struct lane){.data = norm.data,
-                          .axis = 1,
-                          .width = norm.channels,
-                          .scale = norm.scale,
-                          .shift = norm.shift};
+    *lane =
+        (struct lane){.data = norm.data, .axis = 1, .width = norm.channels, .scale = norm.scale, .shift = norm.shift};
     return NULL;
 }
 
@@ -183,8 +179,7 @@ static bool narrow(struct arena *arena, struct lane *lane, int64_t width, int64_
         shift[i] = from.shift[i * repeat];
     }
     for (int64_t i = 0; i < from.width; i++)
-        if (from.scale[i] != scale[i / repeat % width] ||
-            from.shift[i] != shift[i / repeat % width])
+        if (from.scale[i] != scale[i / repeat % width] || from.shift[i] != shift[i / repeat % width])
             return false;
     return true;
 }
@@ -215,8 +210,8 @@ struct block {
 
 /* The block of fewest axes that begins where this one does; both go on up to their ends. Returns
  * why there is none, or NULL. */
-static const char *find_block(const struct value *from, int from_end, const struct value *to,
-                              int to_end, struct block *block)
+static const char *find_block(const struct value *from, int from_end, const struct value *to, int to_end,
+                              struct block *block)
 {
     int i = block->first, k = block->second;
     int64_t a = 1, b = 1;
@@ -230,17 +225,15 @@ static const char *find_block(const struct value *from, int from_end, const stru
         } else {
             return "it reshapes axes that do not fit";
         }
-    } while (a != b || (a == 1 && b == 1 && i < from_end && k < to_end &&
-                        (i == block->first || k == block->second)));
+    } while (a != b || (a == 1 && b == 1 && i < from_end && k < to_end && (i == block->first || k == block->second)));
     block->first_end = i;
     block->second_end = k;
     return NULL;
 }
 
 /* The channels among the axes of a block. */
-static const char *reshape_block(struct arena *arena, const struct block *block,
-                                 const struct value *from, const struct value *to,
-                                 struct lane *lane)
+static const char *reshape_block(struct arena *arena, const struct block *block, const struct value *from,
+                                 const struct value *to, struct lane *lane)
 {
     int64_t before = 1, behind = 1, product = 1;
     for (int n = block->first; n < lane->axis; n++)
@@ -278,16 +271,14 @@ static const char *reshape_block(struct arena *arena, const struct block *block,
 }
 
 /* From `from` to `to`, which hold the same numbers in the same order in other axes. */
-static const char *reshape(const struct node *node, const struct value *from,
-                           const struct value *to, struct lane *lane)
+static const char *reshape(const struct node *node, const struct value *from, const struct value *to, struct lane *lane)
 {
     int left = 0, right = 0;
     if (from->rank < 0 || to->rank < 0 || from->rank > MAX_RANK || to->rank > MAX_RANK)
         return "the shape is not known";
     if (lane->axis < 0)
         return NULL;
-    while (left < from->rank && left < to->rank &&
-           (same_size(from, left, to, left) || is_copied(node, left)))
+    while (left < from->rank && left < to->rank && (same_size(from, left, to, left) || is_copied(node, left)))
         left++;
     if (lane->axis < left)
         return NULL;
@@ -401,8 +392,7 @@ static void place(struct arena *arena, struct lane *lane, int64_t first, int64_t
 }
 
 /* One number for all as a lane along an axis. */
-static const char *spread(struct arena *arena, const struct value *value, int axis,
-                          struct lane *lane)
+static const char *spread(struct arena *arena, const struct value *value, int axis, struct lane *lane)
 {
     if (lane->axis >= 0)
         return NULL;
@@ -414,8 +404,8 @@ static const char *spread(struct arena *arena, const struct value *value, int ax
 }
 
 /* Where a part lies in the whole along an axis: input `part` of a Concat, output of a Split. */
-static const char *find_part(struct value *const *parts, size_t count, size_t part, int axis,
-                             int64_t *first, int64_t *whole)
+static const char *find_part(struct value *const *parts, size_t count, size_t part, int axis, int64_t *first,
+                             int64_t *whole)
 {
     *whole = 0;
     for (size_t i = 0; i < count; i++) {
@@ -454,11 +444,7 @@ static const char *parts(struct node *node, size_t part, bool from_part, struct 
     if (!reason)
         reason = find_part(values, count, part, axis, &first, &whole);
     if (!reason)
-        reason = spread(arena,
-                        from_part ? piece
-                        : joins   ? node->outputs[0]
-                                  : node->inputs[0],
-                        axis, lane);
+        reason = spread(arena, from_part ? piece : joins ? node->outputs[0] : node->inputs[0], axis, lane);
     if (reason)
         return reason;
     if (from_part && lane->width == piece->dims[axis])
@@ -486,8 +472,7 @@ static void pull(struct arena *arena, const struct pick *pick, struct lane *lane
 }
 
 /* The opposite: all places that come from one must ask the same of it. */
-static const char *push(struct arena *arena, const struct pick *pick, struct lane *lane,
-                        bool merges)
+static const char *push(struct arena *arena, const struct pick *pick, struct lane *lane, bool merges)
 {
     struct lane old = *lane;
     double *scale, *shift;
@@ -518,8 +503,7 @@ static const char *picks(struct node *node, bool forward, struct lane *lane)
     struct pick pick;
     if (lane->axis < 0)
         return NULL;
-    const char *reason =
-        spreads ? pick_depth(node, lane->axis, &pick) : pick_along(node, lane->axis, &pick);
+    const char *reason = spreads ? pick_depth(node, lane->axis, &pick) : pick_along(node, lane->axis, &pick);
     if (!reason && lane->width != (forward != spreads ? pick.in : pick.out))
         reason = "the channels do not fit";
     if (reason)
@@ -551,9 +535,7 @@ static const char *pool(const struct node *node, const struct lane *lane)
         if (value_is_needed(node->outputs[i]))
             return "its second output is read";
     if (node->op == OP_MaxPool || node->op == OP_GlobalMaxPool)
-        return is_positive(lane)
-                   ? NULL
-                   : "a scale that is not positive changes which element is the largest";
+        return is_positive(lane) ? NULL : "a scale that is not positive changes which element is the largest";
     for (size_t i = 0; pads && i < count; i++)
         padded = padded || pads[i] != 0;
     const char *automatic = node_string(node->graph->model->arena, node, "auto_pad", "NOTSET");
@@ -617,12 +599,11 @@ static const char *resize(const struct node *node, const struct lane *lane)
 {
     struct arena *arena = node->graph->model->arena;
     const struct value *in = node->inputs[0], *out = node->outputs[0];
-    const char *coordinates =
-        node_string(arena, node, "coordinate_transformation_mode", "half_pixel");
+    const char *coordinates = node_string(arena, node, "coordinate_transformation_mode", "half_pixel");
     if (strcmp(coordinates, "tf_crop_and_resize") == 0)
         return "it may read beyond the border";
-    if (lane->axis >= 0 && (out->rank != in->rank || !is_known(in->dims[lane->axis]) ||
-                            in->dims[lane->axis] != out->dims[lane->axis]))
+    if (lane->axis >= 0 &&
+        (out->rank != in->rank || !is_known(in->dims[lane->axis]) || in->dims[lane->axis] != out->dims[lane->axis]))
         return "it may resize the channels";
     return NULL;
 }
@@ -658,8 +639,8 @@ static const char *pad(struct node *node, bool forward, struct lane *lane)
     if (strcmp(mode, "constant") != 0)
         return pads ? "it may pad the channels" : NULL;
     if (node_input(node, 2)) {
-        if (constant_of(node->inputs[2], &tensor) || tensor->count != 1 ||
-            !type_is_float(tensor->type) || !tensor_is_readable(tensor))
+        if (constant_of(node->inputs[2], &tensor) || tensor->count != 1 || !type_is_float(tensor->type) ||
+            !tensor_is_readable(tensor))
             return "its fill value is not known";
         tensor_read(tensor, 0, 1, &fill);
     }
@@ -715,8 +696,7 @@ static const char *sum(const struct node *node, size_t index, const struct lane 
     for (int64_t c = 0; c < lane->width; c++)
         if (lane->scale[c] != 1)
             return "a scale of the sum would scale its other summands as well";
-    if (lane->axis >= 0 &&
-        (in->rank < 0 || in->rank != out->rank || !same_size(in, lane->axis, out, lane->axis)))
+    if (lane->axis >= 0 && (in->rank < 0 || in->rank != out->rank || !same_size(in, lane->axis, out, lane->axis)))
         return "the sum may broadcast the channels";
     return operands_fit(node) ? NULL : "the sizes of its operands are not known";
 }
@@ -734,9 +714,7 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_Squeeze:
     case OP_Unsqueeze: return index != 0 ? "it is a list of axes" : squeeze(node, forward, lane);
     case OP_Reshape:
-    case OP_Flatten:
-        return index != 0 ? "it is a shape"
-                          : reshape(node, forward ? in : out, forward ? out : in, lane);
+    case OP_Flatten: return index != 0 ? "it is a shape" : reshape(node, forward ? in : out, forward ? out : in, lane);
     case OP_Identity: return NULL;
     case OP_Dropout:
         for (size_t i = 1; i < node->output_count; i++)
@@ -771,8 +749,7 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_Expand: return index != 0 ? "it says what is taken" : picks(node, forward, lane);
     case OP_SpaceToDepth:
     case OP_DepthToSpace: return picks(node, forward, lane);
-    case OP_Add:
-        return forward ? sum(node, index, lane) : "it does not commute with a scale or a shift";
+    case OP_Add: return forward ? sum(node, index, lane) : "it does not commute with a scale or a shift";
     case OP_Conv:
     case OP_Mul:
     case OP_MatMul: return product(node, lane);
@@ -794,8 +771,7 @@ const char *lane_part(struct node *split, size_t output, const struct lane *in, 
     return parts(split, output, false, out);
 }
 
-const char *lane_backward(struct node *node, size_t output, size_t index, const struct lane *in,
-                          struct lane *out)
+const char *lane_backward(struct node *node, size_t output, size_t index, const struct lane *in, struct lane *out)
 {
     *out = *in;
     if (node->op == OP_Split)

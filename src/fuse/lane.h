@@ -34,7 +34,6 @@ const char *lane_forward(struct node *node, size_t index, const struct lane *in,
 const char *lane_part(struct node *split, size_t output, const struct lane *in, struct lane *out);
 
 /* A lane on output `output` of the node, seen from input `index`. */
-const char *lane_backward(struct node *node, size_t output, size_t index, const struct lane *in,
-                          struct lane *out);
+const char *lane_backward(struct node *node, size_t output, size_t index, const struct lane *in, struct lane *out);
 
 #endif

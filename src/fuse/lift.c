@@ -14,8 +14,7 @@ static const char *lift_parts(struct node *node, enum layout layout, struct step
     bool selects = false;
     if (layout != LAYOUT_CONV)
         return lift_select(node, layout, step);
-    const char *reason =
-        node->op == OP_Pad ? lift_pad(node, step, &selects) : lift_slice(node, step, &selects);
+    const char *reason = node->op == OP_Pad ? lift_pad(node, step, &selects) : lift_slice(node, step, &selects);
     return reason || !selects ? reason : lift_select_channels(node, step);
 }
 
@@ -42,8 +41,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Cast: return lift_unary(node, step);
     case OP_Concat: return lift_concat(node, layout, step);
     case OP_Dropout: return lift_dropout(node, step);
-    case OP_AveragePool:
-        return conv ? lift_average_pool(node, step) : "a pool is not a matrix product";
+    case OP_AveragePool: return conv ? lift_average_pool(node, step) : "a pool is not a matrix product";
     case OP_MaxPool: return conv ? lift_max_pool(node, step) : "a pool is not a matrix product";
     case OP_Pad:
     case OP_Slice: return lift_parts(node, layout, step);
@@ -57,8 +55,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Tile:
     case OP_Expand: return lift_select(node, layout, step);
     case OP_Split: return lift_split(node, layout, step);
-    case OP_SpaceToDepth:
-        return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is not a matrix product";
+    case OP_SpaceToDepth: return conv ? lift_space_to_depth(node, step) : "SpaceToDepth is not a matrix product";
     case OP_Einsum: return lift_einsum(node, layout, step);
     case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
@@ -75,8 +72,7 @@ struct steps {
 
 struct step *lift_known(const struct node *node, enum layout layout)
 {
-    const struct steps *steps =
-        memo_find(&node->graph->model->steps, sizeof(struct steps), node->index);
+    const struct steps *steps = memo_find(&node->graph->model->steps, sizeof(struct steps), node->index);
     return steps ? steps->of[layout] : NULL;
 }
 

@@ -19,8 +19,8 @@ static const char *decide_type(struct arena *arena, const struct lowering *l, in
     int32_t known = l->source->type ? l->source->type : l->target ? l->target->type : 0;
     *type = l->type ? l->type : known;
     if (known && *type != known)
-        return arena_format(arena, "mixed types: the weights are %s, the data is %s",
-                            type_name(*type), type_name(known));
+        return arena_format(arena, "mixed types: the weights are %s, the data is %s", type_name(*type),
+                            type_name(known));
     if (!*type)
         return "the element type of the data is not known";
     if (!type_is_float(*type))
@@ -35,8 +35,7 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
     int64_t opset = l->region->graph->opset;
     if (l->region->principal)
         return NULL;
-    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 &&
-        opset < (layout == LAYOUT_CONV ? 22 : 13))
+    if (type == ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16 && opset < (layout == LAYOUT_CONV ? 22 : 13))
         return layout == LAYOUT_CONV ? "Conv takes no bfloat16 before opset 22"
                                      : "Gemm and MatMul take no bfloat16 before opset 13";
     if (type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE && layout == LAYOUT_CONV)
@@ -47,8 +46,7 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
 /* Channels that are mixed where no weight mixed them: moving them about costs less than a product. */
 static const char *has_weight(const struct lowering *l)
 {
-    return l->region->principal || affine_is_diagonal(l->form) ? NULL
-                                                               : "there is no weight to fold into";
+    return l->region->principal || affine_is_diagonal(l->form) ? NULL : "there is no weight to fold into";
 }
 
 /* Width and axes, where the form alone does not say. */
@@ -64,8 +62,8 @@ static const char *decide_shape(struct arena *arena, const struct lowering *l, e
     int axes = layout == LAYOUT_CONV ? l->source->rank - 2 : 0;
     *result = form = affine_settle(arena, form, form->axes < 0 ? axes : form->axes, channels);
     if (channels >= 0 && channels != form->inputs)
-        return arena_format(arena, "the source has %lld channels, the ops take %lld",
-                            (long long)channels, (long long)form->inputs);
+        return arena_format(arena, "the source has %lld channels, the ops take %lld", (long long)channels,
+                            (long long)form->inputs);
     if (layout == LAYOUT_CONV && (form->axes < 1 || form->axes > AFFINE_AXES))
         return "the value has no spatial axis, or too many";
     if (l->source->rank >= 0 && layout == LAYOUT_CONV && l->source->rank != form->axes + 2)
@@ -76,8 +74,7 @@ static const char *decide_shape(struct arena *arena, const struct lowering *l, e
     return NULL;
 }
 
-static const char *decide_bias(struct arena *arena, const struct affine *form, int32_t type,
-                               double **rounded)
+static const char *decide_bias(struct arena *arena, const struct affine *form, int32_t type, double **rounded)
 {
     const double *bias = affine_bias(arena, form, form->outputs);
     bool any = false;
@@ -102,8 +99,7 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
     double growth = plan->options->max_growth;
     if (after <= before * growth * (1 + 1e-12))
         return NULL;
-    return arena_format(plan->model->arena, "cost: %s would grow from %.0f to %.0f", what, before,
-                        after);
+    return arena_format(plan->model->arena, "cost: %s would grow from %.0f to %.0f", what, before, after);
 }
 
 /* What a few more bytes are allowed for: an op that goes takes its message with it. */
@@ -131,30 +127,26 @@ const char *gate_bytes(struct plan *plan, const struct region *region, double by
         return NULL;
     if (!reason || !region->shared)
         return reason;
-    return arena_format(plan->model->arena,
-                        "%s: other ops read its weight '%s', so that would stay", reason,
+    return arena_format(plan->model->arena, "%s: other ops read its weight '%s', so that would stay", reason,
                         region->shared->name);
 }
 
 /* A Conv of a group for each channel, where there was no product before, has one cost that multiply-adds do not
  * show: ONNX Runtime runs its groups one by one unless they come in fours (measured by
  * bench/latency.py). On few positions that takes longer than the passes over memory that it saves. */
-static const char *gate_groups(struct plan *plan, const struct lowering *l,
-                               const struct affine *form)
+static const char *gate_groups(struct plan *plan, const struct lowering *l, const struct affine *form)
 {
     enum { CHANNELS_LEAST = 128, POSITIONS_MOST = 128 };
     const struct region *region = l->region;
     const struct value *source = l->source;
     double positions = 1;
-    if (region->layout != LAYOUT_CONV || form->groups != form->inputs ||
-        affine_weights(form) != form->inputs || source->rank < 3 ||
-        form->outputs < CHANNELS_LEAST || form->outputs % 4 == 0 || plan->options->max_growth > 1)
+    if (region->layout != LAYOUT_CONV || form->groups != form->inputs || affine_weights(form) != form->inputs ||
+        source->rank < 3 || form->outputs < CHANNELS_LEAST || form->outputs % 4 == 0 || plan->options->max_growth > 1)
         return NULL;
     for (int i = 2; i < source->rank; i++)
         positions *= source->dims[i] < 0 ? POSITIONS_MOST : (double)source->dims[i];
     for (size_t i = 0; i < region->nodes.count; i++)
-        if (region_is_replaced(region, region->nodes.items[i]) &&
-            region->nodes.items[i]->op == OP_Conv)
+        if (region_is_replaced(region, region->nodes.items[i]) && region->nodes.items[i]->op == OP_Conv)
             return NULL;
     if (positions >= POSITIONS_MOST)
         return NULL;
@@ -169,15 +161,13 @@ const char *lower_bound(const struct plan *plan, double weights, int32_t type, d
     const struct landing *landing = plan->model->arena->landing;
     double bytes = weights * (double)type_size(type);
     if (!affine_is_held(landing, weights))
-        return arena_format(plan->model->arena,
-                            "limit: a weight of %.0f numbers is too large for a model of %zu bytes",
+        return arena_format(plan->model->arena, "limit: a weight of %.0f numbers is too large for a model of %zu bytes",
                             weights, landing->input);
     if (plan->stored + bytes > BUDGET_PLAN_STORED + 8 * (double)landing->input)
         return arena_format(plan->model->arena,
                             "limit: the new weights together would take more than %.0f MiB, the "
                             "most for a model of %zu bytes",
-                            (BUDGET_PLAN_STORED + 8 * (double)landing->input) / 0x1p20,
-                            landing->input);
+                            (BUDGET_PLAN_STORED + 8 * (double)landing->input) / 0x1p20, landing->input);
     if (plan->effort + effort > BUDGET_PLAN_READ + 64 * (double)landing->input)
         return "limit: the new weights combine the same ops in too many ways";
     return NULL;
@@ -187,8 +177,7 @@ const char *lower_bound(const struct plan *plan, double weights, int32_t type, d
 
 static void adopt(struct plan *plan, struct fusion *fusion, const struct region *region);
 
-struct fusion *lower_record(struct plan *plan, const struct lowering *l, const struct affine *form,
-                            int32_t type)
+struct fusion *lower_record(struct plan *plan, const struct lowering *l, const struct affine *form, int32_t type)
 {
     struct arena *arena = plan->model->arena;
     struct fusion *fusion = NEW(arena, struct fusion);
@@ -219,8 +208,7 @@ struct fusion *lower_record(struct plan *plan, const struct lowering *l, const s
 
 /* An op that stays, since others read it as well, may have been made of a padded value and of what that is
  * padded from: a form that goes on through it to the padded value is shown from where both come. */
-static void inherit_origin(struct fusion *fusion, const struct node *node,
-                           const struct value *source)
+static void inherit_origin(struct fusion *fusion, const struct node *node, const struct value *source)
 {
     for (size_t i = 0; i < node->input_count; i++) {
         const struct node *maker = node->inputs[i] ? node->inputs[i]->producer : NULL;
@@ -262,8 +250,8 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
     follow_pad(fusion, source);
 }
 
-struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims,
-                            const struct affine *form, enum fused_part part)
+struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims, const struct affine *form,
+                            enum fused_part part)
 {
     struct tensor *tensor = tensor_of_doubles(arena, type, rank, dims, NULL);
     tensor->storage = STORAGE_FUSED;
@@ -273,32 +261,28 @@ struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const i
 }
 
 /* Folded at once: a check reads single channels of what is known, and makes the whole of what is not. */
-static struct value *make_repeated(struct arena *arena, const struct lowering *l, const char *name,
-                                   int32_t type, int rank, const int64_t *dims,
-                                   const double *number)
+static struct value *make_repeated(struct arena *arena, const struct lowering *l, const char *name, int32_t type,
+                                   int rank, const int64_t *dims, const double *number)
 {
     const struct tensor *folded;
-    struct value *value = edit_repeated(l->region->graph, l->at, name,
-                                        tensor_of_repeated(arena, type, rank, dims, number));
+    struct value *value =
+        edit_repeated(l->region->graph, l->at, name, tensor_of_repeated(arena, type, rank, dims, number));
     constant_of(value, &folded);
     return value;
 }
 
-static struct value *make_weight(struct arena *arena, const struct lowering *l,
-                                 const struct value *target, int32_t type, int rank,
-                                 const int64_t *dims, const struct affine *form,
+static struct value *make_weight(struct arena *arena, const struct lowering *l, const struct value *target,
+                                 int32_t type, int rank, const int64_t *dims, const struct affine *form,
                                  enum fused_part part, const double *number)
 {
     const char *name = arena_format(arena, "%s.weight", target->name);
     return number ? make_repeated(arena, l, name, type, rank, dims, number)
-                  : edit_constant(l->region->graph, l->at, name,
-                                  lower_tensor(arena, type, rank, dims, form, part));
+                  : edit_constant(l->region->graph, l->at, name, lower_tensor(arena, type, rank, dims, form, part));
 }
 
 /* As short as the weight is, where that is one number and the bias is one, too. */
-static struct value *make_bias(struct arena *arena, const struct lowering *l,
-                               const struct value *target, int32_t type, const double *bias,
-                               int64_t outputs, const double *number)
+static struct value *make_bias(struct arena *arena, const struct lowering *l, const struct value *target, int32_t type,
+                               const double *bias, int64_t outputs, const double *number)
 {
     enum { SHORT = 16 }; /* numbers that take no more room than an op */
     const char *name = arena_format(arena, "%s.bias", target->name);
@@ -306,13 +290,12 @@ static struct value *make_bias(struct arena *arena, const struct lowering *l,
     for (int64_t o = 1; same && o < outputs; o++)
         same = bias[o] == bias[0];
     return same ? make_repeated(arena, l, name, type, 1, &outputs, bias)
-                : edit_constant(l->region->graph, l->at, name,
-                                tensor_of_doubles(arena, type, 1, &outputs, bias));
+                : edit_constant(l->region->graph, l->at, name, tensor_of_doubles(arena, type, 1, &outputs, bias));
 }
 
 /* The lift of a new node is known: nothing need be read back. */
-static void remember(struct node *node, enum layout layout, const struct lowering *l,
-                     const struct affine *form, int32_t type, double parameters)
+static void remember(struct node *node, enum layout layout, const struct lowering *l, const struct affine *form,
+                     int32_t type, double parameters)
 {
     struct arena *arena = node->graph->model->arena;
     struct step *step = NEW(arena, struct step);
@@ -343,9 +326,8 @@ static const char *lent_name(const struct lowering *l)
     return node && node->proto->name ? node->proto->name : "";
 }
 
-static struct node *make_conv(struct plan *plan, const struct lowering *l,
-                              const struct affine *form, int32_t type, const double *bias,
-                              const double *number, struct value *target)
+static struct node *make_conv(struct plan *plan, const struct lowering *l, const struct affine *form, int32_t type,
+                              const double *bias, const double *number, struct value *target)
 {
     struct arena *arena = plan->model->arena;
     struct graph *graph = l->region->graph;
@@ -361,14 +343,12 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l,
         dilations[i] = axis.step;
     }
     struct value *inputs[3] = {l->source};
-    inputs[1] =
-        make_weight(arena, l, target, type, form->axes + 2, dims, form, FUSED_KERNEL, number);
+    inputs[1] = make_weight(arena, l, target, type, form->axes + 2, dims, form, FUSED_KERNEL, number);
     if (bias)
         inputs[2] = make_bias(arena, l, target, type, bias, form->outputs, number);
     const struct edit_attribute attributes[] = {
-        {"dilations", dilations, axes, 0},   {"group", NULL, 0, form->groups},
-        {"kernel_shape", dims + 2, axes, 0}, {"pads", pads, 2 * axes, 0},
-        {"strides", strides, axes, 0},
+        {"dilations", dilations, axes, 0}, {"group", NULL, 0, form->groups}, {"kernel_shape", dims + 2, axes, 0},
+        {"pads", pads, 2 * axes, 0},       {"strides", strides, axes, 0},
     };
     return edit_node(graph, &(struct edit_op){.op = "Conv",
                                               .at = l->at,
@@ -388,9 +368,8 @@ static bool is_gemm(const struct lowering *l, bool biased)
     return matrix && (biased || l->region->graph->opset >= 11);
 }
 
-static struct node *make_matrix(struct plan *plan, const struct lowering *l,
-                                const struct affine *form, int32_t type, const double *bias,
-                                const double *number, struct value *target, struct node **product)
+static struct node *make_matrix(struct plan *plan, const struct lowering *l, const struct affine *form, int32_t type,
+                                const double *bias, const double *number, struct value *target, struct node **product)
 {
     struct arena *arena = plan->model->arena;
     struct graph *graph = l->region->graph;
@@ -412,8 +391,7 @@ static struct node *make_matrix(struct plan *plan, const struct lowering *l,
                                                   .output = target,
                                                   .attributes = &transpose,
                                                   .attribute_count = 1});
-    struct value *middle =
-        bias ? edit_value(graph, arena_format(arena, "%s.product", target->name)) : target;
+    struct value *middle = bias ? edit_value(graph, arena_format(arena, "%s.product", target->name)) : target;
     *product = edit_node(graph, &(struct edit_op){.op = "MatMul",
                                                   .at = l->at,
                                                   .name = lent_name(l),
@@ -427,12 +405,9 @@ static struct node *make_matrix(struct plan *plan, const struct lowering *l,
     const char *name = lent_name(l);
     if (name[0])
         name = edit_node_name(plan->model, arena_format(arena, "%s.bias", name));
-    return edit_node(graph, &(struct edit_op){.op = "Add",
-                                              .at = l->at,
-                                              .name = name,
-                                              .inputs = sum,
-                                              .input_count = 2,
-                                              .output = target});
+    return edit_node(
+        graph,
+        &(struct edit_op){.op = "Add", .at = l->at, .name = name, .inputs = sum, .input_count = 2, .output = target});
 }
 
 void lower_remove_replaced(const struct region *region)
@@ -455,9 +430,8 @@ static const char *name_of_sum(struct arena *arena, const struct value *first)
 
 /* How the weight is stored: computed when it is written, or, where it is one number repeated and would be
  * more bytes than go, as that: *number. */
-static const char *decide_storage(struct plan *plan, const struct lowering *l,
-                                  const struct affine *form, int32_t type, bool biased,
-                                  const double **number)
+static const char *decide_storage(struct plan *plan, const struct lowering *l, const struct affine *form, int32_t type,
+                                  bool biased, const double **number)
 {
     struct arena *arena = plan->model->arena;
     double size = (double)type_size(type), weights = (double)affine_weights(form) * size;
@@ -489,8 +463,8 @@ static bool takes_quantised(const struct region *region)
 {
     for (size_t i = 0; i < region->nodes.count; i++) {
         const struct node *node = region->nodes.items[i];
-        if (region_is_replaced(region, node) && lift_reads_weight(node) &&
-            is_dequantised(node, 0) && is_dequantised(node, 1))
+        if (region_is_replaced(region, node) && lift_reads_weight(node) && is_dequantised(node, 0) &&
+            is_dequantised(node, 1))
             return true;
     }
     return false;
@@ -541,8 +515,8 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
     if (reason)
         return reason;
     decision->weights = (double)affine_weights(decision->form);
-    reason = gate(plan, "multiply-adds per position",
-                  region->multiply_adds + l->spared_multiply_adds, decision->weights);
+    reason =
+        gate(plan, "multiply-adds per position", region->multiply_adds + l->spared_multiply_adds, decision->weights);
     if (!reason)
         reason = gate_groups(plan, l, decision->form);
     if (!reason)
@@ -553,14 +527,12 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
         return reason;
     bool two = layout == LAYOUT_MATRIX && decision->bias && !is_gemm(l, true);
     region->saved = (int64_t)region->replaced + l->spared - (two ? 2 : 1);
-    reason = decide_storage(plan, l, decision->form, decision->type, decision->bias != NULL,
-                            &decision->number);
+    reason = decide_storage(plan, l, decision->form, decision->type, decision->bias != NULL, &decision->number);
     if (reason)
         return reason;
     /* With fewer operands a Sum of many is one op as before, and less work: where a product was already there,
      * that is enough. */
-    return region->saved < (l->term_count > 1 && region->principal ? 0 : 1) ? "no op would be saved"
-                                                                            : NULL;
+    return region->saved < (l->term_count > 1 && region->principal ? 0 : 1) ? "no op would be saved" : NULL;
 }
 
 /* The value of a sum that the file does not have. */
@@ -578,8 +550,7 @@ static struct value *make_target(const struct lowering *l, int32_t type, struct 
 }
 
 /* A product whose bias the next op adds is no end of a rewrite: the Add stands for both. */
-static void join_bias(struct arena *arena, struct fusion *fusion, struct node *product,
-                      struct node *sum)
+static void join_bias(struct arena *arena, struct fusion *fusion, struct node *product, struct node *sum)
 {
     struct term_list *apart = NEW(arena, struct term_list);
     plan_add_term(arena, apart, sum->outputs[0], 1);
@@ -609,18 +580,16 @@ const char *lower(struct plan *plan, const struct lowering *l, struct fusion **r
     struct fusion *fusion = lower_record(plan, l, d.form, d.type);
     struct value *target = l->target ? l->target : make_target(l, d.type, fusion);
     struct node *product = NULL;
-    struct node *node =
-        layout == LAYOUT_CONV
-            ? make_conv(plan, l, d.form, d.type, d.bias, d.number, target)
-            : make_matrix(plan, l, d.form, d.type, d.bias, d.number, target, &product);
+    struct node *node = layout == LAYOUT_CONV
+                            ? make_conv(plan, l, d.form, d.type, d.bias, d.number, target)
+                            : make_matrix(plan, l, d.form, d.type, d.bias, d.number, target, &product);
     lower_remove_replaced(l->region);
     remember(node, layout, l, d.form, d.type, d.weights);
     if (product && product != node)
         join_bias(arena, fusion, product, node);
     LIST_PUSH(arena, &fusion->made, (const struct node *)node);
     fusion->node = node;
-    fusion->multiply_adds_after =
-        d.weights + (product && product != node ? (double)d.form->outputs : 0);
+    fusion->multiply_adds_after = d.weights + (product && product != node ? (double)d.form->outputs : 0);
     fusion->stored = d.number ? 0 : d.weights * (double)type_size(d.type);
     plan->stored += fusion->stored;
     plan->effort += d.number ? 0 : affine_effort(d.form);

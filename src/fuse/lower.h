@@ -33,12 +33,11 @@ const char *gate_bytes(struct plan *plan, const struct region *region, double by
 const char *lower_bound(const struct plan *plan, double weights, int32_t type, double effort);
 
 /* Enters the rewrite in the plan. */
-struct fusion *lower_record(struct plan *plan, const struct lowering *l, const struct affine *form,
-                            int32_t type);
+struct fusion *lower_record(struct plan *plan, const struct lowering *l, const struct affine *form, int32_t type);
 
 /* A tensor that the writer computes from a form: its kernel or its bias. */
-struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims,
-                            const struct affine *form, enum fused_part part);
+struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const int64_t *dims, const struct affine *form,
+                            enum fused_part part);
 
 /* Takes the ops of the region out of the index. */
 void lower_remove_replaced(const struct region *region);

@@ -26,8 +26,8 @@ static void read_tensor_rows(const void *closure, int64_t first, int64_t count, 
 }
 
 /* Adjoint of the window along each axis. Source: ONNX ConvTranspose-1 .. ConvTranspose-22. */
-static const char *transpose_axes(const struct node *node, const struct tensor *weight,
-                                  struct transposed *t, struct affine_axis *axis)
+static const char *transpose_axes(const struct node *node, const struct tensor *weight, struct transposed *t,
+                                  struct affine_axis *axis)
 {
     static const char *const names[] = {"strides", "dilations", "pads", "output_padding"};
     enum { STRIDES, DILATIONS, PADS, OUTPUT_PADDING };
@@ -44,22 +44,20 @@ static const char *transpose_axes(const struct node *node, const struct tensor *
                 return "a stride, dilation or padding is negative or absurdly large";
     }
     /* Then its pads follow from the extents. */
-    t->is_placed =
-        !node_integers(node, "output_shape", &count) &&
-        strcmp(node_string(node->graph->model->arena, node, "auto_pad", "NOTSET"), "NOTSET") == 0;
+    t->is_placed = !node_integers(node, "output_shape", &count) &&
+                   strcmp(node_string(node->graph->model->arena, node, "auto_pad", "NOTSET"), "NOTSET") == 0;
     for (size_t i = 0; i < axes; i++) {
         int64_t taps = weight->dims[2 + i], step = given[DILATIONS] ? given[DILATIONS][i] : 1;
         int64_t begin = given[PADS] ? given[PADS][i] : 0;
         int64_t end = given[PADS] ? given[PADS][axes + i] : 0;
         if (taps < 1 || taps > AFFINE_LIMIT || step < 1 || taps - 1 > AFFINE_LIMIT / step)
             return "its kernel is absurdly large";
-        axis[i] =
-            (struct affine_axis){.stride = given[STRIDES] ? given[STRIDES][i] : 1,
-                                 .low = -begin,
-                                 .step = taps > 1 ? step : 1,
-                                 .taps = taps,
-                                 .end = begin + end - (taps - 1) * step -
-                                        (given[OUTPUT_PADDING] ? given[OUTPUT_PADDING][i] : 0)};
+        axis[i] = (struct affine_axis){.stride = given[STRIDES] ? given[STRIDES][i] : 1,
+                                       .low = -begin,
+                                       .step = taps > 1 ? step : 1,
+                                       .taps = taps,
+                                       .end = begin + end - (taps - 1) * step -
+                                              (given[OUTPUT_PADDING] ? given[OUTPUT_PADDING][i] : 0)};
     }
     return NULL;
 }
@@ -160,27 +158,22 @@ bool transposed_takes(struct arena *arena, const struct affine *after)
 static bool is_light(struct arena *arena, const struct affine *after)
 {
     return affine_is_diagonal(after) || transposed_takes(arena, after) ||
-           (after->kind == AFFINE_COMPOSE && is_light(arena, after->outer) &&
-            is_light(arena, after->inner));
+           (after->kind == AFFINE_COMPOSE && is_light(arena, after->outer) && is_light(arena, after->inner));
 }
 
 /* The adjoint of a pick: where each channel goes. */
-static const char *turn_pick(struct arena *arena, const struct affine *pick,
-                             const struct affine **turned)
+static const char *turn_pick(struct arena *arena, const struct affine *pick, const struct affine **turned)
 {
     const int64_t *to = takers(arena, pick);
     if (!to)
         return "it repeats channels";
     return affine_pick(
-        arena,
-        &(struct affine_picked){
-            .axes = -1, .inputs = pick->outputs, .outputs = pick->inputs, .from = to},
+        arena, &(struct affine_picked){.axes = -1, .inputs = pick->outputs, .outputs = pick->inputs, .from = to},
         turned);
 }
 
 /* The adjoint of a form that treats every position by itself. */
-static const char *turn_product(struct arena *arena, const struct affine *after,
-                                const struct affine **turned)
+static const char *turn_product(struct arena *arena, const struct affine *after, const struct affine **turned)
 {
     struct turned_rows *rows = NEW(arena, struct turned_rows);
     struct affine_axis axis[AFFINE_AXES];
@@ -248,8 +241,8 @@ const char *transposed_before(struct arena *arena, struct transposed *t, const d
     return reason ? reason : affine_compose(arena, before, t->adjoint, &t->adjoint);
 }
 
-const char *transposed_join(struct arena *arena, const struct transposed *parts,
-                            const double *factors, size_t count, struct transposed *sum)
+const char *transposed_join(struct arena *arena, const struct transposed *parts, const double *factors, size_t count,
+                            struct transposed *sum)
 {
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
     double *bias = NULL;
@@ -259,8 +252,7 @@ const char *transposed_join(struct arena *arena, const struct transposed *parts,
         terms[k] = (struct affine_term){parts[k].adjoint, factors[k]};
         if (!parts[k].is_placed)
             return "its padding depends on the sizes";
-        if (parts[k].source != sum->source || parts[k].type != sum->type ||
-            parts[k].outputs != sum->outputs)
+        if (parts[k].source != sum->source || parts[k].type != sum->type || parts[k].outputs != sum->outputs)
             return "the branches have different sources, types or channels";
         if (parts[k].bias && !bias)
             bias = NEW_ARRAY(arena, double, sum->outputs);
@@ -287,9 +279,8 @@ static void set_lattice(struct node *made, const struct affine *adjoint)
         dilations[i] = axis.step;
     }
     const struct edit_attribute attributes[] = {
-        {"dilations", dilations, axes, 0},  {"kernel_shape", kernel, axes, 0},
-        {"output_padding", zeros, axes, 0}, {"pads", pads, 2 * axes, 0},
-        {"strides", strides, axes, 0},
+        {"dilations", dilations, axes, 0}, {"kernel_shape", kernel, axes, 0}, {"output_padding", zeros, axes, 0},
+        {"pads", pads, 2 * axes, 0},       {"strides", strides, axes, 0},
     };
     for (size_t i = 0; i < COUNT_OF(attributes); i++)
         edit_set_attribute(made, &attributes[i]);
@@ -311,8 +302,7 @@ static const char *round_bias(struct arena *arena, const struct transposed *t, d
         (*bias)[o] = tensor_rounded(t->type, t->bias[o]);
         if (!isfinite((*bias)[o]))
             return arena_format(arena, "the fused bias is %s in channel %lld, not finite in %s",
-                                decimal_rounded(t->bias[o], 6).text, (long long)o,
-                                type_name(t->type));
+                                decimal_rounded(t->bias[o], 6).text, (long long)o, type_name(t->type));
     }
     return NULL;
 }
@@ -326,8 +316,8 @@ static bool is_listed(const struct region *region, const struct node *node)
 }
 
 const char *lower_conv_transpose(struct plan *plan, struct region *region, struct node *node,
-                                 const struct transposed *t, double multiply_adds, bool is_moved,
-                                 struct value *target, struct fusion **result)
+                                 const struct transposed *t, double multiply_adds, bool is_moved, struct value *target,
+                                 struct fusion **result)
 {
     struct arena *arena = plan->model->arena;
     const struct affine *form = t->adjoint;
@@ -343,20 +333,17 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     /* Those of the ops after it are per position of the output. */
     double before = multiply_adds + region->multiply_adds * strides_of(form);
     if (weights > before * plan->options->max_growth * (1 + 1e-12))
-        return arena_format(arena, "cost: multiply-adds per position would grow from %.0f to %.0f",
-                            before, weights);
+        return arena_format(arena, "cost: multiply-adds per position would grow from %.0f to %.0f", before, weights);
     reason = lower_bound(plan, weights, t->type, affine_effort(form));
     region_count_constants(region, node);
     if (!reason)
-        reason = gate_bytes(
-            plan, region, (weights + (double)(bias ? t->outputs : 0)) * (double)type_size(t->type),
-            true);
+        reason =
+            gate_bytes(plan, region, (weights + (double)(bias ? t->outputs : 0)) * (double)type_size(t->type), true);
     if (reason)
         return reason;
     region->multiply_adds += multiply_adds;
 
-    struct lowering l = {
-        .region = region, .source = t->source, .target = target, .at = target->producer};
+    struct lowering l = {.region = region, .source = t->source, .target = target, .at = target->producer};
     struct fusion *fusion = lower_record(plan, &l, form, t->type);
     if (!is_listed(region, node))
         fusion_adopt(plan, fusion, node);
@@ -366,20 +353,18 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
     for (int i = 0; i < form->axes; i++)
         dims[2 + i] = affine_axis_of(form, i).taps;
     struct value *parts[3] = {t->source};
-    parts[1] =
-        edit_constant(node->graph, l.at, arena_format(arena, "%s.weight", target->name),
-                      lower_tensor(arena, t->type, form->axes + 2, dims, form, FUSED_KERNEL));
+    parts[1] = edit_constant(node->graph, l.at, arena_format(arena, "%s.weight", target->name),
+                             lower_tensor(arena, t->type, form->axes + 2, dims, form, FUSED_KERNEL));
     if (bias)
         parts[2] = edit_constant(node->graph, l.at, arena_format(arena, "%s.bias", target->name),
                                  tensor_of_doubles(arena, t->type, 1, &t->outputs, bias));
-    struct node *made =
-        edit_node(node->graph, &(struct edit_op){.op = "ConvTranspose",
-                                                 .at = l.at,
-                                                 .name = node->proto->name ? node->proto->name : "",
-                                                 .like = node,
-                                                 .inputs = parts,
-                                                 .input_count = bias ? 3 : 2,
-                                                 .output = target});
+    struct node *made = edit_node(node->graph, &(struct edit_op){.op = "ConvTranspose",
+                                                                 .at = l.at,
+                                                                 .name = node->proto->name ? node->proto->name : "",
+                                                                 .like = node,
+                                                                 .inputs = parts,
+                                                                 .input_count = bias ? 3 : 2,
+                                                                 .output = target});
     edit_take_attributes(made, node);
     const struct edit_attribute group = {"group", NULL, 0, form->groups};
     if (form->groups != node_integer(node, "group", 1))

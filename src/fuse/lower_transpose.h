@@ -24,13 +24,13 @@ const char *transposed_after(struct arena *arena, struct transposed *t, const st
 /* y = ConvTranspose(scale * source): one number for each channel of the source. */
 const char *transposed_before(struct arena *arena, struct transposed *t, const double *scale);
 /* The sum of factor * ConvTranspose, all of one source and extent, on the lattice that has them all. */
-const char *transposed_join(struct arena *arena, const struct transposed *parts,
-                            const double *factors, size_t count, struct transposed *sum);
+const char *transposed_join(struct arena *arena, const struct transposed *parts, const double *factors, size_t count,
+                            struct transposed *sum);
 
 /* One ConvTranspose that makes `target`. node: whose name and attributes it takes. multiply_adds: per position of the
  * source, of the ones replaced. is_moved: its lattice is another than the node's. */
 const char *lower_conv_transpose(struct plan *plan, struct region *region, struct node *node,
-                                 const struct transposed *t, double multiply_adds, bool is_moved,
-                                 struct value *target, struct fusion **result);
+                                 const struct transposed *t, double multiply_adds, bool is_moved, struct value *target,
+                                 struct fusion **result);
 
 #endif

@@ -30,8 +30,8 @@ static const char *gather(struct node *node, int axis, int64_t width, struct pic
     const struct tensor *tensor;
     int64_t along = node_integer(node, "axis", 0);
     along += along < 0 ? in->rank : 0;
-    if (!node_input(node, 1) || constant_of(node->inputs[1], &tensor) || tensor->rank != 1 ||
-        tensor->count < 1 || tensor->count > WIDEST || !type_is_integer(tensor->type))
+    if (!node_input(node, 1) || constant_of(node->inputs[1], &tensor) || tensor->rank != 1 || tensor->count < 1 ||
+        tensor->count > WIDEST || !type_is_integer(tensor->type))
         return "its indices are not a constant row";
     if (along != axis)
         return keep(arena, width, pick);
@@ -156,8 +156,7 @@ static int64_t side_of(const struct node *node)
 }
 
 /* Source: ONNX SpaceToDepth-1 .. 13: all channels of one place, then all of the next. */
-static const char *space_to_depth(const struct node *node, int axis, int64_t width,
-                                  struct pick *pick)
+static const char *space_to_depth(const struct node *node, int axis, int64_t width, struct pick *pick)
 {
     int64_t side = side_of(node), out;
     if (axis == 0)
@@ -208,8 +207,7 @@ static bool takes_whole(struct node *node, int axis, bool *sized)
         int64_t along = cut_axis(node, &cuts, i);
         if (along == axis)
             continue;
-        if (along < 0 || along >= in->rank || cuts.start[i] != 0 ||
-            (cuts.step && cuts.step[i] != 1))
+        if (along < 0 || along >= in->rank || cuts.start[i] != 0 || (cuts.step && cuts.step[i] != 1))
             return false;
         if (cuts.stop[i] < open && (in->dims[along] < 1 || cuts.stop[i] < in->dims[along]))
             return false;
@@ -271,8 +269,7 @@ const char *pick_depth(const struct node *node, int axis, struct pick *pick)
     int64_t side = side_of(node);
     const char *mode = node_string(arena, node, "mode", "DCR");
     bool behind = strcmp(mode, "CRD") == 0;
-    if (in->rank != 4 || out->rank != 4 || axis < 0 || axis > 1 || !side ||
-        (!behind && strcmp(mode, "DCR") != 0))
+    if (in->rank != 4 || out->rank != 4 || axis < 0 || axis > 1 || !side || (!behind && strcmp(mode, "DCR") != 0))
         return "it moves the axis of the channels";
     if (in->dims[axis] < 1 || in->dims[axis] > WIDEST || out->dims[axis] < 1)
         return unknown;

@@ -9,11 +9,9 @@ const char *plan_key(struct arena *arena, const struct graph *graph, const struc
     return arena_format(arena, "%s\n%s", graph->name, first->name);
 }
 
-const char *plan_banned(const struct plan *plan, const struct graph *graph,
-                        const struct value *target)
+const char *plan_banned(const struct plan *plan, const struct graph *graph, const struct value *target)
 {
-    return plan->bans.count ? map_get(&plan->bans, plan_key(plan->model->arena, graph, target))
-                            : NULL;
+    return plan->bans.count ? map_get(&plan->bans, plan_key(plan->model->arena, graph, target)) : NULL;
 }
 
 void plan_add_term(struct arena *arena, struct term_list *terms, struct value *value, double factor)
@@ -29,14 +27,12 @@ void plan_add_term(struct arena *arena, struct term_list *terms, struct value *v
     }
 }
 
-void plan_refuse(struct plan *plan, const struct node *node, const struct value *output,
-                 const char *reason)
+void plan_refuse(struct plan *plan, const struct node *node, const struct value *output, const char *reason)
 {
     struct arena *arena = plan->model->arena;
-    const char *key = arena_format(arena, "%s\n%s\n%s", plan->pass, node ? node->graph->name : "",
-                                   output ? output->name : "");
-    struct refusal refusal = {plan->pass, node ? node->graph : plan->model->graphs.items[0], node,
-                              output, reason};
+    const char *key =
+        arena_format(arena, "%s\n%s\n%s", plan->pass, node ? node->graph->name : "", output ? output->name : "");
+    struct refusal refusal = {plan->pass, node ? node->graph : plan->model->graphs.items[0], node, output, reason};
     struct refusal *old = map_get(&plan->refused, key);
     if (old) {
         *old = refusal; /* what was said last holds for the graph as it is now */
@@ -110,18 +106,16 @@ bool plan_is_full(struct plan *plan)
 
 bool fusion_is_live(const struct fusion *fusion)
 {
-    return !fusion->superseded && (fusion->redirects || (fusion->node ? !fusion->node->removed
-                                                                      : !fusion->target->removed));
+    return !fusion->superseded &&
+           (fusion->redirects || (fusion->node ? !fusion->node->removed : !fusion->target->removed));
 }
 
 /* The Add of a product's bias goes, and the product stays: it is the source of what takes the bias up. Its own
  * rewrite ends there now, and is still checked. */
-static bool ends_at_product(const struct fusion *fusion, struct fusion *earlier,
-                            const struct node *node)
+static bool ends_at_product(const struct fusion *fusion, struct fusion *earlier, const struct node *node)
 {
     struct value *product = fusion->source;
-    if (node->op != OP_Add || earlier->node != node || !product || product != node->inputs[0] ||
-        !product->terms)
+    if (node->op != OP_Add || earlier->node != node || !product || product != node->inputs[0] || !product->terms)
         return false;
     if (earlier->made.count && earlier->made.items[earlier->made.count - 1] == node)
         earlier->made.count--;
@@ -153,22 +147,20 @@ void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *n
         fusion->source = fusion->origin = earlier->origin;
 }
 
-void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
-                    const struct trial_source *sources, size_t source_count,
-                    struct node *const *replaced, size_t count)
+void plan_rewritten(struct plan *plan, struct node *node, struct value *target, const struct trial_source *sources,
+                    size_t source_count, struct node *const *replaced, size_t count)
 {
     struct arena *arena = plan->model->arena;
     struct fusion *fusion = NEW(arena, struct fusion);
-    *fusion = (struct fusion){
-        .pass = plan->pass,
-        .graph = node->graph,
-        .node = node,
-        .target = target,
-        .source = sources[0].value,
-        .outputs = target->rank > 1 && target->dims[1] > 0 ? target->dims[1] : 1,
-        .type = type_is_float(target->type) ? target->type
-                                            : (int32_t)ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
-        .difference = -1};
+    *fusion = (struct fusion){.pass = plan->pass,
+                              .graph = node->graph,
+                              .node = node,
+                              .target = target,
+                              .source = sources[0].value,
+                              .outputs = target->rank > 1 && target->dims[1] > 0 ? target->dims[1] : 1,
+                              .type = type_is_float(target->type) ? target->type
+                                                                  : (int32_t)ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+                              .difference = -1};
     for (size_t i = 0; i < source_count; i++) {
         struct trial_source source = sources[i];
         int64_t *dims = NEW_ARRAY(arena, int64_t, source.rank + 1);
@@ -191,13 +183,11 @@ void plan_rewritten(struct plan *plan, struct node *node, struct value *target,
     plan->changed = true;
 }
 
-struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target,
-                               struct value *source)
+struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target, struct value *source)
 {
     size_t count = plan->fusions.count;
     struct fusion *last = count ? plan->fusions.items[count - 1] : NULL;
-    if (last && last->redirects && last->graph == node->graph &&
-        strcmp(last->pass, plan->pass) == 0) {
+    if (last && last->redirects && last->graph == node->graph && strcmp(last->pass, plan->pass) == 0) {
         fusion_adopt(plan, last, node);
         plan->changed = true;
         return last;

@@ -24,8 +24,7 @@ static void read_kernel(const void *closure, int64_t first, int64_t count, doubl
         /* Piece by piece through a column of the stored matrix: the rows asked for lie together. */
         double piece[64];
         for (int64_t r = 0; r < count; r += (int64_t)COUNT_OF(piece)) {
-            int64_t some =
-                count - r < (int64_t)COUNT_OF(piece) ? count - r : (int64_t)COUNT_OF(piece);
+            int64_t some = count - r < (int64_t)COUNT_OF(piece) ? count - r : (int64_t)COUNT_OF(piece);
             for (int64_t k = 0; k < columns; k++) {
                 tensor_read(reader->tensor, k * reader->rows + first + r, some, piece);
                 for (int64_t i = 0; i < some; i++)
@@ -39,9 +38,8 @@ static void read_kernel(const void *closure, int64_t first, int64_t count, doubl
 }
 
 /* The form of a weight that is stored [rows, columns], or [columns, rows] where it is transposed. */
-static const char *make_form(struct arena *arena, int axes, const struct affine_axis *axis,
-                             int64_t inputs, int64_t groups, struct kernel_reader from,
-                             const double *bias, const struct affine **form)
+static const char *make_form(struct arena *arena, int axes, const struct affine_axis *axis, int64_t inputs,
+                             int64_t groups, struct kernel_reader from, const double *bias, const struct affine **form)
 {
     if (from.tensor->storage == STORAGE_REPEATED) {
         double *number = NEW(arena, double);
@@ -88,12 +86,11 @@ const char *lift_conv(struct node *node, struct step *step)
         return reason;
     for (int i = 0; i < axes; i++) {
         struct window w = window[i];
-        axis[i] =
-            (struct affine_axis){.stride = w.stride,
-                                 .low = -w.pad_begin,
-                                 .step = w.kernel > 1 ? w.dilation : 1,
-                                 .taps = w.kernel,
-                                 .end = w.pad_begin + w.pad_end - (w.kernel - 1) * w.dilation};
+        axis[i] = (struct affine_axis){.stride = w.stride,
+                                       .low = -w.pad_begin,
+                                       .step = w.kernel > 1 ? w.dilation : 1,
+                                       .taps = w.kernel,
+                                       .end = w.pad_begin + w.pad_end - (w.kernel - 1) * w.dilation};
         step->sized = step->sized || w.used_extent;
     }
     if (node_input(node, 2)) {
@@ -142,8 +139,7 @@ const char *lift_matrix(struct node *node, struct step *step)
         for (int64_t i = 0; i < outputs; i++)
             bias[i] = beta * numbers[channels ? i : 0];
     }
-    struct kernel_reader reader = {weight, outputs, inputs, transposed,
-                                   gemm ? node_float(node, "alpha", 1) : 1};
+    struct kernel_reader reader = {weight, outputs, inputs, transposed, gemm ? node_float(node, "alpha", 1) : 1};
     const struct affine *form;
     reason = make_form(arena, 0, NULL, inputs, 1, reader, bias, &form);
     step->form = form;
@@ -200,13 +196,12 @@ const char *lift_einsum(struct node *node, enum layout layout, struct step *step
         return reason;
     const char *data = equation.operand[1 - constant], *matrix = equation.operand[constant];
     size_t rank = strlen(data), axis = layout == LAYOUT_CONV ? 1 : rank - 1;
-    if (weight->rank != 2 || strlen(matrix) != 2 || weight->count == 0 || rank < 2 ||
-        strlen(equation.result) != rank || (layout == LAYOUT_CONV && rank < 3))
+    if (weight->rank != 2 || strlen(matrix) != 2 || weight->count == 0 || rank < 2 || strlen(equation.result) != rank ||
+        (layout == LAYOUT_CONV && rank < 3))
         return "Einsum is not a product of a value and a matrix";
     char input = data[axis], output = equation.result[axis];
     bool transposed = matrix[0] == input && matrix[1] == output;
-    if (input == output || strchr(data, output) ||
-        !(transposed || (matrix[0] == output && matrix[1] == input)))
+    if (input == output || strchr(data, output) || !(transposed || (matrix[0] == output && matrix[1] == input)))
         return "Einsum does not multiply the channels by a matrix";
     for (size_t i = 0; i < rank; i++)
         if (i != axis && data[i] != equation.result[i])

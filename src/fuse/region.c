@@ -115,8 +115,7 @@ static bool is_needed(const struct region *region, const struct value *value)
 {
     if (!value)
         return false;
-    if (value->is_output || value->is_annotated ||
-        plan_mark_value(region->plan, value)->kept == region->plan->stamp)
+    if (value->is_output || value->is_annotated || plan_mark_value(region->plan, value)->kept == region->plan->stamp)
         return true;
     for (const struct use *use = value->uses; use; use = use->next)
         if (use_is_live(use) && !region_is_replaced(region, use->reader))
@@ -155,8 +154,7 @@ static double cost_of(const struct region *region, const struct node *node, cons
     if (step->parameters == 0 && step->form->kind == AFFINE_DIAGONAL)
         return affine_taps(step->form) > 1 ? each * (double)affine_taps(step->form) : 0;
     double weights = step->form->outputs ? (double)affine_weights(step->form) : each;
-    bool adds_bias =
-        step->is_made && step->passed_count; /* a product and an Add, as a file has them */
+    bool adds_bias = step->is_made && step->passed_count; /* a product and an Add, as a file has them */
     return weights + (adds_bias ? each : 0);
 }
 
@@ -169,8 +167,7 @@ static void count(struct region *region, struct node *node)
     region->replaced++;
     region->replaced += step->passed_count;
     region->multiply_adds += cost_of(region, node, step) * density;
-    bool weighted =
-        step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count && step->parameters;
+    bool weighted = step->form && step->form->kind != AFFINE_DIAGONAL && !step->term_count && step->parameters;
     if (weighted && (!region->principal || region->most_parameters < step->parameters)) {
         region->most_parameters = step->parameters;
         region->principal = with_weight(node, step);
@@ -193,9 +190,7 @@ static void count_back(struct region *region, struct node *node)
 
 /* A constant goes when its last reader goes; one that a caller may override never does. That of a graph
  * around this one may be read here alone: exporters store the weights of bodies in the main graph. */
-enum {
-    READERS_MOST = 256
-}; /* nobody looks at more: with so many of them a constant is taken to stay */
+enum { READERS_MOST = 256 }; /* nobody looks at more: with so many of them a constant is taken to stay */
 
 static bool goes_with_readers(const struct region *region, const struct value *value)
 {
@@ -205,8 +200,7 @@ static bool goes_with_readers(const struct region *region, const struct value *v
         return false;
     int readers = 0;
     for (const struct use *use = value->uses; use; use = use->next)
-        if (++readers > READERS_MOST ||
-            (use_is_live(use) && !region_is_replaced(region, use->inner)))
+        if (++readers > READERS_MOST || (use_is_live(use) && !region_is_replaced(region, use->inner)))
             return false;
     return true;
 }
@@ -218,8 +212,7 @@ static double vector_bytes(const struct region *region, const struct node *node)
     bool on_path = plan_mark_node(region->plan, node)->density > 0;
     const struct step *step = on_path ? lift_known(node, region->layout) : NULL;
     bool weighted = lift_reads_weight(node);
-    if (!region->source || !step || step->reason || !step->parameters ||
-        (weighted && node->input_count < 3))
+    if (!region->source || !step || step->reason || !step->parameters || (weighted && node->input_count < 3))
         return 0;
     int64_t channels = region_channels(node->outputs[0], region->layout);
     size_t size = type_size(region->source->type);
@@ -234,8 +227,7 @@ void region_count_constants(struct region *region, const struct node *node)
     for (size_t k = 0; k < node->input_count; k++) {
         struct value *value = node->inputs[k];
         bool stays = value && (value->tensor ? !goes_with_readers(region, value)
-                                             : value->producer &&
-                                                   !region_is_replaced(region, value->producer));
+                                             : value->producer && !region_is_replaced(region, value->producer));
         if (stays && weighted && k == 1)
             region->shared = value;
         if (!value || !value->tensor || stays)
@@ -243,8 +235,7 @@ void region_count_constants(struct region *region, const struct node *node)
         if (!plan_counts_first(region->plan, value))
             continue;
         double bytes = (double)tensor_stored_bytes(value->tensor);
-        region->packed =
-            region->packed || (!type_is_float(value->tensor->type) && value->tensor->rank > 1);
+        region->packed = region->packed || (!type_is_float(value->tensor->type) && value->tensor->rank > 1);
         if (on_path && !(weighted && k == 1))
             vectors += bytes;
         else
@@ -255,8 +246,8 @@ void region_count_constants(struct region *region, const struct node *node)
     region->credit += credit;
 }
 
-void region_walk(struct region *region, struct value *const *seeds, size_t seed_count,
-                 struct node *const *freed, size_t freed_count, bool count_freed)
+void region_walk(struct region *region, struct value *const *seeds, size_t seed_count, struct node *const *freed,
+                 size_t freed_count, bool count_freed)
 {
     struct arena *arena = region->plan->model->arena;
     region->plan->stamp++;
@@ -265,10 +256,8 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
         plan_mark_value(region->plan, region->kept[i])->kept = region->plan->stamp;
     for (size_t i = 0; i < freed_count; i++) {
         /* Without a source there is no data path. */
-        *plan_mark_node(region->plan, freed[i]) =
-            (struct node_mark){.stamp = region->plan->stamp,
-                               .doomed = true,
-                               .density = count_freed && region->source != NULL};
+        *plan_mark_node(region->plan, freed[i]) = (struct node_mark){
+            .stamp = region->plan->stamp, .doomed = true, .density = count_freed && region->source != NULL};
         if (!count_freed)
             continue;
         LIST_PUSH(arena, &region->nodes, freed[i]);

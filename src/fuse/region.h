@@ -19,16 +19,16 @@ struct region {
     double bytes;                /* stored in constants that nobody reads once those ops are gone */
     double credit;               /* of these, for vectors that were shorter or stay for others */
     bool packed;                 /* some of it as integers, of fewer bytes than floats would take */
-    struct value *shared;    /* a weight of theirs that others read, so that it stays; or NULL */
-    int64_t most_parameters; /* of the principal */
-    struct node *principal;  /* the replaced op with the most weights, or NULL */
+    struct value *shared;        /* a weight of theirs that others read, so that it stays; or NULL */
+    int64_t most_parameters;     /* of the principal */
+    struct node *principal;      /* the replaced op with the most weights, or NULL */
 };
 
 /* Walks from the seeds back to the source. `freed` ops are taken as replaced whoever reads them;
  * with count_freed they are walked through and counted as well. After it, region_is_replaced tells
  * of any node, until the next walk. */
-void region_walk(struct region *region, struct value *const *seeds, size_t seed_count,
-                 struct node *const *freed, size_t freed_count, bool count_freed);
+void region_walk(struct region *region, struct value *const *seeds, size_t seed_count, struct node *const *freed,
+                 size_t freed_count, bool count_freed);
 /* Adds to region->bytes the constants that go with a node of the last walk, each of them once. region_walk
  * has done it for all nodes that it lists. */
 void region_count_constants(struct region *region, const struct node *node);

@@ -25,9 +25,8 @@ static const char *look_at_others(struct node *node, int axis, bool *sized)
     const struct value *in = node->inputs[0];
     if (node->op == OP_Gather) {
         int64_t along = node_integer(node, "axis", 0);
-        return (along < 0 ? along + in->rank : along) == axis
-                   ? NULL
-                   : "Gather takes other axes apart than the channels";
+        return (along < 0 ? along + in->rank : along) == axis ? NULL
+                                                              : "Gather takes other axes apart than the channels";
     }
     if (!node_input(node, 1))
         return "an input is missing";
@@ -56,17 +55,14 @@ static bool asks_sizes(const struct node *node)
     return false;
 }
 
-static const char *make_form(struct arena *arena, const struct pick *pick, const int64_t *tap,
-                             int axes, const struct affine_axis *axis, const struct affine **form)
+static const char *make_form(struct arena *arena, const struct pick *pick, const int64_t *tap, int axes,
+                             const struct affine_axis *axis, const struct affine **form)
 {
-    return affine_pick(arena,
-                       &(struct affine_picked){.axes = axes,
-                                               .axis = axis,
-                                               .inputs = pick->in,
-                                               .outputs = pick->out,
-                                               .from = pick->from,
-                                               .tap = tap},
-                       form);
+    return affine_pick(
+        arena,
+        &(struct affine_picked){
+            .axes = axes, .axis = axis, .inputs = pick->in, .outputs = pick->out, .from = pick->from, .tap = tap},
+        form);
 }
 
 const char *lift_select(struct node *node, enum layout layout, struct step *step)
@@ -101,8 +97,7 @@ const char *lift_select_channels(struct node *node, struct step *step)
     const char *reason = has_room(step->input, 1);
     if (!reason)
         reason = pick_along(node, 1, &pick);
-    return reason ? reason
-                  : make_form(arena, &pick, NULL, positions->axes, positions->axis, &step->form);
+    return reason ? reason : make_form(arena, &pick, NULL, positions->axes, positions->axis, &step->form);
 }
 
 const char *lift_split(struct node *node, enum layout layout, struct step *step)
@@ -119,8 +114,7 @@ const char *lift_split(struct node *node, enum layout layout, struct step *step)
         struct pick pick = {0};
         parts[k] = NEW(arena, struct step);
         *parts[k] = (struct step){.input = node->inputs[0], .sized = asks_sizes(node)};
-        if (pick_split(node, k, axis, &pick) ||
-            make_form(arena, &pick, NULL, -1, NULL, &parts[k]->form))
+        if (pick_split(node, k, axis, &pick) || make_form(arena, &pick, NULL, -1, NULL, &parts[k]->form))
             return several;
     }
     step->parts = node->output_count ? parts : NULL;

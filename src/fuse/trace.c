@@ -36,16 +36,14 @@ static void trace_through(struct arena *arena, const struct step *step, struct v
     int32_t merged;
     const char *reason = affine_compose(arena, step->form, inner, &form);
     if (!reason && !merge_types(step->type, type, &merged))
-        reason =
-            arena_format(arena, "mixed types: %s and %s", type_name(step->type), type_name(type));
+        reason = arena_format(arena, "mixed types: %s and %s", type_name(step->type), type_name(type));
     if (reason) {
         if (!out->reason)
             out->reason = reason;
         return;
     }
     push_entry(arena, out,
-               (struct trace_entry){
-                   .source = source, .form = form, .type = merged, .sized = step->sized || sized});
+               (struct trace_entry){.source = source, .form = form, .type = merged, .sized = step->sized || sized});
 }
 
 static const struct trace_entry *find_source(const struct trace *trace_, const struct value *source)
@@ -63,8 +61,7 @@ static int64_t channels_of(const struct value *value, enum layout layout)
     return value->dims[layout == LAYOUT_CONV ? 1 : value->rank - 1];
 }
 
-static void trace_join(struct arena *arena, const struct step *step, enum layout layout, int depth,
-                       struct trace *out)
+static void trace_join(struct arena *arena, const struct step *step, enum layout layout, int depth, struct trace *out)
 {
     const struct trace **traces = NEW_ARRAY(arena, const struct trace *, step->term_count);
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, step->term_count);
@@ -99,9 +96,8 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
             if (!forms[k]->inputs) /* what only moves positions has any number of channels */
                 forms[k] = affine_settle(arena, forms[k], axes, width);
         if (!reason)
-            reason = step->stacks
-                         ? affine_stack(arena, forms, step->term_count, extent, &joined, &sized)
-                         : affine_join(arena, terms, step->term_count, extent, &joined, &sized);
+            reason = step->stacks ? affine_stack(arena, forms, step->term_count, extent, &joined, &sized)
+                                  : affine_join(arena, terms, step->term_count, extent, &joined, &sized);
         if (!reason)
             trace_through(arena, step, source, joined, type, sized, out);
         else if (!out->reason)
@@ -114,13 +110,11 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
     struct model *model = value->graph->model;
     struct traces *traces = memo_item(model->arena, &model->traces, sizeof(*traces), value->index);
     const struct trace *known = traces->of[layout];
-    if (known && traces->stamps[layout] == model->stamp &&
-        (!known->truncated || known->depth <= depth))
+    if (known && traces->stamps[layout] == model->stamp && (!known->truncated || known->depth <= depth))
         return known;
     struct trace *out = NEW(model->arena, struct trace);
     LIST_RESERVE(model->arena, &out->sources, 2); /* most have no more */
-    push_entry(model->arena, out,
-               (struct trace_entry){.source = value, .form = lift_identity(model)});
+    push_entry(model->arena, out, (struct trace_entry){.source = value, .form = lift_identity(model)});
     out->depth = depth;
     traces->of[layout] = out;
     traces->stamps[layout] = model->stamp;
@@ -146,8 +140,8 @@ static const struct trace *trace(struct value *value, enum layout layout, int de
         const struct trace *sub = trace(step->input, layout, depth + 1);
         out->truncated = sub->truncated;
         for (size_t i = 0; i < sub->count; i++)
-            trace_through(model->arena, step, sub->entries[i].source, sub->entries[i].form,
-                          sub->entries[i].type, sub->entries[i].sized, out);
+            trace_through(model->arena, step, sub->entries[i].source, sub->entries[i].form, sub->entries[i].type,
+                          sub->entries[i].sized, out);
         if (!out->reason) { /* nothing stopped it here: it ends where its input's trace does */
             out->node = sub->node;
             out->reason = sub->reason;

@@ -19,7 +19,7 @@ struct trace {
     const char *reason;               /* why it does not go on */
     const struct node *node;          /* where */
     int depth;                        /* where the walk that made it began */
-    bool truncated; /* the walk was too long: from nearer by there would be more */
+    bool truncated;                   /* the walk was too long: from nearer by there would be more */
 };
 
 /* Traces a value back to a bounded distance. Valid until the next lift_forget. */

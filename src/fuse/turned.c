@@ -33,21 +33,18 @@ const char *lift_turned(struct node *node, enum layout layout, step_reader *read
     const struct affine *form = lift_identity(node->graph->model);
     if (!turns(node, rank, !conv))
         return none;
-    while (maker && maker->graph == node->graph && count < PASSED_MOST &&
-           !turns(maker, rank, conv)) {
+    while (maker && maker->graph == node->graph && count < PASSED_MOST && !turns(maker, rank, conv)) {
         const struct step *inner = read(maker, between);
-        if (inner->reason || !inner->input || inner->sized || inner->passed_count ||
-            inner->form->kind == AFFINE_PICK ||
-            (inner->type && step->type && inner->type != step->type) ||
-            affine_compose(arena, form, inner->form, &form))
+        if (inner->reason || !inner->input || inner->sized || inner->passed_count || inner->form->kind == AFFINE_PICK ||
+            (inner->type && step->type && inner->type != step->type) || affine_compose(arena, form, inner->form, &form))
             return none;
         step->type = inner->type ? inner->type : step->type;
         step->parameters += inner->parameters;
         passed[count++] = maker;
         maker = inner->input->producer;
     }
-    if (!maker || maker->graph != node->graph || count == 0 || count == PASSED_MOST ||
-        !turns(maker, rank, conv) || !affine_is_pointwise(form))
+    if (!maker || maker->graph != node->graph || count == 0 || count == PASSED_MOST || !turns(maker, rank, conv) ||
+        !affine_is_pointwise(form))
         return none;
     passed[count++] = maker;
     step->passed = NEW_ARRAY(arena, struct node *, count);

@@ -10,7 +10,6 @@ typedef const struct step *step_reader(struct node *node, enum layout layout);
 /* The step of the second Transpose: a MatMul over the last axis is a Conv of 1x1 seen through a Transpose, and the
  * other way round. Channels are axis 1 under LAYOUT_CONV and the last axis under LAYOUT_MATRIX, in front of both
  * Transposes as behind them. NULL, or the reason why there is no such product. */
-const char *lift_turned(struct node *node, enum layout layout, step_reader *read,
-                        struct step *step);
+const char *lift_turned(struct node *node, enum layout layout, step_reader *read, struct step *step);
 
 #endif

@@ -55,8 +55,8 @@ static void infer_global_pool(struct node *node)
 /* Pad: begins before the input and ends behind it, which may be negative. False: one is absurd. */
 static bool padded(int64_t extent, int64_t begin, int64_t end, int64_t *result)
 {
-    bool fit = is_extent(extent) && begin > -SHAPE_ABSURD && begin < SHAPE_ABSURD &&
-               end > -SHAPE_ABSURD && end < SHAPE_ABSURD;
+    bool fit =
+        is_extent(extent) && begin > -SHAPE_ABSURD && begin < SHAPE_ABSURD && end > -SHAPE_ABSURD && end < SHAPE_ABSURD;
     *result = fit ? extent + begin + end : -1;
     return *result > 0;
 }
@@ -74,8 +74,7 @@ static bool sliced(int64_t extent, int64_t start, int64_t end, int64_t step, int
 
 /* The axes that a Pad or a Slice names, or the first `unnamed`, where it names none. False: they are not known, or
  * more than there are. */
-static bool named_axes(const struct node *node, size_t unnamed, int rank, int64_t *axes,
-                       size_t *count)
+static bool named_axes(const struct node *node, size_t unnamed, int rank, int64_t *axes, size_t *count)
 {
     if (node_input(node, 3) || node_attribute(node, "axes"))
         return axes_of(node, 3, rank, axes, count);
@@ -86,8 +85,7 @@ static bool named_axes(const struct node *node, size_t unnamed, int rank, int64_
 }
 
 /* Of some axes a new size, -1 where it is not known; all others stay. axes: NULL, they are not known either. */
-static void learn_sizes(const struct node *node, const int64_t *axes, size_t count,
-                        const int64_t *sizes)
+static void learn_sizes(const struct node *node, const int64_t *axes, size_t count, const int64_t *sizes)
 {
     const struct value *input = node->inputs[0];
     int64_t dims[MAX_RANK];
@@ -109,8 +107,7 @@ static void infer_pad(struct node *node)
     const int64_t *pads = constant_integers(node, "pads", 1, held, COUNT_OF(held), &amounts);
     bool named = named_axes(node, (size_t)input->rank, input->rank, axes, &count);
     for (size_t i = 0; named && i < count; i++)
-        if (!pads || amounts != 2 * count ||
-            !padded(input->dims[axes[i]], pads[i], pads[count + i], &sizes[i]))
+        if (!pads || amounts != 2 * count || !padded(input->dims[axes[i]], pads[i], pads[count + i], &sizes[i]))
             sizes[i] = -1;
     learn_sizes(node, named ? axes : NULL, count, sizes);
 }
@@ -126,11 +123,10 @@ static void infer_slice(struct node *node)
     const int64_t *ends = constant_integers(node, "ends", 2, held[1], MAX_RANK, &last);
     const int64_t *steps = constant_integers(node, "steps", 4, held[2], MAX_RANK, &step);
     bool named = named_axes(node, starts ? first : SIZE_MAX, input->rank, axes, &count);
-    bool known = starts && ends && first == count && last == count &&
-                 (node_input(node, 4) ? steps && step == count : true);
+    bool known =
+        starts && ends && first == count && last == count && (node_input(node, 4) ? steps && step == count : true);
     for (size_t i = 0; named && i < count; i++)
-        if (!known || !sliced(input->dims[axes[i]], starts[i], ends[i],
-                              node_input(node, 4) ? steps[i] : 1, &sizes[i]))
+        if (!known || !sliced(input->dims[axes[i]], starts[i], ends[i], node_input(node, 4) ? steps[i] : 1, &sizes[i]))
             sizes[i] = -1;
     learn_sizes(node, named ? axes : NULL, count, sizes);
 }
@@ -148,8 +144,7 @@ static void infer_shape(struct node *node)
         end = end < -rank ? 0 : end < 0 ? end + rank : end > rank ? rank : end;
         count = end > start ? end - start : 0;
     }
-    shape_learn(node_output(node, 0), ONNX__TENSOR_PROTO__DATA_TYPE__INT64,
-                node->op == OP_Shape ? 1 : 0, &count);
+    shape_learn(node_output(node, 0), ONNX__TENSOR_PROTO__DATA_TYPE__INT64, node->op == OP_Shape ? 1 : 0, &count);
 }
 
 static void infer_gather(struct node *node)
@@ -216,8 +211,7 @@ static bool asked_sizes(const struct node *node, size_t input, struct element *s
     struct value *value = node_input(node, input);
     const struct elements *elements = value ? constant_elements(value) : NULL;
     *count = elements && elements->count <= MAX_RANK ? (int)elements->count : -1;
-    if (*count < 0 && value && value->rank == 1 && value->dims[0] >= 0 &&
-        value->dims[0] <= MAX_RANK) {
+    if (*count < 0 && value && value->rank == 1 && value->dims[0] >= 0 && value->dims[0] <= MAX_RANK) {
         *count = (int)value->dims[0];
         elements = NULL;
     }
@@ -426,18 +420,15 @@ static void infer_resize(struct node *node)
     all_unknown(input->rank, dims);
     struct value *factors = node_input(node, node->op == OP_Upsample || node->opset < 11 ? 1 : 2);
     const struct tensor *tensor = NULL;
-    const int64_t *sizes =
-        node->opset >= 11 ? constant_integers(node, "", 3, held, MAX_RANK, &count) : NULL;
+    const int64_t *sizes = node->opset >= 11 ? constant_integers(node, "", 3, held, MAX_RANK, &count) : NULL;
     bool plain =
         !node_attribute(node, "axes") &&
-        strcmp(node_string(node->graph->model->arena, node, "keep_aspect_ratio_policy", "stretch"),
-               "stretch") == 0;
+        strcmp(node_string(node->graph->model->arena, node, "keep_aspect_ratio_policy", "stretch"), "stretch") == 0;
     if (sizes && count == (size_t)input->rank && plain) {
         for (int i = 0; i < input->rank; i++)
             dims[i] = is_extent(sizes[i]) ? sizes[i] : -1;
     } else if (!node_input(node, 3) && plain && factors && !constant_of(factors, &tensor) &&
-               tensor_is_readable(tensor) && tensor->count == input->rank &&
-               tensor->count <= MAX_RANK) {
+               tensor_is_readable(tensor) && tensor->count == input->rank && tensor->count <= MAX_RANK) {
         double factor[MAX_RANK];
         tensor_read(tensor, 0, tensor->count, factor);
         for (int i = 0; i < input->rank; i++)
@@ -630,9 +621,7 @@ void shape_infer_axes(struct node *node)
     case OP_Range: infer_range(node); break;
     case OP_Einsum: infer_einsum(node); break;
     case OP_If: infer_if(node); break;
-    case OP_GatherElements:
-        infer_like(node, 1, node_input(node, 0) ? node->inputs[0]->type : 0);
-        break;
+    case OP_GatherElements: infer_like(node, 1, node_input(node, 0) ? node->inputs[0]->type : 0); break;
     case OP_Not:
     case OP_IsNaN:
     case OP_IsInf: infer_like(node, 0, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL); break;

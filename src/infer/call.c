@@ -55,9 +55,9 @@ static void find_sites(struct shape_calls *calls, bool in_function, size_t first
             const struct node *node = order->items[i];
             if (node->op != OP_UNKNOWN)
                 continue;
-            struct callee *callee = map_get(
-                &calls->by_key, graph_function_key(arena, node->proto->domain, node->proto->op_type,
-                                                   node->proto->overload));
+            struct callee *callee =
+                map_get(&calls->by_key,
+                        graph_function_key(arena, node->proto->domain, node->proto->op_type, node->proto->overload));
             if (!callee)
                 continue;
             callee->callers += in_function;
@@ -90,8 +90,7 @@ static void shape_calls_find(struct shape_calls *calls, struct model *model)
                                   .facts = NEW_ARRAY(arena, struct fact, inputs + 1),
                                   .known = inputs};
         map_put(arena, &calls->by_key, /* of two alike the last is called */
-                graph_function_key(arena, function->domain, function->name, function->overload),
-                callee);
+                graph_function_key(arena, function->domain, function->name, function->overload), callee);
     }
     find_sites(calls, false, 0, calls->outside);
     calls->outside_sites = calls->sites.count;
@@ -150,8 +149,7 @@ static void declare_inputs(const struct callee *callee)
     for (size_t i = 0; callee->called && i < callee->known; i++) {
         const struct fact *fact = &callee->facts[i];
         if (function->input[i])
-            shape_learn(map_get(&callee->graph->values, function->input[i]), fact->type, fact->rank,
-                        fact->dims);
+            shape_learn(map_get(&callee->graph->values, function->input[i]), fact->type, fact->rank, fact->dims);
     }
 }
 
@@ -170,8 +168,7 @@ static void answer(const struct call_site *site)
 /* ---- in their order ---- */
 
 /* Graphs, then the calls in them. Returns the callees that now wait for none, before `ready`. */
-static struct callee *infer(struct shape_calls *calls, const struct callee *within,
-                            struct callee *ready)
+static struct callee *infer(struct shape_calls *calls, const struct callee *within, struct callee *ready)
 {
     size_t first = within ? within->first : 0, end = within ? within->end : calls->outside;
     size_t first_site = within ? within->first_site : 0;

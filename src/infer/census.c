@@ -98,8 +98,7 @@ void census_json(struct json *json, const char *key, const struct census *census
     json_close(json, '}');
     json_literal(json, "parameters", arena_format(arena, "%.0f", census->parameters));
     json_literal(json, "multiply_adds",
-                 census->multiply_adds < 0 ? "null"
-                                           : arena_format(arena, "%.0f", census->multiply_adds));
+                 census->multiply_adds < 0 ? "null" : arena_format(arena, "%.0f", census->multiply_adds));
     json_count(json, "bytes", census->bytes);
     json_close(json, '}');
 }

@@ -44,9 +44,8 @@ static const struct tensor *type_of_like(struct arena *arena, const struct value
     int32_t type = like ? like->type : 0;
     if (!type)
         return NULL;
-    return type_is_float(type)
-               ? tensor_of_doubles(arena, type, 0, NULL, NEW_ARRAY(arena, double, 1))
-               : tensor_of_integers(arena, type, 0, NULL, NEW_ARRAY(arena, int64_t, 1));
+    return type_is_float(type) ? tensor_of_doubles(arena, type, 0, NULL, NEW_ARRAY(arena, double, 1))
+                               : tensor_of_integers(arena, type, 0, NULL, NEW_ARRAY(arena, int64_t, 1));
 }
 
 /* Why what is made of `input` is no constant: what stopped it, wherever that is. */
@@ -60,9 +59,8 @@ static const char *because_of(struct arena *arena, const struct value *input, co
 static const char *not_evaluated(const struct value *value, const char *reason)
 {
     const char *operator_name = value->producer->proto->op_type;
-    return arena_format(
-        value->graph->model->arena, "is computed by %s -> '%s', which is not evaluated%s%s",
-        operator_name ? operator_name : "", value->name, reason ? ": " : "", reason ? reason : "");
+    return arena_format(value->graph->model->arena, "is computed by %s -> '%s', which is not evaluated%s%s",
+                        operator_name ? operator_name : "", value->name, reason ? ": " : "", reason ? reason : "");
 }
 
 /* The constants of a node's inputs, NULL where one is left out. */
@@ -72,8 +70,7 @@ static const char *fold_inputs(struct node *node, int depth, const struct tensor
     for (size_t i = 0; i < node->input_count; i++) {
         if (!node->inputs[i])
             continue;
-        if (node->op == OP_CastLike && i == 1 &&
-            (inputs[i] = type_of_like(arena, node->inputs[i])) != NULL)
+        if (node->op == OP_CastLike && i == 1 && (inputs[i] = type_of_like(arena, node->inputs[i])) != NULL)
             continue;
         const char *reason = fold(node->inputs[i], depth + 1, &inputs[i]);
         if (reason)
@@ -102,8 +99,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
         return not_evaluated(value, NULL);
     for (size_t i = 0; i < node->input_count; i++) {
         if (inputs[i] && !tensor_is_readable(inputs[i]))
-            return arena_format(arena,
-                                "is computed from '%s', which is %s, not a type that is read",
+            return arena_format(arena, "is computed from '%s', which is %s, not a type that is read",
                                 node->inputs[i]->name, type_name(inputs[i]->type));
         from_shape = from_shape || (inputs[i] && inputs[i]->from_shape);
     }
@@ -181,8 +177,8 @@ const double *constant_numbers(struct value *value, const struct tensor *tensor)
     return numbers;
 }
 
-const int64_t *constant_integers(const struct node *node, const char *name, size_t input,
-                                 int64_t *held, size_t most, size_t *count)
+const int64_t *constant_integers(const struct node *node, const char *name, size_t input, int64_t *held, size_t most,
+                                 size_t *count)
 {
     const int64_t *given = node_integers(node, name, count);
     struct value *value = node_input(node, input);

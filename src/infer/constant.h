@@ -24,7 +24,7 @@ const double *constant_numbers(struct value *value, const struct tensor *tensor)
 
 /* Integers that an attribute gives, or else an input that is constant: up to `most`, read into `held`. NULL:
  * neither does. */
-const int64_t *constant_integers(const struct node *node, const char *name, size_t input,
-                                 int64_t *held, size_t most, size_t *count);
+const int64_t *constant_integers(const struct node *node, const char *name, size_t input, int64_t *held, size_t most,
+                                 size_t *count);
 
 #endif

@@ -21,8 +21,7 @@ static struct element of_dim(int64_t dim)
 
 int64_t element_dim(struct element element)
 {
-    bool is_size =
-        element.kind == ELEMENT_SYMBOL || (element.kind == ELEMENT_NUMBER && element.number >= 0);
+    bool is_size = element.kind == ELEMENT_SYMBOL || (element.kind == ELEMENT_NUMBER && element.number >= 0);
     return is_size ? element.number : -1;
 }
 
@@ -81,8 +80,7 @@ static struct element scaled(struct model *model, enum op op, struct element siz
     return of_dim(model_symbol(model, multiple));
 }
 
-static struct element arithmetic(struct model *model, enum op op, struct element a,
-                                 struct element b)
+static struct element arithmetic(struct model *model, enum op op, struct element a, struct element b)
 {
     const struct element unknown = {ELEMENT_UNKNOWN, 0};
     int64_t n = 0;
@@ -92,8 +90,7 @@ static struct element arithmetic(struct model *model, enum op op, struct element
         return number(0);
     if ((op == OP_Mul && is_number(a, 1)) || (op == OP_Add && is_number(a, 0)))
         return b;
-    if (((op == OP_Mul || op == OP_Div) && is_number(b, 1)) ||
-        ((op == OP_Add || op == OP_Sub) && is_number(b, 0)))
+    if (((op == OP_Mul || op == OP_Div) && is_number(b, 1)) || ((op == OP_Add || op == OP_Sub) && is_number(b, 0)))
         return a;
     if (op == OP_Sub && same(a, b))
         return number(0);
@@ -136,8 +133,7 @@ static struct elements *of_shape(struct node *node, struct elements_asker asker)
         struct elements *size = make(node->graph->model->arena, 0, 1);
         size->items[0] = number(1);
         for (int64_t i = 0; i < rank; i++)
-            size->items[0] = arithmetic(node->graph->model, OP_Mul, size->items[0],
-                                        of_dim(disputed ? -1 : dims[i]));
+            size->items[0] = arithmetic(node->graph->model, OP_Mul, size->items[0], of_dim(disputed ? -1 : dims[i]));
         return size;
     }
     int64_t start = node_integer(node, "start", 0), end = node_integer(node, "end", rank);
@@ -176,8 +172,7 @@ static struct elements *of_gather(struct node *node, struct elements_asker asker
 }
 
 /* One integer of an attribute, or of an input. */
-static bool one_of(struct node *node, const char *name, size_t input, struct elements_asker asker,
-                   int64_t *integer)
+static bool one_of(struct node *node, const char *name, size_t input, struct elements_asker asker, int64_t *integer)
 {
     size_t count;
     const int64_t *given = node_integers(node, name, &count);
@@ -197,10 +192,8 @@ static struct elements *of_slice(struct node *node, struct elements_asker asker)
     int64_t start, end, axis, step = 1;
     bool named = node_input(node, 3) || node_attribute(node, "axes");
     if (!data || data->rank != 1 || !one_of(node, "starts", 1, asker, &start) ||
-        !one_of(node, "ends", 2, asker, &end) ||
-        (node_input(node, 4) && !one_of(node, "steps", 4, asker, &step)) ||
-        (named && (!one_of(node, "axes", 3, asker, &axis) || (axis != 0 && axis != -1))) ||
-        step < 1)
+        !one_of(node, "ends", 2, asker, &end) || (node_input(node, 4) && !one_of(node, "steps", 4, asker, &step)) ||
+        (named && (!one_of(node, "axes", 3, asker, &axis) || (axis != 0 && axis != -1))) || step < 1)
         return NULL;
     int64_t count = (int64_t)data->count;
     start = start < -count ? 0 : start < 0 ? start + count : start > count ? count : start;
@@ -249,26 +242,22 @@ static struct elements *of_reduction(struct node *node, struct elements_asker as
     struct elements *made = make(node->graph->model->arena, rank, 1);
     made->items[0] = number(is_product);
     for (size_t i = 0; i < data->count; i++)
-        made->items[0] = arithmetic(node->graph->model, is_product ? OP_Mul : OP_Add,
-                                    made->items[0], data->items[i]);
+        made->items[0] = arithmetic(node->graph->model, is_product ? OP_Mul : OP_Add, made->items[0], data->items[i]);
     return made;
 }
 
 /* Numbers that a type does not hold would come out as others. */
 static bool holds(int32_t type, const struct elements *elements)
 {
-    bool fit = type == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 ||
-               type == ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
+    bool fit = type == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || type == ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
     for (size_t i = 0; fit && i < elements->count; i++)
-        fit = type == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 ||
-              elements->items[i].kind != ELEMENT_NUMBER ||
+        fit = type == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 || elements->items[i].kind != ELEMENT_NUMBER ||
               (elements->items[i].number >= INT32_MIN && elements->items[i].number <= INT32_MAX);
     return fit;
 }
 
 /* The same elements, under another rank perhaps. */
-static struct elements *of_view(struct node *node, const struct value *output,
-                                struct elements_asker asker)
+static struct elements *of_view(struct node *node, const struct value *output, struct elements_asker asker)
 {
     const struct elements *data = input_of(node, 0, asker);
     if (!data)
@@ -315,8 +304,7 @@ static struct elements *of_broadcast(struct node *node, struct elements_asker as
     return made;
 }
 
-static struct elements *of_split(struct node *node, const struct value *output,
-                                 struct elements_asker asker)
+static struct elements *of_split(struct node *node, const struct value *output, struct elements_asker asker)
 {
     const struct elements *data = input_of(node, 0, asker);
     size_t at = 0;
@@ -324,8 +312,7 @@ static struct elements *of_split(struct node *node, const struct value *output,
         return NULL;
     for (size_t k = 0; k < node->output_count; k++) {
         const struct value *part = node->outputs[k];
-        if (!part || part->rank != 1 || part->dims[0] < 0 ||
-            (size_t)part->dims[0] > data->count - at)
+        if (!part || part->rank != 1 || part->dims[0] < 0 || (size_t)part->dims[0] > data->count - at)
             return NULL;
         if (part != output) {
             at += (size_t)part->dims[0];
@@ -388,9 +375,8 @@ const struct elements *elements_of(struct value *value, struct elements_asker as
         made = asker.fold(value, asker.depth, &tensor) ? NULL : of_tensor(arena, tensor);
     else
         made = of_node(value, asker);
-    bool is_whole =
-        made && (value->rank < 0 || made->rank == value->rank) &&
-        (value->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL || holds(value->type, made));
+    bool is_whole = made && (value->rank < 0 || made->rank == value->rank) &&
+                    (value->type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL || holds(value->type, made));
     known->elements = is_whole ? made : NULL;
     known->elements_state = INFERRED_DONE;
     return known->elements;

@@ -24,8 +24,7 @@ struct place {
 
 /* Notes the types of some values by their letters. Returns what is wrong with one. */
 static const char *check_types(struct arena *arena, const struct node *node, const char **letters,
-                               struct value *const *values, size_t count, const char *kind,
-                               struct place *first)
+                               struct value *const *values, size_t count, const char *kind, struct place *first)
 {
     const char *at = *letters;
     for (size_t i = 0; i < count && *at && *at != '>'; i++) {
@@ -35,12 +34,11 @@ static const char *check_types(struct arena *arena, const struct node *node, con
             if (!place->value)
                 *place = (struct place){value, kind, i};
             else if (place->value->type != value->type)
-                return arena_format(
-                    arena,
-                    "%s %zu ('%s') is of type %s, and %s %zu ('%s') of type %s: %s takes one "
-                    "type for both",
-                    place->kind, place->index, place->value->name, type_name(place->value->type),
-                    kind, i, value->name, type_name(value->type), node->proto->op_type);
+                return arena_format(arena,
+                                    "%s %zu ('%s') is of type %s, and %s %zu ('%s') of type %s: %s takes one "
+                                    "type for both",
+                                    place->kind, place->index, place->value->name, type_name(place->value->type), kind,
+                                    i, value->name, type_name(value->type), node->proto->op_type);
         }
         if (at[1] != '*')
             at++;
@@ -57,22 +55,20 @@ static const char *check_declared(struct arena *arena, const struct node *node)
     for (size_t i = 0; i < node->output_count; i++) {
         const struct value *value = node->outputs[i];
         if (value && value->made_type)
-            return arena_format(arena, "output %zu ('%s') is declared as %s, and %s makes %s", i,
-                                value->name, type_name(value->type), node->proto->op_type,
-                                type_name(value->made_type));
+            return arena_format(arena, "output %zu ('%s') is declared as %s, and %s makes %s", i, value->name,
+                                type_name(value->type), node->proto->op_type, type_name(value->made_type));
     }
     return NULL;
 }
 
-static const char *check_attributes(struct arena *arena, const struct node *node,
-                                    const struct operator_schema *schema)
+static const char *check_attributes(struct arena *arena, const struct node *node, const struct operator_schema *schema)
 {
     const Onnx__NodeProto *proto = node->proto;
     for (size_t i = 0; i < proto->n_attribute; i++) {
         const char *name = proto->attribute[i]->name;
         if (name && !operator_has_attribute(schema, name))
-            return arena_format(arena, "%s of opset %lld has no attribute '%s'", proto->op_type,
-                                (long long)node->opset, name);
+            return arena_format(arena, "%s of opset %lld has no attribute '%s'", proto->op_type, (long long)node->opset,
+                                name);
     }
     return NULL;
 }
@@ -88,20 +84,16 @@ const char *rules_node(struct arena *arena, const struct node *node)
     if (!schema)
         return arena_format(arena, "ai.onnx has no operator %s", type);
     if (schema->since > node->opset)
-        return arena_format(arena,
-                            "%s is an operator of opset %d and later, and opset %lld is imported",
-                            type, schema->since, (long long)node->opset);
+        return arena_format(arena, "%s is an operator of opset %d and later, and opset %lld is imported", type,
+                            schema->since, (long long)node->opset);
     if (!schema->types[0])
-        return arena_format(
-            arena, "%s is not an operator since opset %d, and the model imports opset %lld", type,
-            schema->since, (long long)node->opset);
+        return arena_format(arena, "%s is not an operator since opset %d, and the model imports opset %lld", type,
+                            schema->since, (long long)node->opset);
     struct place first['Z' - 'A' + 1] = {{NULL, NULL, 0}};
     const char *letters = schema->types;
-    const char *reason =
-        check_types(arena, node, &letters, node->inputs, node->input_count, "input", first);
+    const char *reason = check_types(arena, node, &letters, node->inputs, node->input_count, "input", first);
     if (!reason)
-        reason =
-            check_types(arena, node, &letters, node->outputs, node->output_count, "output", first);
+        reason = check_types(arena, node, &letters, node->outputs, node->output_count, "output", first);
     if (!reason)
         reason = check_attributes(arena, node, schema);
     return reason ? reason : check_declared(arena, node);
@@ -117,8 +109,8 @@ const char *rules_model(struct arena *arena, const struct model *model)
             const struct value *output = node_output(node, 0);
             if (reason)
                 return arena_format(arena, "%s '%s' -> '%s' (graph %s): %s", node->proto->op_type,
-                                    node->proto->name ? node->proto->name : "",
-                                    output ? output->name : "", graph->name, reason);
+                                    node->proto->name ? node->proto->name : "", output ? output->name : "", graph->name,
+                                    reason);
         }
     }
     return NULL;

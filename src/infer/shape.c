@@ -33,8 +33,8 @@ static void infer_broadcast(struct node *node, size_t first, int32_t type)
 }
 
 /* Sizes that a ConvTranspose makes. -1 stays where attributes do not fit, or with auto_pad. */
-static void infer_transposed_sizes(const struct node *node, int axes, const int64_t *kernel,
-                                   const int64_t *in, int64_t *out)
+static void infer_transposed_sizes(const struct node *node, int axes, const int64_t *kernel, const int64_t *in,
+                                   int64_t *out)
 {
     size_t shapes, extras;
     struct window window[SHAPE_MAX_RANK];
@@ -50,8 +50,7 @@ static void infer_transposed_sizes(const struct node *node, int axes, const int6
         if (given)
             size = asked[shapes - (size_t)axes + (size_t)i];
         else if (in[i] > 0 && in[i] < SHAPE_ABSURD && more >= 0 && more < SHAPE_ABSURD)
-            size = w.stride * (in[i] - 1) + more + (w.kernel - 1) * w.dilation + 1 - w.pad_begin -
-                   w.pad_end;
+            size = w.stride * (in[i] - 1) + more + (w.kernel - 1) * w.dilation + 1 - w.pad_begin - w.pad_end;
         out[i] = size > 0 ? size : -1;
     }
 }
@@ -113,8 +112,7 @@ static void infer_matmul(struct node *node)
 {
     const struct value *a = node_input(node, 0), *b = node_input(node, 1);
     int64_t dims[SHAPE_MAX_RANK];
-    if (!a || !b || a->rank < 1 || b->rank < 1 || a->rank > SHAPE_MAX_RANK ||
-        b->rank > SHAPE_MAX_RANK)
+    if (!a || !b || a->rank < 1 || b->rank < 1 || a->rank > SHAPE_MAX_RANK || b->rank > SHAPE_MAX_RANK)
         return;
     int batch_a = a->rank > 2 ? a->rank - 2 : 0, batch_b = b->rank > 2 ? b->rank - 2 : 0;
     int rank = batch_a > batch_b ? batch_a : batch_b;
@@ -147,8 +145,7 @@ static void infer_concat(struct node *node)
         for (int i = 0; i < first->rank; i++)
             if (i != axis && (dims[i] == -1 || input->dims[i] >= 0))
                 dims[i] = input->dims[i];
-        if (dims[axis] < 0 || input->dims[axis] < 0 ||
-            !add_fits(dims[axis], input->dims[axis], &dims[axis]))
+        if (dims[axis] < 0 || input->dims[axis] < 0 || !add_fits(dims[axis], input->dims[axis], &dims[axis]))
             dims[axis] = -1;
     }
     shape_learn(node_output(node, 0), first->type, first->rank, dims);
@@ -229,9 +226,7 @@ static void infer_split(struct node *node)
         if (axis < 0 || axis >= input->rank)
             continue;
         if (equal)
-            dims[axis] = parts == 1       ? dims[axis]
-                         : dims[axis] < 0 ? -1
-                                          : equal_part(node, dims[axis], k);
+            dims[axis] = parts == 1 ? dims[axis] : dims[axis] < 0 ? -1 : equal_part(node, dims[axis], k);
         else
             dims[axis] = sizes && count == node->output_count && sizes[k] >= 0 ? sizes[k] : -1;
         shape_learn(node_output(node, k), input->type, input->rank, dims);
@@ -244,8 +239,7 @@ static void infer_transpose(struct node *node)
     size_t count;
     const int64_t *order = node_integers(node, "perm", &count);
     int64_t dims[SHAPE_MAX_RANK];
-    if (!input || input->rank < 0 || input->rank > SHAPE_MAX_RANK ||
-        (order && count != (size_t)input->rank))
+    if (!input || input->rank < 0 || input->rank > SHAPE_MAX_RANK || (order && count != (size_t)input->rank))
         return;
     for (int i = 0; i < input->rank; i++) {
         int64_t from = order ? order[i] : input->rank - 1 - i;
@@ -305,8 +299,8 @@ static void infer_data_of_matmul(struct node *node)
     struct value *input = node_input(node, 0);
     const struct value *weight = node_input(node, 1), *output = node->outputs[0];
     int64_t dims[SHAPE_MAX_RANK];
-    if (!input || !weight || weight->rank != 2 || output->rank < 1 ||
-        output->rank > SHAPE_MAX_RANK || input->graph != node->graph)
+    if (!input || !weight || weight->rank != 2 || output->rank < 1 || output->rank > SHAPE_MAX_RANK ||
+        input->graph != node->graph)
         return;
     memcpy(dims, output->dims, (size_t)output->rank * sizeof(*dims));
     dims[output->rank - 1] = weight->dims[0];
@@ -324,8 +318,7 @@ static void infer_backwards(struct node *node)
     if (operator_is(node->op, KEEPS_SHAPE) && input && input->graph == node->graph)
         learn_backwards(input, casts ? 0 : output->type, output->rank, output->dims);
     enum { MOST = 64 }; /* each is looked at beside all others */
-    size_t operands =
-        operator_is(node->op, ARITHMETIC) && node->input_count <= MOST ? node->input_count : 0;
+    size_t operands = operator_is(node->op, ARITHMETIC) && node->input_count <= MOST ? node->input_count : 0;
     for (size_t i = 0; i < operands; i++)
         if (node->inputs[i] && node->inputs[i]->graph == node->graph)
             infer_operand(node, i);

@@ -3,8 +3,8 @@
 
 #include "model/model.h"
 
-const char *shape_window(const struct node *node, int axes, const int64_t *kernel,
-                         const int64_t *extent, struct window *window)
+const char *shape_window(const struct node *node, int axes, const int64_t *kernel, const int64_t *extent,
+                         struct window *window)
 {
     size_t kernels, strides, dilations, pads;
     const int64_t *kernel_shape = node_integers(node, "kernel_shape", &kernels);
@@ -13,9 +13,8 @@ const char *shape_window(const struct node *node, int axes, const int64_t *kerne
     const int64_t *pad = node_integers(node, "pads", &pads);
     const char *auto_pad = node_string(node->graph->model->arena, node, "auto_pad", "NOTSET");
     size_t count = (size_t)axes;
-    if ((kernel_shape && kernels != count) || (stride && strides != count) ||
-        (dilation && dilations != count) || (pad && pads != 2 * count) ||
-        (!kernel && !kernel_shape))
+    if ((kernel_shape && kernels != count) || (stride && strides != count) || (dilation && dilations != count) ||
+        (pad && pads != 2 * count) || (!kernel && !kernel_shape))
         return "an attribute has not one number per spatial axis";
     for (int i = 0; i < axes; i++) {
         struct window w = {.kernel = kernel ? kernel[i] : kernel_shape[i],
@@ -50,8 +49,7 @@ const char *shape_window(const struct node *node, int axes, const int64_t *kerne
         } else if (strcmp(auto_pad, "VALID") != 0) {
             return "auto_pad is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER";
         }
-        if (w.pad_begin < 0 || w.pad_end < 0 || w.pad_begin > SHAPE_ABSURD ||
-            w.pad_end > SHAPE_ABSURD)
+        if (w.pad_begin < 0 || w.pad_end < 0 || w.pad_begin > SHAPE_ABSURD || w.pad_end > SHAPE_ABSURD)
             return "a padding is negative or absurdly large";
         window[i] = w;
     }
@@ -80,9 +78,7 @@ int64_t shape_multiply_adds(struct node *node)
         if (!count_elements(weight->dims + 1, (size_t)weight->rank - 1, &per_output))
             return -1;
     } else {
-        per_output =
-            weight->dims[node->op == OP_Gemm && node_integer(node, "transB", 0) ? 1
-                                                                                : weight->rank - 2];
+        per_output = weight->dims[node->op == OP_Gemm && node_integer(node, "transB", 0) ? 1 : weight->rank - 2];
     }
     return per_output >= 0 && multiply_fits(positions, per_output, &positions) ? positions : -1;
 }

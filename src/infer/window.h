@@ -13,8 +13,8 @@ struct window {
 /* axes: spatial axes; kernel: their sizes from the weight, or NULL to read kernel_shape. extent:
  * input extents, -1 unknown. Returns NULL, or the reason why the attributes make no sense or the
  * padding depends on an extent that is not known. */
-const char *shape_window(const struct node *node, int axes, const int64_t *kernel,
-                         const int64_t *extent, struct window *window);
+const char *shape_window(const struct node *node, int axes, const int64_t *kernel, const int64_t *extent,
+                         struct window *window);
 
 /* Multiply-adds of one node on known shapes, or -1. */
 int64_t shape_multiply_adds(struct node *node);

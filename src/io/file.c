@@ -60,8 +60,8 @@ static struct file_mark mark_of(const struct stat *status)
 
 static bool same_mark(const struct file_mark *a, const struct file_mark *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->seconds == b->seconds && a->nanoseconds == b->nanoseconds;
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->seconds == b->seconds &&
+           a->nanoseconds == b->nanoseconds;
 }
 
 /* One read, waiting where a pipe that does not block has nothing yet. */
@@ -153,8 +153,7 @@ void mapping_open(struct landing *landing, const char *path, bool read, struct m
     else
         reason = read_all(descriptor, 0, INT32_MAX, mapping);
     if (reason == ENOMEM)
-        fail(landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory after %zu bytes", name,
-             mapping->size);
+        fail(landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory after %zu bytes", name, mapping->size);
     if (reason)
         fail(landing, ONNX_FUSE_IO, "%s: cannot read: %s", name, system_error(reason));
 }
@@ -192,16 +191,16 @@ void mapping_done(const struct mapping *mapping, const uint8_t *data, size_t siz
         madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
-static noreturn void changed(struct landing *landing, const char *path,
-                             const struct file_mark *before, const struct file_mark *now)
+static noreturn void changed(struct landing *landing, const char *path, const struct file_mark *before,
+                             const struct file_mark *now)
 {
     if (before->size != now->size)
         fail(landing, ONNX_FUSE_IO,
              "%s: changed while it was being read, from %llu bytes to %llu: run again when nothing "
              "writes to it",
              path, (unsigned long long)before->size, (unsigned long long)now->size);
-    fail(landing, ONNX_FUSE_IO,
-         "%s: was written to while it was being read: run again when nothing writes to it", path);
+    fail(landing, ONNX_FUSE_IO, "%s: was written to while it was being read: run again when nothing writes to it",
+         path);
 }
 
 void mapping_check(struct landing *landing, const char *path, const struct mapping *mapping)
@@ -235,8 +234,7 @@ void folder_open(struct arena *arena, const char *model, struct folder *folder)
     *folder = (struct folder){.path = folder_of(arena, model), .descriptor = -1};
     folder->descriptor = open_again(AT_FDCWD, folder->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (folder->descriptor < 0)
-        fail(arena->landing, ONNX_FUSE_IO, "%s: cannot open its folder: %s", model,
-             system_error(errno));
+        fail(arena->landing, ONNX_FUSE_IO, "%s: cannot open its folder: %s", model, system_error(errno));
 }
 
 bool folder_is_same(const struct folder *folder, const char *model)
@@ -250,8 +248,7 @@ bool folder_is_same(const struct folder *folder, const char *model)
     path[length] = 0;
     const char *name = slash ? (length ? path : "/") : ".";
     struct stat a, b;
-    return fstat(folder->descriptor, &a) == 0 && stat(name, &b) == 0 && a.st_dev == b.st_dev &&
-           a.st_ino == b.st_ino;
+    return fstat(folder->descriptor, &a) == 0 && stat(name, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 void folder_close(struct folder *folder)
@@ -302,8 +299,7 @@ static int walk(int folder, const char *location, const char **reason)
         memcpy(name, at, length);
         name[length] = 0;
         int next = open_again(descriptor, length ? name : ".",
-                              last ? READ_FLAGS | O_NOFOLLOW
-                                   : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                              last ? READ_FLAGS | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0)
             *reason = errno == ELOOP || (errno == ENOTDIR && !last) ? is_link : system_error(errno);
         if (descriptor != folder)
@@ -326,8 +322,7 @@ static int open_below(const struct folder *folder, const char *location, const c
     }
 #if defined(SYS_openat2) && defined(RESOLVE_BENEATH)
     struct open_how how = {.flags = READ_FLAGS | O_NOFOLLOW,
-                           .resolve =
-                               RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS};
     for (int tries = 0; tries < 16; tries++) {
         int descriptor = (int)syscall(SYS_openat2, folder->descriptor, location, &how, sizeof(how));
         if (descriptor >= 0)
@@ -362,8 +357,7 @@ static const char *check_opened(const struct stat *status)
 
 enum { KEPT_DESCRIPTORS = 128 };
 
-const char *folder_map(struct arena *arena, struct folder *folder, const char *location,
-                       struct external_file **result)
+const char *folder_map(struct arena *arena, struct folder *folder, const char *location, struct external_file **result)
 {
     for (struct external_file *file = folder->files; file; file = file->next)
         if (strcmp(file->location, location) == 0) {

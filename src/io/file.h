@@ -69,8 +69,7 @@ void folder_close(struct folder *folder);
  * links in any component (unless they are to be followed), anything but a regular file, and files
  * with several hard links are refused. What was opened is what is checked. Returns NULL, or the
  * reason. */
-const char *folder_map(struct arena *arena, struct folder *folder, const char *location,
-                       struct external_file **result);
+const char *folder_map(struct arena *arena, struct folder *folder, const char *location, struct external_file **result);
 /* mapping_check of every file that was opened. */
 void folder_check(struct landing *landing, const struct folder *folder);
 

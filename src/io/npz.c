@@ -100,8 +100,7 @@ static void read_shape(const struct span *span, const char *text, struct npz_arr
     bool good = take(&text, '(');
     while (good && *text != ')') {
         int64_t dim = read_count(&text);
-        good = dim >= 0 && array->rank < NPZ_AXES &&
-               multiply_fits(array->count, dim, &array->count) &&
+        good = dim >= 0 && array->rank < NPZ_AXES && multiply_fits(array->count, dim, &array->count) &&
                (take(&text, ',') || *text == ')');
         text += strspn(text, " ");
         if (good)
@@ -118,8 +117,8 @@ static struct npz_array read_header(const struct span *span, const struct span *
     struct npz_array array = {.name = span->entry};
     const char *type = behind(span, text, "'descr'");
     /* "'<f4'": the order of bytes, the kind, the size */
-    if (type[0] != '\'' || !type[1] || !strchr("<|", type[1]) || !type[2] ||
-        !strchr("fiub", type[2]) || !type[3] || !strchr("1248", type[3]) || type[4] != '\'')
+    if (type[0] != '\'' || !type[1] || !strchr("<|", type[1]) || !type[2] || !strchr("fiub", type[2]) || !type[3] ||
+        !strchr("1248", type[3]) || type[4] != '\'')
         refuse(span, "holds numbers that are not read");
     array.kind = type[2];
     array.size = (size_t)(type[3] - '0');
@@ -151,8 +150,7 @@ static void read_array(const struct span *span, npz_take *take_array, void *clos
 
 /* One entry of the central directory, `at` its first byte. Returns the one behind it. left: bytes that entries may
  * still have, all of them together as many as the file, so that they do not lie on each other. */
-static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left,
-                           npz_take *take_array, void *closure)
+static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left, npz_take *take_array, void *closure)
 {
     struct span entry = part(file, at, ENTRY_SIZE);
     if (!begins(entry.bytes, entry.size, "PK\1\2", 4))
@@ -192,8 +190,8 @@ bool npz_is(const uint8_t *bytes, size_t size)
     return begins(bytes, size, "PK\3\4", 4) || begins(bytes, size, "PK\5\6", 4);
 }
 
-void npz_read(struct arena *arena, const char *path, const char *expected, const uint8_t *bytes,
-              size_t size, npz_take *take_array, void *closure)
+void npz_read(struct arena *arena, const char *path, const char *expected, const uint8_t *bytes, size_t size,
+              npz_take *take_array, void *closure)
 {
     struct span file = {arena, path, expected, NULL, bytes, size};
     size_t end = size < END_SIZE ? 0 : size - END_SIZE;

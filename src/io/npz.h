@@ -27,7 +27,7 @@ bool npz_is(const uint8_t *bytes, size_t size);
 
 /* Gives all arrays to `take`, in their order. `path` and `expected` ("statistics by numpy.savez, ...") are for messages.
  * Lands with ARGUMENT, saying which entry, when the archive is something else or `take` has a reason. */
-void npz_read(struct arena *arena, const char *path, const char *expected, const uint8_t *bytes,
-              size_t size, npz_take *take, void *closure);
+void npz_read(struct arena *arena, const char *path, const char *expected, const uint8_t *bytes, size_t size,
+              npz_take *take, void *closure);
 
 #endif

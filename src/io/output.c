@@ -25,9 +25,9 @@
 #endif
 
 /* Repeats a call that a signal interrupts. */
-#define AGAIN(result, call)                                                                        \
-    do                                                                                             \
-        (result) = (call);                                                                         \
+#define AGAIN(result, call)                                                                                            \
+    do                                                                                                                 \
+        (result) = (call);                                                                                             \
     while ((result) < 0 && errno == EINTR)
 
 /* ---- paths ---- */
@@ -85,8 +85,7 @@ bool output_is_same(const struct output *a, const struct output *b)
 bool output_replaces(const struct output *output, const char *path)
 {
     struct stat x, y;
-    return output->name && fstatat(output->folder, output->name, &x, 0) == 0 &&
-           stat(path, &y) == 0 && is_one(&x, &y);
+    return output->name && fstatat(output->folder, output->name, &x, 0) == 0 && stat(path, &y) == 0 && is_one(&x, &y);
 }
 
 bool output_takes(const struct output *output, uint64_t device, uint64_t inode)
@@ -104,8 +103,8 @@ enum { TEMPORARIES = 8 };
 
 static void temporary_name(const struct output *output, unsigned number, char name[OUTPUT_NAME + 1])
 {
-    snprintf(name, OUTPUT_NAME + 1, "%.200s.onnx-repvgg-fuse-%u.tmp",
-             output->family ? output->family : output->name, number);
+    snprintf(name, OUTPUT_NAME + 1, "%.200s.onnx-repvgg-fuse-%u.tmp", output->family ? output->family : output->name,
+             number);
 }
 
 /* Removes the file of this name if nobody holds its lock. */
@@ -113,14 +112,12 @@ static void sweep_one(const struct output *output, const char *name)
 {
     struct stat opened, named;
     int descriptor;
-    AGAIN(descriptor,
-          openat(output->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    AGAIN(descriptor, openat(output->folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (descriptor < 0)
         return;
-    if (fstat(descriptor, &opened) == 0 && S_ISREG(opened.st_mode) &&
-        flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
-        fstatat(output->folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
-        named.st_dev == opened.st_dev && named.st_ino == opened.st_ino)
+    if (fstat(descriptor, &opened) == 0 && S_ISREG(opened.st_mode) && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
+        fstatat(output->folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_dev == opened.st_dev &&
+        named.st_ino == opened.st_ino)
         unlinkat(output->folder, name, 0);
     close(descriptor);
 }
@@ -177,8 +174,7 @@ static int open_named(struct output *output, mode_t mode)
     for (unsigned i = 0; i < TEMPORARIES; i++) {
         int descriptor;
         temporary_name(output, i, name);
-        AGAIN(descriptor, openat(output->folder, name,
-                                 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
+        AGAIN(descriptor, openat(output->folder, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
         if (descriptor < 0 && errno == EEXIST)
             continue;
         if (descriptor < 0)
@@ -223,13 +219,10 @@ static int keep_permissions(const struct output *output, const char *target, con
         return errno;
 #ifdef __linux__
     char list[4096]; /* of access */
-    ssize_t size = own.st_gid == old->st_gid
-                       ? getxattr(target, "system.posix_acl_access", list, sizeof(list))
-                       : 0;
+    ssize_t size = own.st_gid == old->st_gid ? getxattr(target, "system.posix_acl_access", list, sizeof(list)) : 0;
     if (size < 0 && errno != ENODATA && errno != ENOTSUP)
         return errno;
-    if (size > 0 &&
-        fsetxattr(output->descriptor, "system.posix_acl_access", list, (size_t)size, 0) != 0)
+    if (size > 0 && fsetxattr(output->descriptor, "system.posix_acl_access", list, (size_t)size, 0) != 0)
         return errno;
 #else
     (void)target;
@@ -262,8 +255,7 @@ static void open_device(struct output *output)
     if (output->descriptor < 0)
         failed(output, "cannot open for writing");
     if (fstat(output->descriptor, &status) != 0 || S_ISREG(status.st_mode))
-        fail(output->landing, ONNX_FUSE_IO,
-             "%s: became a file while it was being opened: run again", output->path);
+        fail(output->landing, ONNX_FUSE_IO, "%s: became a file while it was being opened: run again", output->path);
 }
 
 void output_open(struct arena *arena, struct output *output, const char *path)
@@ -298,8 +290,8 @@ void output_open(struct arena *arena, struct output *output, const char *path)
     if (exists)
         target = resolved;
     else if (lstat(path, &link) == 0 && S_ISLNK(link.st_mode))
-        fail(output->landing, ONNX_FUSE_IO,
-             "%s: is a symbolic link that leads to no file: remove it, or name the file", path);
+        fail(output->landing, ONNX_FUSE_IO, "%s: is a symbolic link that leads to no file: remove it, or name the file",
+             path);
     char *folder = folder_of(arena, target);
     const char *slash = strrchr(target, '/');
     output->name = arena_copy(arena, slash ? slash + 1 : target);
@@ -323,8 +315,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
         failed(output, "cannot make a temporary file beside it");
     int reason = exists ? keep_permissions(output, target, &status) : 0;
     if (reason)
-        fail(output->landing, ONNX_FUSE_IO, "%s: cannot set its permissions: %s", path,
-             system_error(reason));
+        fail(output->landing, ONNX_FUSE_IO, "%s: cannot set its permissions: %s", path, system_error(reason));
 }
 
 /* ---- writing ---- */
@@ -385,8 +376,7 @@ static void start_sync(const struct output *output, uint64_t offset, size_t size
 #if defined(__linux__)
     uint64_t first = (offset + PAGE - 1) / PAGE * PAGE, end = (offset + size) / PAGE * PAGE;
     if (output->name && !output->no_sync && size >= WORTH_CALL)
-        sync_file_range(output->descriptor, (off_t)first, (off_t)(end - first),
-                        SYNC_FILE_RANGE_WRITE);
+        sync_file_range(output->descriptor, (off_t)first, (off_t)(end - first), SYNC_FILE_RANGE_WRITE);
 #else
     (void)output, (void)offset, (void)size;
 #endif
@@ -405,8 +395,8 @@ int output_put(struct output *output, uint64_t offset, const void *data, size_t 
     uint64_t first = offset;
     while (size) {
         size_t some = size < SSIZE_MAX ? size : SSIZE_MAX;
-        ssize_t done = output->name ? pwrite(output->descriptor, at, some, (off_t)offset)
-                                    : write(output->descriptor, at, some);
+        ssize_t done =
+            output->name ? pwrite(output->descriptor, at, some, (off_t)offset) : write(output->descriptor, at, some);
         if (done < 0 && errno == EINTR)
             continue;
         if (done < 0 && errno == EAGAIN && !output->name) {
@@ -425,16 +415,14 @@ int output_put(struct output *output, uint64_t offset, const void *data, size_t 
     return 0;
 }
 
-int output_copy(struct output *output, uint64_t offset, const struct mapping *from,
-                const uint8_t *data, size_t size)
+int output_copy(struct output *output, uint64_t offset, const struct mapping *from, const uint8_t *data, size_t size)
 {
 #ifdef __linux__
     if (output->name && from->address && from->descriptor >= 0 && size >= WORTH_CALL) {
         off_t in = (off_t)(data - from->data), out = (off_t)offset;
         uint64_t first = offset;
         while (size) {
-            ssize_t done =
-                copy_file_range(from->descriptor, &in, output->descriptor, &out, size, 0);
+            ssize_t done = copy_file_range(from->descriptor, &in, output->descriptor, &out, size, 0);
             if (done < 0 && errno == EINTR)
                 continue;
             if (done <= 0)
@@ -492,8 +480,8 @@ static int rename_fresh(const struct output *output)
 {
     int result;
 #if defined(SYS_renameat2)
-    result = (int)syscall(SYS_renameat2, output->folder, output->temporary, output->folder,
-                          output->name, 1 /* RENAME_NOREPLACE */);
+    result = (int)syscall(SYS_renameat2, output->folder, output->temporary, output->folder, output->name,
+                          1 /* RENAME_NOREPLACE */);
     if (result == 0 || (errno != EINVAL && errno != ENOSYS))
         return result;
 #endif
@@ -515,13 +503,11 @@ static int appear(struct output *output)
         if ((output->fresh || !output->exists) &&
             linkat(AT_FDCWD, path, output->folder, output->name, AT_SYMLINK_FOLLOW) == 0)
             return 0;
-        if (output->fresh || (!output->exists && errno != EEXIST) ||
-            name_temporary(output, path) != 0)
+        if (output->fresh || (!output->exists && errno != EEXIST) || name_temporary(output, path) != 0)
             return -1;
     }
-    int result = output->fresh
-                     ? rename_fresh(output)
-                     : renameat(output->folder, output->temporary, output->folder, output->name);
+    int result = output->fresh ? rename_fresh(output)
+                               : renameat(output->folder, output->temporary, output->folder, output->name);
     if (result == 0)
         output->temporary[0] = 0;
     return result;

@@ -14,8 +14,8 @@ enum { OUTPUT_NAME = 255 }; /* bytes of a name in a folder, at most */
 /* An output that is being written. Nothing at `path` changes before output_commit. */
 struct output {
     struct landing *landing;
-    const char *path; /* as the caller calls it */
-    char *name;       /* in `folder`, links resolved: what the file becomes; NULL: a stream */
+    const char *path;                /* as the caller calls it */
+    char *name;                      /* in `folder`, links resolved: what the file becomes; NULL: a stream */
     char temporary[OUTPUT_NAME + 1]; /* the name it has in `folder` until then; "": none */
     int folder;
     int descriptor;
@@ -57,8 +57,7 @@ bool output_is_seekable(const struct output *output);
 /* Writes at an offset. Threads may call it side by side. Returns 0 or errno. */
 int output_put(struct output *output, uint64_t offset, const void *data, size_t size);
 /* The same for a span of a mapped file, copied in the kernel where it can be. */
-int output_copy(struct output *output, uint64_t offset, const struct mapping *from,
-                const uint8_t *data, size_t size);
+int output_copy(struct output *output, uint64_t offset, const struct mapping *from, const uint8_t *data, size_t size);
 /* Syncs the file and gives it its name. False: it is fresh, and meanwhile another file has the
  * name. Lands with IO; then nothing has changed at the path. */
 bool output_commit(struct output *output);

@@ -63,8 +63,8 @@ static struct number_entry *entry_new(struct numbering *numbering, const struct 
     for (size_t i = 0; i < key->count; i++)
         wide = wide || key->items[i] > UINT32_MAX;
     size_t places = wide ? 2 * key->count : key->count;
-    struct number_entry *entry = arena_alloc(
-        numbering->arena, 1, offsetof(struct number_entry, key) + places * sizeof(*entry->key));
+    struct number_entry *entry =
+        arena_alloc(numbering->arena, 1, offsetof(struct number_entry, key) + places * sizeof(*entry->key));
     entry->is_wide = wide;
     entry->words = (uint32_t)key->count;
     for (size_t i = 0; i < places; i++)

@@ -37,7 +37,7 @@ struct number_entry {
     uint64_t hash;
     uint32_t number, words;
     union {
-        uint32_t draws[2]; /* KIND_NODE of a random operator: how many each model has so far */
+        uint32_t draws[2];           /* KIND_NODE of a random operator: how many each model has so far */
         const struct tensor *tensor; /* KIND_TENSOR */
     };
     bool is_wide;   /* each word takes two places, the low one first */
@@ -47,8 +47,7 @@ struct number_entry {
 struct numbering {
     struct arena *arena;
     struct model *models[2];
-    bool
-        folds; /* what operators make of constants is a constant, and what changes nothing is as if it
+    bool folds;    /* what operators make of constants is a constant, and what changes nothing is as if it
                       were not there (match/neutral.h) */
     bool versions; /* an operator whose meaning changed with the opset differs between opsets */
 
@@ -65,8 +64,8 @@ struct numbering {
 };
 
 /* Declares an empty key. Keys are short: most need no memory beyond this. */
-#define KEY_BEGIN(numbering, name)                                                                 \
-    uint64_t name##_words[32];                                                                     \
+#define KEY_BEGIN(numbering, name)                                                                                     \
+    uint64_t name##_words[32];                                                                                         \
     struct key name = {(numbering)->arena, name##_words, 0, COUNT_OF(name##_words)}
 
 /* Adds one word. */

@@ -54,8 +54,7 @@ static bool same_kind(const struct node *a, const struct node *b)
 {
     const char *x = a->proto->op_type ? a->proto->op_type : "";
     const char *y = b->proto->op_type ? b->proto->op_type : "";
-    return strcmp(x, y) == 0 &&
-           strcmp(operator_domain(a->proto->domain), operator_domain(b->proto->domain)) == 0;
+    return strcmp(x, y) == 0 && strcmp(operator_domain(a->proto->domain), operator_domain(b->proto->domain)) == 0;
 }
 
 /* How near two constants are, in (0, 1]; 0 where they cannot be compared. A few of their numbers are looked at. */
@@ -64,8 +63,8 @@ static double nearness(const struct value *left, const struct value *right)
     enum { SAMPLES = 8 };
     const struct tensor *x = left->tensor, *y = right->tensor;
     if (!x || !y || x->type != y->type || x->rank != y->rank ||
-        memcmp(x->dims, y->dims, (size_t)x->rank * sizeof(*x->dims)) != 0 ||
-        !type_is_float(x->type) || !tensor_is_readable(x) || !tensor_is_readable(y))
+        memcmp(x->dims, y->dims, (size_t)x->rank * sizeof(*x->dims)) != 0 || !type_is_float(x->type) ||
+        !tensor_is_readable(x) || !tensor_is_readable(y))
         return 0;
     double apart = 0, size = 0;
     for (int64_t i = 0; i < SAMPLES && i < x->count; i++) {
@@ -81,8 +80,7 @@ static double nearness(const struct value *left, const struct value *right)
     return size > 0 ? 1 / (1 + apart / size) : 1;
 }
 
-static double likeness_of(const struct value *left, const struct value *right, int depth,
-                          int *looks);
+static double likeness_of(const struct value *left, const struct value *right, int depth, int *looks);
 
 /* Of what two nodes of a kind read: the mean over values, halved, since what is farther off says less, and each
  * pair of constants. Operands whose order means nothing stand as they fit best. */
@@ -112,8 +110,7 @@ static double likeness_of_inputs(const struct node *a, const struct node *b, int
 }
 
 /* At most *looks pairs are looked at. */
-static double likeness_of(const struct value *left, const struct value *right, int depth,
-                          int *looks)
+static double likeness_of(const struct value *left, const struct value *right, int depth, int *looks)
 {
     enum { DEPTH = 6, KNOWN = 64 };
     if (!left || !right || depth == DEPTH || *looks == 0)
@@ -139,12 +136,11 @@ static double likeness(const struct value *left, const struct value *right)
 
 size_t match_operand(const struct node *left, const struct node *right, size_t index)
 {
-    if (!node_commutes(left) || left->input_count != 2 || right->input_count != 2 ||
-        !left->inputs[0] || !left->inputs[1] || !right->inputs[0] || !right->inputs[1])
+    if (!node_commutes(left) || left->input_count != 2 || right->input_count != 2 || !left->inputs[0] ||
+        !left->inputs[1] || !right->inputs[0] || !right->inputs[1])
         return index;
     struct value *const *x = left->inputs, *const *y = right->inputs;
-    bool crossed =
-        likeness(x[0], y[1]) + likeness(x[1], y[0]) > likeness(x[0], y[0]) + likeness(x[1], y[1]);
+    bool crossed = likeness(x[0], y[1]) + likeness(x[1], y[0]) > likeness(x[0], y[0]) + likeness(x[1], y[1]);
     return crossed ? 1 - index : index;
 }
 
@@ -158,8 +154,7 @@ static void pair_nodes(struct matcher *matcher, struct node *a, struct node *b)
 /* ---- by structure ---- */
 
 /* Empty, with a place for each number there is. */
-static struct match_item **table_for(struct arena *arena, struct match_table *table,
-                                     const struct numbering *numbering)
+static struct match_item **table_for(struct arena *arena, struct match_table *table, const struct numbering *numbering)
 {
     if (table->room < numbering->entries.count) {
         table->room = 2 * numbering->entries.count;
@@ -204,13 +199,12 @@ static void match_numbers(struct matcher *matcher)
 
 /* ---- from the outputs up ---- */
 
-static void match_values(struct matcher *matcher, const struct value *left,
-                         const struct value *right)
+static void match_values(struct matcher *matcher, const struct value *left, const struct value *right)
 {
     struct node *a = left ? left->producer : NULL, *b = right ? right->producer : NULL;
-    if (!a || !b || node_partner(a) || node_partner(b) || !match_takes_part(a) ||
-        !match_takes_part(b) || a->graph != matcher->a || b->graph != matcher->b ||
-        !same_kind(a, b) || output_index(a, left) != output_index(b, right))
+    if (!a || !b || node_partner(a) || node_partner(b) || !match_takes_part(a) || !match_takes_part(b) ||
+        a->graph != matcher->a || b->graph != matcher->b || !same_kind(a, b) ||
+        output_index(a, left) != output_index(b, right))
         return;
     pair_nodes(matcher, a, b);
 }
@@ -270,8 +264,7 @@ static int by_kind(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-static size_t list_left_over(struct matcher *matcher, const struct graph *graph,
-                             struct left_over **list)
+static size_t list_left_over(struct matcher *matcher, const struct graph *graph, struct left_over **list)
 {
     size_t count = 0;
     *list = NEW_ARRAY(matcher->arena, struct left_over, graph->order.count + 1);
@@ -281,8 +274,7 @@ static size_t list_left_over(struct matcher *matcher, const struct graph *graph,
         for (size_t k = 0; plain && k < node->input_count; k++)
             plain = !node->inputs[k] || !value_is_stored(node->inputs[k]);
         if (plain)
-            (*list)[count++] =
-                (struct left_over){number_operator(matcher->numbering, node), i, node};
+            (*list)[count++] = (struct left_over){number_operator(matcher->numbering, node), i, node};
     }
     qsort(*list, count, sizeof(**list), by_kind);
     return count;
@@ -315,12 +307,10 @@ static void match_order(struct matcher *matcher)
     match_upwards(matcher);
 }
 
-void match_graphs(struct arena *arena, struct numbering *numbering, struct match_table *table,
-                  struct graph *a, struct graph *b, const struct value_pair *outputs,
-                  size_t output_count)
+void match_graphs(struct arena *arena, struct numbering *numbering, struct match_table *table, struct graph *a,
+                  struct graph *b, const struct value_pair *outputs, size_t output_count)
 {
-    struct matcher matcher = {
-        .arena = arena, .table = table, .numbering = numbering, .a = a, .b = b};
+    struct matcher matcher = {.arena = arena, .table = table, .numbering = numbering, .a = a, .b = b};
     match_numbers(&matcher);
     for (size_t i = 0; i < output_count; i++)
         match_values(&matcher, outputs[i].left, outputs[i].right);

@@ -22,9 +22,8 @@ struct match_table {
 };
 
 /* Both graphs must be numbered. outputs: what stands for each other at the end. */
-void match_graphs(struct arena *arena, struct numbering *numbering, struct match_table *table,
-                  struct graph *a, struct graph *b, const struct value_pair *outputs,
-                  size_t output_count);
+void match_graphs(struct arena *arena, struct numbering *numbering, struct match_table *table, struct graph *a,
+                  struct graph *b, const struct value_pair *outputs, size_t output_count);
 
 /* True for a node that takes part: not one that only holds a constant. */
 bool match_takes_part(const struct node *node);

@@ -10,8 +10,7 @@ enum { RANK_MOST = 16, CHAIN_MOST = 64 };
 static bool readable_constant(const struct node *node, size_t index, const struct tensor **tensor)
 {
     struct value *value = node_input(node, index);
-    return value && !constant_of(value, tensor) && tensor_is_readable(*tensor) &&
-           (*tensor)->storage != STORAGE_FUSED;
+    return value && !constant_of(value, tensor) && tensor_is_readable(*tensor) && (*tensor)->storage != STORAGE_FUSED;
 }
 
 /* True when every element of a constant is `number`. */
@@ -50,8 +49,8 @@ static bool is_neutral_operand(const struct node *node, size_t index, double num
 {
     const struct tensor *tensor;
     const struct value *other = node_input(node, 1 - index);
-    return node->input_count == 2 && other && readable_constant(node, index, &tensor) &&
-           is_covered(tensor, other) && is_all(tensor, number);
+    return node->input_count == 2 && other && readable_constant(node, index, &tensor) && is_covered(tensor, other) &&
+           is_all(tensor, number);
 }
 
 static struct value *beside(const struct node *node, double number, bool either)
@@ -101,16 +100,13 @@ static bool takes_all(const struct node *node)
     for (size_t i = 0; ends && i < count; i++)
         if (ends[i] < INT32_MAX)
             return false;
-    return ends && is_list_of(node, "starts", 1, 0) &&
-           (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));
+    return ends && is_list_of(node, "starts", 1, 0) && (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));
 }
 
 /* What is left is as large as what is there, from front to back: nothing is left out, wherever the bounds are. */
-static bool leaves_none_out(const struct node *node, const struct value *data,
-                            const struct value *output)
+static bool leaves_none_out(const struct node *node, const struct value *data, const struct value *output)
 {
-    return same_shape(data, output, false) &&
-           (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));
+    return same_shape(data, output, false) && (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));
 }
 
 static bool is_training(const struct node *node)
@@ -147,9 +143,7 @@ struct value *neutral_input(const struct node *node)
     case OP_Identity: return data;
     case OP_Dropout: return is_training(node) ? NULL : data;
     case OP_Cast: return data->type && data->type == node_integer(node, "to", 0) ? data : NULL;
-    case OP_CastLike:
-        return data->type && node_input(node, 1) && data->type == node->inputs[1]->type ? data
-                                                                                        : NULL;
+    case OP_CastLike: return data->type && node_input(node, 1) && data->type == node->inputs[1]->type ? data : NULL;
     case OP_Add: return beside(node, 0, true);
     case OP_Mul: return beside(node, 1, true);
     case OP_Sub: return beside(node, 0, false);
@@ -160,9 +154,7 @@ struct value *neutral_input(const struct node *node)
     case OP_Mean:
     case OP_Min:
     case OP_Sum: return is_one(node) ? data : NULL;
-    case OP_Clip:
-        return is_one(node) && !node_attribute(node, "min") && !node_attribute(node, "max") ? data
-                                                                                            : NULL;
+    case OP_Clip: return is_one(node) && !node_attribute(node, "min") && !node_attribute(node, "max") ? data : NULL;
     case OP_Pad: return is_list_of(node, "pads", 1, 0) ? data : NULL;
     case OP_Tile: return is_list_of(node, "", 1, 1) ? data : NULL;
     case OP_Slice: return takes_all(node) || leaves_none_out(node, data, output) ? data : NULL;
@@ -175,9 +167,7 @@ struct value *neutral_input(const struct node *node)
                 return NULL;
         return (struct value *)(uintptr_t)root;
     default:
-        return neutral_is_view(node, &root) && same_shape(root, output, true)
-                   ? (struct value *)(uintptr_t)root
-                   : NULL;
+        return neutral_is_view(node, &root) && same_shape(root, output, true) ? (struct value *)(uintptr_t)root : NULL;
     }
 }
 
@@ -196,8 +186,8 @@ bool neutral_is_view(const struct node *node, const struct value **root)
 {
     const struct value *output = node_output(node, 0), *value = node_input(node, 0);
     int unknown = 0;
-    if (!is_view(node) || !value || !output || output->rank < 0 || output->disputed ||
-        output->stale || node_has_references(node))
+    if (!is_view(node) || !value || !output || output->rank < 0 || output->disputed || output->stale ||
+        node_has_references(node))
         return false;
     for (int i = 0; i < output->rank; i++) {
         if (output->dims[i] == 0)
@@ -221,8 +211,8 @@ bool neutral_transpose(const struct node *node, const struct value **root, int64
         const int64_t *permutation = node_integers(node, "perm", &count);
         int64_t composed[RANK_MOST];
         int here = permutation ? (int)count : data ? data->rank : -1;
-        if (node->op != OP_Transpose || !data || here < 0 || here > RANK_MOST ||
-            (*rank >= 0 && here != *rank) || node_has_references(node))
+        if (node->op != OP_Transpose || !data || here < 0 || here > RANK_MOST || (*rank >= 0 && here != *rank) ||
+            node_has_references(node))
             break;
         for (int k = 0; k < here; k++) {
             int64_t to = *rank < 0 ? k : axes[k];
@@ -252,8 +242,7 @@ bool neutral_is_absent(const struct node *node, size_t index)
                (node->op != OP_Gemm || tensor->rank < 2);
     case OP_Pad: return index == 2 && readable_constant(node, 2, &tensor) && is_all(tensor, 0);
     case OP_Resize:
-        return index > 0 && node_input(node, index) && !constant_of(node->inputs[index], &tensor) &&
-               tensor->count == 0;
+        return index > 0 && node_input(node, index) && !constant_of(node->inputs[index], &tensor) && tensor->count == 0;
     default: return false;
     }
 }
@@ -280,22 +269,19 @@ static const struct {
     {OP_Unsqueeze, "axes", 1, false},
 };
 
-bool neutral_moved(struct arena *arena, const struct node *node,
-                   const Onnx__AttributeProto *attribute, size_t *index,
+bool neutral_moved(struct arena *arena, const struct node *node, const Onnx__AttributeProto *attribute, size_t *index,
                    const struct tensor **tensor)
 {
     int32_t type = node_input(node, 0) ? node->inputs[0]->type : 0;
     for (size_t i = 0; i < COUNT_OF(moved); i++) {
-        if (node->op != moved[i].op || !attribute->name ||
-            strcmp(attribute->name, moved[i].attribute) != 0 ||
+        if (node->op != moved[i].op || !attribute->name || strcmp(attribute->name, moved[i].attribute) != 0 ||
             (attribute->ref_attr_name && attribute->ref_attr_name[0]))
             continue;
         *index = moved[i].index;
         if (moved[i].is_scalar) {
             double *number = NEW(arena, double);
             *number = attribute->f;
-            if (!type_is_float(type) ||
-                attribute->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT)
+            if (!type_is_float(type) || attribute->type != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT)
                 return false;
             *number = tensor_rounded(type, *number);
             *tensor = tensor_of_doubles(arena, type, 0, NULL, number);

@@ -14,16 +14,14 @@ bool neutral_is_view(const struct node *node, const struct value **root);
 
 /* The permutation that Transposes behind one another come to, of *rank axes, and the value they start from. False: the
  * node is no Transpose, or its rank is not known. */
-bool neutral_transpose(const struct node *node, const struct value **root, int64_t *axes,
-                       int *rank);
+bool neutral_transpose(const struct node *node, const struct value **root, int64_t *axes, int *rank);
 
 /* An input of a node that says what its absence would say: zeros for a bias, an empty one of Resize. */
 bool neutral_is_absent(const struct node *node, size_t index);
 
 /* An attribute of an older version that later ones take as an input: at *index, holding *tensor, which is made in
  * `arena`. False: it is none. */
-bool neutral_moved(struct arena *arena, const struct node *node,
-                   const Onnx__AttributeProto *attribute, size_t *index,
+bool neutral_moved(struct arena *arena, const struct node *node, const Onnx__AttributeProto *attribute, size_t *index,
                    const struct tensor **tensor);
 
 #endif

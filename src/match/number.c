@@ -31,25 +31,22 @@ static size_t side_of(const struct numbering *numbering, const struct graph *gra
     return graph->model == numbering->models[1];
 }
 
-static struct number_function *find_function(const struct numbering *numbering,
-                                             const struct node *node)
+static struct number_function *find_function(const struct numbering *numbering, const struct node *node)
 {
     const struct map *functions = &numbering->functions[side_of(numbering, node->graph)];
     if (!functions->count)
         return NULL;
-    return map_get(functions, graph_function_key(numbering->arena, node->proto->domain,
-                                                 node->proto->op_type, node->proto->overload));
+    return map_get(functions, graph_function_key(numbering->arena, node->proto->domain, node->proto->op_type,
+                                                 node->proto->overload));
 }
 
-struct graph *number_function_like(const struct numbering *numbering, size_t side,
-                                   const Onnx__FunctionProto *function)
+struct graph *number_function_like(const struct numbering *numbering, size_t side, const Onnx__FunctionProto *function)
 {
     const struct map *functions = &numbering->functions[side];
     const struct number_function *like =
-        functions->count
-            ? map_get(functions, graph_function_key(numbering->arena, function->domain,
-                                                    function->name, function->overload))
-            : NULL;
+        functions->count ? map_get(functions, graph_function_key(numbering->arena, function->domain, function->name,
+                                                                 function->overload))
+                         : NULL;
     return like ? like->graph : NULL;
 }
 
@@ -59,11 +56,10 @@ struct graph *node_function(const struct numbering *numbering, const struct node
     return function ? function->graph : NULL;
 }
 
-void numbering_init(struct numbering *numbering, struct arena *arena, struct model *a,
-                    struct model *b, bool folds, bool versions)
+void numbering_init(struct numbering *numbering, struct arena *arena, struct model *a, struct model *b, bool folds,
+                    bool versions)
 {
-    *numbering =
-        (struct numbering){.arena = arena, .models = {a, b}, .folds = folds, .versions = versions};
+    *numbering = (struct numbering){.arena = arena, .models = {a, b}, .folds = folds, .versions = versions};
     numbering->secret = *landing_secret(arena->landing);
     struct number_entry *nobody = NEW(arena, struct number_entry);
     LIST_PUSH(arena, &numbering->entries, nobody);
@@ -82,10 +78,10 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
                 continue;
             struct number_function *function = NEW(arena, struct number_function);
             function->graph = graph;
-            map_put(arena, &numbering->functions[side],
-                    graph_function_key(arena, graph->function->domain, graph->function->name,
-                                       graph->function->overload),
-                    function);
+            map_put(
+                arena, &numbering->functions[side],
+                graph_function_key(arena, graph->function->domain, graph->function->name, graph->function->overload),
+                function);
         }
     }
 }
@@ -108,8 +104,7 @@ void number_start(struct numbering *numbering, struct graph *graph, uint32_t lev
         if (value_number(value) && given->key[0] == KIND_DEFAULTED) /* numbered before */
             continue;
         if (value->is_input && value->graph->model->ir_version >= 4)
-            value_number_set(
-                value, number_words(numbering, KIND_DEFAULTED, value_number(value), constant));
+            value_number_set(value, number_words(numbering, KIND_DEFAULTED, value_number(value), constant));
         else
             value_number_set(value, constant);
     }
@@ -163,9 +158,7 @@ static int64_t version_of(const struct numbering *numbering, const struct node *
 {
     const char *domain = node->proto->domain ? node->proto->domain : "";
     const struct operator_schema *schema =
-        node->opset <= OPSET_NEWEST
-            ? operator_schema(node->proto->domain, node->proto->op_type, node->opset)
-            : NULL;
+        node->opset <= OPSET_NEWEST ? operator_schema(node->proto->domain, node->proto->op_type, node->opset) : NULL;
     if (node->opset)
         return schema ? schema->meaning : node->opset;
     const Onnx__FunctionProto *function = function_around(node);
@@ -177,8 +170,7 @@ static int64_t version_of(const struct numbering *numbering, const struct node *
         }
         return -1;
     }
-    const Onnx__OperatorSetIdProto *imported =
-        map_get(&numbering->imports[side_of(numbering, node->graph)], domain);
+    const Onnx__OperatorSetIdProto *imported = map_get(&numbering->imports[side_of(numbering, node->graph)], domain);
     return imported ? imported->version : -1;
 }
 
@@ -228,8 +220,7 @@ uint32_t number_operator(struct numbering *numbering, const struct node *node)
 }
 
 /* A body goes by the name of its attribute. */
-static void add_bodies(struct numbering *numbering, struct key *key, const struct node *node,
-                       uint32_t level)
+static void add_bodies(struct numbering *numbering, struct key *key, const struct node *node, uint32_t level)
 {
     size_t body = 0, first = key->count;
     for (size_t i = 0; i < node->proto->n_attribute; i++) {
@@ -238,8 +229,7 @@ static void add_bodies(struct numbering *numbering, struct key *key, const struc
         for (size_t k = 0; k < count; k++) {
             struct graph *graph = node->bodies[body++];
             number_graph(numbering, graph, level + 1);
-            key_add(key, number_words(numbering, KIND_BODY,
-                                      (uint64_t)number_text(numbering, attribute->name) << 32 | k,
+            key_add(key, number_words(numbering, KIND_BODY, (uint64_t)number_text(numbering, attribute->name) << 32 | k,
                                       number_signature(numbering, graph)));
         }
     }
@@ -278,18 +268,15 @@ void number_functions(struct numbering *numbering)
     /* In the file's order: where the map has them changes from run to run. */
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; i < numbering->models[side]->graphs.count; i++) {
-            const Onnx__FunctionProto *function =
-                numbering->models[side]->graphs.items[i]->function;
+            const Onnx__FunctionProto *function = numbering->models[side]->graphs.items[i]->function;
             if (function)
-                function_signature(numbering,
-                                   map_get(&numbering->functions[side],
-                                           graph_function_key(numbering->arena, function->domain,
-                                                              function->name, function->overload)));
+                function_signature(numbering, map_get(&numbering->functions[side],
+                                                      graph_function_key(numbering->arena, function->domain,
+                                                                         function->name, function->overload)));
         }
 }
 
-void number_adopt_function(struct numbering *numbering, const struct node *node,
-                           const struct node *model)
+void number_adopt_function(struct numbering *numbering, const struct node *node, const struct node *model)
 {
     struct number_function *function = find_function(numbering, node);
     struct number_function *like = find_function(numbering, model);
@@ -326,8 +313,7 @@ static uint32_t number_operand(struct numbering *numbering, const struct node *n
 {
     struct value *value = node_input(node, index);
     if (value && !value_number(value))
-        value_number_set(
-            value, number_words(numbering, KIND_UNKNOWN, number_text(numbering, value->name), 0));
+        value_number_set(value, number_words(numbering, KIND_UNKNOWN, number_text(numbering, value->name), 0));
     if (!value || (numbering->folds && neutral_is_absent(node, index)))
         return 0;
     return value_number(value);
@@ -344,14 +330,12 @@ static void add_operands(struct numbering *numbering, struct key *key, const str
         size_t index;
         const struct tensor *tensor;
         if (attribute_is_default(node, attribute) ||
-            !neutral_moved(numbering->arena, node, attribute, &index, &tensor) ||
-            node_input(node, index))
+            !neutral_moved(numbering->arena, node, attribute, &index, &tensor) || node_input(node, index))
             continue;
         moved[index] = number_tensor(numbering, tensor);
         count = index >= count ? index + 1 : count;
     }
-    while (count > 0 && !(count <= MOVED_MOST && moved[count - 1]) &&
-           !number_operand(numbering, node, count - 1))
+    while (count > 0 && !(count <= MOVED_MOST && moved[count - 1]) && !number_operand(numbering, node, count - 1))
         count--;
     key_add(key, count);
     size_t first = key->count;
@@ -366,8 +350,7 @@ static bool take_number(struct numbering *numbering, struct node *node, uint32_t
     node_number_set(node, number);
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i])
-            value_number_set(node->outputs[i],
-                             i ? number_words(numbering, KIND_OUTPUT, number, i) : number);
+            value_number_set(node->outputs[i], i ? number_words(numbering, KIND_OUTPUT, number, i) : number);
     return true;
 }
 
@@ -429,10 +412,9 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
     if (!draws)
         node_number_set(node, entry->number);
     else if (!again)
-        node_number_set(node, number_words(numbering, KIND_DRAW, entry->number,
-                                           entry->draws[side_of(numbering, node->graph)]++));
+        node_number_set(
+            node, number_words(numbering, KIND_DRAW, entry->number, entry->draws[side_of(numbering, node->graph)]++));
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i])
-            value_number_set(node->outputs[i],
-                             number_words(numbering, KIND_OUTPUT, node_number(node), i));
+            value_number_set(node->outputs[i], number_words(numbering, KIND_OUTPUT, node_number(node), i));
 }

@@ -16,8 +16,8 @@
 
 struct number_entry;
 
-void numbering_init(struct numbering *numbering, struct arena *arena, struct model *a,
-                    struct model *b, bool folds, bool versions);
+void numbering_init(struct numbering *numbering, struct arena *arena, struct model *a, struct model *b, bool folds,
+                    bool versions);
 
 /* The number of input `index` of the graphs at nesting `level`; 0 is the main graph. */
 uint32_t number_input(struct numbering *numbering, uint32_t level, uint32_t index);
@@ -39,15 +39,13 @@ uint32_t number_parameters(struct numbering *numbering, const struct graph *grap
 uint32_t number_operator(struct numbering *numbering, const struct node *node);
 
 /* The local function of a side (0, 1) that goes by the names of another, or NULL. */
-struct graph *number_function_like(const struct numbering *numbering, size_t side,
-                                   const Onnx__FunctionProto *function);
+struct graph *number_function_like(const struct numbering *numbering, size_t side, const Onnx__FunctionProto *function);
 /* True when something in the numbered node draws: its results differ from call to call. */
 bool number_is_draw(const struct numbering *numbering, const struct node *node);
 /* The local function a node calls, or NULL. */
 struct graph *node_function(const struct numbering *numbering, const struct node *node);
 /* The function `node` calls has been found to compute what the one `model` calls computes. Number
  * the node again afterwards. */
-void number_adopt_function(struct numbering *numbering, const struct node *node,
-                           const struct node *model);
+void number_adopt_function(struct numbering *numbering, const struct node *node, const struct node *model);
 
 #endif

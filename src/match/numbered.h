@@ -13,8 +13,7 @@ struct node_match {
 /* What a value holds; 0: not numbered. */
 static inline uint32_t value_number(const struct value *value)
 {
-    const uint32_t *number =
-        memo_find(&value->graph->model->value_numbers, sizeof(*number), value->index);
+    const uint32_t *number = memo_find(&value->graph->model->value_numbers, sizeof(*number), value->index);
     return number ? *number : 0;
 }
 static inline void value_number_set(struct value *value, uint32_t number)

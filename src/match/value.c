@@ -56,14 +56,12 @@ uint32_t number_tensor(struct numbering *numbering, const struct tensor *tensor)
     }
 }
 
-static uint32_t number_proto_tensor(struct numbering *numbering, struct model *model,
-                                    const Onnx__TensorProto *proto)
+static uint32_t number_proto_tensor(struct numbering *numbering, struct model *model, const Onnx__TensorProto *proto)
 {
     return proto ? number_tensor(numbering, model_tensor(model, proto)) : 0;
 }
 
-static uint32_t number_sparse(struct numbering *numbering, struct model *model,
-                              const Onnx__SparseTensorProto *sparse)
+static uint32_t number_sparse(struct numbering *numbering, struct model *model, const Onnx__SparseTensorProto *sparse)
 {
     KEY_BEGIN(numbering, key);
     key_add(&key, KIND_SPARSE);
@@ -84,8 +82,7 @@ struct map number_sparse_by_name(struct numbering *numbering, const Onnx__GraphP
     return map;
 }
 
-uint32_t number_initializer(struct numbering *numbering, const struct value *value,
-                            const struct map *sparse)
+uint32_t number_initializer(struct numbering *numbering, const struct value *value, const struct map *sparse)
 {
     if (value->tensor)
         return number_tensor(numbering, value->tensor);
@@ -102,9 +99,7 @@ static void attribute_contents(struct numbering *numbering, struct model *model,
     switch (attribute->type) {
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: key_add(key, (uint64_t)attribute->i); break;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT: key_bytes(key, &attribute->f, 4); break;
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
-        key_bytes(key, attribute->s.data, attribute->s.len);
-        break;
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING: key_bytes(key, attribute->s.data, attribute->s.len); break;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
         key_bytes(key, attribute->ints, attribute->n_ints * sizeof(int64_t));
         break;
@@ -123,9 +118,7 @@ static void attribute_contents(struct numbering *numbering, struct model *model,
             key_add(key, number_proto_tensor(numbering, model, attribute->tensors[i]));
         break;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSOR:
-        key_add(key, attribute->sparse_tensor
-                         ? number_sparse(numbering, model, attribute->sparse_tensor)
-                         : 0);
+        key_add(key, attribute->sparse_tensor ? number_sparse(numbering, model, attribute->sparse_tensor) : 0);
         break;
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSORS:
         for (size_t i = 0; i < attribute->n_sparse_tensors; i++)
@@ -145,8 +138,7 @@ static void attribute_contents(struct numbering *numbering, struct model *model,
     }
 }
 
-uint32_t number_attribute(struct numbering *numbering, struct model *model,
-                          const Onnx__AttributeProto *attribute)
+uint32_t number_attribute(struct numbering *numbering, struct model *model, const Onnx__AttributeProto *attribute)
 {
     KEY_BEGIN(numbering, key);
     key_add(&key, KIND_ATTRIBUTE);

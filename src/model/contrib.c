@@ -57,13 +57,11 @@ static char *input_of(const struct expansion *expansion, size_t index)
 
 static char *between(struct expansion *expansion)
 {
-    return (char *)(uintptr_t)arena_format(expansion->arena, "%s::%zu", expansion->node->output[0],
-                                           ++expansion->names);
+    return (char *)(uintptr_t)arena_format(expansion->arena, "%s::%zu", expansion->node->output[0], ++expansion->names);
 }
 
 /* A node of up to three inputs, NULL behind the last. Without an output it gets a new one, which is returned. */
-static char *make(struct expansion *expansion, const char *type, char *a, char *b, char *c,
-                  char *output)
+static char *make(struct expansion *expansion, const char *type, char *a, char *b, char *c, char *output)
 {
     struct arena *arena = expansion->arena;
     Onnx__NodeProto *node = NEW(arena, Onnx__NodeProto);
@@ -107,8 +105,7 @@ static char *number(struct expansion *expansion, double value, char *like)
     enum { CAST_LIKE_SINCE = 15 };
     char *made = make(expansion, "Constant", NULL, NULL, NULL, NULL);
     give_number(expansion, "value_float", value);
-    return expansion->opset < CAST_LIKE_SINCE ? made
-                                              : make(expansion, "CastLike", made, like, NULL, NULL);
+    return expansion->opset < CAST_LIKE_SINCE ? made : make(expansion, "CastLike", made, like, NULL, NULL);
 }
 
 /* ---- the operators ---- */
@@ -118,11 +115,10 @@ static bool activate(struct expansion *expansion, char *x, char *output)
 {
     const Onnx__AttributeProto *name = attribute_of(expansion->node, "activation");
     const Onnx__AttributeProto *held = attribute_of(expansion->node, "activation_params");
-    double first = held && held->n_floats > 0
-                       ? (double)held->floats[0]
-                       : number_of(expansion->node, "activation_alpha", 0.01);
-    double second = held && held->n_floats > 1 ? (double)held->floats[1]
-                                               : number_of(expansion->node, "activation_beta", 0);
+    double first =
+        held && held->n_floats > 0 ? (double)held->floats[0] : number_of(expansion->node, "activation_alpha", 0.01);
+    double second =
+        held && held->n_floats > 1 ? (double)held->floats[1] : number_of(expansion->node, "activation_beta", 0);
     static const char *const plain[] = {"Relu", "Sigmoid", "Tanh"};
     char type[16] = "";
     if (name && name->s.len >= sizeof(type))
@@ -157,8 +153,7 @@ static void hand_on(struct expansion *expansion)
     Onnx__NodeProto *node = expansion->out->items[expansion->out->count - 1];
     node->attribute = NEW_ARRAY(expansion->arena, Onnx__AttributeProto *, fused->n_attribute + 1);
     for (size_t i = 0; i < fused->n_attribute; i++)
-        if (strncmp(fused->attribute[i]->name ? fused->attribute[i]->name : "", "activation", 10) !=
-            0)
+        if (strncmp(fused->attribute[i]->name ? fused->attribute[i]->name : "", "activation", 10) != 0)
             node->attribute[node->n_attribute++] = fused->attribute[i];
 }
 
@@ -214,8 +209,7 @@ static char *transposed(struct expansion *expansion, char *name)
     if (rank < 2 || rank > RANK_MOST)
         return NULL;
     char *made = make(expansion, "Transpose", name, NULL, NULL, NULL);
-    Onnx__AttributeProto *axes =
-        give(expansion, "perm", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+    Onnx__AttributeProto *axes = give(expansion, "perm", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     axes->n_ints = (size_t)rank;
     axes->ints = NEW_ARRAY(expansion->arena, int64_t, rank);
     for (int i = 0; i < rank; i++)
@@ -234,8 +228,7 @@ static bool expand_matmul(struct expansion *expansion)
     static const char *const equations[2][2] = {{NULL, "...ij,...kj->...ik"},
                                                 {"...ji,...jk->...ik", "...ji,...kj->...ik"}};
     bool turns[2] = {flag_of(node, "transA"), flag_of(node, "transB")};
-    bool ranked =
-        (!turns[0] || rank_of(expansion, a) > 1) && (!turns[1] || rank_of(expansion, b) > 1);
+    bool ranked = (!turns[0] || rank_of(expansion, a) > 1) && (!turns[1] || rank_of(expansion, b) > 1);
     const char *equation = equations[turns[0]][turns[1]];
     char *last = expansion->node->output[0];
     if (ranked && turns[0])
@@ -246,8 +239,7 @@ static bool expand_matmul(struct expansion *expansion)
         return false;
     char *y = make(expansion, ranked ? "MatMul" : "Einsum", a, b, NULL, alpha == 1 ? last : NULL);
     if (!ranked && equation) {
-        Onnx__AttributeProto *text =
-            give(expansion, "equation", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+        Onnx__AttributeProto *text = give(expansion, "equation", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
         text->s.data = (uint8_t *)(uintptr_t)equation;
         text->s.len = strlen(equation);
     }
@@ -305,8 +297,7 @@ static bool expand_quick_gelu(struct expansion *expansion)
 static bool expand_skip_norm(struct expansion *expansion)
 {
     const Onnx__NodeProto *node = expansion->node;
-    char *x = input_of(expansion, 0), *skip = input_of(expansion, 1),
-         *gamma = input_of(expansion, 2);
+    char *x = input_of(expansion, 0), *skip = input_of(expansion, 1), *gamma = input_of(expansion, 2);
     enum { SUM = 3 };
     if (!x || !skip || !gamma || expansion->opset < 17)
         return false;
@@ -350,8 +341,8 @@ static void expand_graph(struct model *model, Onnx__GraphProto *graph, int64_t o
         for (size_t k = 0; k < COUNT_OF(operators) && !done; k++) {
             struct expansion expansion = {
                 .arena = model->arena, .graph = graph, .node = node, .out = &out, .opset = opset};
-            done = is_named(node->domain, domain) && is_named(node->op_type, operators[k].type) &&
-                   node->n_output > 0 && node->output[0][0] && operators[k].expand(&expansion);
+            done = is_named(node->domain, domain) && is_named(node->op_type, operators[k].type) && node->n_output > 0 &&
+                   node->output[0][0] && operators[k].expand(&expansion);
         }
         changed = changed || done;
         if (done)

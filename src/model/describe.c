@@ -25,13 +25,11 @@ const char *describe_attribute(struct arena *arena, const Onnx__AttributeProto *
     if (attribute->ref_attr_name && attribute->ref_attr_name[0])
         return arena_format(arena, "@%s", attribute->ref_attr_name);
     switch (attribute->type) {
-    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT:
-        return arena_format(arena, "%" PRId64, attribute->i);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT: return arena_format(arena, "%" PRId64, attribute->i);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT:
         return arena_copy(arena, decimal_rounded((double)attribute->f, 9).text);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING:
-        return arena_format(arena, "\"%.*s\"",
-                            (int)(attribute->s.len < 256 ? attribute->s.len : 256),
+        return arena_format(arena, "\"%.*s\"", (int)(attribute->s.len < 256 ? attribute->s.len : 256),
                             attribute->s.data ? (const char *)attribute->s.data : "");
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
@@ -48,10 +46,8 @@ const char *describe_attribute(struct arena *arena, const Onnx__AttributeProto *
             else if (floats)
                 text_print(&text, "%s", decimal_rounded((double)attribute->floats[i], 9).text);
             else
-                text_print(&text, "\"%.*s\"",
-                           (int)(attribute->strings[i].len < 64 ? attribute->strings[i].len : 64),
-                           attribute->strings[i].data ? (const char *)attribute->strings[i].data
-                                                      : "");
+                text_print(&text, "\"%.*s\"", (int)(attribute->strings[i].len < 64 ? attribute->strings[i].len : 64),
+                           attribute->strings[i].data ? (const char *)attribute->strings[i].data : "");
         }
         text_print(&text, count > LIST_MOST ? ", ... %zu in all]" : "]", count);
         return text.bytes;
@@ -83,8 +79,8 @@ static void print_shape(struct text *text, const Onnx__TensorShapeProto *shape)
         text_print(text, "%s", i ? ", " : "");
         if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
             text_print(text, "%" PRId64, dim->dim_value);
-        else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
-                 dim->dim_param && dim->dim_param[0])
+        else if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param &&
+                 dim->dim_param[0])
             text_print(text, "%s", dim->dim_param);
         else
             text_print(text, "?");
@@ -107,11 +103,9 @@ const char *describe_type(struct arena *arena, const Onnx__TypeProto *type)
         print_shape(&text, type->sparse_tensor_type->shape);
         return text.bytes;
     case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
-        return arena_format(arena, "sequence of %s",
-                            describe_type(arena, type->sequence_type->elem_type));
+        return arena_format(arena, "sequence of %s", describe_type(arena, type->sequence_type->elem_type));
     case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
-        return arena_format(arena, "optional %s",
-                            describe_type(arena, type->optional_type->elem_type));
+        return arena_format(arena, "optional %s", describe_type(arena, type->optional_type->elem_type));
     case ONNX__TYPE_PROTO__VALUE_MAP_TYPE:
         return arena_format(arena, "map from %s to %s", type_name(type->map_type->key_type),
                             describe_type(arena, type->map_type->value_type));

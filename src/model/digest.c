@@ -55,8 +55,7 @@ static bool open_opaque(struct stream *stream)
     return true;
 }
 
-static bool stream_open(struct stream *stream, const struct tensor *tensor,
-                        const struct secret *secret)
+static bool stream_open(struct stream *stream, const struct tensor *tensor, const struct secret *secret)
 {
     size_t size = type_size(tensor->type);
     *stream = (struct stream){.tensor = tensor, .secret = secret, .element = size};
@@ -65,13 +64,9 @@ static bool stream_open(struct stream *stream, const struct tensor *tensor,
     switch (tensor->storage) {
     case STORAGE_BYTES:
     case STORAGE_FLOATS: stream->kind = FROM_BYTES; return true;
-    case STORAGE_DOUBLES:
-        stream->kind = tensor->type == TYPE(DOUBLE) ? FROM_BYTES : FROM_ROUNDING;
-        return true;
+    case STORAGE_DOUBLES: stream->kind = tensor->type == TYPE(DOUBLE) ? FROM_BYTES : FROM_ROUNDING; return true;
     case STORAGE_LONGS:
-    case STORAGE_ULONGS:
-        stream->kind = size == sizeof(int64_t) ? FROM_BYTES : FROM_LONGS;
-        return true;
+    case STORAGE_ULONGS: stream->kind = size == sizeof(int64_t) ? FROM_BYTES : FROM_LONGS; return true;
     case STORAGE_WORDS: stream->kind = FROM_WORDS; return true;
     case STORAGE_REPEATED: stream->kind = FROM_REPEATED; return true;
     case STORAGE_OPAQUE: return open_opaque(stream);
@@ -98,12 +93,11 @@ static size_t stream_next(struct stream *stream, uint8_t buffer[PIECE], const ui
     }
     if (size == 0)
         return 0;
-    size_t first = element ? (size_t)(stream->at / element) : 0,
-           count = element ? size / element : 0;
+    size_t first = element ? (size_t)(stream->at / element) : 0, count = element ? size / element : 0;
     switch (stream->kind) {
     case FROM_WORDS: {
-        const int32_t *words = tensor->data ? (const int32_t *)tensor->data
-                                            : (const int32_t *)tensor->proto->int32_data;
+        const int32_t *words =
+            tensor->data ? (const int32_t *)tensor->data : (const int32_t *)tensor->proto->int32_data;
         for (size_t i = 0; i < count; i++)
             memcpy(buffer + i * element, &words[first + i], element);
         if (tensor->type == TYPE(BOOL))
@@ -115,9 +109,7 @@ static size_t stream_next(struct stream *stream, uint8_t buffer[PIECE], const ui
         for (size_t i = 0; i < count; i++)
             memcpy(buffer + i * element, (const int64_t *)tensor->data + first + i, element);
         break;
-    case FROM_ROUNDING:
-        tensor_round(tensor->type, (const double *)tensor->data + first, (int64_t)count, buffer);
-        break;
+    case FROM_ROUNDING: tensor_round(tensor->type, (const double *)tensor->data + first, (int64_t)count, buffer); break;
     case FROM_REPEATED: /* the first piece is as long as any that follows, and stays in the buffer */
         if (stream->at == 0)
             tensor_round(tensor->type, tensor->data, 1, buffer);
@@ -162,8 +154,7 @@ static struct digest lanes_end(const struct lanes *lanes)
 {
     const uint64_t *key = lanes->secret->words;
     return (struct digest){secret_hash(lanes->secret, lanes->lane, sizeof(lanes->lane)),
-                           secret_fold(lanes->lane[0] ^ key[2], lanes->lane[1] ^ key[1]) +
-                               lanes->total};
+                           secret_fold(lanes->lane[0] ^ key[2], lanes->lane[1] ^ key[1]) + lanes->total};
 }
 
 /* The last call of a stream has a size of TELL, so that nothing stays untold. */
@@ -184,9 +175,9 @@ bool tensor_digest(const struct tensor *tensor, const struct secret *secret, str
     const uint8_t *piece;
     if (!stream_open(&stream, tensor, secret))
         return false;
-    struct lanes lanes = {.secret = secret,
-                          .lane = {secret->words[1] ^ (uint64_t)tensor->type,
-                                   secret->words[2] ^ (uint64_t)tensor->rank}};
+    struct lanes lanes = {
+        .secret = secret,
+        .lane = {secret->words[1] ^ (uint64_t)tensor->type, secret->words[2] ^ (uint64_t)tensor->rank}};
     lanes_add(&lanes, (const uint8_t *)tensor->dims, (size_t)tensor->rank * sizeof(*tensor->dims));
     size_t size;
     uint64_t untold = 0;
@@ -216,8 +207,7 @@ bool tensor_same(const struct tensor *a, const struct tensor *b, const struct to
     struct stream one, two;
     uint8_t buffers[2][PIECE];
     const uint8_t *pieces[2];
-    if (a->type != b->type || a->rank != b->rank || !stream_open(&one, a, NULL) ||
-        !stream_open(&two, b, NULL))
+    if (a->type != b->type || a->rank != b->rank || !stream_open(&one, a, NULL) || !stream_open(&two, b, NULL))
         return false;
     for (int i = 0; i < a->rank; i++)
         if (a->dims[i] != b->dims[i])

@@ -69,8 +69,8 @@ static char *borrowed(const char *name)
     return (char *)(uintptr_t)name;
 }
 
-static Onnx__AttributeProto **make_attributes(struct arena *arena,
-                                              const struct edit_attribute *attributes, size_t count)
+static Onnx__AttributeProto **make_attributes(struct arena *arena, const struct edit_attribute *attributes,
+                                              size_t count)
 {
     Onnx__AttributeProto **protos = NEW_ARRAY(arena, Onnx__AttributeProto *, count + 1);
     for (size_t i = 0; i < count; i++) {
@@ -94,17 +94,15 @@ static Onnx__AttributeProto **make_attributes(struct arena *arena,
 }
 
 /* A network repeats its Convs: nodes made one after another share their attributes. */
-static bool same_attributes(const Onnx__NodeProto *proto, const struct edit_attribute *attributes,
-                            size_t count)
+static bool same_attributes(const Onnx__NodeProto *proto, const struct edit_attribute *attributes, size_t count)
 {
     bool same = proto->n_attribute == count;
     for (size_t i = 0; same && i < count; i++) {
         const Onnx__AttributeProto *old = proto->attribute[i];
-        same = strcmp(old->name, attributes[i].name) == 0 &&
-               old->has_i == !attributes[i].integers && old->i == attributes[i].integer &&
-               old->n_ints == attributes[i].count &&
-               (!attributes[i].integers ||
-                memcmp(old->ints, attributes[i].integers, old->n_ints * sizeof(int64_t)) == 0);
+        same =
+            strcmp(old->name, attributes[i].name) == 0 && old->has_i == !attributes[i].integers &&
+            old->i == attributes[i].integer && old->n_ints == attributes[i].count &&
+            (!attributes[i].integers || memcmp(old->ints, attributes[i].integers, old->n_ints * sizeof(int64_t)) == 0);
     }
     return same;
 }
@@ -153,10 +151,9 @@ struct node *edit_node(struct graph *graph, const struct edit_op *wanted)
     proto->output[0] = borrowed(wanted->output->name);
     const struct node *last = graph->model->last_attributed;
     proto->n_attribute = wanted->attribute_count;
-    proto->attribute =
-        last && same_attributes(last->proto, wanted->attributes, wanted->attribute_count)
-            ? last->proto->attribute
-            : make_attributes(arena, wanted->attributes, wanted->attribute_count);
+    proto->attribute = last && same_attributes(last->proto, wanted->attributes, wanted->attribute_count)
+                           ? last->proto->attribute
+                           : make_attributes(arena, wanted->attributes, wanted->attribute_count);
 
     struct node *node = NEW(arena, struct node);
     *node = (struct node){.proto = proto,
@@ -274,8 +271,7 @@ static void give_value(struct node *node, Onnx__TensorProto *tensor)
 
 static void constant_node(struct graph *graph, const struct node *at, struct value *value)
 {
-    struct node *node =
-        edit_node(graph, &(struct edit_op){.op = "Constant", .at = at, .output = value});
+    struct node *node = edit_node(graph, &(struct edit_op){.op = "Constant", .at = at, .output = value});
     Onnx__TensorProto *proto = NEW(graph->model->arena, Onnx__TensorProto);
     edit_tensor_message(value->tensor, proto);
     give_value(node, proto);
@@ -286,8 +282,7 @@ static bool holds_initializers(const struct graph *graph)
     return graph->proto && (!graph->parent || graph->model->ir_version >= 4);
 }
 
-struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
-                            struct tensor *tensor)
+struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted, struct tensor *tensor)
 {
     struct value *value = edit_value(graph, wanted);
     value->tensor = tensor;
@@ -303,22 +298,19 @@ struct value *edit_constant(struct graph *graph, const struct node *at, const ch
     return value;
 }
 
-struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted,
-                            struct tensor *tensor)
+struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted, struct tensor *tensor)
 {
     struct arena *arena = graph->model->arena;
     struct value *value = edit_value(graph, wanted);
     tensor->name = value->name;
     value_takes_shape(value, tensor);
     const int64_t rank = tensor->rank;
-    struct value *shape = edit_constant(
-        graph, at, arena_format(arena, "%s.shape", value->name),
-        tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &rank, tensor->dims));
-    struct node *node = edit_node(graph, &(struct edit_op){.op = "ConstantOfShape",
-                                                           .at = at,
-                                                           .inputs = &shape,
-                                                           .input_count = 1,
-                                                           .output = value});
+    struct value *shape =
+        edit_constant(graph, at, arena_format(arena, "%s.shape", value->name),
+                      tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &rank, tensor->dims));
+    struct node *node = edit_node(
+        graph,
+        &(struct edit_op){.op = "ConstantOfShape", .at = at, .inputs = &shape, .input_count = 1, .output = value});
     /* Too small to be computed when it is written. */
     Onnx__TensorProto *proto = NEW(arena, Onnx__TensorProto);
     onnx__tensor_proto__init(proto);
@@ -471,10 +463,9 @@ bool edit_remove_dead(struct model *model)
         /* Below IR 4 an initializer is listed as an input as well and goes with it; from IR 4 on
          * such an input belongs to the caller. */
         for (size_t i = 0; i < graph->initializers.count + graph->new_initializers.count; i++) {
-            struct value *value =
-                i < graph->initializers.count
-                    ? graph->initializers.items[i]
-                    : graph->new_initializers.items[i - graph->initializers.count];
+            struct value *value = i < graph->initializers.count
+                                      ? graph->initializers.items[i]
+                                      : graph->new_initializers.items[i - graph->initializers.count];
             bool callers = value->is_input && model->ir_version >= 4;
             if (value->removed || callers || value_is_needed(value))
                 continue;
@@ -504,8 +495,7 @@ static bool *find_needed(const struct graph *graph)
         for (size_t k = 0; k < node->output_count && !is_needed; k++) {
             const struct value *value = node->outputs[k];
             is_needed = value && (value->is_output || value->is_annotated);
-            for (const struct use *use = value ? value->uses : NULL; use && !is_needed;
-                 use = use->next)
+            for (const struct use *use = value ? value->uses : NULL; use && !is_needed; use = use->next)
                 is_needed = needed[use->reader->position];
         }
         needed[node->position] = is_needed;
@@ -579,8 +569,8 @@ void edit_size(struct value *input, int rank, const int64_t *dims)
             continue;
         for (size_t k = 0; k < shape->n_dim; k++) {
             const Onnx__TensorShapeProto__Dimension *dim = shape->dim[k];
-            bool symbol = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
-                          dim->dim_param && dim->dim_param[0];
+            bool symbol = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM && dim->dim_param &&
+                          dim->dim_param[0];
             if (symbol)
                 map_put(model->arena, &model->sizes, dim->dim_param, (void *)(uintptr_t)(dims + k));
         }
@@ -600,9 +590,7 @@ static void take_sizes(struct graph *graph, const Onnx__ValueInfoProto *info)
         return;
     mark_changed(graph);
     const Onnx__TensorShapeProto *shape = size_shape(described);
-    for (int i = 0;
-         shape && value && !value->tensor && value->rank == (int)shape->n_dim && i < value->rank;
-         i++)
+    for (int i = 0; shape && value && !value->tensor && value->rank == (int)shape->n_dim && i < value->rank; i++)
         if (value->dims[i] < 0)
             value->dims[i] = size_declared(shape->dim[i]);
 }

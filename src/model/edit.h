@@ -15,12 +15,10 @@ struct value *edit_value(struct graph *graph, const char *wanted);
 
 /* A new constant: an initializer, or a Constant node where the graph can hold none (local functions,
  * subgraphs below IR 4). It stands at the position of `at`. tensor->name is set. */
-struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted,
-                            struct tensor *tensor);
+struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted, struct tensor *tensor);
 
 /* The same for a tensor of one number repeated, from opset 9 on: ConstantOfShape makes it of its shape. */
-struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted,
-                            struct tensor *tensor);
+struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted, struct tensor *tensor);
 
 /* The message of a new constant, which borrows from it. Where its numbers go stands the tensor itself:
  * protobuf-c hands it on unread, and write/emit.c puts what is computed in its place. */

@@ -36,29 +36,28 @@ static struct external *external_open(struct model *model, const Onnx__TensorPro
             good = parse_size(entry->value, &length);
         if (!good)
             fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
-                 "%s: tensor '%s': external %s '%s' is not a number of bytes", model->path, name,
-                 entry->key, entry->value);
+                 "%s: tensor '%s': external %s '%s' is not a number of bytes", model->path, name, entry->key,
+                 entry->value);
     }
     if (!location || !location[0])
-        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
-             "%s: tensor '%s': external data without a location", model->path, name);
+        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL, "%s: tensor '%s': external data without a location",
+             model->path, name);
     struct external *external = NEW(model->arena, struct external);
     const char *reason = folder_map(model->arena, model->folder, location, &external->file);
     if (reason)
-        fail(model->arena->landing, ONNX_FUSE_IO,
-             "%s: tensor '%s': cannot read external data '%s' in folder '%s': %s", model->path,
-             name, location, model->folder->path, reason);
+        fail(model->arena->landing, ONNX_FUSE_IO, "%s: tensor '%s': cannot read external data '%s' in folder '%s': %s",
+             model->path, name, location, model->folder->path, reason);
     uint64_t size = external->file->mapping.size;
     const char *kind = offset > size || (length != UINT64_MAX && length > size - offset)
                            ? foreign_kind(external->file->mapping.data, size)
                            : NULL;
     if (kind)
-        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
-             "%s: tensor '%s': external data '%s' is %s", model->path, name, location, kind);
+        fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL, "%s: tensor '%s': external data '%s' is %s", model->path,
+             name, location, kind);
     if (offset > size)
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
-             "%s: tensor '%s': external data starts at byte %llu of '%s', which has %llu",
-             model->path, name, (unsigned long long)offset, location, (unsigned long long)size);
+             "%s: tensor '%s': external data starts at byte %llu of '%s', which has %llu", model->path, name,
+             (unsigned long long)offset, location, (unsigned long long)size);
     if (length != UINT64_MAX && length > size - offset)
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL,
              "%s: tensor '%s': external data has %llu bytes from byte %llu of '%s' on, which has "
@@ -83,8 +82,7 @@ struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto)
     const char *reason = tensor_from_proto(model->arena, proto, external, &tensor);
     if (reason)
         fail(model->arena->landing, ONNX_FUSE_INVALID_MODEL, "%s: %s", model->path, reason);
-    if (external && __builtin_add_overflow(external->file->claimed, (uint64_t)external->size,
-                                           &external->file->claimed))
+    if (external && __builtin_add_overflow(external->file->claimed, (uint64_t)external->size, &external->file->claimed))
         external->file->claimed = UINT64_MAX;
     return tensor;
 }
@@ -92,8 +90,7 @@ struct tensor *model_tensor(struct model *model, const Onnx__TensorProto *proto)
 void model_give_back(const struct model *model)
 {
     mapping_done(&model->bytes, model->bytes.data, model->bytes.size);
-    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file;
-         file = file->next)
+    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file; file = file->next)
         mapping_done(&file->mapping, file->mapping.data, file->mapping.size);
 }
 
@@ -107,8 +104,7 @@ void model_check_files(const struct model *model)
 bool model_same_bytes(const struct model *a, const struct model *b)
 {
     enum { PIECE = 1 << 24 };
-    if (a->bytes.size != b->bytes.size ||
-        ((a->has_external || b->has_external) && strcmp(a->path, b->path) != 0))
+    if (a->bytes.size != b->bytes.size || ((a->has_external || b->has_external) && strcmp(a->path, b->path) != 0))
         return false;
     for (size_t at = 0; at < a->bytes.size; at += PIECE) {
         size_t size = a->bytes.size - at < PIECE ? a->bytes.size - at : PIECE;

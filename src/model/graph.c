@@ -36,8 +36,8 @@ static bool is_named(const char *name)
 static noreturn void twice(const struct graph *graph, const char *name, const char *what)
 {
     fail(graph->model->arena->landing, ONNX_FUSE_INVALID_MODEL,
-         "%s: graph %s: value '%s' is made twice (%s); ONNX wants each value made once",
-         graph->model->path, graph->name, name, what);
+         "%s: graph %s: value '%s' is made twice (%s); ONNX wants each value made once", graph->model->path,
+         graph->name, name, what);
 }
 
 static int64_t new_symbol(struct model *model, int64_t multiple_of, int64_t factor)
@@ -58,8 +58,7 @@ int64_t model_symbol(struct model *model, struct multiple multiple)
 {
     if (multiple.factor <= 1)
         return multiple.factor == 1 ? multiple.symbol : -1;
-    const char *key =
-        arena_format(model->arena, "%" PRId64 "*%" PRId64, multiple.symbol, multiple.factor);
+    const char *key = arena_format(model->arena, "%" PRId64 "*%" PRId64, multiple.symbol, multiple.factor);
     const int64_t *old = map_get(&model->multiple_symbols, key);
     if (old)
         return *old;
@@ -100,9 +99,8 @@ static void value_describe(struct value *value, const Onnx__TypeProto *type)
     for (size_t i = 0; i < shape->n_dim; i++) {
         const Onnx__TensorShapeProto__Dimension *dim = shape->dim[i];
         bool known = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
-        const char *name = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM
-                               ? dim->dim_param
-                               : NULL;
+        const char *name =
+            dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM ? dim->dim_param : NULL;
         value->dims[i] = known && dim->dim_value >= 0 ? dim->dim_value : symbol_of(value, name);
     }
 }
@@ -155,8 +153,7 @@ const Onnx__AttributeProto *node_attribute(const struct node *node, const char *
 {
     for (size_t i = 0; i < node->proto->n_attribute; i++) {
         const Onnx__AttributeProto *attribute = node->proto->attribute[i];
-        if (attribute->name && strcmp(attribute->name, name) == 0 &&
-            !is_named(attribute->ref_attr_name))
+        if (attribute->name && strcmp(attribute->name, name) == 0 && !is_named(attribute->ref_attr_name))
             return attribute;
     }
     return NULL;
@@ -174,8 +171,7 @@ double node_float(const struct node *node, const char *name, double otherwise)
     return attribute ? (double)attribute->f : otherwise;
 }
 
-const char *node_string(struct arena *arena, const struct node *node, const char *name,
-                        const char *otherwise)
+const char *node_string(struct arena *arena, const struct node *node, const char *name, const char *otherwise)
 {
     const Onnx__AttributeProto *attribute = node_attribute(node, name);
     if (!attribute)
@@ -298,15 +294,12 @@ static void build_node(struct graph *graph, size_t position, const Onnx__NodePro
     struct arena *arena = graph->model->arena;
     struct node *node = NEW(arena, struct node);
     graph->nodes[position] = node;
-    *node = (struct node){.proto = proto,
-                          .graph = graph,
-                          .position = (uint32_t)position,
-                          .index = graph->model->node_count++};
+    *node = (struct node){
+        .proto = proto, .graph = graph, .position = (uint32_t)position, .index = graph->model->node_count++};
     const char *domain = operator_domain(proto->domain);
     node->opset = domain[0] ? 0 : graph->opset;
     node->op = operator_find(domain, proto->op_type, node->opset);
-    if (node_has_references(node) || is_named(proto->overload) ||
-        has_graphs(proto) != operator_is(node->op, BODIES))
+    if (node_has_references(node) || is_named(proto->overload) || has_graphs(proto) != operator_is(node->op, BODIES))
         node->op = OP_UNKNOWN;
     node->input_count = (uint32_t)proto->n_input;
     node->inputs = NEW_ARRAY(arena, struct value *, proto->n_input + 1);
@@ -343,8 +336,7 @@ static void check_attribute_tensors(struct graph *graph, const struct node *node
     }
 }
 
-static struct graph *graph_new(struct model *model, struct graph *parent, struct node *owner,
-                               const char *name)
+static struct graph *graph_new(struct model *model, struct graph *parent, struct node *owner, const char *name)
 {
     struct graph *graph = NEW(model->arena, struct graph);
     *graph = (struct graph){.model = model, .parent = parent, .owner = owner, .name = name};
@@ -360,8 +352,7 @@ static void build_body(struct node *node, const char *attribute, const Onnx__Gra
     struct arena *arena = outer->model->arena;
     const char *name = is_named(node->proto->name) ? node->proto->name : node->proto->op_type;
     struct graph *body =
-        graph_new(outer->model, outer, node,
-                  arena_format(arena, "%s/%s.%s", outer->name, name ? name : "", attribute));
+        graph_new(outer->model, outer, node, arena_format(arena, "%s/%s.%s", outer->name, name ? name : "", attribute));
     body->proto = proto;
     body->opset = outer->opset;
     node->bodies[node->body_count++] = body;
@@ -450,9 +441,8 @@ static void build_order(struct graph *graph)
             stuck++;
         const Onnx__NodeProto *proto = graph->nodes[stuck]->proto;
         fail(arena->landing, ONNX_FUSE_INVALID_MODEL,
-             "%s: graph %s: node %zu '%s' (%s) needs its own output: the graph has a cycle",
-             graph->model->path, graph->name, stuck, proto->name ? proto->name : "",
-             proto->op_type ? proto->op_type : "");
+             "%s: graph %s: node %zu '%s' (%s) needs its own output: the graph has a cycle", graph->model->path,
+             graph->name, stuck, proto->name ? proto->name : "", proto->op_type ? proto->op_type : "");
     }
 }
 
@@ -460,8 +450,7 @@ static void build_outputs(struct graph *graph)
 {
     size_t count = graph->proto ? graph->proto->n_output : graph->function->n_output;
     for (size_t i = 0; i < count; i++) {
-        const char *name =
-            graph->proto ? graph->proto->output[i]->name : graph->function->output[i];
+        const char *name = graph->proto ? graph->proto->output[i]->name : graph->function->output[i];
         struct value *value = is_named(name) ? graph_find(graph, name) : NULL;
         if (!value)
             continue;
@@ -473,21 +462,18 @@ static void build_outputs(struct graph *graph)
 
 static void build_descriptions(struct graph *graph)
 {
-    Onnx__ValueInfoProto *const *infos =
-        graph->proto ? graph->proto->value_info : graph->function->value_info;
+    Onnx__ValueInfoProto *const *infos = graph->proto ? graph->proto->value_info : graph->function->value_info;
     size_t count = graph->proto ? graph->proto->n_value_info : graph->function->n_value_info;
     for (size_t i = 0; i < count; i++) {
         struct value *value = infos[i]->name ? map_get(&graph->values, infos[i]->name) : NULL;
         if (value && value->rank < 0)
             value_describe(value, infos[i]->type);
-        else if (!value &&
-                 is_named(infos[i]->name)) /* left behind: it would describe a new value */
+        else if (!value && is_named(infos[i]->name)) /* left behind: it would describe a new value */
             map_put(graph->model->arena, &graph->model->inner_names, infos[i]->name, graph);
     }
     for (size_t i = 0; graph->proto && i < graph->proto->n_quantization_annotation; i++) {
         const Onnx__TensorAnnotation *annotation = graph->proto->quantization_annotation[i];
-        struct value *value =
-            annotation->tensor_name ? map_get(&graph->values, annotation->tensor_name) : NULL;
+        struct value *value = annotation->tensor_name ? map_get(&graph->values, annotation->tensor_name) : NULL;
         if (value)
             value->is_annotated = true;
         /* The scales and zero points it names are read by whoever reads the annotation. */
@@ -512,8 +498,7 @@ static struct value *find_read(struct graph *graph, const char *name, struct gue
     if (guess->made && strcmp(guess->made->name, name) == 0)
         return guess->made;
     size_t next = guess->initializer;
-    if (next < graph->initializers.count &&
-        strcmp(graph->initializers.items[next]->name, name) == 0) {
+    if (next < graph->initializers.count && strcmp(graph->initializers.items[next]->name, name) == 0) {
         guess->initializer++;
         return graph->initializers.items[next];
     }
@@ -541,8 +526,7 @@ static void build_contents(struct graph *graph)
     graph->node_count = graph->proto ? graph->proto->n_node : graph->function->n_node;
     graph->nodes = NEW_ARRAY(arena, struct node *, graph->node_count + 1);
     /* Most nodes make one value. A table that grows leaves its old ones behind. */
-    map_reserve(arena, &graph->values,
-                graph->node_count + (graph->proto ? graph->proto->n_initializer : 0));
+    map_reserve(arena, &graph->values, graph->node_count + (graph->proto ? graph->proto->n_initializer : 0));
     build_inputs(graph);
     if (graph->proto) {
         LIST_RESERVE(arena, &graph->initializers, graph->proto->n_initializer);
@@ -575,13 +559,11 @@ static void build_contents(struct graph *graph)
     build_order(graph);
 }
 
-const char *graph_function_key(struct arena *arena, const char *domain, const char *name,
-                               const char *overload)
+const char *graph_function_key(struct arena *arena, const char *domain, const char *name, const char *overload)
 {
     domain = operator_domain(domain);
     name = name ? name : "";
-    return arena_format(arena, "%zu %zu %s%s%s", strlen(domain), strlen(name), domain, name,
-                        overload ? overload : "");
+    return arena_format(arena, "%zu %zu %s%s%s", strlen(domain), strlen(name), domain, name, overload ? overload : "");
 }
 
 static int64_t default_opset(Onnx__OperatorSetIdProto *const *imports, size_t count)
@@ -602,8 +584,7 @@ void graph_build(struct model *model)
     for (size_t i = 0; i < proto->n_functions; i++) {
         const Onnx__FunctionProto *function = proto->functions[i];
         struct graph *graph = graph_new(
-            model, NULL, NULL,
-            arena_format(model->arena, "function %s", function->name ? function->name : ""));
+            model, NULL, NULL, arena_format(model->arena, "function %s", function->name ? function->name : ""));
         graph->function = function;
         graph->opset = default_opset(function->opset_import, function->n_opset_import);
         build_contents(graph);
@@ -621,8 +602,7 @@ struct value *graph_output(const struct graph *graph, size_t index)
 {
     if (index >= graph_output_count(graph))
         return NULL;
-    const char *name =
-        graph->proto ? graph->proto->output[index]->name : graph->function->output[index];
+    const char *name = graph->proto ? graph->proto->output[index]->name : graph->function->output[index];
     return name && name[0] ? graph_find(graph, name) : NULL;
 }
 
@@ -633,8 +613,7 @@ size_t graph_input_count(const struct graph *graph)
 
 struct value *graph_input(const struct graph *graph, size_t index)
 {
-    const char *name =
-        graph->proto ? graph->proto->input[index]->name : graph->function->input[index];
+    const char *name = graph->proto ? graph->proto->input[index]->name : graph->function->input[index];
     return name && name[0] ? map_get(&graph->values, name) : NULL;
 }
 
@@ -642,9 +621,8 @@ struct value *graph_input(const struct graph *graph, size_t index)
 
 bool node_draws(const struct node *node)
 {
-    static const char *const random[] = {"Bernoulli",        "Dropout",       "Multinomial",
-                                         "RandomNormal",     "RandomUniform", "RandomNormalLike",
-                                         "RandomUniformLike"};
+    static const char *const random[] = {"Bernoulli",     "Dropout",          "Multinomial",      "RandomNormal",
+                                         "RandomUniform", "RandomNormalLike", "RandomUniformLike"};
     for (size_t i = 0; i < COUNT_OF(random); i++)
         if (node->proto->op_type && strcmp(random[i], node->proto->op_type) == 0)
             return true;
@@ -666,8 +644,7 @@ size_t node_input_end(const struct node *node)
 
 bool value_is_stored(const struct value *value)
 {
-    bool overridable =
-        value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
+    bool overridable = value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
     return value->tensor && !overridable;
 }
 

@@ -38,8 +38,8 @@ struct graph {
     struct node *owner;                  /* the node whose attribute this graph is, or NULL */
     const Onnx__GraphProto *proto;       /* NULL for a function */
     const Onnx__FunctionProto *function; /* NULL for a graph */
-    const char *name; /* for reports: "main", "function NAME", "NODE.ATTRIBUTE" */
-    int64_t opset;    /* of the default domain; 0 when not imported */
+    const char *name;                    /* for reports: "main", "function NAME", "NODE.ATTRIBUTE" */
+    int64_t opset;                       /* of the default domain; 0 when not imported */
     struct map values;
     struct node **nodes; /* in the file's order */
     size_t node_count;
@@ -55,10 +55,9 @@ struct graph {
 struct value {
     const char *name;
     struct graph *graph;
-    uint32_t index; /* dense, in the model: for a struct memo of whoever keeps something of it */
-    struct node *producer; /* NULL: input, initializer, or unknown to this model */
-    struct node *
-        first_producer; /* the producer in the file; of a new value that a move made, that move's node,
+    uint32_t index;              /* dense, in the model: for a struct memo of whoever keeps something of it */
+    struct node *producer;       /* NULL: input, initializer, or unknown to this model */
+    struct node *first_producer; /* the producer in the file; of a new value that a move made, that move's node,
                                     which says what it is */
     struct node *moved_producer; /* a move has shown that this node makes it as well; or NULL */
     struct use *uses;            /* removed readers included: ask value_use_count */
@@ -66,14 +65,14 @@ struct value {
     bool is_input;               /* listed among the inputs of its graph */
     bool is_output;              /* listed among the outputs of its graph */
     bool is_initializer;
-    bool is_annotated; /* named by a quantization_annotation */
-    bool is_new;       /* made by a rewrite: not in the file */
-    bool removed;      /* by model/edit.c: nothing mentions it any more */
-    bool is_withheld;  /* by model/edit.c: an output of the main graph in the file, and no more */
-    bool is_sized;     /* by model/edit.c: an input whose sizes are the caller's */
-    int32_t made_type; /* what its operator makes, where the file declares another type; else 0 */
-    bool stale;        /* declared of another shape than its inputs give it: runtimes go by these */
-    bool disputed;     /* runtimes disagree on its spatial sizes, whatever the file declares */
+    bool is_annotated;     /* named by a quantization_annotation */
+    bool is_new;           /* made by a rewrite: not in the file */
+    bool removed;          /* by model/edit.c: nothing mentions it any more */
+    bool is_withheld;      /* by model/edit.c: an output of the main graph in the file, and no more */
+    bool is_sized;         /* by model/edit.c: an input whose sizes are the caller's */
+    int32_t made_type;     /* what its operator makes, where the file declares another type; else 0 */
+    bool stale;            /* declared of another shape than its inputs give it: runtimes go by these */
+    bool disputed;         /* runtimes disagree on its spatial sizes, whatever the file declares */
     struct fusion *fusion; /* the rewrite that made its producer, or NULL */
     /* Of a value that a rewrite made: what it adds up, in values of the file. NULL: it is no such sum. */
     const struct term_list *terms;
@@ -95,15 +94,14 @@ struct node_ends {
 struct node {
     const Onnx__NodeProto *proto;
     struct graph *graph;
-    struct value **inputs;  /* NULL where an optional input is left out */
-    struct value **outputs; /* NULL where an optional output is left out */
-    struct graph **bodies;  /* one per subgraph attribute, in attribute order */
-    const struct node_ends
-        *filed; /* model/edit.c: in the file, where that was another; else NULL */
+    struct value **inputs;         /* NULL where an optional input is left out */
+    struct value **outputs;        /* NULL where an optional output is left out */
+    struct graph **bodies;         /* one per subgraph attribute, in attribute order */
+    const struct node_ends *filed; /* model/edit.c: in the file, where that was another; else NULL */
     /* Counts: a message has less than 2^31 of anything, and there are many nodes. */
     uint32_t input_count, output_count, body_count;
     uint32_t position; /* index in the file; a new node stands where its last replaced op stood */
-    uint32_t depth; /* longest path from the graph's inputs, in nodes: independent of file order */
+    uint32_t depth;    /* longest path from the graph's inputs, in nodes: independent of file order */
     uint32_t sequence; /* new nodes: in the order they were made */
     uint32_t index;    /* dense, in the model: for a struct memo of whoever keeps something of it */
     enum op op;        /* OP_UNKNOWN: left alone */
@@ -129,8 +127,7 @@ void value_takes_shape(struct value *value, const struct tensor *tensor);
 struct value *graph_find(const struct graph *graph, const char *name);
 
 /* What a local function and its calls go by: no other has the same. */
-const char *graph_function_key(struct arena *arena, const char *domain, const char *name,
-                               const char *overload);
+const char *graph_function_key(struct arena *arena, const char *domain, const char *name, const char *overload);
 
 bool use_is_live(const struct use *use);
 /* Readers that are not removed, each input of a node counted. A graph output does not count. */
@@ -146,8 +143,7 @@ struct node *value_only_reader(const struct value *value);
 const Onnx__AttributeProto *node_attribute(const struct node *node, const char *name);
 int64_t node_integer(const struct node *node, const char *name, int64_t otherwise);
 double node_float(const struct node *node, const char *name, double otherwise);
-const char *node_string(struct arena *arena, const struct node *node, const char *name,
-                        const char *otherwise);
+const char *node_string(struct arena *arena, const struct node *node, const char *name, const char *otherwise);
 /* The integers of an attribute, or NULL when it is absent; *count is their number. */
 const int64_t *node_integers(const struct node *node, const char *name, size_t *count);
 /* True when an attribute refers to an attribute of the function around the node. */

@@ -51,10 +51,9 @@ static int64_t imported(Onnx__OperatorSetIdProto *const *imports, size_t count, 
 
 static struct callee *callee_of(const struct inlining *inlining, const Onnx__NodeProto *node)
 {
-    return inlining->functions.count
-               ? map_get(&inlining->functions, graph_function_key(inlining->arena, node->domain,
-                                                                  node->op_type, node->overload))
-               : NULL;
+    return inlining->functions.count ? map_get(&inlining->functions, graph_function_key(inlining->arena, node->domain,
+                                                                                        node->op_type, node->overload))
+                                     : NULL;
 }
 
 static bool nodes_fit(const struct inlining *inlining, const Onnx__FunctionProto *function,
@@ -69,8 +68,7 @@ static bool bodies_fit(const struct inlining *inlining, const Onnx__FunctionProt
         if (attribute->g)
             fit = nodes_fit(inlining, function, attribute->g->node, attribute->g->n_node);
         for (size_t k = 0; fit && k < attribute->n_graphs; k++)
-            fit = nodes_fit(inlining, function, attribute->graphs[k]->node,
-                            attribute->graphs[k]->n_node);
+            fit = nodes_fit(inlining, function, attribute->graphs[k]->node, attribute->graphs[k]->n_node);
     }
     return fit;
 }
@@ -96,8 +94,7 @@ static bool nodes_fit(const struct inlining *inlining, const Onnx__FunctionProto
         const Onnx__NodeProto *node = nodes[i];
         int64_t inner = imported(function->opset_import, function->n_opset_import, node->domain);
         int64_t outer = imported(model->opset_import, model->n_opset_import, node->domain);
-        bool known = inner >= OPSET_OLDEST && inner <= OPSET_NEWEST && outer >= OPSET_OLDEST &&
-                     outer <= OPSET_NEWEST;
+        bool known = inner >= OPSET_OLDEST && inner <= OPSET_NEWEST && outer >= OPSET_OLDEST && outer <= OPSET_NEWEST;
         fit = (inner == outer && inner >= 0) || callee_of(inlining, node) ||
               (known && is_same_operator(node, inner, outer));
         fit = fit && bodies_fit(inlining, function, node);
@@ -110,8 +107,7 @@ static size_t add_counts(size_t a, size_t b)
     return a > SIZE_MAX / 4 || b > SIZE_MAX / 4 ? SIZE_MAX / 2 : a + b;
 }
 
-static size_t count_nodes(struct inlining *inlining, Onnx__NodeProto *const *nodes, size_t count,
-                          int depth);
+static size_t count_nodes(struct inlining *inlining, Onnx__NodeProto *const *nodes, size_t count, int depth);
 
 static size_t count_body(struct inlining *inlining, const Onnx__GraphProto *body, int depth)
 {
@@ -119,8 +115,7 @@ static size_t count_body(struct inlining *inlining, const Onnx__GraphProto *body
     return add_counts(names, count_nodes(inlining, body->node, body->n_node, depth));
 }
 
-static size_t count_nodes(struct inlining *inlining, Onnx__NodeProto *const *nodes, size_t count,
-                          int depth)
+static size_t count_nodes(struct inlining *inlining, Onnx__NodeProto *const *nodes, size_t count, int depth)
 {
     size_t total = 0;
     for (size_t i = 0; i < count; i++) {
@@ -130,8 +125,7 @@ static size_t count_nodes(struct inlining *inlining, Onnx__NodeProto *const *nod
             return SIZE_MAX / 2;
         if (callee && callee->fits && !callee->count) {
             callee->open = true;
-            callee->count = 1 + count_nodes(inlining, callee->function->node,
-                                            callee->function->n_node, depth + 1);
+            callee->count = 1 + count_nodes(inlining, callee->function->node, callee->function->n_node, depth + 1);
             callee->open = false;
         }
         total = add_counts(total, callee && callee->fits ? callee->count : 1);
@@ -155,18 +149,15 @@ static void start(struct inlining *inlining, struct model *model)
         struct callee *callee = NEW(arena, struct callee);
         callee->function = model->proto->functions[i];
         map_put(arena, &inlining->functions, /* of two alike the last is called */
-                graph_function_key(arena, callee->function->domain, callee->function->name,
-                                   callee->function->overload),
+                graph_function_key(arena, callee->function->domain, callee->function->name, callee->function->overload),
                 callee);
     }
     for (size_t i = 0; i < model->proto->n_functions; i++) {
         const Onnx__FunctionProto *function = model->proto->functions[i];
-        struct callee *callee =
-            map_get(&inlining->functions, graph_function_key(arena, function->domain,
-                                                             function->name, function->overload));
-        callee->fits =
-            callee->function->n_input + callee->function->n_output <= FORMALS_MOST &&
-            nodes_fit(inlining, callee->function, callee->function->node, callee->function->n_node);
+        struct callee *callee = map_get(
+            &inlining->functions, graph_function_key(arena, function->domain, function->name, function->overload));
+        callee->fits = callee->function->n_input + callee->function->n_output <= FORMALS_MOST &&
+                       nodes_fit(inlining, callee->function, callee->function->node, callee->function->n_node);
     }
 }
 
@@ -179,8 +170,7 @@ size_t inline_count(struct model *model)
 
 /* ---- names ---- */
 
-static bool nodes_have(const struct inlining *inlining, Onnx__NodeProto *const *nodes,
-                       size_t count);
+static bool nodes_have(const struct inlining *inlining, Onnx__NodeProto *const *nodes, size_t count);
 
 static bool graph_has(const struct inlining *inlining, const Onnx__GraphProto *graph)
 {
@@ -188,8 +178,7 @@ static bool graph_has(const struct inlining *inlining, const Onnx__GraphProto *g
     for (size_t i = 0; !found && i < graph->n_input; i++)
         found = graph->input[i]->name && strstr(graph->input[i]->name, inlining->separator);
     for (size_t i = 0; !found && i < graph->n_initializer; i++)
-        found =
-            graph->initializer[i]->name && strstr(graph->initializer[i]->name, inlining->separator);
+        found = graph->initializer[i]->name && strstr(graph->initializer[i]->name, inlining->separator);
     return found;
 }
 
@@ -222,14 +211,12 @@ static char *name_of(const struct inlining *inlining, const struct call *call, c
         if (strcmp(function->input[i], name) == 0)
             return i < call->node->n_input ? call->node->input[i] : "";
     for (size_t i = 0; i < function->n_output; i++)
-        if (i < call->node->n_output && call->node->output[i][0] &&
-            strcmp(function->output[i], name) == 0)
+        if (i < call->node->n_output && call->node->output[i][0] && strcmp(function->output[i], name) == 0)
             return call->node->output[i];
     return arena_format(inlining->arena, "%s%s%s", call->prefix, inlining->separator, name);
 }
 
-static char **names_of(const struct inlining *inlining, const struct call *call, char *const *names,
-                       size_t count)
+static char **names_of(const struct inlining *inlining, const struct call *call, char *const *names, size_t count)
 {
     char **renamed = NEW_ARRAY(inlining->arena, char *, count + 1);
     for (size_t i = 0; i < count; i++)
@@ -239,8 +226,8 @@ static char **names_of(const struct inlining *inlining, const struct call *call,
 
 /* ---- copies ---- */
 
-static void expand(const struct inlining *inlining, const struct call *call,
-                   Onnx__NodeProto *const *nodes, size_t count, struct nodes *out);
+static void expand(const struct inlining *inlining, const struct call *call, Onnx__NodeProto *const *nodes,
+                   size_t count, struct nodes *out);
 
 static Onnx__ValueInfoProto **infos_of(const struct inlining *inlining, const struct call *call,
                                        Onnx__ValueInfoProto *const *infos, size_t count)
@@ -254,8 +241,7 @@ static Onnx__ValueInfoProto **infos_of(const struct inlining *inlining, const st
     return renamed;
 }
 
-static Onnx__GraphProto *body_of(const struct inlining *inlining, const struct call *call,
-                                 const Onnx__GraphProto *body)
+static Onnx__GraphProto *body_of(const struct inlining *inlining, const struct call *call, const Onnx__GraphProto *body)
 {
     struct arena *arena = inlining->arena;
     Onnx__GraphProto *copy = NEW(arena, Onnx__GraphProto);
@@ -277,8 +263,7 @@ static Onnx__GraphProto *body_of(const struct inlining *inlining, const struct c
 }
 
 /* What an attribute of a function stands for, or NULL where the call gives none and there is no default. */
-static const Onnx__AttributeProto *attribute_meant(const struct call *call,
-                                                   const Onnx__AttributeProto *attribute)
+static const Onnx__AttributeProto *attribute_meant(const struct call *call, const Onnx__AttributeProto *attribute)
 {
     const char *name = attribute->ref_attr_name;
     if (!call || !name || !name[0])
@@ -292,8 +277,7 @@ static const Onnx__AttributeProto *attribute_meant(const struct call *call,
     return NULL;
 }
 
-static Onnx__NodeProto *node_of(const struct inlining *inlining, const struct call *call,
-                                const Onnx__NodeProto *node)
+static Onnx__NodeProto *node_of(const struct inlining *inlining, const struct call *call, const Onnx__NodeProto *node)
 {
     struct arena *arena = inlining->arena;
     Onnx__NodeProto *copy = NEW(arena, Onnx__NodeProto);
@@ -325,8 +309,7 @@ static Onnx__NodeProto *node_of(const struct inlining *inlining, const struct ca
 }
 
 /* Outputs of a function that are its inputs. */
-static void pass_through(const struct inlining *inlining, const struct call *call,
-                         struct nodes *out)
+static void pass_through(const struct inlining *inlining, const struct call *call, struct nodes *out)
 {
     const Onnx__FunctionProto *function = call->function;
     for (size_t i = 0; i < function->n_output && i < call->node->n_output; i++)
@@ -344,8 +327,8 @@ static void pass_through(const struct inlining *inlining, const struct call *cal
 }
 
 /* Nodes of a graph, or of the function that `call` calls, as they are outside. */
-static void expand(const struct inlining *inlining, const struct call *call,
-                   Onnx__NodeProto *const *nodes, size_t count, struct nodes *out)
+static void expand(const struct inlining *inlining, const struct call *call, Onnx__NodeProto *const *nodes,
+                   size_t count, struct nodes *out)
 {
     for (size_t i = 0; i < count; i++) {
         Onnx__NodeProto *node = node_of(inlining, call, nodes[i]);

@@ -66,8 +66,7 @@ static void restore_attribute(const struct wire_skeleton *skeleton, Onnx__Attrib
         restore_graph(skeleton, attribute->graphs[i]);
 }
 
-static void restore_nodes(const struct wire_skeleton *skeleton, Onnx__NodeProto *const *nodes,
-                          size_t count)
+static void restore_nodes(const struct wire_skeleton *skeleton, Onnx__NodeProto *const *nodes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         for (size_t k = 0; k < nodes[i]->n_attribute; k++)
@@ -93,11 +92,10 @@ static size_t claimed_bytes(const struct model *model)
 {
     struct map seen = {0};
     uint64_t bytes = 0;
-    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file;
-         file = file->next) {
+    for (const struct external_file *file = model->folder ? model->folder->files : NULL; file; file = file->next) {
         const struct file_mark *mark = &file->mapping.mark;
-        const char *key = arena_format(model->arena, "%llu %llu", (unsigned long long)mark->device,
-                                       (unsigned long long)mark->inode);
+        const char *key =
+            arena_format(model->arena, "%llu %llu", (unsigned long long)mark->device, (unsigned long long)mark->inode);
         uint64_t *left = map_get(&seen, key); /* of the file */
         if (!left) {
             left = NEW(model->arena, uint64_t);
@@ -115,33 +113,28 @@ void model_parse(struct model *model)
 {
     struct wire_skeleton *skeleton = &model->skeleton;
     if (model->bytes.size == 0)
-        fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: is empty, expected an ONNX model",
-             model->path);
+        fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: is empty, expected an ONNX model", model->path);
     if (model->bytes.size > INT32_MAX)
         fail(model->arena->landing, ONNX_FUSE_LIMIT,
              "%s: has %zu bytes, and a protobuf message ends at 2 GiB (2147483647 bytes): save the "
              "model with its weights as external data",
              model->path, model->bytes.size);
-    landing_bound(model->arena->landing, model->path,
-                  model->arena->landing->input + model->bytes.size);
-    wire_scan(model->arena, model->path, model->bytes.data, model->bytes.size,
-              &onnx__model_proto__descriptor, skeleton);
+    landing_bound(model->arena->landing, model->path, model->arena->landing->input + model->bytes.size);
+    wire_scan(model->arena, model->path, model->bytes.data, model->bytes.size, &onnx__model_proto__descriptor,
+              skeleton);
     ProtobufCAllocator allocator = {skeleton_alloc, skeleton_free, model->arena};
-    Onnx__ModelProto *proto =
-        onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes);
+    Onnx__ModelProto *proto = onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes);
     free(skeleton->bytes);
     skeleton->bytes = NULL;
     if (!proto && model->arena->landing->is_over)
         fail_over(model->arena->landing);
     if (!proto)
-        fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
-             "%s: out of memory while decoding %zu bytes of structure", model->path,
-             skeleton->size);
+        fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory while decoding %zu bytes of structure",
+             model->path, skeleton->size);
     if (!proto->graph) {
         const char *kind = foreign_kind(model->bytes.data, model->bytes.size);
         fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: %s%s", model->path,
-             kind ? "not an ONNX model but " : "has no graph; it is not an ONNX model",
-             kind ? kind : "");
+             kind ? "not an ONNX model but " : "has no graph; it is not an ONNX model", kind ? kind : "");
     }
     model->proto = proto;
     model->ir_version = proto->has_ir_version ? proto->ir_version : 0;

@@ -22,16 +22,16 @@ struct model {
     struct wire_skeleton skeleton; /* its bytes are freed once unpacked */
     Onnx__ModelProto *proto;
     int64_t ir_version;
-    LIST(struct graph *) graphs; /* outer before inner; the main graph first, functions last */
-    struct map inner_names;      /* of values in all graphs but the main one, and of what no graph
+    LIST(struct graph *) graphs;        /* outer before inner; the main graph first, functions last */
+    struct map inner_names;             /* of values in all graphs but the main one, and of what no graph
                                 has but describes: new names avoid them */
-    struct map symbols; /* sizes of the main graph's inputs by name: a dim as in value.dims */
-    LIST(struct multiple) multiples; /* what each symbol is: of symbol s at -2 - s */
-    struct map multiple_symbols;     /* the symbols of multiples, by what they are */
-    struct map node_names;         /* the same for nodes; model/edit.c, empty until it is needed */
-    const struct affine *identity; /* fuse/step.c */
+    struct map symbols;                 /* sizes of the main graph's inputs by name: a dim as in value.dims */
+    LIST(struct multiple) multiples;    /* what each symbol is: of symbol s at -2 - s */
+    struct map multiple_symbols;        /* the symbols of multiples, by what they are */
+    struct map node_names;              /* the same for nodes; model/edit.c, empty until it is needed */
+    const struct affine *identity;      /* fuse/step.c */
     const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */
-    uint32_t node_count, value_count; /* of all graphs, removed ones included: above every index */
+    uint32_t node_count, value_count;   /* of all graphs, removed ones included: above every index */
     /* What rooms further up keep of each node or value. */
     struct memo inferred;                    /* infer/constant.h, of values */
     struct memo steps;                       /* fuse/lift.c, of nodes */
@@ -39,8 +39,8 @@ struct model {
     struct memo scaled;                      /* equalize/classes.h, of values */
     struct memo value_numbers, node_matches; /* match/numbered.h */
     uint32_t stamp;                          /* fuse/trace.c: changes of the graph so far */
-    struct map sizes; /* model/edit.c: what symbols in shapes have become (int64_t), by name */
-    bool is_sized;    /* model/edit.c: sizes of an input are not those of the file */
+    struct map sizes;                        /* model/edit.c: what symbols in shapes have become (int64_t), by name */
+    bool is_sized;                           /* model/edit.c: sizes of an input are not those of the file */
     bool has_external;
     bool learned;          /* infer/shape.c: something that was not known, in the round that runs */
     struct effort folding; /* what is left of it */

@@ -32,8 +32,8 @@ enum op operator_find(const char *domain, const char *type, int64_t opset)
     if (operator_domain(domain)[0])
         return OP_UNKNOWN;
     size_t index = 0;
-    const void *found = type ? bsearch(type, operators, sizeof(operators) / sizeof(operators[0]),
-                                       sizeof(operators[0]), operator_compare_name)
+    const void *found = type ? bsearch(type, operators, sizeof(operators) / sizeof(operators[0]), sizeof(operators[0]),
+                                       operator_compare_name)
                              : NULL;
     if (!found)
         return OP_UNKNOWN;

@@ -16,10 +16,8 @@ static const struct {
     {"AffineGrid", "align_corners=0"},
     {"ArgMax", "axis=0 keepdims=1 select_last_index=0"},
     {"ArgMin", "axis=0 keepdims=1 select_last_index=0"},
-    {"Attention",
-     "is_causal=0 left_window_size=-1 qk_matmul_output_mode=0 right_window_size=-1 softcap=0"},
-    {"AveragePool",
-     "auto_pad=NOTSET ceil_mode=0 count_include_pad=0 dilations=*1 pads=*0 strides=*1"},
+    {"Attention", "is_causal=0 left_window_size=-1 qk_matmul_output_mode=0 right_window_size=-1 softcap=0"},
+    {"AveragePool", "auto_pad=NOTSET ceil_mode=0 count_include_pad=0 dilations=*1 pads=*0 strides=*1"},
     {"BatchNormalization", "epsilon=1e-05 momentum=0.9 spatial=1 training_mode=0"},
     {"BlackmanWindow", "output_datatype=1 periodic=1"},
     {"Cast", "round_mode=up saturate=1"},
@@ -126,13 +124,12 @@ static const struct {
     {"Upsample", "mode=nearest"},
 };
 
-const char *operator_default(const char *domain, const char *type, int64_t opset,
-                             const char *attribute, size_t *length)
+const char *operator_default(const char *domain, const char *type, int64_t opset, const char *attribute, size_t *length)
 {
     if (opset < OPSET_OLDEST || opset > OPSET_NEWEST || operator_domain(domain)[0] || !type)
         return NULL;
-    const char *const *found = bsearch(type, operators, sizeof(operators) / sizeof(operators[0]),
-                                       sizeof(operators[0]), operator_compare_name);
+    const char *const *found =
+        bsearch(type, operators, sizeof(operators) / sizeof(operators[0]), sizeof(operators[0]), operator_compare_name);
     size_t name = strlen(attribute);
     const char *said = NULL;
     for (const char *at = found ? found[1] : NULL; at; at = strchr(at, ' ')) {
@@ -189,9 +186,8 @@ static bool is_value(const Onnx__AttributeProto *attribute, const char *value, s
 static bool repeats_weight(const struct node *node, const Onnx__AttributeProto *attribute)
 {
     const struct value *weight = node_input(node, 1);
-    if ((node->op != OP_Conv && node->op != OP_ConvTranspose) ||
-        strcmp(attribute->name, "kernel_shape") != 0 || !weight || !value_is_stored(weight) ||
-        (size_t)weight->tensor->rank != attribute->n_ints + 2)
+    if ((node->op != OP_Conv && node->op != OP_ConvTranspose) || strcmp(attribute->name, "kernel_shape") != 0 ||
+        !weight || !value_is_stored(weight) || (size_t)weight->tensor->rank != attribute->n_ints + 2)
         return false;
     for (size_t i = 0; i < attribute->n_ints; i++)
         if (attribute->ints[i] != weight->tensor->dims[i + 2])
@@ -205,7 +201,6 @@ bool attribute_is_default(const struct node *node, const Onnx__AttributeProto *a
     if (!name || (attribute->ref_attr_name && attribute->ref_attr_name[0]))
         return false;
     size_t length = 0;
-    const char *value =
-        operator_default(node->proto->domain, node->proto->op_type, node->opset, name, &length);
+    const char *value = operator_default(node->proto->domain, node->proto->op_type, node->opset, name, &length);
     return value ? is_value(attribute, value, length) : repeats_weight(node, attribute);
 }

@@ -26,14 +26,12 @@ static const struct operator_schema schemas[] = {
     {"Attention", 24, 24, "AABCAB.>AABA",
      "is_causal kv_num_heads q_num_heads qk_matmul_output_mode scale softcap softmax_precision"},
     {"Attention", 25, 25, "AABCAB.>AABA",
-     "is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode right_window_size "
-     "scale softcap softmax_precision"},
+     "is_causal kv_num_heads left_window_size q_num_heads qk_matmul_output_mode right_window_size scale softcap "
+     "softmax_precision"},
     {"AveragePool", 7, 7, "A>A", "auto_pad count_include_pad kernel_shape pads strides"},
     {"AveragePool", 10, 7, "A>A", "auto_pad ceil_mode count_include_pad kernel_shape pads strides"},
-    {"AveragePool", 19, 19, "A>A",
-     "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
-    {"AveragePool", 22, 22, "A>A",
-     "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
+    {"AveragePool", 19, 19, "A>A", "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
+    {"AveragePool", 22, 22, "A>A", "auto_pad ceil_mode count_include_pad dilations kernel_shape pads strides"},
     {"BatchNormalization", 7, 7, "AAAAA>AAAAA", "epsilon momentum spatial"},
     {"BatchNormalization", 9, 7, "AAAAA>AAAAA", "epsilon momentum"},
     {"BatchNormalization", 14, 7, "AAABB>ABB", "epsilon momentum training_mode"},
@@ -69,8 +67,7 @@ static const struct operator_schema schemas[] = {
     {"ConstantOfShape", 9, 9, "A>B", "value"},
     {"Conv", 1, 1, "AAA>A", "auto_pad dilations group kernel_shape pads strides"},
     {"ConvInteger", 10, 10, "ABAB>C", "auto_pad dilations group kernel_shape pads strides"},
-    {"ConvTranspose", 1, 1, "AAA>A",
-     "auto_pad dilations group kernel_shape output_padding output_shape pads strides"},
+    {"ConvTranspose", 1, 1, "AAA>A", "auto_pad dilations group kernel_shape output_padding output_shape pads strides"},
     {"Cos", 7, 7, "A>A", ""},
     {"Cosh", 9, 9, "A>A", ""},
     {"CumProd", 26, 26, "AB>A", "exclusive reverse"},
@@ -103,8 +100,7 @@ static const struct operator_schema schemas[] = {
     {"GRU", 7, 7, "AAAABA>AA",
      "activation_alpha activation_beta activations clip direction hidden_size linear_before_reset"},
     {"GRU", 14, 7, "AAAABA>AA",
-     "activation_alpha activation_beta activations clip direction hidden_size layout "
-     "linear_before_reset"},
+     "activation_alpha activation_beta activations clip direction hidden_size layout linear_before_reset"},
     {"Gather", 1, 1, "AB>A", "axis"},
     {"GatherElements", 11, 11, "AB>A", "axis"},
     {"GatherND", 11, 11, "A.>A", ""},
@@ -141,8 +137,7 @@ static const struct operator_schema schemas[] = {
     {"LeakyRelu", 6, 6, "A>A", "alpha"},
     {"Less", 7, 7, "AA>B", ""},
     {"LessOrEqual", 12, 12, "AA>B", ""},
-    {"LinearAttention", 27, 27, "AAABAA>AB",
-     "chunk_size kv_num_heads q_num_heads scale update_rule"},
+    {"LinearAttention", 27, 27, "AAABAA>AB", "chunk_size kv_num_heads q_num_heads scale update_rule"},
     {"Log", 6, 6, "A>A", ""},
     {"LogSoftmax", 1, 1, "A>A", "axis"},
     {"LogSoftmax", 13, 13, "A>A", "axis"},
@@ -156,10 +151,8 @@ static const struct operator_schema schemas[] = {
     {"Max", 6, 6, "A*>A", ""},
     {"MaxPool", 1, 1, "A>A", "auto_pad kernel_shape pads strides"},
     {"MaxPool", 8, 1, "A>AB", "auto_pad kernel_shape pads storage_order strides"},
-    {"MaxPool", 10, 1, "A>AB",
-     "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
-    {"MaxPool", 22, 22, "A>AB",
-     "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
+    {"MaxPool", 10, 1, "A>AB", "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
+    {"MaxPool", 22, 22, "A>AB", "auto_pad ceil_mode dilations kernel_shape pads storage_order strides"},
     {"MaxRoiPool", 1, 1, "AA>A", "pooled_shape spatial_scale"},
     {"MaxUnpool", 9, 9, "ABB>A", "kernel_shape pads strides"},
     {"Mean", 6, 6, "A*>A", ""},
@@ -195,10 +188,8 @@ static const struct operator_schema schemas[] = {
     {"QuantizeLinear", 21, 10, "AAB>B", "axis block_size output_dtype saturate"},
     {"QuantizeLinear", 23, 10, "ABC>C", "axis block_size output_dtype precision saturate"},
     {"RMSNormalization", 23, 23, "AB>B", "axis epsilon stash_type"},
-    {"RNN", 7, 7, "AAAABA>AA",
-     "activation_alpha activation_beta activations clip direction hidden_size"},
-    {"RNN", 14, 7, "AAAABA>AA",
-     "activation_alpha activation_beta activations clip direction hidden_size layout"},
+    {"RNN", 7, 7, "AAAABA>AA", "activation_alpha activation_beta activations clip direction hidden_size"},
+    {"RNN", 14, 7, "AAAABA>AA", "activation_alpha activation_beta activations clip direction hidden_size layout"},
     {"RandomNormal", 1, 1, ">A", "dtype mean scale seed shape"},
     {"RandomNormalLike", 1, 1, "A>B", "dtype mean scale seed"},
     {"RandomUniform", 1, 1, ">A", "dtype high low seed shape"},
@@ -232,11 +223,10 @@ static const struct operator_schema schemas[] = {
     {"Reshape", 14, 5, "A.>A", "allowzero"},
     {"Resize", 10, 10, "A.>A", "mode"},
     {"Resize", 11, 11, "AB..>A",
-     "coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value mode "
-     "nearest_mode"},
+     "coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value mode nearest_mode"},
     {"Resize", 18, 11, "AB..>A",
-     "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside "
-     "extrapolation_value keep_aspect_ratio_policy mode nearest_mode"},
+     "antialias axes coordinate_transformation_mode cubic_coeff_a exclude_outside extrapolation_value "
+     "keep_aspect_ratio_policy mode nearest_mode"},
     {"ReverseSequence", 10, 10, "A.>A", "batch_axis time_axis"},
     {"RoiAlign", 10, 10, "AAB>A", "mode output_height output_width sampling_ratio spatial_scale"},
     {"RoiAlign", 16, 16, "AAB>A",
@@ -246,8 +236,7 @@ static const struct operator_schema schemas[] = {
     {"STFT", 17, 17, "ABAB>A", "onesided"},
     {"Scan", 8, 8, "A.*>.*", "body directions num_scan_inputs"},
     {"Scan", 9, 9, ".*>.*",
-     "body num_scan_inputs scan_input_axes scan_input_directions scan_output_axes "
-     "scan_output_directions"},
+     "body num_scan_inputs scan_input_axes scan_input_directions scan_output_axes scan_output_directions"},
     {"Scatter", 9, 9, "ABA>A", "axis"},
     {"Scatter", 11, 9, "", "axis"},
     {"ScatterElements", 11, 11, "ABA>A", "axis"},
@@ -297,8 +286,7 @@ static const struct operator_schema schemas[] = {
     {"Tanh", 6, 6, "A>A", ""},
     {"TensorScatter", 24, 24, "AA.>A", "axis mode"},
     {"TfIdfVectorizer", 9, 9, "A>B",
-     "max_gram_length max_skip_count min_gram_length mode ngram_counts ngram_indexes pool_int64s "
-     "pool_strings weights"},
+     "max_gram_length max_skip_count min_gram_length mode ngram_counts ngram_indexes pool_int64s pool_strings weights"},
     {"ThresholdedRelu", 10, 10, "A>A", "alpha"},
     {"Tile", 6, 6, "AB>A", ""},
     {"TopK", 1, 1, "A>AB", "axis k"},
@@ -332,7 +320,6 @@ const struct operator_schema *operator_schema(const char *domain, const char *ty
     /* The last row of the name that is not younger; or its first, which is. */
     if (low > 0 && strcmp(schemas[low - 1].name, type) == 0)
         return &schemas[low - 1];
-    bool is_younger =
-        low < sizeof(schemas) / sizeof(schemas[0]) && strcmp(schemas[low].name, type) == 0;
+    bool is_younger = low < sizeof(schemas) / sizeof(schemas[0]) && strcmp(schemas[low].name, type) == 0;
     return is_younger ? &schemas[low] : NULL;
 }

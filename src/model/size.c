@@ -10,14 +10,13 @@ int64_t size_declared(const Onnx__TensorShapeProto__Dimension *dim)
 const Onnx__TensorShapeProto *size_shape(const Onnx__ValueInfoProto *info)
 {
     const Onnx__TypeProto *type = info->type;
-    bool tensor =
-        type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE && type->tensor_type;
+    bool tensor = type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE && type->tensor_type;
     return tensor ? type->tensor_type->shape : NULL;
 }
 
 /* A value whose own sizes are told, beside those of symbols; or NULL. */
-static int64_t size_of(const struct model *model, const struct value *value,
-                       const Onnx__TensorShapeProto *shape, size_t axis)
+static int64_t size_of(const struct model *model, const struct value *value, const Onnx__TensorShapeProto *shape,
+                       size_t axis)
 {
     const Onnx__TensorShapeProto__Dimension *dim = shape->dim[axis];
     if (size_declared(dim) >= 0)
@@ -30,8 +29,7 @@ static int64_t size_of(const struct model *model, const struct value *value,
     return value && value->rank == (int)shape->n_dim ? value->dims[axis] : -1;
 }
 
-static Onnx__TensorShapeProto *shape_with_sizes(const struct model *model,
-                                                const Onnx__TensorShapeProto *shape,
+static Onnx__TensorShapeProto *shape_with_sizes(const struct model *model, const Onnx__TensorShapeProto *shape,
                                                 const struct value *value)
 {
     struct arena *arena = model->arena;
@@ -91,8 +89,7 @@ static Onnx__TypeProto *type_with_sizes(const struct model *model, const Onnx__T
         break;
     }
     case ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE: {
-        Onnx__TensorShapeProto *shape =
-            shape_with_sizes(model, type->sparse_tensor_type->shape, NULL);
+        Onnx__TensorShapeProto *shape = shape_with_sizes(model, type->sparse_tensor_type->shape, NULL);
         if (!shape)
             return NULL;
         made.sparse_tensor_type = NEW(arena, Onnx__TypeProto__SparseTensor);
@@ -134,16 +131,14 @@ static Onnx__TypeProto *type_with_sizes(const struct model *model, const Onnx__T
     return copy;
 }
 
-const Onnx__ValueInfoProto *size_described(const struct graph *graph,
-                                           const Onnx__ValueInfoProto *info)
+const Onnx__ValueInfoProto *size_described(const struct graph *graph, const Onnx__ValueInfoProto *info)
 {
     const struct model *model = graph->model;
     if (!model->is_sized || graph->function)
         return NULL;
     const struct value *value = info->name ? map_get(&graph->values, info->name) : NULL;
     /* What follows for computed values is declared as well: that is what sizes are fixed for. */
-    bool is_told =
-        value && !graph->parent && (value->is_sized || value->first_producer) && !value->disputed;
+    bool is_told = value && !graph->parent && (value->is_sized || value->first_producer) && !value->disputed;
     Onnx__TypeProto *type = type_with_sizes(model, info->type, is_told ? value : NULL);
     if (!type)
         return NULL;

@@ -11,7 +11,6 @@ const Onnx__TensorShapeProto *size_shape(const Onnx__ValueInfoProto *info);
 
 /* What `info`, which describes an input, an output or a value of the graph, has become by edit_size; NULL: it is what
  * it was. The message is new, and borrows from `info`. */
-const Onnx__ValueInfoProto *size_described(const struct graph *graph,
-                                           const Onnx__ValueInfoProto *info);
+const Onnx__ValueInfoProto *size_described(const struct graph *graph, const Onnx__ValueInfoProto *info);
 
 #endif

@@ -68,8 +68,7 @@ size_t type_size(int32_t type)
 
 bool type_is_float(int32_t type)
 {
-    return type == TYPE(FLOAT) || type == TYPE(DOUBLE) || type == TYPE(FLOAT16) ||
-           type == TYPE(BFLOAT16);
+    return type == TYPE(FLOAT) || type == TYPE(DOUBLE) || type == TYPE(FLOAT16) || type == TYPE(BFLOAT16);
 }
 
 bool type_is_integer(int32_t type)
@@ -92,8 +91,7 @@ size_t tensor_stored_bytes(const struct tensor *tensor)
 {
     /* A weight of more bytes than a size_t holds is in no file. */
     int64_t bits;
-    bool fits = multiply_fits(tensor->count, type_bits(tensor->type), &bits) &&
-                (uint64_t)bits / 8 < SIZE_MAX;
+    bool fits = multiply_fits(tensor->count, type_bits(tensor->type), &bits) && (uint64_t)bits / 8 < SIZE_MAX;
     return fits ? (size_t)(((uint64_t)bits + 7) / 8) : 0;
 }
 
@@ -150,8 +148,7 @@ static inline uint16_t double_to_16(double value, int fraction, int bias)
     int drop = 52 - fraction;
     uint64_t rebias = (uint64_t)(1023 - bias) << 52;
     /* the largest finite number and half a step: from there on it rounds to infinity */
-    limit = ((uint64_t)(1023 + bias) << 52 | ((UINT64_C(1) << 52) - 1)) &
-            ~((UINT64_C(1) << (drop - 1)) - 1);
+    limit = ((uint64_t)(1023 + bias) << 52 | ((UINT64_C(1) << 52) - 1)) & ~((UINT64_C(1) << (drop - 1)) - 1);
     uint64_t infinity = ((uint64_t)(2 * bias + 1)) << fraction;
     if (bits > 0x7ff0000000000000u)
         return (uint16_t)(sign | infinity | UINT64_C(1) << (fraction - 1));
@@ -320,9 +317,7 @@ static void read_numbers(const struct tensor *tensor, int64_t first, int64_t cou
             out[i] = (double)floats[i];
         return;
     }
-    case STORAGE_DOUBLES:
-        memcpy(out, (const double *)tensor->data + first, (size_t)count * sizeof(double));
-        return;
+    case STORAGE_DOUBLES: memcpy(out, (const double *)tensor->data + first, (size_t)count * sizeof(double)); return;
     case STORAGE_REPEATED:
         for (int64_t i = 0; i < count; i++)
             out[i] = *(const double *)tensor->data;
@@ -344,9 +339,7 @@ static void read_numbers(const struct tensor *tensor, int64_t first, int64_t cou
         return;
     }
     default:
-        read_bytes(tensor->type,
-                   (const uint8_t *)tensor->data + (size_t)first * type_size(tensor->type), count,
-                   out);
+        read_bytes(tensor->type, (const uint8_t *)tensor->data + (size_t)first * type_size(tensor->type), count, out);
     }
 }
 
@@ -365,8 +358,7 @@ void tensor_read_bits(const struct tensor *tensor, int64_t *out)
         else if (tensor->storage == STORAGE_WORDS)
             out[i] = ((const int32_t *)tensor->data)[i];
         else
-            out[i] =
-                bytes_to_integer(tensor->type, (const uint8_t *)tensor->data + (size_t)i * size);
+            out[i] = bytes_to_integer(tensor->type, (const uint8_t *)tensor->data + (size_t)i * size);
     }
 }
 
@@ -394,8 +386,7 @@ static struct tensor *tensor_make(struct arena *arena, int32_t type, int rank, c
     return tensor;
 }
 
-struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims,
-                               const void *bytes)
+struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims, const void *bytes)
 {
     struct tensor *tensor = tensor_make(arena, type, rank, dims);
     tensor->storage = STORAGE_BYTES;
@@ -403,8 +394,7 @@ struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, cons
     return tensor;
 }
 
-struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims,
-                                 const double *values)
+struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims, const double *values)
 {
     struct tensor *tensor = tensor_make(arena, type, rank, dims);
     tensor->storage = STORAGE_DOUBLES;
@@ -412,8 +402,7 @@ struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, co
     return tensor;
 }
 
-struct tensor *tensor_of_repeated(struct arena *arena, int32_t type, int rank, const int64_t *dims,
-                                  const double *value)
+struct tensor *tensor_of_repeated(struct arena *arena, int32_t type, int rank, const int64_t *dims, const double *value)
 {
     struct tensor *tensor = tensor_of_doubles(arena, type, rank, dims, value);
     tensor->storage = STORAGE_REPEATED;
@@ -449,15 +438,12 @@ static struct typed_data typed_data(const Onnx__TensorProto *proto, const struct
     case TYPE(DOUBLE):
     case TYPE(COMPLEX128):
         return (struct typed_data){"double_data", proto->double_data, proto->n_double_data,
-                                   tensor->type == TYPE(DOUBLE) ? count : 2 * count,
-                                   STORAGE_DOUBLES};
+                                   tensor->type == TYPE(DOUBLE) ? count : 2 * count, STORAGE_DOUBLES};
     case TYPE(INT64):
-        return (struct typed_data){"int64_data", proto->int64_data, proto->n_int64_data, count,
-                                   STORAGE_LONGS};
+        return (struct typed_data){"int64_data", proto->int64_data, proto->n_int64_data, count, STORAGE_LONGS};
     case TYPE(UINT32):
     case TYPE(UINT64):
-        return (struct typed_data){"uint64_data", proto->uint64_data, proto->n_uint64_data, count,
-                                   STORAGE_ULONGS};
+        return (struct typed_data){"uint64_data", proto->uint64_data, proto->n_uint64_data, count, STORAGE_ULONGS};
     default: /* several of few bits share a word */
         return (struct typed_data){"int32_data", proto->int32_data, proto->n_int32_data,
                                    bits == 4   ? count / 2 + count % 2
@@ -467,17 +453,16 @@ static struct typed_data typed_data(const Onnx__TensorProto *proto, const struct
     }
 }
 
-static const char *broken(struct arena *arena, const struct tensor *tensor, const char *what,
-                          uint64_t found, uint64_t expected)
+static const char *broken(struct arena *arena, const struct tensor *tensor, const char *what, uint64_t found,
+                          uint64_t expected)
 {
-    return arena_format(
-        arena, "tensor '%s' (%s): %s holds %llu, its dims ask for %llu; export the model again",
-        tensor->name, type_name(tensor->type), what, (unsigned long long)found,
-        (unsigned long long)expected);
+    return arena_format(arena, "tensor '%s' (%s): %s holds %llu, its dims ask for %llu; export the model again",
+                        tensor->name, type_name(tensor->type), what, (unsigned long long)found,
+                        (unsigned long long)expected);
 }
 
-const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto,
-                              struct external *external, struct tensor **result)
+const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto, struct external *external,
+                              struct tensor **result)
 {
     struct tensor *tensor = tensor_make(arena, proto->data_type, (int)proto->n_dims, proto->dims);
     *result = tensor;
@@ -486,19 +471,15 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
     tensor->external = external;
     tensor->storage = STORAGE_OPAQUE;
     if (!count_elements(tensor->dims, proto->n_dims, &tensor->count))
-        return arena_format(arena, "tensor '%s': dims are negative or their product overflows",
-                            tensor->name);
+        return arena_format(arena, "tensor '%s': dims are negative or their product overflows", tensor->name);
     if (proto->segment || type_bits(tensor->type) == 0) {
-        if (tensor->type == TYPE(STRING) && (int64_t)proto->n_string_data != tensor->count &&
-            !proto->segment)
-            return broken(arena, tensor, "string_data", proto->n_string_data,
-                          (uint64_t)tensor->count);
+        if (tensor->type == TYPE(STRING) && (int64_t)proto->n_string_data != tensor->count && !proto->segment)
+            return broken(arena, tensor, "string_data", proto->n_string_data, (uint64_t)tensor->count);
         return NULL;
     }
     int64_t bits;
     if (!multiply_fits(tensor->count, type_bits(tensor->type), &bits))
-        return arena_format(arena, "tensor '%s': the size its dims ask for overflows",
-                            tensor->name);
+        return arena_format(arena, "tensor '%s': the size its dims ask for overflows", tensor->name);
     uint64_t bytes = ((uint64_t)bits + 7) / 8;
     bool computable = type_is_float(tensor->type) || type_is_integer(tensor->type);
     if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {

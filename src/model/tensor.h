@@ -12,12 +12,12 @@ struct affine;
 struct model;
 
 enum tensor_storage {
-    STORAGE_BYTES,   /* little-endian elements, in the mapping or in external data */
-    STORAGE_FLOATS,  /* float: float_data, value_floats */
-    STORAGE_DOUBLES, /* double: double_data, and results of constant folding */
-    STORAGE_WORDS,   /* int32: int32_data, which also holds float16 and bfloat16 as bits */
-    STORAGE_LONGS,   /* int64: int64_data, value_ints, and results of constant folding */
-    STORAGE_ULONGS,  /* uint64: uint64_data, which also holds uint32 */
+    STORAGE_BYTES,    /* little-endian elements, in the mapping or in external data */
+    STORAGE_FLOATS,   /* float: float_data, value_floats */
+    STORAGE_DOUBLES,  /* double: double_data, and results of constant folding */
+    STORAGE_WORDS,    /* int32: int32_data, which also holds float16 and bfloat16 as bits */
+    STORAGE_LONGS,    /* int64: int64_data, value_ints, and results of constant folding */
+    STORAGE_ULONGS,   /* uint64: uint64_data, which also holds uint32 */
     STORAGE_REPEATED, /* of a float type: one double that every element is; ConstantOfShape, Expand */
     STORAGE_FUSED,    /* computed when written: the kernel of an affine form */
     STORAGE_OPAQUE    /* present, but nothing here reads it: strings, packed 4-bit types, ... */
@@ -40,9 +40,8 @@ struct tensor {
     const struct external *external; /* where the bytes lie outside the model's file, or NULL */
     const struct affine *form;       /* STORAGE_FUSED */
     enum fused_part part;            /* STORAGE_FUSED */
-    const struct tensor
-        *before;     /* what it was before equalisation scaled it by powers of two, or NULL */
-    bool from_shape; /* folded from the shape of a value: holds for that shape only */
+    const struct tensor *before;     /* what it was before equalisation scaled it by powers of two, or NULL */
+    bool from_shape;                 /* folded from the shape of a value: holds for that shape only */
 };
 
 /* float, double, float16, bfloat16: what a fused weight may be. */
@@ -64,8 +63,8 @@ double type_tolerance(int32_t type);
  * dims ask for; NULL: nowhere. Returns NULL and sets *result, or returns the reason why the tensor
  * is broken: data that does not fit the dims, dims that overflow. Tensors of types nobody here
  * computes with become STORAGE_OPAQUE. */
-const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto,
-                              struct external *external, struct tensor **result);
+const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto, struct external *external,
+                              struct tensor **result);
 
 /* Bytes of its elements as raw_data has them, for types with whole bytes. */
 static inline size_t tensor_bytes(const struct tensor *tensor)
@@ -94,8 +93,7 @@ int64_t tensor_round(int32_t type, const double *values, int64_t count, void *ou
 double tensor_rounded(int32_t type, double value);
 
 /* New constants: numbers as they lie in a file, doubles (of a float type) or integers. `values` is borrowed. */
-struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims,
-                               const void *bytes);
+struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims, const void *bytes);
 struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                  const double *values);
 /* Every element is *value. */

@@ -5,14 +5,7 @@
 
 #include "model/foreign.h"
 
-enum wire_type {
-    VARINT = 0,
-    FIXED64 = 1,
-    DELIMITED = 2,
-    GROUP_START = 3,
-    GROUP_END = 4,
-    FIXED32 = 5
-};
+enum wire_type { VARINT = 0, FIXED64 = 1, DELIMITED = 2, GROUP_START = 3, GROUP_END = 4, FIXED32 = 5 };
 
 struct scan {
     struct arena *arena;
@@ -23,13 +16,12 @@ struct scan {
     LIST(struct wire_span) payloads;
 };
 
-static noreturn void bad(const struct scan *scan, const uint8_t *at,
-                         const ProtobufCMessageDescriptor *descriptor, const char *what)
+static noreturn void bad(const struct scan *scan, const uint8_t *at, const ProtobufCMessageDescriptor *descriptor,
+                         const char *what)
 {
     const char *kind = foreign_kind(scan->base, scan->size);
     if (kind)
-        fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: not an ONNX model but %s", scan->path,
-             kind);
+        fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: not an ONNX model but %s", scan->path, kind);
     fail(scan->arena->landing, ONNX_FUSE_NOT_ONNX,
          "%s: offset %zu, in %s: %s; the file is cut short or is not an ONNX model", scan->path,
          (size_t)(at - scan->base), descriptor->short_name, what);
@@ -86,8 +78,7 @@ static void grow(struct scan *scan, size_t size)
         room *= 2;
     uint8_t *grown = realloc(out->bytes, room);
     if (!grown)
-        fail(scan->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory at %zu bytes",
-             scan->path, room);
+        fail(scan->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory at %zu bytes", scan->path, room);
     out->bytes = grown;
     out->room = room;
 }
@@ -136,9 +127,8 @@ static enum wire_type natural_type(ProtobufCType type)
 }
 
 /* Passes over a group that the schema does not know; ONNX has none, but protobuf allows them. */
-static const uint8_t *skip_group(const struct scan *scan,
-                                 const ProtobufCMessageDescriptor *descriptor, const uint8_t *at,
-                                 const uint8_t *end, uint64_t number)
+static const uint8_t *skip_group(const struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
+                                 const uint8_t *at, const uint8_t *end, uint64_t number)
 {
     uint64_t open[WIRE_DEPTH];
     size_t depth = 0;
@@ -166,8 +156,8 @@ static const uint8_t *skip_group(const struct scan *scan,
         case GROUP_START:
             if (depth == WIRE_DEPTH)
                 fail(scan->arena->landing, ONNX_FUSE_LIMIT,
-                     "%s: offset %zu: groups nest deeper than %d; it is not an ONNX model",
-                     scan->path, (size_t)(start - scan->base), WIRE_DEPTH);
+                     "%s: offset %zu: groups nest deeper than %d; it is not an ONNX model", scan->path,
+                     (size_t)(start - scan->base), WIRE_DEPTH);
             open[depth++] = tag >> 3;
             break;
         case GROUP_END:
@@ -180,8 +170,8 @@ static const uint8_t *skip_group(const struct scan *scan,
     return at;
 }
 
-static void check_packed(const struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
-                         ProtobufCType type, const uint8_t *at, size_t size)
+static void check_packed(const struct scan *scan, const ProtobufCMessageDescriptor *descriptor, ProtobufCType type,
+                         const uint8_t *at, size_t size)
 {
     const uint8_t *end = at + size;
     uint64_t value;
@@ -209,20 +199,19 @@ static void check_name(const struct scan *scan, const ProtobufCMessageDescriptor
         bad(scan, content, descriptor, "a name has a zero byte in it");
 }
 
-static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
-                         const uint8_t *at, const uint8_t *end, int depth);
+static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *descriptor, const uint8_t *at,
+                         const uint8_t *end, int depth);
 
 static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
-                           const ProtobufCFieldDescriptor *field, const uint8_t *content,
-                           size_t size, int depth)
+                           const ProtobufCFieldDescriptor *field, const uint8_t *content, size_t size, int depth)
 {
     uint8_t header[16] = {0};
     switch (field->type) {
     case PROTOBUF_C_TYPE_MESSAGE: {
         if (depth == WIRE_DEPTH)
             fail(scan->arena->landing, ONNX_FUSE_LIMIT,
-                 "%s: offset %zu: messages nest deeper than %d; such a model is refused",
-                 scan->path, (size_t)(content - scan->base), WIRE_DEPTH);
+                 "%s: offset %zu: messages nest deeper than %d; such a model is refused", scan->path,
+                 (size_t)(content - scan->base), WIRE_DEPTH);
         /* The length is known after the inside is written: five bytes are kept for it. */
         copy_few(scan, header, write_varint(header, (uint64_t)field->id << 3 | DELIMITED));
         reserve(scan, 5);
@@ -251,16 +240,15 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
     default: /* a packed field */ check_packed(scan, descriptor, field->type, content, size);
     }
     if (size > INT32_MAX)
-        fail(scan->arena->landing, ONNX_FUSE_LIMIT, "%s: offset %zu: %s.%s is larger than 2 GiB",
-             scan->path, (size_t)(content - scan->base), descriptor->short_name, field->name);
+        fail(scan->arena->landing, ONNX_FUSE_LIMIT, "%s: offset %zu: %s.%s is larger than 2 GiB", scan->path,
+             (size_t)(content - scan->base), descriptor->short_name, field->name);
     copy_few(scan, header, wire_header(field->id, size, header));
     copy(scan, content, size);
 }
 
 /* A number is written anew from what was checked: another process may write to the file between two
  * looks at it, and protobuf-c must never see a tag that was not checked. */
-static void copy_scalar(struct scan *scan, uint64_t tag, uint64_t value, const uint8_t *content,
-                        size_t size)
+static void copy_scalar(struct scan *scan, uint64_t tag, uint64_t value, const uint8_t *content, size_t size)
 {
     uint8_t bytes[16] = {0};
     copy_few(scan, bytes, write_varint(bytes, tag));
@@ -271,8 +259,7 @@ static void copy_scalar(struct scan *scan, uint64_t tag, uint64_t value, const u
 }
 
 /* Most messages number their fields from 1 on, nearly without a gap: then no search is needed. */
-static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor,
-                                                  uint64_t number)
+static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescriptor *descriptor, uint64_t number)
 {
     const ProtobufCIntRange *ranges = descriptor->field_ranges;
     if (descriptor->n_field_ranges && number >= (uint64_t)ranges[0].start_value &&
@@ -281,8 +268,8 @@ static const ProtobufCFieldDescriptor *find_field(const ProtobufCMessageDescript
     return protobuf_c_message_descriptor_get_field(descriptor, (unsigned)number);
 }
 
-static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *descriptor,
-                         const uint8_t *at, const uint8_t *end, int depth)
+static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *descriptor, const uint8_t *at,
+                         const uint8_t *end, int depth)
 {
     while (at < end) {
         const uint8_t *start = at;
@@ -311,13 +298,12 @@ static void scan_message(struct scan *scan, const ProtobufCMessageDescriptor *de
         case GROUP_START: at = skip_group(scan, descriptor, at, end, tag >> 3); continue;
         default:
             bad(scan, start, descriptor,
-                type == GROUP_END ? "a group ends that was not opened"
-                                  : "wire type 6 or 7 does not exist");
+                type == GROUP_END ? "a group ends that was not opened" : "wire type 6 or 7 does not exist");
         }
         if (!field)
             continue;
-        bool packed = type == DELIMITED && field->label == PROTOBUF_C_LABEL_REPEATED &&
-                      natural_type(field->type) != DELIMITED;
+        bool packed =
+            type == DELIMITED && field->label == PROTOBUF_C_LABEL_REPEATED && natural_type(field->type) != DELIMITED;
         if (type != natural_type(field->type) && !packed)
             continue; /* protobuf takes a field of another wire type for an unknown one */
         if (type == DELIMITED)
@@ -340,12 +326,10 @@ void wire_scan(struct arena *arena, const char *path, const uint8_t *data, size_
 
 noreturn void wire_changed(struct landing *landing)
 {
-    fail(landing, ONNX_FUSE_IO,
-         "the model changed while it was being read: run again when nothing writes to it");
+    fail(landing, ONNX_FUSE_IO, "the model changed while it was being read: run again when nothing writes to it");
 }
 
-bool wire_next(struct landing *landing, const uint8_t **at, const uint8_t *end,
-               struct wire_field *field)
+bool wire_next(struct landing *landing, const uint8_t **at, const uint8_t *end, struct wire_field *field)
 {
     uint64_t tag = 0, value = 0;
     if (*at >= end)

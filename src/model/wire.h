@@ -44,8 +44,7 @@ struct wire_field {
     const uint8_t *end;
 };
 /* Moves *at past one field; false at `end`. Lands with IO when it is not what was scanned. */
-bool wire_next(struct landing *landing, const uint8_t **at, const uint8_t *end,
-               struct wire_field *field);
+bool wire_next(struct landing *landing, const uint8_t **at, const uint8_t *end, struct wire_field *field);
 /* Lands with IO: there are not the fields that were scanned. */
 noreturn void wire_changed(struct landing *landing);
 

@@ -17,15 +17,14 @@ void equalized_lines(struct text *text, const struct plan *plan)
         const struct equalized *group = plan->equalized.items[i];
         if (group->reason || !group->scaled)
             continue;
-        const char *line = arena_format(
-            text->arena,
-            "equalized '%s': %" PRId64 " of %" PRId64
-            " channels by 2^%d to 2^%d; largest range over the median %s -> %s, predicted signal "
-            "to noise %s -> %s dB",
-            group->value->name, group->scaled, group->channels, -group->most, -group->least,
-            decimal_rounded(group->spread_before, 3).text,
-            decimal_rounded(group->spread_after, 3).text, decimal_rounded(group->before, 3).text,
-            decimal_rounded(group->after, 3).text);
+        const char *line =
+            arena_format(text->arena,
+                         "equalized '%s': %" PRId64 " of %" PRId64
+                         " channels by 2^%d to 2^%d; largest range over the median %s -> %s, predicted signal "
+                         "to noise %s -> %s dB",
+                         group->value->name, group->scaled, group->channels, -group->most, -group->least,
+                         decimal_rounded(group->spread_before, 3).text, decimal_rounded(group->spread_after, 3).text,
+                         decimal_rounded(group->before, 3).text, decimal_rounded(group->after, 3).text);
         text_print(text, "%s", text_plain(text->arena, line));
         for (size_t k = 0; k < group->kept.count; k++)
             text_print(text, "; %" PRId64 " kept: %s", group->kept.items[k].channels,
@@ -108,8 +107,7 @@ void equalized_foreseen(struct text *text, const char *grain, const equalized_li
     for (size_t i = 0; i < groups->count && i < MOST; i++)
         text_print(text, "  %7s -> %7s dB, ranges %s -> %s times the median: '%s'\n",
                    decimal_fixed(all[i]->before, 1).text, decimal_fixed(all[i]->after, 1).text,
-                   decimal_rounded(all[i]->spread_before, 3).text,
-                   decimal_rounded(all[i]->spread_after, 3).text,
+                   decimal_rounded(all[i]->spread_before, 3).text, decimal_rounded(all[i]->spread_after, 3).text,
                    text_plain(text->arena, all[i]->value->name));
     if (groups->count > MOST)
         text_print(text, "  and %zu more\n", groups->count - MOST);

@@ -72,8 +72,8 @@ static void append_json(struct text *text, const char *json, size_t size)
         at = plain;
         if (at == size)
             break;
-        bool separator = size - at >= 3 && (unsigned char)json[at + 1] == 0x80 &&
-                         ((unsigned char)json[at + 2] & 0xfe) == 0xa8;
+        bool separator =
+            size - at >= 3 && (unsigned char)json[at + 1] == 0x80 && ((unsigned char)json[at + 2] & 0xfe) == 0xa8;
         if (separator)
             text_print(text, "\\u20%02x", (unsigned)(unsigned char)json[at + 2] - 0x80);
         else if ((unsigned char)json[at] == 0xe2)
@@ -124,8 +124,8 @@ static void append_listing(struct text *text, const char *listing)
     append(text, "</pre>\n</noscript>\n");
 }
 
-static void append_element(struct text *text, const char *open, const unsigned char *bytes,
-                           size_t size, const char *close)
+static void append_element(struct text *text, const char *open, const unsigned char *bytes, size_t size,
+                           const char *close)
 {
     append(text, open);
     text_append(text, (const char *)bytes, size);
@@ -162,7 +162,6 @@ const char *page_finish(struct page *page, const char *title, const char *listin
     append(text, "<main id=\"page\"></main>\n<script type=\"application/json\" id=\"data\">\n");
     append_json(text, json->text.bytes, json->text.size);
     append_element(text, "</script>\n<script>", html_library, sizeof(html_library), "</script>\n");
-    append_element(text, "<script>", html_script, sizeof(html_script),
-                   "</script>\n</body>\n</html>\n");
+    append_element(text, "<script>", html_script, sizeof(html_script), "</script>\n</body>\n</html>\n");
     return text->bytes;
 }

@@ -85,8 +85,7 @@ static void json_regions(struct page *page, const struct diff_result *result)
 
 static bool is_of_nodes(const struct diff_change *change)
 {
-    return change->counts && change->left && change->right && !change->region && !change->part_of &&
-           !change->numbers;
+    return change->counts && change->left && change->right && !change->region && !change->part_of && !change->numbers;
 }
 
 static const char *kinds_of(struct arena *arena, const struct subject *subject)
@@ -94,9 +93,8 @@ static const char *kinds_of(struct arena *arena, const struct subject *subject)
     struct text text = {.arena = arena};
     for (size_t i = 0; i < subject->changes.count; i++)
         text_print(&text, "%s%s", i ? ", " : "",
-                   subject->changes.items[i]->kind == DIFF_attribute
-                       ? subject->changes.items[i]->what
-                       : diff_kind_name(subject->changes.items[i]->kind));
+                   subject->changes.items[i]->kind == DIFF_attribute ? subject->changes.items[i]->what
+                                                                     : diff_kind_name(subject->changes.items[i]->kind));
     return text.bytes;
 }
 
@@ -114,8 +112,7 @@ static void json_nodes(struct page *page, const struct diff_result *result)
         struct subject *subject = map_get(&by_node, key);
         if (!subject) {
             subject = NEW(arena, struct subject);
-            *subject = (struct subject){
-                .graph = change->graph, .left = change->left, .right = change->right};
+            *subject = (struct subject){.graph = change->graph, .left = change->left, .right = change->right};
             map_put(arena, &by_node, key, subject);
             LIST_PUSH(arena, &subjects, subject);
         }
@@ -123,8 +120,8 @@ static void json_nodes(struct page *page, const struct diff_result *result)
     }
     for (size_t i = 0; i < subjects.count; i++) {
         struct subject *subject = subjects.items[i];
-        subject->title = arena_format(arena, "%s: %s", text_or_empty(subject->left->proto->op_type),
-                                      kinds_of(arena, subject));
+        subject->title =
+            arena_format(arena, "%s: %s", text_or_empty(subject->left->proto->op_type), kinds_of(arena, subject));
         block_add(arena, &groups, subject->title, picture_of_node(arena, subject->left),
                   picture_of_node(arena, subject->right), subject);
     }
@@ -139,8 +136,8 @@ static bool find_bars(const struct diff_change *change, double *bars, int *count
 {
     const struct tensor *a = change->left_tensor, *b = change->right_tensor;
     double left[PIECE], right[PIECE];
-    if (!a || !b || a->rank < 1 || a->count != b->count || !a->count || a->dims[0] < 2 ||
-        !tensor_is_readable(a) || !tensor_is_readable(b))
+    if (!a || !b || a->rank < 1 || a->count != b->count || !a->count || a->dims[0] < 2 || !tensor_is_readable(a) ||
+        !tensor_is_readable(b))
         return false;
     *channels = a->dims[0];
     *count = (int)(*channels < BARS ? *channels : BARS);
@@ -197,8 +194,7 @@ static void json_weights(struct page *page, const struct diff_result *result)
         page_text(page, "graph", change->graph ? change->graph->name : "");
         page_text(page, "subject", change->subject);
         page_text(page, "shape",
-                  change->left_tensor ? picture_shape(page->arena, change->left_tensor->rank,
-                                                      change->left_tensor->dims)
+                  change->left_tensor ? picture_shape(page->arena, change->left_tensor->rank, change->left_tensor->dims)
                                       : "");
         if (plots++ < HTML_PLOTS)
             json_numbers(page, change);
@@ -213,8 +209,7 @@ static void json_weights(struct page *page, const struct diff_result *result)
 /* ---- the rest, as lines ---- */
 
 /* Changes that count and stand nowhere else, or those that do not count. */
-static void json_others(struct page *page, const struct diff_result *result, const char *name,
-                        bool counted)
+static void json_others(struct page *page, const struct diff_result *result, const char *name, bool counted)
 {
     size_t count = 0;
     struct json *json = &page->json;
@@ -222,8 +217,7 @@ static void json_others(struct page *page, const struct diff_result *result, con
     json_open(json, name, '[');
     for (size_t i = 0; i < result->changes.count; i++) {
         const struct diff_change *change = result->changes.items[i];
-        bool elsewhere = counted && (change->region || change->part_of || change->numbers ||
-                                     is_of_nodes(change));
+        bool elsewhere = counted && (change->region || change->part_of || change->numbers || is_of_nodes(change));
         if (change->counts != counted || elsewhere || count++ >= HTML_LINES)
             continue;
         json_line(json, 0);
@@ -253,8 +247,8 @@ static void json_kinds(struct page *page, const struct diff_result *result)
     json_close(json, ']');
 }
 
-const char *html_diff(struct arena *arena, const struct diff_result *result,
-                      const struct diff_options *options, const char *left, const char *right)
+const char *html_diff(struct arena *arena, const struct diff_result *result, const struct diff_options *options,
+                      const char *left, const char *right)
 {
     struct page page = page_begin(arena, "diff");
     struct diff_options plain = *options;

@@ -5,7 +5,7 @@
 #include "diff/change.h"
 
 /* The page of a comparison whose models are still open. */
-const char *html_diff(struct arena *arena, const struct diff_result *result,
-                      const struct diff_options *options, const char *left, const char *right);
+const char *html_diff(struct arena *arena, const struct diff_result *result, const struct diff_options *options,
+                      const char *left, const char *right);
 
 #endif

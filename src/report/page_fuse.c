@@ -15,9 +15,8 @@ void html_keep(const struct plan *plan)
         if (!fusion_is_live(fusion))
             continue;
         for (size_t k = 0; k < fusion->replaced.count + fusion->made.count; k++) {
-            const struct node *node = k < fusion->replaced.count
-                                          ? fusion->replaced.items[k]
-                                          : fusion->made.items[k - fusion->replaced.count];
+            const struct node *node =
+                k < fusion->replaced.count ? fusion->replaced.items[k] : fusion->made.items[k - fusion->replaced.count];
             picture_keep(plan->model->arena, node);
         }
     }
@@ -28,8 +27,7 @@ void html_keep(const struct plan *plan)
 static struct picture *picture_before(const struct plan *plan, const struct fusion *fusion)
 {
     struct picture_wish wish = {.as_filed = true, .value = fusion->target};
-    return picture_make(plan->model->arena, fusion_replaced(plan, fusion), fusion->replaced.count,
-                        &wish);
+    return picture_make(plan->model->arena, fusion_replaced(plan, fusion), fusion->replaced.count, &wish);
 }
 
 static struct picture *picture_after(const struct plan *plan, const struct fusion *fusion)
@@ -55,8 +53,7 @@ static void json_block(struct page *page, const struct block *block)
     page_text(page, "node", node ? node->proto->name : "");
     page_text(page, "output", fusion->target->name);
     page_text(page, "source", fusion->source ? value_now(fusion->source)->name : "");
-    page_text(page, "shape",
-              picture_shape(page->arena, fusion->target->rank, fusion->target->dims));
+    page_text(page, "shape", picture_shape(page->arena, fusion->target->rank, fusion->target->dims));
     json_known(page, "multiply_adds_before", fusion->multiply_adds_before, node != NULL);
     json_known(page, "multiply_adds_after", fusion->multiply_adds_after, node != NULL);
     json_number(json, "parameters_before", fusion->parameters_before);
@@ -79,8 +76,7 @@ static void json_title(struct page *page, const void *closure, const struct bloc
     report_ops(&title, plan, fusion);
     text_print(&title, " \u2192 %s", fusion->node ? "" : "a stored constant");
     for (size_t i = 0; i < fusion->made.count; i++)
-        text_print(&title, "%s%s", i ? ", " : "",
-                   text_or_empty(fusion->made.items[i]->proto->op_type));
+        text_print(&title, "%s%s", i ? ", " : "", text_or_empty(fusion->made.items[i]->proto->op_type));
     json_text(&page->json, "pass", fusion->pass);
     page_text(page, "title", title.bytes);
 }
@@ -93,8 +89,8 @@ static void json_blocks(struct page *page, const struct plan *plan)
         const struct fusion *fusion = plan->fusions.items[i];
         if (!fusion_is_live(fusion) || fusion->redirects)
             continue;
-        block_add(page->arena, &groups, fusion->pass, picture_before(plan, fusion),
-                  picture_after(plan, fusion), fusion);
+        block_add(page->arena, &groups, fusion->pass, picture_before(plan, fusion), picture_after(plan, fusion),
+                  fusion);
         count++;
     }
     json_line(&page->json, 0);
@@ -156,8 +152,8 @@ static void json_reason(struct page *page, const struct reason *reason)
     json_close(json, '}');
 }
 
-static void json_refusals(struct page *page, const char *name, struct refusal *const *refusals,
-                          size_t listed, bool counts)
+static void json_refusals(struct page *page, const char *name, struct refusal *const *refusals, size_t listed,
+                          bool counts)
 {
     struct map seen = {0};
     LIST(struct reason *) reasons = {NULL, 0, 0};
@@ -177,8 +173,7 @@ static void json_refusals(struct page *page, const char *name, struct refusal *c
             LIST_PUSH(page->arena, &reasons, reason);
         }
         LIST_PUSH(page->arena, &reason->places, refusal);
-        reason->alike =
-            reason->alike && strcmp(reason->places.items[0]->reason, refusal->reason) == 0;
+        reason->alike = reason->alike && strcmp(reason->places.items[0]->reason, refusal->reason) == 0;
     }
     struct json *json = &page->json;
     json_line(json, 0);
@@ -262,11 +257,9 @@ const char *html_fuse(const struct plan *plan, const struct summary *summary)
     json_refusals(&page, "left_alone", plan->refusals.items, plan->refusals.count, false);
     json_refusals(&page, "warnings", plan->warnings.items, plan->warnings.count, true);
     struct text listing = {.arena = arena};
-    text_print(&listing, "%s -> %s\n\n%s\n", summary->input, summary->output,
-               report_explanation(plan, summary));
+    text_print(&listing, "%s -> %s\n\n%s\n", summary->input, summary->output, report_explanation(plan, summary));
     report_table_rows(&listing, plan, summary);
-    return page_finish(&page,
-                       arena_format(arena, "onnx-repvgg-fuse: %s",
-                                    summary->input[0] ? summary->input : "model in memory"),
-                       listing.bytes);
+    return page_finish(
+        &page, arena_format(arena, "onnx-repvgg-fuse: %s", summary->input[0] ? summary->input : "model in memory"),
+        listing.bytes);
 }

@@ -69,8 +69,8 @@ static void json_regions(struct page *page, const struct verify_result *result)
     json_close(json, ']');
 }
 
-const char *html_verify(struct arena *arena, const struct verify_result *result,
-                        const struct verify_options *options, const char *left, const char *right)
+const char *html_verify(struct arena *arena, const struct verify_result *result, const struct verify_options *options,
+                        const char *left, const char *right)
 {
     struct page page = page_begin(arena, "verify");
     struct json *json = &page.json;
@@ -80,8 +80,7 @@ const char *html_verify(struct arena *arena, const struct verify_result *result,
     page_text(&page, "sentence", verify_sentence(arena, result));
     page_text(&page, "note", result->note);
     page_text(&page, "given", result->given);
-    page_text(&page, "departure",
-              result->departs ? verify_departure_line(arena, &result->departure) : "");
+    page_text(&page, "departure", result->departs ? verify_departure_line(arena, &result->departure) : "");
     json_count(json, "by_structure", result->by_structure);
     json_integer(json, "whole_inputs", result->whole_inputs);
     json_number(json, "largest", result->largest);

@@ -5,7 +5,7 @@
 #include "verify/verify.h"
 
 /* The page of a comparison whose models are still open. */
-const char *html_verify(struct arena *arena, const struct verify_result *result,
-                        const struct verify_options *options, const char *left, const char *right);
+const char *html_verify(struct arena *arena, const struct verify_result *result, const struct verify_options *options,
+                        const char *left, const char *right);
 
 #endif

@@ -24,20 +24,19 @@ static const struct node *producer_of(const struct maker *maker, const struct va
 }
 
 /* Boxes are few: HTML_NODES and what stands around them. */
-static size_t find_box(const struct maker *maker, const struct node *node,
-                       const struct value *value, enum picture_state state)
+static size_t find_box(const struct maker *maker, const struct node *node, const struct value *value,
+                       enum picture_state state)
 {
     const struct picture *picture = maker->picture;
     size_t i = 0;
-    while (i < picture->boxes.count && (picture->boxes.items[i].node != node ||
-                                        (!node && (picture->boxes.items[i].value != value ||
-                                                   picture->boxes.items[i].state != state))))
+    while (i < picture->boxes.count &&
+           (picture->boxes.items[i].node != node ||
+            (!node && (picture->boxes.items[i].value != value || picture->boxes.items[i].state != state))))
         i++;
     return i;
 }
 
-static size_t box_of(struct maker *maker, const struct node *node, const struct value *value,
-                     enum picture_state state)
+static size_t box_of(struct maker *maker, const struct node *node, const struct value *value, enum picture_state state)
 {
     size_t at = find_box(maker, node, value, state);
     if (at == maker->picture->boxes.count)
@@ -62,8 +61,7 @@ static void add_inputs(struct maker *maker, size_t box)
 {
     const struct node *node = maker->picture->boxes.items[box].node;
     for (size_t k = 0; k < node->input_count; k++) {
-        const struct value *value =
-            maker->wish->as_filed ? node_filed_input(node, k) : node->inputs[k];
+        const struct value *value = maker->wish->as_filed ? node_filed_input(node, k) : node->inputs[k];
         const struct node *producer = value ? producer_of(maker, value) : NULL;
         if (!value)
             continue;
@@ -93,15 +91,13 @@ static void add_outputs(struct maker *maker, size_t box)
 {
     const struct node *node = maker->picture->boxes.items[box].node;
     for (size_t k = 0; k < node->output_count; k++) {
-        const struct value *value =
-            maker->wish->as_filed ? node_filed_output(node, k) : node->outputs[k];
+        const struct value *value = maker->wish->as_filed ? node_filed_output(node, k) : node->outputs[k];
         bool out = value && (value->is_output || value == maker->wish->value);
         for (const struct use *use = value ? value->uses : NULL; use; use = use->next) {
             if (!is_reader(maker, use) || is_own(maker, use->reader))
                 continue;
             bool drawn = maker->wish->context && use->reader->graph == node->graph;
-            bool known =
-                find_box(maker, use->reader, NULL, PICTURE_CONTEXT) < maker->picture->boxes.count;
+            bool known = find_box(maker, use->reader, NULL, PICTURE_CONTEXT) < maker->picture->boxes.count;
             if (drawn && (known || maker->around < AROUND)) {
                 maker->around += !known;
                 add_line(maker, box, box_of(maker, use->reader, NULL, PICTURE_CONTEXT), value);
@@ -128,11 +124,9 @@ static void sign_node(struct text *text, const struct node *node)
 {
     const struct value *weight = node_input(node, 1);
     const char *const *lines = picture_attributes(text->arena, node);
-    text_print(text, "%s.%s", text_or_empty(node->proto->domain),
-               text_or_empty(node->proto->op_type));
+    text_print(text, "%s.%s", text_or_empty(node->proto->domain), text_or_empty(node->proto->op_type));
     for (; *lines; lines++) {
-        bool group = strncmp(*lines, "group ", 6) == 0 && weight && weight->tensor &&
-                     weight->tensor->rank > 2;
+        bool group = strncmp(*lines, "group ", 6) == 0 && weight && weight->tensor && weight->tensor->rank > 2;
         if (group)
             text_print(text, " %s", weight->tensor->dims[1] == 1 ? "depthwise" : "grouped");
         else
@@ -181,8 +175,7 @@ struct picture *picture_make(struct arena *arena, const struct node *const *node
 struct picture *picture_stored(struct arena *arena, const struct value *value)
 {
     struct picture *picture = NEW(arena, struct picture);
-    LIST_PUSH(arena, &picture->boxes,
-              ((struct picture_box){.state = PICTURE_STORED, .value = value}));
+    LIST_PUSH(arena, &picture->boxes, ((struct picture_box){.state = PICTURE_STORED, .value = value}));
     picture->signature = sign(arena, picture);
     return picture;
 }
@@ -235,8 +228,8 @@ const char *const *picture_attributes(struct arena *arena, const struct node *no
                       strcmp(text_or_empty(attribute->name), "kernel_shape") == 0;
         if (window || attribute_is_default(node, attribute))
             continue;
-        lines[count++] = arena_format(arena, "%s %s", text_or_empty(attribute->name),
-                                      describe_attribute(arena, attribute));
+        lines[count++] =
+            arena_format(arena, "%s %s", text_or_empty(attribute->name), describe_attribute(arena, attribute));
     }
     return lines;
 }
@@ -308,8 +301,7 @@ static void json_node(struct page *page, const struct node *node, bool whole)
 
 static void json_box(struct page *page, const struct picture_box *box)
 {
-    static const char *const states[] = {"plain",  "changed", "context",
-                                         "source", "target",  "stored"};
+    static const char *const states[] = {"plain", "changed", "context", "source", "target", "stored"};
     json_open(&page->json, NULL, '{');
     json_text(&page->json, "state", states[box->state]);
     if (box->node) {
@@ -350,11 +342,11 @@ void picture_json(struct page *page, const char *key, const struct picture *pict
 
 /* ---- groups ---- */
 
-void block_add(struct arena *arena, struct block_groups *groups, const char *kind,
-               struct picture *before, struct picture *after, const void *subject)
+void block_add(struct arena *arena, struct block_groups *groups, const char *kind, struct picture *before,
+               struct picture *after, const void *subject)
 {
-    const char *key = arena_format(arena, "%s\n%s\n%s", kind, before ? before->signature : "",
-                                   after ? after->signature : "");
+    const char *key =
+        arena_format(arena, "%s\n%s\n%s", kind, before ? before->signature : "", after ? after->signature : "");
     struct block_group *group = map_get(&groups->by_key, key);
     if (!group) {
         group = NEW(arena, struct block_group);
@@ -384,9 +376,7 @@ void block_json(struct page *page, const char *name, const struct block_groups *
         json_title(page, closure, group->members.items[0]);
         json_open(json, "members", '[');
         /* One for the picture, whatever the page holds already. */
-        for (size_t k = 0;
-             k < group->members.count && i < HTML_GROUPS && (k == 0 || page->blocks < HTML_BLOCKS);
-             k++) {
+        for (size_t k = 0; k < group->members.count && i < HTML_GROUPS && (k == 0 || page->blocks < HTML_BLOCKS); k++) {
             json_line(json, 0);
             json_block(page, group->members.items[k]);
             page->blocks++;

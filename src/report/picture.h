@@ -76,7 +76,7 @@ void block_json(struct page *page, const char *name, const struct block_groups *
                 void (*json_title)(struct page *, const void *closure, const struct block *),
                 void (*json_block)(struct page *, const struct block *), const void *closure);
 
-void block_add(struct arena *arena, struct block_groups *groups, const char *kind,
-               struct picture *before, struct picture *after, const void *subject);
+void block_add(struct arena *arena, struct block_groups *groups, const char *kind, struct picture *before,
+               struct picture *after, const void *subject);
 
 #endif

@@ -64,8 +64,7 @@ void report_json_fusion(struct json *json, const struct plan *plan, const struct
     json_integer(json, "channels_checked", fusion->channels_checked);
 }
 
-static void json_refusals(struct json *json, const char *key, struct refusal *const *refusals,
-                          size_t count)
+static void json_refusals(struct json *json, const char *key, struct refusal *const *refusals, size_t count)
 {
     json_line(json, 2);
     json_open(json, key, '[');
@@ -178,8 +177,7 @@ void report_ops(struct text *text, const struct plan *plan, const struct fusion 
         entry->count++;
     }
     for (size_t i = 0; i < entries.count; i++)
-        text_print(text, "%s%zu %s", i ? ", " : "", entries.items[i]->count,
-                   entries.items[i]->type);
+        text_print(text, "%s%zu %s", i ? ", " : "", entries.items[i]->count, entries.items[i]->type);
 }
 
 /* Names are whatever a file holds: a line of the text stays one. */
@@ -194,12 +192,10 @@ static void end_line(struct text *text, size_t start)
 }
 
 /* One line; `alike` more have the same pass, graph, operator and reason. */
-static void print_refusal(struct text *text, const char *word, const struct refusal *refusal,
-                          size_t alike)
+static void print_refusal(struct text *text, const char *word, const struct refusal *refusal, size_t alike)
 {
     if (!refusal->node && strcmp(refusal->pass, PLAN_WHOLE_MODEL) == 0) {
-        text_print(text, "%s the whole model: %s\n", word,
-                   text_plain(text->arena, refusal->reason));
+        text_print(text, "%s the whole model: %s\n", word, text_plain(text->arena, refusal->reason));
         return;
     }
     size_t start = text->size;
@@ -210,8 +206,7 @@ static void print_refusal(struct text *text, const char *word, const struct refu
         text_print(text, ": %s '%s' -> '%s'", type_of(refusal->node), name_of(refusal->node),
                    refusal->output ? refusal->output->name : "");
     if (alike)
-        text_print(text, " and %zu more %s", alike,
-                   refusal->node ? type_of(refusal->node) : "places");
+        text_print(text, " and %zu more %s", alike, refusal->node ? type_of(refusal->node) : "places");
     text_print(text, ": %s", refusal->reason);
     end_line(text, start);
 }
@@ -223,8 +218,7 @@ struct alike {
 };
 
 /* A detector has a hundred activations that are no linear op: one line says it. Two are named. */
-static void print_refusals(struct text *text, const char *word, struct refusal *const *refusals,
-                           size_t count)
+static void print_refusals(struct text *text, const char *word, struct refusal *const *refusals, size_t count)
 {
     enum { NAMED_MOST = 2 };
     struct map groups = {.count = 0};
@@ -233,9 +227,8 @@ static void print_refusals(struct text *text, const char *word, struct refusal *
         const struct refusal *refusal = refusals[i];
         if (!refusal_counts(refusal))
             continue;
-        const char *key =
-            arena_format(text->arena, "%s\n%s\n%s\n%s", refusal->pass, refusal->graph->name,
-                         refusal->node ? type_of(refusal->node) : "", refusal->reason);
+        const char *key = arena_format(text->arena, "%s\n%s\n%s\n%s", refusal->pass, refusal->graph->name,
+                                       refusal->node ? type_of(refusal->node) : "", refusal->reason);
         of[i] = map_get(&groups, key);
         if (!of[i]) {
             of[i] = NEW(text->arena, struct alike);
@@ -263,10 +256,8 @@ static void print_by_nature(struct text *text, const struct plan *plan)
         if (refusal_counts(refusal))
             continue;
         const char *branches = strstr(refusal->reason, "; branch ");
-        int length =
-            (int)(branches ? branches - refusal->reason : (ptrdiff_t)strlen(refusal->reason));
-        const char *key =
-            arena_format(text->arena, "%s: %.*s", type_of(refusal->node), length, refusal->reason);
+        int length = (int)(branches ? branches - refusal->reason : (ptrdiff_t)strlen(refusal->reason));
+        const char *key = arena_format(text->arena, "%s: %.*s", type_of(refusal->node), length, refusal->reason);
         struct census_entry *group = map_get(&seen, key);
         if (!group) {
             group = NEW(text->arena, struct census_entry);
@@ -379,18 +370,15 @@ const char *report_explanation(const struct plan *plan, const struct summary *su
         for (size_t k = 0; k < fusion->made.count; k++)
             text_print(&text, "%s%s", k ? ", " : "", type_of(fusion->made.items[k]));
         if (fusion->node)
-            text_print(&text, " '%s' from '%s'", name_of(fusion->node),
-                       value_now(fusion->source)->name);
+            text_print(&text, " '%s' from '%s'", name_of(fusion->node), value_now(fusion->source)->name);
         text_print(&text, " to '%s'; ", fusion->target->name);
         if (fusion->node)
-            text_print(&text, "multiply-adds per position %.0f -> %.0f, ",
-                       fusion->multiply_adds_before, fusion->multiply_adds_after);
-        text_print(&text, "parameters %.0f -> %.0f", fusion->parameters_before,
-                   fusion->parameters_after);
+            text_print(&text, "multiply-adds per position %.0f -> %.0f, ", fusion->multiply_adds_before,
+                       fusion->multiply_adds_after);
+        text_print(&text, "parameters %.0f -> %.0f", fusion->parameters_before, fusion->parameters_after);
         if (fusion->difference >= 0)
             text_print(&text, "; difference %s over %" PRId64 " of %" PRId64 " channels",
-                       decimal_rounded(fusion->difference, 2).text, fusion->channels_checked,
-                       fusion->outputs);
+                       decimal_rounded(fusion->difference, 2).text, fusion->channels_checked, fusion->outputs);
         end_line(&text, start);
     }
     equalized_lines(&text, plan);
@@ -445,8 +433,7 @@ const char *report_sentence(const struct plan *plan, const struct summary *summa
 
 static void row(struct text *text, const char *label, double before, double after)
 {
-    text_print(text, "%-20s %15s -> %15s", label, text_grouped(text->arena, before),
-               text_grouped(text->arena, after));
+    text_print(text, "%-20s %15s -> %15s", label, text_grouped(text->arena, before), text_grouped(text->arena, after));
     if (before > 0 && after >= 0 && before != after)
         text_print(text, " %8s %%",
                    arena_format(text->arena, "%s%s", after > before ? "+" : "",
@@ -462,10 +449,9 @@ void report_table_rows(struct text *text, const struct plan *plan, const struct 
     size_t a = 0, b = 0, same = 0;
     while (a < before->type_count || b < after->type_count) {
         const char *type;
-        int order = a == before->type_count ? 1
-                    : b == after->type_count
-                        ? -1
-                        : strcmp(before->by_type[a].type, after->by_type[b].type);
+        int order = a == before->type_count  ? 1
+                    : b == after->type_count ? -1
+                                             : strcmp(before->by_type[a].type, after->by_type[b].type);
         type = order <= 0 ? before->by_type[a].type : after->by_type[b].type;
         a += order <= 0;
         b += order >= 0;
@@ -483,8 +469,7 @@ void report_table_rows(struct text *text, const struct plan *plan, const struct 
     row(text, "bytes", (double)before->bytes, (double)after->bytes);
     double largest = report_largest_difference(plan);
     if (largest >= 0)
-        text_print(text, "largest relative difference of the self-check: %s\n",
-                   decimal_rounded(largest, 2).text);
+        text_print(text, "largest relative difference of the self-check: %s\n", decimal_rounded(largest, 2).text);
 }
 
 const char *report_table(const struct plan *plan, const struct summary *summary)

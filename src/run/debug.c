@@ -33,8 +33,7 @@ static void print_node(struct text *text, const struct node *node)
 
 static struct node *node_at(const struct graph *graph, size_t index)
 {
-    return index < graph->node_count ? graph->nodes[index]
-                                     : graph->new_nodes.items[index - graph->node_count];
+    return index < graph->node_count ? graph->nodes[index] : graph->new_nodes.items[index - graph->node_count];
 }
 
 /* After a pass: what is new since the one before it, and what is gone. */
@@ -88,8 +87,7 @@ static void tell_steps(struct run *run)
                 else
                     step_print_form(&text, step->form);
                 for (size_t k = 0; !step->reason && k < step->term_count; k++)
-                    text_print(&text, "%s%s", k ? ", " : " of ",
-                               name_of(&run->arena, step->terms[k].value));
+                    text_print(&text, "%s%s", k ? ", " : " of ", name_of(&run->arena, step->terms[k].value));
                 if (!step->reason && step->input)
                     text_print(&text, " of %s", name_of(&run->arena, step->input));
             }
@@ -139,13 +137,11 @@ void debug_begin(struct run *run)
         return;
     for (const char *name = options->debug; *name;) {
         size_t length = strcspn(name, ","), kind = 0;
-        while (kind < COUNT_OF(kinds) &&
-               (strlen(kinds[kind]) != length || memcmp(kinds[kind], name, length) != 0))
+        while (kind < COUNT_OF(kinds) && (strlen(kinds[kind]) != length || memcmp(kinds[kind], name, length) != 0))
             kind++;
         if (kind == COUNT_OF(kinds))
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "debug: '%s' is none of passes, steps and plan, with commas between",
-                 options->debug);
+                 "debug: '%s' is none of passes, steps and plan, with commas between", options->debug);
         run->debug.asked[kind] = true;
         name += length + (name[length] == ',');
     }

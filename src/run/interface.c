@@ -20,13 +20,12 @@ struct names {
     size_t count, room;
 };
 
-static noreturn void fail_name(struct run *run, const char *option, const char *name,
-                               const char *what, const struct names *names)
+static noreturn void fail_name(struct run *run, const char *option, const char *name, const char *what,
+                               const struct names *names)
 {
     const char *nearest = text_nearest(name, names->items, names->count);
-    fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: %s: there is no %s '%s'; %s%s%s", run->model.path,
-         option, what, text_plain(&run->arena, name),
-         nearest ? "the nearest is '" : "the model has none",
+    fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: %s: there is no %s '%s'; %s%s%s", run->model.path, option, what,
+         text_plain(&run->arena, name), nearest ? "the nearest is '" : "the model has none",
          nearest ? text_plain(&run->arena, nearest) : "", nearest ? "'" : "");
 }
 
@@ -64,8 +63,8 @@ static void freeze_named(struct run *run, const char *name)
         return;
     if (value && value->is_input)
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: freeze: input '%s' has no initializer, so it has no value that could stay",
-             run->model.path, text_plain(&run->arena, name));
+             "%s: freeze: input '%s' has no initializer, so it has no value that could stay", run->model.path,
+             text_plain(&run->arena, name));
     for (size_t i = 0; i < main->initializers.count; i++)
         if (is_overridable(main->initializers.items[i]))
             LIST_PUSH(&run->arena, &names, main->initializers.items[i]->name);
@@ -81,8 +80,8 @@ static void keep_outputs(struct run *run)
     bool *kept = NEW_ARRAY(&run->arena, bool, count + 1);
     struct names names = {NULL, 0, 0};
     if (!run->options.outputs[0])
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: outputs: the list is empty, expected at least one output", run->model.path);
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: outputs: the list is empty, expected at least one output",
+             run->model.path);
     for (size_t i = 0; i < count; i++)
         LIST_PUSH(&run->arena, &names, text_or_empty(main->proto->output[i]->name));
     for (const char *const *name = run->options.outputs; *name; name++) {
@@ -105,8 +104,8 @@ static void keep_outputs(struct run *run)
 static noreturn void fail_shape(struct run *run, const char *text)
 {
     fail(&run->landing, ONNX_FUSE_ARGUMENT,
-         "%s: input_shapes: '%s' is not NAME:SIZE,SIZE,... with whole numbers above 0",
-         run->model.path, text_plain(&run->arena, text));
+         "%s: input_shapes: '%s' is not NAME:SIZE,SIZE,... with whole numbers above 0", run->model.path,
+         text_plain(&run->arena, text));
 }
 
 /* Names may hold colons: the last one is meant. */
@@ -151,8 +150,7 @@ static const char *shape_text(struct arena *arena, const struct sized_input *inp
     return arena_format(arena, "%s]", text);
 }
 
-static void note_symbol(struct run *run, const struct sized_input *input, const char *symbol,
-                        int64_t size)
+static void note_symbol(struct run *run, const struct sized_input *input, const char *symbol, int64_t size)
 {
     struct interface *interface = &run->summary.interface;
     for (size_t i = 0; i < interface->symbols.count; i++) {
@@ -163,16 +161,15 @@ static void note_symbol(struct run *run, const struct sized_input *input, const 
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "%s: input_shapes: '%s' gives %" PRId64 " for the symbol '%s', which is %" PRId64
                  " elsewhere in these shapes",
-                 run->model.path, text_plain(&run->arena, input->name), size,
-                 text_plain(&run->arena, symbol), known->size);
+                 run->model.path, text_plain(&run->arena, input->name), size, text_plain(&run->arena, symbol),
+                 known->size);
         return;
     }
     struct symbol_size own = {symbol, size};
     LIST_PUSH(&run->arena, &interface->symbols, own);
 }
 
-static void check_shape(struct run *run, const struct sized_input *input,
-                        const Onnx__ValueInfoProto *info)
+static void check_shape(struct run *run, const struct sized_input *input, const Onnx__ValueInfoProto *info)
 {
     const Onnx__TensorShapeProto *shape = size_shape(info);
     const Onnx__TypeProto *type = info->type;
@@ -183,11 +180,9 @@ static void check_shape(struct run *run, const struct sized_input *input,
         fits = size < 0 || size == input->dims[i];
     }
     if (!fits)
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: input_shapes: input '%s' is declared %s, and %s contradicts that",
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: input_shapes: input '%s' is declared %s, and %s contradicts that",
              run->model.path, text_plain(&run->arena, input->name),
-             text_plain(&run->arena, describe_type(&run->arena, type)),
-             shape_text(&run->arena, input));
+             text_plain(&run->arena, describe_type(&run->arena, type)), shape_text(&run->arena, input));
     for (size_t i = 0; shape && i < shape->n_dim; i++)
         if (shape->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM &&
             text_or_empty(shape->dim[i]->dim_param)[0])
@@ -207,8 +202,8 @@ static void size_input(struct run *run, const char *text)
         fail_name(run, "input_shapes", input.name, "input", &names);
     if (value->is_initializer)
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: input_shapes: input '%s' has an initializer, and with it its sizes",
-             run->model.path, text_plain(&run->arena, input.name));
+             "%s: input_shapes: input '%s' has an initializer, and with it its sizes", run->model.path,
+             text_plain(&run->arena, input.name));
     check_shape(run, &input, info);
     edit_size(value, input.rank, input.dims);
     LIST_PUSH(&run->arena, &run->summary.interface.inputs, input);
@@ -257,8 +252,7 @@ static void remember(const struct known_values *all)
     }
 }
 
-static void compare_sizes(struct run *run, const struct graph *main,
-                          const Onnx__ValueInfoProto *info)
+static void compare_sizes(struct run *run, const struct graph *main, const Onnx__ValueInfoProto *info)
 {
     const Onnx__TensorShapeProto *shape = size_shape(info);
     const struct value *value = map_get(&main->values, text_or_empty(info->name));

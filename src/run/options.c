@@ -18,8 +18,8 @@ static void check_names(struct run *run, const char *const *names)
     for (; names && *names; names++) {
         const char *nearest = text_nearest(*names, known, pass_count);
         if (strcmp(nearest, *names) != 0)
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "there is no pass '%s'; the nearest is '%s'; there are%s", *names, nearest, all);
+            fail(&run->landing, ONNX_FUSE_ARGUMENT, "there is no pass '%s'; the nearest is '%s'; there are%s", *names,
+                 nearest, all);
     }
 }
 
@@ -28,16 +28,14 @@ void options_default(struct onnx_fuse_options *options)
     *options = (struct onnx_fuse_options){.struct_size = sizeof(*options), .max_growth = 1};
 }
 
-void options_take(struct landing *landing, void *own, size_t size, const void *given, size_t least,
-                  const char *init)
+void options_take(struct landing *landing, void *own, size_t size, const void *given, size_t least, const char *init)
 {
     size_t given_size;
     if (!given)
         return;
     memcpy(&given_size, given, sizeof(given_size));
     if (given_size < least || given_size > size)
-        fail(landing, ONNX_FUSE_ARGUMENT, "options of %zu bytes, expected %zu: call %s first",
-             given_size, size, init);
+        fail(landing, ONNX_FUSE_ARGUMENT, "options of %zu bytes, expected %zu: call %s first", given_size, size, init);
     memcpy(own, given, given_size);
 }
 
@@ -52,21 +50,19 @@ void run_options(struct run *run, const struct onnx_fuse_options *given)
 {
     struct onnx_fuse_options *options = &run->options;
     options_default(options);
-    options_take(&run->landing, options, sizeof(*options), given,
-                 offsetof(struct onnx_fuse_options, jobs), "onnx_fuse_options_init");
+    options_take(&run->landing, options, sizeof(*options), given, offsetof(struct onnx_fuse_options, jobs),
+                 "onnx_fuse_options_init");
     check_names(run, options->only);
     check_names(run, options->skip);
     if (!(options->max_growth > 0) || !isfinite(options->max_growth))
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "max_growth is %s, expected a number above 0",
              decimal_rounded(options->max_growth, 6).text);
     options_not_negative(&run->landing, "tolerance", options->tolerance);
-    if (options->equalize < ONNX_FUSE_EQUALIZE_OFF ||
-        options->equalize > ONNX_FUSE_EQUALIZE_CHANNEL)
-        fail(&run->landing, ONNX_FUSE_ARGUMENT, "equalize is %d, expected 0, 1 or 2",
-             (int)options->equalize);
+    if (options->equalize < ONNX_FUSE_EQUALIZE_OFF || options->equalize > ONNX_FUSE_EQUALIZE_CHANNEL)
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "equalize is %d, expected 0, 1 or 2", (int)options->equalize);
     if (options->statistics && !options->equalize)
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "statistics '%s' are for equalize, which is not asked for", options->statistics);
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "statistics '%s' are for equalize, which is not asked for",
+             options->statistics);
     if (options->jobs < 0)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more", options->jobs);
     if (options->jobs == 0) {

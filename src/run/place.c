@@ -33,25 +33,21 @@ const char *run_free_name(struct run *run)
 
 bool run_names_data(const char *external_data)
 {
-    return external_data && strcmp(external_data, "auto") != 0 &&
-           strcmp(external_data, "inline") != 0;
+    return external_data && strcmp(external_data, "auto") != 0 && strcmp(external_data, "inline") != 0;
 }
 
 struct emit_placement run_place(struct run *run)
 {
     const char *wanted = run->options.external_data;
     bool to_file = run->output_path && output_is_file(run->output_path);
-    bool apart = !to_file ||
-                 (run->source.has_folder && !folder_is_same(&run->source.folder, run->output_path));
+    bool apart = !to_file || (run->source.has_folder && !folder_is_same(&run->source.folder, run->output_path));
     struct emit_placement placement = {0};
     if (run_names_data(wanted)) {
         if (!to_file)
-            fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s' needs an output that is a file", wanted);
+            fail(&run->landing, ONNX_FUSE_ARGUMENT, "external data '%s' needs an output that is a file", wanted);
         if (strchr(wanted, '/') || strcmp(wanted, ".") == 0 || strcmp(wanted, "..") == 0)
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s': expected a file name, it lies in the output's folder",
-                 wanted);
+                 "external data '%s': expected a file name, it lies in the output's folder", wanted);
         if (!is_utf8(wanted))
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s': the name is not UTF-8, as names in a model must be", wanted);
@@ -60,8 +56,7 @@ struct emit_placement run_place(struct run *run)
                  "external data '%s' is the name of the output itself: name another file", wanted);
         if (!run->options.dry_run && output_exists(&run->arena, run->output_path, wanted))
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s' exists beside the output: name another file or remove it",
-                 wanted);
+                 "external data '%s' exists beside the output: name another file or remove it", wanted);
         placement = (struct emit_placement){true, true, true, wanted};
     } else if (wanted && strcmp(wanted, "inline") == 0) {
         placement.move_external = run->model.has_external;
@@ -80,8 +75,8 @@ struct emit_placement run_place(struct run *run)
  * written would be whole. */
 static void refuse_data(struct run *run, const char *path, const struct external_file *file)
 {
-    fail(&run->landing, ONNX_FUSE_ARGUMENT,
-         "%s: holds data of the model ('%s'): write to another file", path, file->location);
+    fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: holds data of the model ('%s'): write to another file", path,
+         file->location);
 }
 
 static const struct external_file *files_of(const struct run *run)
@@ -118,6 +113,6 @@ void run_check_apart(struct run *run, const struct output *output)
 {
     run_check_data(run, output);
     if (output_is_same(&run->page, output) || output_is_same(&run->json, output))
-        fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: the model goes there, expected another file for the report", output->path);
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "%s: the model goes there, expected another file for the report",
+             output->path);
 }

@@ -10,8 +10,7 @@ void run_open_report(struct run *run, const char *path, struct output *report);
 /* Before the model appears, so that a full disk is known by then. A stream takes nothing back and is
  * written to once, however often the output's name is taken. */
 void run_write_report(struct run *run, const char *path, struct output *report,
-                      const char *(*tell)(const struct plan *plan, const struct summary *summary),
-                      bool again);
+                      const char *(*tell)(const struct plan *plan, const struct summary *summary), bool again);
 void run_finish_report(const char *path, struct output *report);
 
 #endif

@@ -70,12 +70,12 @@ static void warn_of_memory(struct run *run)
     if (!run->plan.full)
         return;
     struct refusal *warning = NEW(&run->arena, struct refusal);
-    *warning = (struct refusal){
-        PLAN_WHOLE_MODEL, run->model.graphs.items[0], NULL, NULL,
-        arena_format(&run->arena,
-                     "memory limit: written without the remaining rewrites, since they take more "
-                     "than the %zu MiB allowed for %zu bytes of input",
-                     run->landing.most >> 20, run->landing.input)};
+    *warning =
+        (struct refusal){PLAN_WHOLE_MODEL, run->model.graphs.items[0], NULL, NULL,
+                         arena_format(&run->arena,
+                                      "memory limit: written without the remaining rewrites, since they take more "
+                                      "than the %zu MiB allowed for %zu bytes of input",
+                                      run->landing.most >> 20, run->landing.input)};
     LIST_PUSH(&run->arena, &run->warnings, warning);
 }
 
@@ -185,8 +185,7 @@ static bool write_to(struct run *run, const struct pieces *pieces, const struct 
 {
     struct write_result result = {0};
     struct write_company company = {selfcheck_next, run->check};
-    write_pieces(&run->model, pieces, sink, run->options.jobs, &run->progress,
-                 run->check ? &company : NULL, &result);
+    write_pieces(&run->model, pieces, sink, run->options.jobs, &run->progress, run->check ? &company : NULL, &result);
     return end_check(run) && ban_failures(run, &result);
 }
 
@@ -210,8 +209,7 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
     if (!run->options.dry_run) {
         size_t size = pieces->size ? (size_t)pieces->size : 1;
         if (pieces->size <= SIZE_MAX)
-            run->result = run->options.allocate ? run->options.allocate(run->options.closure, size)
-                                                : malloc(size);
+            run->result = run->options.allocate ? run->options.allocate(run->options.closure, size) : malloc(size);
         if (!run->result)
             fail(&run->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory: %llu bytes for the result",
                  (unsigned long long)pieces->size);
@@ -226,13 +224,11 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
 static bool check_equalized(struct run *run)
 {
     struct arena *arena = &run->arena;
-    const char *reason =
-        run->plan.scalings.count && !run->options.no_check ? check_equality(&run->model) : NULL;
+    const char *reason = run->plan.scalings.count && !run->options.no_check ? check_equality(&run->model) : NULL;
     if (!reason)
         return true;
     struct refusal *warning = NEW(arena, struct refusal);
-    *warning = (struct refusal){"equalize", run->model.graphs.items[0], NULL, NULL,
-                                arena_copy(arena, reason)};
+    *warning = (struct refusal){"equalize", run->model.graphs.items[0], NULL, NULL, arena_copy(arena, reason)};
     LIST_PUSH(arena, &run->warnings, warning);
     run->options.equalize = ONNX_FUSE_EQUALIZE_OFF;
     return false;
@@ -250,8 +246,7 @@ static bool write_out(struct run *run)
         selfcheck_start(run->check);
     }
     const char *location = run_plan_bytes(run, &pieces, &data);
-    census_take(&run->model,
-                pieces.size + data.size + (run->moved ? 0 : run_external_bytes(&run->model)),
+    census_take(&run->model, pieces.size + data.size + (run->moved ? 0 : run_external_bytes(&run->model)),
                 &run->summary.after);
     /* A large output is written while the checks go on: most often they find nothing. */
     if (run->check && run->options.jobs > 1 && write_takes_company(location ? &data : &pieces)) {
@@ -270,8 +265,7 @@ static bool write_out(struct run *run)
     run->data_output.fresh = true;
     run->data_output.family = run_base_name(run->output_path);
     if (location) {
-        output_open(&run->arena, &run->data_output,
-                    output_beside(&run->arena, run->output_path, location));
+        output_open(&run->arena, &run->data_output, output_beside(&run->arena, run->output_path, location));
         run_check_apart(run, &run->data_output);
         if (!write_pieces_to(run, &data, &run->data_output))
             return false;
@@ -333,8 +327,7 @@ void run_fuse(struct run *run)
     warn_of_rules(run);
     run_check_data(run, &run->page);
     run_check_data(run, &run->json);
-    census_take(&run->model, run->model.bytes.size + run_external_bytes(&run->model),
-                &run->summary.before);
+    census_take(&run->model, run->model.bytes.size + run_external_bytes(&run->model), &run->summary.before);
     if (interface_is_asked(run))
         interface_apply(run);
     run->checking = effort_for(run->landing.input);

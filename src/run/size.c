@@ -35,8 +35,7 @@ const char *run_plan_bytes(struct run *run, struct pieces *pieces, struct pieces
     struct emit_placement placement = run_place(run);
     bool automatic = !run->options.external_data || strcmp(run->options.external_data, "auto") == 0;
     bool to_file = run->output_path && output_is_file(run->output_path);
-    if (automatic && to_file && !placement.location &&
-        new_bytes(&run->model) + run->model.bytes.size > INT32_MAX) {
+    if (automatic && to_file && !placement.location && new_bytes(&run->model) + run->model.bytes.size > INT32_MAX) {
         placement.location = run_free_name(run);
         placement.move_new = true;
     }

@@ -8,15 +8,12 @@ void source_open(struct source *source, struct model *model, struct arena *arena
     const char *beside = source->path;
     model->arena = arena;
     if (source->path) {
-        model->path = source->name                     ? source->name
-                      : strcmp(source->path, "-") == 0 ? "standard input"
-                                                       : source->path;
+        model->path = source->name ? source->name : strcmp(source->path, "-") == 0 ? "standard input" : source->path;
         if (!model->bytes.data)
             mapping_open(arena->landing, source->path, source->no_map, &model->bytes);
     } else {
         model->path = "model in memory";
-        model->bytes =
-            (struct mapping){.data = source->memory, .size = source->size, .descriptor = -1};
+        model->bytes = (struct mapping){.data = source->memory, .size = source->size, .descriptor = -1};
         if (source->external_folder)
             beside = arena_format(arena, "%s/.", source->external_folder);
     }

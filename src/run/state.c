@@ -29,8 +29,7 @@ void run_close(struct run *run)
 
 bool run_again(struct run *run)
 {
-    if (run->landing.status != ONNX_FUSE_LIMIT || !run->plan.model || run->is_second ||
-        run->is_written)
+    if (run->landing.status != ONNX_FUSE_LIMIT || !run->plan.model || run->is_second || run->is_written)
         return false;
     struct mapping bytes = run->model.bytes; /* standard input is read once */
     run->model.bytes = (struct mapping){.descriptor = -1};

@@ -19,8 +19,7 @@ double verify_strict_tolerance(const struct verify *verify, int32_t type)
 bool verify_within(const struct verify *verify, const struct gap *gap, double tolerance)
 {
     bool exact = gap->of_integers && verify->options->rtol <= 0;
-    return gap->same_shape &&
-           (gap->ratio <= (exact ? 0 : tolerance) || gap->difference <= verify->options->atol);
+    return gap->same_shape && (gap->ratio <= (exact ? 0 : tolerance) || gap->difference <= verify->options->atol);
 }
 
 bool verify_is_beyond(const struct verify *verify, const struct gap *gap)
@@ -34,24 +33,23 @@ bool verify_is_plain(double ratio, double tolerance, int unmoved)
     return unmoved >= UNMOVED_ENOUGH && ratio > TIMES * tolerance;
 }
 
-void verify_note_blocker(struct verify *verify, const struct joint_eval *joint,
-                         const struct value *value, const char *reason)
+void verify_note_blocker(struct verify *verify, const struct joint_eval *joint, const struct value *value,
+                         const char *reason)
 {
     const struct node *bad = joint->bad;
     if (verify->blocker)
         return;
-    verify->blocker = bad ? arena_format(verify->arena, "%s '%s', which makes '%s': %s",
-                                         bad->proto->op_type ? bad->proto->op_type : "",
-                                         bad->proto->name ? bad->proto->name : "",
-                                         node_output(bad, 0) ? bad->outputs[0]->name : "", reason)
-                          : arena_format(verify->arena, "'%s': %s", value->name, reason);
+    verify->blocker =
+        bad ? arena_format(verify->arena, "%s '%s', which makes '%s': %s",
+                           bad->proto->op_type ? bad->proto->op_type : "", bad->proto->name ? bad->proto->name : "",
+                           node_output(bad, 0) ? bad->outputs[0]->name : "", reason)
+            : arena_format(verify->arena, "'%s': %s", value->name, reason);
 }
 
 enum integers verify_integers(const struct cone *cone, int trial, int attempt)
 {
     /* Each trial begins with another kind: a mask is read as 0 or 1, a token as a row, a length as large. */
-    static const enum integers first[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS,
-                                          INTEGERS_FEW};
+    static const enum integers first[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS, INTEGERS_FEW};
     static const enum integers first_row[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_BITS};
     /* What fits fewer operators comes before what fits more and shows less. */
     static const enum integers next[] = {INTEGERS_ROWS,  INTEGERS_WIDE, INTEGERS_MIDDLE,
@@ -60,16 +58,14 @@ enum integers verify_integers(const struct cone *cone, int trial, int attempt)
     if (!cone->draws_integers)
         return attempt ? INTEGERS_KINDS : INTEGERS_BITS;
     if (attempt == 0)
-        return cone->rows ? first_row[trial % (int)COUNT_OF(first_row)]
-                          : first[trial % (int)COUNT_OF(first)];
+        return cone->rows ? first_row[trial % (int)COUNT_OF(first_row)] : first[trial % (int)COUNT_OF(first)];
     attempt += skipped - 1;
     return attempt < (int)COUNT_OF(next) ? next[attempt] : INTEGERS_KINDS;
 }
 
 /* One evaluation of a pair on fresh numbers. `left` may be NULL: then `right` alone. */
-static const char *evaluate_drawn(struct verify *verify, struct joint_eval *joint,
-                                  const struct cone *cone, const struct graph *graph,
-                                  struct value *left, struct value *right,
+static const char *evaluate_drawn(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
+                                  const struct graph *graph, struct value *left, struct value *right,
                                   const struct drawing *drawing)
 {
     joint_reset(joint);
@@ -92,9 +88,8 @@ static const char *evaluate_drawn(struct verify *verify, struct joint_eval *join
 }
 
 /* The same with the first kind of integers that the operators accept. */
-static const char *evaluate_integers(struct verify *verify, struct joint_eval *joint,
-                                     const struct cone *cone, const struct graph *graph,
-                                     struct value *left, struct value *right,
+static const char *evaluate_integers(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
+                                     const struct graph *graph, struct value *left, struct value *right,
                                      struct drawing *drawing)
 {
     const char *reason = NULL;
@@ -108,9 +103,8 @@ static const char *evaluate_integers(struct verify *verify, struct joint_eval *j
     }
 }
 
-const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
-                            const struct cone *cone, const struct graph *graph, struct value *left,
-                            struct value *right, int trial, int size)
+const char *verify_evaluate(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
+                            const struct graph *graph, struct value *left, struct value *right, int trial, int size)
 {
     const char *reason = NULL;
     /* Sizes that the first trial found are good for all. */
@@ -129,9 +123,8 @@ const char *verify_evaluate(struct verify *verify, struct joint_eval *joint,
     }
 }
 
-const char *verify_compare(struct verify *verify, const struct cone *cone,
-                           const struct graph *graph, struct value *left, struct value *right,
-                           int trial, int size, struct gap *gap)
+const char *verify_compare(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                           struct value *left, struct value *right, int trial, int size, struct gap *gap)
 {
     struct joint_eval *joint = &verify->checking;
     double tolerance = verify_tolerance(verify, cone->type);
@@ -175,9 +168,8 @@ const char *verify_compare(struct verify *verify, const struct cone *cone,
     }
 }
 
-const char *verify_compare_rows(struct verify *verify, const struct cone *cone,
-                                const struct graph *graph, struct value *left, struct value *right,
-                                struct gap *gap)
+const char *verify_compare_rows(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                                struct value *left, struct value *right, struct gap *gap)
 {
     struct joint_eval *joint = &verify->checking;
     const struct drawing drawing = {.integers = INTEGERS_ROWS, .every_row = true};
@@ -188,9 +180,8 @@ const char *verify_compare_rows(struct verify *verify, const struct cone *cone,
     return NULL;
 }
 
-const char *verify_compare_length(struct verify *verify, const struct cone *cone,
-                                  const struct graph *graph, struct value *left,
-                                  struct value *right, struct gap *gap)
+const char *verify_compare_length(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                                  struct value *left, struct value *right, struct gap *gap)
 {
     struct joint_eval *joint = &verify->checking;
     const char *reason = NULL;

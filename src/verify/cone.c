@@ -99,9 +99,8 @@ static void note_constants(struct cone *cone, const struct node *node)
     for (size_t i = 0; i < node->input_count; i++) {
         const struct tensor *tensor;
         int64_t held[4];
-        if (cone->constants.count >= CONSTANTS_MOST || !node->inputs[i] ||
-            constant_of(node->inputs[i], &tensor) || type_is_float(tensor->type) ||
-            tensor->count < 1 || tensor->count > (int64_t)COUNT_OF(held) ||
+        if (cone->constants.count >= CONSTANTS_MOST || !node->inputs[i] || constant_of(node->inputs[i], &tensor) ||
+            type_is_float(tensor->type) || tensor->count < 1 || tensor->count > (int64_t)COUNT_OF(held) ||
             !tensor_read_integers(tensor, held))
             continue;
         for (int64_t k = 0; k < tensor->count; k++)
@@ -114,8 +113,7 @@ static void note_constants(struct cone *cone, const struct node *node)
 static void note_runs(struct cone *cone, const struct node *node)
 {
     size_t count;
-    const int64_t *pool =
-        node->op == OP_TfIdfVectorizer ? node_integers(node, "pool_int64s", &count) : NULL;
+    const int64_t *pool = node->op == OP_TfIdfVectorizer ? node_integers(node, "pool_int64s", &count) : NULL;
     if (!pool)
         return;
     cone->draws_runs = true;
@@ -153,8 +151,8 @@ static void note_texts(struct cone *cone, const struct node *node)
 static bool goes_by_size(const struct node *node)
 {
     const Onnx__AttributeProto *pad = node_attribute(node, "auto_pad");
-    return (pad && pad->s.len >= 4 && memcmp(pad->s.data, "SAME", 4) == 0) ||
-           node_integer(node, "ceil_mode", 0) || node->op == OP_Shape || node->op == OP_Size;
+    return (pad && pad->s.len >= 4 && memcmp(pad->s.data, "SAME", 4) == 0) || node_integer(node, "ceil_mode", 0) ||
+           node->op == OP_Shape || node->op == OP_Size;
 }
 
 static bool moves_axes(enum op op)
@@ -204,17 +202,15 @@ static const struct value *kernel_of(const struct node *node)
     case OP_DeformConv: return node_input(node, 1);
     case OP_QLinearConv: return node_input(node, 3);
     case OP_UNKNOWN:
-        return node->proto->op_type && strcmp(node->proto->op_type, "FusedConv") == 0
-                   ? node_input(node, 1)
-                   : NULL;
+        return node->proto->op_type && strcmp(node->proto->op_type, "FusedConv") == 0 ? node_input(node, 1) : NULL;
     default: return NULL;
     }
 }
 
 static void note_layout(struct cone *cone, const struct node *node)
 {
-    if (kernel_of(node) || node_attribute(node, "kernel_shape") ||
-        node->op == OP_BatchNormalization || node->op == OP_GlobalAveragePool)
+    if (kernel_of(node) || node_attribute(node, "kernel_shape") || node->op == OP_BatchNormalization ||
+        node->op == OP_GlobalAveragePool)
         cone->layout = LAYOUT_IMAGE;
     else if ((node->op == OP_Gemm || node->op == OP_MatMul) && cone->layout == LAYOUT_NONE)
         cone->layout = LAYOUT_ROWS;
@@ -238,14 +234,11 @@ static int64_t slice_extent(const struct node *node)
     int64_t extent = 1, held[2 * EVAL_RANK];
     size_t count;
     for (size_t i = 0; node->op == OP_Slice && i < 2; i++) {
-        const int64_t *ends =
-            constant_integers(node, i ? "ends" : "starts", i + 1, held, EVAL_RANK, &count);
+        const int64_t *ends = constant_integers(node, i ? "ends" : "starts", i + 1, held, EVAL_RANK, &count);
         for (size_t k = 0; ends && k < count; k++)
             extent = extent_of(ends[k]) > extent ? extent_of(ends[k]) : extent;
     }
-    const int64_t *pads = node->op == OP_Pad
-                              ? constant_integers(node, "pads", 1, held, COUNT_OF(held), &count)
-                              : NULL;
+    const int64_t *pads = node->op == OP_Pad ? constant_integers(node, "pads", 1, held, COUNT_OF(held), &count) : NULL;
     for (size_t k = 0; pads && k < count; k++)
         if (pads[k] < 0 && 2 * extent_of(pads[k]) > extent)
             extent = 2 * extent_of(pads[k]);
@@ -271,8 +264,7 @@ static void note_slice(struct cone *cone, const struct node *node)
         size_t input;
     } lists[] = {{"starts", 1}, {"ends", 2}, {"steps", 4}};
     for (size_t i = 0; i < COUNT_OF(lists); i++) {
-        const int64_t *bounds =
-            constant_integers(node, lists[i].name, lists[i].input, held, EVAL_RANK, &count);
+        const int64_t *bounds = constant_integers(node, lists[i].name, lists[i].input, held, EVAL_RANK, &count);
         for (size_t k = 0; bounds && k < count; k++) {
             int64_t axis = !axes ? (int64_t)k : k < named ? axes[k] : -1;
             if (axis < 0 && data && data->rank >= 0)
@@ -291,8 +283,7 @@ static void note_gather(struct cone *cone, const struct node *node)
     const struct tensor *indices, *table;
     int64_t axis = node_integer(node, "axis", 0);
     if (!data || !node_input(node, 1) || !constant_of(node->inputs[0], &table) ||
-        constant_of(node->inputs[1], &indices) || type_is_float(indices->type) ||
-        indices->count > PLACES_MOST)
+        constant_of(node->inputs[1], &indices) || type_is_float(indices->type) || indices->count > PLACES_MOST)
         return;
     int64_t *places = NEW_ARRAY(cone->arena, int64_t, indices->count + 1);
     axis += axis < 0 && data->rank > 0 ? data->rank : 0;
@@ -309,8 +300,7 @@ static void note_cut(struct cone *cone, const struct node *node)
         !constant_of(node->inputs[2], &bound))
         return;
     for (int i = 0; i < table->rank; i++)
-        cone->length = is_extent(table->dims[i]) && table->dims[i] > cone->length ? table->dims[i]
-                                                                                  : cone->length;
+        cone->length = is_extent(table->dims[i]) && table->dims[i] > cone->length ? table->dims[i] : cone->length;
 }
 
 static void note_broadcast(struct cone *cone, const struct node *node)
@@ -396,8 +386,7 @@ static void window_of(const struct node *node, int64_t *extent, int64_t *stride)
 
 bool verify_is_spent(const struct verify *verify, double part)
 {
-    return verify->visits / 8 + verify->compared + verify->searching.steps +
-               verify->checking.steps >
+    return verify->visits / 8 + verify->compared + verify->searching.steps + verify->checking.steps >
            part * verify->steps_most;
 }
 
@@ -474,26 +463,25 @@ static bool is_among(const struct cone *cone, const struct value *value)
 }
 
 /* True when the walk ends at a value: it is a source. */
-static bool is_source(const struct verify *verify, const struct cone *cone,
-                      const struct graph *left, const struct value *value)
+static bool is_source(const struct verify *verify, const struct cone *cone, const struct graph *left,
+                      const struct value *value)
 {
     if (!value->producer)
         return true;
     if (cone->from)
         return is_among(cone->from, value);
     if (cone->opens_all)
-        return verify_is_closed(verify, value_number(value)) &&
-               verify_left(verify, value_number(value), left);
+        return verify_is_closed(verify, value_number(value)) && verify_left(verify, value_number(value), left);
     return verify_left(verify, value_number(value), left) && !is_opened(cone, value_number(value));
 }
 
 /* What the nodes of bodies and functions ask for: their windows are taken to follow each other. */
-static const char *enter_graph(struct verify *verify, struct cone *cone, const struct graph *graph,
-                               int depth, int64_t *extent, int64_t *stride);
+static const char *enter_graph(struct verify *verify, struct cone *cone, const struct graph *graph, int depth,
+                               int64_t *extent, int64_t *stride);
 
 /* Notes a node on the way, with the extent and stride of its windows. */
-static const char *enter(struct verify *verify, struct cone *cone, const struct node *node,
-                         int depth, int64_t *extent, int64_t *stride)
+static const char *enter(struct verify *verify, struct cone *cone, const struct node *node, int depth, int64_t *extent,
+                         int64_t *stride)
 {
     const char *reason = NULL;
     if (cone->nodes.count == CONE_MOST || verify_is_spent(verify, 1) || depth == CALLS_MOST)
@@ -504,24 +492,21 @@ static const char *enter(struct verify *verify, struct cone *cone, const struct 
     note_layout(cone, node);
     window_of(node, extent, stride);
     const struct tensor *condition;
-    bool chooses = node->op != OP_If || !node_input(node, 0) ||
-                   constant_of(node->inputs[0], &condition) != NULL;
+    bool chooses = node->op != OP_If || !node_input(node, 0) || constant_of(node->inputs[0], &condition) != NULL;
     for (size_t i = 0; i < node->body_count && chooses; i++)
         LIST_PUSH(cone->arena, &cone->bodies, node->bodies[i]);
     for (size_t i = 0; i < node->body_count && !reason; i++)
         reason = enter_graph(verify, cone, node->bodies[i], depth, extent, stride);
     const struct graph *function = node->op == OP_UNKNOWN ? eval_function(node) : NULL;
-    return function && !reason ? enter_graph(verify, cone, function, depth, extent, stride)
-                               : reason;
+    return function && !reason ? enter_graph(verify, cone, function, depth, extent, stride) : reason;
 }
 
-static const char *enter_graph(struct verify *verify, struct cone *cone, const struct graph *graph,
-                               int depth, int64_t *extent, int64_t *stride)
+static const char *enter_graph(struct verify *verify, struct cone *cone, const struct graph *graph, int depth,
+                               int64_t *extent, int64_t *stride)
 {
     for (size_t i = 0; i < graph->order.count; i++) {
         int64_t inner_extent, inner_stride;
-        const char *reason =
-            enter(verify, cone, graph->order.items[i], depth + 1, &inner_extent, &inner_stride);
+        const char *reason = enter(verify, cone, graph->order.items[i], depth + 1, &inner_extent, &inner_stride);
         if (reason)
             return reason;
         *extent = least(*extent + least(inner_extent - 1, SPAN_LINE) * *stride, SPAN_LINE + 1);
@@ -531,8 +516,7 @@ static const char *enter_graph(struct verify *verify, struct cone *cone, const s
 }
 
 /* Depth first with a stack of its own. */
-static const char *collect(struct verify *verify, const struct graph *left, struct value *root,
-                           struct cone *cone)
+static const char *collect(struct verify *verify, const struct graph *left, struct value *root, struct cone *cone)
 {
     LIST(struct step) stack = {NULL, 0, 0};
     struct step first = {.value = root, .span = 1, .scale = 1};
@@ -552,8 +536,7 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
                 mark->walked = verify->walk;
                 mark->span = mark->scale = 1;
                 known = true;
-            } else if (!known && (stack.count > 1 || !node) &&
-                       is_source(verify, cone, left, step->value)) {
+            } else if (!known && (stack.count > 1 || !node) && is_source(verify, cone, left, step->value)) {
                 note_source(cone, step->value);
                 mark->walked = verify->walk;
                 mark->span = mark->scale = 1;
@@ -582,8 +565,7 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
         /* Every tap of one window, and of windows in a row as long as they may be one window in the
          * other model. */
         int64_t most = SPAN_LINE + 1; /* more than can be reached */
-        int64_t span = step->span + least(extent - 1, most) * step->scale,
-                scale = step->scale * least(stride, most);
+        int64_t span = step->span + least(extent - 1, most) * step->scale, scale = step->scale * least(stride, most);
         if (span > SPAN_ROW) {
             int64_t alone = least(extent, most) * step->scale;
             span = alone > step->span ? alone : step->span;
@@ -618,8 +600,7 @@ static bool open_last(struct cone *cone)
     return true;
 }
 
-static const char *collect_few(struct verify *verify, const struct graph *left, struct value *root,
-                               struct cone *cone)
+static const char *collect_few(struct verify *verify, const struct graph *left, struct value *root, struct cone *cone)
 {
     const char *reason = collect(verify, left, root, cone);
     struct cone best = *cone;
@@ -679,8 +660,7 @@ bool cone_contradicts(struct verify *verify, const struct cone *cone)
 }
 
 /* Sources that are made of others are computed from them. */
-static const char *open_tied(struct verify *verify, const struct graph *left, struct value *root,
-                             struct cone *cone)
+static const char *open_tied(struct verify *verify, const struct graph *left, struct value *root, struct cone *cone)
 {
     const char *reason = NULL;
     for (int i = 0; !reason && i < OPENINGS_MOST; i++) {
@@ -698,14 +678,12 @@ static const char *open_tied(struct verify *verify, const struct graph *left, st
     return reason;
 }
 
-const char *cone_make(struct verify *verify, const struct graph *left, struct value *root,
-                      int attempt, struct cone *cone)
+const char *cone_make(struct verify *verify, const struct graph *left, struct value *root, int attempt,
+                      struct cone *cone)
 {
     arena_reset(verify->cones);
-    *cone = (struct cone){
-        .arena = verify->cones, .opens_all = attempt == 2, .ends_early = attempt == 1};
-    const char *reason =
-        attempt == 0 ? collect_few(verify, left, root, cone) : collect(verify, left, root, cone);
+    *cone = (struct cone){.arena = verify->cones, .opens_all = attempt == 2, .ends_early = attempt == 1};
+    const char *reason = attempt == 0 ? collect_few(verify, left, root, cone) : collect(verify, left, root, cone);
     return !reason && attempt == 3 ? open_tied(verify, left, root, cone) : reason;
 }
 
@@ -717,8 +695,8 @@ bool cone_has_run(const struct cone *cone)
     return true;
 }
 
-struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone,
-                      struct value *value, size_t *nodes)
+struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone, struct value *value,
+                      size_t *nodes)
 {
     struct cone joined = *cone, other = *cone;
     other.from = cone;

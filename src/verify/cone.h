@@ -4,8 +4,8 @@
 
 #include "verify/state.h"
 
-const char *cone_make(struct verify *verify, const struct graph *left, struct value *root,
-                      int attempt, struct cone *cone);
+const char *cone_make(struct verify *verify, const struct graph *left, struct value *root, int attempt,
+                      struct cone *cone);
 /* True when one source is made of another. Numbers drawn for both contradict one another, so that a
  * difference shows nothing. */
 bool cone_contradicts(struct verify *verify, const struct cone *cone);
@@ -15,8 +15,8 @@ bool cone_has_run(const struct cone *cone);
 
 /* `cone`, and what lies between its sources and a value of the first model: what either side asks of
  * the sizes and numbers drawn, the coarsest type of both. *nodes: of the first model. */
-struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone,
-                      struct value *value, size_t *nodes);
+struct cone cone_join(struct verify *verify, const struct graph *left, const struct cone *cone, struct value *value,
+                      size_t *nodes);
 
 /* True when `part` of the steps that two models of this size are worth have been taken: walking,
  * evaluating, comparing. What depends on one another in many ways would take the square of it. */

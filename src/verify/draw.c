@@ -16,9 +16,7 @@ static int64_t channels_by(const struct node *node, const struct value *value)
     if (weight->rank < 2)
         return -1;
     switch (node->op) {
-    case OP_Conv:
-        return multiply_fits(weight->dims[1], node_integer(node, "group", 1), &channels) ? channels
-                                                                                         : -1;
+    case OP_Conv: return multiply_fits(weight->dims[1], node_integer(node, "group", 1), &channels) ? channels : -1;
     case OP_ConvTranspose: return weight->dims[0];
     case OP_MatMul: return weight->dims[weight->rank - 2];
     case OP_Gemm: return weight->dims[node_integer(node, "transB", 0) != 0];
@@ -130,9 +128,9 @@ static int64_t extent_wanted(const struct cone *cone, int axis)
     return least(wanted, SPAN_LINE);
 }
 
-static const char *source_shape(struct verify *verify, const struct cone *cone,
-                                const struct graph *left_graph, const struct value *source,
-                                const struct drawing *drawing, int size, int *rank, int64_t *dims)
+static const char *source_shape(struct verify *verify, const struct cone *cone, const struct graph *left_graph,
+                                const struct value *source, const struct drawing *drawing, int size, int *rank,
+                                int64_t *dims)
 {
     int stretch = drawing->stretch;
     const struct value *left = verify_left(verify, value_number(source), left_graph);
@@ -152,9 +150,7 @@ static const char *source_shape(struct verify *verify, const struct cone *cone,
         int64_t known = told->rank == *rank ? told->dims[i] : -1;
         if (known < 0 && left && left->rank == *rank)
             known = left->dims[i];
-        bool channel = cone->layout == LAYOUT_IMAGE  ? i == 1
-                       : cone->layout == LAYOUT_ROWS ? i == *rank - 1
-                                                     : false;
+        bool channel = cone->layout == LAYOUT_IMAGE ? i == 1 : cone->layout == LAYOUT_ROWS ? i == *rank - 1 : false;
         if (channel && known < 0)
             known = channels_read(source);
         bool free = cone->layout != LAYOUT_NONE && !channel && known != 1 && size < CONE_SIZES - 1;
@@ -242,11 +238,9 @@ const char *cone_draw(struct verify *verify, struct joint_eval *joint, const str
         if (joint_array(joint, source))
             continue;
         const char *reason = source_shape(verify, cone, left, source, drawing, size, &rank, dims);
-        if (!reason && source->type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING &&
-            cone->texts.count > TEXTS_MOST)
-            reason = arena_format(
-                verify->arena, "'%s' is compared with more than %d texts, which are not all tried",
-                source->name, (int)TEXTS_MOST);
+        if (!reason && source->type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING && cone->texts.count > TEXTS_MOST)
+            reason = arena_format(verify->arena, "'%s' is compared with more than %d texts, which are not all tried",
+                                  source->name, (int)TEXTS_MOST);
         if (!reason && drawing->every_row && source->type && !type_is_float(source->type))
             fit_rows(cone->rows, rank, dims);
         if (!reason)

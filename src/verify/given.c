@@ -19,18 +19,12 @@ static int32_t type_of(const struct npz_array *array)
         size_t size;
         int32_t type;
     } types[] = {
-        {'f', 2, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16},
-        {'f', 4, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT},
-        {'f', 8, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE},
-        {'i', 1, ONNX__TENSOR_PROTO__DATA_TYPE__INT8},
-        {'i', 2, ONNX__TENSOR_PROTO__DATA_TYPE__INT16},
-        {'i', 4, ONNX__TENSOR_PROTO__DATA_TYPE__INT32},
-        {'i', 8, ONNX__TENSOR_PROTO__DATA_TYPE__INT64},
-        {'u', 1, ONNX__TENSOR_PROTO__DATA_TYPE__UINT8},
-        {'u', 2, ONNX__TENSOR_PROTO__DATA_TYPE__UINT16},
-        {'u', 4, ONNX__TENSOR_PROTO__DATA_TYPE__UINT32},
-        {'u', 8, ONNX__TENSOR_PROTO__DATA_TYPE__UINT64},
-        {'b', 1, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL},
+        {'f', 2, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16}, {'f', 4, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT},
+        {'f', 8, ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE},  {'i', 1, ONNX__TENSOR_PROTO__DATA_TYPE__INT8},
+        {'i', 2, ONNX__TENSOR_PROTO__DATA_TYPE__INT16},   {'i', 4, ONNX__TENSOR_PROTO__DATA_TYPE__INT32},
+        {'i', 8, ONNX__TENSOR_PROTO__DATA_TYPE__INT64},   {'u', 1, ONNX__TENSOR_PROTO__DATA_TYPE__UINT8},
+        {'u', 2, ONNX__TENSOR_PROTO__DATA_TYPE__UINT16},  {'u', 4, ONNX__TENSOR_PROTO__DATA_TYPE__UINT32},
+        {'u', 8, ONNX__TENSOR_PROTO__DATA_TYPE__UINT64},  {'b', 1, ONNX__TENSOR_PROTO__DATA_TYPE__BOOL},
     };
     for (size_t i = 0; i < COUNT_OF(types); i++)
         if (types[i].kind == array->kind && types[i].size == array->size)
@@ -53,8 +47,7 @@ static uint8_t *in_order(struct arena *arena, const struct npz_array *array)
         stride *= array->dims[i];
     }
     for (int64_t i = 0; i < array->count; i++) {
-        memcpy(bytes + (size_t)i * array->size, array->bytes + (size_t)from * array->size,
-               array->size);
+        memcpy(bytes + (size_t)i * array->size, array->bytes + (size_t)from * array->size, array->size);
         for (int axis = array->rank - 1; axis >= 0; axis--) {
             from += strides[axis];
             if (++at[axis] < array->dims[axis])
@@ -72,9 +65,8 @@ static const char *take(void *closure, const struct npz_array *array)
     int32_t type = type_of(array);
     if (!type)
         return "has an element type that ONNX does not have";
-    struct given_input input = {array->name,
-                                tensor_of_bytes(reader->arena, type, array->rank, array->dims,
-                                                in_order(reader->arena, array))};
+    struct given_input input = {
+        array->name, tensor_of_bytes(reader->arena, type, array->rank, array->dims, in_order(reader->arena, array))};
     LIST_PUSH(reader->arena, &reader->given->inputs, input);
     return NULL;
 }
@@ -83,8 +75,7 @@ void given_read(struct arena *arena, const uint8_t *bytes, size_t size, struct g
 {
     static const char wanted[] = "inputs by numpy.savez, an array under the name of each";
     if (!npz_is(bytes, size))
-        fail(arena->landing, ONNX_FUSE_ARGUMENT, "%s: is not a NumPy archive: expected %s",
-             given->path, wanted);
+        fail(arena->landing, ONNX_FUSE_ARGUMENT, "%s: is not a NumPy archive: expected %s", given->path, wanted);
     npz_read(arena, given->path, wanted, bytes, size, take, &(struct reader){arena, given});
 }
 
@@ -117,8 +108,7 @@ static const struct value *input_called(const struct graph *graph, const char *n
 
 static bool fits(const struct tensor *tensor, const struct value *value)
 {
-    if ((value->type && value->type != tensor->type) ||
-        (value->rank >= 0 && value->rank != tensor->rank))
+    if ((value->type && value->type != tensor->type) || (value->rank >= 0 && value->rank != tensor->rank))
         return false;
     for (int i = 0; i < value->rank; i++)
         if (value->dims[i] >= 0 && value->dims[i] != tensor->dims[i])
@@ -136,10 +126,8 @@ void given_check(struct arena *arena, const struct given *given, struct graph *c
             const struct value *value = input_called(graphs[side], input->name);
             known = known || value;
             if (value && !fits(tensor, value))
-                fail(arena->landing, ONNX_FUSE_ARGUMENT, "%s: '%s' is %s: the input of %s is %s",
-                     given->path, input->name,
-                     text_of(arena, tensor->type, tensor->rank, tensor->dims),
-                     graphs[side]->model->path,
+                fail(arena->landing, ONNX_FUSE_ARGUMENT, "%s: '%s' is %s: the input of %s is %s", given->path,
+                     input->name, text_of(arena, tensor->type, tensor->rank, tensor->dims), graphs[side]->model->path,
                      text_of(arena, value->type, value->rank, value->dims));
         }
         if (!known)

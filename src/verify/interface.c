@@ -25,17 +25,13 @@ static const char *name_of(const struct port *port)
 static int32_t type_of(const struct port *port)
 {
     const Onnx__TypeProto *type = port->info->type;
-    return type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
-               ? type->tensor_type->elem_type
-               : 0;
+    return type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? type->tensor_type->elem_type : 0;
 }
 
 static const Onnx__TensorShapeProto *shape_of(const struct port *port)
 {
     const Onnx__TypeProto *type = port->info->type;
-    return type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
-               ? type->tensor_type->shape
-               : NULL;
+    return type && type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? type->tensor_type->shape : NULL;
 }
 
 static bool same_type(const struct port *a, const struct port *b)
@@ -71,8 +67,7 @@ static const char *shape_text(struct arena *arena, const struct port *port)
         if (dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE)
             text_print(&text, "%s%lld", i ? ", " : "", (long long)dim->dim_value);
         else
-            text_print(&text, "%s%s", i ? ", " : "",
-                       dim->dim_param && dim->dim_param[0] ? dim->dim_param : "?");
+            text_print(&text, "%s%s", i ? ", " : "", dim->dim_param && dim->dim_param[0] ? dim->dim_param : "?");
     }
     text_print(&text, "]");
     return text.bytes;
@@ -135,8 +130,7 @@ static void pair_positions(struct verify *verify, const struct ports sides[2], c
         a->twin = b;
         b->twin = a;
         if (i < NAMED_MOST)
-            text_print(&text, "%s%s '%s' is taken for '%s'", text.size ? ", " : "", kind,
-                       name_of(b), name_of(a));
+            text_print(&text, "%s%s '%s' is taken for '%s'", text.size ? ", " : "", kind, name_of(b), name_of(a));
     }
     if (count > NAMED_MOST)
         text_print(&text, " and so on by position");
@@ -145,8 +139,7 @@ static void pair_positions(struct verify *verify, const struct ports sides[2], c
 }
 
 /* `more`: the second model may have more of them. */
-static bool check_ports(struct verify *verify, const struct ports sides[2], bool is_input,
-                        bool more)
+static bool check_ports(struct verify *verify, const struct ports sides[2], bool is_input, bool more)
 {
     const char *kind = is_input ? "input" : "output";
     for (int side = 0; side < 2; side++)
@@ -154,23 +147,21 @@ static bool check_ports(struct verify *verify, const struct ports sides[2], bool
             const struct port *port = &sides[side].items[i];
             if (port->twin || (side && more))
                 continue;
-            refuse(verify, arena_format(verify->arena, "only the %s model has the %s '%s'",
-                                        side ? "second" : "first", kind, name_of(port)));
+            refuse(verify, arena_format(verify->arena, "only the %s model has the %s '%s'", side ? "second" : "first",
+                                        kind, name_of(port)));
             return false;
         }
     for (size_t i = 0; i < sides[0].count; i++) {
         const struct port *a = &sides[0].items[i], *b = a->twin;
         if (!same_type(a, b)) {
-            refuse(verify,
-                   arena_format(verify->arena, "the %s '%s' has another element type: %s and %s",
-                                kind, name_of(b), type_name(type_of(a)), type_name(type_of(b))));
+            refuse(verify, arena_format(verify->arena, "the %s '%s' has another element type: %s and %s", kind,
+                                        name_of(b), type_name(type_of(a)), type_name(type_of(b))));
             return false;
         }
         /* What is said of outputs may be stale: they show their shapes. */
         if (is_input && !shapes_meet(a, b)) {
-            refuse(verify, arena_format(verify->arena, "the %s '%s' has another shape: %s and %s",
-                                        kind, name_of(b), shape_text(verify->arena, a),
-                                        shape_text(verify->arena, b)));
+            refuse(verify, arena_format(verify->arena, "the %s '%s' has another shape: %s and %s", kind, name_of(b),
+                                        shape_text(verify->arena, a), shape_text(verify->arena, b)));
             return false;
         }
     }
@@ -199,8 +190,7 @@ static struct ports outputs_of(struct verify *verify, const struct graph *graph)
     return ports;
 }
 
-static void number_inputs(struct verify *verify, const struct ports *inputs,
-                          struct graph *const graphs[2])
+static void number_inputs(struct verify *verify, const struct ports *inputs, struct graph *const graphs[2])
 {
     uint32_t next = 0;
     for (size_t i = 0; i < inputs->count; i++) {

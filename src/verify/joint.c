@@ -13,11 +13,9 @@
 
 enum { LARGE = 1 << 16 }; /* elements of a constant that is loaded again for each reader */
 
-void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
-                struct effort effort)
+void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch, struct effort effort)
 {
-    *joint = (struct joint_eval){
-        .keeper = keeper, .scratch = scratch, .effort = effort, .cells = effort.cells};
+    *joint = (struct joint_eval){.keeper = keeper, .scratch = scratch, .effort = effort, .cells = effort.cells};
     joint->pool = (struct pool){.arena = scratch, .recycles = true, .effort = &joint->effort};
 }
 
@@ -31,8 +29,7 @@ void joint_forget(struct joint_eval *joint)
 void joint_reset(struct joint_eval *joint)
 {
     joint_forget(joint);
-    joint->pool =
-        (struct pool){.arena = joint->scratch, .recycles = true, .effort = &joint->effort};
+    joint->pool = (struct pool){.arena = joint->scratch, .recycles = true, .effort = &joint->effort};
     joint->effort.cells = joint->cells;
     if (joint->scratch->allocated > BUDGET_VERIFY_KEPT)
         arena_free(joint->scratch);
@@ -59,9 +56,7 @@ void joint_put(struct joint_eval *joint, uint32_t number, struct array *array)
 
 struct array *joint_array(const struct joint_eval *joint, const struct value *value)
 {
-    return value_number(value) && value_number(value) < joint->room
-               ? joint->arrays[value_number(value)]
-               : NULL;
+    return value_number(value) && value_number(value) < joint->room ? joint->arrays[value_number(value)] : NULL;
 }
 
 /* ---- evaluation ---- */
@@ -89,24 +84,21 @@ static bool is_weight(const struct value *value)
 static const char *perturb(struct joint_eval *joint, uint64_t seed, struct array **array)
 {
     const struct array *exact = *array;
-    const char *reason = array_make(joint->scratch, &joint->pool, BUDGET_VALUE, exact->type,
-                                    exact->rank, exact->dims, array);
-    double unit =
-        exact->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-24 : type_rounding(exact->type);
+    const char *reason =
+        array_make(joint->scratch, &joint->pool, BUDGET_VALUE, exact->type, exact->rank, exact->dims, array);
+    double unit = exact->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-24 : type_rounding(exact->type);
     for (int64_t i = 0; !reason && i < exact->count; i++)
         (*array)->reals[i] = exact->reals[i] * (1 + unit * eval_uniform(eval_random(&seed)));
     return reason;
 }
 
-static const char *load_constant(struct joint_eval *joint, const struct value *value,
-                                 const struct tensor *tensor)
+static const char *load_constant(struct joint_eval *joint, const struct value *value, const struct tensor *tensor)
 {
     struct array *array;
     const char *reason = array_load(joint->scratch, &joint->pool, tensor, &array);
     joint->touched += (double)tensor->count * (double)type_size(tensor->type);
     if (!reason && joint->rounds && array_is_real(array) && is_weight(value))
-        reason =
-            perturb(joint, (uint64_t)value_number(value) << 8 | (uint64_t)joint->rounds, &array);
+        reason = perturb(joint, (uint64_t)value_number(value) << 8 | (uint64_t)joint->rounds, &array);
     if (!reason)
         joint_put(joint, value_number(value), array);
     return reason;
@@ -141,8 +133,7 @@ static void release_large(struct joint_eval *joint, const struct value_reads *re
     }
 }
 
-static const char *evaluate_node(struct joint_eval *joint, const struct node *node,
-                                 const struct value_reads *reads)
+static const char *evaluate_node(struct joint_eval *joint, const struct node *node, const struct value_reads *reads)
 {
     struct arena *arena = joint->scratch;
     struct array **inputs = NEW_ARRAY(arena, struct array *, node->input_count);
@@ -202,8 +193,7 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
         const struct tensor *tensor;
         struct node *node = frame->value->producer;
         if (!value_number(frame->value)) /* no array would be kept for it */
-            return arena_format(arena, "it depends on '%s', which is made later",
-                                frame->value->name);
+            return arena_format(arena, "it depends on '%s', which is made later", frame->value->name);
         if (joint_array(joint, frame->value)) {
             stack.count--;
             continue;
@@ -215,8 +205,7 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
             continue;
         }
         if (!node)
-            return arena_format(arena, "it depends on '%s', and what it is compared with does not",
-                                frame->value->name);
+            return arena_format(arena, "it depends on '%s', and what it is compared with does not", frame->value->name);
         if (frame->next == 0) {
             if (limit-- == 0)
                 return "it depends on too many nodes";
@@ -281,8 +270,7 @@ struct run {
 };
 
 /* False where a number is not finite. Four lanes: the largest of one does not wait for that of the next. */
-VECTORISED(bool, compare_finite,
-           (const double *left, const double *right, int64_t count, struct run *run),
+VECTORISED(bool, compare_finite, (const double *left, const double *right, int64_t count, struct run *run),
            (left, right, count, run))
 {
     enum { LANES = 4 };
@@ -320,12 +308,11 @@ static int64_t find_difference(const double *left, const double *right, double d
 }
 
 /* Numbers from `first` on, as compare_channel takes them one by one. False where it has to. */
-static bool take_finite(const struct array *left, const struct array *right, int64_t first,
-                        int64_t count, struct gap *gap, double *difference, double *largest)
+static bool take_finite(const struct array *left, const struct array *right, int64_t first, int64_t count,
+                        struct gap *gap, double *difference, double *largest)
 {
     struct run run;
-    if (!array_is_real(left) || count < 1 ||
-        !compare_finite(left->reals + first, right->reals + first, count, &run))
+    if (!array_is_real(left) || count < 1 || !compare_finite(left->reals + first, right->reals + first, count, &run))
         return false;
     *difference = fmax(*difference, run.difference);
     *largest = fmax(*largest, run.size);
@@ -334,8 +321,7 @@ static bool take_finite(const struct array *left, const struct array *right, int
     gap->seen = left->reals[first + count - 1];
     if (run.difference > gap->difference) {
         gap->difference = run.difference;
-        gap->at =
-            first + find_difference(left->reals + first, right->reals + first, run.difference);
+        gap->at = first + find_difference(left->reals + first, right->reals + first, run.difference);
         gap->left = left->reals[gap->at];
         gap->right = right->reals[gap->at];
     }
@@ -343,9 +329,8 @@ static bool take_finite(const struct array *left, const struct array *right, int
 }
 
 /* One channel: its largest difference and its largest element. */
-static void compare_channel(const struct array *left, const struct array *right, int64_t channel,
-                            int64_t channels, int64_t inner, struct gap *gap, double *difference,
-                            double *largest)
+static void compare_channel(const struct array *left, const struct array *right, int64_t channel, int64_t channels,
+                            int64_t inner, struct gap *gap, double *difference, double *largest)
 {
     bool finite = false, other = false;
     *difference = *largest = 0;
@@ -506,8 +491,7 @@ static struct array *copy_of(struct arena *arena, const struct array *array)
     return copy;
 }
 
-struct joint_pool joint_pool(struct arena *arena, const struct array *left,
-                             const struct array *right)
+struct joint_pool joint_pool(struct arena *arena, const struct array *left, const struct array *right)
 {
     return (struct joint_pool){.arena = arena,
                                .left = copy_of(arena, left),
@@ -530,14 +514,13 @@ static void append(struct arena *arena, struct array *pooled, const struct array
 /* True when the two are as large along all axes but the first. */
 static bool fits_behind(const struct array *pooled, const struct array *array)
 {
-    return array->rank == pooled->rank && array->rank > 0 &&
-           noted_channels(array) == noted_channels(pooled) && inner_of(array) == inner_of(pooled);
+    return array->rank == pooled->rank && array->rank > 0 && noted_channels(array) == noted_channels(pooled) &&
+           inner_of(array) == inner_of(pooled);
 }
 
 bool joint_pool_add(struct joint_pool *pool, const struct array *left, const struct array *right)
 {
-    if (left->count != right->count || !fits_behind(pool->left, left) ||
-        !fits_behind(pool->right, right))
+    if (left->count != right->count || !fits_behind(pool->left, left) || !fits_behind(pool->right, right))
         return false;
     append(pool->arena, pool->left, left);
     append(pool->arena, pool->right, right);
@@ -545,15 +528,14 @@ bool joint_pool_add(struct joint_pool *pool, const struct array *left, const str
     return true;
 }
 
-static void widen(const struct joint_pool *pool, const struct array *pooled,
-                  const struct array *rounded)
+static void widen(const struct joint_pool *pool, const struct array *pooled, const struct array *rounded)
 {
     /* One sample of what rounding does, to be compared with others. */
     enum { SAFETY = 8 };
     double unit = pooled->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE ? 0x1p-29 : 1;
     int64_t channels = noted_channels(pooled), inner = inner_of(pooled);
-    if (!array_is_real(pooled) || rounded->count != pool->count ||
-        noted_channels(rounded) != channels || channels != noted_channels(pool->left))
+    if (!array_is_real(pooled) || rounded->count != pool->count || noted_channels(rounded) != channels ||
+        channels != noted_channels(pool->left))
         return;
     const double *exact = pooled->reals + pooled->count - rounded->count;
     for (int64_t i = 0; i < rounded->count; i++) {

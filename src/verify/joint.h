@@ -21,15 +21,14 @@ struct joint_eval {
         uint32_t *items;
         size_t count, room;
     } filled;
-    int rounds; /* not 0: results are rounded to their type, double to float, and so are weights, each
+    int rounds;             /* not 0: results are rounded to their type, double to float, and so are weights, each
                    time otherwise; the number of that time */
     double products;        /* multiply-adds evaluated so far, by all trials */
     double touched;         /* bytes of constants read so far */
     const struct node *bad; /* the node the last evaluation stopped at, or NULL */
 };
 
-void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch,
-                struct effort effort);
+void joint_init(struct joint_eval *joint, struct arena *keeper, struct arena *scratch, struct effort effort);
 void joint_reset(struct joint_eval *joint);
 /* Forgets every value, and keeps the memory of what was found. */
 void joint_forget(struct joint_eval *joint);
@@ -53,9 +52,9 @@ struct draw {
     uint64_t seed;
     double amplitude; /* reals are in [-amplitude, amplitude); 0: they are 0 or, more
                          often, 1, like a mask */
-    int shift; /* not 0: of the planes or rows one is below 0, the next above, and so on; 1, -1: which is
+    int shift;        /* not 0: of the planes or rows one is below 0, the next above, and so on; 1, -1: which is
                          first. The largest of many is never below 0 else */
-    bool has_odd; /* some reals are infinite or none */
+    bool has_odd;     /* some reals are infinite or none */
     enum integers integers;
     int64_t rows;             /* of the table */
     const int64_t *constants; /* integers that the models ask for */
@@ -77,18 +76,16 @@ const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t
 struct gap {
     bool same_shape;
     bool of_integers;
-    bool
-        constant; /* the first has many elements, all that are finite alike, or none is: says little */
-    bool
-        silent; /* there are none, or a channel has none that is finite on both sides: says nothing */
+    bool constant;     /* the first has many elements, all that are finite alike, or none is: says little */
+    bool silent;       /* there are none, or a channel has none that is finite on both sides: says nothing */
     double seen;       /* a finite one of the first, or NaN */
     double difference; /* largest absolute; infinity where one is not finite and the other is */
     double largest;    /* absolute, of both */
     double ratio;      /* largest difference, less the noise, relative to the largest element of its
                      channel (axis 1), or to a tenth of the largest of all where the channel has
                      less */
-    double alone; /* the same, whatever the largest of all: 1 where a channel is not alike at all */
-    int64_t at;   /* element with the largest difference */
+    double alone;      /* the same, whatever the largest of all: 1 where a channel is not alike at all */
+    int64_t at;        /* element with the largest difference */
     double left, right;
 };
 /* noise: what rounding may leave, one number per channel; or NULL. */
@@ -109,8 +106,7 @@ enum { JOINT_RUNS = 8, JOINT_ALIKE = 8 };
 enum { JOINT_ROUNDS = 4 };
 
 /* Of one run. Memory comes from `arena`. */
-struct joint_pool joint_pool(struct arena *arena, const struct array *left,
-                             const struct array *right);
+struct joint_pool joint_pool(struct arena *arena, const struct array *left, const struct array *right);
 /* False: the run gave other sizes. */
 bool joint_pool_add(struct joint_pool *pool, const struct array *left, const struct array *right);
 /* Widens the noise to what rounding to the type after each op changed of the run added last. */

@@ -61,8 +61,8 @@ static bool is_even_power(const struct node *node)
     const struct tensor *tensor;
     struct value *power = node_input(node, 1);
     double number;
-    if (!power || constant_of(power, &tensor) || tensor->count != 1 ||
-        !type_is_float(tensor->type) || !tensor_is_readable(tensor))
+    if (!power || constant_of(power, &tensor) || tensor->count != 1 || !type_is_float(tensor->type) ||
+        !tensor_is_readable(tensor))
         return false;
     tensor_read(tensor, 0, 1, &number);
     return fmod(number, 2) == 0;
@@ -145,8 +145,7 @@ static bool is_nonnegative(const struct value *value, int depth, int *steps)
 
 /* What the op that makes a value would make of the numbers drawn for it: a difference on others would
  * be none of the model's. Where that is not known, they stay. */
-static struct array *in_range(struct joint_eval *joint, const struct value *value,
-                              struct array *drawn)
+static struct array *in_range(struct joint_eval *joint, const struct value *value, struct array *drawn)
 {
     enum { DEPTH = 8 };
     int steps = 64;
@@ -168,11 +167,8 @@ static struct array *in_range(struct joint_eval *joint, const struct value *valu
                                      array_load(joint->scratch, &joint->pool, tensor, &inputs[i])))
             return drawn;
     }
-    struct evaluation e = {.arena = joint->scratch,
-                           .pool = &joint->pool,
-                           .node = node,
-                           .inputs = inputs,
-                           .limit = BUDGET_VALUE};
+    struct evaluation e = {
+        .arena = joint->scratch, .pool = &joint->pool, .node = node, .inputs = inputs, .limit = BUDGET_VALUE};
     return eval_arrays(&e) || e.outputs[0]->count != drawn->count ? drawn : e.outputs[0];
 }
 
@@ -215,8 +211,7 @@ static bool counts_trips(const struct draw *draw, const struct value *value)
 }
 
 /* The same with large letters for small ones, and the other way round: an operator may take them for one. */
-static const ProtobufCBinaryData *in_other_case(struct arena *arena,
-                                                const ProtobufCBinaryData *text)
+static const ProtobufCBinaryData *in_other_case(struct arena *arena, const ProtobufCBinaryData *text)
 {
     ProtobufCBinaryData *other = NEW(arena, ProtobufCBinaryData);
     *other = (ProtobufCBinaryData){text->len, NEW_ARRAY(arena, uint8_t, text->len + 1)};
@@ -229,13 +224,12 @@ static const ProtobufCBinaryData *in_other_case(struct arena *arena,
 
 /* Texts: numbers where small integers are asked for; else one that the models ask for in turn with a random
  * one. */
-static void draw_texts(struct joint_eval *joint, const struct draw *draw, struct array *array,
-                       uint64_t state)
+static void draw_texts(struct joint_eval *joint, const struct draw *draw, struct array *array, uint64_t state)
 {
     static const char letters[] = "abcdABCD019  ";
     enum { LENGTH_MOST = 8 };
-    bool is_number = draw->integers == INTEGERS_SMALL || draw->integers == INTEGERS_FEW ||
-                     draw->integers == INTEGERS_BITS;
+    bool is_number =
+        draw->integers == INTEGERS_SMALL || draw->integers == INTEGERS_FEW || draw->integers == INTEGERS_BITS;
     for (int64_t i = 0; i < array->count; i++) {
         uint64_t bits = eval_random(&state);
         uint64_t turn = (uint64_t)draw->trial * (uint64_t)array->count + (uint64_t)i;
@@ -260,8 +254,8 @@ static void draw_texts(struct joint_eval *joint, const struct draw *draw, struct
 
 /* Every other integer is one that the models ask for or a neighbour of one, in turn from trial to trial. After
  * all of them they begin one further: so that each comes to each place. */
-static bool asked_for(const struct draw *draw, const struct array *array, int64_t at,
-                      bool is_positive, int64_t *integer)
+static bool asked_for(const struct draw *draw, const struct array *array, int64_t at, bool is_positive,
+                      int64_t *integer)
 {
     static const int beside[] = {0, 1, -1};
     uint64_t count = draw->constant_count, trial = (uint64_t)draw->trial;
@@ -295,19 +289,17 @@ static double draw_real(const struct draw *draw, int64_t at, int64_t plane, uint
     int shift = plane % 2 ? draw->shift : -draw->shift;
     if (draw->has_odd && at % 2 == 0)
         return odd[(at / 2 + draw->trial / 2) % (int)COUNT_OF(odd)];
-    return draw->amplitude > 0 ? (eval_uniform(bits) + shift) * draw->amplitude
-                               : (double)(bits >> 62 != 0);
+    return draw->amplitude > 0 ? (eval_uniform(bits) + shift) * draw->amplitude : (double)(bits >> 62 != 0);
 }
 
-const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank,
-                       const int64_t *dims, const struct draw *draw)
+const char *joint_draw(struct joint_eval *joint, const struct value *value, int rank, const int64_t *dims,
+                       const struct draw *draw)
 {
     if (joint_array(joint, value))
         return NULL;
     int32_t type = value->type ? value->type : ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     struct array *array;
-    const char *reason =
-        array_make(joint->scratch, &joint->pool, BUDGET_VALUE, type, rank, dims, &array);
+    const char *reason = array_make(joint->scratch, &joint->pool, BUDGET_VALUE, type, rank, dims, &array);
     if (reason)
         return reason;
     uint64_t state = draw->seed + value_number(value) * UINT64_C(0x5851f42d4c957f2d);

@@ -47,9 +47,8 @@ static double count_drawn(const struct cone *cone, const struct joint_eval *join
 
 /* Compares a pair on one random input. What departs on some size of images, but not on the only one
  * that the models take, does not depart. */
-static const char *measure_once(struct verify *verify, const struct cone *cone,
-                                const struct graph *graph, struct value *left, struct value *right,
-                                int trial, struct gap *gap)
+static const char *measure_once(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                                struct value *left, struct value *right, int trial, struct gap *gap)
 {
     struct joint_eval *joint = &verify->checking;
     double tolerance = verify_tolerance(verify, cone->type), products = joint->products;
@@ -70,9 +69,8 @@ static const char *measure_once(struct verify *verify, const struct cone *cone,
 
 /* False where they are told apart on the size that the models declare, as far as it is known: where that
  * costs little, or where operators go by the size, more. */
-static bool agrees_as_declared(struct verify *verify, const struct cone *cone,
-                               const struct graph *graph, struct value *left, struct value *right,
-                               double tolerance)
+static bool agrees_as_declared(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                               struct value *left, struct value *right, double tolerance)
 {
     struct joint_eval *joint = &verify->checking;
     double declared = cone_declared(cone), products = joint->products;
@@ -83,8 +81,7 @@ static bool agrees_as_declared(struct verify *verify, const struct cone *cone,
     double drawn = count_drawn(cone, joint);
     products = (joint->products - products) * (drawn > 0 ? declared / drawn : 1);
     struct gap gap;
-    if (products > most ||
-        verify_compare(verify, cone, graph, left, right, 0, CONE_SIZES - 1, &gap))
+    if (products > most || verify_compare(verify, cone, graph, left, right, 0, CONE_SIZES - 1, &gap))
         return true;
     return verify_within(verify, &gap, tolerance);
 }
@@ -97,16 +94,15 @@ struct pair {
     size_t left_ops;
 };
 
-static struct pair pair_of(struct verify *verify, const struct cone *cone,
-                           const struct graph *graph, struct value *left, struct value *right)
+static struct pair pair_of(struct verify *verify, const struct cone *cone, const struct graph *graph,
+                           struct value *left, struct value *right)
 {
     struct pair pair = {.graph = graph, .left = left, .right = right};
     pair.cone = cone_join(verify, graph, cone, left, &pair.left_ops);
     return pair;
 }
 
-static int trials_of(const struct verify *verify, const struct cone *cone,
-                     const struct graph *graph)
+static int trials_of(const struct verify *verify, const struct cone *cone, const struct graph *graph)
 {
     int trials = verify->options->trials;
     if (cone->stride > trials && cone_is_open(verify, cone, graph))
@@ -118,8 +114,7 @@ static int trials_of(const struct verify *verify, const struct cone *cone,
     return trials;
 }
 
-static void note_region(struct verify *verify, const struct pair *pair, double difference,
-                        int trials)
+static void note_region(struct verify *verify, const struct pair *pair, double difference, int trials)
 {
     struct verify_region *region = NEW(verify->arena, struct verify_region);
     *region = (struct verify_region){.left = pair->left, .right = pair->right, .trials = trials};
@@ -128,8 +123,7 @@ static void note_region(struct verify *verify, const struct pair *pair, double d
     region->left_ops = pair->left_ops;
     LIST_PUSH(verify->arena, &verify->result->regions, region);
     verify->result->largest = fmax(verify->result->largest, difference);
-    verify->result->tolerance =
-        fmax(verify->result->tolerance, verify_tolerance(verify, pair->cone.type));
+    verify->result->tolerance = fmax(verify->result->tolerance, verify_tolerance(verify, pair->cone.type));
 }
 
 /* The fewest numbers of one value that the last trial has drawn or compared. */
@@ -146,18 +140,14 @@ static int64_t numbers_seen(const struct verify *verify, const struct pair *pair
 }
 
 /* True when what was seen may agree by chance, and one more trial is worth its cost. */
-static bool is_little(const struct verify *verify, const struct cone *cone, int64_t numbers,
-                      int trial, double products)
+static bool is_little(const struct verify *verify, const struct cone *cone, int64_t numbers, int trial, double products)
 {
-    return cone->sources.count > 0 && trial < NUMBERS_LEAST &&
-           (numbers < NUMBERS_LEAST || !cone_has_run(cone)) &&
-           verify->checking.products - products < BUDGET_VERIFY_ONCE / 4 &&
-           !verify_is_spent(verify, 0.5);
+    return cone->sources.count > 0 && trial < NUMBERS_LEAST && (numbers < NUMBERS_LEAST || !cone_has_run(cone)) &&
+           verify->checking.products - products < BUDGET_VERIFY_ONCE / 4 && !verify_is_spent(verify, 0.5);
 }
 
 /* What one more trial, the number *made, found. True: it agrees. */
-static bool take_gap(const struct verify *verify, const struct gap *found, double tolerance,
-                     struct gap *gap, int *made)
+static bool take_gap(const struct verify *verify, const struct gap *found, double tolerance, struct gap *gap, int *made)
 {
     bool agrees = verify_within(verify, found, tolerance);
     bool constant = found->constant && (!*made || gap->constant);
@@ -173,8 +163,8 @@ static bool take_gap(const struct verify *verify, const struct gap *found, doubl
 /* Trials from number `first` on until one does not agree, and all rows of tables. A few numbers agree by
  * chance: then there are more trials. *gap is the largest of the *made ones; that of the last where it
  * does not agree. Returns NULL, or why one more could not be made. */
-static const char *measure_trials(struct verify *verify, const struct pair *pair, int first,
-                                  int trials, struct gap *gap, int *made)
+static const char *measure_trials(struct verify *verify, const struct pair *pair, int first, int trials,
+                                  struct gap *gap, int *made)
 {
     const struct cone *cone = &pair->cone;
     double tolerance = verify_tolerance(verify, cone->type);
@@ -185,8 +175,7 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
     *made = 0;
     for (size_t i = 0; i < cone->bodies.count; i++)
         cone->bodies.items[i]->was_run = false;
-    for (int trial = first;
-         trial < trials || (trials > 1 && is_little(verify, cone, numbers, trial, products));
+    for (int trial = first; trial < trials || (trials > 1 && is_little(verify, cone, numbers, trial, products));
          trial++) {
         reason = measure_once(verify, cone, pair->graph, pair->left, pair->right, trial, &found);
         if (reason || !take_gap(verify, &found, tolerance, gap, made))
@@ -207,16 +196,15 @@ static const char *measure_trials(struct verify *verify, const struct pair *pair
     return reason;
 }
 
-bool verify_confirm(struct verify *verify, struct cone *right_cone, const struct graph *graph,
-                    struct value *left, struct value *right, const struct gap *first)
+bool verify_confirm(struct verify *verify, struct cone *right_cone, const struct graph *graph, struct value *left,
+                    struct value *right, const struct gap *first)
 {
     struct pair pair = pair_of(verify, right_cone, graph, left, right);
     const struct cone *cone = &pair.cone;
     double tolerance = verify_strict_tolerance(verify, cone->type);
     int trials = trials_of(verify, cone, graph), made;
     struct gap gap = *first;
-    if (cone_is_short(verify, cone, graph) ||
-        !agrees_as_declared(verify, cone, graph, left, right, tolerance))
+    if (cone_is_short(verify, cone, graph) || !agrees_as_declared(verify, cone, graph, left, right, tolerance))
         return false;
     /* What agreed beside larger channels only is compared again, more closely; and on sizes that the first
      * model asks for. */
@@ -242,8 +230,8 @@ static const char *place_of(struct arena *arena, const struct array *array, int6
     return arena_format(arena, "%s of %s", array_shape(arena, &place), array_shape(arena, array));
 }
 
-void verify_depart(struct verify *verify, const struct value *left, const struct value *right,
-                   const struct gap *gap, const struct joint_eval *joint)
+void verify_depart(struct verify *verify, const struct value *left, const struct value *right, const struct gap *gap,
+                   const struct joint_eval *joint)
 {
     struct verify_departure *departure = &verify->result->departure;
     const struct array *a = joint_array(joint, left), *b = joint_array(joint, right);
@@ -257,8 +245,7 @@ void verify_depart(struct verify *verify, const struct value *left, const struct
     departure->left_number = gap->same_shape ? gap->left : (double)NAN;
     departure->right_number = gap->same_shape ? gap->right : (double)NAN;
     departure->at = gap->same_shape ? place_of(verify->arena, a, gap->at)
-                                    : arena_format(verify->arena, "shapes %s and %s",
-                                                   array_shape(verify->arena, a),
+                                    : arena_format(verify->arena, "shapes %s and %s", array_shape(verify->arena, a),
                                                    array_shape(verify->arena, b));
 }
 
@@ -271,9 +258,8 @@ static bool starts_inside(const struct cone *cone)
 }
 
 /* FOUND_NOTHING with *reason NULL: they agree, but it may be by chance. */
-static enum finding measure(struct verify *verify, const struct cone *right_cone,
-                            struct graph *graph, struct value *left, struct value *right,
-                            bool brief, struct gap *gap, const char **reason)
+static enum finding measure(struct verify *verify, const struct cone *right_cone, struct graph *graph,
+                            struct value *left, struct value *right, bool brief, struct gap *gap, const char **reason)
 {
     struct pair pair = pair_of(verify, right_cone, graph, left, right);
     const struct cone *cone = &pair.cone;
@@ -282,8 +268,8 @@ static enum finding measure(struct verify *verify, const struct cone *right_cone
     *reason = measure_trials(verify, &pair, 0, trials, gap, &made);
     if (!made)
         return FOUND_NOTHING;
-    bool whole = !*reason && !brief && !gap->constant && !gap->silent &&
-                 !cone_is_short(verify, cone, graph) && cone_has_run(cone);
+    bool whole = !*reason && !brief && !gap->constant && !gap->silent && !cone_is_short(verify, cone, graph) &&
+                 cone_has_run(cone);
     *reason = NULL;
     if (!verify_within(verify, gap, verify_tolerance(verify, cone->type)))
         return FOUND_DIFFERENT;
@@ -315,9 +301,8 @@ static bool close_bad(struct verify *verify, const struct graph *graph)
 }
 
 /* Measures from as near the inputs of the graph as can be evaluated. */
-static enum finding measure_whole(struct verify *verify, struct graph *graph, struct value *left,
-                                  struct value *right, bool brief, struct cone *cone,
-                                  struct gap *gap, const char **reason)
+static enum finding measure_whole(struct verify *verify, struct graph *graph, struct value *left, struct value *right,
+                                  bool brief, struct cone *cone, struct gap *gap, const char **reason)
 {
     enum finding finding = FOUND_NOTHING;
     do {
@@ -332,22 +317,20 @@ static enum finding measure_whole(struct verify *verify, struct graph *graph, st
 
 /* Numbers drawn for a value inside may be such as the models never have there: what departs is evaluated
  * from the inputs of the graph as well, where that can be done. */
-static enum finding measure_again(struct verify *verify, struct graph *graph, struct value *left,
-                                  struct value *right, bool brief, int attempt, struct cone *cone,
-                                  struct gap *gap, const char **reason)
+static enum finding measure_again(struct verify *verify, struct graph *graph, struct value *left, struct value *right,
+                                  bool brief, int attempt, struct cone *cone, struct gap *gap, const char **reason)
 {
     enum finding finding = measure_whole(verify, graph, left, right, brief, cone, gap, reason);
     if (!*reason && (finding != FOUND_DIFFERENT || !cone_contradicts(verify, cone)))
         return finding;
     *reason = cone_make(verify, graph, right, attempt, cone); /* to tell of what was seen */
-    if (!*reason && cone_is_open(verify, cone, graph) &&
-        pair_of(verify, cone, graph, left, right).cone.by_size)
+    if (!*reason && cone_is_open(verify, cone, graph) && pair_of(verify, cone, graph, left, right).cone.by_size)
         *reason = "its windows depend on the size of an image, which is not known";
     return *reason ? FOUND_NOTHING : measure(verify, cone, graph, left, right, brief, gap, reason);
 }
 
-enum finding verify_measure(struct verify *verify, struct graph *graph, struct value *left,
-                            struct value *right, bool brief)
+enum finding verify_measure(struct verify *verify, struct graph *graph, struct value *left, struct value *right,
+                            bool brief)
 {
     const char *reason = NULL, *first = NULL;
     for (int attempt = 0; attempt < CONE_ATTEMPTS; attempt++) {
@@ -369,8 +352,7 @@ enum finding verify_measure(struct verify *verify, struct graph *graph, struct v
             continue;
         }
         if (finding == FOUND_DIFFERENT && starts_inside(&cone)) {
-            finding =
-                measure_again(verify, graph, left, right, brief, attempt, &cone, &gap, &reason);
+            finding = measure_again(verify, graph, left, right, brief, attempt, &cone, &gap, &reason);
             if (reason)
                 continue;
         }

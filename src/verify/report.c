@@ -14,17 +14,15 @@ const char *verify_sentence(struct arena *arena, const struct verify_result *res
 {
     static const char *const verdicts[] = {"equal", "not equal", "undecided"};
     const char *verdict = verdicts[result->verdict];
-    return result->verdict == VERDICT_EQUAL
-               ? verdict
-               : arena_format(arena, "%s: %s", verdict, text_plain(arena, result->reason));
+    return result->verdict == VERDICT_EQUAL ? verdict
+                                            : arena_format(arena, "%s: %s", verdict, text_plain(arena, result->reason));
 }
 
 const char *verify_departure_line(struct arena *arena, const struct verify_departure *departure)
 {
     struct text text = {.arena = arena};
     const char *graph = departure->right->graph->name;
-    text_print(&text, "first departure: '%s' (%s, graph %s)",
-               text_plain(arena, departure->right->name),
+    text_print(&text, "first departure: '%s' (%s, graph %s)", text_plain(arena, departure->right->name),
                text_plain(arena, verify_maker(departure->right)), text_plain(arena, graph));
     if (strcmp(departure->left->name, departure->right->name) != 0)
         text_print(&text, ", compared to '%s'", text_plain(arena, departure->left->name));
@@ -33,8 +31,7 @@ const char *verify_departure_line(struct arena *arena, const struct verify_depar
         text_print(&text, ": %s and %s", decimal_rounded(departure->left_number, 9).text,
                    decimal_rounded(departure->right_number, 9).text);
     if (departure->same_shape && departure->largest > 0)
-        text_print(&text, ", off by %s, %s of the largest",
-                   decimal_rounded(departure->difference, 3).text,
+        text_print(&text, ", off by %s, %s of the largest", decimal_rounded(departure->difference, 3).text,
                    decimal_rounded(departure->difference / departure->largest, 3).text);
     return text.bytes;
 }
@@ -47,8 +44,7 @@ static void print_layers(struct text *text, const struct verify_result *result)
         text_print(text, "%14s  %14s  '%s' (%s, graph %s)\n",
                    layer->same_shape ? decimal_rounded(layer->ratio, 3).text : "another shape",
                    layer->same_shape ? decimal_rounded(layer->difference, 3).text : "",
-                   text_plain(text->arena, layer->right->name),
-                   text_plain(text->arena, verify_maker(layer->right)),
+                   text_plain(text->arena, layer->right->name), text_plain(text->arena, verify_maker(layer->right)),
                    text_plain(text->arena, layer->right->graph->name));
     }
     if (result->layers_reason[0])
@@ -57,8 +53,8 @@ static void print_layers(struct text *text, const struct verify_result *result)
         text_print(text, "no other values have one name\n");
 }
 
-const char *verify_text(struct arena *arena, const struct verify_result *result,
-                        const struct verify_options *options, const char *left, const char *right)
+const char *verify_text(struct arena *arena, const struct verify_result *result, const struct verify_options *options,
+                        const char *left, const char *right)
 {
     struct text text = {.arena = arena};
     text_print(&text, "%s and %s: %s\n", text_plain(arena, left), text_plain(arena, right),
@@ -69,14 +65,11 @@ const char *verify_text(struct arena *arena, const struct verify_result *result,
         text_print(&text, "%s\n", text_plain(arena, result->given));
     if (result->departs)
         text_print(&text, "%s\n", verify_departure_line(arena, &result->departure));
-    text_print(&text, "%zu values equal by structure, %zu by evaluation", result->by_structure,
-               result->regions.count);
+    text_print(&text, "%zu values equal by structure, %zu by evaluation", result->by_structure, result->regions.count);
     if (result->whole_inputs)
-        text_print(&text, ", the outputs by evaluation of both whole models on %d inputs",
-                   result->whole_inputs);
+        text_print(&text, ", the outputs by evaluation of both whole models on %d inputs", result->whole_inputs);
     if (result->regions.count || result->whole_inputs)
-        text_print(&text, ", largest relative difference %s of %s",
-                   decimal_rounded(result->largest, 3).text,
+        text_print(&text, ", largest relative difference %s of %s", decimal_rounded(result->largest, 3).text,
                    decimal_rounded(result->tolerance, 3).text);
     text_print(&text, "\n");
     if (options->layers)
@@ -134,8 +127,8 @@ static void json_layers(struct json *json, const struct verify_result *result)
     json_line(json, 1);
 }
 
-const char *verify_json(struct arena *arena, const struct verify_result *result,
-                        const struct verify_options *options, const char *left, const char *right)
+const char *verify_json(struct arena *arena, const struct verify_result *result, const struct verify_options *options,
+                        const char *left, const char *right)
 {
     static const char *const verdicts[] = {"equal", "different", "unknown"};
     struct json json = {.text = {.arena = arena}};

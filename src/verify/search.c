@@ -74,8 +74,7 @@ static bool is_ready(const struct verify *verify, const struct node *node)
     if (!eval_knows(node))
         return false;
     for (size_t i = 0; i < node->input_count; i++)
-        if (node->inputs[i] && !joint_array(&verify->searching, node->inputs[i]) &&
-            !is_constant(node->inputs[i]))
+        if (node->inputs[i] && !joint_array(&verify->searching, node->inputs[i]) && !is_constant(node->inputs[i]))
             return false;
     return true;
 }
@@ -89,8 +88,7 @@ static bool search_step(struct verify *verify, const struct graph *graph)
     for (const struct use *use = value->uses; use && verify->budget; use = use->next) {
         const struct node *node = use->inner;
         struct value *output = node_output(node, 0);
-        if (node->graph != graph || !output ||
-            verify_mark(verify, value_number(output))->queued == verify->search)
+        if (node->graph != graph || !output || verify_mark(verify, value_number(output))->queued == verify->search)
             continue;
         if (!joint_array(&verify->searching, output)) {
             if (!is_ready(verify, node))
@@ -107,8 +105,8 @@ static bool search_step(struct verify *verify, const struct graph *graph)
 }
 
 /* Compares one value of the first model that has an array. */
-static bool try_left(struct verify *verify, struct cone *cone, const struct graph *graph,
-                     struct value *left, struct value *right, bool hinted)
+static bool try_left(struct verify *verify, struct cone *cone, const struct graph *graph, struct value *left,
+                     struct value *right, bool hinted)
 {
     const struct array *a = joint_array(&verify->searching, left);
     const struct array *b = joint_array(&verify->searching, right);
@@ -120,12 +118,10 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     struct gap gap = joint_compare(a, b, NULL);
     verify->compared += 1 + (double)a->count / 64;
     bool agrees = verify_within(verify, &gap, verify_strict_tolerance(verify, joined.type));
-    bool departs =
-        hinted && !verify_within(verify, &gap, tolerance) && !cone_contradicts(verify, cone);
+    bool departs = hinted && !verify_within(verify, &gap, tolerance) && !cone_contradicts(verify, cone);
     struct gap closer;
     /* Behind a value that departs, what rounding leaves would be asked of each that follows. */
-    if (departs && !verify->unresolved &&
-        !verify_compare(verify, &joined, graph, left, right, 0, 0, &closer) &&
+    if (departs && !verify->unresolved && !verify_compare(verify, &joined, graph, left, right, 0, 0, &closer) &&
         verify_within(verify, &closer, tolerance)) {
         departs = false;
         agrees = true;
@@ -138,8 +134,7 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     /* Numbers that are all alike agree with much that is not equal; so do channels beside one that
      * is larger by far, and numbers so large that nothing can be seen beside them. */
     bool doubted = !hinted || verify->result->departs;
-    if (!agrees || (doubted && gap.constant) ||
-        (!hinted && (gap.alone > ALONE_MOST || gap.largest > LARGEST_MOST)))
+    if (!agrees || (doubted && gap.constant) || (!hinted && (gap.alone > ALONE_MOST || gap.largest > LARGEST_MOST)))
         return false;
     if (!verify_confirm(verify, cone, graph, left, right, &gap))
         return false;
@@ -147,8 +142,7 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
     return true;
 }
 
-static bool search(struct verify *verify, struct cone *cone, const struct graph *graph,
-                   struct value *right)
+static bool search(struct verify *verify, struct cone *cone, const struct graph *graph, struct value *right)
 {
     for (size_t i = 0; i < cone->sources.count; i++)
         enqueue(verify, value_number(cone->sources.items[i]));
@@ -172,8 +166,8 @@ static bool is_small(const struct cone *cone)
 }
 
 /* Evaluates `right` where the first model will be searched. Returns the reason why it cannot. */
-static const char *start_search(struct verify *verify, struct graph *graph, struct value *right,
-                                int attempt, struct cone *cone)
+static const char *start_search(struct verify *verify, struct graph *graph, struct value *right, int attempt,
+                                struct cone *cone)
 {
     struct joint_eval *joint = &verify->searching;
     joint->bad = NULL;
@@ -196,15 +190,14 @@ static const char *start_search(struct verify *verify, struct graph *graph, stru
 
 /* Compares with the value that bears the name of `right`, which has been evaluated. *there is false when
  * that one cannot be from the same sources. */
-static bool try_hint(struct verify *verify, struct cone *cone, struct graph *graph,
-                     struct value *hint, struct value *right, bool *there)
+static bool try_hint(struct verify *verify, struct cone *cone, struct graph *graph, struct value *hint,
+                     struct value *right, bool *there)
 {
     struct joint_eval *joint = &verify->searching;
     *there = joint_array(joint, hint) || !joint_evaluate(joint, hint, HINT_MOST);
     if (!*there) { /* perhaps it holds for other integers, or for one size only */
         verify_search_anew(verify);
-        *there = !verify_evaluate(verify, joint, cone, graph, hint, right, 0,
-                                  cone->draws_integers ? 0 : 1);
+        *there = !verify_evaluate(verify, joint, cone, graph, hint, right, 0, cone->draws_integers ? 0 : 1);
     }
     return *there && try_left(verify, cone, graph, hint, right, true);
 }
@@ -212,8 +205,8 @@ static bool try_hint(struct verify *verify, struct cone *cone, struct graph *gra
 /* Finds sources that `right` can be evaluated from and compares it with the hint, if there is one, from
  * others where these do not let it. Returns NULL and the first cone that serves, or why there is
  * none. */
-static const char *start_prove(struct verify *verify, struct graph *graph, struct value *right,
-                               struct value *hint, struct cone *cone, bool *found)
+static const char *start_prove(struct verify *verify, struct graph *graph, struct value *right, struct value *hint,
+                               struct cone *cone, bool *found)
 {
     const char *reason = NULL, *blocker = verify->blocker;
     int first = -1;
@@ -240,8 +233,7 @@ static const char *start_prove(struct verify *verify, struct graph *graph, struc
     return hint ? start_search(verify, graph, right, first, cone) : NULL;
 }
 
-bool verify_prove(struct verify *verify, struct graph *graph, struct value *right,
-                  struct value *hint)
+bool verify_prove(struct verify *verify, struct graph *graph, struct value *right, struct value *hint)
 {
     struct cone cone;
     struct joint_eval *joint = &verify->searching;
@@ -251,8 +243,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         return false;
     /* The outputs have the last word: something is left for them. */
     if (verify_is_spent(verify, 0.75)) {
-        verify_note_blocker(verify, joint, right,
-                            "more steps than two models of this size are worth");
+        verify_note_blocker(verify, joint, right, "more steps than two models of this size are worth");
         return false;
     }
     if (joint->products + verify->checking.products > BUDGET_VERIFY) {
@@ -269,12 +260,10 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
     /* Where the small size finds nothing, the declared one may. */
     bool brief = verify->departed && verify->failures > 1 && !right->is_output;
     int sizes = brief ? 1 : CONE_SIZES;
-    for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < sizes;
-         size += CONE_SIZES - 1) {
+    for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < sizes; size += CONE_SIZES - 1) {
         if (size) {
             verify_search_anew(verify);
-            if (!is_small(&cone) ||
-                verify_evaluate(verify, joint, &cone, graph, NULL, right, 0, size))
+            if (!is_small(&cone) || verify_evaluate(verify, joint, &cone, graph, NULL, right, 0, size))
                 continue;
         }
         found = joint_array(joint, right) && search(verify, &cone, graph, right);

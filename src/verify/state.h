@@ -16,7 +16,7 @@ struct same {
 struct mark {
     uint32_t walked, queued; /* stamps: by collect, by the search */
     int32_t span, scale;     /* input extent that reaches every tap on the way, and its stride */
-    bool departs; /* a value of the second model that is not what the first has under its name */
+    bool departs;            /* a value of the second model that is not what the first has under its name */
 };
 
 enum finding { FOUND_NOTHING, FOUND_EQUAL, FOUND_DIFFERENT };
@@ -27,8 +27,7 @@ struct verify {
     const struct verify_options *options;
     struct verify_result *result;
     struct numbering numbering;
-    struct value **outputs
-        [2]; /* of each model, those that belong together at one index; NULL: nothing makes it */
+    struct value **outputs[2]; /* of each model, those that belong together at one index; NULL: nothing makes it */
     size_t output_count;
     struct same **left; /* values of the first model by number */
     struct mark *marks; /* by number */
@@ -42,14 +41,13 @@ struct verify {
     struct {
         struct value **items;
         size_t count, room;
-    } found;         /* values of the first model whose readers are searched */
-    size_t searched; /* of `found`: done */
-    size_t budget;   /* nodes the search may still evaluate */
-    uint32_t search; /* stamp of `queued` */
-    int vain;        /* searches that found nothing */
-    size_t reached,
-        granted;  /* the most nodes that one which found something took; as `budget` began */
-    int failures; /* values in a row for which nothing was found */
+    } found;                    /* values of the first model whose readers are searched */
+    size_t searched;            /* of `found`: done */
+    size_t budget;              /* nodes the search may still evaluate */
+    uint32_t search;            /* stamp of `queued` */
+    int vain;                   /* searches that found nothing */
+    size_t reached, granted;    /* the most nodes that one which found something took; as `budget` began */
+    int failures;               /* values in a row for which nothing was found */
     struct joint_eval checking; /* where pairs are tried again */
     struct map functions;       /* compared before, by both: struct outcome */
     bool departed;              /* the last value's hint holds other numbers */
@@ -68,23 +66,22 @@ struct cone {
     struct arena *arena;
     LIST(struct value *) sources;
     LIST(const struct node *) nodes;
-    LIST(struct graph *) bodies; /* any may run; a branch that never does is not compared */
-    LIST(uint32_t) opened;       /* numbers of equal values that are computed instead of drawn */
-    bool opens_all;              /* down to the graph's inputs */
-    bool ends_early;             /* at the first equal values */
-    bool saturates;              /* an operator that hides differences for some inputs */
-    bool asks_finite;            /* an operator asks which numbers are not finite */
-    bool draws_integers;         /* a source holds integers */
-    int64_t rows;                /* of the longest constant that Gather takes elements of, or 0 */
-    LIST(int64_t) constants;     /* integers that are asked for */
-    bool draws_runs;             /* one behind the other, as they stand there */
+    LIST(struct graph *) bodies;             /* any may run; a branch that never does is not compared */
+    LIST(uint32_t) opened;                   /* numbers of equal values that are computed instead of drawn */
+    bool opens_all;                          /* down to the graph's inputs */
+    bool ends_early;                         /* at the first equal values */
+    bool saturates;                          /* an operator that hides differences for some inputs */
+    bool asks_finite;                        /* an operator asks which numbers are not finite */
+    bool draws_integers;                     /* a source holds integers */
+    int64_t rows;                            /* of the longest constant that Gather takes elements of, or 0 */
+    LIST(int64_t) constants;                 /* integers that are asked for */
+    bool draws_runs;                         /* one behind the other, as they stand there */
     LIST(const ProtobufCBinaryData *) texts; /* that are asked for */
     LIST(uint32_t) trips;                    /* numbers of what says how often a Loop runs */
-    int32_t type; /* the coarsest float type of its constants and sources, or 0 */
+    int32_t type;                            /* the coarsest float type of its constants and sources, or 0 */
     enum { LAYOUT_NONE, LAYOUT_IMAGE, LAYOUT_ROWS } layout;
-    int64_t span; /* input extent that reaches every tap, per axis */
-    int64_t
-        stride; /* windows' steps, multiplied along the way: what a size leaves as rest counts */
+    int64_t span;               /* input extent that reaches every tap, per axis */
+    int64_t stride;             /* windows' steps, multiplied along the way: what a size leaves as rest counts */
     int64_t extents[EVAL_RANK]; /* that bounds of slices ask for, by axis of what is sliced */
     int64_t fixed[EVAL_RANK];   /* that constants which broadcast have, by axis from the last on */
     int64_t length;             /* of the longest constant that is cut to a computed length, or 0 */
@@ -128,7 +125,7 @@ struct drawing {
     int size, stretch; /* which of the sizes, and how the axes are unlike: a trial's number */
     enum integers integers;
     bool every_row; /* integers are all rows of the cone's constants, in order */
-    bool is_long; /* axis `axis` is as long as the cone's longest constant that is cut; all but the
+    bool is_long;   /* axis `axis` is as long as the cone's longest constant that is cut; all but the
                        first where that is -1 */
     int axis;
 };

@@ -14,8 +14,7 @@
 /* Bodies and functions inside one another; model/wire.h bounds bodies, this bounds functions. */
 enum { DEPTH_MOST = 200 };
 
-static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level,
-                         int depth);
+static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level, int depth);
 
 static void progress(const struct verify *verify, double fraction)
 {
@@ -32,8 +31,7 @@ static bool same_inputs(const struct node *a, const struct node *b)
     if (node_input_end(b) != count || a->output_count != b->output_count)
         return false;
     for (size_t i = 0; i < count; i++)
-        if ((a->inputs[i] ? value_number(a->inputs[i]) : 0) !=
-            (b->inputs[i] ? value_number(b->inputs[i]) : 0))
+        if ((a->inputs[i] ? value_number(a->inputs[i]) : 0) != (b->inputs[i] ? value_number(b->inputs[i]) : 0))
             return false;
     return true;
 }
@@ -71,17 +69,15 @@ static bool equal_functions(struct verify *verify, struct graph *a, struct graph
         outcome = NEW(verify->arena, struct outcome);
         map_put(verify->arena, &verify->functions, key, outcome);
         verify->differs = false;
-        outcome->equal =
-            graph_input_count(a) == graph_input_count(b) &&
-            number_parameters(&verify->numbering, a) == number_parameters(&verify->numbering, b) &&
-            verify_graph(verify, a, b, NUMBER_FUNCTION_LEVEL, depth);
+        outcome->equal = graph_input_count(a) == graph_input_count(b) &&
+                         number_parameters(&verify->numbering, a) == number_parameters(&verify->numbering, b) &&
+                         verify_graph(verify, a, b, NUMBER_FUNCTION_LEVEL, depth);
         verify->differs = differs; /* what no caller gives or reads does not count */
     }
     return outcome->equal;
 }
 
-static bool equal_bodies(struct verify *verify, struct node *a, struct node *b, uint32_t level,
-                         int depth)
+static bool equal_bodies(struct verify *verify, struct node *a, struct node *b, uint32_t level, int depth)
 {
     struct graph *function = node_function(&verify->numbering, b);
     struct graph *other = node_function(&verify->numbering, a);
@@ -107,11 +103,9 @@ static bool has_bodies(const struct verify *verify, const struct node *node)
 }
 
 /* kind: the node's number_operator. */
-static bool is_candidate(struct verify *verify, const struct node *other, const struct node *node,
-                         uint32_t kind)
+static bool is_candidate(struct verify *verify, const struct node *other, const struct node *node, uint32_t kind)
 {
-    return has_bodies(verify, other) && same_inputs(other, node) &&
-           number_operator(&verify->numbering, other) == kind;
+    return has_bodies(verify, other) && same_inputs(other, node) && number_operator(&verify->numbering, other) == kind;
 }
 
 static void take_numbers(struct node *node, const struct node *other)
@@ -132,8 +126,7 @@ static struct node *node_of_name(const struct graph *graph, const struct node *n
 
 /* A node of the first model with the same inputs whose bodies compute the same. Where there is only
  * one to compare with and its bodies differ, so do the models. */
-static bool prove_bodies(struct verify *verify, struct graph *graph, struct node *node,
-                         uint32_t level, int depth)
+static bool prove_bodies(struct verify *verify, struct graph *graph, struct node *node, uint32_t level, int depth)
 {
     enum { CANDIDATES_MOST = 16 }; /* or many nodes alike would each be compared with each */
     uint32_t kind = number_operator(&verify->numbering, node);
@@ -163,9 +156,8 @@ static bool prove_bodies(struct verify *verify, struct graph *graph, struct node
 /* Where to look first: the output of the same name or position, else the value of the same name. */
 static struct value *hint_for(struct graph *a, const struct graph *b, const struct value *value)
 {
-    for (size_t i = 0; value->is_output && (a->owner || a->function) && i < graph_output_count(b) &&
-                       i < graph_output_count(a);
-         i++)
+    for (size_t i = 0;
+         value->is_output && (a->owner || a->function) && i < graph_output_count(b) && i < graph_output_count(a); i++)
         if (graph_output(b, i) == value)
             return graph_output(a, i);
     struct value *hint = map_get(&a->values, value->name);
@@ -182,15 +174,14 @@ static bool reads_departed(struct verify *verify, const struct node *node)
 
 /* True when a value is not what the first model has under its name, and is an output, or nor is one that it is made of:
  * one alone is a name that now stands for a step more or less, as of a Conv that took in what followed it. */
-static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node,
-                        uint32_t level, int depth)
+static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node, uint32_t level,
+                        int depth)
 {
     bool departed = false, ends = false;
     number_node(&verify->numbering, node, level);
     bool equal = true;
     for (size_t i = 0; i < node->output_count; i++)
-        equal =
-            equal && (!node->outputs[i] || verify_left(verify, value_number(node->outputs[i]), a));
+        equal = equal && (!node->outputs[i] || verify_left(verify, value_number(node->outputs[i]), a));
     if (!equal && has_bodies(verify, node)) {
         if (!number_is_draw(&verify->numbering, node)) /* no two draws are one, however alike */
             prove_bodies(verify, a, node, level, depth);
@@ -202,8 +193,8 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
             continue;
         if (verify_left(verify, value_number(value), a))
             verify->result->by_structure++;
-        else if (node->op != OP_Constant &&
-                 !verify_prove(verify, a, value, hint_for(a, b, value)) && verify->departed) {
+        else if (node->op != OP_Constant && !verify_prove(verify, a, value, hint_for(a, b, value)) &&
+                 verify->departed) {
             verify_mark(verify, value_number(value))->departs = true;
             departed = true;
             ends = ends || value->is_output;
@@ -241,8 +232,7 @@ static size_t output_count(const struct verify *verify, const struct graph *grap
 }
 
 /* An output of one of the models, and the other's that it should be equal to has the same index. */
-static struct value *output_at(const struct verify *verify, const struct graph *graph, int side,
-                               size_t index)
+static struct value *output_at(const struct verify *verify, const struct graph *graph, int side, size_t index)
 {
     if (is_main(graph))
         return verify->outputs[side][index];
@@ -258,8 +248,7 @@ static bool is_idle(const struct graph *body, size_t index)
 }
 
 /* True when outputs are known to differ. Sets *unknown when some are not known to be equal. */
-static bool outputs_differ(struct verify *verify, struct graph *a, const struct graph *b,
-                           bool brief, bool *unknown)
+static bool outputs_differ(struct verify *verify, struct graph *a, const struct graph *b, bool brief, bool *unknown)
 {
     bool differ = false;
     for (size_t i = 0; i < output_count(verify, b); i++) {
@@ -278,8 +267,7 @@ static bool outputs_differ(struct verify *verify, struct graph *a, const struct 
 }
 
 /* Something departs, halfway: if outputs do too, there is no need to look at every value between. */
-static bool settled(struct verify *verify, struct graph *a, struct graph *b, size_t next,
-                    uint32_t level)
+static bool settled(struct verify *verify, struct graph *a, struct graph *b, size_t next, uint32_t level)
 {
     const char *blocker = verify->blocker;
     bool unknown = false;
@@ -300,8 +288,7 @@ static void start_anew(struct verify *verify, struct graph *b)
 
 /* The same by a quick look at the whole models. The first `done` nodes of the second keep the numbers that the walk has
  * found for them. */
-static enum finding told_as_a_whole(struct verify *verify, struct graph *a, struct graph *b,
-                                    size_t done)
+static enum finding told_as_a_whole(struct verify *verify, struct graph *a, struct graph *b, size_t done)
 {
     LIST(uint32_t) numbers = {NULL, 0, 0};
     const struct joint_eval before = verify->checking;
@@ -309,8 +296,7 @@ static enum finding told_as_a_whole(struct verify *verify, struct graph *a, stru
         const struct node *node = b->order.items[i];
         LIST_PUSH(verify->arena, &numbers, node_number(node));
         for (size_t k = 0; k < node->output_count; k++)
-            LIST_PUSH(verify->arena, &numbers,
-                      node->outputs[k] ? value_number(node->outputs[k]) : 0);
+            LIST_PUSH(verify->arena, &numbers, node->outputs[k] ? value_number(node->outputs[k]) : 0);
     }
     start_anew(verify, b);
     enum finding finding = verify_glance(verify, (struct graph *[]){a, b});
@@ -341,8 +327,7 @@ static bool compare_outputs(struct verify *verify, struct graph *a, struct graph
 
 /* A value departs, behind one that does: where outputs do, too, there is no need to look at every value between. What both
  * whole models agree on is not asked of the outputs alone before all is known that they are made of. */
-static bool outputs_depart(struct verify *verify, struct graph *a, struct graph *b, size_t done,
-                           uint32_t level)
+static bool outputs_depart(struct verify *verify, struct graph *a, struct graph *b, size_t done, uint32_t level)
 {
     if (is_main(b) && !verify->has_glanced)
         verify->glance = told_as_a_whole(verify, a, b, done);
@@ -352,8 +337,7 @@ static bool outputs_depart(struct verify *verify, struct graph *a, struct graph 
     return output_count(verify, a) == output_count(verify, b) && settled(verify, a, b, done, level);
 }
 
-static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level,
-                         int depth)
+static bool verify_graph(struct verify *verify, struct graph *a, struct graph *b, uint32_t level, int depth)
 {
     add_graph(verify, a);
     size_t departures = 0, settle = 1;
@@ -406,8 +390,8 @@ static bool is_broken(struct verify *verify, struct model *const models[2])
         if (!broken)
             continue;
         verify->result->verdict = VERDICT_UNKNOWN;
-        verify->result->reason = arena_format(verify->arena, "the %s model is not valid ONNX: %s",
-                                              side ? "second" : "first", broken);
+        verify->result->reason =
+            arena_format(verify->arena, "the %s model is not valid ONNX: %s", side ? "second" : "first", broken);
         return true;
     }
     return false;
@@ -458,11 +442,10 @@ static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[
         return;
     default:
         result->verdict = VERDICT_UNKNOWN;
-        result->reason = verify->blocker ? verify->blocker
-                         : reason        ? reason
-                         : result->departs
-                             ? "outputs agree on random inputs, but values before them differ"
-                             : "no equal value was found";
+        result->reason = verify->blocker   ? verify->blocker
+                         : reason          ? reason
+                         : result->departs ? "outputs agree on random inputs, but values before them differ"
+                                           : "no equal value was found";
     }
 }
 
@@ -476,9 +459,8 @@ static size_t count_nodes(struct arena *arena, const struct graph *graph)
         bool reads = node->body_count > 0;
         for (size_t k = 0; k < node->input_count && !reads; k++) {
             const struct value *value = node->inputs[k];
-            reads = value && (value->producer && value->producer->graph == graph
-                                  ? counts[value->producer->position]
-                                  : !value_is_stored(value));
+            reads = value && (value->producer && value->producer->graph == graph ? counts[value->producer->position]
+                                                                                 : !value_is_stored(value));
         }
         counts[node->position] = reads;
         count += reads;
@@ -540,8 +522,7 @@ static void decide_given(struct verify *verify, struct graph *const graphs[2])
         result->reason = "they compute different values of the given inputs";
         return;
     case FOUND_EQUAL: result->given = "they agree on the given inputs"; break;
-    default:
-        result->given = arena_format(verify->arena, "the given inputs are not tried: %s", reason);
+    default: result->given = arena_format(verify->arena, "the given inputs are not tried: %s", reason);
     }
     result->departure = before;
     result->departs = departs;
@@ -560,17 +541,15 @@ static void decide(struct verify *verify, struct graph *const graphs[2])
 
 /* The model with fewer nodes is walked: of its values most are in the other, too, and of those in between, which one
  * pass or another has made one op of, none has to be searched for in vain. */
-void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a,
-                   struct model *b, const struct verify_options *options,
-                   struct verify_result *result)
+void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a, struct model *b,
+                   const struct verify_options *options, struct verify_result *result)
 {
-    struct verify verify = {
-        .arena = arena, .cones = &scratch[0], .options = options, .result = result};
+    struct verify verify = {.arena = arena, .cones = &scratch[0], .options = options, .result = result};
     struct model *models[2] = {a, b};
     struct graph *graphs[2] = {a->graphs.items[0], b->graphs.items[0]};
     int walked = count_nodes(arena, graphs[0]) < count_nodes(arena, graphs[1]) ? 0 : 1;
-    *result = (struct verify_result){
-        .verdict = VERDICT_EQUAL, .reason = "", .layers_reason = "", .note = "", .given = ""};
+    *result =
+        (struct verify_result){.verdict = VERDICT_EQUAL, .reason = "", .layers_reason = "", .note = "", .given = ""};
     given_check(arena, &options->given, graphs);
     if (model_same_bytes(a, b)) {
         result->by_structure = count_values(b);

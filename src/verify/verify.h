@@ -44,17 +44,16 @@ struct verify_result {
     enum verdict verdict;
     const char *reason; /* one sentence; "" when equal */
     bool departs;
-    struct verify_departure
-        departure;       /* the first one, in the order that the model walked computes */
-    size_t by_structure; /* values of the model walked that are equal by structure */
+    struct verify_departure departure; /* the first one, in the order that the model walked computes */
+    size_t by_structure;               /* values of the model walked that are equal by structure */
     LIST(struct verify_region *) regions;
     double largest; /* relative difference of all regions, or of the whole models' outputs */
     double tolerance;
-    int whole_inputs; /* not 0: equal as both whole models were evaluated on so many inputs */
+    int whole_inputs;                   /* not 0: equal as both whole models were evaluated on so many inputs */
     LIST(struct verify_layer *) layers; /* where asked for, in the order of b's file */
     const char *layers_reason;          /* why there are none; "" */
-    const char *given; /* what the given inputs have shown, where they decide nothing; "" */
-    const char *note;  /* which inputs and outputs were paired by position; "" */
+    const char *given;                  /* what the given inputs have shown, where they decide nothing; "" */
+    const char *note;                   /* which inputs and outputs were paired by position; "" */
 };
 
 struct verify_options {
@@ -71,8 +70,7 @@ struct verify_options {
 enum { VERIFY_ARENAS = 3 };
 
 /* Lands with OUT_OF_MEMORY or CANCELLED. The scratch arenas are emptied and used again at will. */
-void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a,
-                   struct model *b, const struct verify_options *options,
-                   struct verify_result *result);
+void verify_models(struct arena *arena, struct arena scratch[VERIFY_ARENAS], struct model *a, struct model *b,
+                   const struct verify_options *options, struct verify_result *result);
 
 #endif

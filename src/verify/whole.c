@@ -21,8 +21,7 @@ enum {
 /* Kinds of integers, sizes, until both models take what is drawn. Sizes begin with *size. */
 static const char *run_drawn(struct whole *whole, int trial, int *size)
 {
-    static const enum integers kinds[] = {INTEGERS_BITS, INTEGERS_WIDE, INTEGERS_SMALL,
-                                          INTEGERS_FEW};
+    static const enum integers kinds[] = {INTEGERS_BITS, INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_FEW};
     static const double amplitudes[] = {1, 4, 0.25, 0};
     const char *reason = NULL;
     for (int i = 0; i < WHOLE_SIZES; i++) {
@@ -66,8 +65,7 @@ static const struct array *output_array(const struct whole *whole, size_t output
 }
 
 /* *most: the largest gap of all outputs. */
-static bool pools_agree(const struct verify *verify, const struct joint_pool *pools,
-                        double tolerance, double *most)
+static bool pools_agree(const struct verify *verify, const struct joint_pool *pools, double tolerance, double *most)
 {
     bool agree = true;
     *most = 0;
@@ -82,8 +80,8 @@ static bool pools_agree(const struct verify *verify, const struct joint_pool *po
 /* What departs is evaluated once more, rounded: where sums cancel, that much of a difference shows nothing. Of
  * channels of few numbers one run does not show it: then more are looked at, together. FOUND_NOTHING: `small` channels
  * alone differ, and what rounding leaves of them cannot be evaluated. */
-static enum finding judge_noise(struct whole *whole, int trial, int size, struct joint_pool *pools,
-                                bool small, bool thin, double tolerance)
+static enum finding judge_noise(struct whole *whole, int trial, int size, struct joint_pool *pools, bool small,
+                                bool thin, double tolerance)
 {
     struct verify *verify = whole->verify;
     enum finding otherwise = small ? FOUND_NOTHING : FOUND_DIFFERENT;
@@ -169,8 +167,7 @@ static bool is_chosen(const struct graph *graph)
 {
     const struct tensor *condition;
     const struct node *owner = graph->owner;
-    return owner && (owner->op != OP_If || !node_input(owner, 0) ||
-                     constant_of(owner->inputs[0], &condition) != NULL);
+    return owner && (owner->op != OP_If || !node_input(owner, 0) || constant_of(owner->inputs[0], &condition) != NULL);
 }
 
 static void forget_runs(const struct whole *whole)
@@ -194,8 +191,7 @@ static bool all_have_run(const struct whole *whole)
 }
 
 /* NULL, or why the models are not evaluated. */
-static const char *start_whole(struct whole *whole, struct verify *verify,
-                               struct graph *const graphs[2])
+static const char *start_whole(struct whole *whole, struct verify *verify, struct graph *const graphs[2])
 {
     *whole = (struct whole){.verify = verify,
                             .joint = &verify->checking,
@@ -206,8 +202,7 @@ static const char *start_whole(struct whole *whole, struct verify *verify,
             return "an output of the graph is made by nothing";
     if (graphs[0]->order.count + graphs[1]->order.count > NODES_MOST)
         return "more nodes than whole models may have to be evaluated";
-    whole->joint->effort.products =
-        fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
+    whole->joint->effort.products = fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
     whole->readers = NEW_ARRAY(verify->arena, uint32_t, whole->numbers);
     whole->shows = NEW_ARRAY(verify->arena, bool, verify->output_count + 1);
     note_types(whole);
@@ -293,8 +288,7 @@ static enum finding glance(struct whole *whole, int trial)
 static bool is_far_apart_on(struct whole *whole, int trial)
 {
     int size = 0;
-    return glance(whole, trial) != FOUND_EQUAL && !run_drawn(whole, trial, &size) &&
-           is_far_apart(whole);
+    return glance(whole, trial) != FOUND_EQUAL && !run_drawn(whole, trial, &size) && is_far_apart(whole);
 }
 
 enum finding verify_glance(struct verify *verify, struct graph *const graphs[2])
@@ -321,12 +315,10 @@ bool verify_adds_up(struct verify *verify, struct graph *const graphs[2])
     if (reason || (!is_far_apart_on(&whole, 0) && !is_far_apart_on(&whole, 1)))
         return false;
     /* Who says what may differ is not asked what rounding leaves. */
-    return verify->options->rtol > 0 ||
-           verify_whole(verify, graphs, &inputs, &reason) == FOUND_DIFFERENT;
+    return verify->options->rtol > 0 || verify_whole(verify, graphs, &inputs, &reason) == FOUND_DIFFERENT;
 }
 
-enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], int *inputs,
-                          const char **reason)
+enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], int *inputs, const char **reason)
 {
     struct whole whole;
     *inputs = 0;
@@ -341,13 +333,12 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
     }
     for (size_t i = 0; i < verify->output_count; i++)
         if (!whole.shows[i]) {
-            *reason = arena_format(verify->arena, "the output '%s' holds one number throughout",
-                                   verify->outputs[1][i]->name);
+            *reason =
+                arena_format(verify->arena, "the output '%s' holds one number throughout", verify->outputs[1][i]->name);
             return FOUND_NOTHING;
         }
     verify->result->largest = fmax(verify->result->largest, whole.largest);
-    verify->result->tolerance =
-        fmax(verify->result->tolerance, verify_tolerance(verify, whole.type));
+    verify->result->tolerance = fmax(verify->result->tolerance, verify_tolerance(verify, whole.type));
     return FOUND_EQUAL;
 }
 

@@ -27,15 +27,14 @@ static bool is_given(const struct value *value)
 
 /* ---- inputs ---- */
 
-static const Onnx__TensorShapeProto__Dimension *declared_dim(const struct graph *graph,
-                                                             const struct value *value, int axis)
+static const Onnx__TensorShapeProto__Dimension *declared_dim(const struct graph *graph, const struct value *value,
+                                                             int axis)
 {
     for (size_t i = 0; i < graph->proto->n_input; i++) {
         const Onnx__ValueInfoProto *info = graph->proto->input[i];
         const Onnx__TypeProto__Tensor *tensor =
-            info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE
-                ? info->type->tensor_type
-                : NULL;
+            info->type && info->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ? info->type->tensor_type
+                                                                                        : NULL;
         if (info->name && strcmp(info->name, value->name) == 0 && tensor && tensor->shape)
             return axis < (int)tensor->shape->n_dim ? tensor->shape->dim[axis] : NULL;
     }
@@ -47,14 +46,11 @@ static const struct symbol *symbol_of(struct whole *whole, const struct value *v
 {
     const Onnx__TensorShapeProto__Dimension *dim = declared_dim(whole->graphs[0], value, axis);
     const char *name =
-        dim && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM
-            ? dim->dim_param
-            : "";
+        dim && dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM ? dim->dim_param : "";
     int64_t index = 0;
     for (size_t i = 0; i < whole->symbol_count; i++) {
         const struct symbol *symbol = &whole->symbols[i];
-        if (name[0] ? strcmp(symbol->name, name) == 0
-                    : symbol->value == value && symbol->axis == axis)
+        if (name[0] ? strcmp(symbol->name, name) == 0 : symbol->value == value && symbol->axis == axis)
             return symbol;
         index += !symbol->is_batch;
     }
@@ -78,8 +74,8 @@ static int64_t rows_read(const struct value *input)
             uses++;
             switch (node->op) {
             case OP_Gather:
-                if (node_input(node, 1) == seen[i] && node_input(node, 0) &&
-                    !constant_of(node->inputs[0], &table) && table->rank > 0) {
+                if (node_input(node, 1) == seen[i] && node_input(node, 0) && !constant_of(node->inputs[0], &table) &&
+                    table->rank > 0) {
                     int64_t axis = node_integer(node, "axis", 0);
                     axis += axis < 0 ? table->rank : 0;
                     if (axis >= 0 && axis < table->rank && (!rows || table->dims[axis] < rows))
@@ -121,16 +117,14 @@ static const char *load_default(struct whole *whole, const struct value *value, 
 }
 
 /* What the caller gives for an input, under its name or that of its twin. */
-static const struct tensor *given_input(const struct whole *whole, const struct value *value,
-                                        const struct value *twin)
+static const struct tensor *given_input(const struct whole *whole, const struct value *value, const struct value *twin)
 {
     const struct given *given = &whole->verify->options->given;
     const struct tensor *tensor = given_for(given, value->name);
     return tensor ? tensor : given_for(given, twin->name);
 }
 
-static const char *load_given(struct whole *whole, const struct value *value,
-                              const struct tensor *tensor)
+static const char *load_given(struct whole *whole, const struct value *value, const struct tensor *tensor)
 {
     struct array *array;
     struct joint_eval *joint = whole->joint;
@@ -140,8 +134,8 @@ static const char *load_given(struct whole *whole, const struct value *value,
     return reason;
 }
 
-static const char *draw_input(struct whole *whole, const struct value *value,
-                              const struct value *twin, int size, struct draw draw)
+static const char *draw_input(struct whole *whole, const struct value *value, const struct value *twin, int size,
+                              struct draw draw)
 {
     const struct value *told = value->rank < 0 ? twin : value;
     int64_t dims[EVAL_RANK], rows = rows_read(value), other = rows_read(twin);
@@ -152,12 +146,10 @@ static const char *draw_input(struct whole *whole, const struct value *value,
     if (value->tensor)
         return load_default(whole, value, draw.trial);
     if (!type_is_real(type) && !type_is_whole(type))
-        return arena_format(whole->verify->arena,
-                            "no random values are drawn for the type of the input '%s'",
+        return arena_format(whole->verify->arena, "no random values are drawn for the type of the input '%s'",
                             value->name);
     if (told->rank < 0 || told->rank > EVAL_RANK)
-        return arena_format(whole->verify->arena, "the rank of the input '%s' is not known",
-                            value->name);
+        return arena_format(whole->verify->arena, "the rank of the input '%s' is not known", value->name);
     for (int i = 0; i < told->rank; i++) {
         dims[i] = told->dims[i];
         if (dims[i] < 0 && twin->rank == told->rank)
@@ -281,8 +273,7 @@ static const char *own_cells(struct whole *whole, const struct value *value)
     return reason;
 }
 
-static void note_layer(struct whole *whole, const struct value *left, const struct value *right,
-                       const struct gap *gap)
+static void note_layer(struct whole *whole, const struct value *left, const struct value *right, const struct gap *gap)
 {
     struct verify *verify = whole->verify;
     struct verify_layer *layer = NEW(verify->arena, struct verify_layer);
@@ -318,8 +309,7 @@ static void compare_names(struct whole *whole, const struct value *left, const s
 static bool hands_out_arrays(const struct whole *whole, const struct node *node)
 {
     for (size_t i = 0; i < node->output_count; i++) {
-        const struct array *array =
-            node->outputs[i] ? joint_array(whole->joint, node->outputs[i]) : NULL;
+        const struct array *array = node->outputs[i] ? joint_array(whole->joint, node->outputs[i]) : NULL;
         if (array && !array_is_real(array) && !array_is_whole(array))
             return true;
     }
@@ -368,8 +358,7 @@ const char *whole_run(struct whole *whole, int size, const struct draw *draw)
     count_readers(whole);
     const char *reason = draw_inputs(whole, size, draw);
     while (!reason && (next[0] < orders[0]->count || next[1] < orders[1]->count)) {
-        int side =
-            (double)next[1] * (double)orders[0]->count < (double)next[0] * (double)orders[1]->count;
+        int side = (double)next[1] * (double)orders[0]->count < (double)next[0] * (double)orders[1]->count;
         side = next[side] < orders[side]->count ? side : 1 - side;
         const struct node *node = orders[side]->items[next[side]++];
         if (node->op == OP_Constant || !node->output_count)
@@ -379,8 +368,8 @@ const char *whole_run(struct whole *whole, int size, const struct draw *draw)
     for (int side = 0; side < 2; side++)
         for (size_t i = 0; !reason && i < graph_output_count(whole->graphs[side]); i++) {
             struct value *output = graph_output(whole->graphs[side], i);
-            reason = output ? joint_evaluate(whole->joint, output, SIZE_MAX)
-                            : "an output of the graph is made by nothing";
+            reason =
+                output ? joint_evaluate(whole->joint, output, SIZE_MAX) : "an output of the graph is made by nothing";
         }
     return reason;
 }

@@ -114,9 +114,7 @@ static void put_list(struct dump *dump, const Onnx__AttributeProto *attribute, i
         switch (kind) {
         case KIND(FLOATS): dump_float(dump, attribute->floats[i]); break;
         case KIND(INTS): dump_print(dump, "%" PRId64, attribute->ints[i]); break;
-        case KIND(STRINGS):
-            dump_quoted(dump, attribute->strings[i].data, attribute->strings[i].len);
-            break;
+        case KIND(STRINGS): dump_quoted(dump, attribute->strings[i].data, attribute->strings[i].len); break;
         case KIND(TENSORS): put_tensor(dump, attribute->tensors[i]); break;
         case KIND(GRAPHS): dump_graph(dump, attribute->graphs[i], true); break;
         default: dump_type(dump, attribute->type_protos[i]);
@@ -155,28 +153,24 @@ static void dump_attribute(struct dump *dump, const Onnx__AttributeProto *attrib
 }
 
 /* Notes an attribute that is left out; of a sparse one what it holds. */
-static void dump_note_attribute(struct dump *dump, const Onnx__AttributeProto *attribute,
-                                const char *problem)
+static void dump_note_attribute(struct dump *dump, const Onnx__AttributeProto *attribute, const char *problem)
 {
     const char *name = dump_escaped_string(dump, attribute->name);
     if (attribute->sparse_tensor)
         dump_note(dump, "attribute %s: %s", name, dump_sparse(dump, attribute->sparse_tensor));
     for (size_t i = 0; i < attribute->n_sparse_tensors; i++)
-        dump_note(dump, "attribute %s [%zu]: %s", name, i,
-                  dump_sparse(dump, attribute->sparse_tensors[i]));
+        dump_note(dump, "attribute %s [%zu]: %s", name, i, dump_sparse(dump, attribute->sparse_tensors[i]));
     if (!attribute->sparse_tensor && !attribute->n_sparse_tensors)
         dump_note(dump, "attribute %s: %s", name, problem);
 }
 
 /* <a: int = 1, ...> of a node. */
-static void dump_attributes(struct dump *dump, Onnx__AttributeProto *const *attributes,
-                            size_t count)
+static void dump_attributes(struct dump *dump, Onnx__AttributeProto *const *attributes, size_t count)
 {
     bool open = false;
     for (size_t i = 0; i < count; i++) {
-        const char *problem = dump_is_identifier(attributes[i]->name)
-                                  ? dump_attribute_problem(dump, attributes[i])
-                                  : "its name is not an identifier";
+        const char *problem = dump_is_identifier(attributes[i]->name) ? dump_attribute_problem(dump, attributes[i])
+                                                                      : "its name is not an identifier";
         if (problem) {
             dump_note_attribute(dump, attributes[i], problem);
             continue;
@@ -280,9 +274,8 @@ static void put_infos(struct dump *dump, Onnx__ValueInfoProto *const *infos, siz
 }
 
 /* Initializers and value_info, one a line between < and >. */
-static void put_declarations(struct dump *dump, Onnx__TensorProto *const *tensors,
-                             size_t tensor_count, Onnx__ValueInfoProto *const *infos,
-                             size_t info_count)
+static void put_declarations(struct dump *dump, Onnx__TensorProto *const *tensors, size_t tensor_count,
+                             Onnx__ValueInfoProto *const *infos, size_t info_count)
 {
     bool open = false;
     for (size_t i = 0; i < tensor_count + info_count; i++) {
@@ -324,16 +317,15 @@ static void note_graph(struct dump *dump, const Onnx__GraphProto *graph)
     for (size_t i = 0; i < graph->n_sparse_initializer; i++) {
         const Onnx__SparseTensorProto *sparse = graph->sparse_initializer[i];
         dump_note(dump, "sparse initializer %s: %s",
-                  dump_escaped_string(dump, sparse->values ? sparse->values->name : NULL),
-                  dump_sparse(dump, sparse));
+                  dump_escaped_string(dump, sparse->values ? sparse->values->name : NULL), dump_sparse(dump, sparse));
     }
     for (size_t i = 0; i < graph->n_quantization_annotation; i++) {
         const Onnx__TensorAnnotation *annotation = graph->quantization_annotation[i];
         const char *name = dump_escaped_string(dump, annotation->tensor_name);
         for (size_t k = 0; k < annotation->n_quant_parameter_tensor_names; k++) {
             const Onnx__StringStringEntryProto *pair = annotation->quant_parameter_tensor_names[k];
-            dump_note(dump, "quantization of %s: %s is %s", name,
-                      dump_escaped_string(dump, pair->key), dump_escaped_string(dump, pair->value));
+            dump_note(dump, "quantization of %s: %s is %s", name, dump_escaped_string(dump, pair->key),
+                      dump_escaped_string(dump, pair->value));
         }
     }
 }
@@ -359,8 +351,7 @@ static void dump_graph(struct dump *dump, const Onnx__GraphProto *graph, bool is
     } else {
         dump_puts(dump, " ");
     }
-    put_declarations(dump, graph->initializer, graph->n_initializer, graph->value_info,
-                     graph->n_value_info);
+    put_declarations(dump, graph->initializer, graph->n_initializer, graph->value_info, graph->n_value_info);
     put_nodes(dump, graph->node, graph->n_node);
 }
 
@@ -386,8 +377,7 @@ static void put_string_key(struct dump *dump, bool *open, const char *key, const
     dump_quoted_string(dump, value);
 }
 
-static void put_opsets(struct dump *dump, bool *open, Onnx__OperatorSetIdProto *const *opsets,
-                       size_t count)
+static void put_opsets(struct dump *dump, bool *open, Onnx__OperatorSetIdProto *const *opsets, size_t count)
 {
     if (!count)
         return;
@@ -443,8 +433,7 @@ static void put_function(struct dump *dump, const Onnx__FunctionProto *function)
     dump_puts(dump, ") => (");
     put_names(dump, function->output, function->n_output);
     dump_puts(dump, ")");
-    dump_note_metadata(dump, "of this function:", function->metadata_props,
-                       function->n_metadata_props);
+    dump_note_metadata(dump, "of this function:", function->metadata_props, function->n_metadata_props);
     dump_end_line(dump);
     put_declarations(dump, NULL, 0, function->value_info, function->n_value_info);
     put_nodes(dump, function->node, function->n_node);
@@ -476,8 +465,7 @@ static void put_model(struct dump *dump)
     if (proto->n_training_info)
         dump_note(dump, "training_info: %zu entries", proto->n_training_info);
     for (size_t i = 0; i < proto->n_configuration; i++)
-        dump_note(dump, "device configuration %s",
-                  dump_escaped_string(dump, proto->configuration[i]->name));
+        dump_note(dump, "device configuration %s", dump_escaped_string(dump, proto->configuration[i]->name));
     dump_graph(dump, proto->graph, false);
     dump_end_line(dump);
     for (size_t i = 0; i < proto->n_functions; i++)
@@ -488,9 +476,7 @@ static void put_model(struct dump *dump)
 static void put_warnings(struct dump *dump, const struct dump_result *counted)
 {
     if (counted->elided)
-        dump_print(dump,
-                   "# not readable back: %zu tensors of more than %" PRId64
-                   " elements are given by hash\n",
+        dump_print(dump, "# not readable back: %zu tensors of more than %" PRId64 " elements are given by hash\n",
                    counted->elided, dump->options->elide);
     if (counted->unreadable)
         dump_print(dump,
@@ -499,8 +485,8 @@ static void put_warnings(struct dump *dump, const struct dump_result *counted)
                    counted->unreadable);
 }
 
-void dump_model(struct model *model, const struct onnx_fuse_dump_options *options,
-                struct arena *scratch, struct dump_result *result)
+void dump_model(struct model *model, const struct onnx_fuse_dump_options *options, struct arena *scratch,
+                struct dump_result *result)
 {
     struct dump dump = {.model = model, .arena = scratch, .options = options};
     dump.counting = true;

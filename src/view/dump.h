@@ -15,7 +15,7 @@ struct dump_result {
 
 /* Writes a loaded model through options->write, some 64 KiB at a time. Only the structure of the model
  * and that buffer are in memory; scratch is emptied with every line. Lands with IO when the writer returns false, else as model_tensor. */
-void dump_model(struct model *model, const struct onnx_fuse_dump_options *options,
-                struct arena *scratch, struct dump_result *result);
+void dump_model(struct model *model, const struct onnx_fuse_dump_options *options, struct arena *scratch,
+                struct dump_result *result);
 
 #endif

@@ -8,8 +8,7 @@
 
 /* ---- what the run does not know yet ---- */
 
-static void add_range(const struct plan *plan, struct info *info, const struct node *node,
-                      info_ranges *ranges)
+static void add_range(const struct plan *plan, struct info *info, const struct node *node, info_ranges *ranges)
 {
     struct info_range range;
     if (info_range_of(plan->model, node, &info->rooms, &range))
@@ -19,8 +18,8 @@ static void add_range(const struct plan *plan, struct info *info, const struct n
 void info_collect(const struct plan *plan, struct info *info)
 {
     *info = (struct info){0};
-    for (const struct external_file *file = plan->model->folder ? plan->model->folder->files : NULL;
-         file; file = file->next)
+    for (const struct external_file *file = plan->model->folder ? plan->model->folder->files : NULL; file;
+         file = file->next)
         info->external_bytes += file->mapping.size;
     for (size_t i = 0; i < plan->fusions.count; i++) {
         const struct fusion *fusion = plan->fusions.items[i];
@@ -50,8 +49,7 @@ static const char *name_of(const struct node *node)
 /* An initializer that is listed among the inputs has a value already. */
 static bool is_true_input(const struct plan *plan, const Onnx__ValueInfoProto *info)
 {
-    const struct value *value =
-        graph_find(plan->model->graphs.items[0], info->name ? info->name : "");
+    const struct value *value = graph_find(plan->model->graphs.items[0], info->name ? info->name : "");
     return !value || !value->is_initializer;
 }
 
@@ -61,9 +59,7 @@ static bool is_true_input(const struct plan *plan, const Onnx__ValueInfoProto *i
 static void print_type(struct text *text, const Onnx__TypeProto *type)
 {
     switch (type ? type->value_case : ONNX__TYPE_PROTO__VALUE__NOT_SET) {
-    case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE:
-        text_print(text, "%s", type_name(type->tensor_type->elem_type));
-        break;
+    case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE: text_print(text, "%s", type_name(type->tensor_type->elem_type)); break;
     case ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE:
         text_print(text, "sparse_tensor(%s)", type_name(type->sparse_tensor_type->elem_type));
         break;
@@ -104,8 +100,8 @@ static const char *warning_text(struct arena *arena, const struct refusal *warni
     if (!node)
         return warning->reason;
     return arena_format(arena, "%s '%s' -> '%s': %s", text_or_empty(node->proto->op_type),
-                        text_or_empty(node->proto->name),
-                        warning->output ? warning->output->name : "", warning->reason);
+                        text_or_empty(node->proto->name), warning->output ? warning->output->name : "",
+                        warning->reason);
 }
 
 /* ---- JSON ---- */
@@ -130,8 +126,8 @@ static void json_shape(struct json *json, const Onnx__TensorShapeProto *shape)
     json_close(json, ']');
 }
 
-static void json_values(struct json *json, const struct plan *plan, const char *key,
-                        Onnx__ValueInfoProto *const *infos, size_t count, bool inputs)
+static void json_values(struct json *json, const struct plan *plan, const char *key, Onnx__ValueInfoProto *const *infos,
+                        size_t count, bool inputs)
 {
     json_line(json, 2);
     json_open(json, key, '[');
@@ -215,8 +211,7 @@ static void json_warnings(struct json *json, const struct plan *plan)
     json_count(json, "dropped", dropped);
 }
 
-const char *info_json(const struct plan *plan, const struct summary *summary,
-                      const struct info *info)
+const char *info_json(const struct plan *plan, const struct summary *summary, const struct info *info)
 {
     struct json out = {.text = {.arena = plan->model->arena}}, *json = &out;
     const Onnx__ModelProto *proto = plan->model->proto;
@@ -302,8 +297,7 @@ static void text_values(struct text *text, const struct plan *plan, const char *
 
 static void row(struct text *text, const char *label, double before, double after)
 {
-    text_print(text, "%-24s %16s %16s\n", label, text_grouped(text->arena, before),
-               text_grouped(text->arena, after));
+    text_print(text, "%-24s %16s %16s\n", label, text_grouped(text->arena, before), text_grouped(text->arena, after));
 }
 
 /* Types in both lists, merged; both are sorted. */
@@ -311,14 +305,12 @@ static void type_rows(struct text *text, const struct census *before, const stru
 {
     size_t a = 0, b = 0;
     while (a < before->type_count || b < after->type_count) {
-        int order = a == before->type_count ? 1
-                    : b == after->type_count
-                        ? -1
-                        : strcmp(before->by_type[a].type, after->by_type[b].type);
+        int order = a == before->type_count  ? 1
+                    : b == after->type_count ? -1
+                                             : strcmp(before->by_type[a].type, after->by_type[b].type);
         const struct census_entry *old = order <= 0 ? &before->by_type[a++] : NULL;
         const struct census_entry *new = order >= 0 ? &after->by_type[b++] : NULL;
-        row(text, old ? old->type : new->type, old ? (double)old->count : 0,
-            new ? (double)new->count : 0);
+        row(text, old ? old->type : new->type, old ? (double)old->count : 0, new ? (double)new->count : 0);
     }
 }
 
@@ -335,22 +327,17 @@ static void text_ranges(struct text *text, const info_ranges *ranges)
         text_print(text, "none");
     else if (worst->smallest > 0)
         text_print(text, "%s to %s, %s times", decimal_rounded(worst->smallest, 3).text,
-                   decimal_rounded(worst->largest, 3).text,
-                   decimal_rounded(worst->largest / worst->smallest, 3).text);
+                   decimal_rounded(worst->largest, 3).text, decimal_rounded(worst->largest / worst->smallest, 3).text);
     else
         text_print(text, "0 to %s", decimal_rounded(worst->largest, 3).text);
 }
 
-static void text_region(struct text *text, const struct plan *plan,
-                        const struct info_region *region)
+static void text_region(struct text *text, const struct plan *plan, const struct info_region *region)
 {
     const struct fusion *fusion = region->fusion;
     text_print(text, "\n%s: ", fusion->pass);
     report_ops(text, plan, fusion);
-    text_print(text, " -> %s",
-               fusion->node        ? ""
-               : fusion->redirects ? "nothing"
-                                   : "a stored constant");
+    text_print(text, " -> %s", fusion->node ? "" : fusion->redirects ? "nothing" : "a stored constant");
     for (size_t i = 0; i < fusion->made.count; i++)
         text_print(text, "%s%s", i ? ", " : "", op_of(fusion->made.items[i]));
     if (fusion->node)
@@ -360,8 +347,7 @@ static void text_region(struct text *text, const struct plan *plan,
         text_print(text, " from '%s'", text_plain(text->arena, fusion->source->name));
     if (strcmp(fusion->graph->name, "main") != 0)
         text_print(text, " in %s", text_plain(text->arena, fusion->graph->name));
-    text_print(text, "\n  parameters %s -> %s\n",
-               text_grouped(text->arena, fusion->parameters_before),
+    text_print(text, "\n  parameters %s -> %s\n", text_grouped(text->arena, fusion->parameters_before),
                text_grouped(text->arena, fusion->parameters_after));
     if (region->before.count || region->after.count) {
         text_print(text, "  largest weight per channel: ");
@@ -372,19 +358,16 @@ static void text_region(struct text *text, const struct plan *plan,
     }
 }
 
-const char *info_text(const struct plan *plan, const struct summary *summary,
-                      const struct info *info)
+const char *info_text(const struct plan *plan, const struct summary *summary, const struct info *info)
 {
     struct text out = {.arena = plan->model->arena};
     struct text *text = &out;
     const Onnx__ModelProto *proto = plan->model->proto;
     const struct census *before = &summary->before, *after = &summary->after;
     text_print(text, "%-16s %s\n", "model", text_plain(text->arena, plan->model->path));
-    text_print(text, "%-16s %s", "bytes",
-               text_grouped(text->arena, (double)plan->model->bytes.size));
+    text_print(text, "%-16s %s", "bytes", text_grouped(text->arena, (double)plan->model->bytes.size));
     if (info->external_bytes)
-        text_print(text, " and %s of external data",
-                   text_grouped(text->arena, (double)info->external_bytes));
+        text_print(text, " and %s of external data", text_grouped(text->arena, (double)info->external_bytes));
     text_print(text, "\n%-16s %s%s%s\n", "producer",
                text_plain(text->arena, proto->producer_name ? proto->producer_name : ""),
                proto->producer_version && proto->producer_version[0] ? " " : "",
@@ -393,8 +376,7 @@ const char *info_text(const struct plan *plan, const struct summary *summary,
     for (size_t i = 0; i < proto->n_opset_import; i++) {
         const char *domain = proto->opset_import[i]->domain;
         text_print(text, "%-16s %s %" PRId64 "\n", "opset",
-                   domain && domain[0] ? text_plain(text->arena, domain) : "ai.onnx",
-                   proto->opset_import[i]->version);
+                   domain && domain[0] ? text_plain(text->arena, domain) : "ai.onnx", proto->opset_import[i]->version);
     }
     if (proto->n_functions)
         text_print(text, "%-16s %zu\n", "functions", proto->n_functions);
@@ -411,11 +393,9 @@ const char *info_text(const struct plan *plan, const struct summary *summary,
     equalized_foreseen(text, "tensor", &plan->foreseen[0]);
     equalized_foreseen(text, "channel", &plan->foreseen[1]);
     size_t refused = plan_count_refusals(plan);
-    text_print(text, "\n%zu regions would be fused, %zu were refused", info->regions.count,
-               refused);
+    text_print(text, "\n%zu regions would be fused, %zu were refused", info->regions.count, refused);
     text_print(text, "%s\n", refused ? " (--explain --dry-run says why)" : "");
     for (size_t i = 0; i < plan->warnings.count; i++)
-        text_print(text, "warning: %s\n",
-                   text_plain(text->arena, warning_text(text->arena, plan->warnings.items[i])));
+        text_print(text, "warning: %s\n", text_plain(text->arena, warning_text(text->arena, plan->warnings.items[i])));
     return out.bytes;
 }

@@ -39,10 +39,8 @@ struct info {
 void info_collect(const struct plan *plan, struct info *info);
 
 /* In the run's arena. */
-const char *info_text(const struct plan *plan, const struct summary *summary,
-                      const struct info *info);
+const char *info_text(const struct plan *plan, const struct summary *summary, const struct info *info);
 
-const char *info_json(const struct plan *plan, const struct summary *summary,
-                      const struct info *info);
+const char *info_json(const struct plan *plan, const struct summary *summary, const struct info *info);
 
 #endif

@@ -15,8 +15,8 @@ struct layout_of {
 };
 
 /* Largest magnitudes so far, `channels` of them. */
-static void add_numbers(const struct layout_of *layout, int64_t first, int64_t count,
-                        const double *numbers, double *largest)
+static void add_numbers(const struct layout_of *layout, int64_t first, int64_t count, const double *numbers,
+                        double *largest)
 {
     for (int64_t i = 0; i < count;) {
         int64_t place = (first + i) / layout->inner, rest = (first + i) % layout->inner;
@@ -32,8 +32,7 @@ static void add_numbers(const struct layout_of *layout, int64_t first, int64_t c
 }
 
 /* A weight that is stored. False: not a shape its operator has. */
-static bool stored_layout(const struct node *node, const struct tensor *weight,
-                          struct layout_of *layout)
+static bool stored_layout(const struct node *node, const struct tensor *weight, struct layout_of *layout)
 {
     const int64_t *dims = weight->dims;
     int64_t groups = node_integer(node, "group", 1), after = 1;
@@ -55,15 +54,12 @@ static bool stored_layout(const struct node *node, const struct tensor *weight,
         else
             *layout = (struct layout_of){dims[0], dims[1], 1, dims[1]};
         return rank == 2;
-    default: /* MatMul */
-        *layout = (struct layout_of){dims[0], dims[1], 1, dims[1]};
-        return rank == 2;
+    default: /* MatMul */ *layout = (struct layout_of){dims[0], dims[1], 1, dims[1]}; return rank == 2;
     }
 }
 
 /* A weight still to be computed: rows, one an output channel, but of ConvTranspose an input one. */
-static bool fused_layout(const struct node *node, const struct tensor *weight,
-                         struct layout_of *layout)
+static bool fused_layout(const struct node *node, const struct tensor *weight, struct layout_of *layout)
 {
     int64_t rows = fused_channels(weight), length = affine_row_length(weight->form);
     if (node->op != OP_ConvTranspose) {
@@ -83,8 +79,8 @@ static void *room_for(struct arena *arena, struct info_room *room, int64_t count
     return room->numbers;
 }
 
-static bool read_fused(struct model *model, const struct tensor *weight,
-                       const struct layout_of *layout, struct info_rooms *rooms, double *largest)
+static bool read_fused(struct model *model, const struct tensor *weight, const struct layout_of *layout,
+                       struct info_rooms *rooms, double *largest)
 {
     int64_t rows = fused_channels(weight), length = affine_row_length(weight->form);
     int64_t most = PIECE / length + 1;
@@ -102,8 +98,8 @@ static bool read_fused(struct model *model, const struct tensor *weight,
     return good;
 }
 
-static void read_stored(struct model *model, const struct tensor *weight,
-                        const struct layout_of *layout, struct info_rooms *rooms, double *largest)
+static void read_stored(struct model *model, const struct tensor *weight, const struct layout_of *layout,
+                        struct info_rooms *rooms, double *largest)
 {
     double *numbers = room_for(model->arena, &rooms->numbers, PIECE);
     for (int64_t first = 0; first < weight->count; first += PIECE) {
@@ -113,8 +109,7 @@ static void read_stored(struct model *model, const struct tensor *weight,
     }
 }
 
-bool info_range_of(struct model *model, const struct node *node, struct info_rooms *rooms,
-                   struct info_range *range)
+bool info_range_of(struct model *model, const struct node *node, struct info_rooms *rooms, struct info_range *range)
 {
     const struct tensor *weight;
     struct layout_of layout;

@@ -6,7 +6,6 @@
 
 /* view/range.c: the weight of a Conv, ConvTranspose, Gemm or MatMul. False: the node has none that
  * can be read. */
-bool info_range_of(struct model *model, const struct node *node, struct info_rooms *rooms,
-                   struct info_range *range);
+bool info_range_of(struct model *model, const struct node *node, struct info_rooms *rooms, struct info_range *range);
 
 #endif

@@ -125,8 +125,8 @@ void dump_quoted(struct dump *dump, const void *bytes, size_t size)
     struct text hex = {.arena = dump->arena};
     for (size_t i = 0; i < size && i < SHOWN && !dump->counting; i++)
         text_print(&hex, "%02x", s[i]);
-    dump_note(dump, "a string that is not text: %zu bytes, in hex %s%s", size,
-              hex.bytes ? hex.bytes : "", size > SHOWN ? "..." : "");
+    dump_note(dump, "a string that is not text: %zu bytes, in hex %s%s", size, hex.bytes ? hex.bytes : "",
+              size > SHOWN ? "..." : "");
 }
 
 void dump_quoted_string(struct dump *dump, const char *string)
@@ -160,8 +160,7 @@ void dump_note_doc(struct dump *dump, const char *what, const char *doc_string)
         dump_note(dump, "doc_string %s %s", what, dump_escaped_string(dump, doc_string));
 }
 
-void dump_note_metadata(struct dump *dump, const char *what,
-                        Onnx__StringStringEntryProto *const *pairs, size_t count)
+void dump_note_metadata(struct dump *dump, const char *what, Onnx__StringStringEntryProto *const *pairs, size_t count)
 {
     if (dump->options->no_metadata) {
         dump->result.not_held += count;
@@ -190,10 +189,8 @@ const char *dump_type_problem(const Onnx__TypeProto *type)
         return dump_has_type_name(type->tensor_type->elem_type) ? NULL : no_element;
     case ONNX__TYPE_PROTO__VALUE_SPARSE_TENSOR_TYPE:
         return dump_has_type_name(type->sparse_tensor_type->elem_type) ? NULL : no_element;
-    case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
-        return dump_type_problem(type->sequence_type->elem_type);
-    case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
-        return dump_type_problem(type->optional_type->elem_type);
+    case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE: return dump_type_problem(type->sequence_type->elem_type);
+    case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE: return dump_type_problem(type->optional_type->elem_type);
     case ONNX__TYPE_PROTO__VALUE_MAP_TYPE:
         if (!dump_has_type_name(type->map_type->key_type))
             return "its key type has no name";
@@ -201,8 +198,7 @@ const char *dump_type_problem(const Onnx__TypeProto *type)
     case ONNX__TYPE_PROTO__VALUE_OPAQUE_TYPE: {
         const char *domain = type->opaque_type->domain, *name = type->opaque_type->name;
         bool has_domain = domain && domain[0], has_name = name && name[0];
-        if (has_domain ? !dump_is_qualified(domain) || !dump_is_identifier(name)
-                       : has_name && !dump_is_qualified(name))
+        if (has_domain ? !dump_is_qualified(domain) || !dump_is_identifier(name) : has_name && !dump_is_qualified(name))
             return "the name of its opaque type is not an identifier";
         return NULL;
     }
@@ -226,8 +222,7 @@ static void put_shape(struct dump *dump, const Onnx__TensorShapeProto *shape)
         else
             dump_quoted_string(dump, dim->dim_param);
         if (dim->denotation && dim->denotation[0])
-            dump_note(dump, "denotation of dimension %zu: %s", i,
-                      dump_escaped_string(dump, dim->denotation));
+            dump_note(dump, "denotation of dimension %zu: %s", i, dump_escaped_string(dump, dim->denotation));
     }
     if (!shape || shape->n_dim)
         dump_puts(dump, "]");
@@ -262,8 +257,7 @@ void dump_type(struct dump *dump, const Onnx__TypeProto *type)
         break;
     case ONNX__TYPE_PROTO__VALUE_OPAQUE_TYPE: {
         const char *domain = type->opaque_type->domain, *name = type->opaque_type->name;
-        dump_print(dump, "opaque(%s%s%s)", domain ? domain : "", domain && domain[0] ? "," : "",
-                   name ? name : "");
+        dump_print(dump, "opaque(%s%s%s)", domain ? domain : "", domain && domain[0] ? "," : "", name ? name : "");
         break;
     }
     default: break; /* a type without a problem is none of these */
@@ -276,9 +270,7 @@ void dump_value_info(struct dump *dump, const Onnx__ValueInfoProto *info)
 {
     const char *problem = dump_type_problem(info->type);
     const char *what =
-        dump->counting
-            ? ""
-            : arena_format(dump->arena, "of value %s:", dump_escaped_string(dump, info->name));
+        dump->counting ? "" : arena_format(dump->arena, "of value %s:", dump_escaped_string(dump, info->name));
     if (!problem) {
         dump_type(dump, info->type);
         dump_puts(dump, " ");

@@ -26,7 +26,6 @@ void dump_value_info(struct dump *dump, const Onnx__ValueInfoProto *info);
 void dump_pairs(struct dump *dump, Onnx__StringStringEntryProto *const *pairs, size_t count);
 /* Notes doc_string and metadata_props, where there are any and they are wanted. what: "of node 'x'" */
 void dump_note_doc(struct dump *dump, const char *what, const char *doc_string);
-void dump_note_metadata(struct dump *dump, const char *what,
-                        Onnx__StringStringEntryProto *const *pairs, size_t count);
+void dump_note_metadata(struct dump *dump, const char *what, Onnx__StringStringEntryProto *const *pairs, size_t count);
 
 #endif

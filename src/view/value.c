@@ -82,8 +82,7 @@ static uint8_t six_bits(const uint8_t *data, int64_t at)
 }
 
 /* The next PIECE entries at most: their number, 0 at the end. */
-static int64_t entries_next(struct dump *dump, struct entries *entries,
-                            uint8_t buffer[PIECE * ENTRY])
+static int64_t entries_next(struct dump *dump, struct entries *entries, uint8_t buffer[PIECE * ENTRY])
 {
     int64_t left = entries->count - entries->next, count = left < PIECE ? left : PIECE;
     size_t size = entries->size, first = (size_t)entries->next;
@@ -94,8 +93,7 @@ static int64_t entries_next(struct dump *dump, struct entries *entries,
         if (entries->kind == FROM_SIX_BITS)
             buffer[i] = six_bits(entries->data, (int64_t)at);
         else
-            memcpy(buffer + (size_t)i * size,
-                   entries->data + at * (entries->kind == FROM_WORDS ? 4 : 8), size);
+            memcpy(buffer + (size_t)i * size, entries->data + at * (entries->kind == FROM_WORDS ? 4 : 8), size);
     }
     entries->next += count;
     dump->touched += (size_t)count * size;
@@ -127,15 +125,12 @@ static size_t write_entry(char out[DECIMAL_ROOM], int32_t type, const uint8_t *a
         double value;
         memcpy(&value, at, sizeof(value));
         uint64_t magnitude = bits & INT64_MAX;
-        *odd_nans +=
-            magnitude > UINT64_C(0x7ff0000000000000) && magnitude != UINT64_C(0x7ff8000000000000);
+        *odd_nans += magnitude > UINT64_C(0x7ff0000000000000) && magnitude != UINT64_C(0x7ff8000000000000);
         return decimal_double(out, value);
     }
     case TYPE(INT8): negative = (int8_t)bits < 0, bits |= negative ? ~UINT64_C(0xff) : 0; break;
     case TYPE(INT16): negative = (int16_t)bits < 0, bits |= negative ? ~UINT64_C(0xffff) : 0; break;
-    case TYPE(INT32):
-        negative = (int32_t)bits < 0, bits |= negative ? ~UINT64_C(0xffffffff) : 0;
-        break;
+    case TYPE(INT32): negative = (int32_t)bits < 0, bits |= negative ? ~UINT64_C(0xffffffff) : 0; break;
     case TYPE(INT64): negative = (int64_t)bits < 0; break;
     default: break;
     }
@@ -161,8 +156,7 @@ void dump_float(struct dump *dump, float value)
     memcpy(bytes, &value, sizeof(value));
     dump_put(dump, text, write_entry(text, TYPE(FLOAT), bytes, &odd_nans));
     if (odd_nans)
-        dump_note(dump, "a NaN whose bits are 0x%02x%02x%02x%02x", bytes[3], bytes[2], bytes[1],
-                  bytes[0]);
+        dump_note(dump, "a NaN whose bits are 0x%02x%02x%02x%02x", bytes[3], bytes[2], bytes[1], bytes[0]);
 }
 
 /* ---- hashes ---- */
@@ -196,8 +190,7 @@ static uint64_t tensor_hash(struct dump *dump, const struct tensor *tensor)
 static bool is_there(const Onnx__TensorProto *proto, const struct tensor *tensor)
 {
     return tensor->count == 0 || tensor->type == TYPE(STRING) ||
-           (tensor->data && (tensor->external ||
-                             proto->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL));
+           (tensor->data && (tensor->external || proto->data_location != ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL));
 }
 
 const char *dump_tensor_problem(struct dump *dump, const Onnx__TensorProto *proto)
@@ -233,22 +226,18 @@ static void put_numbers(struct dump *dump, const struct tensor *tensor)
         for (int64_t i = 0; i < count; i++) {
             size_t length = first ? 0 : 2;
             memcpy(text, ", ", 2);
-            length += write_entry(text + length, tensor->type, buffer + (size_t)i * entries.size,
-                                  &odd_nans);
+            length += write_entry(text + length, tensor->type, buffer + (size_t)i * entries.size, &odd_nans);
             dump_put(dump, text, length);
             first = false;
         }
     if (odd_nans)
-        dump_note(dump, "the bits of %zu NaNs in tensor %s", odd_nans,
-                  dump_escaped_string(dump, tensor->name));
+        dump_note(dump, "the bits of %zu NaNs in tensor %s", odd_nans, dump_escaped_string(dump, tensor->name));
 }
 
 void dump_tensor_values(struct dump *dump, const Onnx__TensorProto *proto)
 {
     const char *what =
-        dump->counting
-            ? ""
-            : arena_format(dump->arena, "of tensor %s:", dump_escaped_string(dump, proto->name));
+        dump->counting ? "" : arena_format(dump->arena, "of tensor %s:", dump_escaped_string(dump, proto->name));
     const struct tensor *tensor = model_tensor(dump->model, proto);
     bool elide = dump->options->elide >= 0 && tensor->count > dump->options->elide;
     bool there = is_there(proto, tensor);
@@ -263,8 +252,7 @@ void dump_tensor_values(struct dump *dump, const Onnx__TensorProto *proto)
     } else if (elide) {
         dump->result.elided++;
         if (!dump->counting)
-            dump_print(dump, "... %" PRId64 " elements, xxh64 %016" PRIx64, tensor->count,
-                       tensor_hash(dump, tensor));
+            dump_print(dump, "... %" PRId64 " elements, xxh64 %016" PRIx64, tensor->count, tensor_hash(dump, tensor));
     } else if (tensor->type == TYPE(STRING)) {
         for (size_t i = 0; i < proto->n_string_data; i++) {
             dump_puts(dump, i ? ", " : "");
@@ -278,8 +266,7 @@ void dump_tensor_values(struct dump *dump, const Onnx__TensorProto *proto)
     dump_note_metadata(dump, what, proto->metadata_props, proto->n_metadata_props);
 }
 
-static void print_part(struct dump *dump, struct text *text, const char *name,
-                       const Onnx__TensorProto *proto)
+static void print_part(struct dump *dump, struct text *text, const char *name, const Onnx__TensorProto *proto)
 {
     const char *problem = dump_tensor_problem(dump, proto);
     if (problem) {

@@ -78,8 +78,7 @@ static void add_bytes(struct emitter *emitter, struct pieces *to, const uint8_t 
     to->size += size;
 }
 
-static void add_span(struct emitter *emitter, struct pieces *to, const uint8_t *from,
-                     const uint8_t *end)
+static void add_span(struct emitter *emitter, struct pieces *to, const uint8_t *from, const uint8_t *end)
 {
     add_bytes(emitter, to, from, (size_t)(end - from), &emitter->model->bytes);
 }
@@ -96,8 +95,7 @@ static uint8_t *take_room(struct emitter *emitter, size_t size)
     return bytes;
 }
 
-static const uint8_t *make_header(struct emitter *emitter, uint32_t number, uint64_t size,
-                                  size_t *length)
+static const uint8_t *make_header(struct emitter *emitter, uint32_t number, uint64_t size, size_t *length)
 {
     uint8_t header[16];
     *length = wire_header(number, size, header);
@@ -125,8 +123,7 @@ static struct open_field field_open(struct emitter *emitter, struct pieces *to)
     return field;
 }
 
-static void field_close(struct emitter *emitter, struct pieces *to, struct open_field field,
-                        uint32_t number)
+static void field_close(struct emitter *emitter, struct pieces *to, struct open_field field, uint32_t number)
 {
     size_t length;
     struct piece *piece = &to->list.items[field.header];
@@ -172,8 +169,8 @@ static void add_packed(struct emitter *emitter, struct pieces *to, const Protobu
     protobuf_c_message_pack_to_buffer(message, &packer.base);
 }
 
-static void add_message(struct emitter *emitter, struct pieces *to, uint32_t number,
-                        const ProtobufCMessage *message, const struct tensor *tensor)
+static void add_message(struct emitter *emitter, struct pieces *to, uint32_t number, const ProtobufCMessage *message,
+                        const struct tensor *tensor)
 {
     add_header(emitter, to, number, protobuf_c_message_get_packed_size(message));
     add_packed(emitter, to, message, tensor);
@@ -187,8 +184,7 @@ static void add_input(struct emitter *emitter, struct pieces *to, const struct v
     Onnx__TypeProto__Tensor tensor = ONNX__TYPE_PROTO__TENSOR__INIT;
     Onnx__TensorShapeProto shape = ONNX__TENSOR_SHAPE_PROTO__INIT;
     int rank = value->tensor->rank;
-    Onnx__TensorShapeProto__Dimension *dims =
-        NEW_ARRAY(emitter->arena, Onnx__TensorShapeProto__Dimension, rank + 1);
+    Onnx__TensorShapeProto__Dimension *dims = NEW_ARRAY(emitter->arena, Onnx__TensorShapeProto__Dimension, rank + 1);
     shape.n_dim = (size_t)rank;
     shape.dim = NEW_ARRAY(emitter->arena, Onnx__TensorShapeProto__Dimension *, rank + 1);
     for (int i = 0; i < rank; i++) {
@@ -272,10 +268,9 @@ static void add_external(struct emitter *emitter, struct pieces *to, struct piec
     piece.offset = data->size;
     data->size += piece.size;
     LIST_PUSH(emitter->arena, &data->list, piece);
-    const char *entries[][2] = {
-        {"location", emitter->placement->location},
-        {"offset", arena_format(emitter->arena, "%llu", (unsigned long long)piece.offset)},
-        {"length", arena_format(emitter->arena, "%llu", (unsigned long long)piece.size)}};
+    const char *entries[][2] = {{"location", emitter->placement->location},
+                                {"offset", arena_format(emitter->arena, "%llu", (unsigned long long)piece.offset)},
+                                {"length", arena_format(emitter->arena, "%llu", (unsigned long long)piece.size)}};
     for (size_t i = 0; i < COUNT_OF(entries); i++) {
         Onnx__StringStringEntryProto entry = ONNX__STRING_STRING_ENTRY_PROTO__INIT;
         entry.key = (char *)(uintptr_t)entries[i][0];
@@ -296,8 +291,8 @@ static bool tensor_moves(const struct emitter *emitter, const struct tensor *ten
 }
 
 /* The same tensor with its bytes elsewhere: into the model, or to the new data file. */
-static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t number,
-                        const struct wire_field *field, const struct tensor *tensor)
+static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t number, const struct wire_field *field,
+                        const struct tensor *tensor)
 {
     struct open_field moved = field_open(emitter, to);
     struct wire_field inner;
@@ -306,9 +301,8 @@ static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t num
         if (inner.number != TENSOR_EXTERNAL_DATA && inner.number != TENSOR_DATA_LOCATION &&
             inner.number != TENSOR_RAW_DATA)
             add_span(emitter, to, inner.start, inner.end);
-    struct piece piece = {.data = tensor->proto->raw_data.data,
-                          .size = tensor->proto->raw_data.len,
-                          .mapping = &emitter->model->bytes};
+    struct piece piece = {
+        .data = tensor->proto->raw_data.data, .size = tensor->proto->raw_data.len, .mapping = &emitter->model->bytes};
     if (tensor->external)
         piece = (struct piece){.data = tensor->external->data,
                                .size = tensor->external->size,
@@ -322,8 +316,8 @@ static void move_tensor(struct emitter *emitter, struct pieces *to, uint32_t num
     field_close(emitter, to, moved, number);
 }
 
-static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor,
-                       const uint8_t *at, const uint8_t *end, struct pieces *to);
+static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor, const uint8_t *at,
+                       const uint8_t *end, struct pieces *to);
 
 static int by_position(const void *a, const void *b)
 {
@@ -352,8 +346,8 @@ static void cursor_open(struct emitter *emitter, struct graph *graph, struct cur
         qsort(cursor->made, cursor->made_count, sizeof(*cursor->made), by_position);
 }
 
-static void emit_attribute(struct emitter *emitter, const struct node *node, size_t index,
-                           size_t *body, const struct wire_field *field, struct pieces *to)
+static void emit_attribute(struct emitter *emitter, const struct node *node, size_t index, size_t *body,
+                           const struct wire_field *field, struct pieces *to)
 {
     const Onnx__AttributeProto *attribute = node->proto->attribute[index];
     struct open_field whole = field_open(emitter, to);
@@ -372,8 +366,7 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
             tensor = attribute->t;
         else if (inner.content && inner.number == ATTRIBUTE_TENSORS)
             tensor = attribute->tensors[next_of(emitter, &listed, attribute->n_tensors)];
-        if (inner.content &&
-            (inner.number == ATTRIBUTE_GRAPH || inner.number == ATTRIBUTE_GRAPHS)) {
+        if (inner.content && (inner.number == ATTRIBUTE_GRAPH || inner.number == ATTRIBUTE_GRAPHS)) {
             struct cursor own;
             bool is_single = inner.number == ATTRIBUTE_GRAPH;
             struct graph *graph = of_single;
@@ -384,8 +377,7 @@ static void emit_attribute(struct emitter *emitter, const struct node *node, siz
                 wire_changed(emitter->arena->landing);
             }
             struct open_field body_field = field_open(emitter, to);
-            emit_graph(emitter, graph, is_single ? &single : &own, inner.content,
-                       inner.content + inner.size, to);
+            emit_graph(emitter, graph, is_single ? &single : &own, inner.content, inner.content + inner.size, to);
             field_close(emitter, to, body_field, inner.number);
         } else if (proto_moves(emitter, tensor)) {
             move_tensor(emitter, to, inner.number, &inner, model_tensor(emitter->model, tensor));
@@ -409,8 +401,8 @@ static void emit_name(struct emitter *emitter, const struct value *filed, const 
     add_bytes(emitter, to, memcpy(take_room(emitter, size), now->name, size), size, NULL);
 }
 
-static void emit_node(struct emitter *emitter, const struct node *node, uint32_t number,
-                      const struct wire_field *field, struct pieces *to)
+static void emit_node(struct emitter *emitter, const struct node *node, uint32_t number, const struct wire_field *field,
+                      struct pieces *to)
 {
     struct wire_field inner;
     const uint8_t *at = field->content, *end = at + field->size;
@@ -422,8 +414,7 @@ static void emit_node(struct emitter *emitter, const struct node *node, uint32_t
     struct open_field whole = field_open(emitter, to);
     while (wire_next(emitter->arena->landing, &at, end, &inner)) {
         if (inner.content && inner.number == NODE_ATTRIBUTE) {
-            emit_attribute(emitter, node, next_of(emitter, &attribute, node->proto->n_attribute),
-                           &body, &inner, to);
+            emit_attribute(emitter, node, next_of(emitter, &attribute, node->proto->n_attribute), &body, &inner, to);
         } else if (inner.content && inner.number == NODE_INPUT && node->filed) {
             size_t k = next_of(emitter, &input, node->input_count);
             emit_name(emitter, node->filed->inputs[k], node->inputs[k], &inner, to);
@@ -437,8 +428,7 @@ static void emit_node(struct emitter *emitter, const struct node *node, uint32_t
     field_close(emitter, to, whole, number);
 }
 
-static void emit_made(struct emitter *emitter, struct node *node, uint32_t number,
-                      struct pieces *to)
+static void emit_made(struct emitter *emitter, struct node *node, uint32_t number, struct pieces *to)
 {
     if (*was_emitted(emitter, node))
         return;
@@ -446,16 +436,14 @@ static void emit_made(struct emitter *emitter, struct node *node, uint32_t numbe
     /* A later rewrite may have made what an earlier one reads: both stand at one position. */
     for (size_t k = 0; k < node->input_count; k++) {
         struct node *maker = node->inputs[k] ? node->inputs[k]->producer : NULL;
-        if (maker && maker->is_new && maker->graph == node->graph &&
-            maker->position == node->position)
+        if (maker && maker->is_new && maker->graph == node->graph && maker->position == node->position)
             emit_made(emitter, maker, number, to);
     }
     const struct tensor *tensor = node->op == OP_Constant ? node->outputs[0]->tensor : NULL;
     add_message(emitter, to, number, &node->proto->base, tensor);
 }
 
-static void add_new_initializer(struct emitter *emitter, struct pieces *to,
-                                const struct tensor *tensor)
+static void add_new_initializer(struct emitter *emitter, struct pieces *to, const struct tensor *tensor)
 {
     Onnx__TensorProto proto;
     edit_tensor_message(tensor, &proto);
@@ -471,8 +459,7 @@ static void add_new_initializer(struct emitter *emitter, struct pieces *to,
     field_close(emitter, to, whole, GRAPH_INITIALIZER);
 }
 
-static void emit_new_initializers(struct emitter *emitter, const struct graph *graph,
-                                  struct pieces *to)
+static void emit_new_initializers(struct emitter *emitter, const struct graph *graph, struct pieces *to)
 {
     for (size_t i = 0; i < graph->new_initializers.count; i++) {
         const struct value *value = graph->new_initializers.items[i];
@@ -494,9 +481,8 @@ static bool is_removed(const struct graph *graph, const char *name)
     return value && value->removed;
 }
 
-static void emit_initializer(struct emitter *emitter, const struct graph *graph,
-                             struct cursor *cursor, const struct wire_field *field,
-                             struct pieces *to)
+static void emit_initializer(struct emitter *emitter, const struct graph *graph, struct cursor *cursor,
+                             const struct wire_field *field, struct pieces *to)
 {
     size_t index = next_of(emitter, &cursor->initializer, graph->proto->n_initializer);
     const Onnx__TensorProto *proto = graph->proto->initializer[index];
@@ -512,19 +498,18 @@ static void emit_initializer(struct emitter *emitter, const struct graph *graph,
         add_span(emitter, to, field->start, field->end);
 }
 
-static void emit_nodes_at(struct emitter *emitter, const struct graph *graph, struct cursor *cursor,
-                          uint32_t number, const struct wire_field *field, struct pieces *to)
+static void emit_nodes_at(struct emitter *emitter, const struct graph *graph, struct cursor *cursor, uint32_t number,
+                          const struct wire_field *field, struct pieces *to)
 {
     size_t index = next_of(emitter, &cursor->node, graph->node_count);
-    while (cursor->next_made < cursor->made_count &&
-           cursor->made[cursor->next_made]->position <= index)
+    while (cursor->next_made < cursor->made_count && cursor->made[cursor->next_made]->position <= index)
         emit_made(emitter, cursor->made[cursor->next_made++], number, to);
     if (!graph->nodes[index]->removed)
         emit_node(emitter, graph->nodes[index], number, field, to);
 }
 
-static void emit_sparse(struct emitter *emitter, const Onnx__SparseTensorProto *sparse,
-                        const struct wire_field *field, struct pieces *to)
+static void emit_sparse(struct emitter *emitter, const Onnx__SparseTensorProto *sparse, const struct wire_field *field,
+                        struct pieces *to)
 {
     struct open_field whole = field_open(emitter, to);
     struct wire_field inner;
@@ -544,9 +529,8 @@ static void emit_sparse(struct emitter *emitter, const Onnx__SparseTensorProto *
 }
 
 /* As it is in the file, unless sizes were fixed that it mentions. */
-static void emit_description(struct emitter *emitter, const struct graph *graph,
-                             const Onnx__ValueInfoProto *info, const struct wire_field *field,
-                             struct pieces *to)
+static void emit_description(struct emitter *emitter, const struct graph *graph, const Onnx__ValueInfoProto *info,
+                             const struct wire_field *field, struct pieces *to)
 {
     const Onnx__ValueInfoProto *described = size_described(graph, info);
     if (described)
@@ -555,8 +539,8 @@ static void emit_description(struct emitter *emitter, const struct graph *graph,
         add_span(emitter, to, field->start, field->end);
 }
 
-static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor,
-                       const uint8_t *at, const uint8_t *end, struct pieces *to)
+static void emit_graph(struct emitter *emitter, struct graph *graph, struct cursor *cursor, const uint8_t *at,
+                       const uint8_t *end, struct pieces *to)
 {
     const Onnx__GraphProto *proto = graph->proto;
     struct wire_field field;
@@ -583,8 +567,7 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
             else
                 add_span(emitter, to, field.start, field.end);
         } else if (field.content && field.number == GRAPH_INPUT) {
-            const Onnx__ValueInfoProto *info =
-                proto->input[next_of(emitter, &cursor->input, proto->n_input)];
+            const Onnx__ValueInfoProto *info = proto->input[next_of(emitter, &cursor->input, proto->n_input)];
             const struct value *value = map_get(&graph->values, info->name ? info->name : "");
             if (!value || (!value->removed && value->is_input))
                 emit_description(emitter, graph, info, &field, to);
@@ -593,8 +576,7 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
                 cursor->wrote_inputs = true;
             }
         } else if (field.content && field.number == GRAPH_OUTPUT) {
-            const Onnx__ValueInfoProto *info =
-                proto->output[next_of(emitter, &cursor->output, proto->n_output)];
+            const Onnx__ValueInfoProto *info = proto->output[next_of(emitter, &cursor->output, proto->n_output)];
             const struct value *value = map_get(&graph->values, info->name ? info->name : "");
             if (!value || !value->is_withheld)
                 emit_description(emitter, graph, info, &field, to);
@@ -613,8 +595,8 @@ static void emit_graph(struct emitter *emitter, struct graph *graph, struct curs
     cursor->wrote_initializers = cursor->wrote_inputs = true;
 }
 
-static void emit_function(struct emitter *emitter, struct graph *graph, const uint8_t *at,
-                          const uint8_t *end, struct pieces *to)
+static void emit_function(struct emitter *emitter, struct graph *graph, const uint8_t *at, const uint8_t *end,
+                          struct pieces *to)
 {
     struct cursor cursor;
     struct wire_field field;
@@ -656,11 +638,9 @@ static size_t expected_pieces(const struct model *model)
     return count + count / 8; /* and where room for messages ends */
 }
 
-void emit_model(struct model *model, const struct emit_placement *placement, struct pieces *pieces,
-                struct pieces *data)
+void emit_model(struct model *model, const struct emit_placement *placement, struct pieces *pieces, struct pieces *data)
 {
-    struct emitter emitter = {
-        .model = model, .arena = model->arena, .placement = placement, .data = data};
+    struct emitter emitter = {.model = model, .arena = model->arena, .placement = placement, .data = data};
     struct graph *main = model->graphs.items[0];
     struct cursor cursor;
     struct wire_field field;

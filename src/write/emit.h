@@ -23,10 +23,9 @@ struct pieces {
 /* Where the bytes of tensors go. All false: external data stays where it is, and new weights go
  * into the model. */
 struct emit_placement {
-    bool
-        move_external; /* tensors with external data: to `location`, or into the model without one */
-    bool move_inline;  /* large initializers whose bytes are in the model: to `location` */
-    bool move_new;     /* large new weights: to `location` */
+    bool move_external;   /* tensors with external data: to `location`, or into the model without one */
+    bool move_inline;     /* large initializers whose bytes are in the model: to `location` */
+    bool move_new;        /* large new weights: to `location` */
     const char *location; /* the new data file, as the model names it; NULL: there is none */
 };
 

@@ -85,14 +85,12 @@ static void copy(struct writer *writer, const struct block *block)
     uint64_t offset = piece->offset + block->first;
     const uint8_t *data = piece->data + block->first;
     if (writer->sink->output && piece->mapping)
-        note_error(writer,
-                   output_copy(writer->sink->output, offset, piece->mapping, data, block->count));
+        note_error(writer, output_copy(writer->sink->output, offset, piece->mapping, data, block->count));
     else
         put(writer, offset, data, block->count);
 }
 
-static void report_failure(struct writer *writer, const struct tensor *tensor, int64_t index,
-                           double number)
+static void report_failure(struct writer *writer, const struct tensor *tensor, int64_t index, double number)
 {
     mutex_lock(&writer->mutex);
     bool known = false;
@@ -112,8 +110,8 @@ static void report_failure(struct writer *writer, const struct tensor *tensor, i
 /* ---- numbers ---- */
 
 /* Rounds numbers, the first of which is number `index` of the tensor. */
-static void round_numbers(struct writer *writer, const struct tensor *tensor, int64_t index,
-                          const double *numbers, int64_t count, void *out)
+static void round_numbers(struct writer *writer, const struct tensor *tensor, int64_t index, const double *numbers,
+                          int64_t count, void *out)
 {
     int64_t bad = tensor_round(tensor->type, numbers, count, out);
     if (bad >= 0)
@@ -128,8 +126,8 @@ static void transpose(const double *from, int64_t rows, int64_t columns, double 
 }
 
 /* Rows of a fused weight, a few at a time. False: out of memory. */
-static bool fill_rows(struct writer *writer, const struct tensor *tensor,
-                      const struct affine_dense *dense, int64_t first, int64_t count, uint8_t *out)
+static bool fill_rows(struct writer *writer, const struct tensor *tensor, const struct affine_dense *dense,
+                      int64_t first, int64_t count, uint8_t *out)
 {
     const struct affine *form = tensor->form;
     int64_t length = affine_row_length(form), size = (int64_t)type_size(tensor->type);
@@ -141,16 +139,15 @@ static bool fill_rows(struct writer *writer, const struct tensor *tensor,
         int64_t some = count - done < part ? count - done : part;
         good = affine_rows(form, dense, form->outputs, first + done, some, rows);
         if (good)
-            round_numbers(writer, tensor, (first + done) * length, rows, some * length,
-                          out + done * length * size);
+            round_numbers(writer, tensor, (first + done) * length, rows, some * length, out + done * length * size);
     }
     free(rows);
     return good;
 }
 
 /* A whole fused matrix, turned: its rows lie across the whole tensor. */
-static bool fill_turned(struct writer *writer, const struct tensor *tensor,
-                        const struct affine_dense *dense, uint8_t *out)
+static bool fill_turned(struct writer *writer, const struct tensor *tensor, const struct affine_dense *dense,
+                        uint8_t *out)
 {
     const struct affine *form = tensor->form;
     int64_t length = affine_row_length(form), count = form->outputs;
@@ -166,8 +163,7 @@ static bool fill_turned(struct writer *writer, const struct tensor *tensor,
     return good;
 }
 
-static bool fill_stored(struct writer *writer, const struct tensor *tensor, int64_t first,
-                        int64_t count, uint8_t *out)
+static bool fill_stored(struct writer *writer, const struct tensor *tensor, int64_t first, int64_t count, uint8_t *out)
 {
     if (tensor->storage == STORAGE_LONGS || tensor->storage == STORAGE_ULONGS) {
         const int64_t *integers = (const int64_t *)tensor->data + first;
@@ -185,8 +181,8 @@ static bool fill_stored(struct writer *writer, const struct tensor *tensor, int6
     return true;
 }
 
-static bool fill_fused(struct writer *writer, const struct tensor *tensor,
-                       const struct affine_dense *dense, int64_t first, int64_t count, uint8_t *out)
+static bool fill_fused(struct writer *writer, const struct tensor *tensor, const struct affine_dense *dense,
+                       int64_t first, int64_t count, uint8_t *out)
 {
     if (tensor->part == FUSED_KERNEL_TRANSPOSED)
         return fill_turned(writer, tensor, dense, out);
@@ -209,8 +205,8 @@ static bool fill_piece(struct writer *writer, const struct piece *piece, uint8_t
     }
     if (!is_fused(piece))
         return fill_stored(writer, tensor, 0, tensor->count, out);
-    bool good = affine_prepare(tensor->form, &dense) &&
-                fill_fused(writer, tensor, dense, 0, tensor->form->outputs, out);
+    bool good =
+        affine_prepare(tensor->form, &dense) && fill_fused(writer, tensor, dense, 0, tensor->form->outputs, out);
     affine_release(&dense);
     return good;
 }
@@ -312,8 +308,7 @@ static bool work_one(struct worker *worker)
 static void keep_company(struct worker *worker)
 {
     const struct write_company *company = worker->writer->company;
-    while (company && !atomic_load(&worker->writer->error) &&
-           company->next(company->closure, worker->number))
+    while (company && !atomic_load(&worker->writer->error) && company->next(company->closure, worker->number))
         ;
 }
 
@@ -365,9 +360,8 @@ static void fill_queue(struct writer *writer, const struct pieces *pieces)
     for (size_t i = 0; i < pieces->list.count; i++) {
         const struct piece *piece = &pieces->list.items[i];
         struct block run = {.pieces = piece};
-        for (size_t k = i;
-             k < pieces->list.count && pieces->list.items[k].size < SMALL &&
-             run.size < BATCH_BLOCK && pieces->list.items[k].offset == piece->offset + run.size;
+        for (size_t k = i; k < pieces->list.count && pieces->list.items[k].size < SMALL && run.size < BATCH_BLOCK &&
+                           pieces->list.items[k].offset == piece->offset + run.size;
              k++) {
             run.size += pieces->list.items[k].size;
             run.piece_count++;
@@ -390,9 +384,8 @@ bool write_takes_company(const struct pieces *pieces)
     return pieces->size >= COPY_BLOCK;
 }
 
-void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
-                  int jobs, const struct progress *progress, const struct write_company *company,
-                  struct write_result *result)
+void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink, int jobs,
+                  const struct progress *progress, const struct write_company *company, struct write_result *result)
 {
     struct writer writer = {.model = model, .sink = sink, .company = company};
     struct worker workers[BUDGET_THREADS] = {{.writer = &writer}};
@@ -409,8 +402,7 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
             break;
     }
     while (work_one(&workers[0]))
-        if (!progress_tell(progress, "writing",
-                           (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
+        if (!progress_tell(progress, "writing", (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
             note_error(&writer, ECANCELED); /* the blocks that are left are passed over */
     keep_company(&workers[0]);
     free(workers[0].out);
@@ -421,13 +413,12 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
     if (error == ECANCELED)
         fail(model->arena->landing, ONNX_FUSE_CANCELLED, "%s: stopped by the caller", model->path);
     if (error == ENOMEM)
-        fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY,
-             "%s: out of memory while computing weights", model->path);
+        fail(model->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "%s: out of memory while computing weights", model->path);
     if (error) /* where a file became shorter, that is the reason */
         model_check_files(model);
     if (error)
-        fail(model->arena->landing, ONNX_FUSE_IO, "%s: cannot write: %s",
-             sink->output ? sink->output->path : "memory", system_error(error));
+        fail(model->arena->landing, ONNX_FUSE_IO, "%s: cannot write: %s", sink->output ? sink->output->path : "memory",
+             system_error(error));
     for (size_t i = 0; i < writer.failure_count; i++)
         LIST_PUSH(model->arena, &result->failures, writer.failures[i]);
 }

@@ -35,8 +35,7 @@ bool write_takes_company(const struct pieces *pieces);
 
 /* Writes every piece. jobs: threads, at least 1; the bytes do not depend on it. company may
  * be NULL; it is worked off when this returns. Lands with IO, OUT_OF_MEMORY or CANCELLED. */
-void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink,
-                  int jobs, const struct progress *progress, const struct write_company *company,
-                  struct write_result *result);
+void write_pieces(struct model *model, const struct pieces *pieces, const struct sink *sink, int jobs,
+                  const struct progress *progress, const struct write_company *company, struct write_result *result);
 
 #endif

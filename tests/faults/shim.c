@@ -98,52 +98,49 @@ static int strikes(const char *call)
 }
 
 #define REAL(name) real_##name = (type_##name)(uintptr_t)dlsym(RTLD_NEXT, #name)
-#define WRAP(result, name, call, parameters, arguments, failure)                                   \
-    typedef result(*type_##name) parameters;                                                       \
-    result name parameters;                                                                        \
-    result name parameters                                                                         \
-    {                                                                                              \
-        static type_##name real_##name;                                                            \
-        if (!real_##name)                                                                          \
-            REAL(name);                                                                            \
-        int strike = strikes(#call);                                                               \
-        if (strike < 0)                                                                            \
-            return failure;                                                                        \
-        result back = real_##name arguments;                                                       \
-        act_after(strike);                                                                         \
-        return back;                                                                               \
+#define WRAP(result, name, call, parameters, arguments, failure)                                                       \
+    typedef result(*type_##name) parameters;                                                                           \
+    result name parameters;                                                                                            \
+    result name parameters                                                                                             \
+    {                                                                                                                  \
+        static type_##name real_##name;                                                                                \
+        if (!real_##name)                                                                                              \
+            REAL(name);                                                                                                \
+        int strike = strikes(#call);                                                                                   \
+        if (strike < 0)                                                                                                \
+            return failure;                                                                                            \
+        result back = real_##name arguments;                                                                           \
+        act_after(strike);                                                                                             \
+        return back;                                                                                                   \
     }
 /* The same for calls that may do less than they were asked to. */
-#define WRAP_SHORT(name, call, parameters, arguments, size)                                        \
-    typedef ssize_t(*type_##name) parameters;                                                      \
-    ssize_t name parameters;                                                                       \
-    ssize_t name parameters                                                                        \
-    {                                                                                              \
-        static type_##name real_##name;                                                            \
-        if (!real_##name)                                                                          \
-            REAL(name);                                                                            \
-        int strike = strikes(#call);                                                               \
-        if (strike < 0)                                                                            \
-            return -1;                                                                             \
-        if (strike > 0 && strcmp(fault_kind, "short") == 0)                                        \
-            (size) = (size) / 2 + (size) % 2;                                                      \
-        ssize_t back = real_##name arguments;                                                      \
-        act_after(strike);                                                                         \
-        return back;                                                                               \
+#define WRAP_SHORT(name, call, parameters, arguments, size)                                                            \
+    typedef ssize_t(*type_##name) parameters;                                                                          \
+    ssize_t name parameters;                                                                                           \
+    ssize_t name parameters                                                                                            \
+    {                                                                                                                  \
+        static type_##name real_##name;                                                                                \
+        if (!real_##name)                                                                                              \
+            REAL(name);                                                                                                \
+        int strike = strikes(#call);                                                                                   \
+        if (strike < 0)                                                                                                \
+            return -1;                                                                                                 \
+        if (strike > 0 && strcmp(fault_kind, "short") == 0)                                                            \
+            (size) = (size) / 2 + (size) % 2;                                                                          \
+        ssize_t back = real_##name arguments;                                                                          \
+        act_after(strike);                                                                                             \
+        return back;                                                                                                   \
     }
 
 WRAP_SHORT(read, read, (int d, void *b, size_t n), (d, b, n), n)
 WRAP_SHORT(write, write, (int d, const void *b, size_t n), (d, b, n), n)
 WRAP_SHORT(pwrite, pwrite, (int d, const void *b, size_t n, off_t o), (d, b, n, o), n)
 WRAP_SHORT(pwrite64, pwrite, (int d, const void *b, size_t n, off_t o), (d, b, n, o), n)
-WRAP(void *, mmap, mmap, (void *a, size_t n, int p, int f, int d, off_t o), (a, n, p, f, d, o),
-     MAP_FAILED)
-WRAP(void *, mmap64, mmap, (void *a, size_t n, int p, int f, int d, off_t o), (a, n, p, f, d, o),
-     MAP_FAILED)
+WRAP(void *, mmap, mmap, (void *a, size_t n, int p, int f, int d, off_t o), (a, n, p, f, d, o), MAP_FAILED)
+WRAP(void *, mmap64, mmap, (void *a, size_t n, int p, int f, int d, off_t o), (a, n, p, f, d, o), MAP_FAILED)
 WRAP(int, ftruncate, ftruncate, (int d, off_t n), (d, n), -1)
 WRAP(int, ftruncate64, ftruncate, (int d, off_t n), (d, n), -1)
-WRAP(int, sync_file_range, sync_file_range, (int d, off64_t o, off64_t n, unsigned f), (d, o, n, f),
-     -1)
+WRAP(int, sync_file_range, sync_file_range, (int d, off64_t o, off64_t n, unsigned f), (d, o, n, f), -1)
 WRAP(int, fsync, fsync, (int d), (d), -1)
 WRAP(int, syncfs, fsync, (int d), (d), -1)
 WRAP(int, renameat, rename, (int a, const char *p, int b, const char *q), (a, p, b, q), -1)
@@ -236,13 +233,13 @@ static int open_any(int folder, const char *path, int flags, mode_t mode)
     return back;
 }
 
-#define MODE(flags)                                                                                \
-    mode_t mode = 0;                                                                               \
-    if ((flags) & (O_CREAT | O_TMPFILE)) {                                                         \
-        va_list list;                                                                              \
-        va_start(list, flags);                                                                     \
-        mode = va_arg(list, mode_t);                                                               \
-        va_end(list);                                                                              \
+#define MODE(flags)                                                                                                    \
+    mode_t mode = 0;                                                                                                   \
+    if ((flags) & (O_CREAT | O_TMPFILE)) {                                                                             \
+        va_list list;                                                                                                  \
+        va_start(list, flags);                                                                                         \
+        mode = va_arg(list, mode_t);                                                                                   \
+        va_end(list);                                                                                                  \
     }
 
 int open(const char *path, int flags, ...)

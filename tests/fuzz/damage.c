@@ -65,8 +65,7 @@ static void run(const unsigned char *bytes, size_t size)
     dump.write = swallow;
     seen.runs++;
     heap_begin(0);
-    enum onnx_fuse_status status =
-        onnx_fuse_memory(bytes, size, &result, &result_size, &options, &report);
+    enum onnx_fuse_status status = onnx_fuse_memory(bytes, size, &result, &result_size, &options, &report);
     if (!report || (status != ONNX_FUSE_OK) != (onnx_fuse_report_error(report)[0] != 0) ||
         status == ONNX_FUSE_OUT_OF_MEMORY)
         keep("status and text disagree", bytes, size);
@@ -114,9 +113,7 @@ static size_t mutate(unsigned char *bytes, size_t size, uint64_t *state)
         switch (bits(state) % 5) {
         case 0: bytes[at] = (unsigned char)bits(state); break;
         case 1: bytes[at] ^= (unsigned char)(1u << bits(state) % 8); break;
-        case 2:
-            memmove(bytes + at, bytes + (size_t)(bits(state) % (size - count + 1)), count);
-            break;
+        case 2: memmove(bytes + at, bytes + (size_t)(bits(state) % (size - count + 1)), count); break;
         case 3:
             memmove(bytes + at, bytes + at + count, size - at - count);
             size -= count;
@@ -151,8 +148,7 @@ int main(int argument_count, char **arguments)
     }
     printf("cuts: %zu runs, %zu accepted, %zu refused, slowest %.3f s, most memory %.1f MB, %zu "
            "beyond the limits\n",
-           seen.runs, seen.accepted, seen.refused, seen.slowest, (double)seen.peak / (1 << 20),
-           seen.over);
+           seen.runs, seen.accepted, seen.refused, seen.slowest, (double)seen.peak / (1 << 20), seen.over);
     size_t over = seen.over, before = seen.runs;
     seen.accepted = seen.refused = seen.peak = seen.over = 0;
     seen.slowest = 0;
@@ -173,8 +169,7 @@ int main(int argument_count, char **arguments)
     }
     printf("mutations: %zu runs, %zu accepted, %zu refused, slowest %.3f s, most memory %.1f MB, "
            "%zu beyond the limits\n",
-           seen.runs - before, seen.accepted, seen.refused, seen.slowest,
-           (double)seen.peak / (1 << 20), seen.over);
+           seen.runs - before, seen.accepted, seen.refused, seen.slowest, (double)seen.peak / (1 << 20), seen.over);
     free(bytes);
     return over + seen.over ? 1 : 0;
 }

@@ -17,8 +17,8 @@
 #include "onnx_repvgg_fuse.h"
 
 enum call { FUSE_MEMORY, FUSE_FILE, FUSE_THREADS, INFO, DUMP, DIFF, VERIFY, CALLS };
-static const char *const call_names[] = {
-    "fuse in memory", "fuse", "fuse in two threads", "info", "dump", "diff", "verify"};
+static const char *const call_names[] = {"fuse in memory", "fuse",  "fuse in two threads", "info", "dump",
+                                         "diff",           "verify"};
 
 struct bench {
     const char *model;
@@ -102,9 +102,8 @@ static enum onnx_fuse_status fuse(struct bench *bench, enum call call)
         onnx_fuse_report_html(report);
         if (status == ONNX_FUSE_OK && onnx_fuse_report_error(report)[0])
             bench->fault = "an error of a good run";
-        if (status != ONNX_FUSE_OK &&
-            (onnx_fuse_report_changed(report) || onnx_fuse_report_warnings(report) ||
-             onnx_fuse_report_ops(report, false) || onnx_fuse_report_seconds(report) > 0))
+        if (status != ONNX_FUSE_OK && (onnx_fuse_report_changed(report) || onnx_fuse_report_warnings(report) ||
+                                       onnx_fuse_report_ops(report, false) || onnx_fuse_report_seconds(report) > 0))
             bench->fault = "a failed run that tells more than its error";
         if (status != ONNX_FUSE_OK && !onnx_fuse_report_error(report)[0])
             bench->fault = "an error without a text";
@@ -124,13 +123,11 @@ static enum onnx_fuse_status look(struct bench *bench, enum call call)
     options.jobs = 1;
     onnx_fuse_dump_options_init(&dump);
     dump.write = swallow;
-    status = call == INFO ? onnx_fuse_info(bench->model, &options, &view)
-                          : onnx_fuse_dump(bench->model, &dump, &view);
+    status = call == INFO ? onnx_fuse_info(bench->model, &options, &view) : onnx_fuse_dump(bench->model, &dump, &view);
     if (view && status != ONNX_FUSE_OK && !onnx_fuse_view_error(view)[0])
         bench->fault = "an error without a text";
     if (view && status != ONNX_FUSE_OK &&
-        (onnx_fuse_view_text(view)[0] || onnx_fuse_view_json(view)[0] ||
-         onnx_fuse_view_not_held(view)))
+        (onnx_fuse_view_text(view)[0] || onnx_fuse_view_json(view)[0] || onnx_fuse_view_not_held(view)))
         bench->fault = "a failed call that tells more than its error";
     onnx_fuse_view_free(view);
     return status;
@@ -139,9 +136,8 @@ static enum onnx_fuse_status look(struct bench *bench, enum call call)
 static enum onnx_fuse_status compare(struct bench *bench, enum call call)
 {
     struct onnx_fuse_comparison *comparison = NULL;
-    enum onnx_fuse_status status =
-        call == DIFF ? onnx_fuse_diff(bench->model, bench->model, NULL, &comparison)
-                     : onnx_fuse_verify(bench->model, bench->model, NULL, &comparison);
+    enum onnx_fuse_status status = call == DIFF ? onnx_fuse_diff(bench->model, bench->model, NULL, &comparison)
+                                                : onnx_fuse_verify(bench->model, bench->model, NULL, &comparison);
     if (comparison && status == ONNX_FUSE_OK) {
         onnx_fuse_comparison_format(comparison, "text");
         onnx_fuse_comparison_format(comparison, "json");
@@ -159,8 +155,7 @@ static enum onnx_fuse_status compare(struct bench *bench, enum call call)
 }
 
 /* One call with request number `refused` failing. Returns how many requests there were. */
-static size_t run(struct bench *bench, enum call call, size_t refused,
-                  enum onnx_fuse_status *status)
+static size_t run(struct bench *bench, enum call call, size_t refused, enum onnx_fuse_status *status)
 {
     bool to_file = call == FUSE_FILE || call == FUSE_THREADS;
     bench->fault = NULL;
@@ -172,8 +167,7 @@ static size_t run(struct bench *bench, enum call call, size_t refused,
     size_t left = heap_left(), requests = heap_end();
     if (!bench->fault && left)
         bench->fault = "memory is left";
-    if (!bench->fault && *status != ONNX_FUSE_OK && *status != ONNX_FUSE_OUT_OF_MEMORY &&
-        *status != ONNX_FUSE_IO)
+    if (!bench->fault && *status != ONNX_FUSE_OK && *status != ONNX_FUSE_OUT_OF_MEMORY && *status != ONNX_FUSE_IO)
         bench->fault = "another status than out of memory";
     if (!bench->fault && to_file)
         bench->fault = check_folder(bench, *status == ONNX_FUSE_OK);
@@ -186,8 +180,8 @@ static bool run_all(struct bench *bench, enum call call, size_t *count, size_t *
     for (size_t refused = 1;; refused++) {
         size_t requests = run(bench, call, refused, &status);
         if (bench->fault) {
-            printf("# %s, %s: request %zu refused: status %d: %s\n", bench->model, call_names[call],
-                   refused, (int)status, bench->fault);
+            printf("# %s, %s: request %zu refused: status %d: %s\n", bench->model, call_names[call], refused,
+                   (int)status, bench->fault);
             return false;
         }
         if (requests < refused)
@@ -215,8 +209,7 @@ int main(int argument_count, char **arguments)
             const char *name = strrchr(bench.model, '/');
             printf("%sok %d - %s of %s: %zu allocations refused, %zu of them could be done "
                    "without\n",
-                   good ? "" : "not ", ++number, call_names[call], name ? name + 1 : bench.model,
-                   count, survived);
+                   good ? "" : "not ", ++number, call_names[call], name ? name + 1 : bench.model, count, survived);
             all_good = all_good && good;
             fflush(stdout);
         }

@@ -35,8 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     target_begin();
     /* Data that lies in files is not there to be compared, not even with itself. */
     if (target_load(&loaded, pair.data, pair.size, 2))
-        differ(&loaded, size & 1, size % 8 < 2,
-               pair.data[0] == pair.data[1] && !loaded.models[0].has_external);
+        differ(&loaded, size & 1, size % 8 < 2, pair.data[0] == pair.data[1] && !loaded.models[0].has_external);
     target_end("diff", pair.size[0] + pair.size[1]);
     target_close(&loaded);
     return 0;

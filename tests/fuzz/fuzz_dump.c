@@ -31,8 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     target_begin();
     enum onnx_fuse_status status = onnx_fuse_dump_memory(data, size, &options, &view);
     target_end("dump", size);
-    PROMISE(view && status != ONNX_FUSE_OUT_OF_MEMORY, "%s",
-            view ? onnx_fuse_view_error(view) : "no view");
+    PROMISE(view && status != ONNX_FUSE_OUT_OF_MEMORY, "%s", view ? onnx_fuse_view_error(view) : "no view");
     PROMISE(status == ONNX_FUSE_OK || onnx_fuse_view_error(view)[0], "an error without a text");
     PROMISE(text.size <= 64 * (uint64_t)size + 65536, "%llu bytes of text for %zu of model",
             (unsigned long long)text.size, size);

@@ -60,19 +60,9 @@ static size_t read_file(const char *path, uint8_t *bytes, size_t room)
 
 static void clean(void)
 {
-    static const char *const names[] = {"in/model.onnx",
-                                        "in/w.bin",
-                                        "in/sub/w.bin",
-                                        "in/link.bin",
-                                        "in/hard.bin",
-                                        "in/pipe",
-                                        "in/out",
-                                        "in/up",
-                                        "in/sub",
-                                        "in",
-                                        "secret.bin",
-                                        "out",
-                                        ""};
+    static const char *const names[] = {
+        "in/model.onnx", "in/w.bin", "in/sub/w.bin", "in/link.bin", "in/hard.bin", "in/pipe", "in/out",
+        "in/up",         "in/sub",   "in",           "secret.bin",  "out",         ""};
     char path[sizeof(model)];
     for (size_t i = 0; i < COUNT_OF(names); i++)
         remove(below(path, names[i]));
@@ -124,8 +114,8 @@ static size_t sweep(bool good)
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             continue;
         snprintf(path, sizeof(path), "%s/%s", target, name);
-        bool known = strcmp(name, "fused.onnx") == 0 || strcmp(name, "fused.data") == 0 ||
-                     strcmp(name, "fused.onnx.data") == 0;
+        bool known =
+            strcmp(name, "fused.onnx") == 0 || strcmp(name, "fused.data") == 0 || strcmp(name, "fused.onnx.data") == 0;
         PROMISE(good && known, "'%s' was left beside the output", name);
         total += stat(path, &status) == 0 ? (size_t)status.st_size : 0;
         if (status.st_size <= MOST) {
@@ -186,8 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     target_begin();
     enum onnx_fuse_status status = onnx_fuse_file(model, out, &options, &report);
     target_end("fuse", read);
-    PROMISE(report && (status == ONNX_FUSE_OK) == !onnx_fuse_report_error(report)[0], "status %d",
-            (int)status);
+    PROMISE(report && (status == ONNX_FUSE_OK) == !onnx_fuse_report_error(report)[0], "status %d", (int)status);
     PROMISE(status != ONNX_FUSE_OUT_OF_MEMORY, "%s", onnx_fuse_report_error(report));
     bool changed = status == ONNX_FUSE_OK && onnx_fuse_report_changed(report);
     enum answer answer = changed ? compare(out, 1e-3) : SAME;

@@ -48,8 +48,7 @@ static enum answer compare(struct loaded *loaded, struct arena *scratch, double 
     jmp_buf jump;
     loaded->landing.jump = &jump;
     if (setjmp(jump) != 0) {
-        PROMISE(loaded->landing.status == ONNX_FUSE_INVALID_MODEL, "verify failed: %s",
-                loaded->landing.message);
+        PROMISE(loaded->landing.status == ONNX_FUSE_INVALID_MODEL, "verify failed: %s", loaded->landing.message);
         return REFUSED;
     }
     size_t before = faults_of(&loaded->arena, &loaded->models[0], false);
@@ -57,15 +56,13 @@ static enum answer compare(struct loaded *loaded, struct arena *scratch, double 
     for (int i = 0; after > before && i < 2; i++)
         faults_of(&loaded->arena, &loaded->models[i], true);
     PROMISE(after <= before, "%zu faults of structure became %zu", before, after);
-    verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options,
-                  &result);
+    verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options, &result);
     PROMISE(rtol > 0 || before > 0 || result.verdict != VERDICT_DIFFERENT, "%s",
             verify_text(&loaded->arena, &result, &options, "input", "output"));
     return result.verdict == VERDICT_DIFFERENT ? DIFFERENT : SAME;
 }
 
-static enum answer hold(const uint8_t *data, size_t size, const uint8_t *fused, size_t fused_size,
-                        double rtol)
+static enum answer hold(const uint8_t *data, size_t size, const uint8_t *fused, size_t fused_size, double rtol)
 {
     struct loaded loaded;
     struct arena scratch[VERIFY_ARENAS];
@@ -99,8 +96,8 @@ static bool reads_whole(const uint8_t *data, size_t size)
     return onnx_fuse_dump_memory(data, size, &options, NULL) == ONNX_FUSE_OK;
 }
 
-static enum onnx_fuse_status fuse(const uint8_t *data, size_t size, bool bold, void **result,
-                                  size_t *result_size, bool *changed)
+static enum onnx_fuse_status fuse(const uint8_t *data, size_t size, bool bold, void **result, size_t *result_size,
+                                  bool *changed)
 {
     struct onnx_fuse_options options;
     struct onnx_fuse_report *report = NULL;
@@ -108,12 +105,10 @@ static enum onnx_fuse_status fuse(const uint8_t *data, size_t size, bool bold, v
     options.jobs = 1;
     options.max_growth = bold ? 4 : 1;
     target_begin();
-    enum onnx_fuse_status status =
-        onnx_fuse_memory(data, size, result, result_size, &options, &report);
+    enum onnx_fuse_status status = onnx_fuse_memory(data, size, result, result_size, &options, &report);
     PROMISE(report, "no report");
     const char *error = onnx_fuse_report_error(report);
-    PROMISE((status == ONNX_FUSE_OK) == (error[0] == 0), "status %d, error '%s'", (int)status,
-            error);
+    PROMISE((status == ONNX_FUSE_OK) == (error[0] == 0), "status %d, error '%s'", (int)status, error);
     PROMISE(status != ONNX_FUSE_OUT_OF_MEMORY, "%s", error);
     *changed = onnx_fuse_report_changed(report);
     onnx_fuse_report_json(report);
@@ -141,8 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         PROMISE(answer != REFUSED || !reads_whole(data, size),
                 "a constant of the output cannot be read, all of the input can");
         if (changed)
-            PROMISE(fuse(fused, fused_size, bold, &again, &again_size, &changed_again) ==
-                        ONNX_FUSE_OK,
+            PROMISE(fuse(fused, fused_size, bold, &again, &again_size, &changed_again) == ONNX_FUSE_OK,
                     "the output cannot be fused again");
     }
     free(fused);

@@ -23,10 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     target_begin();
     enum onnx_fuse_status status = onnx_fuse_info_memory(data, size, &options, &view);
     target_end("info", size);
-    PROMISE(view && status != ONNX_FUSE_OUT_OF_MEMORY, "%s",
-            view ? onnx_fuse_view_error(view) : "no view");
-    PROMISE((status == ONNX_FUSE_OK) == (strlen(onnx_fuse_view_error(view)) == 0), "status %d",
-            (int)status);
+    PROMISE(view && status != ONNX_FUSE_OUT_OF_MEMORY, "%s", view ? onnx_fuse_view_error(view) : "no view");
+    PROMISE((status == ONNX_FUSE_OK) == (strlen(onnx_fuse_view_error(view)) == 0), "status %d", (int)status);
     onnx_fuse_view_free(view);
     return 0;
 }

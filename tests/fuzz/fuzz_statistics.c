@@ -7,16 +7,8 @@
 #include "equalize/measured.h"
 
 /* As numpy.savez({"v": [4, 2] of float64}) writes it: the local header, the array, the directory, its end. */
-static const char header[] =
-    "\x93NUMPY\x01\0\x76\0{'descr': '<f8', 'fortran_order': False, 'shape': (4, 2), }";
-enum {
-    LOCAL = 35,
-    HEADER = 128,
-    ARRAY = HEADER + 64,
-    ENTRY = 51,
-    END = 22,
-    SIZE = LOCAL + ARRAY + ENTRY + END
-};
+static const char header[] = "\x93NUMPY\x01\0\x76\0{'descr': '<f8', 'fortran_order': False, 'shape': (4, 2), }";
+enum { LOCAL = 35, HEADER = 128, ARRAY = HEADER + 64, ENTRY = 51, END = 22, SIZE = LOCAL + ARRAY + ENTRY + END };
 
 static void put(uint8_t *at, unsigned long value, int bytes)
 {

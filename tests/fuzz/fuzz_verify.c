@@ -13,12 +13,10 @@ static void verify(struct loaded *loaded, struct arena *scratch, bool same)
         PROMISE(loaded->landing.status != ONNX_FUSE_OUT_OF_MEMORY, "%s", loaded->landing.message);
         return;
     }
-    verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options,
-                  &result);
+    verify_models(&loaded->arena, scratch, &loaded->models[0], &loaded->models[1], &options, &result);
     verify_text(&loaded->arena, &result, &options, "a", "b");
     verify_json(&loaded->arena, &result, &options, "a", "b");
-    PROMISE(!same || result.verdict != VERDICT_DIFFERENT, "a model differs from itself: %s",
-            result.reason);
+    PROMISE(!same || result.verdict != VERDICT_DIFFERENT, "a model differs from itself: %s", result.reason);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

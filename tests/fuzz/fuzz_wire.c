@@ -17,14 +17,12 @@ static void walk(struct landing *landing, const uint8_t *data, size_t size)
     struct wire_field field;
     const uint8_t *at = data, *before = data;
     while (wire_next(landing, &at, data + size, &field)) {
-        PROMISE(field.start == before && field.end > field.start && field.end <= data + size,
-                "field %u", field.number);
+        PROMISE(field.start == before && field.end > field.start && field.end <= data + size, "field %u", field.number);
         before = at;
     }
 }
 
-static void scan(const uint8_t *data, size_t size, struct arena *arena,
-                 struct wire_skeleton *skeleton)
+static void scan(const uint8_t *data, size_t size, struct arena *arena, struct wire_skeleton *skeleton)
 {
     jmp_buf jump;
     arena->landing->jump = &jump;
@@ -32,8 +30,8 @@ static void scan(const uint8_t *data, size_t size, struct arena *arena,
         return;
     wire_scan(arena, "input", data, size, &onnx__model_proto__descriptor, skeleton);
     ProtobufCAllocator allocator = {take, drop, arena};
-    PROMISE(onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes),
-            "%zu bytes of skeleton", skeleton->size);
+    PROMISE(onnx__model_proto__unpack(&allocator, skeleton->size, skeleton->bytes), "%zu bytes of skeleton",
+            skeleton->size);
     walk(arena->landing, data, size);
 }
 

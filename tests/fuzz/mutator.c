@@ -6,8 +6,7 @@
 
 #ifdef PAIRS
 /* Room for the first model, and what a pair is made of. */
-static size_t join(uint8_t *out, size_t room, const uint8_t *a, size_t a_size, const uint8_t *b,
-                   size_t b_size)
+static size_t join(uint8_t *out, size_t room, const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size)
 {
     if (a_size > 0xffffff || 8 + a_size + b_size > room)
         return 0;
@@ -61,8 +60,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned
     return LLVMFuzzerMutate(data, size, room);
 }
 
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
-                                 uint8_t *out, size_t room, unsigned seed)
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
+                                 size_t room, unsigned seed)
 {
 #ifdef PAIRS
     struct pair first = target_pair(a, a_size), second = target_pair(b, b_size);

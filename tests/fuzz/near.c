@@ -58,8 +58,7 @@ double near_number(struct near *near)
 
 char *near_name(struct near *near, const char *stem)
 {
-    return arena_format(near->arena, "%s_%u_%u", stem, near->fresh++,
-                        (unsigned)near_below(near, 1000));
+    return arena_format(near->arena, "%s_%u_%u", stem, near->fresh++, (unsigned)near_below(near, 1000));
 }
 
 void *near_grown(struct arena *arena, const void *items, size_t count, size_t size)
@@ -217,8 +216,8 @@ size_t near_mutate(uint8_t *data, size_t size, size_t room, uint64_t seed)
     return mutated;
 }
 
-size_t near_cross(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
-                  size_t room, uint64_t seed)
+size_t near_cross(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out, size_t room,
+                  uint64_t seed)
 {
     struct landing landing = {.status = ONNX_FUSE_OK};
     struct arena arena;

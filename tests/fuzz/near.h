@@ -11,8 +11,8 @@
 size_t near_mutate(uint8_t *data, size_t size, size_t room, uint64_t seed);
 
 /* A model like the first with parts of the second. */
-size_t near_cross(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
-                  size_t room, uint64_t seed);
+size_t near_cross(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out, size_t room,
+                  uint64_t seed);
 
 /* A model drawn from nothing: blocks of linear branches on one input. */
 size_t near_draw(uint8_t *data, size_t room, uint64_t seed);

@@ -198,8 +198,7 @@ static void *new_message(struct near *near, const ProtobufCMessageDescriptor *de
 }
 
 /* A repeated field: one element more, less, twice, changed, or two in each other's place. */
-static void change_repeated(struct near *near, ProtobufCMessage *message,
-                            const ProtobufCFieldDescriptor *field)
+static void change_repeated(struct near *near, ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     size_t *count = slot(message, field->quantifier_offset), size = size_of(field->type);
     uint8_t **items = slot(message, field->offset);
@@ -239,8 +238,7 @@ static void change_repeated(struct near *near, ProtobufCMessage *message,
     }
 }
 
-static void change_one(struct near *near, ProtobufCMessage *message,
-                       const ProtobufCFieldDescriptor *field)
+static void change_one(struct near *near, ProtobufCMessage *message, const ProtobufCFieldDescriptor *field)
 {
     void *at = slot(message, field->offset);
     bool is_one_of = field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF;
@@ -281,8 +279,7 @@ void near_field(struct near *near)
     }
     /* A few tries to meet a field that is there: most are not. */
     for (int tries = 0; tries < 4; tries++) {
-        const ProtobufCFieldDescriptor *field =
-            &descriptor->fields[near_below(near, descriptor->n_fields)];
+        const ProtobufCFieldDescriptor *field = &descriptor->fields[near_below(near, descriptor->n_fields)];
         bool is_repeated = field->label == PROTOBUF_C_LABEL_REPEATED;
         if (is_repeated && tries < 3 && *(size_t *)slot(message, field->quantifier_offset) == 0)
             continue;
@@ -322,8 +319,7 @@ void near_graft(struct near *near, ProtobufCMessage *const *others, size_t count
         uint8_t *bytes = arena_alloc(near->arena, size + 1, 1);
         protobuf_c_message_pack(from, bytes);
         ProtobufCAllocator allocator = {take, drop, near->arena};
-        ProtobufCMessage *copy =
-            protobuf_c_message_unpack(from->descriptor, &allocator, size, bytes);
+        ProtobufCMessage *copy = protobuf_c_message_unpack(from->descriptor, &allocator, size, bytes);
         if (copy)
             memcpy(to, copy, from->descriptor->sizeof_message);
         return;

@@ -15,8 +15,7 @@ static void put_behind(struct near *near, Graph *graph, const Node *after, Node 
     NEAR_APPEND(near, graph->node, graph->n_node, node);
     if (at >= graph->n_node)
         return;
-    memmove(graph->node + at + 1, graph->node + at,
-            (graph->n_node - 1 - at) * sizeof(*graph->node));
+    memmove(graph->node + at + 1, graph->node + at, (graph->n_node - 1 - at) * sizeof(*graph->node));
     graph->node[at] = node;
 }
 
@@ -32,13 +31,10 @@ static void put_drawn(struct near *near, Graph *graph, const Node *after, Node *
 }
 
 /* Readers of a value read another one; the given nodes do not. */
-static void redirect(Graph *graph, const char *from, char *to, const Node *except,
-                     const Node *except_too)
+static void redirect(Graph *graph, const char *from, char *to, const Node *except, const Node *except_too)
 {
     for (size_t i = 0; i < graph->n_node; i++)
-        for (size_t k = 0; graph->node[i] != except && graph->node[i] != except_too &&
-                           k < graph->node[i]->n_input;
-             k++)
+        for (size_t k = 0; graph->node[i] != except && graph->node[i] != except_too && k < graph->node[i]->n_input; k++)
             if (strcmp(graph->node[i]->input[k], from) == 0)
                 graph->node[i]->input[k] = to;
     for (size_t i = 0; i < graph->n_output; i++)
@@ -108,9 +104,8 @@ static void branch(struct near *near, Graph *graph)
 static Node *draw_weight(struct near *near, Graph *graph, char *name)
 {
     const Tensor *tensor = near_initializer(graph, name);
-    static const char *const kinds[] = {"Identity", "Transpose", "Reshape", "Mul",    "Add",
-                                        "Neg",      "Concat",    "Pad",     "Div",    "Unsqueeze",
-                                        "Einsum",   "Cast",      "Sub",     "Squeeze"};
+    static const char *const kinds[] = {"Identity", "Transpose", "Reshape",   "Mul",    "Add",  "Neg", "Concat",
+                                        "Pad",      "Div",       "Unsqueeze", "Einsum", "Cast", "Sub", "Squeeze"};
     if (!tensor || !tensor->n_dims || tensor->n_dims > 5)
         return NULL;
     Node *node = near_node(near, kinds[near_below(near, COUNT_OF(kinds))]);
@@ -143,13 +138,11 @@ static Node *draw_weight(struct near *near, Graph *graph, char *name)
         near_reads(near, node, near_integers(near, graph, 2 * tensor->n_dims, pads));
     } else if (strcmp(node->op_type, "Einsum") == 0) {
         int64_t square[2] = {dims[0], dims[0]};
-        Attribute *a =
-            near_attribute(near, node, "equation", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+        Attribute *a = near_attribute(near, node, "equation", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
         static const char *const equations[] = {"i...,ij->j...", "oihw,op->pihw", "oi,op->pi"};
         const char *equation = equations[near_below(near, COUNT_OF(equations))];
         a->has_s = 1;
-        a->s =
-            (ProtobufCBinaryData){strlen(equation), (uint8_t *)arena_copy(near->arena, equation)};
+        a->s = (ProtobufCBinaryData){strlen(equation), (uint8_t *)arena_copy(near->arena, equation)};
         near_reads(near, node, near_floats(near, graph, 2, square, false));
     } else if (strcmp(node->op_type, "Cast") == 0) {
         near_set_int(near, node, "to", tensor->data_type);
@@ -197,8 +190,7 @@ static void bypass(struct near *near, Graph *graph)
     Node *node = graph->node[at];
     if (node->n_output && node->n_input)
         redirect(graph, node->output[0], node->input[0], node, NULL);
-    memmove(graph->node + at, graph->node + at + 1,
-            (graph->n_node - at - 1) * sizeof(*graph->node));
+    memmove(graph->node + at, graph->node + at + 1, (graph->n_node - at - 1) * sizeof(*graph->node));
     graph->n_node--;
 }
 
@@ -240,8 +232,7 @@ static void change_attribute(struct near *near)
             int64_t *one = &attribute->ints[near_below(near, attribute->n_ints)];
             *one = near_by ? (int64_t)((uint64_t)*one + (uint64_t)near_below(near, 3) - 1) : value;
         } else if (attribute->has_i) {
-            attribute->i =
-                near_by ? (int64_t)((uint64_t)attribute->i + near_below(near, 3) - 1) : value;
+            attribute->i = near_by ? (int64_t)((uint64_t)attribute->i + near_below(near, 3) - 1) : value;
         } else if (attribute->has_f) {
             attribute->f = (float)near_number(near);
         }
@@ -275,20 +266,17 @@ static void change_tensor(struct near *near)
     }
     if (tensor->n_dims && near_chance(near, 70)) {
         int64_t *dim = &tensor->dims[near_below(near, tensor->n_dims)];
-        *dim = near_chance(near, 50) ? (int64_t)((uint64_t)*dim + near_below(near, 3) - 1)
-                                     : near_integer(near);
+        *dim = near_chance(near, 50) ? (int64_t)((uint64_t)*dim + near_below(near, 3) - 1) : near_integer(near);
         if (near_chance(near, 50)) {
             /* As many numbers as the dims say. */
             uint64_t count = 1;
             for (size_t i = 0; i < tensor->n_dims && count < 5000; i++)
-                count *= tensor->dims[i] < 0 || tensor->dims[i] > 5000 ? 5000
-                                                                       : (uint64_t)tensor->dims[i];
+                count *= tensor->dims[i] < 0 || tensor->dims[i] > 5000 ? 5000 : (uint64_t)tensor->dims[i];
             if (count < 5000 && tensor->has_raw_data) {
                 uint8_t *data = arena_alloc(near->arena, count * 8 + 1, 1);
                 size_t size = count * (tensor->data_type == FLOAT ? 4 : 8);
                 if (tensor->raw_data.len)
-                    memcpy(data, tensor->raw_data.data,
-                           size < tensor->raw_data.len ? size : tensor->raw_data.len);
+                    memcpy(data, tensor->raw_data.data, size < tensor->raw_data.len ? size : tensor->raw_data.len);
                 tensor->raw_data = (ProtobufCBinaryData){size, data};
             }
         }
@@ -312,10 +300,8 @@ static void add_entry(struct near *near, Tensor *tensor, const char *key, const 
 static void put_outside(struct near *near)
 {
     static const char *const places[] = {
-        "w.bin",        "sub/w.bin",  "w.bin",         "./w.bin",
-        "link.bin",     "hard.bin",   "../secret.bin", "up/secret.bin",
-        "sub/../w.bin", "model.onnx", "pipe",          "none.bin",
-        "sub",          "",           "sub//w.bin",    "/dev/zero"};
+        "w.bin",        "sub/w.bin",  "w.bin", "./w.bin",  "link.bin", "hard.bin", "../secret.bin", "up/secret.bin",
+        "sub/../w.bin", "model.onnx", "pipe",  "none.bin", "sub",      "",         "sub//w.bin",    "/dev/zero"};
     if (!near->tensors.count)
         return;
     Tensor *tensor = near->tensors.items[near_below(near, near->tensors.count)];
@@ -328,15 +314,14 @@ static void put_outside(struct near *near)
     tensor->n_external_data = 0;
     add_entry(near, tensor, "location", places[place]);
     if (near_chance(near, 70))
-        add_entry(near, tensor, "offset",
-                  arena_format(near->arena, "%lld",
-                               near_chance(near, 90) ? (long long)near_below(near, 9) * 64
-                                                     : (long long)near_integer(near)));
+        add_entry(
+            near, tensor, "offset",
+            arena_format(near->arena, "%lld",
+                         near_chance(near, 90) ? (long long)near_below(near, 9) * 64 : (long long)near_integer(near)));
     if (near_chance(near, 90))
         add_entry(
             near, tensor, "length",
-            arena_format(near->arena, "%lld",
-                         near_chance(near, 90) ? (long long)size : (long long)near_integer(near)));
+            arena_format(near->arena, "%lld", near_chance(near, 90) ? (long long)size : (long long)near_integer(near)));
 }
 
 /* A node goes into both bodies of an If, or into a local function. */
@@ -383,8 +368,7 @@ static void enclose(struct near *near, Graph *graph)
         NEAR_APPEND(near, function->output, function->n_output, made);
         NEAR_APPEND(near, function->node, function->n_node, copy);
         for (size_t i = 0; i < near->model->n_opset_import; i++)
-            NEAR_APPEND(near, function->opset_import, function->n_opset_import,
-                        near->model->opset_import[i]);
+            NEAR_APPEND(near, function->opset_import, function->n_opset_import, near->model->opset_import[i]);
         NEAR_APPEND(near, near->model->functions, near->model->n_functions, function);
         outer = near_node(near, function->name);
         outer->domain = function->domain;
@@ -399,8 +383,8 @@ static void enclose(struct near *near, Graph *graph)
 
 void near_graph(struct near *near)
 {
-    Graph *graph = near_chance(near, 80) ? near->model->graph
-                                         : near->graphs.items[near_below(near, near->graphs.count)];
+    Graph *graph =
+        near_chance(near, 80) ? near->model->graph : near->graphs.items[near_below(near, near->graphs.count)];
     switch (near_below(near, 17)) {
     case 0:
     case 1:
@@ -445,8 +429,7 @@ void near_begin(struct near *near)
     Onnx__TensorShapeProto *shape = NEW(near->arena, Onnx__TensorShapeProto);
     onnx__tensor_shape_proto__init(shape);
     for (size_t i = 0; i < rank; i++) {
-        Onnx__TensorShapeProto__Dimension *dim =
-            NEW(near->arena, Onnx__TensorShapeProto__Dimension);
+        Onnx__TensorShapeProto__Dimension *dim = NEW(near->arena, Onnx__TensorShapeProto__Dimension);
         onnx__tensor_shape_proto__dimension__init(dim);
         dim->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
         dim->dim_value = i == 0 ? 1 : i == 1 ? 1 + (int64_t)near_below(near, 6) : 5;

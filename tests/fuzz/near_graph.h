@@ -25,11 +25,9 @@ void near_reads(struct near *near, Node *node, char *name);
 char *near_makes(struct near *near, Node *node, const char *stem);
 Attribute *near_attribute(struct near *near, Node *node, const char *name, int type);
 void near_set_int(struct near *near, Node *node, const char *name, int64_t value);
-void near_set_ints(struct near *near, Node *node, const char *name, size_t count,
-                   const int64_t *values);
+void near_set_ints(struct near *near, Node *node, const char *name, size_t count, const int64_t *values);
 /* Numbers of a new float or int64 tensor, stored in one of the ways there are. */
-Tensor *near_tensor(struct near *near, int type, size_t rank, const int64_t *dims,
-                    const double *values);
+Tensor *near_tensor(struct near *near, int type, size_t rank, const int64_t *dims, const double *values);
 /* A constant in a graph: an initializer, or a Constant node in front of all others. */
 char *near_constant(struct near *near, Graph *graph, Tensor *tensor);
 char *near_floats(struct near *near, Graph *graph, size_t rank, const int64_t *dims, bool positive);
@@ -40,7 +38,6 @@ char *near_ahead(struct near *near, Node *node);
 /* An op that reads the value. What must come before it is in near->ahead, in order. */
 Node *near_draw_op(struct near *near, Graph *graph, char *name);
 /* A convolution with `outputs` channels; mostly of the same extent. */
-Node *near_draw_conv(struct near *near, Graph *graph, char *name, int64_t channels, size_t rank,
-                     int64_t outputs);
+Node *near_draw_conv(struct near *near, Graph *graph, char *name, int64_t channels, size_t rank, int64_t outputs);
 
 #endif

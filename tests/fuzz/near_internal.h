@@ -36,10 +36,10 @@ char *near_name(struct near *near, const char *stem);
 void near_index(struct near *near);
 
 /* An array one longer, its last element zeroed. */
-#define NEAR_APPEND(near, array, count, item)                                                      \
-    do {                                                                                           \
-        (array) = near_grown((near)->arena, (array), (count), sizeof(*(array)));                   \
-        (array)[(count)++] = (item);                                                               \
+#define NEAR_APPEND(near, array, count, item)                                                                          \
+    do {                                                                                                               \
+        (array) = near_grown((near)->arena, (array), (count), sizeof(*(array)));                                       \
+        (array)[(count)++] = (item);                                                                                   \
     } while (0)
 void *near_grown(struct arena *arena, const void *items, size_t count, size_t size);
 

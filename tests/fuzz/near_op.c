@@ -42,8 +42,7 @@ void near_set_int(struct near *near, Node *node, const char *name, int64_t value
     a->i = value;
 }
 
-void near_set_ints(struct near *near, Node *node, const char *name, size_t count,
-                   const int64_t *values)
+void near_set_ints(struct near *near, Node *node, const char *name, size_t count, const int64_t *values)
 {
     Attribute *a = near_attribute(near, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     a->ints = NEW_ARRAY(near->arena, int64_t, count + 1);
@@ -53,8 +52,7 @@ void near_set_ints(struct near *near, Node *node, const char *name, size_t count
 }
 
 /* Numbers of a new float or int64 tensor, stored in one of the ways there are. */
-Tensor *near_tensor(struct near *near, int type, size_t rank, const int64_t *dims,
-                    const double *values)
+Tensor *near_tensor(struct near *near, int type, size_t rank, const int64_t *dims, const double *values)
 {
     Tensor *tensor = NEW(near->arena, Tensor);
     onnx__tensor_proto__init(tensor);
@@ -101,8 +99,7 @@ char *near_constant(struct near *near, Graph *graph, Tensor *tensor)
     }
     Node *node = near_node(near, "Constant");
     NEAR_APPEND(near, node->output, node->n_output, name);
-    Attribute *a =
-        near_attribute(near, node, "value", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
+    Attribute *a = near_attribute(near, node, "value", ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
     a->t = tensor;
     NEAR_APPEND(near, graph->node, graph->n_node, node);
     memmove(graph->node + 1, graph->node, (graph->n_node - 1) * sizeof(*graph->node));
@@ -162,14 +159,12 @@ struct shape near_shape(struct near *near, const Graph *graph, const char *name)
         for (size_t i = 0; i < graph->n_input; i++) {
             const Onnx__ValueInfoProto *info = graph->input[i];
             if (!info->name || strcmp(info->name, name) != 0 || !info->type ||
-                info->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
-                !info->type->tensor_type->shape)
+                info->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE || !info->type->tensor_type->shape)
                 continue;
             const Onnx__TensorShapeProto *shape = info->type->tensor_type->shape;
             found.rank = shape->n_dim;
             for (size_t k = 0; k < shape->n_dim && k < COUNT_OF(found.dims); k++)
-                if (shape->dim[k]->value_case ==
-                        ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
+                if (shape->dim[k]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE &&
                     shape->dim[k]->dim_value > 0 && shape->dim[k]->dim_value < 100)
                     found.dims[k] = shape->dim[k]->dim_value;
         }
@@ -205,8 +200,7 @@ static int64_t divisor(struct near *near, int64_t a, int64_t b)
 /* ---- ops ---- */
 
 /* A convolution of `name` with `outputs` channels; mostly of the same extent. */
-Node *near_draw_conv(struct near *near, Graph *graph, char *name, int64_t channels, size_t rank,
-                     int64_t outputs)
+Node *near_draw_conv(struct near *near, Graph *graph, char *name, int64_t channels, size_t rank, int64_t outputs)
 {
     Node *node = near_node(near, "Conv");
     int64_t group = near_chance(near, 60) ? 1 : divisor(near, channels, outputs);
@@ -359,8 +353,7 @@ static Node *draw_border(struct near *near, Graph *graph, char *name, const stru
                 border = border || (i >= 2 && (place[i] < begin || place[i] >= dims[i] - begin));
             }
             bool whole = place[2] < begin || place[2] >= dims[2] - begin;
-            if (!border || (depth < rank && (part == 0) != whole) ||
-                (depth == rank && (size_t)at % parts != part))
+            if (!border || (depth < rank && (part == 0) != whole) || (depth == rank && (size_t)at % parts != part))
                 continue;
             size_t used = part == 0 ? depth : rank;
             updates[block++] = near_chance(near, 1) ? near_number(near) : values[place[1]];
@@ -376,12 +369,10 @@ static Node *draw_border(struct near *near, Graph *graph, char *name, const stru
         int64_t shapes[2][2] = {{places, used}, {places, block / places}};
         Node *scatter = near_node(near, "ScatterND");
         near_reads(near, scatter, near_ahead(near, node));
-        near_reads(near, scatter,
-                   near_constant(near, graph, near_tensor(near, INT64, 2, shapes[0], indices)));
-        near_reads(near, scatter,
-                   near_constant(
-                       near, graph,
-                       near_tensor(near, FLOAT, used < (int64_t)rank ? 2 : 1, shapes[1], updates)));
+        near_reads(near, scatter, near_constant(near, graph, near_tensor(near, INT64, 2, shapes[0], indices)));
+        near_reads(
+            near, scatter,
+            near_constant(near, graph, near_tensor(near, FLOAT, used < (int64_t)rank ? 2 : 1, shapes[1], updates)));
         node = scatter;
         if (depth < rank && part == 1)
             break;
@@ -442,21 +433,18 @@ static Node *draw_split(struct near *near, Graph *graph, char *name, const struc
 
 static Node *draw_unary(struct near *near, char *name, size_t rank)
 {
-    static const char *const unary[] = {
-        "Identity",    "Relu",      "Neg",        "Dropout",       "Sigmoid",
-        "Softmax",     "Abs",       "Tanh",       "Sqrt",          "Flatten",
-        "HardSwish",   "Mish",      "Selu",       "Gelu",          "Softplus",
-        "HardSigmoid", "Elu",       "LeakyRelu",  "Exp",           "Log",
-        "Erf",         "Floor",     "Ceil",       "Reciprocal",    "GlobalAveragePool",
-        "ReduceMean",  "ReduceSum", "Clip",       "Cast",          "Transpose",
-        "Squeeze",     "Unsqueeze", "LogSoftmax", "GlobalMaxPool", "Softsign",
-        "Sin",         "Cos",       "Sign",       "Round",         "CumSum"};
-    Node *node =
-        near_node(near, unary[near_below(near, near_chance(near, 50) ? 10 : COUNT_OF(unary))]);
+    static const char *const unary[] = {"Identity",    "Relu",      "Neg",        "Dropout",       "Sigmoid",
+                                        "Softmax",     "Abs",       "Tanh",       "Sqrt",          "Flatten",
+                                        "HardSwish",   "Mish",      "Selu",       "Gelu",          "Softplus",
+                                        "HardSigmoid", "Elu",       "LeakyRelu",  "Exp",           "Log",
+                                        "Erf",         "Floor",     "Ceil",       "Reciprocal",    "GlobalAveragePool",
+                                        "ReduceMean",  "ReduceSum", "Clip",       "Cast",          "Transpose",
+                                        "Squeeze",     "Unsqueeze", "LogSoftmax", "GlobalMaxPool", "Softsign",
+                                        "Sin",         "Cos",       "Sign",       "Round",         "CumSum"};
+    Node *node = near_node(near, unary[near_below(near, near_chance(near, 50) ? 10 : COUNT_OF(unary))]);
     near_reads(near, node, name);
     if (strcmp(node->op_type, "Cast") == 0)
-        near_set_int(near, node, "to",
-                     1 + (int64_t)near_below(near, near_chance(near, 60) ? 1 : 16));
+        near_set_int(near, node, "to", 1 + (int64_t)near_below(near, near_chance(near, 60) ? 1 : 16));
     if (strcmp(node->op_type, "Transpose") == 0) {
         int64_t order[8];
         for (size_t i = 0; i < rank; i++)
@@ -477,8 +465,7 @@ static Node *draw_binary(struct near *near, Graph *graph, char *name, const stru
     static const char *const binary[] = {"Add",   "Mul", "Sub", "Div",  "Pow", "Max",
                                          "PRelu", "Min", "Mod", "Mean", "Sum", "Where"};
     int64_t per_channel[8] = {1, shape->dims[1], 1, 1, 1, 1, 1, 1};
-    Node *node =
-        near_node(near, binary[near_below(near, near_chance(near, 75) ? 4 : COUNT_OF(binary))]);
+    Node *node = near_node(near, binary[near_below(near, near_chance(near, 75) ? 4 : COUNT_OF(binary))]);
     if (near_chance(near, 15))
         per_channel[near_below(near, shape->rank)] = near_integer(near) & 7;
     size_t rank = near_chance(near, 15) ? 0 : shape->rank;
@@ -537,8 +524,7 @@ Node *near_draw_op(struct near *near, Graph *graph, char *name)
     case 13: return draw_matrix(near, graph, name, &shape);
     case 14: return draw_border(near, graph, name, &shape);
     case 15:
-        return near_chance(near, 50) ? draw_shaped(near, graph, name, &shape)
-                                     : draw_split(near, graph, name, &shape);
+        return near_chance(near, 50) ? draw_shaped(near, graph, name, &shape) : draw_split(near, graph, name, &shape);
     default:
         return near_draw_conv(near, graph, name, channels, rank,
                               near_chance(near, 85) ? channels : 1 + (int64_t)near_below(near, 6));

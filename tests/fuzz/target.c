@@ -34,13 +34,11 @@ void target_end(const char *what, size_t size)
     size_t most = 16 * size + ((size_t)64 << 20);
     heap_end();
     double seconds = now() - begun;
-    PROMISE(heap_peak() <= most, "%s: %zu bytes in use for %zu bytes of input", what, heap_peak(),
-            size);
+    PROMISE(heap_peak() <= most, "%s: %zu bytes in use for %zu bytes of input", what, heap_peak(), size);
     PROMISE(seconds <= SECONDS_MOST, "%s: %.2f s for %zu bytes of input", what, seconds, size);
 }
 
-bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t *size,
-                 size_t count)
+bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t *size, size_t count)
 {
     memset(loaded, 0, sizeof(*loaded));
     arena_init(&loaded->arena, &loaded->landing);

@@ -12,22 +12,22 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed);
-size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size,
-                                 uint8_t *out, size_t room, unsigned seed);
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *out,
+                                 size_t room, unsigned seed);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room);
 
 /* Of verify, on what fuse made. REFUSED: a constant cannot be read, which fuse had no need to; it cannot
  * be in the input either. */
 enum answer { SAME, DIFFERENT, REFUSED };
 
-#define PROMISE(condition, ...)                                                                    \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            fprintf(stderr, "broken promise at %s:%d: %s: ", __FILE__, __LINE__, #condition);      \
-            fprintf(stderr, __VA_ARGS__);                                                          \
-            fputc('\n', stderr);                                                                   \
-            abort();                                                                               \
-        }                                                                                          \
+#define PROMISE(condition, ...)                                                                                        \
+    do {                                                                                                               \
+        if (!(condition)) {                                                                                            \
+            fprintf(stderr, "broken promise at %s:%d: %s: ", __FILE__, __LINE__, #condition);                          \
+            fprintf(stderr, __VA_ARGS__);                                                                              \
+            fputc('\n', stderr);                                                                                       \
+            abort();                                                                                                   \
+        }                                                                                                              \
     } while (0)
 
 /* What docs/security.md states of one call, between the two: memory is bounded by the size of what is
@@ -44,8 +44,7 @@ struct loaded {
 };
 
 /* False: one of them does not load (landing.message says why). No file is opened. */
-bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t *size,
-                 size_t count);
+bool target_load(struct loaded *loaded, const uint8_t *const *data, const size_t *size, size_t count);
 void target_close(struct loaded *loaded);
 
 /* Two models in one input: 'P' 'A' 'I' 'R', the size of the first in four bytes, the first, the

@@ -76,11 +76,8 @@ static const char *evaluate(struct program *program)
     struct graph *graph = program->model.graphs.items[0];
     struct effort effort = effort_for((size_t)1 << 20);
     struct pool pool = {.arena = arena, .effort = &effort};
-    struct evaluation e = {.arena = arena,
-                           .pool = &pool,
-                           .limit = 1 << 26,
-                           .is_constant = true,
-                           .evaluate = eval_arrays};
+    struct evaluation e = {
+        .arena = arena, .pool = &pool, .limit = 1 << 26, .is_constant = true, .evaluate = eval_arrays};
     struct scope scope;
     struct array **outputs = NEW_ARRAY(arena, struct array *, eval_output_count(graph) + 1);
     const char *reason = scope_begin(&e, &scope, graph);

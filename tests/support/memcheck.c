@@ -27,8 +27,8 @@ int main(int count, char **given)
     char **arguments = calloc(own + (size_t)count + 1, sizeof(*arguments));
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    snprintf(log, sizeof(log), "--log-file=%s/%lld.%09ld.%ld", LOGS, (long long)now.tv_sec,
-             now.tv_nsec, (long)getpid());
+    snprintf(log, sizeof(log), "--log-file=%s/%lld.%09ld.%ld", LOGS, (long long)now.tv_sec, now.tv_nsec,
+             (long)getpid());
     if (!arguments)
         return 98;
     for (size_t i = 0; i < own; i++)

@@ -43,8 +43,7 @@ static inline void net_begin(struct net *net, struct unit *unit)
 }
 
 /* A value of floats. A size of -1 is open, with a name of its own. */
-static inline Onnx__ValueInfoProto *net_value(struct net *net, const char *name, int rank,
-                                              const int64_t *dims)
+static inline Onnx__ValueInfoProto *net_value(struct net *net, const char *name, int rank, const int64_t *dims)
 {
     struct arena *arena = &net->unit->arena;
     Onnx__ValueInfoProto *info = NEW(arena, Onnx__ValueInfoProto);
@@ -77,10 +76,10 @@ static inline Onnx__ValueInfoProto *net_value(struct net *net, const char *name,
     return info;
 }
 
-#define NET_DIMS(...)                                                                              \
-    (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[])             \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
+#define NET_DIMS(...)                                                                                                  \
+    (int)(sizeof((const int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (const int64_t[])                                 \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
     }
 
 static inline void net_input(struct net *net, const char *name, int rank, const int64_t *dims)
@@ -93,8 +92,8 @@ static inline void net_output(struct net *net, const char *name)
     net->outputs[net->graph.n_output++] = net_value(net, name, -1, NULL);
 }
 
-static inline Onnx__TensorProto *net_tensor(struct net *net, const char *name, int32_t type,
-                                            int rank, const int64_t *dims)
+static inline Onnx__TensorProto *net_tensor(struct net *net, const char *name, int32_t type, int rank,
+                                            const int64_t *dims)
 {
     struct arena *arena = &net->unit->arena;
     Onnx__TensorProto *tensor = NEW(arena, Onnx__TensorProto);
@@ -109,11 +108,9 @@ static inline Onnx__TensorProto *net_tensor(struct net *net, const char *name, i
 }
 
 /* An initializer of floats, drawn. */
-static inline const float *net_weight(struct net *net, const char *name, int rank,
-                                      const int64_t *dims)
+static inline const float *net_weight(struct net *net, const char *name, int rank, const int64_t *dims)
 {
-    Onnx__TensorProto *tensor =
-        net_tensor(net, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims);
+    Onnx__TensorProto *tensor = net_tensor(net, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, rank, dims);
     size_t count = 1;
     for (int i = 0; i < rank; i++)
         count *= (size_t)dims[i];
@@ -125,12 +122,10 @@ static inline const float *net_weight(struct net *net, const char *name, int ran
 }
 
 /* An initializer of integers, of one axis. */
-static inline void net_integers(struct net *net, const char *name, int count,
-                                const int64_t *numbers)
+static inline void net_integers(struct net *net, const char *name, int count, const int64_t *numbers)
 {
     const int64_t dims[] = {count};
-    Onnx__TensorProto *tensor =
-        net_tensor(net, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, dims);
+    Onnx__TensorProto *tensor = net_tensor(net, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, dims);
     tensor->n_int64_data = (size_t)count;
     tensor->int64_data = NEW_ARRAY(&net->unit->arena, int64_t, count);
     memcpy(tensor->int64_data, numbers, (size_t)count * sizeof(*numbers));
@@ -152,8 +147,7 @@ static inline char **net_names(struct net *net, const char *names, size_t *count
     return list;
 }
 
-static inline Onnx__NodeProto *net_node(struct net *net, const char *op, const char *inputs,
-                                        const char *outputs)
+static inline Onnx__NodeProto *net_node(struct net *net, const char *op, const char *inputs, const char *outputs)
 {
     struct arena *arena = &net->unit->arena;
     Onnx__NodeProto *node = NEW(arena, Onnx__NodeProto);
@@ -165,8 +159,7 @@ static inline Onnx__NodeProto *net_node(struct net *net, const char *op, const c
     return net->nodes[net->graph.n_node++] = node;
 }
 
-static inline Onnx__AttributeProto *net_attribute(struct net *net, Onnx__NodeProto *node,
-                                                  const char *name, int type)
+static inline Onnx__AttributeProto *net_attribute(struct net *net, Onnx__NodeProto *node, const char *name, int type)
 {
     Onnx__AttributeProto *attribute = NEW(&net->unit->arena, Onnx__AttributeProto);
     onnx__attribute_proto__init(attribute);
@@ -178,8 +171,7 @@ static inline Onnx__AttributeProto *net_attribute(struct net *net, Onnx__NodePro
 
 static inline void net_set(struct net *net, Onnx__NodeProto *node, const char *name, int64_t value)
 {
-    Onnx__AttributeProto *attribute =
-        net_attribute(net, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+    Onnx__AttributeProto *attribute = net_attribute(net, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
     attribute->has_i = 1;
     attribute->i = value;
 }
@@ -187,8 +179,7 @@ static inline void net_set(struct net *net, Onnx__NodeProto *node, const char *n
 static inline void net_set_list(struct net *net, Onnx__NodeProto *node, const char *name, int count,
                                 const int64_t *values)
 {
-    Onnx__AttributeProto *attribute =
-        net_attribute(net, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+    Onnx__AttributeProto *attribute = net_attribute(net, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     attribute->n_ints = (size_t)count;
     attribute->ints = NEW_ARRAY(&net->unit->arena, int64_t, count);
     memcpy(attribute->ints, values, (size_t)count * sizeof(*values));
@@ -202,8 +193,7 @@ static inline struct model *net_load(struct net *net, const char *path)
     size_t size = onnx__model_proto__get_packed_size(&net->model);
     uint8_t *bytes = arena_alloc(arena, size, 1);
     onnx__model_proto__pack(&net->model, bytes);
-    *model = (struct model){
-        .arena = arena, .path = path, .bytes = {.data = bytes, .size = size, .descriptor = -1}};
+    *model = (struct model){.arena = arena, .path = path, .bytes = {.data = bytes, .size = size, .descriptor = -1}};
     model_load(model);
     shape_infer(model);
     return model;

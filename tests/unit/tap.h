@@ -9,8 +9,7 @@
 static int unit_passed, unit_failed;
 
 /* One TAP line. */
-static inline void expect(bool holds, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+static inline void expect(bool holds, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static inline void expect(bool holds, const char *format, ...)
 {

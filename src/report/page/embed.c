@@ -81,19 +81,18 @@ static void compress(uint32_t state[8], const unsigned char *block)
 {
     uint32_t w[64], s[8];
     for (int i = 0; i < 16; i++)
-        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
-               (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 |
+               block[4 * i + 3];
     for (int i = 16; i < 64; i++) {
         uint32_t a = w[i - 15], b = w[i - 2];
-        w[i] = w[i - 16] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) + w[i - 7] +
-               (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
+        w[i] = w[i - 16] + (turn(a, 7) ^ turn(a, 18) ^ a >> 3) + w[i - 7] + (turn(b, 17) ^ turn(b, 19) ^ b >> 10);
     }
     memcpy(s, state, sizeof(s));
     for (int i = 0; i < 64; i++) {
-        uint32_t one = s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) +
-                       ((s[4] & s[5]) ^ (~s[4] & s[6])) + k[i] + w[i];
-        uint32_t two = (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) +
-                       ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+        uint32_t one =
+            s[7] + (turn(s[4], 6) ^ turn(s[4], 11) ^ turn(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6])) + k[i] + w[i];
+        uint32_t two =
+            (turn(s[0], 2) ^ turn(s[0], 13) ^ turn(s[0], 22)) + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
         memmove(s + 1, s, 7 * sizeof(*s));
         s[4] += one;
         s[0] = one + two;
@@ -166,9 +165,8 @@ int main(int count, char **arguments)
     int status = 0;
     if (count != 6)
         return complain("usage", "embed STYLE LICENCE LIBRARY SCRIPT OUT");
-    int good = add_file(&style, arguments[1]) && add_text(&library, "/*\n") &&
-               add_file(&library, arguments[2]) && add_text(&library, "*/\n") &&
-               add_file(&library, arguments[3]) && add_file(&script, arguments[4]);
+    int good = add_file(&style, arguments[1]) && add_text(&library, "/*\n") && add_file(&library, arguments[2]) &&
+               add_text(&library, "*/\n") && add_file(&library, arguments[3]) && add_file(&script, arguments[4]);
     if (good) {
         cut_source_map(&library);
         for (int i = 0; i < 3; i++) {

@@ -56,8 +56,7 @@ static inline int64_t positions(const int64_t *size)
     return size[0] * size[1] * size[2];
 }
 
-static inline double read_at(const struct plain *form, const struct image *x, int64_t channel,
-                             const int64_t *at)
+static inline double read_at(const struct plain *form, const struct image *x, int64_t channel, const int64_t *at)
 {
     for (int i = 0; i < AXES; i++)
         if (at[i] < 0 || at[i] >= x->size[i])
@@ -75,8 +74,7 @@ static inline bool next_place(int64_t *at, const int64_t *size)
 }
 
 /* NULL where the output would be empty. */
-static inline struct image *apply(struct unit *unit, const struct plain *form,
-                                  const struct image *x)
+static inline struct image *apply(struct unit *unit, const struct plain *form, const struct image *x)
 {
     struct image *y = NEW(&unit->arena, struct image);
     int64_t taps[AXES], depth = form->inputs / form->groups;
@@ -98,8 +96,7 @@ static inline struct image *apply(struct unit *unit, const struct plain *form,
                 int64_t t[AXES] = {0}, at[AXES];
                 do {
                     for (int i = 0; i < AXES; i++)
-                        at[i] = form->axis[i].stride * p[i] + form->axis[i].low +
-                                t[i] * form->axis[i].step;
+                        at[i] = form->axis[i].stride * p[i] + form->axis[i].low + t[i] * form->axis[i].step;
                     *to += *weight++ * read_at(form, x, c, at);
                 } while (next_place(t, taps));
             }
@@ -121,8 +118,7 @@ static inline bool same_image(const struct image *a, const struct image *b)
     return true;
 }
 
-static inline struct image *draw_image(struct unit *unit, int axes, int64_t channels,
-                                       int64_t smallest, int64_t largest)
+static inline struct image *draw_image(struct unit *unit, int axes, int64_t channels, int64_t smallest, int64_t largest)
 {
     struct image *x = NEW(&unit->arena, struct image);
     x->channels = channels;
@@ -144,16 +140,15 @@ static inline struct plain plain_of(struct unit *unit, const struct affine *form
     for (int i = 0; i < AXES; i++)
         plain.axis[i] = i < form->axes ? affine_axis_of(form, i) : trivial;
     struct affine_dense *dense = NULL;
-    if (!affine_prepare(form, &dense) ||
-        !affine_rows(form, dense, plain.outputs, 0, plain.outputs, rows))
+    if (!affine_prepare(form, &dense) || !affine_rows(form, dense, plain.outputs, 0, plain.outputs, rows))
         fail(&unit->landing, ONNX_FUSE_OUT_OF_MEMORY, "no memory");
     /* Any block of rows is the same as those rows of the whole. */
     int64_t first = draw(unit, 0, plain.outputs - 1), count = draw(unit, 1, plain.outputs - first);
     double *block = NEW_ARRAY(&unit->arena, double, count *length);
     if (!affine_rows(form, NULL, plain.outputs, first, count, block) ||
         memcmp(block, rows + first * length, (size_t)(count * length) * sizeof(double)) != 0)
-        fail(&unit->landing, ONNX_FUSE_OK, "rows %lld to %lld alone differ from those of the whole",
-             (long long)first, (long long)(first + count - 1));
+        fail(&unit->landing, ONNX_FUSE_OK, "rows %lld to %lld alone differ from those of the whole", (long long)first,
+             (long long)(first + count - 1));
     affine_release(&dense);
     plain.weights = rows;
     plain.bias = affine_bias(&unit->arena, form, plain.outputs);
@@ -170,8 +165,7 @@ static inline void read_rows(const void *closure, int64_t first, int64_t count, 
 }
 
 /* `plain` is borrowed by the form. */
-static inline const char *make_plain(struct unit *unit, int axes, const struct plain *plain,
-                                     const struct affine **form)
+static inline const char *make_plain(struct unit *unit, int axes, const struct plain *plain, const struct affine **form)
 {
     return affine_make(&unit->arena,
                        &(struct affine_kernel){.axes = axes,
@@ -206,8 +200,8 @@ static inline double *constants(struct unit *unit, int64_t count, double value)
 }
 
 /* A kernel without negative numbers, so that an error at the border cannot cancel. */
-static inline const struct affine *draw_positive(struct unit *unit, int axes, int64_t inputs,
-                                                 int64_t outputs, bool dense, struct plain *plain)
+static inline const struct affine *draw_positive(struct unit *unit, int axes, int64_t inputs, int64_t outputs,
+                                                 bool dense, struct plain *plain)
 {
     const struct affine *form;
     int64_t count = outputs;

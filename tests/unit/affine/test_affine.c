@@ -145,8 +145,7 @@ static struct expression *draw_leaf(struct unit *unit, const struct want *want)
         plain->axis[i] = trivial;
     if (kind == 4) {
         plain->weights = draw_numbers(unit, want->outputs, 4, true);
-        must(unit, affine_scale_shift(arena, want->outputs, plain->weights, plain->bias, NULL,
-                                      &leaf->form));
+        must(unit, affine_scale_shift(arena, want->outputs, plain->weights, plain->bias, NULL, &leaf->form));
         return leaf;
     }
     double factor = kind == 5 ? 1 : (double)draw(unit, -3, 3);
@@ -176,9 +175,7 @@ static struct expression *draw_compose(struct unit *unit, const struct want *wan
     made->kind = COMPOSE;
     made->parts[0] = draw_expression(unit, &outer, depth - 1);
     made->parts[1] = draw_expression(unit, &inner, depth - 1);
-    return affine_compose(&unit->arena, made->parts[0]->form, made->parts[1]->form, &made->form)
-               ? NULL
-               : made;
+    return affine_compose(&unit->arena, made->parts[0]->form, made->parts[1]->form, &made->form) ? NULL : made;
 }
 
 static struct expression *draw_join(struct unit *unit, const struct want *want, int depth)
@@ -211,8 +208,7 @@ static struct expression *draw_expression(struct unit *unit, const struct want *
         made = draw_leaf(unit, want);
     const struct affine *form = made->form, *other = NULL;
     if (chance(unit, 10) && form->groups)
-        must(unit, affine_widen(&unit->arena, form, draw_groups(unit, form->groups, form->groups),
-                                &other));
+        must(unit, affine_widen(&unit->arena, form, draw_groups(unit, form->groups, form->groups), &other));
     else if (chance(unit, 10))
         must(unit, affine_lowerable(&unit->arena, form, &other));
     if (!other)
@@ -289,12 +285,10 @@ static void test_laws(struct unit *unit)
                    !affine_equal(&unit->arena, meant->form, meant->form, 0);
         composed += meant->kind == COMPOSE;
         for (int trial = 0; trial < 3; trial++) {
-            const struct image *x =
-                draw_image(unit, want.axes, want.inputs, 1, want.axes == 3 ? 6 : 11);
+            const struct image *x = draw_image(unit, want.axes, want.inputs, 1, want.axes == 3 ? 6 : 11);
             const struct image *y = evaluate(unit, meant, x);
             compared += y != NULL;
-            if (!y ||
-                (same_image(y, apply(unit, &plain, x)) && same_image(y, apply(unit, &lowered, x))))
+            if (!y || (same_image(y, apply(unit, &plain, x)) && same_image(y, apply(unit, &lowered, x))))
                 continue;
             if (wrong++ < SHOWN)
                 printf("# seed %d trial %d: the form is not its expression\n", seed, trial);
@@ -302,12 +296,10 @@ static void test_laws(struct unit *unit)
         arena_free(&unit->arena);
     }
     expect(wrong == 0 && compared > SEEDS && composed > SEEDS / 5,
-           "%d random expressions, %d of them composed, are their forms on %d inputs: %d wrong",
-           SEEDS, composed, compared, wrong);
-    expect(unstated == 0, "a lowerable form has no negative padding (%d of %d have)", unstated,
-           SEEDS);
-    expect(unequal == 0, "a form equals itself and its lowerable one (%d of %d do not)", unequal,
-           SEEDS);
+           "%d random expressions, %d of them composed, are their forms on %d inputs: %d wrong", SEEDS, composed,
+           compared, wrong);
+    expect(unstated == 0, "a lowerable form has no negative padding (%d of %d have)", unstated, SEEDS);
+    expect(unequal == 0, "a form equals itself and its lowerable one (%d of %d do not)", unequal, SEEDS);
 }
 
 /* Forms that fit any number of channels, asked about several. */
@@ -317,8 +309,7 @@ static void test_widths(struct unit *unit)
     const struct affine *pad, *form, *shift = affine_uniform(&unit->arena, -3, 2);
     must(unit, affine_pad(&unit->arena, 1, &begin, &end, 0, NULL, 0, &pad));
     const char *reason = affine_compose(&unit->arena, pad, shift, &form);
-    expect(reason && strstr(reason, "border"), "a shift of any width before padding: %s",
-           reason ? reason : "accepted");
+    expect(reason && strstr(reason, "border"), "a shift of any width before padding: %s", reason ? reason : "accepted");
     must(unit, affine_compose(&unit->arena, shift, pad, &form));
     bool wrong = false;
     const int64_t widths[] = {1, 5, 3, 40};

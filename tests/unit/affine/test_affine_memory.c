@@ -19,8 +19,7 @@ void *__wrap_malloc(size_t size)
     if (refused && ++requests == refused)
         return NULL;
     char *memory = __real_malloc(size);
-    for (size_t at = 0; refused && memory && at + sizeof(signalling) <= size;
-         at += sizeof(signalling))
+    for (size_t at = 0; refused && memory && at + sizeof(signalling) <= size; at += sizeof(signalling))
         memcpy(memory + at, &signalling, sizeof(signalling));
     return memory;
 }
@@ -36,15 +35,11 @@ static void read_ones(const void *closure, int64_t first, int64_t count, double 
 static const struct affine *kernel(struct unit *unit, const double *bias)
 {
     const struct affine *form = NULL;
-    expect(!affine_make(&unit->arena,
-                        &(struct affine_kernel){.axes = 0,
-                                                .axis = NULL,
-                                                .outputs = 3,
-                                                .inputs = 3,
-                                                .groups = 1,
-                                                .read = read_ones,
-                                                .bias = bias},
-                        &form),
+    expect(!affine_make(
+               &unit->arena,
+               &(struct affine_kernel){
+                   .axes = 0, .axis = NULL, .outputs = 3, .inputs = 3, .groups = 1, .read = read_ones, .bias = bias},
+               &form),
            "a kernel");
     return form;
 }
@@ -65,8 +60,7 @@ static void test_bias(struct unit *unit)
     const struct affine *inner = kernel(unit, numbers), *outer;
     jmp_buf *outside = unit->landing.jump, jump;
     static volatile bool done;
-    expect(!affine_compose(&unit->arena, kernel(unit, NULL), kernel(unit, NULL), &outer),
-           "two kernels");
+    expect(!affine_compose(&unit->arena, kernel(unit, NULL), kernel(unit, NULL), &outer), "two kernels");
     static size_t turn;
     for (turn = 1, done = false; !done; turn++) {
         requests = 0;

@@ -7,10 +7,8 @@ enum { SEEDS = 1000 };
 static const char *pick(struct unit *unit, int64_t inputs, int64_t outputs, const int64_t *from,
                         const struct affine **form)
 {
-    return affine_pick(
-        &unit->arena,
-        &(struct affine_picked){.axes = -1, .inputs = inputs, .outputs = outputs, .from = from},
-        form);
+    return affine_pick(&unit->arena,
+                       &(struct affine_picked){.axes = -1, .inputs = inputs, .outputs = outputs, .from = from}, form);
 }
 
 static const int64_t *draw_from(struct unit *unit, int64_t inputs, int64_t outputs)
@@ -50,8 +48,7 @@ static void test_picks(struct unit *unit)
         for (int64_t m = 0; m < middles; m++)
             good = good && from_of(stack, m) == first[m];
         wrong += !good || !affine_is_pick(both) || stack->kind != AFFINE_PICK ||
-                 stack->outputs != middles + outputs + inputs ||
-                 affine_bias(&unit->arena, stack, 3);
+                 stack->outputs != middles + outputs + inputs || affine_bias(&unit->arena, stack, 3);
         arena_free(&unit->arena);
     }
     expect(wrong == 0, "picks in a row and side by side are picks: %d of %d are not", wrong, SEEDS);
@@ -62,27 +59,20 @@ static void test_groups(struct unit *unit)
     const struct affine *form;
     const struct {
         int64_t inputs, outputs, from[8], groups;
-    } cases[] = {{4, 4, {1, 0, 3, 2}, 2},
-                 {4, 4, {2, 1, 0, 3}, 1},
-                 {2, 4, {0, 0, 1, -1}, 2},
-                 {4, 2, {1, 2}, 2},
-                 {4, 2, {2, 1}, 1},
-                 {3, 3, {0, -1, 2}, 3},
-                 {2, 8, {0, 0, 0, 0, 1, 1, 1, 1}, 2}};
+    } cases[] = {
+        {4, 4, {1, 0, 3, 2}, 2}, {4, 4, {2, 1, 0, 3}, 1}, {2, 4, {0, 0, 1, -1}, 2},           {4, 2, {1, 2}, 2},
+        {4, 2, {2, 1}, 1},       {3, 3, {0, -1, 2}, 3},   {2, 8, {0, 0, 0, 0, 1, 1, 1, 1}, 2}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         must(unit, pick(unit, cases[i].inputs, cases[i].outputs, cases[i].from, &form));
-        expect(form->groups == cases[i].groups, "case %zu has %lld groups, expected %lld", i,
-               (long long)form->groups, (long long)cases[i].groups);
+        expect(form->groups == cases[i].groups, "case %zu has %lld groups, expected %lld", i, (long long)form->groups,
+               (long long)cases[i].groups);
     }
     must(unit, pick(unit, 3, 3, (const int64_t[]){0, 1, 2}, &form));
     expect(affine_is_identity(form) && form->outputs == 3, "all channels in order: the identity");
     const struct affine_axis half = {.stride = 2, .step = 1, .taps = 1};
     must(unit, affine_pick(&unit->arena,
-                           &(struct affine_picked){.axes = 1,
-                                                   .axis = &half,
-                                                   .inputs = 2,
-                                                   .outputs = 2,
-                                                   .from = (const int64_t[]){0, 1}},
+                           &(struct affine_picked){
+                               .axes = 1, .axis = &half, .inputs = 2, .outputs = 2, .from = (const int64_t[]){0, 1}},
                            &form));
     expect(form->kind == AFFINE_DIAGONAL && affine_axis_of(form, 0).stride == 2,
            "all channels at every second position: no pick");
@@ -109,11 +99,8 @@ static void test_cost(struct unit *unit)
     for (int64_t i = 0; i < WIDE; i++)
         from[i] = WIDE - 1 - i;
     must(unit, affine_make(&unit->arena,
-                           &(struct affine_kernel){.outputs = WIDE,
-                                                   .inputs = WIDE,
-                                                   .groups = 1,
-                                                   .read = count_rows,
-                                                   .closure = &length},
+                           &(struct affine_kernel){
+                               .outputs = WIDE, .inputs = WIDE, .groups = 1, .read = count_rows, .closure = &length},
                            &kernel));
     must(unit, pick(unit, WIDE, 2, (const int64_t[]){7, -1}, &few));
     must(unit, pick(unit, WIDE, WIDE, from, &turned));
@@ -121,19 +108,18 @@ static void test_cost(struct unit *unit)
 
     must(unit, affine_compose(&unit->arena, few, kernel, &form));
     double two[2 * WIDE];
-    expect(affine_prepare(form, &dense) && !dense && affine_rows(form, NULL, 2, 0, 2, two) &&
-               read_rows_count == 1 && two[1] == 8 && two[WIDE] == 0 && two[2 * WIDE - 1] == 0,
+    expect(affine_prepare(form, &dense) && !dense && affine_rows(form, NULL, 2, 0, 2, two) && read_rows_count == 1 &&
+               two[1] == 8 && two[WIDE] == 0 && two[2 * WIDE - 1] == 0,
            "of a kernel the rows that are taken are read");
 
     must(unit, affine_compose(&unit->arena, turned, scales, &light));
     must(unit, affine_compose(&unit->arena, scales, light, &light));
     must(unit, affine_compose(&unit->arena, kernel, light, &form));
     read_rows_count = 0;
-    expect(affine_prepare(form, &dense) && !dense && affine_rows(form, NULL, WIDE, 3, 1, row) &&
-               read_rows_count == 1 && row[0] == 4 * (3 + WIDE - 1) && row[WIDE - 1] == 4 * 3,
+    expect(affine_prepare(form, &dense) && !dense && affine_rows(form, NULL, WIDE, 3, 1, row) && read_rows_count == 1 &&
+               row[0] == 4 * (3 + WIDE - 1) && row[WIDE - 1] == 4 * 3,
            "a kernel after scales after a pick is read once, and nothing is held for it");
-    expect(affine_effort(form) < 12.0 * WIDE * WIDE, "it takes little effort: %.0f",
-           affine_effort(form));
+    expect(affine_effort(form) < 12.0 * WIDE * WIDE, "it takes little effort: %.0f", affine_effort(form));
 
     must(unit, affine_compose(&unit->arena, turned, turned, &form));
     expect(affine_is_identity(form), "turned twice: the identity");
@@ -144,8 +130,7 @@ static void test_refused(struct unit *unit)
     const struct affine *form, *taken, *shift;
     const int64_t none[1] = {0}, begin = 1, end = 1;
     const char *reason = pick(unit, 1 << 17, 1, none, &form);
-    expect(reason && strstr(reason, "too many channels"), "too many channels: %s",
-           reason ? reason : "");
+    expect(reason && strstr(reason, "too many channels"), "too many channels: %s", reason ? reason : "");
     reason = pick(unit, 1, 0, none, &form);
     expect(reason && strstr(reason, "no channels"), "no channels: %s", reason ? reason : "");
     must(unit, pick(unit, 2, 2, (const int64_t[]){1, 0}, &taken));

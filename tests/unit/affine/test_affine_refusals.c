@@ -8,8 +8,7 @@
 enum { SEEDS = 3000, SHOWN = 5 };
 
 /* outer after inner as if there were no borders, on a lattice of step 1 and in one group. */
-static struct plain naive_composition(struct unit *unit, const struct plain *outer,
-                                      const struct plain *inner)
+static struct plain naive_composition(struct unit *unit, const struct plain *outer, const struct plain *inner)
 {
     struct plain made = {.outputs = outer->outputs, .inputs = inner->inputs, .groups = 1};
     int64_t taps[AXES], outer_taps[AXES], inner_taps[AXES];
@@ -18,8 +17,7 @@ static struct plain naive_composition(struct unit *unit, const struct plain *out
         made.axis[i] = (struct affine_axis){.stride = o.stride * in.stride,
                                             .low = in.low + in.stride * o.low,
                                             .step = 1,
-                                            .taps = in.stride * (o.taps - 1) * o.step +
-                                                    (in.taps - 1) * in.step + 1,
+                                            .taps = in.stride * (o.taps - 1) * o.step + (in.taps - 1) * in.step + 1,
                                             .end = in.end + in.stride * o.end};
         taps[i] = made.axis[i].taps;
         outer_taps[i] = o.taps;
@@ -43,8 +41,7 @@ static struct plain naive_composition(struct unit *unit, const struct plain *out
                     do {
                         int64_t place = 0;
                         for (int i = 0; i < AXES; i++)
-                            place = place * taps[i] +
-                                    inner->axis[i].stride * t[i] * outer->axis[i].step +
+                            place = place * taps[i] + inner->axis[i].stride * t[i] * outer->axis[i].step +
                                     j[i] * inner->axis[i].step;
                         weights[(o * made.inputs + c) * size + place] += *from * *then++;
                     } while (next_place(j, inner_taps));
@@ -59,8 +56,7 @@ static struct plain naive_composition(struct unit *unit, const struct plain *out
 }
 
 /* Padding that holds values: what the inner form gives there, or one channel off by one. */
-static const struct affine *draw_border(struct unit *unit, int axes, const struct plain *inner,
-                                        struct plain *plain)
+static const struct affine *draw_border(struct unit *unit, int axes, const struct plain *inner, struct plain *plain)
 {
     const struct affine *form;
     int64_t begin[AXES], end[AXES], width = inner->outputs;
@@ -92,12 +88,9 @@ static void test_borders(struct unit *unit)
         int axes = chance(unit, 75) ? 1 : 2;
         int64_t middle = draw(unit, 1, 4);
         struct plain outer, inner;
-        const struct affine *in =
-                                draw_positive(unit, axes, draw(unit, 1, 4), middle, false, &inner),
-                            *form = NULL;
-        const struct affine *out =
-            chance(unit, 30) ? draw_border(unit, axes, &inner, &outer)
-                             : draw_positive(unit, axes, middle, draw(unit, 1, 4), true, &outer);
+        const struct affine *in = draw_positive(unit, axes, draw(unit, 1, 4), middle, false, &inner), *form = NULL;
+        const struct affine *out = chance(unit, 30) ? draw_border(unit, axes, &inner, &outer)
+                                                    : draw_positive(unit, axes, middle, draw(unit, 1, 4), true, &outer);
         const char *reason = affine_compose(&unit->arena, out, in, &form);
         struct plain naive = naive_composition(unit, &outer, &inner), made;
         if (!reason)
@@ -120,10 +113,9 @@ static void test_borders(struct unit *unit)
             printf("# seed %d: %s\n", seed, reason ? reason : "wrong");
         arena_free(&unit->arena);
     }
-    expect(wrong == 0 && accepted > SEEDS / 20, "%d accepted compositions: %d wrong", accepted,
-           wrong);
-    expect(needless == 0 && refused > SEEDS / 20,
-           "%d refused compositions would be wrong at a border: %d would not", refused, needless);
+    expect(wrong == 0 && accepted > SEEDS / 20, "%d accepted compositions: %d wrong", accepted, wrong);
+    expect(needless == 0 && refused > SEEDS / 20, "%d refused compositions would be wrong at a border: %d would not",
+           refused, needless);
     expect(other == 0, "a refusal for its border says so: %d do not", other);
 }
 
@@ -145,8 +137,7 @@ static void test_extents(struct unit *unit)
             one.axis[i].stride = two.axis[i].stride = draw(unit, 1, 4);
             if (chance(unit, 30))
                 two.axis[i].end = one.axis[i].end;
-            agree =
-                agree && extent_of(one.axis[i], x->size[i]) == extent_of(two.axis[i], x->size[i]);
+            agree = agree && extent_of(one.axis[i], x->size[i]) == extent_of(two.axis[i], x->size[i]);
             equal = equal && one.axis[i].end == two.axis[i].end;
         }
         must(unit, make_plain(unit, axes, &one, &forms[0]));
@@ -171,8 +162,8 @@ static void test_extents(struct unit *unit)
         arena_free(&unit->arena);
     }
     expect(wrong == 0 && sized > SEEDS / 50 && refused > SEEDS / 50,
-           "%d joins at a known size, %d of them for that size only, and %d refused: %d wrong",
-           joined, sized, refused, wrong);
+           "%d joins at a known size, %d of them for that size only, and %d refused: %d wrong", joined, sized, refused,
+           wrong);
 }
 
 /* One changed number, tap or extent is another map. */
@@ -184,8 +175,7 @@ static void test_equality(struct unit *unit)
         int axes = (int)draw(unit, 0, 3);
         int64_t inputs = draw(unit, 1, 6), outputs = draw(unit, 1, 6);
         struct plain plain;
-        const struct affine *form = draw_positive(unit, axes, inputs, outputs, false, &plain),
-                            *other;
+        const struct affine *form = draw_positive(unit, axes, inputs, outputs, false, &plain), *other;
         struct plain changed = plain;
         double *weights = draw_numbers(unit, affine_weights(form), 1, false);
         double *bias = constants(unit, plain.outputs, 0);
@@ -208,17 +198,15 @@ static void test_equality(struct unit *unit)
         else
             changed.axis[axis].stride += 1;
         must(unit, make_plain(unit, axes, &changed, &other));
-        bool good = !affine_equal(&unit->arena, form, other, 1e-9) &&
-                    !affine_equal(&unit->arena, other, form, 1e-9);
+        bool good = !affine_equal(&unit->arena, form, other, 1e-9) && !affine_equal(&unit->arena, other, form, 1e-9);
         if (what < 2) /* within the tolerance after all */
-            good = good && affine_equal(&unit->arena, form, other, 1e-4) &&
-                   affine_equal(&unit->arena, other, form, 1e-4);
+            good =
+                good && affine_equal(&unit->arena, form, other, 1e-4) && affine_equal(&unit->arena, other, form, 1e-4);
         if (!good && wrong++ < SHOWN)
             printf("# seed %d: change %d\n", seed, what);
         arena_free(&unit->arena);
     }
-    expect(wrong == 0, "one change is seen, from either side, in all but %d of %d forms", wrong,
-           SEEDS);
+    expect(wrong == 0, "one change is seen, from either side, in all but %d of %d forms", wrong, SEEDS);
 }
 
 /* ---- what there is no form for ---- */
@@ -228,20 +216,17 @@ static void no_rows(const void *closure, int64_t first, int64_t count, double *o
     (void)closure, (void)first, (void)count, (void)out;
 }
 
-static const char *make(struct unit *unit, int axes, struct affine_axis axis, int64_t outputs,
-                        int64_t inputs, int64_t groups, const struct affine **form)
+static const char *make(struct unit *unit, int axes, struct affine_axis axis, int64_t outputs, int64_t inputs,
+                        int64_t groups, const struct affine **form)
 {
     struct affine_axis all[AFFINE_AXES + 1];
     for (int i = 0; i < AFFINE_AXES + 1; i++)
         all[i] = axis;
-    return affine_make(&unit->arena,
-                       &(struct affine_kernel){.axes = axes,
-                                               .axis = all,
-                                               .outputs = outputs,
-                                               .inputs = inputs,
-                                               .groups = groups,
-                                               .read = no_rows},
-                       form);
+    return affine_make(
+        &unit->arena,
+        &(struct affine_kernel){
+            .axes = axes, .axis = all, .outputs = outputs, .inputs = inputs, .groups = groups, .read = no_rows},
+        form);
 }
 
 static void refuses(const char *reason, const char *part, const char *what)
@@ -270,44 +255,35 @@ static void test_refusals(struct unit *unit)
     refuses(make(unit, 1, AXIS(1, 0, huge, 2, 0), 1, 1, 1, &form), "absurd", "a huge dilation");
     refuses(make(unit, 1, AXIS(1, 0, 1, huge, 0), 1, 1, 1, &form), "absurd", "a huge kernel");
     refuses(make(unit, 1, AXIS(1, 0, 1, 1, INT64_MIN), 1, 1, 1, &form), "absurd", "the lowest end");
-    refuses(make(unit, 1, AXIS(1, 0, 1 << 20, 1 << 20, 0), 1, 1, 1, &form), "absurd",
-            "a huge lattice");
+    refuses(make(unit, 1, AXIS(1, 0, 1 << 20, 1 << 20, 0), 1, 1, 1, &form), "absurd", "a huge lattice");
     refuses(make(unit, 8, AXIS(1, 0, 1, 1 << 20, 0), 1, 1, 1, &form), "2^31", "2^160 taps");
     refuses(make(unit, 1, trivial, huge, huge, 1, &form), "2^31", "2^126 weights");
     refuses(make(unit, 0, trivial, 1 << 16, 1 << 16, 1, &form), "2^31", "2^32 weights");
-    refuses(affine_scale_shift(&unit->arena, 0, NULL, NULL, NULL, &form), "no channels",
-            "no channels");
-    refuses(affine_pad(&unit->arena, 1, &huge, &one, 0, NULL, 0, &form), "absurd",
-            "a huge padding");
+    refuses(affine_scale_shift(&unit->arena, 0, NULL, NULL, NULL, &form), "no channels", "no channels");
+    refuses(affine_pad(&unit->arena, 1, &huge, &one, 0, NULL, 0, &form), "absurd", "a huge padding");
     refuses(affine_pad(&unit->arena, 1, &one, &(int64_t){INT64_MIN}, 0, NULL, 0, &form), "absurd",
             "the lowest padding");
-    refuses(affine_pad(&unit->arena, 9, &one, &one, 0, NULL, 0, &form), "at most 8",
-            "nine axes of padding");
+    refuses(affine_pad(&unit->arena, 9, &one, &one, 0, NULL, 0, &form), "at most 8", "nine axes of padding");
     must(unit, make(unit, 1, AXIS(1 << 20, 0, 1, 1, 0), 2, 2, 1, &a));
     refuses(affine_compose(&unit->arena, a, a, &form), "absurd", "strides that multiply");
     must(unit, make(unit, 1, AXIS(1, 0, 1 << 27, 2, -(1 << 27)), 8, 8, 1, &a));
     must(unit, make(unit, 1, AXIS(1, 0, (1 << 27) - 1, 2, -(1 << 27)), 8, 8, 1, &b));
-    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form,
-                        &(bool){false}),
-            "2^31", "lattices that share no step");
+    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form, &(bool){false}), "2^31",
+            "lattices that share no step");
     must(unit, make(unit, 2, trivial, 2, 2, 1, &a));
     must(unit, make(unit, 1, trivial, 2, 2, 1, &b));
     refuses(affine_compose(&unit->arena, a, b, &form), "spatial axes", "composed axes");
-    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form,
-                        &(bool){false}),
+    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form, &(bool){false}),
             "spatial axes", "joined axes");
     must(unit, make(unit, 2, trivial, 3, 2, 1, &b));
     refuses(affine_compose(&unit->arena, a, b, &form), "channels", "channels in a row");
-    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form,
-                        &(bool){false}),
+    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form, &(bool){false}),
             "channels", "channels side by side");
-    refuses(affine_join(&unit->arena,
-                        (struct affine_term[]){{affine_uniform(&unit->arena, 1, 0), 1}, {b, 1}}, 2,
-                        NULL, &form, &(bool){false}),
+    refuses(affine_join(&unit->arena, (struct affine_term[]){{affine_uniform(&unit->arena, 1, 0), 1}, {b, 1}}, 2, NULL,
+                        &form, &(bool){false}),
             "broadcast", "an identity of other width");
     must(unit, make(unit, 2, AXIS(2, 0, 1, 1, 0), 2, 2, 1, &b));
-    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form,
-                        &(bool){false}),
+    refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form, &(bool){false}),
             "strides differ: 1 and 2", "strides");
     must(unit, make(unit, 0, trivial, 6, 6, 6, &a));
     refuses(affine_widen(&unit->arena, a, 4, &form), "widen", "groups that do not divide");

@@ -92,10 +92,9 @@ static void test_changes(const struct blob *model, const struct blob *fused)
             bool late = i == 1;
             expect(event.happened && (late ? status == ONNX_FUSE_OK && is(output, fused)
                                            : status == ONNX_FUSE_IO && is(output, &old)),
-                   "%s, %s, at %s: %d %s", no_map ? "read" : "mapped", cuts ? "cut" : "touched",
-                   steps[i], status, onnx_fuse_report_error(report));
-            expect(late || strstr(onnx_fuse_report_error(report), "while it was being read"),
-                   "the message says so");
+                   "%s, %s, at %s: %d %s", no_map ? "read" : "mapped", cuts ? "cut" : "touched", steps[i], status,
+                   onnx_fuse_report_error(report));
+            expect(late || strstr(onnx_fuse_report_error(report), "while it was being read"), "the message says so");
             onnx_fuse_report_free(report);
         }
     }
@@ -148,8 +147,8 @@ static void test_name_taken(const struct blob *model)
     report = NULL;
     status = onnx_fuse_file(moved, output, &options, &report);
     struct blob theirs = load(second);
-    expect(status == ONNX_FUSE_OK && is(data, &mine) && theirs.size > 1000,
-           "the data goes to the next name: %d %s", status, onnx_fuse_report_error(report));
+    expect(status == ONNX_FUSE_OK && is(data, &mine) && theirs.size > 1000, "the data goes to the next name: %d %s",
+           status, onnx_fuse_report_error(report));
     free(theirs.data);
     onnx_fuse_report_free(report);
 }

@@ -15,8 +15,8 @@ int main(void)
     size_t size = 0;
     onnx_fuse_options_init(&options);
     enum onnx_fuse_status status = onnx_fuse_memory("", 0, &result, &size, &options, &report);
-    expect(status == ONNX_FUSE_NOT_ONNX && *onnx_fuse_report_error(report) && !result,
-           "C: the library answers: %s", onnx_fuse_report_error(report));
+    expect(status == ONNX_FUSE_NOT_ONNX && *onnx_fuse_report_error(report) && !result, "C: the library answers: %s",
+           onnx_fuse_report_error(report));
     onnx_fuse_report_free(report);
     expect(strcmp(onnx_fuse_pass_name(0), "fold_constants") == 0, "C: the first pass");
     expect(strcmp(onnx_fuse_version(), VERSION) == 0, "C: version %s is the project's", VERSION);

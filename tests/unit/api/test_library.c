@@ -21,8 +21,8 @@ static const char *place(const char *name)
     return at;
 }
 
-static struct blob fuse(struct blob model, const struct onnx_fuse_options *options,
-                        enum onnx_fuse_status *status, struct onnx_fuse_report **report)
+static struct blob fuse(struct blob model, const struct onnx_fuse_options *options, enum onnx_fuse_status *status,
+                        struct onnx_fuse_report **report)
 {
     void *result = &result; /* must be set whatever happens */
     size_t size = 12345;
@@ -38,13 +38,12 @@ static void test_model(const char *path)
     enum onnx_fuse_status status;
     struct onnx_fuse_report *report = NULL;
     struct blob model = load(path), fused = fuse(model, NULL, &status, &report);
-    expect(status == ONNX_FUSE_OK && onnx_fuse_report_changed(report) &&
-               onnx_fuse_report_warnings(report) == 0 && !*onnx_fuse_report_error(report),
+    expect(status == ONNX_FUSE_OK && onnx_fuse_report_changed(report) && onnx_fuse_report_warnings(report) == 0 &&
+               !*onnx_fuse_report_error(report),
            "%s: fuses without a warning: %s", name, onnx_fuse_report_error(report));
     const char *json = onnx_fuse_report_json(report);
     expect(strstr(json, "\"schema\": 1") && strstr(json, "\"changed\": true") &&
-               strstr(onnx_fuse_report_table(report), "Conv") &&
-               strstr(onnx_fuse_report_explanation(report), "Conv") &&
+               strstr(onnx_fuse_report_table(report), "Conv") && strstr(onnx_fuse_report_explanation(report), "Conv") &&
                strstr(onnx_fuse_report_sentence(report), "fused, "),
            "%s: the report has its four forms", name);
     onnx_fuse_report_free(report);
@@ -75,8 +74,7 @@ static void test_model(const char *path)
     onnx_fuse_options_init(&options);
     options.jobs = 3;
     again = fuse(model, &options, &status, NULL);
-    expect(status == ONNX_FUSE_OK && same(again, fused), "%s: the same bytes from three jobs",
-           name);
+    expect(status == ONNX_FUSE_OK && same(again, fused), "%s: the same bytes from three jobs", name);
     free(again.data);
 
     const char *none[] = {NULL};
@@ -99,8 +97,8 @@ static void test_page(const char *path)
     memset(model.data, 0, model.size);
     free(model.data);
     const char *page = onnx_fuse_report_html(report);
-    expect(status == ONNX_FUSE_OK && strncmp(page, "<!DOCTYPE html>", 15) == 0 &&
-               strstr(page, "\"after\"") && page == onnx_fuse_report_html(report),
+    expect(status == ONNX_FUSE_OK && strncmp(page, "<!DOCTYPE html>", 15) == 0 && strstr(page, "\"after\"") &&
+               page == onnx_fuse_report_html(report),
            "a page is made after the model is gone");
     onnx_fuse_report_free(report);
     onnx_fuse_free(fused.data);
@@ -117,8 +115,7 @@ static void test_page(const char *path)
     fused = fuse(model, &options, &status, &report);
     struct blob written = load(options.html_report);
     page = onnx_fuse_report_html(report);
-    expect(status == ONNX_FUSE_OK && written.size == strlen(page) &&
-               memcmp(written.data, page, written.size) == 0,
+    expect(status == ONNX_FUSE_OK && written.size == strlen(page) && memcmp(written.data, page, written.size) == 0,
            "the page that is written is the page that is returned");
     unlink(options.html_report);
     free(written.data);
@@ -136,8 +133,8 @@ static void test_dry_run(const char *path)
     onnx_fuse_options_init(&options);
     options.dry_run = true;
     struct blob result = fuse(model, &options, &status, &report);
-    expect(status == ONNX_FUSE_OK && !result.data && result.size == 0 &&
-               onnx_fuse_report_changed(report) && *onnx_fuse_report_json(report),
+    expect(status == ONNX_FUSE_OK && !result.data && result.size == 0 && onnx_fuse_report_changed(report) &&
+               *onnx_fuse_report_json(report),
            "a dry run reports and gives nothing");
     onnx_fuse_report_free(report);
     const char *out = place("dry.onnx");
@@ -191,8 +188,7 @@ static void test_stop(const char *path)
     free(model.data);
 }
 
-static void refuses_options(struct blob model, const struct onnx_fuse_options *options,
-                            const char *part)
+static void refuses_options(struct blob model, const struct onnx_fuse_options *options, const char *part)
 {
     enum onnx_fuse_status status;
     struct onnx_fuse_report *report;
@@ -209,9 +205,9 @@ static void test_options(const char *path)
     enum onnx_fuse_status status;
     struct blob model = load(path), fused = fuse(model, NULL, &status, NULL), result;
     onnx_fuse_options_init(&good);
-    expect(good.struct_size == sizeof(good) && good.max_growth == 1 && good.tolerance == 0 &&
-               !good.only && !good.skip && !good.no_check && !good.dry_run && good.jobs == 0 &&
-               !good.external_folder && !good.progress,
+    expect(good.struct_size == sizeof(good) && good.max_growth == 1 && good.tolerance == 0 && !good.only &&
+               !good.skip && !good.no_check && !good.dry_run && good.jobs == 0 && !good.external_folder &&
+               !good.progress,
            "the defaults");
 
     /* A caller built against a shorter struct: what lies behind it is not read. */
@@ -281,8 +277,8 @@ static void test_options(const char *path)
     size_t count = 0;
     for (; count < 31 && onnx_fuse_pass_name(count); count++) {
         names[count] = onnx_fuse_pass_name(count);
-        expect(onnx_fuse_pass_purpose(count) && *onnx_fuse_pass_purpose(count), "%s: %s",
-               names[count], onnx_fuse_pass_purpose(count));
+        expect(onnx_fuse_pass_purpose(count) && *onnx_fuse_pass_purpose(count), "%s: %s", names[count],
+               onnx_fuse_pass_purpose(count));
     }
     expect(!onnx_fuse_pass_name(SIZE_MAX) && !onnx_fuse_pass_purpose(count), "no pass more");
     options = good;
@@ -315,8 +311,8 @@ static void fails(const void *data, size_t size, enum onnx_fuse_status expected,
         memcpy(exact.data, data, size);
     struct blob result = fuse(exact, NULL, &status, &report);
     const char *error = onnx_fuse_report_error(report);
-    expect(status == expected && !result.data && *error && !strchr(error, '\n') &&
-               !onnx_fuse_report_changed(report) && !*onnx_fuse_report_json(report),
+    expect(status == expected && !result.data && *error && !strchr(error, '\n') && !onnx_fuse_report_changed(report) &&
+               !*onnx_fuse_report_json(report),
            "%s: %s", what, error);
     onnx_fuse_report_free(report);
 
@@ -338,8 +334,7 @@ static void test_errors(const char *path)
     struct onnx_fuse_report *report;
     const char *out = place("never.onnx");
     enum onnx_fuse_status status = onnx_fuse_file(place("absent.onnx"), out, NULL, &report);
-    expect(status == ONNX_FUSE_IO && strstr(onnx_fuse_report_error(report), "absent.onnx") &&
-               access(out, F_OK) != 0,
+    expect(status == ONNX_FUSE_IO && strstr(onnx_fuse_report_error(report), "absent.onnx") && access(out, F_OK) != 0,
            "a missing file: %s", onnx_fuse_report_error(report));
     onnx_fuse_report_free(report);
     status = onnx_fuse_file(path, place("no/such/folder.onnx"), NULL, &report);
@@ -385,8 +380,7 @@ static void add_value(struct bytes *graph, unsigned field, const char *name)
     inside(graph, field, &value);
 }
 
-static void add_node(struct bytes *graph, const char *op, const char *x, const char *w,
-                     const char *y)
+static void add_node(struct bytes *graph, const char *op, const char *x, const char *w, const char *y)
 {
     struct bytes node = {0};
     text(&node, 1, x);
@@ -451,8 +445,7 @@ static void test_external(void)
     expect(status == ONNX_FUSE_IO && !result.data, "a weight that is not there");
     save(place("w.bin"), &weight, sizeof(weight));
     result = fuse(blob, &options, &status, NULL);
-    expect(status == ONNX_FUSE_OK && holds(result, &product, sizeof(product)) &&
-               !holds(result, "Mul", 3),
+    expect(status == ONNX_FUSE_OK && holds(result, &product, sizeof(product)) && !holds(result, "Mul", 3),
            "with a folder it folds");
     free(result.data);
     save(place("w.bin"), &weight, 3);
@@ -529,8 +522,7 @@ static void *call_all(void *closure)
     struct blob model = load(paths[0]), result = fuse(model, NULL, &status, NULL);
     onnx_fuse_dump_options_init(&options);
     options.write = take_text;
-    bool good = status == ONNX_FUSE_OK &&
-                onnx_fuse_diff(paths[0], paths[1], NULL, &diff) == ONNX_FUSE_OK &&
+    bool good = status == ONNX_FUSE_OK && onnx_fuse_diff(paths[0], paths[1], NULL, &diff) == ONNX_FUSE_OK &&
                 onnx_fuse_comparison_format(diff, "html") &&
                 onnx_fuse_verify(paths[0], paths[0], NULL, &verify) == ONNX_FUSE_OK &&
                 onnx_fuse_info(paths[0], NULL, &info) == ONNX_FUSE_OK &&
@@ -580,8 +572,7 @@ static void *read_texts(void *closure)
     reader->texts[3] = onnx_fuse_report_table(reader->report);
     reader->texts[4] = onnx_fuse_comparison_format(reader->comparison, "json");
     reader->texts[5] = onnx_fuse_comparison_format(reader->comparison, "html");
-    reader->has_error =
-        *onnx_fuse_report_error(reader->report) || *onnx_fuse_comparison_error(reader->comparison);
+    reader->has_error = *onnx_fuse_report_error(reader->report) || *onnx_fuse_comparison_error(reader->comparison);
     return NULL;
 }
 
@@ -606,8 +597,7 @@ static void test_readers(const char *path)
         pthread_join(threads[i], NULL);
         good = good && !readers[i].has_error;
         for (size_t k = 0; k < sizeof(readers[i].texts) / sizeof(readers[i].texts[0]); k++)
-            good = good && readers[i].texts[k] && *readers[i].texts[k] &&
-                   readers[i].texts[k] == readers[0].texts[k];
+            good = good && readers[i].texts[k] && *readers[i].texts[k] && readers[i].texts[k] == readers[0].texts[k];
     }
     expect(good, "%d threads that read one report and one comparison", THREADS);
     pthread_barrier_destroy(&start);
@@ -662,8 +652,8 @@ static void test_utf8(void)
     options.external_folder = folder;
     struct blob result = fuse((struct blob){model.data, model.size}, &options, &status, &report);
     const char *told = onnx_fuse_report_explanation(report);
-    expect(status == ONNX_FUSE_OK && strstr(told, "\\xe9") && is_utf8(told) &&
-               is_utf8(onnx_fuse_report_json(report)) && is_utf8(onnx_fuse_report_html(report)),
+    expect(status == ONNX_FUSE_OK && strstr(told, "\\xe9") && is_utf8(told) && is_utf8(onnx_fuse_report_json(report)) &&
+               is_utf8(onnx_fuse_report_html(report)),
            "a name of other bytes");
     onnx_fuse_report_free(report);
     free(result.data);

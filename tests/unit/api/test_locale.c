@@ -33,11 +33,9 @@ static bool become_german(void)
     if (setlocale(LC_ALL, "de_DE.UTF-8"))
         return true;
     snprintf(command, sizeof(command), "localedef -i de_DE -f UTF-8 '%s' >&2", german);
-    bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 &&
-                setlocale(LC_ALL, "de_DE.UTF-8");
+    bool made = system(command) == 0 && setenv("LOCPATH", folder, 1) == 0 && setlocale(LC_ALL, "de_DE.UTF-8");
     if (!made)
-        printf(
-            "# no locale de_DE.UTF-8, and localedef cannot make it: install Debian's `locales`\n");
+        printf("# no locale de_DE.UTF-8, and localedef cannot make it: install Debian's `locales`\n");
     return made;
 }
 
@@ -46,8 +44,7 @@ static bool become_german(void)
 static void translate(void)
 {
 #ifdef __GLIBC__
-    static const char from[] = "No such file or directory",
-                      to[] = "Datei oder Verzeichnis nicht gefunden";
+    static const char from[] = "No such file or directory", to[] = "Datei oder Verzeichnis nicht gefunden";
     const uint32_t head[] = {0x950412de,
                              0,
                              1,
@@ -67,8 +64,8 @@ static void translate(void)
     snprintf(path, sizeof(path), "%s/de/LC_MESSAGES/libc.mo", folder);
     FILE *file = fopen(path, "wb");
     if (!file || fwrite(head, 1, sizeof(head), file) != sizeof(head) ||
-        fwrite(from, 1, sizeof(from), file) != sizeof(from) ||
-        fwrite(to, 1, sizeof(to), file) != sizeof(to) || fclose(file) != 0)
+        fwrite(from, 1, sizeof(from), file) != sizeof(from) || fwrite(to, 1, sizeof(to), file) != sizeof(to) ||
+        fclose(file) != 0)
         abort();
     unsetenv("LANGUAGE");
     bindtextdomain("libc", folder);
@@ -273,8 +270,8 @@ int main(int count, char **arguments)
     bool same = plain.size == again.size && at == plain.size;
     expect(same, "%zu bytes are the same in both", plain.size);
     if (!same)
-        printf("# C:     %.*s\n# de_DE: %.*s\n", (int)strcspn(plain.bytes + line, "\n"),
-               plain.bytes + line, (int)strcspn(again.bytes + line, "\n"), again.bytes + line);
+        printf("# C:     %.*s\n# de_DE: %.*s\n", (int)strcspn(plain.bytes + line, "\n"), plain.bytes + line,
+               (int)strcspn(again.bytes + line, "\n"), again.bytes + line);
     expect(is_same(leaky_model("a.onnx", NULL, 1), leaky_model("b.onnx", &slope, 1)),
            "LeakyRelu with and without its default");
     free(plain.bytes);

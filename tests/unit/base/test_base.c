@@ -30,8 +30,7 @@ static size_t fill(struct unit *unit, struct arena *arena, struct piece *pieces)
     expect(aligned, "memory of an arena is aligned to 8 bytes");
     bool whole = true;
     for (size_t i = 0; i < PIECES; i++)
-        whole = whole && pieces[i].bytes[0] == i % 251 &&
-                pieces[i].bytes[pieces[i].size - 1] == i % 251;
+        whole = whole && pieces[i].bytes[0] == i % 251 && pieces[i].bytes[pieces[i].size - 1] == i % 251;
     expect(whole, "no piece lies over another");
     return atomic_load(&unit->landing.bytes);
 }
@@ -46,9 +45,8 @@ static void test_sizes(struct unit *unit)
         int64_t rows, length;
     } sizes[] = {{many, many}, {INT64_MAX, 1}, {1, INT64_MAX / 8 + 1}, {-1, 1}, {-1, -1}};
     for (size_t i = 0; i < COUNT_OF(sizes); i++)
-        expect(!numbers_alloc(sizes[i].rows, sizes[i].length),
-               "%lld times %lld numbers are refused", (long long)sizes[i].rows,
-               (long long)sizes[i].length);
+        expect(!numbers_alloc(sizes[i].rows, sizes[i].length), "%lld times %lld numbers are refused",
+               (long long)sizes[i].rows, (long long)sizes[i].length);
     void *none = numbers_alloc(0, 5);
     expect(none, "there is room for no number");
     free(none);
@@ -62,8 +60,7 @@ static void test_sizes(struct unit *unit)
             arena_alloc(&unit->arena, counts[turn], 8);
             landed = false;
         }
-        expect(landed, "%llu times 8 bytes of an arena are refused",
-               (unsigned long long)counts[turn]);
+        expect(landed, "%llu times 8 bytes of an arena are refused", (unsigned long long)counts[turn]);
     }
     unit->landing.jump = outer;
 }
@@ -80,19 +77,16 @@ static void test_ahead(struct unit *unit)
             arena_run_ahead(&arena);
         unit->state = 7;
         counted[ahead] = fill(unit, &arena, pieces);
-        expect((arena.ahead != NULL) == (ahead == 1), "a thread runs ahead where it may, run %d",
-               ahead);
+        expect((arena.ahead != NULL) == (ahead == 1), "a thread runs ahead where it may, run %d", ahead);
         if (ahead) {
             arena_settle(&arena);
             expect(!arena.ahead && !arena.spare, "after arena_settle nothing runs ahead");
             expect(pieces[PIECES - 1].bytes[0] == (PIECES - 1) % 251, "what was allocated stays");
         }
         arena_free(&arena);
-        expect(atomic_load(&unit->landing.bytes) == 0, "a freed arena counts for nothing, run %d",
-               ahead);
+        expect(atomic_load(&unit->landing.bytes) == 0, "a freed arena counts for nothing, run %d", ahead);
     }
-    expect(pieces && counted[0] == counted[1],
-           "what counts against a limit does not depend on threads");
+    expect(pieces && counted[0] == counted[1], "what counts against a limit does not depend on threads");
     free(pieces);
 }
 
@@ -152,11 +146,10 @@ static void test_map(struct unit *unit)
     }
     expect(all, "every key has its item, and no other");
     expect(reserved.room == room, "a map that was reserved does not grow");
-    expect(map_add(&unit->arena, &map, names[3], &items[4]) == &items[3] &&
-               map_get(&map, names[3]) == &items[3],
+    expect(map_add(&unit->arena, &map, names[3], &items[4]) == &items[3] && map_get(&map, names[3]) == &items[3],
            "map_add leaves what is there");
-    expect(map_add(&unit->arena, &map, "new", &items[4]) == NULL &&
-               map_get(&map, "new") == &items[4] && map.count == KEYS + 1,
+    expect(map_add(&unit->arena, &map, "new", &items[4]) == NULL && map_get(&map, "new") == &items[4] &&
+               map.count == KEYS + 1,
            "map_add adds what is not");
     map_put(&unit->arena, &map, names[3], &items[4]);
     expect(map_get(&map, names[3]) == &items[4] && map.count == KEYS + 1, "map_put replaces");
@@ -169,8 +162,8 @@ static void test_folds(struct unit *unit)
         /* Numbers of every length, so that every carry happens. */
         uint64_t a = unit_random(&unit->state) >> unit_random(&unit->state) % 64;
         uint64_t b = unit_random(&unit->state) >> unit_random(&unit->state) % 64;
-        same = same && secret_fold(a, b) == secret_fold_halves(a, b) &&
-               secret_fold(~a, ~b) == secret_fold_halves(~a, ~b);
+        same =
+            same && secret_fold(a, b) == secret_fold_halves(a, b) && secret_fold(~a, ~b) == secret_fold_halves(~a, ~b);
     }
     expect(same, "a product of halves is the product");
     expect(secret_fold_halves(UINT64_MAX, UINT64_MAX) == UINT64_MAX, "the largest product");
@@ -207,8 +200,7 @@ static void test_hash(struct unit *unit)
             hashes[count++] = secret_hash(secret, words, sizeof(words));
             memset(words, 0, sizeof(words));
         }
-    expect(all_differ(hashes, count), "%zu inputs of one or two bits have hashes of their own",
-           count);
+    expect(all_differ(hashes, count), "%zu inputs of one or two bits have hashes of their own", count);
     count = 0;
     for (size_t size = 0; size <= sizeof(words); size++) {
         memset(words, 0, sizeof(words));
@@ -227,8 +219,7 @@ static void test_hash(struct unit *unit)
     struct landing other = {.status = ONNX_FUSE_OK};
     expect(secret_hash(secret, "name", 4) != secret_hash(landing_secret(&other), "name", 4),
            "another call has another secret");
-    expect(secret == landing_secret(&unit->landing) &&
-               memcmp(secret, landing_secret(&other), sizeof(*secret)) != 0,
+    expect(secret == landing_secret(&unit->landing) && memcmp(secret, landing_secret(&other), sizeof(*secret)) != 0,
            "which is drawn once");
 }
 

@@ -11,10 +11,9 @@
 
 static double draw(struct unit *unit)
 {
-    static const double fixed[] = {0,        -0.0,      1,         -1,      0.1,     9.5,
-                                   99.95,    999999.5,  1e6,       1e-4,    1e-5,    9.9995e-5,
-                                   1e15,     1e16,      1e17,      DBL_MAX, DBL_MIN, 5e-324,
-                                   INFINITY, -INFINITY, 123456789, 1e100,   0.5};
+    static const double fixed[] = {0,       -0.0,   1,        -1,        0.1,       9.5,   99.95, 999999.5,
+                                   1e6,     1e-4,   1e-5,     9.9995e-5, 1e15,      1e16,  1e17,  DBL_MAX,
+                                   DBL_MIN, 5e-324, INFINITY, -INFINITY, 123456789, 1e100, 0.5};
     uint64_t bits = unit_random(&unit->state);
     double number;
     if (bits % 4 == 0)
@@ -86,8 +85,7 @@ static void test_read(struct unit *unit)
         expect(reads(good[i]), "'%s' is a number", good[i]);
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         expect(!decimal_read(bad[i], strlen(bad[i]), &number), "'%s' is none", bad[i]);
-    expect(decimal_read("1.25@13", 4, &number) && number == 1.25,
-           "the end is where it is said to be");
+    expect(decimal_read("1.25@13", 4, &number) && number == 1.25, "the end is where it is said to be");
     for (int i = 0; i < 20000; i++) {
         double drawn = draw(unit);
         if (!isfinite(drawn) || (drawn != 0 && fabs(drawn) < DBL_MIN))

@@ -37,8 +37,7 @@ static void test_commas(struct unit *unit)
     write_nested(&compact);
     expect(is_text(&spaced, "{\"list\": [1, {}, \"[\", -2], \"yes\": true, \"none\": null}"),
            "commas and blanks stand between values");
-    expect(is_text(&compact, "{\"list\":[1,{},\"[\",-2],\"yes\":true,\"none\":null}"),
-           "compact, there are no blanks");
+    expect(is_text(&compact, "{\"list\":[1,{},\"[\",-2],\"yes\":true,\"none\":null}"), "compact, there are no blanks");
 }
 
 static void test_lines(struct unit *unit)
@@ -60,9 +59,8 @@ static void test_lines(struct unit *unit)
     json_line(&json, 0);
     json_close(&json, '}');
     json_end(&json);
-    expect(
-        is_text(&json, "{\n  \"full\": [\n    0,\n    1\n  ], \"empty\": [], \"next\": \"\"\n}\n"),
-        "lines begin where they are asked for, save in an empty list");
+    expect(is_text(&json, "{\n  \"full\": [\n    0,\n    1\n  ], \"empty\": [], \"next\": \"\"\n}\n"),
+           "lines begin where they are asked for, save in an empty list");
 }
 
 static void test_values(struct unit *unit)

@@ -19,20 +19,13 @@ static const struct function {
     long double (*wide)(long double);
     double low, high, most; /* arguments, and units in the last place */
 } functions[] = {
-    {"exp", real_exp, expl, -708, 709, 0.6},
-    {"exp near 0", real_exp, expl, -1, 1, 0.6},
-    {"expm1", real_expm1, expm1l, -45, 700, 1.5},
-    {"expm1 near 0", real_expm1, expm1l, -1, 1, 1.5},
-    {"log", real_log, logl, 1e-300, 1e300, 0.6},
-    {"log near 1", real_log, logl, 0.5, 2, 0.6},
-    {"log1p", real_log1p, log1pl, -1, 1e9, 1.5},
-    {"log1p near 0", real_log1p, log1pl, -0.5, 0.5, 1.5},
-    {"log2", real_log2, log2l, 1e-3, 1e3, 1.5},
-    {"log10", real_log10, log10l, 1e-3, 1e3, 1.5},
-    {"tanh", real_tanh, tanhl, -22, 22, 2.5},
-    {"tanh near 0", real_tanh, tanhl, -1, 1, 2.5},
-    {"erf", real_erf, erfl, -6.5, 6.5, 2},
-    {"erf near 0", real_erf, erfl, -1, 1, 2},
+    {"exp", real_exp, expl, -708, 709, 0.6},      {"exp near 0", real_exp, expl, -1, 1, 0.6},
+    {"expm1", real_expm1, expm1l, -45, 700, 1.5}, {"expm1 near 0", real_expm1, expm1l, -1, 1, 1.5},
+    {"log", real_log, logl, 1e-300, 1e300, 0.6},  {"log near 1", real_log, logl, 0.5, 2, 0.6},
+    {"log1p", real_log1p, log1pl, -1, 1e9, 1.5},  {"log1p near 0", real_log1p, log1pl, -0.5, 0.5, 1.5},
+    {"log2", real_log2, log2l, 1e-3, 1e3, 1.5},   {"log10", real_log10, log10l, 1e-3, 1e3, 1.5},
+    {"tanh", real_tanh, tanhl, -22, 22, 2.5},     {"tanh near 0", real_tanh, tanhl, -1, 1, 2.5},
+    {"erf", real_erf, erfl, -6.5, 6.5, 2},        {"erf near 0", real_erf, erfl, -1, 1, 2},
     {"erfc", real_erfc, erfcl, -3, 26, 4000},
 };
 
@@ -149,8 +142,8 @@ static void test_limits(struct unit *unit)
     };
     (void)unit;
     for (size_t i = 0; i < COUNT_OF(cases); i++)
-        expect(is_same(cases[i].got, cases[i].wanted), "%s: %a, expected %a", cases[i].name,
-               cases[i].got, cases[i].wanted);
+        expect(is_same(cases[i].got, cases[i].wanted), "%s: %a, expected %a", cases[i].name, cases[i].got,
+               cases[i].wanted);
 }
 
 /* The bits of many results, as every other machine got them. */
@@ -169,8 +162,7 @@ static void test_same(struct unit *unit)
         xxh64_add(&hash, &result, sizeof(result));
     }
     uint64_t bits = xxh64_end(&hash);
-    expect(bits == UINT64_C(0x3348149ad70f8af7), "the bits of all results are %016llx",
-           (unsigned long long)bits);
+    expect(bits == UINT64_C(0x3348149ad70f8af7), "the bits of all results are %016llx", (unsigned long long)bits);
 }
 
 int main(void)

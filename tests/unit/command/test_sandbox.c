@@ -158,9 +158,8 @@ static int do_write_output(void)
     char path[300];
     snprintf(path, sizeof(path), "%s.tmp", output);
     int descriptor = open(path, O_RDWR | O_CREAT, 0600);
-    return result(descriptor >= 0 && ftruncate(descriptor, 10) == 0 &&
-                  write(descriptor, "a", 1) == 1 && fsync(descriptor) == 0 &&
-                  rename(path, output) == 0 && unlink(output) == 0);
+    return result(descriptor >= 0 && ftruncate(descriptor, 10) == 0 && write(descriptor, "a", 1) == 1 &&
+                  fsync(descriptor) == 0 && rename(path, output) == 0 && unlink(output) == 0);
 }
 
 static int do_map(void)

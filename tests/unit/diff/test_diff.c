@@ -2,8 +2,7 @@
 #include "diff/model.h"
 #include "net.h"
 
-static struct model *network(struct unit *unit, const char *sum, int64_t stride, float first,
-                             bool active)
+static struct model *network(struct unit *unit, const char *sum, int64_t stride, float first, bool active)
 {
     struct net net;
     uint64_t state = unit->state;

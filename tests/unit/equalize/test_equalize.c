@@ -27,10 +27,8 @@ static void draw(struct unit *unit, struct drawn *drawn, struct objective *objec
         struct mark *mark = &drawn->marks[i];
         mark->grid = i * GRIDS / MARKS;
         mark->class = (size_t)unit_integer(&unit->state, 0, CLASSES - 1);
-        mark->range =
-            ldexp(fabs(unit_number(&unit->state)), (int)unit_integer(&unit->state, -4, 4));
-        mark->weight =
-            ldexp(fabs(unit_number(&unit->state)), (int)unit_integer(&unit->state, -4, 4));
+        mark->range = ldexp(fabs(unit_number(&unit->state)), (int)unit_integer(&unit->state, -4, 4));
+        mark->weight = ldexp(fabs(unit_number(&unit->state)), (int)unit_integer(&unit->state, -4, 4));
         objective_mark(objective, mark->class, mark->grid, mark->range, mark->weight);
     }
     objective_ready(objective);
@@ -87,8 +85,7 @@ static void the_objective_is_its_formula(struct unit *unit)
 }
 
 /* The ranges of all classes are 1: they may lie so far apart. `fixed` are of class 0, which does not move. */
-static struct spreads guard_of(struct unit *unit, const struct objective *objective, double limit,
-                               int fixed)
+static struct spreads guard_of(struct unit *unit, const struct objective *objective, double limit, int fixed)
 {
     struct spreads guard = {.exponents = NULL};
     spreads_value(&guard, &unit->arena, limit);
@@ -118,8 +115,7 @@ static void the_guard_follows(struct unit *unit)
     struct objective objective = {.exponents = (int[CLASSES]){0}};
     int wrong = 0, held = 0;
     for (int time = 0; time < 50; time++) {
-        struct spreads guard =
-            guard_of(unit, &objective, (double)unit_integer(&unit->state, 10, 80) / 10, time % 4);
+        struct spreads guard = guard_of(unit, &objective, (double)unit_integer(&unit->state, 10, 80) / 10, time % 4);
         for (size_t i = 0; i < guard.places.count; i++)
             guard.places.items[i].range = (double)unit_integer(&unit->state, 10, 300) / 100;
         memset(objective.exponents, 0, CLASSES * sizeof(int));
@@ -132,8 +128,7 @@ static void the_guard_follows(struct unit *unit)
             held += spreads_hold(&guard);
         }
     }
-    expect(!wrong && held > 200 && held < 1800, "the guard: %d of 2000 wrong, %d hold", wrong,
-           held);
+    expect(!wrong && held > 200 && held < 1800, "the guard: %d of 2000 wrong, %d hold", wrong, held);
 }
 
 static void the_descent_finds_little_noise(struct unit *unit)
@@ -154,8 +149,8 @@ static void the_descent_finds_little_noise(struct unit *unit)
             for (at[2] = -6; at[2] <= 6; at[2]++)
                 for (at[3] = -6; at[3] <= 6; at[3]++)
                     least = fmin(least, by_formula(&drawn, at));
-        worse += found > 2 * least || found > still * (1 + 1e-9) ||
-                 !is_near(found, by_formula(&drawn, objective.exponents));
+        worse +=
+            found > 2 * least || found > still * (1 + 1e-9) || !is_near(found, by_formula(&drawn, objective.exponents));
         starts[0] = at;
         memset(at, 0, sizeof(at));
         found = descend(&objective, starts, 1, &few);
@@ -166,8 +161,7 @@ static void the_descent_finds_little_noise(struct unit *unit)
     int far[CLASSES] = {0, -12, -12, -12};
     int *starts[] = {far};
     struct spreads none = guard_of(unit, &objective, 1e-3, CLASSES);
-    expect(isinf(descend(&objective, starts, 1, &none)),
-           "nothing is found where nothing is allowed");
+    expect(isinf(descend(&objective, starts, 1, &none)), "nothing is found where nothing is allowed");
 }
 
 /* ---- the median ---- */
@@ -228,8 +222,7 @@ static void moments_are_those_of_the_clipped_normal(struct unit *unit)
     expect(holds, "mean and deviation behind Relu, LeakyRelu, Abs, nothing");
     struct moments cut = moments_slope(moments_normal(1, 0.5), 0);
     expect(cut.low == 0 && cut.high == 3, "a range of mean + 4 deviations, cut at 0");
-    struct moments sum =
-        moments_add(moments_normal(1, 2), moments_scale_shift(moments_normal(1, 3), -1, 4));
+    struct moments sum = moments_add(moments_normal(1, 2), moments_scale_shift(moments_normal(1, 3), -1, 4));
     expect(sum.mean == 4 && sum.deviation == 5, "deviations of branches add up, as bounds do");
     expect(!moments_known(moments_max(moments_unknown, cut)), "what is not known stays so");
 }
@@ -246,14 +239,10 @@ static void scales_that_are_exact(struct unit *unit)
     (void)unit;
     expect(scales_exactly(FLOAT, 0x1p-125, -1) && !scales_exactly(FLOAT, 0x1p-126, -1),
            "the least normal float is the last");
-    expect(scales_exactly(FLOAT, 0x1p126, 1) && !scales_exactly(FLOAT, 0x1p127, 1),
-           "so is the largest");
-    expect(scales_exactly(DOUBLE, 0x1p-126, -12) && !scales_exactly(DOUBLE, 0x1p-1022, -1),
-           "of double");
-    expect(!scales_exactly(BFLOAT16, 0x1p-126, -1) && scales_exactly(BFLOAT16, 1.0078125, -12),
-           "of bfloat16");
-    expect(scales_exactly(FLOAT, 0, -12) && scales_exactly(FLOAT, 0x1p-140, 0),
-           "0, and what is left alone");
+    expect(scales_exactly(FLOAT, 0x1p126, 1) && !scales_exactly(FLOAT, 0x1p127, 1), "so is the largest");
+    expect(scales_exactly(DOUBLE, 0x1p-126, -12) && !scales_exactly(DOUBLE, 0x1p-1022, -1), "of double");
+    expect(!scales_exactly(BFLOAT16, 0x1p-126, -1) && scales_exactly(BFLOAT16, 1.0078125, -12), "of bfloat16");
+    expect(scales_exactly(FLOAT, 0, -12) && scales_exactly(FLOAT, 0x1p-140, 0), "0, and what is left alone");
 }
 
 int main(void)

@@ -60,8 +60,7 @@ static struct tensor *doubles(struct bench *bench, int rank, const int64_t *dims
     return tensor;
 }
 
-static struct tensor *integers(struct bench *bench, int32_t type, int rank, const int64_t *dims,
-                               const int64_t *from)
+static struct tensor *integers(struct bench *bench, int32_t type, int rank, const int64_t *dims, const int64_t *from)
 {
     int64_t count = product(rank, dims);
     int64_t *values = NEW_ARRAY(&bench->arena, int64_t, count + 1);
@@ -70,25 +69,24 @@ static struct tensor *integers(struct bench *bench, int32_t type, int rank, cons
     return tensor_of_integers(&bench->arena, type, rank, dims, values);
 }
 
-#define DIMS(...)                                                                                  \
-    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[])                         \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
+#define DIMS(...)                                                                                                      \
+    (int)(sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)), (int64_t[])                                             \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
     }
 #define SCALAR 0, NULL
-#define NUMBERS(...)                                                                               \
-    (double[])                                                                                     \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
+#define NUMBERS(...)                                                                                                   \
+    (double[])                                                                                                         \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
     }
-#define LONGS(...)                                                                                 \
-    (int64_t[])                                                                                    \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
+#define LONGS(...)                                                                                                     \
+    (int64_t[])                                                                                                        \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
     }
-#define LIST_OF(...)                                                                               \
-    integers(bench, TYPE(INT64), 1,                                                                \
-             (int64_t[]){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)},                      \
+#define LIST_OF(...)                                                                                                   \
+    integers(bench, TYPE(INT64), 1, (int64_t[]){sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t)},                   \
              (int64_t[]){__VA_ARGS__})
 
 static Onnx__AttributeProto *add_attribute(struct bench *bench, struct node *node, const char *name)
@@ -118,8 +116,7 @@ static void set_text(struct bench *bench, struct node *node, const char *name, c
     attribute->s.len = strlen(value);
 }
 
-static void set_integers(struct bench *bench, struct node *node, const char *name, int count,
-                         const int64_t *values)
+static void set_integers(struct bench *bench, struct node *node, const char *name, int count, const int64_t *values)
 {
     Onnx__AttributeProto *attribute = add_attribute(bench, node, name);
     attribute->n_ints = (size_t)count;
@@ -130,8 +127,7 @@ static void set_integers(struct bench *bench, struct node *node, const char *nam
 static struct value *new_value(struct bench *bench, const char *name, struct tensor *tensor)
 {
     struct value *value = NEW(&bench->arena, struct value);
-    *value = (struct value){
-        .name = name, .graph = &bench->graph, .tensor = tensor, .type = TYPE(FLOAT), .rank = -1};
+    *value = (struct value){.name = name, .graph = &bench->graph, .tensor = tensor, .type = TYPE(FLOAT), .rank = -1};
     return value;
 }
 
@@ -164,10 +160,10 @@ static struct node *new_node(struct bench *bench, const char *type, int64_t opse
     return node;
 }
 
-#define INPUTS(...)                                                                                \
-    sizeof((struct value *[]){__VA_ARGS__}) / sizeof(struct value *), (struct value *[])           \
-    {                                                                                              \
-        __VA_ARGS__                                                                                \
+#define INPUTS(...)                                                                                                    \
+    sizeof((struct value *[]){__VA_ARGS__}) / sizeof(struct value *), (struct value *[])                               \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
     }
 
 /* ---- cases of one node ---- */
@@ -212,8 +208,8 @@ static bool has_shape(const struct tensor *tensor, int rank, const int64_t *dims
            (rank == 0 || memcmp(tensor->dims, dims, (size_t)rank * sizeof(*dims)) == 0);
 }
 
-static bool holds(struct bench *bench, const struct tensor *tensor, int32_t type, int rank,
-                  const int64_t *dims, const double *numbers)
+static bool holds(struct bench *bench, const struct tensor *tensor, int32_t type, int rank, const int64_t *dims,
+                  const double *numbers)
 {
     if (!has_shape(tensor, rank, dims) || tensor->type != type)
         return false;
@@ -229,22 +225,22 @@ static bool holds(struct bench *bench, const struct tensor *tensor, int32_t type
 }
 
 /* The case gives floats of this shape. */
-static void gives(struct bench *bench, struct trial *trial, const char *what, int rank,
-                  const int64_t *dims, const double *numbers)
+static void gives(struct bench *bench, struct trial *trial, const char *what, int rank, const int64_t *dims,
+                  const double *numbers)
 {
     run(bench, trial);
-    expect(!trial->reason && holds(bench, trial->output, TYPE(FLOAT), rank, dims, numbers),
-           "%s-%d: %s%s%s", trial->node->proto->op_type, (int)trial->node->opset, what,
-           trial->reason ? ": " : "", trial->reason ? trial->reason : "");
+    expect(!trial->reason && holds(bench, trial->output, TYPE(FLOAT), rank, dims, numbers), "%s-%d: %s%s%s",
+           trial->node->proto->op_type, (int)trial->node->opset, what, trial->reason ? ": " : "",
+           trial->reason ? trial->reason : "");
 }
 
-static void gives_typed(struct bench *bench, struct trial *trial, const char *what, int32_t type,
-                        int rank, const int64_t *dims, const double *numbers)
+static void gives_typed(struct bench *bench, struct trial *trial, const char *what, int32_t type, int rank,
+                        const int64_t *dims, const double *numbers)
 {
     run(bench, trial);
-    expect(!trial->reason && holds(bench, trial->output, type, rank, dims, numbers),
-           "%s-%d: %s%s%s", trial->node->proto->op_type, (int)trial->node->opset, what,
-           trial->reason ? ": " : "", trial->reason ? trial->reason : "");
+    expect(!trial->reason && holds(bench, trial->output, type, rank, dims, numbers), "%s-%d: %s%s%s",
+           trial->node->proto->op_type, (int)trial->node->opset, what, trial->reason ? ": " : "",
+           trial->reason ? trial->reason : "");
 }
 
 /* The case is refused, with a reason that says `part`. */
@@ -252,8 +248,7 @@ static void refuses(struct bench *bench, struct trial *trial, const char *part)
 {
     run(bench, trial);
     expect(trial->reason && strstr(trial->reason, part), "%s-%d is refused: %s (found: %s)",
-           trial->node->proto->op_type, (int)trial->node->opset, part,
-           trial->reason ? trial->reason : "evaluated");
+           trial->node->proto->op_type, (int)trial->node->opset, part, trial->reason ? trial->reason : "evaluated");
 }
 
 static void test_elementwise(struct bench *bench)
@@ -273,8 +268,7 @@ static void test_elementwise(struct bench *bench)
     t = begin(bench, "Mod", 13);
     give(&t, ints);
     give(&t, integers(bench, TYPE(INT32), DIMS(4), LONGS(4, 4, -3, -4)));
-    gives_typed(bench, &t, "the sign follows the divisor", TYPE(INT32), DIMS(4),
-                NUMBERS(3, 1, -1, -1));
+    gives_typed(bench, &t, "the sign follows the divisor", TYPE(INT32), DIMS(4), NUMBERS(3, 1, -1, -1));
 
     t = begin(bench, "Mul", 14);
     give(&t, integers(bench, TYPE(INT8), DIMS(1), LONGS(100)));
@@ -401,8 +395,7 @@ static void test_constants_and_casts(struct bench *bench)
     t.node->output_count = 2;
     give(&t, reals(bench, DIMS(2), NUMBERS(1, 2)));
     gives(bench, &t, "is the identity in inference", DIMS(2), NUMBERS(1, 2));
-    expect(holds(bench, t.second, TYPE(BOOL), DIMS(2), NUMBERS(1, 1)),
-           "Dropout-12: its mask is true");
+    expect(holds(bench, t.second, TYPE(BOOL), DIMS(2), NUMBERS(1, 1)), "Dropout-12: its mask is true");
     give(&t, reals(bench, SCALAR, NUMBERS(0.5)));
     give(&t, integers(bench, TYPE(BOOL), SCALAR, LONGS(1)));
     refuses(bench, &t, "training");
@@ -582,9 +575,7 @@ static void test_shapes(struct bench *bench)
     static const struct {
         const char *mode;
         double row[7];
-    } modes[] = {{"edge", {1, 1, 1, 2, 3, 3, 3}},
-                 {"reflect", {3, 2, 1, 2, 3, 2, 1}},
-                 {"wrap", {2, 3, 1, 2, 3, 1, 2}}};
+    } modes[] = {{"edge", {1, 1, 1, 2, 3, 3, 3}}, {"reflect", {3, 2, 1, 2, 3, 2, 1}}, {"wrap", {2, 3, 1, 2, 3, 1, 2}}};
     for (size_t i = 0; i < COUNT_OF(modes); i++) {
         t = begin(bench, "Pad", 19);
         set_text(bench, t.node, "mode", modes[i].mode);
@@ -773,8 +764,7 @@ struct shape2 {
     int64_t size[2], kernel[2], stride[2], dilation[2], begin[2], end[2], out[2];
 };
 
-static void conv_by_formula(const struct shape2 *s, const double *x, const double *w,
-                            const double *bias, double *y)
+static void conv_by_formula(const struct shape2 *s, const double *x, const double *w, const double *bias, double *y)
 {
     int64_t all_in = s->groups * s->inputs, all_out = s->groups * s->outputs;
     for (int64_t n = 0; n < s->batch; n++)
@@ -790,9 +780,8 @@ static void conv_by_formula(const struct shape2 *s, const double *x, const doubl
                                 if (h < 0 || h >= s->size[0] || k < 0 || k >= s->size[1])
                                     continue;
                                 int64_t c = o / s->outputs * s->inputs + i;
-                                sum +=
-                                    x[((n * all_in + c) * s->size[0] + h) * s->size[1] + k] *
-                                    w[((o * s->inputs + i) * s->kernel[0] + u) * s->kernel[1] + v];
+                                sum += x[((n * all_in + c) * s->size[0] + h) * s->size[1] + k] *
+                                       w[((o * s->inputs + i) * s->kernel[0] + u) * s->kernel[1] + v];
                             }
                     y[((n * all_out + o) * s->out[0] + p) * s->out[1] + q] = sum;
                 }
@@ -800,8 +789,8 @@ static void conv_by_formula(const struct shape2 *s, const double *x, const doubl
 
 static struct shape2 draw_shape(struct bench *bench)
 {
-    struct shape2 s = {draw_integer(bench, 1, 2), draw_integer(bench, 1, 3),
-                       draw_integer(bench, 1, 3), draw_integer(bench, 1, 3), .size = {0}};
+    struct shape2 s = {draw_integer(bench, 1, 2), draw_integer(bench, 1, 3), draw_integer(bench, 1, 3),
+                       draw_integer(bench, 1, 3), .size = {0}};
     for (int i = 0; i < 2; i++) {
         s.kernel[i] = draw_integer(bench, 1, 4);
         s.stride[i] = draw_integer(bench, 1, 3);
@@ -839,8 +828,7 @@ static void test_convolutions(struct bench *bench)
         give(&t, x);
         give(&t, w);
         give(&t, b);
-        gives_typed(bench, &t, "by formula", TYPE(DOUBLE),
-                    DIMS(s.batch, all_out, s.out[0], s.out[1]), y);
+        gives_typed(bench, &t, "by formula", TYPE(DOUBLE), DIMS(s.batch, all_out, s.out[0], s.out[1]), y);
 
         /* ConvTranspose is the adjoint: <conv(x), z> = <x, transpose(z)>. A Conv's kernel
          * [outputs, inputs / groups] is the ConvTranspose's [inputs, outputs / groups]. */
@@ -849,8 +837,8 @@ static void test_convolutions(struct bench *bench)
         set_window(bench, back.node, &s);
         int64_t added[2];
         for (int i = 0; i < 2; i++)
-            added[i] = s.size[i] - (s.stride[i] * (s.out[i] - 1) +
-                                    (s.kernel[i] - 1) * s.dilation[i] + 1 - s.begin[i] - s.end[i]);
+            added[i] = s.size[i] -
+                       (s.stride[i] * (s.out[i] - 1) + (s.kernel[i] - 1) * s.dilation[i] + 1 - s.begin[i] - s.end[i]);
         set_integers(bench, back.node, "output_padding", 2, added);
         give(&back, z);
         give(&back, w);
@@ -864,8 +852,7 @@ static void test_convolutions(struct bench *bench)
         for (int64_t i = 0; shaped && i < x->count; i++)
             backward += ((const double *)x->data)[i] * ((const double *)back.output->data)[i];
         expect(shaped && fabs(forward - backward) < 1e-9 * (1 + fabs(forward)),
-               "ConvTranspose-11 is Conv's adjoint%s%s", back.reason ? ": " : "",
-               back.reason ? back.reason : "");
+               "ConvTranspose-11 is Conv's adjoint%s%s", back.reason ? ": " : "", back.reason ? back.reason : "");
     }
 
     struct trial t = begin(bench, "Conv", 11);
@@ -902,15 +889,13 @@ static void test_convolutions(struct bench *bench)
     set_integers(bench, t.node, "output_shape", 1, LONGS(6));
     give(&t, reals(bench, DIMS(1, 1, 2), NUMBERS(1, 2)));
     give(&t, reals(bench, DIMS(1, 1, 3), NUMBERS(1, 10, 100)));
-    gives(bench, &t, "output_shape beyond the result", DIMS(1, 1, 6),
-          NUMBERS(1, 10, 102, 20, 200, 0));
+    gives(bench, &t, "output_shape beyond the result", DIMS(1, 1, 6), NUMBERS(1, 10, 102, 20, 200, 0));
 
     t = begin(bench, "Conv", 11);
     give(&t, reals(bench, DIMS(1, 1, 5), NULL));
     give(&t, reals(bench, DIMS(4, 1, 3), NULL));
     run_within(bench, &t, 11);
-    expect(t.reason && strstr(t.reason, "more than the limit of 11"),
-           "Conv-11: 12 elements exceed a limit of 11");
+    expect(t.reason && strstr(t.reason, "more than the limit of 11"), "Conv-11: 12 elements exceed a limit of 11");
 }
 
 /* ---- the self-check ---- */
@@ -923,8 +908,7 @@ struct region {
     const char *reason;
 };
 
-static struct region region_begin(struct bench *bench, int rank, const int64_t *dims, int axis,
-                                  int64_t channels)
+static struct region region_begin(struct bench *bench, int rank, const int64_t *dims, int axis, int64_t channels)
 {
     struct region region = {.source = new_value(bench, "source", NULL)};
     region.check = (struct check_case){.source = region.source,
@@ -961,13 +945,11 @@ static void region_try(struct bench *bench, struct region *region)
         region->reason = check_try(prepared, &again);
     expect(memcmp(&again.difference, &region->result.difference, sizeof(double)) == 0 &&
                again.channels == region->result.channels,
-           "check: a third trial like the first finds %g, not %g", again.difference,
-           region->result.difference);
+           "check: a third trial like the first finds %g, not %g", again.difference, region->result.difference);
 }
 
 /* The file computes the target by `old`, the rewrite by `new`. */
-static void region_run(struct bench *bench, struct region *region, struct node *old,
-                       struct node *new)
+static void region_run(struct bench *bench, struct region *region, struct node *old, struct node *new)
 {
     struct value *target = only_output(old);
     new->outputs[0] = target;
@@ -986,8 +968,7 @@ static void agrees(const struct region *region, int64_t channels, const char *wh
     bool right = channels == SOME ? seen >= 3 && seen <= 8 : seen == channels;
     expect(!region->reason && region->result.difference < 1e-12 && right,
            "check: %s agrees on %d channels (%s, %g, %d)", what, (int)channels,
-           region->reason ? region->reason : "evaluated", region->result.difference,
-           (int)region->result.channels);
+           region->reason ? region->reason : "evaluated", region->result.difference, (int)region->result.channels);
 }
 
 static void differs(const struct region *region, const char *what)
@@ -1014,22 +995,20 @@ struct norm {
     struct tensor *scale, *bias, *mean, *variance;
 };
 
-static struct node *add_norm(struct bench *bench, struct value *in, int64_t channels,
-                             struct norm *norm)
+static struct node *add_norm(struct bench *bench, struct value *in, int64_t channels, struct norm *norm)
 {
     *norm = (struct norm){reals(bench, 1, &channels, NULL), reals(bench, 1, &channels, NULL),
                           reals(bench, 1, &channels, NULL), positive(bench, channels)};
-    struct node *node =
-        new_node(bench, "BatchNormalization", 15,
-                 INPUTS(in, constant(bench, norm->scale), constant(bench, norm->bias),
-                        constant(bench, norm->mean), constant(bench, norm->variance)));
+    struct node *node = new_node(bench, "BatchNormalization", 15,
+                                 INPUTS(in, constant(bench, norm->scale), constant(bench, norm->bias),
+                                        constant(bench, norm->mean), constant(bench, norm->variance)));
     set_real(bench, node, "epsilon", 0x1p-10);
     return node;
 }
 
 /* The weight times the norm's factor, row by row, and the bias that goes with it. */
-static void fold_norm(struct bench *bench, const struct tensor *weight, const struct norm *norm,
-                      struct tensor **folded, struct tensor **bias)
+static void fold_norm(struct bench *bench, const struct tensor *weight, const struct norm *norm, struct tensor **folded,
+                      struct tensor **bias)
 {
     int64_t rows = norm->scale->count, length = weight->count / rows;
     *folded = reals(bench, weight->rank, weight->dims, weight->data);
@@ -1047,19 +1026,17 @@ static struct tensor *ungroup(struct bench *bench, const struct tensor *weight, 
 {
     int64_t outputs = weight->dims[0], width = weight->dims[1];
     int64_t taps = weight->count / outputs / width;
-    struct tensor *dense =
-        reals(bench, DIMS(outputs, width * groups, weight->dims[2], weight->dims[3]), NULL);
+    struct tensor *dense = reals(bench, DIMS(outputs, width * groups, weight->dims[2], weight->dims[3]), NULL);
     memset(numbers(dense), 0, (size_t)dense->count * sizeof(double));
     for (int64_t o = 0; o < outputs; o++)
         memcpy(numbers(dense) + (o * groups + o / (outputs / groups)) * width * taps,
-               (const double *)weight->data + o * width * taps,
-               (size_t)(width * taps) * sizeof(double));
+               (const double *)weight->data + o * width * taps, (size_t)(width * taps) * sizeof(double));
     return dense;
 }
 
 /* Conv and norm against one Conv without groups; spoil: the channel with a wrong weight, or -1. */
-static void check_conv(struct bench *bench, int64_t outputs, int64_t inputs, int64_t groups,
-                       int64_t spoil, const char *what)
+static void check_conv(struct bench *bench, int64_t outputs, int64_t inputs, int64_t groups, int64_t spoil,
+                       const char *what)
 {
     int64_t dims[] = {2, inputs, 5, 7};
     struct region region = region_begin(bench, 4, dims, 1, outputs);
@@ -1075,8 +1052,8 @@ static void check_conv(struct bench *bench, int64_t outputs, int64_t inputs, int
     folded = ungroup(bench, folded, groups);
     if (spoil >= 0)
         numbers(folded)[spoil * folded->count / outputs] += 1;
-    struct node *new = new_node(
-        bench, "Conv", 15, INPUTS(region.source, constant(bench, folded), constant(bench, bias)));
+    struct node *new =
+        new_node(bench, "Conv", 15, INPUTS(region.source, constant(bench, folded), constant(bench, bias)));
     set_integers(bench, new, "pads", 4, LONGS(1, 1, 1, 1));
     set_integers(bench, new, "strides", 2, LONGS(2, 1));
     region_run(bench, &region, old, new);
@@ -1110,26 +1087,22 @@ static void check_block(struct bench *bench, int64_t channels, const char *what)
     struct node *bn = add_norm(bench, only_output(conv), channels, &norm);
     /* Pad by one and crop it away again: nothing but work for the evaluator. */
     struct node *pad =
-        new_node(bench, "Pad", 15,
-                 INPUTS(only_output(bn), constant(bench, LIST_OF(0, 0, 1, 1, 0, 0, 1, 1))));
-    struct node *crop =
-        new_node(bench, "Slice", 15,
-                 INPUTS(only_output(pad), constant(bench, LIST_OF(1, 1)),
-                        constant(bench, LIST_OF(-1, -1)), constant(bench, LIST_OF(2, 3))));
+        new_node(bench, "Pad", 15, INPUTS(only_output(bn), constant(bench, LIST_OF(0, 0, 1, 1, 0, 0, 1, 1))));
+    struct node *crop = new_node(bench, "Slice", 15,
+                                 INPUTS(only_output(pad), constant(bench, LIST_OF(1, 1)),
+                                        constant(bench, LIST_OF(-1, -1)), constant(bench, LIST_OF(2, 3))));
     struct node *pool = new_node(bench, "AveragePool", 15, INPUTS(region.source));
     set_integers(bench, pool, "kernel_shape", 2, LONGS(1, 1));
-    struct node *scaled =
-        new_node(bench, "Mul", 15, INPUTS(constant(bench, scale), only_output(pool)));
+    struct node *scaled = new_node(bench, "Mul", 15, INPUTS(constant(bench, scale), only_output(pool)));
     struct node *negated = new_node(bench, "Neg", 15, INPUTS(only_output(scaled)));
-    struct node *old =
-        new_node(bench, "Sum", 15, INPUTS(region.source, only_output(crop), only_output(negated)));
+    struct node *old = new_node(bench, "Sum", 15, INPUTS(region.source, only_output(crop), only_output(negated)));
 
     struct tensor *folded, *bias;
     fold_norm(bench, weight, &norm, &folded, &bias);
     for (int64_t c = 0; c < channels; c++)
         numbers(folded)[c * channels + c] += 1 - numbers(scale)[c];
-    struct node *new = new_node(
-        bench, "Conv", 15, INPUTS(region.source, constant(bench, folded), constant(bench, bias)));
+    struct node *new =
+        new_node(bench, "Conv", 15, INPUTS(region.source, constant(bench, folded), constant(bench, bias)));
     region_run(bench, &region, old, new);
     agrees(&region, channels > 16 ? SOME : channels, what);
 }
@@ -1144,20 +1117,17 @@ static void check_products(struct bench *bench, int64_t inputs, int64_t outputs,
     for (int64_t i = 0; i < inputs; i++)
         for (int64_t o = 0; o < outputs; o++)
             numbers(turned)[o * inputs + i] = numbers(weight)[i * outputs + o];
-    struct node *product =
-        new_node(bench, "MatMul", 13, INPUTS(region.source, constant(bench, weight)));
-    struct node *old =
-        new_node(bench, "Add", 13, INPUTS(constant(bench, bias), only_output(product)));
-    struct node *new = new_node(
-        bench, "Gemm", 13, INPUTS(region.source, constant(bench, turned), constant(bench, bias)));
+    struct node *product = new_node(bench, "MatMul", 13, INPUTS(region.source, constant(bench, weight)));
+    struct node *old = new_node(bench, "Add", 13, INPUTS(constant(bench, bias), only_output(product)));
+    struct node *new =
+        new_node(bench, "Gemm", 13, INPUTS(region.source, constant(bench, turned), constant(bench, bias)));
     set_integer(bench, new, "transB", 1);
     region_run(bench, &region, old, new);
     agrees(&region, outputs > 16 ? SOME : outputs, what);
 }
 
 /* ConvTranspose and a per-channel Mul; grouped against one group. */
-static void check_transposed(struct bench *bench, int64_t inputs, int64_t outputs, int64_t groups,
-                             const char *what)
+static void check_transposed(struct bench *bench, int64_t inputs, int64_t outputs, int64_t groups, const char *what)
 {
     int64_t dims[] = {1, inputs, 5, 4}, width = outputs / groups, depth = inputs / groups;
     struct region region = region_begin(bench, 4, dims, 1, outputs);
@@ -1172,14 +1142,11 @@ static void check_transposed(struct bench *bench, int64_t inputs, int64_t output
                 numbers(folded)[(i * outputs + output) * 6 + tap] =
                     numbers(weight)[(i * width + o) * 6 + tap] * numbers(scale)[output];
             }
-    struct node *conv =
-        new_node(bench, "ConvTranspose", 11, INPUTS(region.source, constant(bench, weight)));
+    struct node *conv = new_node(bench, "ConvTranspose", 11, INPUTS(region.source, constant(bench, weight)));
     set_integer(bench, conv, "group", groups);
     set_integers(bench, conv, "strides", 2, LONGS(2, 1));
-    struct node *old =
-        new_node(bench, "Mul", 13, INPUTS(only_output(conv), constant(bench, scale)));
-    struct node *new =
-        new_node(bench, "ConvTranspose", 11, INPUTS(region.source, constant(bench, folded)));
+    struct node *old = new_node(bench, "Mul", 13, INPUTS(only_output(conv), constant(bench, scale)));
+    struct node *new = new_node(bench, "ConvTranspose", 11, INPUTS(region.source, constant(bench, folded)));
     set_integers(bench, new, "strides", 2, LONGS(2, 1));
     region_run(bench, &region, old, new);
     agrees(&region, outputs > 16 ? SOME : outputs, what);
@@ -1206,13 +1173,12 @@ static void test_check_region(struct bench *bench)
     for (int64_t i = 0; i < weight->count; i++) /* what is computed is rounded */
         numbers(weight)[i] = (double)(float)numbers(weight)[i];
     struct tensor *kernel = reals(bench, DIMS(3, 3, 1), weight->data);
-    struct node *computed = new_node(bench, "Unsqueeze", 13,
-                                     INPUTS(constant(bench, weight), constant(bench, LIST_OF(-1))));
+    struct node *computed =
+        new_node(bench, "Unsqueeze", 13, INPUTS(constant(bench, weight), constant(bench, LIST_OF(-1))));
     struct node *old = new_node(bench, "Conv", 13, INPUTS(region.source, only_output(computed)));
     struct node *shape = new_node(bench, "Shape", 13, INPUTS(region.source));
     struct node *conv = new_node(bench, "Conv", 13, INPUTS(region.source, constant(bench, kernel)));
-    struct node *new =
-        new_node(bench, "Reshape", 13, INPUTS(only_output(conv), only_output(shape)));
+    struct node *new = new_node(bench, "Reshape", 13, INPUTS(only_output(conv), only_output(shape)));
     region_run(bench, &region, old, new);
     agrees(&region, 3, "a computed weight and a shape");
 
@@ -1232,8 +1198,7 @@ static void test_check_region(struct bench *bench)
     old = new_node(bench, "Add", 13, INPUTS(region.source, stranger));
     new = new_node(bench, "Identity", 13, INPUTS(region.source));
     region_run(bench, &region, old, new);
-    expect(region.reason && strstr(region.reason, "'stranger'"),
-           "check: a value from elsewhere is named (%s)",
+    expect(region.reason && strstr(region.reason, "'stranger'"), "check: a value from elsewhere is named (%s)",
            region.reason ? region.reason : "evaluated");
 
     /* Something that the evaluator does not know. */
@@ -1248,17 +1213,14 @@ static void test_check_region(struct bench *bench)
     region = region_begin(bench, 3, dims, 1, 3);
     double infinite = (double)INFINITY;
     old = new_node(bench, "Identity", 13, INPUTS(region.source));
-    new = new_node(bench, "Add", 13,
-                   INPUTS(region.source, constant(bench, reals(bench, SCALAR, &infinite))));
+    new = new_node(bench, "Add", 13, INPUTS(region.source, constant(bench, reals(bench, SCALAR, &infinite))));
     region_run(bench, &region, old, new);
-    expect(!region.reason && isinf(region.result.difference),
-           "check: an infinite result is an infinite difference");
+    expect(!region.reason && isinf(region.result.difference), "check: an infinite result is an infinite difference");
 
     /* Other shapes. */
     region = region_begin(bench, 3, dims, 1, 3);
     old = new_node(bench, "Identity", 13, INPUTS(region.source));
-    new = new_node(bench, "Pad", 13,
-                   INPUTS(region.source, constant(bench, LIST_OF(0, 0, 0, 0, 0, 1))));
+    new = new_node(bench, "Pad", 13, INPUTS(region.source, constant(bench, LIST_OF(0, 0, 0, 0, 0, 1))));
     region_run(bench, &region, old, new);
     expect(region.reason && strstr(region.reason, "shapes [2, 3, 4] and [2, 3, 5]"),
            "check: another shape is a reason (%s)", region.reason ? region.reason : "evaluated");
@@ -1266,22 +1228,18 @@ static void test_check_region(struct bench *bench)
 
 /* The file adds source - (3 * source + 3 * source) to a value that nothing here evaluates, and a constant. The
  * rewrite makes the former, under a name of its own, and adds it by `op`. */
-static void check_sum(struct bench *bench, struct region *region, double factor, const char *op,
-                      struct tensor *shift)
+static void check_sum(struct bench *bench, struct region *region, double factor, const char *op, struct tensor *shift)
 {
     struct node *tripled =
-        new_node(bench, "Mul", 13,
-                 INPUTS(region->source, constant(bench, reals(bench, SCALAR, NUMBERS(3)))));
-    struct node *twice =
-        new_node(bench, "Sum", 13, INPUTS(only_output(tripled), only_output(tripled)));
+        new_node(bench, "Mul", 13, INPUTS(region->source, constant(bench, reals(bench, SCALAR, NUMBERS(3)))));
+    struct node *twice = new_node(bench, "Sum", 13, INPUTS(only_output(tripled), only_output(tripled)));
     struct node *other = new_node(bench, "Hardmax", 13, INPUTS(new_value(bench, "far", NULL)));
     struct node *group = new_node(bench, "Sub", 13, INPUTS(region->source, only_output(twice)));
     struct node *inner = new_node(bench, "Add", 13, INPUTS(only_output(other), only_output(group)));
     struct value *moved = constant(bench, shift);
     struct node *old = new_node(bench, "Add", 13, INPUTS(only_output(inner), moved));
     struct node *made =
-        new_node(bench, "Mul", 13,
-                 INPUTS(region->source, constant(bench, reals(bench, SCALAR, NUMBERS(factor)))));
+        new_node(bench, "Mul", 13, INPUTS(region->source, constant(bench, reals(bench, SCALAR, NUMBERS(factor)))));
     struct node *shifted = new_node(bench, "Add", 13, INPUTS(only_output(made), moved));
     struct node *new = new_node(bench, op, 13, INPUTS(only_output(shifted), only_output(other)));
     struct node *news[] = {made, shifted, new};
@@ -1336,8 +1294,7 @@ static void test_check_channels(struct bench *bench)
         struct tensor *other = reals(bench, DIMS(2, 1), NUMBERS(1e5, 1));
         if (wrong)
             numbers(other)[1] = 1.01;
-        region_run(bench, &region,
-                   new_node(bench, "Mul", 13, INPUTS(region.source, constant(bench, large))),
+        region_run(bench, &region, new_node(bench, "Mul", 13, INPUTS(region.source, constant(bench, large))),
                    new_node(bench, "Mul", 13, INPUTS(region.source, constant(bench, other))));
         if (wrong)
             differs(&region, "a small channel beside a large one");
@@ -1346,14 +1303,12 @@ static void test_check_channels(struct bench *bench)
     }
     /* 1e4 * x - 1e4 * x + x of float, whose first weight rounding has moved: 4e-5 of x are left. */
     struct region region = region_begin(bench, 3, dims, 1, 2);
-    struct tensor *up = reals(bench, SCALAR, NUMBERS(1e4)),
-                  *down = reals(bench, SCALAR, NUMBERS(-1e4));
+    struct tensor *up = reals(bench, SCALAR, NUMBERS(1e4)), *down = reals(bench, SCALAR, NUMBERS(-1e4));
     struct value *x = region.source;
     struct node *a = new_node(bench, "Mul", 13, INPUTS(x, constant(bench, up)));
     struct node *b = new_node(bench, "Mul", 13, INPUTS(x, constant(bench, down)));
     struct node *old = new_node(bench, "Sum", 13, INPUTS(only_output(a), only_output(b), x));
-    struct node *new = new_node(
-        bench, "Mul", 13, INPUTS(x, constant(bench, reals(bench, SCALAR, NUMBERS(1 + 4e-5)))));
+    struct node *new = new_node(bench, "Mul", 13, INPUTS(x, constant(bench, reals(bench, SCALAR, NUMBERS(1 + 4e-5)))));
     region_run(bench, &region, old, new);
     expect(!region.reason && region.result.difference <= region.check.tolerance,
            "check: what rounding leaves where terms cancel is within the tolerance (%s, %g)",
@@ -1376,8 +1331,7 @@ static void test_check_long_chain(struct bench *bench)
     region_run(bench, &region, old, new);
     agrees(&region, 2, "a chain of 100000 nodes");
     size_t used = bench->arena.allocated - before;
-    expect(used < (size_t)LENGTH * 2000,
-           "check: a chain takes %zu bytes a node, not a buffer for each", used / LENGTH);
+    expect(used < (size_t)LENGTH * 2000, "check: a chain takes %zu bytes a node, not a buffer for each", used / LENGTH);
 }
 
 static void run_group(void (*test)(struct bench *bench))

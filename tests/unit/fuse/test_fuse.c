@@ -18,8 +18,7 @@ static void a_conv_is_its_weight(struct unit *unit)
     double rows[4 * 2 * 3];
     net_begin(&net, unit);
     net_input(&net, "x", NET_DIMS(1, 2, 9));
-    const float *w = net_weight(&net, "w", NET_DIMS(4, 2, 3)),
-                *b = net_weight(&net, "b", NET_DIMS(4));
+    const float *w = net_weight(&net, "w", NET_DIMS(4, 2, 3)), *b = net_weight(&net, "b", NET_DIMS(4));
     Onnx__NodeProto *conv = net_node(&net, "Conv", "x w b", "y");
     net_set_list(&net, conv, "strides", NET_DIMS(2));
     net_set_list(&net, conv, "pads", NET_DIMS(1, 0));
@@ -56,8 +55,7 @@ static void sums_and_what_is_none(struct unit *unit)
     net_output(&net, "p");
     struct model *model = net_load(&net, "sums");
     const struct step *step = lift_node(maker(model, "d"), LAYOUT_CONV);
-    expect(!step->reason && step->term_count == 2 && step->terms[0].factor == 1 &&
-               step->terms[1].factor == -1,
+    expect(!step->reason && step->term_count == 2 && step->terms[0].factor == 1 && step->terms[1].factor == -1,
            "a Sub adds two values, the second times -1");
     step = lift_node(maker(model, "m"), LAYOUT_CONV);
     expect(!step->reason && step->form->kind == AFFINE_DIAGONAL && step->form->inputs == 2,
@@ -86,12 +84,10 @@ static void lanes_go_through_moves(struct unit *unit)
     net_output(&net, "f");
     struct model *model = net_load(&net, "lanes");
     const char *reason = lane_of(maker(model, "m"), &lane);
-    expect(!reason && lane.axis == 1 && lane.width == 3 && lane.scale[2] == (double)s[2] &&
-               !lane_shifts(&lane),
+    expect(!reason && lane.axis == 1 && lane.width == 3 && lane.scale[2] == (double)s[2] && !lane_shifts(&lane),
            "a Mul is a lane along the channels");
     reason = lane_forward(maker(model, "t"), 0, &lane, &next);
-    expect(!reason && next.axis == 3 && next.width == 3,
-           "behind the Transpose it is the last axis");
+    expect(!reason && next.axis == 3 && next.width == 3, "behind the Transpose it is the last axis");
     reason = lane_backward(maker(model, "t"), 0, 0, &next, &back);
     expect(!reason && back.axis == 1 && back.scale[1] == lane.scale[1], "and back it is axis 1");
     reason = lane_forward(maker(model, "f"), 0, &lane, &next);
@@ -127,8 +123,7 @@ static void a_form_is_told_in_a_line(struct unit *unit)
 
 static void set_number(struct net *net, const char *name, float number)
 {
-    Onnx__TensorProto *tensor =
-        net_tensor(net, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NET_DIMS(1));
+    Onnx__TensorProto *tensor = net_tensor(net, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NET_DIMS(1));
     tensor->n_float_data = 1;
     tensor->float_data = NEW(&net->unit->arena, float);
     tensor->float_data[0] = number;

@@ -126,10 +126,8 @@ static void multiples_of_a_size_are_sizes(struct unit *unit)
         const struct elements *elements = constant_elements(net_find(model, names[i]));
         dims[i] = elements && elements->count == 1 ? element_dim(elements->items[0]) : 0;
     }
-    expect(dims[0] < -1 && dims[0] == dims[1] && dims[1] == dims[2],
-           "6 N is one size however it is reckoned");
-    expect(dims[3] < -1 && dims[4] < -1 && dims[3] != dims[4] && dims[3] != dims[0],
-           "3 N, 2 N and 6 N are three");
+    expect(dims[0] < -1 && dims[0] == dims[1] && dims[1] == dims[2], "6 N is one size however it is reckoned");
+    expect(dims[3] < -1 && dims[4] < -1 && dims[3] != dims[4] && dims[3] != dims[0], "3 N, 2 N and 6 N are three");
     expect(dims[5] == -1, "6 N / 4 is not known");
     const struct value *y = net_find(model, "y");
     expect(y->rank == 3 && y->dims[0] == dims[4] && y->dims[1] == 3 && y->dims[2] == 4,

@@ -121,8 +121,7 @@ void *__real_mmap64(void *at, size_t size, int protection, int flags, int descri
 void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int descriptor, off_t offset);
 void *__wrap_mmap64(void *at, size_t size, int protection, int flags, int descriptor, off_t offset)
 {
-    return strikes("mmap") ? MAP_FAILED
-                           : __real_mmap64(at, size, protection, flags, descriptor, offset);
+    return strikes("mmap") ? MAP_FAILED : __real_mmap64(at, size, protection, flags, descriptor, offset);
 }
 
 void *__real_malloc(size_t size);
@@ -185,8 +184,7 @@ static bool ends_with(const char *text, const char *end)
 /* ---- the model ---- */
 
 /* mapping_open as it ends: ONNX_FUSE_OK, or the status it landed with. */
-static enum onnx_fuse_status open_model(struct unit *unit, const char *path, bool read,
-                                        struct mapping *mapping)
+static enum onnx_fuse_status open_model(struct unit *unit, const char *path, bool read, struct mapping *mapping)
 {
     struct landing *landing = &unit->landing;
     jmp_buf *outer = landing->jump;
@@ -201,8 +199,8 @@ static enum onnx_fuse_status open_model(struct unit *unit, const char *path, boo
     return status;
 }
 
-static void expect_open(struct unit *unit, const char *path, bool read,
-                        enum onnx_fuse_status status, const char *message)
+static void expect_open(struct unit *unit, const char *path, bool read, enum onnx_fuse_status status,
+                        const char *message)
 {
     struct mapping mapping = {.descriptor = -1};
     enum onnx_fuse_status got = open_model(unit, path, read, &mapping);
@@ -223,8 +221,7 @@ static void test_open(struct unit *unit)
     struct mapping mapping;
     for (int read = 0; read < 2; read++) {
         expect(open_model(unit, model, read, &mapping) == ONNX_FUSE_OK && mapping.size == 12 &&
-                   memcmp(mapping.data, "twelve bytes", 12) == 0 &&
-                   (mapping.address == NULL) == (read != 0),
+                   memcmp(mapping.data, "twelve bytes", 12) == 0 && (mapping.address == NULL) == (read != 0),
                "a file is %s", read ? "read" : "mapped");
         mapping_done(&mapping, mapping.data, mapping.size);
         expect(memcmp(mapping.data, "twelve bytes", 12) == 0, "pages given back are still there");
@@ -266,15 +263,13 @@ static void test_stream(struct unit *unit)
     close(ends[1]); /* its end is reached when `supply` is */
     const size_t much = 5 << 20;
     supply = much;
-    expect(open_model(unit, "-", false, &mapping) == ONNX_FUSE_OK && mapping.size == much &&
-               mapping.owned,
+    expect(open_model(unit, "-", false, &mapping) == ONNX_FUSE_OK && mapping.size == much && mapping.owned,
            "a pipe is read to its end, more than the first room");
     mapping_check(&unit->landing, "standard input", &mapping);
     mapping_close(&mapping);
     supply = much;
     fail_call("realloc", 2, 2, ENOMEM);
-    expect_open(unit, "-", false, ONNX_FUSE_OUT_OF_MEMORY,
-                "standard input: out of memory after 2097152 bytes");
+    expect_open(unit, "-", false, ONNX_FUSE_OUT_OF_MEMORY, "standard input: out of memory after 2097152 bytes");
     fail_call("read", 1, 2, EAGAIN);
     expect_open(unit, "-", false, ONNX_FUSE_OK, NULL);
     fail_call("read", 1, 1, EBADF);
@@ -299,8 +294,7 @@ static void test_waiting(struct unit *unit)
 
 /* mapping_check, or where there is no mapping folder_check, as it ends: NULL, or the message it
  * landed with. */
-static const char *check(struct unit *unit, const struct mapping *mapping,
-                         const struct folder *folder)
+static const char *check(struct unit *unit, const struct mapping *mapping, const struct folder *folder)
 {
     struct landing *landing = &unit->landing;
     jmp_buf *outer = landing->jump;
@@ -318,8 +312,7 @@ static const char *check(struct unit *unit, const struct mapping *mapping,
     return message;
 }
 
-static void expect_check(struct unit *unit, const struct mapping *mapping, const char *message,
-                         const char *what)
+static void expect_check(struct unit *unit, const struct mapping *mapping, const char *message, const char *what)
 {
     const char *got = check(unit, mapping, NULL);
     expect(message ? got && strstr(got, message) : !got, "%s: %s", what, got ? got : "no change");
@@ -370,9 +363,8 @@ static void test_change(struct unit *unit)
 
 static void test_folder_of(struct unit *unit)
 {
-    const char *const pairs[][2] = {{"m.onnx", "."}, {"-", "."},         {"/m.onnx", "/"},
-                                    {"a/m", "a"},    {"a/b/m", "a/b"},   {"/a/m", "/a"},
-                                    {"./-", "."},    {"../x/m", "../x"}, {"a//m", "a/"}};
+    const char *const pairs[][2] = {{"m.onnx", "."}, {"-", "."},   {"/m.onnx", "/"},   {"a/m", "a"},  {"a/b/m", "a/b"},
+                                    {"/a/m", "/a"},  {"./-", "."}, {"../x/m", "../x"}, {"a//m", "a/"}};
     for (size_t i = 0; i < COUNT_OF(pairs); i++) {
         const char *folder = folder_of(&unit->arena, pairs[i][0]);
         expect(strcmp(folder, pairs[i][1]) == 0, "%s lies in %s", pairs[i][0], folder);
@@ -415,8 +407,7 @@ static void test_folder_is_same(struct unit *unit)
         expect(false, "a folder that is not there was opened");
     } else {
         expect(unit->landing.status == ONNX_FUSE_IO &&
-                   ends_with(unit->landing.message,
-                             "gone/m: cannot open its folder: No such file or directory"),
+                   ends_with(unit->landing.message, "gone/m: cannot open its folder: No such file or directory"),
                "%s", unit->landing.message);
     }
     unit->landing.jump = outer;
@@ -463,9 +454,9 @@ static void test_locations(struct unit *unit)
     put(unit, "hard", "data");
     mkdir(in(unit, "sub"), 0700);
     put(unit, "sub/data", "data");
-    if (symlink("data", in(unit, "link")) || symlink("loop", in(unit, "loop")) ||
-        symlink("/etc", in(unit, "out")) || symlink("sub", in(unit, "sublink")) ||
-        mkfifo(in(unit, "fifo"), 0600) || link(in(unit, "hard"), in(unit, "twice")))
+    if (symlink("data", in(unit, "link")) || symlink("loop", in(unit, "loop")) || symlink("/etc", in(unit, "out")) ||
+        symlink("sub", in(unit, "sublink")) || mkfifo(in(unit, "fifo"), 0600) ||
+        link(in(unit, "hard"), in(unit, "twice")))
         abort();
     char *far = arena_alloc(&unit->arena, NAME_MAX + 2, 1);
     memset(far, 'a', NAME_MAX + 1);
@@ -480,8 +471,7 @@ static void test_locations(struct unit *unit)
             const char *got = folder_map(&unit->arena, &folder, locations[i].location, &file);
             bool good = wanted ? got && strstr(got, wanted)
                                : !got && (file->mapping.size == 0 ||
-                                          (file->mapping.size == 4 &&
-                                           memcmp(file->mapping.data, "data", 4) == 0));
+                                          (file->mapping.size == 4 && memcmp(file->mapping.data, "data", 4) == 0));
             expect(good, "%s: '%s': %s", how, locations[i].location, got ? got : "read");
         }
         const char *got = folder_map(&unit->arena, &folder, far, &file);
@@ -503,13 +493,12 @@ static void test_location_faults(struct unit *unit)
         const char *call;
         int to, error;
         const char *reason;
-    } cases[] = {
-        {"openat2", 15, EINTR, NULL},          {"openat2", 15, EAGAIN, NULL},
-        {"openat2", 16, EAGAIN, NULL},         {"openat2", 1, EPERM, NULL}, /* it is walked then */
-        {"openat2", 1, EXDEV, linked},         {"openat2", 1, ENOTDIR, linked},
-        {"openat2", 1, ELOOP, linked},         {"openat2", 1, EACCES, "Permission denied"},
-        {"fstat", 1, EIO, "Input/output"},     {"mmap", 1, ENODEV, "No such device"},
-        {"mmap", 1, ENOMEM, "Cannot allocate"}};
+    } cases[] = {{"openat2", 15, EINTR, NULL},          {"openat2", 15, EAGAIN, NULL},
+                 {"openat2", 16, EAGAIN, NULL},         {"openat2", 1, EPERM, NULL}, /* it is walked then */
+                 {"openat2", 1, EXDEV, linked},         {"openat2", 1, ENOTDIR, linked},
+                 {"openat2", 1, ELOOP, linked},         {"openat2", 1, EACCES, "Permission denied"},
+                 {"fstat", 1, EIO, "Input/output"},     {"mmap", 1, ENODEV, "No such device"},
+                 {"mmap", 1, ENOMEM, "Cannot allocate"}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct folder folder;
         struct external_file *file = NULL;
@@ -520,8 +509,8 @@ static void test_location_faults(struct unit *unit)
         fail_nothing();
         expect(struck && (cases[i].reason ? got && strstr(got, cases[i].reason) && !folder.files
                                           : !got && file->mapping.size == 4),
-               "%s fails %d times with %s: %s", cases[i].call, cases[i].to,
-               strerror(cases[i].error), got ? got : "read all the same");
+               "%s fails %d times with %s: %s", cases[i].call, cases[i].to, strerror(cases[i].error),
+               got ? got : "read all the same");
         folder_close(&folder);
     }
     struct folder folder;
@@ -571,21 +560,18 @@ static void test_many_files(struct unit *unit)
     expect(!got, "nothing changed: %s", got ? got : "");
     fail_call("fstat", 1, 1, EIO);
     got = check(unit, NULL, &folder);
-    expect(got && ends_with(got, "d129: changed while it was being read: Input/output error"),
-           "fstat fails: %s", got);
+    expect(got && ends_with(got, "d129: changed while it was being read: Input/output error"), "fstat fails: %s", got);
     struct timespec old[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
     utimensat(AT_FDCWD, in(unit, "many/d129"), old, 0);
     got = check(unit, NULL, &folder);
     expect(got && strstr(got, "d129: was written to"), "another time: %s", got);
     put(unit, "many/d129", "more data");
     got = check(unit, NULL, &folder);
-    expect(got && strstr(got, "d129: changed while it was being read, from 4 bytes to 9"),
-           "another size: %s", got);
+    expect(got && strstr(got, "d129: changed while it was being read, from 4 bytes to 9"), "another size: %s", got);
     unlink(in(unit, "many/d129"));
     got = check(unit, NULL, &folder);
-    expect(got &&
-               ends_with(got, "d129: changed while it was being read: No such file or directory"),
-           "it is gone: %s", got);
+    expect(got && ends_with(got, "d129: changed while it was being read: No such file or directory"), "it is gone: %s",
+           got);
     folder_close(&folder);
 }
 

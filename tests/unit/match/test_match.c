@@ -22,8 +22,7 @@ static struct model *spelled(struct unit *unit, const struct spelling *spelling,
     if (spelling->last != 0)
         net.tensors[1]->float_data[2] = spelling->last;
     net_node(&net, "Add", spelling->operands, spelling->sum);
-    net_node(&net, "Sub",
-             arena_format(&unit->arena, spelling->swapped ? "v %s" : "%s v", spelling->sum), "d");
+    net_node(&net, "Sub", arena_format(&unit->arena, spelling->swapped ? "v %s" : "%s v", spelling->sum), "d");
     net_node(&net, "Relu", "d", "y");
     net_output(&net, "y");
     return net_load(&net, path);
@@ -58,11 +57,9 @@ static void numbers_tell_what_is_computed(struct unit *unit)
         struct model *a = spelled(unit, &plain, "a"), *b = spelled(unit, &cases[i].spelling, "b");
         number(unit, &numbering, a, b);
         const struct value *left = net_find(a, "a"), *right = net_find(b, cases[i].spelling.sum);
-        expect((value_number(left) == value_number(right)) == cases[i].sum, "%s: the sum",
+        expect((value_number(left) == value_number(right)) == cases[i].sum, "%s: the sum", cases[i].what);
+        expect((value_number(net_find(a, "y")) == value_number(net_find(b, "y"))) == cases[i].result, "%s: the result",
                cases[i].what);
-        expect((value_number(net_find(a, "y")) == value_number(net_find(b, "y"))) ==
-                   cases[i].result,
-               "%s: the result", cases[i].what);
         net_close(a);
         net_close(b);
     }
@@ -76,8 +73,7 @@ static void nodes_find_partners(struct unit *unit)
     struct model *a = spelled(unit, &plain, "a"), *b = spelled(unit, &other, "b");
     number(unit, &numbering, a, b);
     const struct value_pair output = {net_find(a, "y"), net_find(b, "y")};
-    match_graphs(&unit->arena, &numbering, &table, a->graphs.items[0], b->graphs.items[0], &output,
-                 1);
+    match_graphs(&unit->arena, &numbering, &table, a->graphs.items[0], b->graphs.items[0], &output, 1);
     bool all = true;
     for (size_t i = 0; i < 3; i++)
         all = all && node_partner(a->graphs.items[0]->nodes[i]) == b->graphs.items[0]->nodes[i] &&

@@ -28,8 +28,8 @@ static double meaning(const struct format *format, uint16_t bits)
     int exponent = (bits & 0x7fff) >> format->fraction;
     int fraction = bits & ((1 << format->fraction) - 1);
     int least = 1 - format->bias - format->fraction; /* of the smallest number */
-    double size = exponent == 0 ? ldexp(fraction, least)
-                                : ldexp(fraction + (1 << format->fraction), least + exponent - 1);
+    double size =
+        exponent == 0 ? ldexp(fraction, least) : ldexp(fraction + (1 << format->fraction), least + exponent - 1);
     return bits & 0x8000 ? -size : size;
 }
 
@@ -56,12 +56,10 @@ static void check_all_halves(struct unit *unit, const struct format *format)
     enum { ALL = 65536 };
     uint16_t *halves = NEW_ARRAY(&unit->arena, uint16_t, ALL), infinity = infinity_of(format);
     int32_t *words = NEW_ARRAY(&unit->arena, int32_t, ALL);
-    double *read = NEW_ARRAY(&unit->arena, double, ALL),
-           *again = NEW_ARRAY(&unit->arena, double, ALL);
+    double *read = NEW_ARRAY(&unit->arena, double, ALL), *again = NEW_ARRAY(&unit->arena, double, ALL);
     for (int i = 0; i < ALL; i++)
         words[i] = halves[i] = (uint16_t)i;
-    struct tensor tensor = {
-        .type = format->type, .count = ALL, .storage = STORAGE_BYTES, .data = halves};
+    struct tensor tensor = {.type = format->type, .count = ALL, .storage = STORAGE_BYTES, .data = halves};
     tensor_read(&tensor, 0, ALL, read);
     tensor.storage = STORAGE_WORDS;
     tensor.data = words;
@@ -69,16 +67,15 @@ static void check_all_halves(struct unit *unit, const struct format *format)
     int misread = 0, unlike = 0, unreturned = 0;
     for (int i = 0; i < ALL; i++) {
         uint16_t size = (uint16_t)(i & 0x7fff);
-        double expected = size == infinity ? (i & 0x8000 ? -(double)INFINITY : (double)INFINITY)
-                                           : meaning(format, (uint16_t)i);
+        double expected =
+            size == infinity ? (i & 0x8000 ? -(double)INFINITY : (double)INFINITY) : meaning(format, (uint16_t)i);
         misread += size > infinity ? !isnan(read[i]) : !same_bits(read[i], expected);
         unlike += size > infinity ? !isnan(again[i]) : !same_bits(read[i], again[i]);
         uint16_t back = rounded_bits(format, read[i]);
         unreturned += size > infinity ? (back & 0x7fff) <= infinity : back != i;
     }
     expect(misread == 0, "%s: %d of 65536 are misread", format->name, misread);
-    expect(unlike == 0, "%s: %d of 65536 differ between bytes and int32_data", format->name,
-           unlike);
+    expect(unlike == 0, "%s: %d of 65536 differ between bytes and int32_data", format->name, unlike);
     expect(unreturned == 0, "%s: %d of 65536 do not come back", format->name, unreturned);
 }
 
@@ -97,10 +94,10 @@ static void check_midpoints(const struct format *format)
         below += rounded_bits(format, nextafter(middle, 0)) != bits;
         above += rounded_bits(format, nextafter(middle, HUGE_VAL)) != next;
     }
-    expect(ties == 0 && negative == 0, "%s: %d midpoints do not go to even, nor %d below 0",
-           format->name, ties, negative);
-    expect(below == 0 && above == 0, "%s: %d go up from below a midpoint, %d down from above",
-           format->name, below, above);
+    expect(ties == 0 && negative == 0, "%s: %d midpoints do not go to even, nor %d below 0", format->name, ties,
+           negative);
+    expect(below == 0 && above == 0, "%s: %d go up from below a midpoint, %d down from above", format->name, below,
+           above);
     const double extremes[] = {HUGE_VAL, DBL_MAX, 0x1p200, DBL_MIN, 0x1p-1074, 0};
     for (size_t i = 0; i < COUNT_OF(extremes); i++) {
         uint16_t expected = i < 3 ? infinity : 0;
@@ -140,16 +137,14 @@ static void test_floats(struct unit *unit)
         double even = bits & 1 ? high : low, infinite = (double)INFINITY;
         double up = high == 0x1p128 ? infinite : high;
         even = even == 0x1p128 ? infinite : even;
-        wrong += tensor_rounded(TYPE(FLOAT), middle) != even ||
-                 tensor_rounded(TYPE(FLOAT), -middle) != -even ||
+        wrong += tensor_rounded(TYPE(FLOAT), middle) != even || tensor_rounded(TYPE(FLOAT), -middle) != -even ||
                  tensor_rounded(TYPE(FLOAT), nextafter(middle, 0)) != low ||
                  tensor_rounded(TYPE(FLOAT), nextafter(middle, HUGE_VAL)) != up;
     }
     expect(wrong == 0, "float: %d of %d midpoints round wrongly", wrong, many);
     expect(tensor_rounded(TYPE(DOUBLE), 0x1.123456789abcdp-1022) == 0x1.123456789abcdp-1022,
            "double: nothing is rounded");
-    expect(type_rounding(TYPE(FLOAT)) == FLT_EPSILON / 2.0 &&
-               type_rounding(TYPE(DOUBLE)) == DBL_EPSILON / 2 &&
+    expect(type_rounding(TYPE(FLOAT)) == FLT_EPSILON / 2.0 && type_rounding(TYPE(DOUBLE)) == DBL_EPSILON / 2 &&
                type_rounding(TYPE(FLOAT16)) == 0x1p-11 && type_rounding(TYPE(BFLOAT16)) == 0x1p-8,
            "half a step at 1 is the rounding of a type");
 }
@@ -213,18 +208,15 @@ static void test_integers(struct unit *unit)
         int64_t numbers[16];
         double reals[16];
         bool same = true;
-        struct tensor tensor = {.type = cases[i].type,
-                                .count = cases[i].count,
-                                .storage = STORAGE_BYTES,
-                                .data = bytes};
+        struct tensor tensor = {
+            .type = cases[i].type, .count = cases[i].count, .storage = STORAGE_BYTES, .data = bytes};
         bool good = tensor_read_integers(&tensor, numbers);
         tensor_read(&tensor, 1, tensor.count - 1, reals);
         for (int64_t k = 0; k < tensor.count; k++) {
             same = same && numbers[k] == cases[i].expected[k];
             same = same && (k == 0 || reals[k - 1] == (double)cases[i].expected[k]);
         }
-        expect(good && same, "%s: numbers from bytes, as integers and as reals",
-               type_name(tensor.type));
+        expect(good && same, "%s: numbers from bytes, as integers and as reals", type_name(tensor.type));
     }
     struct tensor real = {.type = TYPE(FLOAT), .count = 1, .storage = STORAGE_BYTES, .data = bytes};
     expect(!tensor_read_integers(&real, &(int64_t){0}), "a float is no integer");
@@ -249,14 +241,12 @@ static void test_unsigned(struct unit *unit)
         expect(tensor_read_integers(&tensor, integers) && integers[1] == INT64_MAX,
                "uint64, storage %d: integers below 2^63", (int)storages[i]);
         tensor.count = 3;
-        expect(!tensor_read_integers(&tensor, integers), "uint64, storage %d: 2^63 is refused",
-               (int)storages[i]);
+        expect(!tensor_read_integers(&tensor, integers), "uint64, storage %d: 2^63 is refused", (int)storages[i]);
         struct array *array;
         struct pool pool = {.arena = &unit->arena};
         const char *reason = array_load(&unit->arena, &pool, &tensor, &array);
-        expect(!reason && (uint64_t)array->integers[2] >> 63,
-               "uint64, storage %d: 2^63 is evaluated as its bits: %s", (int)storages[i],
-               reason ? reason : "evaluated");
+        expect(!reason && (uint64_t)array->integers[2] >> 63, "uint64, storage %d: 2^63 is evaluated as its bits: %s",
+               (int)storages[i], reason ? reason : "evaluated");
     }
 }
 
@@ -278,11 +268,9 @@ static void test_storages(struct unit *unit)
         double out[2] = {0, 0};
         tensor_read(&tensors[i], 1, 2, out);
         expect(out[0] == 2 && out[1] == 3 && tensor_is_readable(&tensors[i]),
-               "storage %d of %s is read from the middle", (int)tensors[i].storage,
-               type_name(tensors[i].type));
+               "storage %d of %s is read from the middle", (int)tensors[i].storage, type_name(tensors[i].type));
     }
-    struct tensor *made =
-        tensor_of_doubles(&unit->arena, TYPE(FLOAT), 2, (int64_t[]){1, 3}, doubles);
+    struct tensor *made = tensor_of_doubles(&unit->arena, TYPE(FLOAT), 2, (int64_t[]){1, 3}, doubles);
     expect(made->count == 3 && made->rank == 2 && made->dims[1] == 3, "a constant has its shape");
     made = tensor_of_integers(&unit->arena, TYPE(INT64), 0, NULL, longs);
     expect(made->count == 1 && made->rank == 0, "a scalar has one number");
@@ -308,12 +296,7 @@ static void test_protos(struct unit *unit)
         {TYPE(FLOAT), 2, {2, 3}, NULL, STORAGE_BYTES, .has_raw = true, .raw = 24},
         {TYPE(FLOAT), 2, {2, 3}, "float_data holds 5, its dims ask for 6", .floats = 5},
         {TYPE(FLOAT), 2, {2, 3}, "float_data holds 7, its dims ask for 6", .floats = 7},
-        {TYPE(FLOAT),
-         2,
-         {2, 3},
-         "raw_data holds 23, its dims ask for 24",
-         .has_raw = true,
-         .raw = 23},
+        {TYPE(FLOAT), 2, {2, 3}, "raw_data holds 23, its dims ask for 24", .has_raw = true, .raw = 23},
         {TYPE(FLOAT), 2, {2, 3}, "raw_data holds 25", .has_raw = true, .raw = 25},
         {TYPE(FLOAT), 2, {2, 3}, "float_data holds 0", .doubles = 6},
         {TYPE(FLOAT), 0, {0}, NULL, STORAGE_FLOATS, .floats = 1},
@@ -351,12 +334,7 @@ static void test_protos(struct unit *unit)
         {TYPE(FLOAT), 1, {3}, NULL, STORAGE_OPAQUE, .floats = 1, .segment = true},
         {TYPE(FLOAT), 1, {3}, NULL, STORAGE_OPAQUE, .outside = true},
         {TYPE(FLOAT), 1, {3}, NULL, STORAGE_BYTES, .outside = true, .external = 12},
-        {TYPE(FLOAT),
-         1,
-         {3},
-         "external data holds 11, its dims ask for 12",
-         .outside = true,
-         .external = 11},
+        {TYPE(FLOAT), 1, {3}, "external data holds 11, its dims ask for 12", .outside = true, .external = 11},
     };
     static float floats[8];
     static double doubles[8];
@@ -393,13 +371,10 @@ static void test_protos(struct unit *unit)
             proto.data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
         struct external external = {.data = raw, .size = c->external};
         struct tensor *tensor = NULL;
-        const char *reason =
-            tensor_from_proto(&unit->arena, &proto, c->external ? &external : NULL, &tensor);
-        bool good = c->expected
-                        ? reason && strstr(reason, c->expected) && strstr(reason, "'weight'")
-                        : !reason && tensor->storage == c->storage;
-        expect(good, "tensor %d, %s: %s", (int)i + 1, type_name(c->type),
-               reason ? reason : "is taken");
+        const char *reason = tensor_from_proto(&unit->arena, &proto, c->external ? &external : NULL, &tensor);
+        bool good = c->expected ? reason && strstr(reason, c->expected) && strstr(reason, "'weight'")
+                                : !reason && tensor->storage == c->storage;
+        expect(good, "tensor %d, %s: %s", (int)i + 1, type_name(c->type), reason ? reason : "is taken");
     }
 }
 

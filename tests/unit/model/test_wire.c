@@ -53,14 +53,12 @@ static void scan(struct unit *unit, const void *data, size_t size, struct outcom
     jmp_buf jump;
     landing.jump = &jump;
     if (setjmp(jump) == 0)
-        wire_scan(&unit->arena, "FILE", exact, size, &onnx__model_proto__descriptor,
-                  &outcome->skeleton);
+        wire_scan(&unit->arena, "FILE", exact, size, &onnx__model_proto__descriptor, &outcome->skeleton);
     unit->arena.landing = former;
     outcome->status = landing.status;
     memcpy(outcome->message, landing.message, sizeof(landing.message));
     for (size_t i = 0; landing.status == ONNX_FUSE_OK && i < outcome->skeleton.payload_count; i++)
-        outcome->skeleton.payloads[i].data =
-            (const uint8_t *)data + (outcome->skeleton.payloads[i].data - exact);
+        outcome->skeleton.payloads[i].data = (const uint8_t *)data + (outcome->skeleton.payloads[i].data - exact);
     free(exact);
 }
 
@@ -78,8 +76,8 @@ static void release(struct outcome *outcome, Onnx__ModelProto *proto)
     free(outcome->skeleton.bytes);
 }
 
-static void refuses(struct unit *unit, const struct bytes *bytes, enum onnx_fuse_status status,
-                    const char *part, const char *what)
+static void refuses(struct unit *unit, const struct bytes *bytes, enum onnx_fuse_status status, const char *part,
+                    const char *what)
 {
     struct outcome outcome;
     scan(unit, bytes->data, bytes->size, &outcome);
@@ -103,12 +101,10 @@ static bool means_the_same(struct unit *unit, const struct bytes *a, const struc
             sizes[i] = onnx__model_proto__pack(protos[i], packed[i]);
         release(&outcomes[i], protos[i]);
     }
-    return protos[0] && protos[1] && sizes[0] == sizes[1] &&
-           memcmp(packed[0], packed[1], sizes[0]) == 0;
+    return protos[0] && protos[1] && sizes[0] == sizes[1] && memcmp(packed[0], packed[1], sizes[0]) == 0;
 }
 
-static void accepts(struct unit *unit, const struct bytes *bytes, const struct bytes *meant,
-                    const char *what)
+static void accepts(struct unit *unit, const struct bytes *bytes, const struct bytes *meant, const char *what)
 {
     expect(means_the_same(unit, bytes, meant), "%s", what);
 }
@@ -166,8 +162,7 @@ static void test_truncation(struct unit *unit)
         wrong += !good;
         release(&outcome, proto);
     }
-    expect(wrong == 0, "cut at each of %zu bytes: refused unless a field ends there; %d wrong",
-           model.size, wrong);
+    expect(wrong == 0, "cut at each of %zu bytes: refused unless a field ends there; %d wrong", model.size, wrong);
 }
 
 /* Bytes that change, go or come: refused, or a skeleton that protobuf-c unpacks. */
@@ -202,8 +197,8 @@ static void test_mutations(struct unit *unit)
             printf("# mutation %d does not unpack\n", i);
         release(&outcome, proto);
     }
-    expect(undecoded == 0 && accepted > MANY / 50,
-           "%d of %d mutations are accepted; %d of those do not unpack", accepted, MANY, undecoded);
+    expect(undecoded == 0 && accepted > MANY / 50, "%d of %d mutations are accepted; %d of those do not unpack",
+           accepted, MANY, undecoded);
 }
 
 static void test_unknown(struct unit *unit)
@@ -284,16 +279,12 @@ static void test_groups_and_tags(struct unit *unit)
         {"wire type 7", "\x0f", "wire type 6 or 7", 1},
         {"wire type 7 in a group", "\x1b\x0f\x1c", "wire type 6 or 7", 3},
         {"field number 0", "\x00\x01", "no field starts here", 2},
-        {"the tag of a number in six bytes", "\x88\x80\x80\x80\x80\x00\x08", "no field starts here",
-         7},
+        {"the tag of a number in six bytes", "\x88\x80\x80\x80\x80\x00\x08", "no field starts here", 7},
         {"a tag beyond 32 bits", "\x88\x80\x80\x80\x10\x01", "no field starts here", 6},
-        {"a number of 11 bytes", "\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00",
-         "a number has no end", 12},
+        {"a number of 11 bytes", "\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", "a number has no end", 12},
         {"a length beyond the end", "\x12\x05test", "runs past the end", 6},
-        {"a length of 2^64 - 1", "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-         "runs past the end", 11},
-        {"a length in a group beyond the end", "\x1b\x12\xff\xff\xff\xff\x0f\x1c",
-         "runs past the end", 8},
+        {"a length of 2^64 - 1", "\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "runs past the end", 11},
+        {"a length in a group beyond the end", "\x1b\x12\xff\xff\xff\xff\x0f\x1c", "runs past the end", 8},
         {"a fixed number cut short", "\x15\x01\x02\x03", "runs past the end", 4},
         {"text of a graph", "\x3a\x04text", "FILE: offset 2, in GraphProto", 6},
     };
@@ -492,8 +483,7 @@ static void test_next_and_header(struct unit *unit)
     for (; wire_next(unit->arena.landing, &at, end, &field); count++)
         good = good && count < COUNT_OF(fields) && field.number == fields[count] &&
                field.start == model.data + starts[count] && field.end == at;
-    expect(good && count == COUNT_OF(fields) && at == end && field.size == 4 &&
-               memcmp(field.content, "last", 4) == 0,
+    expect(good && count == COUNT_OF(fields) && at == end && field.size == 4 && memcmp(field.content, "last", 4) == 0,
            "every field once, in order");
 
     static const uint64_t lengths[] = {0, 1, 127, 128, 16383, 16384, UINT32_MAX, INT64_MAX};

@@ -8,12 +8,10 @@ static struct model *scaled(struct unit *unit, bool twice, float factor, const c
     struct net net;
     net_begin(&net, unit);
     net_input(&net, "x", NET_DIMS(-1, 3, 5));
-    float *a =
-        net_tensor(&net, "a", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NET_DIMS(1))->float_data =
-            NEW(&unit->arena, float);
-    float *b =
-        net_tensor(&net, "b", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NET_DIMS(1))->float_data =
-            NEW(&unit->arena, float);
+    float *a = net_tensor(&net, "a", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NET_DIMS(1))->float_data =
+        NEW(&unit->arena, float);
+    float *b = net_tensor(&net, "b", ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, NET_DIMS(1))->float_data =
+        NEW(&unit->arena, float);
     net.tensors[0]->n_float_data = net.tensors[1]->n_float_data = 1;
     *a = twice ? 0.5f : factor;
     *b = 2 * factor;
@@ -27,8 +25,7 @@ static struct model *scaled(struct unit *unit, bool twice, float factor, const c
     return net_load(&net, twice ? "two" : "one");
 }
 
-static enum verdict verdict_of(struct unit *unit, struct model *a, struct model *b,
-                               struct verify_result *result)
+static enum verdict verdict_of(struct unit *unit, struct model *a, struct model *b, struct verify_result *result)
 {
     const struct verify_options options = {.trials = 2};
     struct arena scratch[VERIFY_ARENAS];
@@ -43,8 +40,7 @@ static enum verdict verdict_of(struct unit *unit, struct model *a, struct model 
 static void verdicts(struct unit *unit)
 {
     struct verify_result result;
-    struct model *one = scaled(unit, false, 0.75f, "Tanh"),
-                 *two = scaled(unit, true, 0.75f, "Tanh");
+    struct model *one = scaled(unit, false, 0.75f, "Tanh"), *two = scaled(unit, true, 0.75f, "Tanh");
     expect(verdict_of(unit, one, two, &result) == VERDICT_EQUAL && result.regions.count > 0,
            "one factor and two that are the same, by evaluation");
     expect(verdict_of(unit, one, one, &result) == VERDICT_EQUAL && result.regions.count == 0,

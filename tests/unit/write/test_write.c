@@ -20,12 +20,12 @@ static int threads_left = -1; /* that can be started; -1: all */
 static atomic_int refused;    /* the allocation that fails, counted down; 0: none */
 static atomic_bool struck;
 
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *closure), void *closure);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *closure), void *closure);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
-                          void *(*start)(void *closure), void *closure)
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *closure),
+                          void *closure);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *closure),
+                          void *closure);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*start)(void *closure),
+                          void *closure)
 {
     if (threads_left == 0)
         return EAGAIN;
@@ -69,8 +69,7 @@ struct matrix {
 static void read_matrix(const void *closure, int64_t first, int64_t count, double *out)
 {
     const struct matrix *matrix = closure;
-    memcpy(out, matrix->numbers + first * matrix->columns,
-           (size_t)(count * matrix->columns) * sizeof(double));
+    memcpy(out, matrix->numbers + first * matrix->columns, (size_t)(count * matrix->columns) * sizeof(double));
 }
 
 static const double *draw(struct unit *unit, int64_t count)
@@ -81,8 +80,7 @@ static const double *draw(struct unit *unit, int64_t count)
     return numbers;
 }
 
-static const struct affine *matrix_form(struct unit *unit, int64_t rows, int64_t columns,
-                                        const double *numbers)
+static const struct affine *matrix_form(struct unit *unit, int64_t rows, int64_t columns, const double *numbers)
 {
     struct matrix *matrix = NEW(&unit->arena, struct matrix);
     const struct affine *form;
@@ -101,8 +99,7 @@ static const struct affine *matrix_form(struct unit *unit, int64_t rows, int64_t
     return form;
 }
 
-static const struct tensor *fused(struct unit *unit, const struct affine *form,
-                                  enum fused_part part)
+static const struct tensor *fused(struct unit *unit, const struct affine *form, enum fused_part part)
 {
     int64_t *dims = NEW_ARRAY(&unit->arena, int64_t, 2);
     bool turned = part == FUSED_KERNEL_TRANSPOSED;
@@ -138,8 +135,7 @@ static void push_bytes(struct unit *unit, struct bench *bench, size_t size)
 }
 
 /* `numbers` are what the tensor comes to, in the order of the output. */
-static void push_tensor(struct unit *unit, struct bench *bench, const struct tensor *tensor,
-                        const double *numbers)
+static void push_tensor(struct unit *unit, struct bench *bench, const struct tensor *tensor, const double *numbers)
 {
     float *rounded = NEW_ARRAY(&unit->arena, float, tensor->count);
     for (int64_t i = 0; i < tensor->count; i++)
@@ -167,13 +163,12 @@ static void push_product(struct unit *unit, struct bench *bench, enum fused_part
         for (int64_t k = 0; k < MIDDLE; k++)
             for (int64_t c = 0; c < COLUMNS; c++)
                 product[r * COLUMNS + c] += a[r * MIDDLE + k] * b[k * COLUMNS + c];
-    const char *reason = affine_compose(&unit->arena, matrix_form(unit, ROWS, MIDDLE, a),
-                                        matrix_form(unit, MIDDLE, COLUMNS, b), &form);
+    const char *reason =
+        affine_compose(&unit->arena, matrix_form(unit, ROWS, MIDDLE, a), matrix_form(unit, MIDDLE, COLUMNS, b), &form);
     if (reason)
         abort();
     bool turn = part == FUSED_KERNEL_TRANSPOSED;
-    push_tensor(unit, bench, fused(unit, form, part),
-                turn ? turned(unit, ROWS, COLUMNS, product) : product);
+    push_tensor(unit, bench, fused(unit, form, part), turn ? turned(unit, ROWS, COLUMNS, product) : product);
 }
 
 /* Small and large, to be copied and to be computed, longer and shorter than a block. */
@@ -190,15 +185,13 @@ static void fill(struct unit *unit, struct bench *bench)
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         int64_t rows = sizes[i][0], columns = sizes[i][1];
         const double *numbers = draw(unit, rows * columns);
-        push_tensor(unit, bench,
-                    fused(unit, matrix_form(unit, rows, columns, numbers), FUSED_KERNEL), numbers);
+        push_tensor(unit, bench, fused(unit, matrix_form(unit, rows, columns, numbers), FUSED_KERNEL), numbers);
         push_bytes(unit, bench, 100);
     }
     for (int i = 0; i < 2; i++) {
         int64_t count = i ? 150000 : 7;
         const double *numbers = draw(unit, count);
-        push_tensor(unit, bench, tensor_of_doubles(&unit->arena, TYPE_FLOAT, 1, &count, numbers),
-                    numbers);
+        push_tensor(unit, bench, tensor_of_doubles(&unit->arena, TYPE_FLOAT, 1, &count, numbers), numbers);
     }
     push_product(unit, bench, FUSED_KERNEL);
     push_product(unit, bench, FUSED_KERNEL_TRANSPOSED);
@@ -231,8 +224,8 @@ static bool stop_soon(void *closure, const char *step, double fraction)
 }
 
 /* write_pieces as it ends: ONNX_FUSE_OK, or the status it landed with. */
-static enum onnx_fuse_status run(struct unit *unit, struct bench *bench, const struct sink *sink,
-                                 int jobs, bool stopped, struct write_result *result)
+static enum onnx_fuse_status run(struct unit *unit, struct bench *bench, const struct sink *sink, int jobs,
+                                 bool stopped, struct write_result *result)
 {
     struct landing *landing = &unit->landing;
     struct company company = {.left = 20};
@@ -245,8 +238,7 @@ static enum onnx_fuse_status run(struct unit *unit, struct bench *bench, const s
     jmp_buf jump;
     landing->jump = &jump;
     if (setjmp(jump) == 0)
-        write_pieces(&bench->model, &bench->pieces, sink, jobs, &progress, jobs > 1 ? &with : NULL,
-                     result);
+        write_pieces(&bench->model, &bench->pieces, sink, jobs, &progress, jobs > 1 ? &with : NULL, result);
     else
         status = landing->status;
     landing->jump = outer;
@@ -269,22 +261,21 @@ static void test_threads(struct unit *unit)
     const int jobs[] = {1, 2, 3, 8, 200};
     for (size_t i = 0; i < COUNT_OF(jobs); i++) {
         memset(bench.got, 0, bench.pieces.size);
-        expect(run(unit, &bench, &sink, jobs[i], false, &result) == ONNX_FUSE_OK &&
-                   is_right(&bench) && !result.failures.count,
+        expect(run(unit, &bench, &sink, jobs[i], false, &result) == ONNX_FUSE_OK && is_right(&bench) &&
+                   !result.failures.count,
                "%d threads", jobs[i]);
     }
     for (int left = 0; left < 3; left++) {
         memset(bench.got, 0, bench.pieces.size);
         threads_left = left;
-        expect(run(unit, &bench, &sink, 8, false, &result) == ONNX_FUSE_OK && is_right(&bench) &&
-                   threads_left == 0,
+        expect(run(unit, &bench, &sink, 8, false, &result) == ONNX_FUSE_OK && is_right(&bench) && threads_left == 0,
                "%d threads could be started, of 7", left);
         threads_left = -1;
     }
     const struct sink nowhere = {0};
     expect(run(unit, &bench, &nowhere, 2, false, &result) == ONNX_FUSE_OK, "written to nowhere");
-    expect(run(unit, &bench, &sink, 1, true, &result) == ONNX_FUSE_CANCELLED,
-           "stopped by the caller: %s", unit->landing.message);
+    expect(run(unit, &bench, &sink, 1, true, &result) == ONNX_FUSE_CANCELLED, "stopped by the caller: %s",
+           unit->landing.message);
     /* The others may be done before the caller is asked. */
     enum onnx_fuse_status status = run(unit, &bench, &sink, 4, true, &result);
     expect(status == ONNX_FUSE_CANCELLED || (status == ONNX_FUSE_OK && is_right(&bench)),
@@ -310,8 +301,7 @@ static void test_memory(struct unit *unit)
             wrong += status != ONNX_FUSE_OUT_OF_MEMORY;
         }
         expect(tried > 10 && !wrong && is_right(&bench),
-               "%d threads: of %d allocations each failed once, %d without an error", jobs, tried,
-               wrong);
+               "%d threads: of %d allocations each failed once, %d without an error", jobs, tried, wrong);
     }
 }
 
@@ -325,8 +315,7 @@ static void test_full(struct unit *unit)
     output.descriptor = open("/dev/full", O_WRONLY);
     for (int jobs = 1; jobs < 4; jobs++)
         expect(run(unit, &bench, &sink, jobs, false, &result) == ONNX_FUSE_IO &&
-                   strcmp(unit->landing.message,
-                          "out.onnx: cannot write: No space left on device") == 0,
+                   strcmp(unit->landing.message, "out.onnx: cannot write: No space left on device") == 0,
                "a full disk: %s", unit->landing.message);
     close(output.descriptor);
 }
@@ -341,11 +330,9 @@ static void test_failures(struct unit *unit)
     bench.model.bytes.descriptor = -1;
     for (int i = 0; i < 3; i++) {
         double *numbers = NEW_ARRAY(&unit->arena, double, ROWS *COLUMNS);
-        const struct tensor *tensor =
-            fused(unit, matrix_form(unit, ROWS, COLUMNS, numbers), FUSED_KERNEL);
+        const struct tensor *tensor = fused(unit, matrix_form(unit, ROWS, COLUMNS, numbers), FUSED_KERNEL);
         ((struct tensor *)(uintptr_t)tensor)->type = TYPE_HALF;
-        struct piece piece = {
-            .tensor = tensor, .size = (size_t)ROWS * COLUMNS * 2, .offset = bench.pieces.size};
+        struct piece piece = {.tensor = tensor, .size = (size_t)ROWS * COLUMNS * 2, .offset = bench.pieces.size};
         LIST_PUSH(&unit->arena, &bench.pieces.list, piece);
         bench.pieces.size += piece.size;
         for (int64_t k = 1; i < 2 && k < ROWS * COLUMNS; k *= 3)
@@ -365,8 +352,7 @@ static void test_failures(struct unit *unit)
             good = result.failures.items[i].index == ROWS * COLUMNS - 531441 &&
                    result.failures.items[i].number == 1e5 + 531441;
         if (!good || round == 19)
-            expect(good, "two weights fail, at the first of their numbers, with %d threads",
-                   1 + round % 5);
+            expect(good, "two weights fail, at the first of their numbers, with %d threads", 1 + round % 5);
         if (!good)
             break;
     }
