@@ -56,7 +56,9 @@ static void lay_out(uint8_t *at)
 static bool read(struct arena *arena, const uint8_t *bytes, size_t size)
 {
     struct map values = {0};
-    if (setjmp(arena->landing->jump) != 0)
+    jmp_buf jump;
+    arena->landing->jump = &jump;
+    if (setjmp(jump) != 0)
         return false;
     measured_read(arena, "statistics", bytes, size, &values);
     return true;
