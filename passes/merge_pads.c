@@ -226,6 +226,8 @@ static bool merge_pad(struct plan *plan, struct node *node)
     bias = node->op == OP_Conv ? node_input(node, 2) : NULL;
     if (bias && !add_source(sources, &count, bias, 1, dims[1]))
         return false;
+    if (!count) /* of constants alone: nothing could be tried, and fold_constants has looked at it */
+        return false;
     replace(plan, &merge, window, sources, count);
     return true;
 }
