@@ -35,12 +35,17 @@ static bool is_padded(const struct affine *form)
     return false;
 }
 
-/* Ops per channel right in front of a weight are folded into it together. */
-static struct node *behind_lanes(struct node *node, const struct value **value)
+/* Ops per channel right in front of a weight are folded into it together. *axis: that of their channels, or -1 where each has
+ * one number for all. An op of other channels is not passed. */
+static struct node *behind_lanes(struct node *node, const struct value **value, int *axis)
 {
     struct lane lane;
+    *axis = -1;
     for (int hops = 0; hops < SLIDE_HOPS && !lane_of(node, &lane) && lane.data == *value; hops++) {
         struct node *reader;
+        if (lane.axis >= 0 && *axis >= 0 && lane.axis != *axis)
+            return node;
+        *axis = lane.axis >= 0 ? lane.axis : *axis;
         if (!slide_is_inner(node->outputs[0], node->graph) || slide_readers(node->outputs[0], &reader) != 1)
             return node;
         *value = node->outputs[0];
@@ -55,11 +60,12 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
     const struct tensor *tensor;
     if (index != 0 && node->op != OP_Mul && node->op != OP_Add && node->op != OP_Sub)
         return false;
-    node = behind_lanes(node, &value);
+    int axis;
+    node = behind_lanes(node, &value, &axis);
     index = node->inputs[0] == value ? 0 : 1;
     bool conv = node->op == OP_Conv || node->op == OP_ConvTranspose;
     int channels = conv ? 1 : value->rank - 1;
-    if (index != 0 || (lane->axis >= 0 && lane->axis != channels))
+    if (index != 0 || (lane->axis >= 0 && lane->axis != channels) || (axis >= 0 && axis != channels))
         return false;
     if (node->op == OP_ConvTranspose)
         return !lane_shifts(lane) && !constant_of(node->inputs[1], &tensor);
@@ -76,7 +82,8 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
 /* The node that takes a lane up has a bias, which takes its shift. */
 static bool has_bias(struct node *node, const struct value *value)
 {
-    node = behind_lanes(node, &value);
+    int axis;
+    node = behind_lanes(node, &value, &axis);
     const struct value *product = node->op == OP_MatMul ? node_output(node, 0) : NULL;
     const struct node *reader = product ? value_only_reader(product) : NULL;
     return node_input(node, 2) || (reader && (reader->op == OP_Add || reader->op == OP_Sub));
