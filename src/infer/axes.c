@@ -225,36 +225,29 @@ static bool asked_sizes(const struct node *node, size_t input, struct element *s
 static int64_t what_is_left(const struct value *input, int rank, const int64_t *dims, int left)
 {
     struct model *model = input->graph->model;
-    int64_t from[MAX_RANK], all = 1, taken = 1;
-    struct multiple rest = {0, 1};
+    int64_t from[MAX_RANK], taken = 1;
     if (!has_rank(input))
         return -1;
     memcpy(from, input->dims, (size_t)input->rank * sizeof(*from));
     for (int i = 0; i < rank; i++) {
-        struct multiple dim = {0, dims[i]};
+        struct multiple dim = model_multiple(model, dims[i]);
         if (i == left)
             continue;
         if (dims[i] == -1 || dims[i] == 0)
             return -1;
-        if (dims[i] < 0)
-            dim = model_multiple(model, dims[i]);
         int same = dim.symbol ? -1 : 0;
         for (int k = 0; k < input->rank && same < 0; k++)
-            same = from[k] < -1 && model_multiple(model, from[k]).symbol == dim.symbol ? k : -1;
+            same = model_multiple(model, from[k]).symbol == dim.symbol ? k : -1;
         if (same < 0 || !multiply_fits(taken, dim.factor, &taken))
             return -1;
         if (dim.symbol)
             from[same] = model_multiple(model, from[same]).factor;
     }
-    all = shape_product(model, from, input->rank);
-    if (all < -1)
-        rest = model_multiple(model, all);
-    else
-        rest.factor = all;
-    if (all == -1 || rest.factor % taken != 0)
+    struct multiple rest = model_multiple(model, shape_product(model, from, input->rank));
+    if (rest.factor < 0 || rest.factor % taken != 0)
         return -1;
     rest.factor /= taken;
-    return rest.symbol ? model_symbol(model, rest) : rest.factor;
+    return model_size(model, rest);
 }
 
 static void infer_reshape(struct node *node)

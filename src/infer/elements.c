@@ -77,7 +77,7 @@ static struct element scaled(struct model *model, enum op op, struct element siz
         (op == OP_Mul && !multiply_fits(multiple.factor, n, &multiple.factor)))
         return unknown;
     multiple.factor /= op == OP_Div ? n : 1;
-    return of_dim(model_symbol(model, multiple));
+    return of_dim(model_size(model, multiple));
 }
 
 static struct element arithmetic(struct model *model, enum op op, struct element a, struct element b)

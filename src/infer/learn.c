@@ -67,14 +67,11 @@ int64_t shape_product(struct model *model, const int64_t *dims, int count)
         if (dims[i] == 0)
             return 0;
     for (int i = 0; i < count; i++) {
-        struct multiple dim = {0, dims[i]};
-        if (dims[i] == -1 || (dims[i] < 0 && product.symbol))
+        struct multiple dim = model_multiple(model, dims[i]);
+        if (dims[i] == -1 || (dim.symbol && product.symbol) ||
+            !multiply_fits(product.factor, dim.factor, &product.factor))
             return -1;
-        if (dims[i] < 0)
-            dim = model_multiple(model, dims[i]);
         product.symbol = dim.symbol ? dim.symbol : product.symbol;
-        if (!multiply_fits(product.factor, dim.factor, &product.factor))
-            return -1;
     }
-    return product.symbol ? model_symbol(model, product) : product.factor;
+    return model_size(model, product);
 }

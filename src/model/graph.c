@@ -48,14 +48,18 @@ static int64_t new_symbol(struct model *model, int64_t multiple_of, int64_t fact
     return symbol;
 }
 
-struct multiple model_multiple(const struct model *model, int64_t symbol)
+struct multiple model_multiple(const struct model *model, int64_t size)
 {
-    bool is_known = symbol <= -2 && -2 - symbol < (int64_t)model->multiples.count;
-    return is_known ? model->multiples.items[-2 - symbol] : (struct multiple){symbol, 1};
+    if (size >= -1)
+        return (struct multiple){0, size};
+    bool is_known = -2 - size < (int64_t)model->multiples.count;
+    return is_known ? model->multiples.items[-2 - size] : (struct multiple){size, 1};
 }
 
-int64_t model_symbol(struct model *model, struct multiple multiple)
+int64_t model_size(struct model *model, struct multiple multiple)
 {
+    if (!multiple.symbol)
+        return multiple.factor;
     if (multiple.factor <= 1)
         return multiple.factor == 1 ? multiple.symbol : -1;
     const char *key = arena_format(model->arena, "%" PRId64 "*%" PRId64, multiple.symbol, multiple.factor);

@@ -174,10 +174,10 @@ static inline bool value_is_told(const struct value *value)
 }
 
 struct multiple;
-/* What a symbol of value.dims is. */
-struct multiple model_multiple(const struct model *model, int64_t symbol);
-/* The symbol of a multiple: the same one for the same. -1: there is none, as its factor is not above 0. */
-int64_t model_symbol(struct model *model, struct multiple multiple);
+/* What a size of value.dims is, a number or a symbol. */
+struct multiple model_multiple(const struct model *model, int64_t size);
+/* A multiple as a size: of the same ones the same. -1: it is of a symbol, and its factor is not above 0. */
+int64_t model_size(struct model *model, struct multiple multiple);
 
 /* The value that stands for this one now. */
 static inline struct value *value_now(struct value *value)

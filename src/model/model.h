@@ -9,7 +9,7 @@
 
 struct affine;
 
-/* A size: so many times that of a symbol which is no multiple of another. */
+/* A size: so many times that of a symbol which is no multiple of another; or a number, where the symbol is 0. */
 struct multiple {
     int64_t symbol, factor;
 };
