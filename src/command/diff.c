@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/system.h"
-#include "base/tame.h"
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
 
@@ -67,13 +66,6 @@ struct call {
     bool for_git; /* which takes any status but 0 for a broken driver, and ends there */
 };
 
-static bool is_one_of(const char *text, const char *const *names)
-{
-    while (*names && strcmp(*names, text) != 0)
-        names++;
-    return *names != NULL;
-}
-
 /* Returns -1 to go on, or the exit status. */
 static int parse_option(struct call *call, char *const *arguments, int option)
 {
@@ -124,9 +116,7 @@ static int tell_error(const struct call *call, const char *message)
 {
     if (!call->for_git)
         return trouble("%s", message);
-    char *plain = copy_text(message);
-    if (plain)
-        tame(plain);
+    char *plain = plain_text(message);
     printf("%s\n", plain ? plain : "out of memory");
     free(plain);
     return fflush(stdout) ? TROUBLE : DONE;

@@ -3,8 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "base/tame.h"
 #include "base/xxh64.h"
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
@@ -71,12 +71,10 @@ static int tell_git(const char *path, const char *message)
     size_t got, size = 0;
     struct xxh64 hash;
     FILE *file = fopen(path, "rb");
-    char *plain = copy_text(message);
+    char *plain = plain_text(message);
     xxh64_start(&hash);
     for (; file && (got = fread(bytes, 1, sizeof(bytes), file)) > 0; size += got)
         xxh64_add(&hash, bytes, got);
-    if (plain)
-        tame(plain);
     printf("# %s (%zu bytes, xxh64 %016" PRIx64 ")\n", plain ? plain : "out of memory", size, xxh64_end(&hash));
     free(plain);
     if (file)

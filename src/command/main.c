@@ -347,9 +347,7 @@ static void show_trace(void *closure, const char *text)
 static void tell_end(const struct command *command, const char *output, const struct onnx_fuse_report *report)
 {
     bool changed = onnx_fuse_report_changed(report), piped = is_standard_output(output);
-    char *copy = copy_text(piped ? "standard output" : output);
-    if (copy)
-        tame(copy);
+    char *copy = plain_text(piped ? "standard output" : output);
     const char *place = copy ? copy : "the output", *sentence = onnx_fuse_report_sentence(report);
     if (command->options.dry_run)
         fprintf(stderr, "%s; a dry run writes nothing\n", sentence);

@@ -22,11 +22,24 @@ char *copy_text(const char *text)
     return copy ? memcpy(copy, text, size) : NULL;
 }
 
-int trouble(const char *format, const char *detail)
+char *plain_text(const char *text)
 {
-    char *plain = copy_text(detail);
+    char *plain = copy_text(text);
     if (plain)
         tame(plain);
+    return plain;
+}
+
+bool is_one_of(const char *text, const char *const *names)
+{
+    while (*names && strcmp(*names, text) != 0)
+        names++;
+    return *names != NULL;
+}
+
+int trouble(const char *format, const char *detail)
+{
+    char *plain = plain_text(detail);
     fprintf(stderr, "onnx-repvgg-fuse: ");
     fprintf(stderr, format, plain ? plain : "out of memory");
     fprintf(stderr, "\n");

@@ -33,6 +33,11 @@ int unknown_option(char *const *arguments, const struct option *options, const c
 
 /* By malloc; NULL: out of memory. */
 char *copy_text(const char *text);
+/* The same, without what a terminal would obey. */
+char *plain_text(const char *text);
+
+/* True for one of a list that ends with NULL. */
+bool is_one_of(const char *text, const char *const *names);
 
 /* False when the text is not one finite number and nothing else. */
 bool parse_number(const char *text, double *number);

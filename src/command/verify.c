@@ -101,7 +101,7 @@ int command_verify(int count, char **arguments)
         case INPUTS: options.inputs = optarg; break;
         case LAYERS: options.layers = true; break;
         case FORMAT:
-            if (strcmp(optarg, "text") != 0 && strcmp(optarg, "json") != 0 && strcmp(optarg, "html") != 0)
+            if (!is_one_of(optarg, (const char *const[]){"text", "json", "html", NULL}))
                 return trouble("--format: '%s' is none of text, json, html", optarg);
             format = optarg;
             break;
