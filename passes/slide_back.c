@@ -147,7 +147,7 @@ static bool slide_one(struct plan *plan, struct node *node)
         bool direct = slide.stopped_by == lane.data->producer && lift_reads_weight(slide.stopped_by);
         if (slide.reason && !direct && (slide.ends || is_near_weight(slide.stopped_by)))
             plan_refuse(plan, node, target,
-                        arena_format(plan->model->arena, "it cannot move back past %s: %s",
+                        arena_format(plan->model->arena, REASON_CANNOT_MOVE "back past %s: %s",
                                      slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }

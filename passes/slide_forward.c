@@ -273,7 +273,7 @@ static bool slide_one(struct plan *plan, struct node *node)
         if (slide.reason && !direct && is_near_weight(slide.stopped_by))
             plan_refuse(plan, node, value,
                         slide.stopped_by == node ? slide.reason
-                                                 : arena_format(plan->model->arena, "it cannot move past %s: %s",
+                                                 : arena_format(plan->model->arena, REASON_CANNOT_MOVE "past %s: %s",
                                                                 slide.stopped_by->proto->op_type, slide.reason));
         return false;
     }

@@ -398,7 +398,7 @@ static const char *explain_leaf(const struct tree *tree, const struct leaf *leaf
 const char *sum_explain(const struct tree *tree)
 {
     struct arena *arena = tree->plan->model->arena;
-    const char *text = tree->reason ? tree->reason : "no two branches are affine of one source";
+    const char *text = tree->reason ? tree->reason : REASON_NO_TWO_BRANCHES;
     size_t shown = 0;
     for (size_t i = 0; i < tree->leaves.count && shown < 6; i++) {
         const struct leaf *leaf = &tree->leaves.items[i];

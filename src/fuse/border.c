@@ -210,7 +210,7 @@ static bool make_frame(struct arena *arena, struct frame *frame)
 static const char *find_chain(struct node *root, struct node **chain, int *length, struct node **scatter_node,
                               struct node **pad)
 {
-    const char *unknown = root->op == OP_ScatterND ? "ScatterND is not a linear op" : "Transpose is not a linear op";
+    const char *unknown = root->op == OP_ScatterND ? "ScatterND " REASON_NOT_LINEAR : "Transpose " REASON_NOT_LINEAR;
     struct node *node = root;
     *scatter_node = NULL;
     *length = 0;

@@ -218,8 +218,7 @@ const char *channel_ends_gelu(const struct node *node)
     if (add && curve == 2)
         curve = made_by(add, OP_Tanh);
     return curve < 2 && is_number(node_input(add, 1 - curve), 1)
-               ? "it is the last factor of a GELU, which runtimes compute as one op while it is "
-                 "whole"
+               ? "it is the last factor of a GELU, which " REASON_ONE_OP_WHILE_WHOLE
                : NULL;
 }
 
@@ -238,7 +237,8 @@ const char *lift_product(struct node *node, enum layout layout, struct step *ste
     if (constant_of(a, &tensor) && stored->is_initializer)
         return operand_weight(node->graph->model->arena, stored, "operand", &tensor);
     if (constant_of(a, &tensor))
-        return a == b ? "x * x is not linear" : "it combines two values that are not constant, so it is not linear";
+        return a == b ? "x * x is not linear"
+                      : "it combines two values that are not constant, " REASON_NOT_ONE_CONSTANT;
     if (node->op == OP_Div)
         return "a constant divided by a value is not linear";
     return lift_constant_operand(node, layout, b, a, true, step);

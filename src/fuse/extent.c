@@ -202,7 +202,7 @@ const char *lift_max_pool(struct node *node, struct step *step)
     for (size_t i = 0; i < pool.axes; i++) {
         struct window w = pool.window[i];
         if (w.kernel != 1 || w.pad_begin || w.pad_end || (w.stride > 1 && node_integer(node, "ceil_mode", 0)))
-            return "MaxPool is not a linear op";
+            return "MaxPool " REASON_NOT_LINEAR;
         axis[i] = (struct affine_axis){.stride = w.stride, .step = 1, .taps = 1};
     }
     const struct affine *form;

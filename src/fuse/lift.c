@@ -50,7 +50,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
         if (!lift_turned(node, layout, lift_node, step))
             return NULL;
         *step = (struct step){0};
-        return conv ? lift_border(node, step) : "Transpose is not a linear op";
+        return conv ? lift_border(node, step) : "Transpose " REASON_NOT_LINEAR;
     case OP_Gather:
     case OP_Tile:
     case OP_Expand: return lift_select(node, layout, step);
@@ -59,7 +59,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
     case OP_Einsum: return lift_einsum(node, layout, step);
     case OP_ConvTranspose: return "ConvTranspose joins with ConvTransposes only";
     default:
-        return arena_format(arena, "%s is not a linear op",
+        return arena_format(arena, "%s " REASON_NOT_LINEAR,
                             node->proto->op_type ? node->proto->op_type : "an op without a name");
     }
 }

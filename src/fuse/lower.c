@@ -532,7 +532,7 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
         return reason;
     /* With fewer operands a Sum of many is one op as before, and less work: where a product was already there,
      * that is enough. */
-    return region->saved < (l->term_count > 1 && region->principal ? 0 : 1) ? "no op would be saved" : NULL;
+    return region->saved < (l->term_count > 1 && region->principal ? 0 : 1) ? REASON_NOTHING_SAVED : NULL;
 }
 
 /* The value of a sum that the file does not have. */

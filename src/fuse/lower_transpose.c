@@ -329,7 +329,7 @@ const char *lower_conv_transpose(struct plan *plan, struct region *region, struc
         return reason;
     region->saved = (int64_t)region->replaced - 1;
     if (region->saved < 1)
-        return "no op would be saved";
+        return REASON_NOTHING_SAVED;
     /* Those of the ops after it are per position of the output. */
     double before = multiply_adds + region->multiply_adds * strides_of(form);
     if (weights > before * plan->options->max_growth * (1 + 1e-12))

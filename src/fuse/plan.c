@@ -27,12 +27,36 @@ void plan_add_term(struct arena *arena, struct term_list *terms, struct value *v
     }
 }
 
+static bool is_by_nature(const char *reason, size_t length)
+{
+    static const char *const ends[] = {REASON_NOT_LINEAR,      REASON_NOT_ONE_CONSTANT, REASON_ONE_OP_WHILE_WHOLE,
+                                       REASON_NO_TWO_BRANCHES, REASON_OTHER_SOURCES,    REASON_NOTHING_SAVED};
+    const size_t begin = sizeof(REASON_CANNOT_MOVE) - 1;
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        size_t own = strlen(ends[i]);
+        if (length >= own && memcmp(reason + length - own, ends[i], own) == 0)
+            return true;
+    }
+    return length >= begin && memcmp(reason, REASON_CANNOT_MOVE, begin) == 0;
+}
+
+/* One reason of several is enough. */
+static bool counts(const char *reason)
+{
+    const char *next;
+    for (; (next = strstr(reason, REASON_OF_BRANCH)); reason = next + 2)
+        if (!is_by_nature(reason, (size_t)(next - reason)))
+            return true;
+    return !is_by_nature(reason, strlen(reason));
+}
+
 void plan_refuse(struct plan *plan, const struct node *node, const struct value *output, const char *reason)
 {
     struct arena *arena = plan->model->arena;
     const char *key =
         arena_format(arena, "%s\n%s\n%s", plan->pass, node ? node->graph->name : "", output ? output->name : "");
-    struct refusal refusal = {plan->pass, node ? node->graph : plan->model->graphs.items[0], node, output, reason};
+    const struct graph *graph = node ? node->graph : plan->model->graphs.items[0];
+    struct refusal refusal = {plan->pass, graph, node, output, reason, counts(reason)};
     struct refusal *old = map_get(&plan->refused, key);
     if (old) {
         *old = refusal; /* what was said last holds for the graph as it is now */
@@ -44,37 +68,11 @@ void plan_refuse(struct plan *plan, const struct node *node, const struct value 
     LIST_PUSH(arena, &plan->refusals, entry);
 }
 
-/* Reasons that lie in what the network computes. Of a sum each branch has its own, behind "; branch". */
-static bool is_by_nature(const char *reason, size_t length)
-{
-    static const char *const ends[] = {"no two branches are affine of one source",
-                                       "the branches have different sources",
-                                       "is not a linear op",
-                                       "so it is not linear",
-                                       "runtimes compute as one op while it is whole",
-                                       "no op would be saved"};
-    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
-        size_t own = strlen(ends[i]);
-        if (length >= own && memcmp(reason + length - own, ends[i], own) == 0)
-            return true;
-    }
-    return length >= 15 && memcmp(reason, "it cannot move ", 15) == 0;
-}
-
-bool refusal_counts(const struct refusal *refusal)
-{
-    const char *reason = refusal->reason, *next;
-    for (; (next = strstr(reason, "; branch ")); reason = next + 2)
-        if (!is_by_nature(reason, (size_t)(next - reason)))
-            return true;
-    return !is_by_nature(reason, strlen(reason));
-}
-
 size_t plan_count_refusals(const struct plan *plan)
 {
     size_t count = 0;
     for (size_t i = 0; i < plan->refusals.count; i++)
-        count += refusal_counts(plan->refusals.items[i]);
+        count += plan->refusals.items[i]->counts;
     return count;
 }
 

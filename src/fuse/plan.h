@@ -57,6 +57,9 @@ struct refusal {
     const struct node *node;
     const struct value *output;
     const char *reason;
+    /* False where nothing could be wanted: what the network computes there is not linear, or nothing would be saved. True
+     * where a change of the model or an option would bring the rewrite, and of warnings. */
+    bool counts;
 };
 
 /* Channels that keep their range for one reason. */
@@ -151,9 +154,6 @@ void plan_add_term(struct arena *arena, struct term_list *terms, struct value *v
 
 /* Lists a declined rewrite. */
 void plan_refuse(struct plan *plan, const struct node *node, const struct value *output, const char *reason);
-/* False where nothing could be wanted: what the network computes there is not linear, or nothing would be saved. True where a
- * change of the model or an option would bring the rewrite. */
-bool refusal_counts(const struct refusal *refusal);
 /* Refusals that count. */
 size_t plan_count_refusals(const struct plan *plan);
 /* The key under which a rewrite of this target can be banned: a part of a sum goes by the first value of the

@@ -5,6 +5,18 @@
 #include "affine/form.h"
 #include "model/model.h"
 
+/* What reasons end with that lie in what a network computes: there is nothing in it that anybody could want folded. The last
+ * one is what they begin with. plan_refuse tells refusals of either kind apart by these words. */
+#define REASON_NOT_LINEAR "is not a linear op"
+#define REASON_NOT_ONE_CONSTANT "so it is not linear"
+#define REASON_ONE_OP_WHILE_WHOLE "runtimes compute as one op while it is whole"
+#define REASON_NO_TWO_BRANCHES "no two branches are affine of one source"
+#define REASON_OTHER_SOURCES "the branches have different sources"
+#define REASON_NOTHING_SAVED "no op would be saved"
+#define REASON_CANNOT_MOVE "it cannot move "
+/* Of a sum each branch has a reason of its own behind this. */
+#define REASON_OF_BRANCH "; branch "
+
 /* Where the channels of a value are. */
 enum layout {
     LAYOUT_CONV,  /* axis 1, then at least one spatial axis: Conv and what surrounds it */

@@ -79,7 +79,7 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
         for (size_t k = 0; k < step->term_count && !reason; k++) {
             const struct trace_entry *entry = find_source(traces[k], source);
             if (!entry)
-                reason = "the branches have different sources";
+                reason = REASON_OTHER_SOURCES;
             else if (!merge_types(type, entry->type, &type))
                 reason = "the branches are of mixed types";
             else {

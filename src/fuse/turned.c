@@ -3,7 +3,7 @@
 
 #include "affine/laws.h"
 
-static const char none[] = "Transpose is not a linear op";
+static const char none[] = "Transpose " REASON_NOT_LINEAR;
 
 /* True when the Transpose puts the channels from axis 1 to the end, or back, and keeps the order of the rest. */
 static bool turns(const struct node *node, int rank, bool to_end)

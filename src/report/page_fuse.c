@@ -160,7 +160,7 @@ static void json_refusals(struct page *page, const char *name, struct refusal *c
     size_t count = 0;
     for (size_t i = 0; i < listed; i++) {
         const struct refusal *refusal = refusals[i];
-        if (refusal_counts(refusal) != counts)
+        if (refusal->counts != counts)
             continue;
         count++;
         const char *kind = kind_of_reason(page->arena, refusal->reason);

@@ -78,7 +78,7 @@ static void json_refusals(struct json *json, const char *key, struct refusal *co
         json_text(json, "op", refusal->node ? type_of(refusal->node) : "model");
         json_text(json, "output", refusal->output ? refusal->output->name : "");
         json_text(json, "reason", refusal->reason);
-        json_bool(json, "counts", refusal_counts(refusal));
+        json_bool(json, "counts", refusal->counts);
         json_close(json, '}');
     }
     json_line(json, 2);
@@ -225,7 +225,7 @@ static void print_refusals(struct text *text, const char *word, struct refusal *
     struct alike **of = NEW_ARRAY(text->arena, struct alike *, count);
     for (size_t i = 0; i < count; i++) {
         const struct refusal *refusal = refusals[i];
-        if (!refusal_counts(refusal))
+        if (!refusal->counts)
             continue;
         const char *key = arena_format(text->arena, "%s\n%s\n%s\n%s", refusal->pass, refusal->graph->name,
                                        refusal->node ? type_of(refusal->node) : "", refusal->reason);
@@ -253,9 +253,9 @@ static void print_by_nature(struct text *text, const struct plan *plan)
     LIST(struct census_entry *) groups = {0};
     for (size_t i = 0; i < plan->refusals.count; i++) {
         const struct refusal *refusal = plan->refusals.items[i];
-        if (refusal_counts(refusal))
+        if (refusal->counts)
             continue;
-        const char *branches = strstr(refusal->reason, "; branch ");
+        const char *branches = strstr(refusal->reason, REASON_OF_BRANCH);
         int length = (int)(branches ? branches - refusal->reason : (ptrdiff_t)strlen(refusal->reason));
         const char *key = arena_format(text->arena, "%s: %.*s", type_of(refusal->node), length, refusal->reason);
         struct census_entry *group = map_get(&seen, key);

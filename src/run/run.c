@@ -64,19 +64,24 @@ static void make_plan(struct run *run)
     debug_plan(run);
 }
 
+static void warn(struct run *run, struct refusal warning)
+{
+    struct refusal *kept = NEW(&run->arena, struct refusal);
+    *kept = warning;
+    kept->counts = true;
+    LIST_PUSH(&run->arena, &run->warnings, kept);
+}
+
 /* Said once, and as a warning: what is written is right, and less than what could be. */
 static void warn_of_memory(struct run *run)
 {
     if (!run->plan.full)
         return;
-    struct refusal *warning = NEW(&run->arena, struct refusal);
-    *warning =
-        (struct refusal){PLAN_WHOLE_MODEL, run->model.graphs.items[0], NULL, NULL,
-                         arena_format(&run->arena,
+    const char *reason = arena_format(&run->arena,
                                       "memory limit: written without the remaining rewrites, since they take more "
                                       "than the %zu MiB allowed for %zu bytes of input",
-                                      run->landing.most >> 20, run->landing.input)};
-    LIST_PUSH(&run->arena, &run->warnings, warning);
+                                      run->landing.most >> 20, run->landing.input);
+    warn(run, (struct refusal){PLAN_WHOLE_MODEL, run->model.graphs.items[0], .reason = reason});
 }
 
 /* What no runtime will load: nothing is folded across it (fuse/lift.c), and nothing here mends it. */
@@ -91,10 +96,8 @@ static void warn_of_rules(struct run *run)
             const char *reason = rules_node(&run->arena, node);
             if (!reason || found++ >= TOLD_MOST)
                 continue;
-            struct refusal *warning = NEW(&run->arena, struct refusal);
-            *warning = (struct refusal){PLAN_WHOLE_MODEL, graph, node, node_output(node, 0),
-                                        arena_format(&run->arena, "not valid ONNX: %s", reason)};
-            LIST_PUSH(&run->arena, &run->warnings, warning);
+            reason = arena_format(&run->arena, "not valid ONNX: %s", reason);
+            warn(run, (struct refusal){PLAN_WHOLE_MODEL, graph, node, node_output(node, 0), .reason = reason});
         }
     }
 }
@@ -113,11 +116,8 @@ static void ban(struct run *run, const struct fusion *fusion, const char *reason
     struct arena *arena = &run->arena;
     const struct value *target = fusion->first_target ? fusion->first_target : fusion->target;
     map_put(arena, &run->bans, plan_key(arena, fusion->graph, target), arena_copy(arena, reason));
-    if (!is_warning)
-        return;
-    struct refusal *warning = NEW(arena, struct refusal);
-    *warning = (struct refusal){fusion->pass, fusion->graph, fusion->node, fusion->target, reason};
-    LIST_PUSH(arena, &run->warnings, warning);
+    if (is_warning)
+        warn(run, (struct refusal){fusion->pass, fusion->graph, fusion->node, fusion->target, .reason = reason});
 }
 
 static void begin_check(struct run *run)
@@ -223,13 +223,11 @@ static bool write_to_memory(struct run *run, const struct pieces *pieces)
 /* Equalisation changes nothing or is not made. False: the plan is made again without. */
 static bool check_equalized(struct run *run)
 {
-    struct arena *arena = &run->arena;
     const char *reason = run->plan.scalings.count && !run->options.no_check ? check_equality(&run->model) : NULL;
     if (!reason)
         return true;
-    struct refusal *warning = NEW(arena, struct refusal);
-    *warning = (struct refusal){"equalize", run->model.graphs.items[0], NULL, NULL, arena_copy(arena, reason)};
-    LIST_PUSH(arena, &run->warnings, warning);
+    reason = arena_copy(&run->arena, reason);
+    warn(run, (struct refusal){"equalize", run->model.graphs.items[0], .reason = reason});
     run->options.equalize = ONNX_FUSE_EQUALIZE_OFF;
     return false;
 }
