@@ -4,6 +4,7 @@
  * from the target back to the source finds how far that narrows the work. Operators that treat
  * each channel alone hand the sample on to their data; Conv, ConvTranspose, Gemm and MatMul
  * compute the sample from all of theirs; everything else is computed whole. */
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -438,9 +439,9 @@ static const char *make_input(struct trial *trial, const struct value *value, in
     if (!type_is_float(type) && !(trial->check->sources && type_is_integer(type)))
         type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
     const char *reason = array_make(trial->arena, &trial->pool, BUDGET_VALUE, type, rank, dims, input);
-    bool is_bool = type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
+    bool is_bool = type == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL, is_real = !reason && array_is_real(*input);
     for (int64_t i = 0; !reason && i < (*input)->count; i++)
-        if (array_is_real(*input))
+        if (is_real)
             (*input)->reals[i] = eval_uniform(eval_random(state));
         else
             (*input)->integers[i] = (int64_t)(eval_random(state) % (is_bool ? 2 : 100));
@@ -530,18 +531,22 @@ static void note_differences(const struct check_case *check, const struct array 
                              double factor, double *largest)
 {
     int64_t inner, channels = channels_of(check, a, &inner);
-    for (int64_t i = 0; i < a->count; i++) {
-        double *channel = &largest[i / inner % channels];
-        *channel = fmax(*channel, factor * fabs(a->reals[i] - (b ? b->reals[i] : 0)));
+    for (int64_t i = 0, c = 0; i < a->count; i += inner, c = c + 1 < channels ? c + 1 : 0) {
+        double most = largest[c];
+        for (int64_t k = i; k < i + inner; k++) {
+            double number = factor * fabs(a->reals[k] - (b ? b->reals[k] : 0));
+            most = number > most ? number : most;
+        }
+        largest[c] = most;
     }
 }
 
 static bool is_finite(const struct array *array)
 {
-    for (int64_t i = 0; i < array->count; i++)
-        if (!isfinite(array->reals[i]))
-            return false;
-    return true;
+    bool finite = true;
+    for (int64_t i = 0; i < array->count; i++) /* to the end: that is faster */
+        finite &= fabs(array->reals[i]) <= DBL_MAX;
+    return finite;
 }
 
 static bool same_shape(const struct array *a, const struct array *b)

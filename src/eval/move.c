@@ -94,18 +94,30 @@ struct tensor *eval_transpose_stored(struct evaluation *e, const struct tensor *
         tensor->count < 1 || tensor->count > e->limit || !pool_affords(e->pool, 0, (double)tensor->count) ||
         transposed_walk(e->arena, e->node, tensor->rank, tensor->dims, &walk))
         return NULL;
-    const int last = walk.rank - 1;
-    const int64_t length = walk.dims[last], stride = walk.strides[0][last];
+    uint8_t *bytes = NEW_ARRAY(e->arena, uint8_t, (size_t)tensor->count * size);
     int64_t *dims = NEW_ARRAY(e->arena, int64_t, walk.rank);
     memcpy(dims, walk.dims, (size_t)walk.rank * sizeof(*dims));
-    uint8_t *bytes = NEW_ARRAY(e->arena, uint8_t, (size_t)tensor->count * size), *to = bytes;
-    walk.rank--; /* the last axis is the inner loop */
-    for (int64_t done = 0; done < tensor->count; done += length, walk_next(&walk)) {
-        const uint8_t *from = (const uint8_t *)tensor->data + (size_t)walk.offsets[0] * size;
-        for (int64_t i = 0; i < length; i++, to += size)
-            copy_bytes(to, from + (size_t)(i * stride) * size, size);
-    }
-    return tensor_of_bytes(e->arena, tensor->type, last + 1, dims, bytes);
+    walk.operands = 2; /* the result */
+    dense_strides(walk.rank, dims, walk.strides[1]);
+    /* In tiles of the last axis and of the one that is last in the input, so that cache lines of both are used whole. */
+    enum { TILE = 32 };
+    int last = walk.rank - 1, near = 0;
+    while (near < last && walk.strides[0][near] != 1)
+        near++;
+    int64_t length = dims[last], rows = near < last ? dims[near] : 1;
+    walk.dims[last] = walk.dims[near] = 1;
+    for (int64_t done = 0; done < tensor->count; done += rows * length, walk_next(&walk))
+        for (int64_t j = 0; j < rows; j += TILE)
+            for (int64_t i = 0; i < length; i += TILE)
+                for (int64_t row = j; row < rows && row < j + TILE; row++) {
+                    int64_t from = walk.offsets[0] + row * walk.strides[0][near] + i * walk.strides[0][last];
+                    int64_t to = walk.offsets[1] + row * walk.strides[1][near] + i;
+                    for (int64_t k = 0; k < length - i && k < TILE; k++)
+                        copy_bytes(bytes + (size_t)(to + k) * size,
+                                   (const uint8_t *)tensor->data + (size_t)(from + k * walk.strides[0][last]) * size,
+                                   size);
+                }
+    return tensor_of_bytes(e->arena, tensor->type, walk.rank, dims, bytes);
 }
 
 const char *eval_reshape(struct evaluation *e)

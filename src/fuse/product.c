@@ -21,14 +21,18 @@ static void read_kernel(const void *closure, int64_t first, int64_t count, doubl
     if (!reader->transposed) {
         tensor_read(reader->tensor, first * columns, count * columns, out);
     } else {
-        /* Piece by piece through a column of the stored matrix: the rows asked for lie together. */
-        double piece[64];
-        for (int64_t r = 0; r < count; r += (int64_t)COUNT_OF(piece)) {
-            int64_t some = count - r < (int64_t)COUNT_OF(piece) ? count - r : (int64_t)COUNT_OF(piece);
-            for (int64_t k = 0; k < columns; k++) {
-                tensor_read(reader->tensor, k * reader->rows + first + r, some, piece);
+        /* Through a few columns of the stored matrix at once, so that whole cache lines are written. */
+        enum { ROWS = 64, COLUMNS = 8 };
+        double pieces[COLUMNS][ROWS];
+        for (int64_t r = 0; r < count; r += ROWS) {
+            int64_t some = count - r < ROWS ? count - r : ROWS;
+            for (int64_t k = 0; k < columns; k += COLUMNS) {
+                int64_t width = columns - k < COLUMNS ? columns - k : COLUMNS;
+                for (int64_t c = 0; c < width; c++)
+                    tensor_read(reader->tensor, (k + c) * reader->rows + first + r, some, pieces[c]);
                 for (int64_t i = 0; i < some; i++)
-                    out[(r + i) * columns + k] = piece[i];
+                    for (int64_t c = 0; c < width; c++)
+                        out[(r + i) * columns + k + c] = pieces[c][i];
             }
         }
     }

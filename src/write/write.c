@@ -118,13 +118,6 @@ static void round_numbers(struct writer *writer, const struct tensor *tensor, in
         report_failure(writer, tensor, index + bad, numbers[bad]);
 }
 
-static void transpose(const double *from, int64_t rows, int64_t columns, double *to)
-{
-    for (int64_t r = 0; r < rows; r++)
-        for (int64_t c = 0; c < columns; c++)
-            to[c * rows + r] = from[r * columns + c];
-}
-
 /* Rows of a fused weight, a few at a time. False: out of memory. */
 static bool fill_rows(struct writer *writer, const struct tensor *tensor, const struct affine_dense *dense,
                       int64_t first, int64_t count, uint8_t *out)
@@ -145,21 +138,31 @@ static bool fill_rows(struct writer *writer, const struct tensor *tensor, const 
     return good;
 }
 
-/* A whole fused matrix, turned: its rows lie across the whole tensor. */
+/* A whole fused matrix, turned: a few of its rows at a time, and of those a few columns, so that a core's cache holds both. */
 static bool fill_turned(struct writer *writer, const struct tensor *tensor, const struct affine_dense *dense,
                         uint8_t *out)
 {
+    enum { ROWS = 64, COLUMNS = 8 };
     const struct affine *form = tensor->form;
-    int64_t length = affine_row_length(form), count = form->outputs;
-    double *rows = numbers_alloc(count, length);
-    double *columns = numbers_alloc(count, length);
-    bool good = rows && columns && affine_rows(form, dense, form->outputs, 0, count, rows);
-    if (good) {
-        transpose(rows, count, length, columns);
-        round_numbers(writer, tensor, 0, columns, count * length, out);
+    int64_t length = affine_row_length(form), count = form->outputs, size = (int64_t)type_size(tensor->type);
+    double *rows = numbers_alloc(ROWS, length);
+    double columns[COLUMNS][ROWS];
+    bool good = rows != NULL;
+    for (int64_t first = 0; good && first < count; first += ROWS) {
+        int64_t some = count - first < ROWS ? count - first : ROWS;
+        good = affine_rows(form, dense, count, first, some, rows);
+        for (int64_t k = 0; good && k < length; k += COLUMNS) {
+            int64_t width = length - k < COLUMNS ? length - k : COLUMNS;
+            for (int64_t r = 0; r < some; r++)
+                for (int64_t c = 0; c < width; c++)
+                    columns[c][r] = rows[r * length + k + c];
+            for (int64_t c = 0; c < width; c++) {
+                int64_t index = (k + c) * count + first;
+                round_numbers(writer, tensor, index, columns[c], some, out + index * size);
+            }
+        }
     }
     free(rows);
-    free(columns);
     return good;
 }
 
