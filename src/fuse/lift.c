@@ -95,10 +95,15 @@ void lift_clear(struct model *model, bool only_reasons)
     }
 }
 
+static bool is_stale(const struct node *node, const struct step *step)
+{
+    return step->looks_back && !step->is_made && step->stamp != node->graph->model->stamp;
+}
+
 const struct step *lift_node(struct node *node, enum layout layout)
 {
     struct step *step = lift_known(node, layout);
-    if (!step) {
+    if (!step || is_stale(node, step)) {
         step = NEW(node->graph->model->arena, struct step);
         /* No runtime takes such a node, so nobody can say what it computes. */
         step->reason = node->is_new ? NULL : rules_node(node->graph->model->arena, node);
@@ -106,6 +111,8 @@ const struct step *lift_node(struct node *node, enum layout layout)
             step->reason = lift(node, layout, step);
         if (!step->reason)
             step->reason = only_first_is_needed(node);
+        step->looks_back = node->op == OP_Transpose || node->op == OP_ScatterND || step->passed_count;
+        step->stamp = node->graph->model->stamp;
         lift_set(node, layout, step);
     }
     return step;

@@ -48,6 +48,8 @@ struct step {
     int32_t type;        /* element type that this op fixes; 0: none */
     bool sized;          /* holds for the declared input size only */
     bool is_made;        /* by the rewrite that made the node: it cannot be found again from the node */
+    bool looks_back;     /* to ops before the node: another once the graph has changed */
+    uint32_t stamp;      /* the graph's when it was found */
     bool is_part;        /* of what the next op stands for: its reason holds whatever is learned */
     struct step **parts; /* a Split, which has a reason itself: what it does for each of its outputs */
     int64_t parameters;  /* weights of the op, per channel where it is a per-channel constant */

@@ -35,11 +35,12 @@ const char *lift_turned(struct node *node, enum layout layout, step_reader *read
         return none;
     while (maker && maker->graph == node->graph && count < PASSED_MOST && !turns(maker, rank, conv)) {
         const struct step *inner = read(maker, between);
-        if (inner->reason || !inner->input || inner->sized || inner->passed_count || inner->form->kind == AFFINE_PICK ||
+        if (inner->reason || !inner->input || inner->passed_count || inner->form->kind == AFFINE_PICK ||
             (inner->type && step->type && inner->type != step->type) || affine_compose(arena, form, inner->form, &form))
             return none;
         step->type = inner->type ? inner->type : step->type;
         step->parameters += inner->parameters;
+        step->sized = step->sized || inner->sized;
         passed[count++] = maker;
         maker = inner->input->producer;
     }

@@ -151,6 +151,20 @@ ONE_RUN = {
         {"g": (4,), "w": (4, 4, 1, 1), "m": (1, 4, 1, 1)}, {"Loop": 1, "Identity": 1, "Neg": 1, "Conv": 1}),
     "a shortcut of what was turned": (FOUR + "{ r = Transpose <perm = [0, 1, 3, 2]> (x) b = BatchNormalization (r, g, g, g, g) y = Add (r, b) }",
                                       {"g": (8,)}, {"Transpose": 1, "Conv": 1}),
+    "a shift that a Conv reads, and a product that was joined before": (
+        "g (float[2,1,2] x) => (float[2,1,2] y) { m = Mul (x, c) a = Add (m, s) d = Add (t, a) p = MatMul (d, w) n = Neg (d) e = Conv (d, k, b) "
+        "q = Add (n, p) u = Sub (d, v) r = Sub (u, e) z = Add (q, r) y = Add (d, z) }",
+        {"c": (2, 1, 2), "s": (1, 1, 1), "t": (2,), "v": (1, 2), "w": (2, 2), "k": (1, 1, 1), "b": (1,)}, {"Mul": 1, "Add": 3, "Conv": 1, "MatMul": 1}),
+    "a sum between two Transposes that becomes a product": (
+        "g (float[1,6,4,4] x) => (float[1,4,4,1] y, float[1,4,4,6] r) { t = Transpose <perm = [0, 2, 3, 1]> (x) g = Gather <axis = -1> (t, k) "
+        "p = MatMul (t, w) s = Add (p, g) f = Transpose <perm = [0, 3, 1, 2]> (s) c = Conv <pads = [1, 1, 1, 1]> (f, d) n = Mul (s, e) "
+        "o = Transpose <perm = [0, 2, 3, 1]> (c) y = Add (o, n) r = Relu (t) }",
+        {"w": (6, 1), "k": [-1], "d": (1, 1, 3, 3), "e": (1,)}, {"Transpose": 2, "Relu": 1, "Conv": 2}),
+    "a product before a Transpose that others read": (
+        "g (float[2,4,6,8] x) => (float[2,12,6,8] y, float[2,12,6,8] f, float[2,6,6,12] z) { t = Transpose <perm = [0, 2, 3, 1]> (x) g = Tile (t, k) "
+        "[product] p = MatMul (t, w) s = Add (p, g) h = Transpose <perm = [0, 3, 1, 2]> (s) i = Conv <pads = [1, 1, 1, 1]> (h, d) m = Mul (s, c) "
+        "f = Transpose <perm = [0, 3, 1, 2]> (m) y = Add (i, f) e = Conv <pads = [1, 1, 1, 1]> (m, v) z = Relu (e) }",
+        {"w": (4, 12), "c": (12,), "k": [1, 1, 1, 3], "d": (12, 12, 3, 3), "v": (6, 6, 3, 3)}, {"Transpose": 2, "MatMul": 1, "Conv": 2, "Relu": 1}),
 }
 
 
