@@ -146,6 +146,23 @@ void pass_redirect(struct value *value, struct value *other)
     edit_take_over(other, value);
 }
 
+bool pass_holds_only(const struct tensor *tensor, double number)
+{
+    enum { SOME = 256 };
+    double numbers[SOME];
+    int64_t count = tensor->storage == STORAGE_REPEATED && tensor->count ? 1 : tensor->count;
+    if (!tensor_is_readable(tensor))
+        return false;
+    for (int64_t first = 0; first < count; first += SOME) {
+        int64_t some = count - first < SOME ? count - first : SOME;
+        tensor_read(tensor, first, some, numbers);
+        for (int64_t i = 0; i < some; i++)
+            if (numbers[i] != number)
+                return false;
+    }
+    return count > 0;
+}
+
 bool is_conv_transpose(const struct node *node)
 {
     return node->op == OP_ConvTranspose;

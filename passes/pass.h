@@ -43,6 +43,9 @@ const char *pass_check_redirect(const struct value *value, const struct value *o
  * it has made all of its changes in a graph, a pass calls lift_forget_steps: pass_each does. */
 void pass_redirect(struct value *value, struct value *other);
 
+/* True where each number of a constant is this one. */
+bool pass_holds_only(const struct tensor *tensor, double number);
+
 bool is_conv_transpose(const struct node *node);
 /* Gemm, MatMul, or the Add of a bias that a rewrite put behind a MatMul: it stands for both. */
 bool is_matrix_product(const struct node *node);

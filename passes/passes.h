@@ -9,6 +9,7 @@
     X(fold_constants, PASS_REWRITES, "store what operators compute from constants and known sizes")                    \
     X(share_duplicates, PASS_REWRITES, "make one op of ops that compute the same of the same")                         \
     X(remove_neutral, PASS_REWRITES, "remove ops that change nothing")                                                 \
+    X(drop_states, PASS_REWRITES, "leave initial states of zeros to LSTM, GRU and RNN")                                \
     X(cancel_pairs, PASS_REWRITES, "make one op, or none, of two in a row")                                            \
     X(unwrap_matmul, PASS_REWRITES, "take the Reshapes around a MatMul away")                                          \
     X(unwrap_conv, PASS_REWRITES, "take the Unsqueeze and the Squeeze around a Conv away")                             \

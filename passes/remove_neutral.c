@@ -22,29 +22,11 @@ static bool has_dims(const struct value *value)
     return value->rank >= 0 && value->rank <= SHAPE_MAX_RANK && !value->disputed;
 }
 
-/* True where each number of a constant is this one. */
-static bool holds_only(const struct tensor *tensor, double number)
-{
-    enum { SOME = 256 };
-    double numbers[SOME];
-    int64_t count = tensor->storage == STORAGE_REPEATED && tensor->count ? 1 : tensor->count;
-    if (!tensor_is_readable(tensor))
-        return false;
-    for (int64_t first = 0; first < count; first += SOME) {
-        int64_t some = count - first < SOME ? count - first : SOME;
-        tensor_read(tensor, first, some, numbers);
-        for (int64_t i = 0; i < some; i++)
-            if (numbers[i] != number)
-                return false;
-    }
-    return count > 0;
-}
-
 /* NULL where the operand is `number` throughout and x keeps its shape beside it. "": it is not that number. */
 static const char *look_at_operand(const struct value *x, struct value *operand, double number)
 {
     const struct tensor *tensor;
-    if (constant_of(operand, &tensor) || tensor->from_shape || !holds_only(tensor, number))
+    if (constant_of(operand, &tensor) || tensor->from_shape || !pass_holds_only(tensor, number))
         return "";
     if (operand->is_annotated)
         return "its operand carries a quantization annotation";
@@ -178,7 +160,7 @@ static bool keeps_samples(const struct node *node)
         return all;
     }
     if (scales && !constant_of(scales, &tensor) && tensor->count > 0)
-        return tensor->count == x->rank && holds_only(tensor, 1);
+        return tensor->count == x->rank && pass_holds_only(tensor, 1);
     const char *policy = node_string(arena, node, "keep_aspect_ratio_policy", "stretch");
     if (!sizes || !has_dims(x) || node_attribute(node, "axes") || strcmp(policy, "stretch") != 0)
         return false;
