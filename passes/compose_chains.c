@@ -36,7 +36,7 @@ static const char *fold_to(struct plan *plan, struct node *node, enum layout lay
     region_walk(&region, NULL, 0, &node, 1, true);
     *weighted = region.principal != NULL;
     if (!region.principal)
-        return "there is no weight to fold into";
+        return "no op here has a weight to fold into";
     struct lowering lowering = {.region = &region,
                                 .source = entry->source,
                                 .form = entry->form,

@@ -51,11 +51,11 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
             is_gated(value, reader))
             continue;
         if (!reason && value_use_count(value) > 1)
-            reason = "other ops read the value that it scales";
+            reason = "other ops read the unscaled value";
         if (!reason && value->is_output)
-            reason = "the value it scales is a graph output";
+            reason = "the unscaled value is a graph output";
         if (!reason && value->is_annotated)
-            reason = "the value it scales carries a quantization annotation";
+            reason = "the unscaled value carries a quantization annotation";
         if (reason)
             plan_refuse(plan, reader, reader->outputs[0], reason);
     }
@@ -92,7 +92,8 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
         if (!type || !step->type || type == step->type)
             value = reader->outputs[0];
         else
-            reason = arena_format(arena, "mixed types: %s and %s", type_name(type), type_name(step->type));
+            reason =
+                arena_format(arena, "the ops have different types: %s and %s", type_name(type), type_name(step->type));
         folded++;
     }
     refuse_readers(plan, value, layout);
@@ -106,7 +107,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
     if (is_conv_transpose(node)) {
         region.replaced = folded + 1;
         struct transposed t;
-        reason = sized ? "an op after ConvTranspose holds for the declared size only" : transposed_lift(node, &t);
+        reason = sized ? "the result would be right for the declared input size only" : transposed_lift(node, &t);
         double multiply_adds = reason ? 0 : (double)affine_weights(t.adjoint);
         if (!reason)
             reason = transposed_after(arena, &t, after);

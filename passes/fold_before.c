@@ -65,7 +65,8 @@ static const char *compose_run(struct plan *plan, const struct run *run, const s
     for (size_t i = run->count; i-- > 0 && !reason;) {
         const struct step *step = lift_node(run->ops[i], run->layout);
         if (type && step->type && type != step->type)
-            return arena_format(arena, "mixed types: %s and %s", type_name(type), type_name(step->type));
+            return arena_format(arena, "the ops have different types: %s and %s", type_name(type),
+                                type_name(step->type));
         reason = affine_compose(arena, step->form, *form, form);
         *sized = *sized || step->sized;
     }
@@ -81,11 +82,11 @@ static const char *fold_into_transpose(struct plan *plan, const struct run *run,
     struct transposed t;
     int64_t inputs = region_channels(node->inputs[1], LAYOUT_CONV) < 0 ? 0 : node->inputs[1]->dims[0];
     if (inputs < 1 || (before->inputs && before->inputs != inputs))
-        return "the channels before ConvTranspose are not known or do not fit";
+        return "the number of channels before ConvTranspose is not known, or differs from its weight's";
     if (sized)
-        return "an op before ConvTranspose holds for the declared size only";
+        return "the result would be right for the declared input size only";
     if (affine_bias(arena, before, inputs))
-        return "border: a shift before ConvTranspose adds up where its windows overlap";
+        return "border: overlapping windows of ConvTranspose would add the shift before it more than once";
     double *scale = NEW_ARRAY(arena, double, inputs);
     if (!affine_rows(before, NULL, inputs, 0, inputs, scale))
         return "out of memory";
@@ -122,7 +123,8 @@ static const char *fold_run(struct plan *plan, const struct run *run)
     if (!reason && run->bias) {
         const struct step *step = lift_node(run->bias, run->layout);
         if (type && step->type && type != step->type)
-            return arena_format(arena, "mixed types: %s and %s", type_name(type), type_name(step->type));
+            return arena_format(arena, "the ops have different types: %s and %s", type_name(type),
+                                type_name(step->type));
         reason = affine_compose(arena, step->form, form, &form);
         sized = sized || step->sized;
     }

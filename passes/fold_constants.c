@@ -130,14 +130,14 @@ static const char *look_at(struct folding *folding, const struct value *value)
         return "it is a graph output or carries a quantization annotation";
     for (const struct use *use = value->uses; use; use = use->next)
         if (value->producer->op == OP_DequantizeLinear && use_is_live(use) && is_quantised(folding, use->inner))
-            return "the op that reads it works on quantised numbers";
+            return "the op that reads it works on quantised numbers, and would get floats";
     return NULL;
 }
 
 static const char *too_large(struct arena *arena, double stored, double freed)
 {
     return arena_format(arena,
-                        "cost: the stored result would take %.0f bytes, the constants that it replaces take %.0f",
+                        "cost: storing the result would take %.0f bytes, but it replaces only %.0f bytes of constants",
                         stored, freed);
 }
 
@@ -149,9 +149,9 @@ static const char *compute(struct arena *arena, struct value *value, struct tens
     if (reason)
         return arena_format(arena, "it %s", reason);
     if (!tensor_is_readable(tensor) || !(type_is_float(tensor->type) || type_is_integer(tensor->type)))
-        return "it is not of a type that is stored";
+        return "constants of its type are not stored";
     if (tensor->count == 0)
-        return "it has no numbers";
+        return "it is empty";
     enum { BLOCK = 512 };
     if (!type_is_float(tensor->type)) {
         int64_t *integers = NEW_ARRAY(arena, int64_t, tensor->count + 1);
@@ -235,10 +235,9 @@ static const char *store(struct folding *folding, struct node *producer, struct 
         return reason;
     double grown = fusion->stored - plan->options->max_growth * freed - MESSAGE * (double)fusion->replaced.count;
     if (grown > 0 && folding->is_counted && folding->grown > growth_most(plan))
-        return arena_format(arena,
-                            "cost: the stored results would make the file grow by %.0f bytes, more "
-                            "than the allowed %.0f",
-                            folding->grown, growth_most(plan));
+        return arena_format(
+            arena, "cost: storing the results would make the file grow by %.0f bytes, more than the %.0f allowed",
+            folding->grown, growth_most(plan));
     if (grown > 0 && !folding->is_counted) {
         folding->grown += grown;
         *state_of(folding, producer) = WAITS;
@@ -272,7 +271,7 @@ static void refuse(struct plan *plan, const struct node *node, const struct valu
     if (constant_refused(value) || node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
         return;
     if (asked != value)
-        reason = arena_format(plan->model->arena, "the %s that makes it makes '%s' too: %s", node->proto->op_type,
+        reason = arena_format(plan->model->arena, "%s also makes '%s', which stays: %s", node->proto->op_type,
                               value->name, reason);
     plan_refuse(plan, node, asked, reason);
 }

@@ -45,13 +45,12 @@ static const char *find_channels(struct scaling_of *s)
         (weight->rank != 2 && (node->op == OP_MatMul || node->op == OP_Gemm)))
         return "the shape of its weight is not known, or does not fit";
     if (node->op == OP_ConvTranspose && groups != 1)
-        return "its weight holds the channels of a group along one axis and the groups along "
-               "another";
+        return "the output channels of its weight lie along two axes, so no axis can hold a scale per channel";
     s->axis = turned ? 1 : 0;
     s->channels = weight->dims[s->axis];
     int axis = node->op == OP_MatMul ? node->outputs[0]->rank - 1 : 1;
     if (s->lane.axis >= 0 && (s->lane.axis != axis || s->lane.width != s->channels))
-        return "it scales along another axis than the channels that the weight makes";
+        return "it scales another axis than the output channels of the weight";
     return s->channels < 1 ? "the number of channels is not known" : NULL;
 }
 
@@ -74,24 +73,24 @@ static const char *rescale(const struct scaling_of *s, const struct node *node, 
         return "the scale or the zero point of its weight is not constant";
     const double *numbers = constant_numbers(value, old);
     if (old->count != 1 && (own < 0 ? own + rank : own) != axis)
-        return "the scales of its weight lie along another axis than the channels that it makes";
+        return "the scales of its weight lie along another axis than its output channels";
     if (node_integer(node, "block_size", 0) || node_integer(node, "output_dtype", 0) || !numbers || old->rank > 1 ||
         (old->count != 1 && old->count != s->channels))
-        return "its weight has scales for blocks of numbers, or is made as another type";
+        return "its weight has a scale per block, or is dequantised to another type";
     int64_t count = s->lane.width == 1 ? old->count : s->channels;
     if (count != 1 && node->opset < 13)
-        return arena_format(arena,
-                            "DequantizeLinear of opset %lld has one scale for all channels; one for "
-                            "each needs 13",
-                            (long long)node->opset);
+        return arena_format(
+            arena,
+            "DequantizeLinear of opset %lld takes one scale for all channels; a scale per channel needs opset 13",
+            (long long)node->opset);
     double *made = NEW_ARRAY(arena, double, count);
     for (int64_t c = 0; c < count; c++) {
         made[c] = tensor_rounded(old->type, numbers[old->count == 1 ? 0 : c] * factor(&s->lane, s->lane.scale, c));
         if (!isfinite(made[c]) || made[c] <= 0)
-            return arena_format(arena,
-                                "channel %lld would be dequantised with a scale of %s; runtimes "
-                                "take scales that are positive and finite",
-                                (long long)c, decimal_rounded(made[c], 6).text);
+            return arena_format(
+                arena,
+                "channel %lld would be dequantised with the scale %s; runtimes accept only positive, finite scales",
+                (long long)c, decimal_rounded(made[c], 6).text);
     }
     *scales = tensor_of_doubles(arena, old->type, count == 1 ? old->rank : 1, &count, made);
     return NULL;
@@ -153,10 +152,10 @@ static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
     if (s->weighted->op == OP_MatMul)
         return "MatMul has no bias to add the shift to";
     if (node_float(s->weighted, "beta", 1) != 1)
-        return "its bias has a factor, beta";
+        return "its bias is multiplied by beta";
     if (value && (constant_of(value, &old) || !(numbers = constant_numbers(value, old)) ||
                   (old->count != 1 && (old->count != s->channels || old->dims[old->rank - 1] != s->channels))))
-        return "its bias is not constant, or not one number for each channel";
+        return "its bias is not constant, or not one number per channel";
     int32_t type = old ? old->type : s->weighted->outputs[0]->type;
     if (!type_is_float(type))
         return "the type of its result is not known";
@@ -248,7 +247,7 @@ static const char *decide(struct scaling_of *s, struct node *const *dequantizers
             reason = rescale(s, dequantizers[i], i == 0 ? s->axis : 0, &scales[i]);
     }
     if (!reason && dequantizers[1] && lane_shifts(&s->lane))
-        reason = "its bias is dequantised too, and the shift is not a multiple of the bias's scale";
+        reason = "its bias is quantised, and the shift is not a multiple of the bias's scale";
     if (!reason && !dequantizers[1])
         reason = shift_bias(s, bias);
     return reason;

@@ -104,7 +104,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
             continue;
         if (operand && maker && lift_reads_weight(maker))
             plan_refuse(plan, sum, target,
-                        arena_format(arena, "its operand '%s' exists in only one order of axes", operand->name));
+                        arena_format(arena, "its operand '%s' would need a new Transpose", operand->name));
         return;
     }
     if (!is_worth_it(found, sum->input_count))

@@ -132,7 +132,7 @@ static const char *join_group(const struct tree *tree, const struct group *group
         const struct trace_entry *entry = entry_of(leaf, group->source);
         terms[count++] = (struct affine_term){entry->form, leaf->factor * sign};
         if (*type && entry->type && *type != entry->type)
-            return arena_format(arena, "the branches are of mixed types: %s and %s", type_name(*type),
+            return arena_format(arena, "the branches have different types: %s and %s", type_name(*type),
                                 type_name(entry->type));
         *type = *type ? *type : entry->type;
         *sized = *sized || entry->sized;
@@ -169,7 +169,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     struct arena *arena = tree->plan->model->arena;
     tree->looks += (double)tree->leaves.count;
     if (tree->looks > BUDGET_BRANCHES_READ)
-        return "it has more groups of branches than are tried";
+        return "it has too many groups of branches to try them all";
     const struct branch *branch = branch_of(tree, group);
     struct value *origin = NULL;
     bool needs_pad = false;
@@ -179,7 +179,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         needs_pad = needs_pad || (entry && !entry->origin);
     }
     if (!needs_pad)
-        return "none of the branches comes from the padded value";
+        return "no branch reads the padded value";
     /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
     const char *banned = branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]);
     if (banned)
@@ -387,7 +387,7 @@ static bool join_transposed(struct tree *tree)
     struct fusion *fusion;
     const char *reason = transposed_join(arena, parts, factors, count, &sum);
     if (!reason && (!value_is_told(sum.source) || !value_is_told(tree->root->outputs[0])))
-        reason = "it begins or ends between the two ops that a rewrite made";
+        reason = "it would separate two ops that another rewrite made as a pair";
     if (!reason) {
         region_walk(&region, seeds, count, tree->nodes.items, tree->nodes.count, true);
         for (size_t i = 0; i < count && !reason; i++)

@@ -101,7 +101,7 @@ static bool merge_row(struct plan *plan, struct node *add, size_t row)
     bool is_stored = !constant_of(product->inputs[0], &tensor) && !constant_of(product->inputs[1], &tensor) &&
                      !constant_of(c, &tensor);
     if (!fits)
-        plan_refuse(plan, add, target, "the summand is not one row as wide as the product");
+        plan_refuse(plan, add, target, "the other summand is not a single row as wide as the product");
     if (!fits || !takes_type || is_stored || is_banned(plan, add))
         return false;
     struct value *inputs[3] = {product->inputs[0], product->inputs[1], c};

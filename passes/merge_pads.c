@@ -46,9 +46,9 @@ static const char *read_pads(struct merge *merge)
     size_t count, named = 0;
     int rank = merge->x->rank;
     if (strcmp(node_string(arena, pad, "mode", "constant"), "constant") != 0)
-        return "the Pad does not fill with a constant";
+        return "the Pad copies values of its input (mode reflect, edge or wrap)";
     if (!fills_with_zero(pad))
-        return "the Pad does not fill with 0";
+        return "the Pad does not fill with 0, as padding of the op itself would";
     const int64_t *pads = constant_integers(pad, "pads", 1, held[0], COUNT_OF(held[0]), &count);
     const int64_t *axes = constant_integers(pad, "", 3, held[1], MOST, &named);
     if (!pads || (!axes && node_input(pad, 3)))
@@ -60,9 +60,9 @@ static const char *read_pads(struct merge *merge)
         int64_t axis = axes ? axes[i] : (int64_t)i, begin = pads[i], end = pads[half + i];
         axis += axis < 0 ? rank : 0;
         if (axis < 0 || axis >= rank || begin < 0 || end < 0 || begin > SHAPE_ABSURD || end > SHAPE_ABSURD)
-            return "the Pad crops";
+            return "the Pad crops: one of its widths is negative";
         if (axis < 2 && (begin || end))
-            return "the Pad changes the batch or the channels";
+            return "the Pad pads the batch or the channels";
         merge->pads[axis] = begin;
         merge->pads[rank + axis] = end;
     }
@@ -77,13 +77,13 @@ static const char *look_at_pool(const struct merge *merge, const struct window *
     int rank = merge->x->rank;
     bool counts = node_integer(node, "count_include_pad", 0) != 0;
     if (node_integer(node, "ceil_mode", 0))
-        return "ceil_mode: windows may reach beyond the padding";
+        return "ceil_mode: a window may reach past the padding, and its average would count other positions";
     for (int i = 0; i < rank - 2; i++) {
         if (!counts && (window[i].pad_begin || window[i].pad_end))
-            return "the pool does not count its own padding, but counts that of the Pad";
+            return "the average counts what the Pad added, but would not count padding of the pool itself";
         if (window[i].pad_begin + merge->pads[2 + i] >= window[i].kernel ||
             window[i].pad_end + merge->pads[rank + 2 + i] >= window[i].kernel)
-            return "the padding would be as wide as the window of the pool";
+            return "the pool's padding would be as wide as its window, which runtimes refuse";
     }
     return NULL;
 }
@@ -97,7 +97,8 @@ static const char *look_at_zero_point(const struct node *node)
         return NULL;
     bool is_zero =
         !constant_of(zero, &tensor) && tensor->count == 1 && tensor_read_integers(tensor, &number) && number == 0;
-    return is_zero ? NULL : "its zero point is not 0: the Pad fills with another number";
+    return is_zero ? NULL
+                   : "its zero point is not 0, so padding of the op itself would fill with another number than the Pad";
 }
 
 /* A shape to try an input with: declared sizes, windows and a little more where none is, or needed. */

@@ -52,9 +52,9 @@ static const char *read_pads(struct node *pad, const int *order, int64_t *pads)
         pads[i] = begin[order[i]];
         pads[rank + i] = end[order[i]];
         if (pads[i] < 0 || pads[rank + i] < 0)
-            return "the Pad crops";
+            return "the Pad crops: one of its widths is negative";
         if (i < 2 && (pads[i] || pads[rank + i]))
-            return "the Pad changes the batch or the channels";
+            return "the Pad pads the batch or the channels";
     }
     return NULL;
 }

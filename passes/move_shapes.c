@@ -169,9 +169,9 @@ static bool move_shape(struct plan *plan, struct node *shape)
         return move(plan, shape, first, shape, first, channel);
     data = data_of(maker);
     if (!reader || !scales(reader) || !keeps_shape(reader, value) || !is_read_behind(shape->outputs[0], reader)) {
-        plan_refuse(plan, shape, shape->outputs[0],
-                    "it reads a value that would be folded away, and no other value is known to "
-                    "have its shape");
+        plan_refuse(
+            plan, shape, shape->outputs[0],
+            "it reads the shape of a value that a fusion would remove, and no other value is known to have that shape");
         return false;
     }
     channel = layout_of(maker) == LAYOUT_CONV ? 1 : data->rank - 1;

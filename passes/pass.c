@@ -96,12 +96,12 @@ const char *pass_check_redirect(const struct value *value, const struct value *o
     if (value->is_annotated || other->is_annotated)
         return "a quantization annotation names its value";
     if (!is_in_scope(value, other))
-        return "a body that reads it has another value of its source's name";
+        return "a body that reads it has another value with its source's name";
     if (!value->is_output)
         return NULL;
     if (!other->producer || other->graph != value->graph || other->is_output)
         return "its value is a graph output, and its source cannot take the name";
-    return is_in_scope(other, value) ? NULL : "a body that reads its source has a value of its name";
+    return is_in_scope(other, value) ? NULL : "a body that reads its source has another value with its own name";
 }
 
 /* What a rewrite knows of a node that it made goes with what the node reads. */

@@ -32,10 +32,10 @@ static const char *frozen(const struct model *model)
     if (model->proto->n_training_info)
         return "the model has training_info, which changes its initializers while it runs";
     if (main->opset > OPSET_NEWEST)
-        return arena_format(model->arena, "opset %lld is newer than %d, the newest known here", (long long)main->opset,
+        return arena_format(model->arena, "opset %lld is newer than %d, the newest supported", (long long)main->opset,
                             OPSET_NEWEST);
     if (main->opset < OPSET_OLDEST && model->graphs.count == 1)
-        return arena_format(model->arena, "opset %lld is older than %d, the oldest known here", (long long)main->opset,
+        return arena_format(model->arena, "opset %lld is older than %d, the oldest supported", (long long)main->opset,
                             OPSET_OLDEST);
     return NULL;
 }

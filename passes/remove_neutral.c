@@ -15,7 +15,7 @@
 #include "model/edit.h"
 #include "passes/passes.h"
 
-#define BROADCASTS "the constant may give the value another shape"
+#define BROADCASTS "the constant may broadcast the value to another shape"
 
 static bool has_dims(const struct value *value)
 {

@@ -59,8 +59,7 @@ static bool share(struct plan *plan, struct node *turn)
         if (read)
             plan_refuse(plan, turn, target,
                         arena_format(arena,
-                                     "its input already exists in that order of axes, except for "
-                                     "ops per channel, and other ops read '%s'",
+                                     "an earlier value has that order of axes already, but other ops between read '%s'",
                                      read->name));
         return false;
     }

@@ -170,16 +170,16 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
             reason = "it folds into the weight before it instead";
         const struct value *other = node->op == OP_Add && index < 2 ? node_input(node, 1 - index) : NULL;
         if (!reason && other && !other->tensor && !value_is_told(other) && !other->terms)
-            reason = "a rewrite made what it adds";
+            reason = "another rewrite made the value that it adds";
         if (!plan_visits_first(slide->plan, node) && !reason)
-            reason = "two of the paths from the op meet in it";
+            reason = "two paths from the moved op meet there";
         if (reason && node->op == OP_ConvTranspose && lane_shifts(lane))
             reason = "overlapping windows would add the shift more than once";
         else if (reason && lift_reads_weight(node))
-            reason = lane_shifts(lane) ? "a shift stands before its padding, or before a weight that is not constant"
-                                       : "its weight is not constant, or takes the channels along another axis";
+            reason = lane_shifts(lane) ? "its padding would not be shifted, or its weight is not constant"
+                                       : "its weight is not constant, or takes the channels on another axis";
         if (reason || slide->hops++ > SLIDE_HOPS) {
-            slide_stop(slide, node, reason ? reason : "the path is too long");
+            slide_stop(slide, node, reason ? reason : "the path from the moved op is too long");
             return false;
         }
         for (size_t i = 0; i < node->output_count; i++)

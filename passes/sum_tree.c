@@ -391,7 +391,9 @@ static const char *explain_leaf(const struct tree *tree, const struct leaf *leaf
     if (trace->count > 1 && value_use_count(leaf->value) > 1)
         return arena_format(arena, "other ops read branch '%s', so it stays", name);
     if (!tree->reason)
-        return arena_format(arena, "branch '%s' comes from '%s'", name, trace->entries[trace->count - 1].source->name);
+        return trace->count > 1 ? arena_format(arena, "branch '%s' is linear in '%s'", name,
+                                               trace->entries[trace->count - 1].source->name)
+                                : arena_format(arena, "branch '%s' enters the sum as it is", name);
     return NULL;
 }
 

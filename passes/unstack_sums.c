@@ -89,7 +89,7 @@ static bool unstack(struct plan *plan, struct node *reduce)
         return false;
     const char *reason = plan_banned(plan, reduce->graph, target);
     if (!reason && found < count)
-        reason = "a part of the stack that it sums has the axis by itself";
+        reason = "one of the concatenated parts has no Unsqueeze, so it may hold several summands";
     if (reason) {
         plan_refuse(plan, reduce, target, reason);
         return false;

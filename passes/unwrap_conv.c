@@ -93,7 +93,7 @@ static const char *find_form(const struct wrap *wrap, const struct affine **form
     if (step->reason)
         return step->reason;
     if (step->input != conv->inputs[0] || step->form->axes != conv->inputs[0]->rank - 2)
-        return "its window does not fit its input";
+        return "its window is larger than its input";
     return affine_drop_axis(conv->graph->model->arena, step->form, wrap->axis - 2, form);
 }
 
@@ -228,7 +228,7 @@ static bool unwrap(struct plan *plan, struct node *last)
         if (!type_is_float(first->inputs[0]->type))
             return false;
         if (!(has_known_target(first) && has_known_target(last)))
-            reason = "the target of a Reshape is known only while the model runs";
+            reason = "the target shape of a Reshape is not constant";
         if (!reason)
             reason = replace(plan, &wrap, first);
         if (reason)

@@ -73,7 +73,7 @@ static bool unwrap(struct plan *plan, struct node *last)
         !are_rows(matmul->inputs[0], x, width))
         return false;
     if (!has_known_target(first) || !has_known_target(last)) {
-        plan_refuse(plan, last, y, "the target of a Reshape is known only while the model runs");
+        plan_refuse(plan, last, y, "the target shape of a Reshape is not constant");
         return false;
     }
     const char *banned = plan_banned(plan, last->graph, y);

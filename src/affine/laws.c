@@ -219,7 +219,7 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
         double inside = bias ? bias[c] : 0;
         double largest = fmax(terms[c], fabs(outer->border[c]));
         if (!(fabs(inside - outer->border[c]) <= 8 * outer->border_rounding * largest))
-            return arena_format(arena, "border: the padding holds %s in channel %lld where the inner op gives %s",
+            return arena_format(arena, "border: the padding holds %s in channel %lld, where the inner op would give %s",
                                 decimal_rounded(outer->border[c], 9).text, (long long)c,
                                 decimal_rounded(inside, 9).text);
     }
@@ -319,7 +319,7 @@ const char *affine_compose(struct arena *arena, const struct affine *outer, cons
 {
     int64_t middle, axes;
     if (affine_has_border(inner))
-        return "border: the values in the padding do not come from the value that is padded";
+        return "border: the padding holds values that do not come from the padded value";
     if (!unify(outer->inputs, inner->outputs, 0, &middle))
         return arena_format(arena, "the outer op takes %lld channels, the inner one gives %lld",
                             (long long)outer->inputs, (long long)inner->outputs);
@@ -386,8 +386,11 @@ static const char *join_axis(struct arena *arena, const struct affine_term *term
                                 (long long)other.stride);
         if (other.end != axis.end) {
             if (source_extent < 1 || affine_extent(axis, source_extent) != affine_extent(other, source_extent))
-                return arena_format(arena, "the branches' extents differ: %+lld and %+lld beyond the source on axis %d",
-                                    (long long)axis.end, (long long)other.end, index);
+                return arena_format(
+                    arena,
+                    "the branches' outputs differ in size: they end %+lld and %+lld from the end of the "
+                    "source on spatial axis %d",
+                    (long long)axis.end, (long long)other.end, index);
             *used_extent = true;
             axis.end = axis.end > other.end ? axis.end : other.end;
         }
@@ -415,7 +418,7 @@ const char *affine_join(struct arena *arena, const struct affine_term *terms, si
     for (size_t k = 0; k < count; k++) {
         const struct affine *form = terms[k].form;
         if (affine_has_border(form))
-            return "border: the values in the padding do not come from the value that is padded";
+            return "border: the padding holds values that do not come from the padded value";
         if (!unify(axes, form->axes, -1, &axes))
             return "the branches' numbers of spatial axes differ";
         if (!unify(outputs, form->outputs, 0, &outputs))
@@ -428,7 +431,8 @@ const char *affine_join(struct arena *arena, const struct affine_term *terms, si
         unknown |= !form->outputs;
     }
     if (unknown && inputs != outputs)
-        return arena_format(arena, "the identity branch has %lld channels and the others give %lld: it would broadcast",
+        return arena_format(arena,
+                            "the identity branch has %lld channels and the others %lld, so the sum broadcasts it",
                             (long long)inputs, (long long)outputs);
     struct affine_axis axis[AFFINE_AXES];
     for (int i = 0; i < axes; i++) {
@@ -525,7 +529,7 @@ const char *affine_stack(struct arena *arena, const struct affine *const *forms,
     struct affine_term *terms = NEW_ARRAY(arena, struct affine_term, count);
     for (size_t k = 0; k < count; k++) {
         if (affine_has_border(forms[k]))
-            return "border: the values in the padding do not come from the value that is padded";
+            return "border: the padding holds values that do not come from the padded value";
         if (!unify(axes, forms[k]->axes, -1, &axes))
             return "the branches' numbers of spatial axes differ";
         if (!unify(inputs, forms[k]->inputs, 0, &inputs))
@@ -555,7 +559,7 @@ const char *affine_beside(struct arena *arena, const struct affine *const *forms
     for (size_t k = 0; k < count; k++) {
         const struct affine *form = forms[k];
         if (affine_has_border(form))
-            return "border: the values in the padding do not come from the value that is padded";
+            return "border: the padding holds values that do not come from the padded value";
         if (form->axes != forms[0]->axes || form->axes < 0 || form->inputs != forms[0]->inputs ||
             form->outputs != forms[0]->outputs)
             return "the parts' numbers of channels or spatial axes differ";
@@ -573,7 +577,7 @@ const char *affine_beside(struct arena *arena, const struct affine *const *forms
 const char *affine_widen(struct arena *arena, const struct affine *form, int64_t groups, const struct affine **result)
 {
     if (groups < 1 || form->groups % groups)
-        return arena_format(arena, "%lld groups do not widen to %lld", (long long)form->groups, (long long)groups);
+        return arena_format(arena, "%lld groups cannot become %lld", (long long)form->groups, (long long)groups);
     struct affine_axis axis[AFFINE_AXES];
     for (int i = 0; i < form->axes; i++)
         axis[i] = affine_axis_of(form, i);

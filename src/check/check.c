@@ -297,7 +297,7 @@ static const char *evaluate_side(struct side *side, struct array **result)
     if (!reason && array_is_whole(*result))
         reason = as_reals(trial, result);
     if (!reason && !array_is_real(*result))
-        reason = arena_format(trial->arena, "'%s' holds no reals", trial->sum->name);
+        reason = arena_format(trial->arena, "'%s' does not hold real numbers", trial->sum->name);
     return reason;
 }
 

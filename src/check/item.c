@@ -243,7 +243,7 @@ const char *check_list(struct side *side)
             continue;
         }
         if (!item->node && !item->terms && !item->is_source && !item->is_number && !item->stored)
-            return arena_format(arena, "'%s' depends on more than '%s' and constants", item->value->name,
+            return arena_format(arena, "'%s' depends on other values than '%s' and constants", item->value->name,
                                 check->source->name);
         if (item->next_input < item->input_count) {
             const struct value *value = input_of(side, item, item->next_input);

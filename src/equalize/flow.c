@@ -120,7 +120,7 @@ static const char *seam(struct classes *classes, struct node *node)
 static const char *not_homogeneous(struct classes *classes, const struct node *node)
 {
     const char *name = node->proto->op_type;
-    return arena_format(classes->arena, "%s is not homogeneous", name ? name : "an op");
+    return arena_format(classes->arena, "%s does not commute with a positive scale", name ? name : "an op");
 }
 
 static const char *flow(struct classes *classes, struct node *node)
@@ -218,11 +218,12 @@ static void flow_through_node(struct classes *classes, struct node *node)
     size_t seams = classes->seams.count, shifts = classes->shifts.count;
     bool whole = node_output(node, 0) && node_output(node, 0)->rank >= 0;
     const char *reason =
-        whole ? node_has_references(node) ? "it refers to attributes" : flow(classes, node) : NOT_KNOWN;
+        whole ? node_has_references(node) ? "it takes an attribute from the function around it" : flow(classes, node)
+              : NOT_KNOWN;
     for (size_t k = 0; k < node->input_count; k++) {
         bool is_data = k == 0 || !lift_reads_weight(node);
         if (reason || !is_data)
-            classes_pin(classes, input_of(node, k), node, reason ? reason : "it is a weight");
+            classes_pin(classes, input_of(node, k), node, reason ? reason : "the op reads it as a weight");
     }
     for (size_t k = 0; k < node->output_count; k++) {
         struct channels *out = node->outputs[k] ? value_channels(node->outputs[k]) : NULL;
@@ -278,6 +279,6 @@ void flow_through(struct classes *classes, struct graph *graph)
         for (const struct use *use = channels->value->uses; use; use = use->next)
             if (use_is_live(use) && use->inner->graph == graph &&
                 by_depth(&(struct node *){use->inner}, &(struct node *){channels->value->producer}) <= 0)
-                classes_pin(classes, channels, use->inner, "it is read out of order");
+                classes_pin(classes, channels, use->inner, "an op that stands before it in the file reads it");
     }
 }

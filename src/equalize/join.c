@@ -40,7 +40,7 @@ static const char *read_along(const struct channels *out, struct value *value, c
         return "its constant cannot be scaled";
     bool channel = axis >= 0 && tensor->count == tensor->dims[axis];
     if (tensor->count != 1 && (axis < 0 || tensor->dims[axis] != out->count))
-        return "its constant is the same for all channels, and not one number";
+        return "its constant varies along another axis than the channels";
     if (tensor->count != 1 && !channel)
         return NULL;
     along->numbers = constant_numbers(value, tensor);
@@ -72,7 +72,7 @@ const char *through_sum(struct classes *classes, struct node *node)
         bool constant = !in && is_constant(value, &tensor);
         const char *reason = constant ? read_along(out, value, tensor, &along) : NULL;
         if (!in && !constant)
-            reason = arena_format(classes->arena, "its other operand '%s' is not scaled", value->name);
+            reason = arena_format(classes->arena, "its other operand '%s' cannot be scaled", value->name);
         if (reason)
             return reason;
         if (constant) {
@@ -115,7 +115,7 @@ const char *through_product(struct classes *classes, struct node *node)
     if (node->op == OP_Div && data == 1)
         return "it divides by a value that could be scaled";
     if (!in[data])
-        return "what it multiplies is not scaled";
+        return "neither operand can be scaled";
     struct channels *out =
         classes_give(classes, node->outputs[0], in[data]->axis + node->outputs[0]->rank - in[data]->value->rank);
     if (!out || out->count != in[data]->count)

@@ -39,9 +39,9 @@ const char *through_activate_by_slopes(struct classes *classes, struct node *nod
     const struct tensor *tensor;
     const double *numbers = NULL;
     if (!in)
-        return "its slope is not scaled like its data";
+        return "its data cannot be scaled";
     const char *reason = through_keep(classes, node, in, 0, in->axis);
-    classes_pin(classes, slopes, node, "it is a slope");
+    classes_pin(classes, slopes, node, "the op reads it as a slope");
     if (node_input(node, 1) && is_constant(node->inputs[1], &tensor) && type_is_float(tensor->type) &&
         tensor_is_readable(tensor))
         numbers = constant_numbers(node->inputs[1], tensor);
@@ -172,10 +172,10 @@ const char *through_pad(struct classes *classes, struct node *node)
         return "it pads with a number other than 0";
     bool all = !node_input(node, 3);
     if (!amounts || (!all && !through_axes(node, 3, in->value->rank, axes, &named)))
-        return "its amounts are not known";
+        return "its widths are not known";
     named = all ? (size_t)in->value->rank : named;
     if (count != 2 * named)
-        return "its amounts are not known";
+        return "its widths are not known";
     for (size_t i = 0; i < named; i++)
         if ((all ? (int64_t)i : axes[i]) == in->axis && (amounts[i] || amounts[named + i]))
             return "it pads channels";

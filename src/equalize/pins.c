@@ -8,8 +8,7 @@
 
 #define DEAD 0x1p-12
 
-static const char no_statistics[] =
-    "no statistics: no BatchNormalization describes what it holds, and nothing is guessed";
+static const char no_statistics[] = "no statistics: no BatchNormalization describes its values, and none were given";
 
 static void pin_unknown(struct equalization *e, struct seam *seam)
 {
@@ -19,9 +18,9 @@ static void pin_unknown(struct equalization *e, struct seam *seam)
         if (!moments_known(x))
             class_pin(&e->classes, class, seam->node, no_statistics);
         else if (!(moments_second(x) > 0) || !(moments_range(x) > 0))
-            class_pin(&e->classes, class, seam->node, "it is dead by its statistics");
+            class_pin(&e->classes, class, seam->node, "its statistics say that it hardly varies");
         else if (!(seam->weight.norm[c] > 0))
-            class_pin(&e->classes, class, seam->node, "its column has no weight");
+            class_pin(&e->classes, class, seam->node, "all weights that read it are 0");
     }
 }
 
@@ -36,9 +35,9 @@ static void pin_dead(struct equalization *e, struct seam *seam)
         double made = range_of_channel(e, seam->output, o);
         struct channel *class = class_of(&e->classes, seam->output, o);
         if (!(moves > made * DEAD) && !isnan(made))
-            class_pin(&e->classes, class, seam->node, "its row has almost no weight");
+            class_pin(&e->classes, class, seam->node, "its weights are almost 0 beside its bias");
         else if (made < moves * DEAD)
-            class_pin(&e->classes, class, seam->node, "it is dead by its statistics");
+            class_pin(&e->classes, class, seam->node, "its statistics say that it hardly varies");
     }
 }
 

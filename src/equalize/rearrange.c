@@ -59,7 +59,7 @@ const char *through_slice(struct classes *classes, struct node *node)
     bool named = node_attribute(node, "axes") || node_input(node, 3);
     if (!starts || (node_input(node, 4) && (!steps || step_count != count)) ||
         (named && (!through_axes(node, 3, in->value->rank, axes, &axis_count) || axis_count != count)))
-        return "what it takes is not known";
+        return "its starts or steps are not known";
     for (size_t i = 0; i < count; i++)
         if ((named ? axes[i] : (int64_t)i) == in->axis) {
             cut = true;
@@ -73,7 +73,7 @@ const char *through_slice(struct classes *classes, struct node *node)
     start = start < 0 ? 0 : start > last ? last : start;
     if (!out || step == 0 || step > in->count || -step > in->count || out->count > in->count ||
         start + (out->count - 1) * step < 0 || start + (out->count - 1) * step >= in->count)
-        return "what it takes is not known";
+        return "its starts or steps are not known";
     for (int64_t c = 0; c < out->count; c++)
         through_take(classes, out, c, in, start + c * step);
     return NULL;
@@ -124,7 +124,8 @@ const char *through_concat(struct classes *classes, struct node *node)
             if (in)
                 through_take(classes, out, begin + c, in, c);
             else
-                class_pin(classes, class_of(classes, out, begin + c), node, "another part of it is not scaled");
+                class_pin(classes, class_of(classes, out, begin + c), node,
+                          "another part of the Concat cannot be scaled");
         }
         first += count;
     }

@@ -52,7 +52,7 @@ static bool solve(struct equalization *e, struct group *group)
     double after = descend(&p->objective, p->starts, STARTS, &p->guard);
     double gain = isfinite(after) ? decibels_between(before, after + p->constant) : 0;
     if (gain < LEAST_STEP) {
-        group->reason = "nothing is gained: its channels are even";
+        group->reason = "its channels have similar ranges already, so nothing is gained";
         return false;
     }
     take_over(p);
@@ -110,7 +110,7 @@ static void drop_little(struct equalization *e)
     for (size_t i = 0; i < e->groups.count; i++) {
         struct group *group = e->groups.items[i];
         if (group_is_moved(e, group))
-            group->reason = arena_format(e->arena, "a predicted gain of %s dB, of all values together, is less than 1",
+            group->reason = arena_format(e->arena, "the predicted gain over all values is %s dB, less than 1",
                                          decimal_rounded(fmax(gain, 0), 2).text);
         group_clear(e, group);
         group->noise = group->noise_before;

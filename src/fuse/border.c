@@ -82,7 +82,7 @@ static const char *read_scatter(struct node *node, const struct frame *frame, co
     if (!reason)
         reason = constant_of(node->inputs[2], updates);
     if (reason)
-        return arena_format(arena, "ScatterND writes what %s", reason);
+        return arena_format(arena, "what ScatterND writes, or where, %s", reason);
     if (strcmp(node_string(arena, node, "reduction", "none"), "none") != 0)
         return "ScatterND reduces";
     const struct tensor *places = *indices;
@@ -90,12 +90,12 @@ static const char *read_scatter(struct node *node, const struct frame *frame, co
         return "ScatterND's indices or updates cannot be read";
     int64_t depth = places->dims[places->rank - 1], needed;
     if (depth < 1 || depth > rank)
-        return "ScatterND's indices do not fit";
+        return "ScatterND's indices do not fit its data";
     *block = 1;
     for (int i = (int)depth; i < rank; i++)
         *block *= extent_of(frame, i);
     if (!multiply_fits(places->count / depth, *block, &needed) || (*updates)->count != needed)
-        return "ScatterND's updates do not fit";
+        return "ScatterND's updates do not fit its indices";
     return NULL;
 }
 
@@ -119,14 +119,14 @@ static const char *scatter(struct node *node, struct frame *frame)
             int64_t k = index[p * depth + i];
             k += k < 0 ? extent_of(frame, i) : 0;
             if (k < 0 || k >= extent_of(frame, i))
-                reason = "ScatterND writes outside its value";
+                reason = "an index of ScatterND is out of range";
             position[frame->axis[i]] = k;
         }
         if (reason)
             break;
         tensor_read(updates, p * block, block, numbers);
         if (!write_block(frame, (int)depth, position, numbers))
-            reason = "ScatterND writes inside the padding's frame";
+            reason = "ScatterND writes inside the padding, on the values themselves";
     }
     arena_give_back(arena, index);
     arena_give_back(arena, numbers);
@@ -141,11 +141,11 @@ static const char *turn(const struct node *node, struct frame *frame)
     int turned[MAX_RANK];
     bool seen[MAX_RANK] = {false};
     if (perm && count != (size_t)frame->rank)
-        return "a Transpose of another rank than its input";
+        return "the perm of a Transpose has another length than its input's rank";
     for (int i = 0; i < frame->rank; i++) {
         int64_t from = perm ? perm[i] : frame->rank - 1 - i;
         if (from < 0 || from >= frame->rank || seen[from])
-            return "a Transpose without an order of the axes";
+            return "the perm of a Transpose is not a permutation";
         seen[from] = true;
         turned[i] = frame->axis[from];
     }
@@ -165,7 +165,7 @@ static const char *read_border(const struct frame *frame, double *border)
             if (isnan(*number))
                 return "ScatterND leaves some of the padding at 0";
             if (*number != *value)
-                return "the padding holds different values in one channel";
+                return "the padding of one channel holds different values";
         }
     }
     return NULL;
@@ -182,7 +182,7 @@ static const char *write_border(struct node *const *chain, int length, struct fr
     }
     for (int i = 0; !reason && i < frame->rank; i++)
         if (frame->axis[i] != i)
-            reason = "Transposes around ScatterND leave the axes in another order";
+            reason = "the Transposes around ScatterND do not undo each other";
     return reason;
 }
 

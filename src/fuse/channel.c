@@ -47,26 +47,26 @@ const char *lift_channels(const struct value *data, struct value *operand, enum 
     int least = rank >= 0 ? rank : least_rank(data, layout, &least_width);
     if (tensor->count == 1) {
         if (tensor->rank > least)
-            return "a constant of higher rank broadcasts the value";
+            return "the constant has a higher rank than the value, and broadcasts it";
         *channels = 0;
     } else {
         int from_end = layout == LAYOUT_MATRIX ? 1 : rank - 1;
         if (rank < 0 && (layout == LAYOUT_CONV || tensor->rank != 1))
             return "the rank of the value is not known";
         if (rank >= 0 && tensor->rank > rank)
-            return "a constant of higher rank broadcasts the value";
+            return "the constant has a higher rank than the value, and broadcasts it";
         if (layout == LAYOUT_CONV && rank < 3)
             return "the value has no spatial axis";
         int axis = tensor->rank - from_end;
         for (int i = 0; i < tensor->rank; i++)
             if (i != axis && tensor->dims[i] != 1)
-                return "the constant is not per channel: it broadcasts along another axis "
-                       "(spatial)";
+                return "the constant is not per channel: it varies along another axis";
         int64_t width = rank >= 0 ? data->dims[rank - from_end] : least_width;
         if (axis < 0 || tensor->count < 1)
             return "the constant is not per channel";
         if (width != tensor->dims[axis])
-            return width < 0 ? "the number of channels is not known" : "the constant broadcasts the channels";
+            return width < 0 ? "the number of channels is not known"
+                             : "the constant broadcasts the value to more channels";
         *channels = tensor->dims[axis];
     }
     *numbers = constant_numbers(operand, tensor);
@@ -87,7 +87,7 @@ const char *channel_norm(struct node *node, struct channel_norm *norm)
     for (size_t i = 0; i < node->output_count; i++)
         named += node->outputs[i] != NULL;
     if (named > 1)
-        return "BatchNormalization with more than one output is in training mode";
+        return "BatchNormalization has more than one output, so it is in training mode";
     if (node->opset >= 14 && node_integer(node, "training_mode", 0))
         return "BatchNormalization is in training mode";
     if (node->opset < 9 && !node_integer(node, "spatial", 1))
@@ -299,7 +299,7 @@ const char *lift_concat(struct node *node, enum layout layout, struct step *step
     int64_t axis = node_integer(node, "axis", 1);
     axis += axis < 0 ? rank : 0;
     if (layout == LAYOUT_CONV ? axis != 1 || rank < 3 : axis != rank - 1)
-        return "Concat is on another axis than the channels";
+        return "Concat joins another axis than the channels";
     return NULL;
 }
 

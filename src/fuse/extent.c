@@ -153,7 +153,7 @@ const char *lift_crop_back(struct node *node, const struct affine **form, bool *
     if (reason)
         return reason;
     if (begin[0] || end[0] || begin[1] || end[1] || rank < 3)
-        return "Pad changes the batch or the channels";
+        return "Pad pads the batch or the channels";
     for (int i = 2; i < rank; i++) {
         if (begin[i] < 0 || end[i] < 0)
             return "Pad crops: one of its widths is negative";
@@ -177,11 +177,11 @@ const char *lift_pad(struct node *node, struct step *step, bool *selects)
     if (reason)
         return reason;
     if (value != 0)
-        return arena_format(arena, "Pad fills with %s, not with 0", decimal_rounded(value, 6).text);
+        return arena_format(arena, "Pad fills with %s, but a Conv pads with 0", decimal_rounded(value, 6).text);
     if (rank < 3)
         return "the value has no spatial axis";
     if (begin[0] || end[0])
-        return "Pad changes the batch";
+        return "Pad pads the batch";
     step->input = node->inputs[0];
     const struct affine *form;
     reason = affine_pad(arena, rank - 2, begin + 2, end + 2, 0, NULL, 0, &form);

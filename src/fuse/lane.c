@@ -36,12 +36,12 @@ static const char *find_axis(const struct value *data, const struct tensor *tens
     lane->axis = -1;
     lane->width = 1;
     if (shift < 0)
-        return "a constant of higher rank broadcasts the value";
+        return "the constant has a higher rank than the value, and broadcasts it";
     for (int i = 0; i < tensor->rank; i++) {
         if (tensor->dims[i] == 1)
             continue;
         if (lane->axis >= 0)
-            return "the constant is not per channel: it lies along two axes";
+            return "the constant is not per channel: it varies along two axes";
         lane->axis = shift + i;
         lane->width = tensor->dims[i];
     }
@@ -223,7 +223,7 @@ static const char *find_block(const struct value *from, int from_end, const stru
             if (!is_known(to->dims[k]) || !multiply_fits(b, to->dims[k++], &b))
                 return "it reshapes axes whose sizes are not known";
         } else {
-            return "it reshapes axes that do not fit";
+            return "it reshapes to another number of elements";
         }
     } while (a != b || (a == 1 && b == 1 && i < from_end && k < to_end && (i == block->first || k == block->second)));
     block->first_end = i;
@@ -243,7 +243,7 @@ static const char *reshape_block(struct arena *arena, const struct block *block,
     if (block->second_end - block->second == 1) { /* all in one axis */
         widen(arena, lane, before, behind);
         lane->axis = block->second;
-        return lane->width > 1 << 24 ? "it is too wide" : NULL;
+        return lane->width > 1 << 24 ? "it has too many channels" : NULL;
     }
     /* The axis that has just the channels, or a part of one. */
     for (int n = block->second; n < block->second_end; n++) {
@@ -254,7 +254,7 @@ static const char *reshape_block(struct arena *arena, const struct block *block,
         product *= to->dims[n];
     }
     if (block->first_end - block->first > 1)
-        return "it splits and merges the channels at once";
+        return "it both splits and merges the channels";
     /* One axis becomes several: along which of them do numbers differ? */
     product = 1;
     for (int n = block->second; n < block->second_end; n++) {
@@ -300,7 +300,7 @@ static const char *reshape(const struct node *node, const struct value *from, co
         block.first = block.first_end;
         block.second = block.second_end;
     }
-    return "it reshapes the channels away";
+    return "it removes the axis of the channels";
 }
 
 /* Axes of size 1 come or go: the others keep their order. */
@@ -331,7 +331,7 @@ static const char *squeeze(const struct node *node, bool forward, struct lane *l
         }
         place++;
     }
-    return "it takes the channels away";
+    return "it removes the axis of the channels";
 }
 
 static bool permutation(const struct node *node, int rank, int *perm)
@@ -367,7 +367,7 @@ static const char *transpose(const struct node *node, bool forward, struct lane 
             lane->axis = i;
             return NULL;
         }
-    return "the axis is not there";
+    return "its axis is out of range";
 }
 
 /* A block of the lane, or the lane as a block of a wider one in which all else stays as it is. */
@@ -486,8 +486,8 @@ static const char *push(struct arena *arena, const struct pick *pick, struct lan
         if (from < 0)
             continue;
         if (seen[from] && (scale[from] != old.scale[i] || shift[from] != old.shift[i]))
-            return merges ? "it merges channels that are not scaled and shifted alike"
-                          : "it repeats channels, and the copies are not scaled and shifted alike";
+            return merges ? "it merges channels with different scales or shifts"
+                          : "it repeats channels, and their scales or shifts differ";
         seen[from] = true;
         scale[from] = old.scale[i];
         shift[from] = old.shift[i];
@@ -577,7 +577,7 @@ static const char *reduction(const struct node *node, bool forward, struct lane 
     if (node->op == OP_ReduceMax && !is_positive(lane))
         return "a scale that is not positive changes which element is the largest";
     if (node->op == OP_ReduceSum && lane_shifts(lane))
-        return "a shift adds up";
+        return "it would add the shift once for each value that it sums";
     if (lane->axis < 0 || (keep && !reduced[lane->axis]))
         return NULL;
     if (keep || (forward && reduced[lane->axis]))
@@ -601,7 +601,7 @@ static const char *resize(const struct node *node, const struct lane *lane)
     const struct value *in = node->inputs[0], *out = node->outputs[0];
     const char *coordinates = node_string(arena, node, "coordinate_transformation_mode", "half_pixel");
     if (strcmp(coordinates, "tf_crop_and_resize") == 0)
-        return "it may read beyond the border";
+        return "it may extrapolate past the border";
     if (lane->axis >= 0 &&
         (out->rank != in->rank || !is_known(in->dims[lane->axis]) || in->dims[lane->axis] != out->dims[lane->axis]))
         return "it may resize the channels";
@@ -645,7 +645,7 @@ static const char *pad(struct node *node, bool forward, struct lane *lane)
         tensor_read(tensor, 0, 1, &fill);
     }
     if (fill != 0)
-        return "it fills with a number that is not 0";
+        return "it fills with a number other than 0, which would be scaled or shifted too";
     if (others && lane_shifts(lane))
         return only_scales(lane);
     return pads ? picks(node, forward, lane) : NULL;
@@ -712,9 +712,11 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     switch (node->op) {
     case OP_Transpose: return transpose(node, forward, lane);
     case OP_Squeeze:
-    case OP_Unsqueeze: return index != 0 ? "it is a list of axes" : squeeze(node, forward, lane);
+    case OP_Unsqueeze: return index != 0 ? "the value is its list of axes" : squeeze(node, forward, lane);
     case OP_Reshape:
-    case OP_Flatten: return index != 0 ? "it is a shape" : reshape(node, forward ? in : out, forward ? out : in, lane);
+    case OP_Flatten:
+        return index != 0 ? "the value is its target shape"
+                          : reshape(node, forward ? in : out, forward ? out : in, lane);
     case OP_Identity: return NULL;
     case OP_Dropout:
         for (size_t i = 1; i < node->output_count; i++)
@@ -729,9 +731,9 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_Abs:
     case OP_PRelu:
         if (index != 0)
-            return "it is a slope";
+            return "the value is its slope";
         if (!is_positive(lane))
-            return "it commutes with positive scales only";
+            return "it commutes only with positive scales";
         return only_scales(lane);
     case OP_MaxPool:
     case OP_GlobalMaxPool:
@@ -739,14 +741,14 @@ static const char *pass(struct node *node, size_t index, bool forward, struct la
     case OP_GlobalAveragePool: return pool(node, lane);
     case OP_ReduceMax:
     case OP_ReduceMean:
-    case OP_ReduceSum: return index != 0 ? "it is a list of axes" : reduction(node, forward, lane);
+    case OP_ReduceSum: return index != 0 ? "the value is its list of axes" : reduction(node, forward, lane);
     case OP_Resize:
-    case OP_Upsample: return index != 0 ? "it is a size" : resize(node, lane);
-    case OP_Pad: return index != 0 ? "it is a padding" : pad(node, forward, lane);
+    case OP_Upsample: return index != 0 ? "the value is its target size" : resize(node, lane);
+    case OP_Pad: return index != 0 ? "the value is its padding" : pad(node, forward, lane);
     case OP_Gather:
     case OP_Slice:
     case OP_Tile:
-    case OP_Expand: return index != 0 ? "it says what is taken" : picks(node, forward, lane);
+    case OP_Expand: return index != 0 ? "the value is its indices or sizes" : picks(node, forward, lane);
     case OP_SpaceToDepth:
     case OP_DepthToSpace: return picks(node, forward, lane);
     case OP_Add: return forward ? sum(node, index, lane) : "it does not commute with a scale or a shift";

@@ -19,8 +19,7 @@ static const char *decide_type(struct arena *arena, const struct lowering *l, in
     int32_t known = l->source->type ? l->source->type : l->target ? l->target->type : 0;
     *type = l->type ? l->type : known;
     if (known && *type != known)
-        return arena_format(arena, "mixed types: the weights are %s, the data is %s", type_name(*type),
-                            type_name(known));
+        return arena_format(arena, "the weights are %s, but the data is %s", type_name(*type), type_name(known));
     if (!*type)
         return "the element type of the data is not known";
     if (!type_is_float(*type))
@@ -46,7 +45,7 @@ static const char *takes_type(const struct lowering *l, enum layout layout, int3
 /* Channels that are mixed where no weight mixed them: moving them about costs less than a product. */
 static const char *has_weight(const struct lowering *l)
 {
-    return l->region->principal || affine_is_diagonal(l->form) ? NULL : "there is no weight to fold into";
+    return l->region->principal || affine_is_diagonal(l->form) ? NULL : "no op here has a weight to fold into";
 }
 
 /* Width and axes, where the form alone does not say. */
@@ -62,7 +61,7 @@ static const char *decide_shape(struct arena *arena, const struct lowering *l, e
     int axes = layout == LAYOUT_CONV ? l->source->rank - 2 : 0;
     *result = form = affine_settle(arena, form, form->axes < 0 ? axes : form->axes, channels);
     if (channels >= 0 && channels != form->inputs)
-        return arena_format(arena, "the source has %lld channels, the ops take %lld", (long long)channels,
+        return arena_format(arena, "the source has %lld channels, but the ops take %lld", (long long)channels,
                             (long long)form->inputs);
     if (layout == LAYOUT_CONV && (form->axes < 1 || form->axes > AFFINE_AXES))
         return "the value has no spatial axis, or too many";
@@ -484,15 +483,14 @@ static const char *decide_ends(struct plan *plan, const struct lowering *l)
     const struct graph *graph = l->region->graph;
     if ((!value_is_told(l->source) && !l->source->terms) ||
         (l->target && !value_is_told(l->target) && !l->target->terms))
-        return "it begins or ends between the two ops that a rewrite made";
+        return "it would separate two ops that another rewrite made as a pair";
     const char *banned = plan_banned(plan, graph, l->target ? l->target : l->terms[0].value);
     if (banned)
         return banned;
     return l->source->graph == graph || graph_find(graph, l->source->name) == l->source
                ? NULL
                : arena_format(plan->model->arena,
-                              "its source '%s' is of a graph around it, and the name means "
-                              "another value here",
+                              "its source '%s' belongs to an outer graph, and the name means another value here",
                               l->source->name);
 }
 
@@ -511,7 +509,7 @@ static const char *decide(struct plan *plan, const struct lowering *l, struct de
     if (!reason)
         reason = decide_shape(arena, l, layout, &decision->form);
     if (!reason && takes_quantised(region))
-        reason = "it works on quantised numbers, and its weight would not be quantised any more";
+        reason = "it works on quantised numbers, and the fused weight would not be quantised";
     if (reason)
         return reason;
     decision->weights = (double)affine_weights(decision->form);
@@ -557,7 +555,7 @@ static void join_bias(struct arena *arena, struct fusion *fusion, struct node *p
     plan_add_term(arena, apart, sum->inputs[1], -1);
     product->outputs[0]->terms = apart;
     struct step *hidden = NEW(arena, struct step);
-    hidden->reason = "its bias is added by the next op";
+    hidden->reason = "the next op adds its bias";
     hidden->is_part = hidden->is_made = true;
     lift_set(product, LAYOUT_MATRIX, hidden);
     lift_set(product, LAYOUT_CONV, hidden);

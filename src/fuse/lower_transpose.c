@@ -209,7 +209,7 @@ const char *transposed_after(struct arena *arena, struct transposed *t, const st
         return reason ? reason : transposed_after(arena, t, after->outer);
     }
     if (!affine_is_pointwise(after) || (after->inputs && after->inputs != t->outputs))
-        return "the op after it broadcasts the channels";
+        return "the next op broadcasts the channels";
     after = affine_settle(arena, after, t->adjoint->axes, t->outputs);
     shifted = after;
     if (t->bias) {
@@ -251,7 +251,7 @@ const char *transposed_join(struct arena *arena, const struct transposed *parts,
     for (size_t k = 0; k < count; k++) {
         terms[k] = (struct affine_term){parts[k].adjoint, factors[k]};
         if (!parts[k].is_placed)
-            return "its padding depends on the sizes";
+            return "its padding depends on the size of its input";
         if (parts[k].source != sum->source || parts[k].type != sum->type || parts[k].outputs != sum->outputs)
             return "the branches have different sources, types or channels";
         if (parts[k].bias && !bias)

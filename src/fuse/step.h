@@ -10,7 +10,7 @@
 #define REASON_NOT_LINEAR "is not a linear op"
 #define REASON_NOT_ONE_CONSTANT "so it is not linear"
 #define REASON_ONE_OP_WHILE_WHOLE "runtimes compute as one op while it is whole"
-#define REASON_NO_TWO_BRANCHES "no two branches are affine of one source"
+#define REASON_NO_TWO_BRANCHES "no two branches are linear in the same value"
 #define REASON_OTHER_SOURCES "the branches have different sources"
 #define REASON_NOTHING_SAVED "no op would be saved"
 #define REASON_CANNOT_MOVE "it cannot move "

@@ -36,7 +36,7 @@ static void trace_through(struct arena *arena, const struct step *step, struct v
     int32_t merged;
     const char *reason = affine_compose(arena, step->form, inner, &form);
     if (!reason && !merge_types(step->type, type, &merged))
-        reason = arena_format(arena, "mixed types: %s and %s", type_name(step->type), type_name(type));
+        reason = arena_format(arena, "the ops have different types: %s and %s", type_name(step->type), type_name(type));
     if (reason) {
         if (!out->reason)
             out->reason = reason;
@@ -81,7 +81,7 @@ static void trace_join(struct arena *arena, const struct step *step, enum layout
             if (!entry)
                 reason = REASON_OTHER_SOURCES;
             else if (!merge_types(type, entry->type, &type))
-                reason = "the branches are of mixed types";
+                reason = "the branches have different types";
             else {
                 forms[k] = entry->form;
                 terms[k] = (struct affine_term){entry->form, step->terms[k].factor};

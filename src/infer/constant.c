@@ -90,7 +90,7 @@ static const char *fold_node(struct value *value, int depth, struct tensor **res
         return reason ? not_evaluated(value, reason) : NULL;
     }
     if (node->op == OP_Constant)
-        return "is a Constant of a kind that is not read";
+        return "is a Constant of an unsupported kind";
     const struct tensor **inputs = NEW_ARRAY(arena, const struct tensor *, node->input_count);
     reason = fold_inputs(node, depth, inputs);
     if (reason)

@@ -15,7 +15,7 @@ const char *shape_window(const struct node *node, int axes, const int64_t *kerne
     size_t count = (size_t)axes;
     if ((kernel_shape && kernels != count) || (stride && strides != count) || (dilation && dilations != count) ||
         (pad && pads != 2 * count) || (!kernel && !kernel_shape))
-        return "an attribute has not one number per spatial axis";
+        return "an attribute does not have one number per spatial axis";
     for (int i = 0; i < axes; i++) {
         struct window w = {.kernel = kernel ? kernel[i] : kernel_shape[i],
                            .stride = stride ? stride[i] : 1,
@@ -47,7 +47,7 @@ const char *shape_window(const struct node *node, int axes, const int64_t *kerne
             w.pad_begin = upper ? small : large;
             w.pad_end = upper ? large : small;
         } else if (strcmp(auto_pad, "VALID") != 0) {
-            return "auto_pad is none of NOTSET, VALID, SAME_UPPER, SAME_LOWER";
+            return "auto_pad is not NOTSET, VALID, SAME_UPPER or SAME_LOWER";
         }
         if (w.pad_begin < 0 || w.pad_end < 0 || w.pad_begin > SHAPE_ABSURD || w.pad_end > SHAPE_ABSURD)
             return "a padding is negative or absurdly large";

@@ -523,7 +523,7 @@ def test_the_sentence_says_why_nothing_is_fused(folder):
     model.opset_import[0].version = 6
     (folder / "old.onnx").write_bytes(model.SerializeToString())
     out = folder / "out.onnx"
-    assert ending(folder / "old.onnx", out) == f"nothing to fuse (opset 6 is older than 7, the oldest known here); {out} is a copy"
+    assert ending(folder / "old.onnx", out) == f"nothing to fuse (opset 6 is older than 7, the oldest supported); {out} is a copy"
 
 
 def test_the_sentence_is_one_line(folder):

@@ -92,7 +92,7 @@ UNKNOWN = {
         "is computed by Multinomial -> 't', which is not evaluated",
         "t = Multinomial <dtype = 7> (f)", 16, {}),
     "a constant that is text": (
-        "is a Constant of a kind that is not read",
+        "is a Constant of an unsupported kind",
         't = Constant <value_string = "4"> ()', 16, {}),
     "text": (
         "is computed from 'text', which is string, not a type that is read",

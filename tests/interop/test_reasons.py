@@ -100,10 +100,10 @@ P = ints("p", 0, 0, 1, 1, 0, 0, 1, 1)
 case(VALUE, "a = Pad (x, p, c)", data=[P], inputs=["float c"])
 case("fills with more than one number", "a = Pad (x, p, s)", data=[P])
 case("Pad takes one type for both", "a = Pad (x, p, c)", data=[P, 'string[1] c = {"0"}'])
-case("fills with 2, not with 0", "a = Pad (x, p, c)", data=[P, "float c = {2.0}"])
-case("fills with 2, not with 0", "a = Pad <pads = [0,0,1,1,0,0,1,1], value = 2.0> (x)", opset=10)
+case("fills with 2, but a Conv pads with 0", "a = Pad (x, p, c)", data=[P, "float c = {2.0}"])
+case("fills with 2, but a Conv pads with 0", "a = Pad <pads = [0,0,1,1,0,0,1,1], value = 2.0> (x)", opset=10)
 for k in (0, 4):
-    case("Pad changes the batch", "a = Pad (x, p)", data=[ints("p", *[int(i == k) for i in range(8)])])
+    case("Pad pads the batch", "a = Pad (x, p)", data=[ints("p", *[int(i == k) for i in range(8)])])
 case("the value has no spatial axis", "b = Conv (x, w)\na = Pad (b, p)\ny = Conv (a, w)", data=[ints("p", 1, 0, 0, 0)], x="float[4,4]")
 
 # Slice
@@ -168,15 +168,15 @@ case("a value that is not an image", "a = SpaceToDepth <blocksize = 2> (x)" + JO
 
 # Constants per channel
 
-HIGHER = "a constant of higher rank broadcasts the value"
+HIGHER = "the constant has a higher rank than the value, and broadcasts it"
 case(HIGHER, "b = Conv (x, w)\na = Mul (b, c)", data=["float[1,1,1,1,1] c = {2.0}"])
 case(HIGHER, "b = Conv (x, w)\na = Mul (b, c)", data=[f"float[1,1,4,1,1] c = {{{numbers(4)}}}"])
 case(HIGHER, "b = ConvTranspose (x, m)\ny = Mul (b, c)", data=["float[1,1,1,1] c = {2.0}"])
 case("the rank of the value is not known", "b = ConvTranspose (x, m)\ny = Mul (b, v)")
 case("the constant is not per channel", "b = Conv (x, w)\na = Mul (b, c)", data=["float[0,1,1] c = {}"])
-case("the constant broadcasts the channels", "b = Conv (x, w)\na = Mul (b, c)\ny = Relu (a)", data=["float[2,4,1,1] r = {0}"][:0] + [
+case("the constant broadcasts the value to more channels", "b = Conv (x, w)\na = Mul (b, c)\ny = Relu (a)", data=["float[2,4,1,1] r = {0}"][:0] + [
     f"float[3,1,1] c = {{{numbers(3)}}}"])
-case("it broadcasts along another axis", "b = Conv (x, w)\na = Mul (b, c)", data=[f"float[9] c = {{{numbers(9)}}}"])
+case("it varies along another axis", "b = Conv (x, w)\na = Mul (b, c)", data=[f"float[9] c = {{{numbers(9)}}}"])
 case("the number of channels is not known", "b = ConvTranspose <group = 0> (x, w)\ny = Mul (b, v)")
 case("an operand is missing", "b = Conv (x, w)\na = Mul (b)")
 case("an operand is missing", "b = Conv (x, w)\na = Mul (none, b)")
@@ -260,8 +260,8 @@ def frame(indices=FRAME, updates=None, pads=(0, 0, 1, 1, 0, 0, 1, 1), x="float[1
 SCATTER = "ScatterND is not a linear op"
 case("an input of ScatterND is missing", **frame(scatter="ScatterND (q, none, u)"))
 case("an input of ScatterND is missing", **frame(scatter="ScatterND (q, i)"))
-case("writes what is not constant", **frame(scatter="ScatterND (q, i, z)", inputs=["float[12] z"]))
-case("writes what is not constant", **frame(scatter="ScatterND (q, z, u)", inputs=["int64[12,4] z"]))
+case("ScatterND writes, or where, is not constant", **frame(scatter="ScatterND (q, i, z)", inputs=["float[12] z"]))
+case("ScatterND writes, or where, is not constant", **frame(scatter="ScatterND (q, z, u)", inputs=["int64[12,4] z"]))
 case("indices or updates cannot be read", **frame(data=["int64 i = {0}"]))
 case("ScatterND takes one type for both", **frame(updates=tensor("int64[12] u", [1] * 12)))
 case("ScatterND takes one type for both", **frame(updates=tensor("string[12] u", ['"a"'] * 12)))
@@ -270,20 +270,20 @@ case("indices do not fit", **frame(data=["int64[12,0] i = {}"]))
 case("indices do not fit", **frame(indices=[(*place, 0) for place in FRAME]))
 case("updates do not fit", **frame(updates=tensor("float[11] u", [1] * 11)))
 case("updates do not fit", **frame(indices=[place[:3] for place in FRAME]))
-case("writes outside", **frame(indices=[*FRAME[:-1], (0, 0, 3, 4)]))
-case("writes outside", **frame(indices=[*FRAME[:-1], (0, 0, -5, 3)]))
-case("writes inside the padding's frame", **frame(indices=[(0, 0)], updates=tensor("float[1,4,4] u", [1] * 16)))
+case("an index of ScatterND is out of range", **frame(indices=[*FRAME[:-1], (0, 0, 3, 4)]))
+case("an index of ScatterND is out of range", **frame(indices=[*FRAME[:-1], (0, 0, -5, 3)]))
+case("writes inside the padding, on", **frame(indices=[(0, 0)], updates=tensor("float[1,4,4] u", [1] * 16)))
 case("leaves some of the padding at 0", **frame(indices=FRAME[:-1]))
-case("holds different values in one channel", **frame(updates=tensor("float[12] u", [1] * 11 + [2])))
+case("one channel holds different values", **frame(updates=tensor("float[12] u", [1] * 11 + [2])))
 case("copies values of its input", **frame(pad='Pad <mode = "reflect"> (x, p)'))
-case("Pad fills with 0.25, not with 0", **frame(pad="Pad (x, p, z)", data=["float z = {0.25}"]))
+case("Pad fills with 0.25, but a Conv pads with 0", **frame(pad="Pad (x, p, z)", data=["float z = {0.25}"]))
 case("the size under ScatterND is not known", **frame(x="float[]"))
 case("the size under ScatterND is not known", **frame(x="float[1,1,H,2]"))
 case("or Pad crops", **frame(pads=(0, 0, -1, 1, 0, 0, 1, 1)))
 case("or Pad crops", **frame(pads=(0, 0, 1, 1, 0, 0, 1, -1)))
 case("or Pad crops", **frame(pads=(1, 0, 1, 1, 0, 0, 1, 1)))
 case("or Pad crops", **frame(pads=(0, 0, 1, 1, 0, 1, 1, 1)))
-case("writes inside the padding's frame", **frame(x="float[1,1,9000,9000]"))
+case("writes inside the padding, on", **frame(x="float[1,1,9000,9000]"))
 case("too large to follow", **frame(x="float[64,64,9000,9000]"))
 case("too large to follow", **frame(x="float[1,2000000000,9000,9000000]"))
 case(SCATTER, **frame(scatter="ScatterND (none, i, u)"))
@@ -294,7 +294,7 @@ case(SCATTER, **frame(pad="Relu (x)"))
 case("Conv is not a linear op", "b = other.Conv (x, w)\nd = Mul (x, v)\ny = Add (b, d)")
 case("the data is int32, not a float type", "a = Neg (x)\ny = Add (a, x)", x="int32[2,4,9,9]", y="int32")
 case("Conv takes one type for both", "b = Conv (x, w)\ny = Mul (b, v)", x="double[2,4,9,9]", y="double")
-case("the source has 5 channels, the ops take 4", "b = Conv (x, w)\ny = Mul (b, v)", x="float[2,5,9,9]")
+case("the source has 5 channels, but the ops take 4", "b = Conv (x, w)\ny = Mul (b, v)", x="float[2,5,9,9]")
 case("the rank of the source does not fit the kernel", "b = Conv (x, w)\ny = Mul (b, c)", x="float[2,4,9]", data=["float c = {2.0}"])
 case("not finite in float", "b = Conv (x, w, big)\ny = Mul (b, c)", data=["float[4] big = {1e38, 1, 1, 1}", "float c = {1e10}"])
 
@@ -311,7 +311,7 @@ for group in (0, 3):
 case("its bias does not fit", TURNED.format("", "w, m", "c"), data=[C])
 case("its bias does not fit", TURNED.format("", "w, k", "c"), data=["float[3] k = {1, 2, 3}", C])
 case("its bias 'q' is not constant", TURNED.format("", "w, q", "c"), inputs=["float[4] q"], data=[C])
-case("broadcasts the channels", TURNED.format("", "w", "k"), data=[f"float[8,1,1] k = {{{numbers(8)}}}"], x="float[2,4,9,9]")
+case("broadcasts the value to more channels", TURNED.format("", "w", "k"), data=[f"float[8,1,1] k = {{{numbers(8)}}}"], x="float[2,4,9,9]")
 case("the fused bias is", "b = ConvTranspose (x, w, big)\ny = Mul (b, c)", data=["float[4] big = {1e38, 1, 1, 1}", "float c = {1e10}"])
 
 

@@ -13,7 +13,7 @@ from tests.support.tool import assert_equal_under_ort, check_tidy, check_valid, 
 X = (2, 6, 11, 14)
 NEWEST = newest_opset()
 
-SOURCE = r"source|ancestor|different|common"
+SOURCE = r"source|different|the same value"
 READERS = r"read|used|reader|consumer"
 BORDER = r"border|pad|outside"
 BROADCAST = r"broadcast|extent|shape|size|spatial|channel"
@@ -538,15 +538,15 @@ def gemm_bottleneck(n):
 SCATTERED = {
     "gap": "leaves some of the padding at 0",
     "inside": "writes inside the padding",
-    "uneven": "different values in one channel",
-    "outside": "writes outside",
+    "uneven": "one channel holds different values",
+    "outside": "out of range",
     "reduces": "reduces",
-    "variable": "what is not constant",
+    "variable": "writes, or where, is not constant",
     "not_padded": "not a linear op",
     "long": "not a linear op",
     "crops": "Pad crops",
     "batch": "not known",
-    "turned": "leave the axes in another order",
+    "turned": "do not undo each other",
 }
 
 
