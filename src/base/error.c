@@ -66,8 +66,6 @@ const struct secret *landing_secret(struct landing *landing)
 
 noreturn void fail_over(struct landing *landing)
 {
-    fail(landing, ONNX_FUSE_LIMIT,
-         "%s: takes more than %zu MiB of memory, the limit for %zu bytes of input; such a model is "
-         "refused",
+    fail(landing, ONNX_FUSE_LIMIT, "%s: needs more than %zu MiB of memory, the limit for %zu bytes of input",
          landing->path, landing->most >> 20, landing->input);
 }

@@ -10,14 +10,14 @@
 static const char usage[] = "usage: onnx-repvgg-fuse diff [OPTIONS] A B\n"
                             "\n"
                             "Shows what changed from one ONNX model to another. It matches nodes by what they\n"
-                            "compute, so renamed values, reordered nodes and constants that are stored in\n"
-                            "another way are no changes.\n"
+                            "compute: renaming values, reordering nodes or storing constants in another way\n"
+                            "does not count as a change.\n"
                             "\n"
                             "      --strict         also count changes that do not affect the results: names,\n"
-                            "                       order, storage, spelled-out defaults, doc strings, metadata\n"
+                            "                       order, storage, explicit defaults, doc strings, metadata\n"
                             "      --rtol R         ignore weight differences up to R times A's value (default 0)\n"
                             "      --atol A         ignore weight differences up to A (default 0)\n"
-                            "      --ignore KIND    leave out a kind of change (repeat it, or separate by commas)\n"
+                            "      --ignore KIND    ignore this kind of change (repeat it, or separate by commas)\n"
                             "      --all            list every change; by default, similar ones share a line\n"
                             "      --format F       text (default), json, github (workflow annotations), sarif,\n"
                             "                       or html (a page for a browser)\n"
@@ -33,8 +33,8 @@ static const char usage[] = "usage: onnx-repvgg-fuse diff [OPTIONS] A B\n"
                             "\n"
                             "Kinds: region attribute edge weight input output opset function; with --strict\n"
                             "also ir_version dead name order storage spelling shape doc metadata.\n"
-                            "git calls it with seven arguments (GIT_EXTERNAL_DIFF, diff.onnx.command); it then\n"
-                            "exits with 0.\n"
+                            "git calls it with seven arguments (GIT_EXTERNAL_DIFF, diff.onnx.command); then it\n"
+                            "always exits with 0.\n"
                             "\n"
                             "Exit status: 0 the same, 1 different, 2 an error.\n";
 
@@ -75,21 +75,21 @@ static int parse_option(struct call *call, char *const *arguments, int option)
     case STRICT: call->options.strict = true; return -1;
     case RTOL:
         if (!parse_number(optarg, &call->options.rtol) || call->options.rtol < 0)
-            return trouble("--rtol: '%s' is not a number that is 0 or more", optarg);
+            return trouble("--rtol: '%s' is not a number from 0 on", optarg);
         return -1;
     case ATOL:
         if (!parse_number(optarg, &call->options.atol) || call->options.atol < 0)
-            return trouble("--atol: '%s' is not a number that is 0 or more", optarg);
+            return trouble("--atol: '%s' is not a number from 0 on", optarg);
         return -1;
     case IGNORE: return add_names(&call->ignore, &call->ignore_count, optarg) ? -1 : trouble("%s", "out of memory");
     case FORMAT:
         if (!is_one_of(optarg, formats))
-            return trouble("--format: '%s' is none of text, json, github, sarif, html", optarg);
+            return trouble("--format: '%s' is not one of text, json, github, sarif, html", optarg);
         call->format = optarg;
         return -1;
     case COLOR:
         if (!is_one_of(optarg, colors))
-            return trouble("--color: '%s' is none of auto, always, never", optarg);
+            return trouble("--color: '%s' is not one of auto, always, never", optarg);
         call->color = optarg;
         return -1;
     case ALL: call->options.all = true; return -1;

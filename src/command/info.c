@@ -7,10 +7,10 @@
 
 static const char usage[] = "usage: onnx-repvgg-fuse info [OPTIONS] MODEL\n"
                             "\n"
-                            "Prints what an ONNX model (- is standard input) holds and what fusing would\n"
-                            "change: ops by type, inputs, outputs, parameters, multiply-adds, bytes, and the\n"
-                            "blocks that would be fused. It also prints how much the channels of each weight\n"
-                            "differ in range, because a wide spread costs accuracy in INT8.\n"
+                            "Prints what an ONNX model (- is standard input) holds: ops by type, inputs,\n"
+                            "outputs, parameters, multiply-adds and bytes. It lists the blocks that fusing\n"
+                            "would change, and how much the channels of each weight differ in range, because\n"
+                            "a wide spread costs accuracy in INT8.\n"
                             "\n"
                             "      --format FORMAT  text (default) or json\n"
                             "      --report FILE    write an HTML page with pictures: the blocks, and the\n"
@@ -45,7 +45,7 @@ int command_info(int count, char **arguments)
         case FORMAT:
             json = strcmp(optarg, "json") == 0;
             if (!json && strcmp(optarg, "text") != 0)
-                return trouble("--format: '%s' is none of text and json", optarg);
+                return trouble("--format: '%s' is neither text nor json", optarg);
             break;
         case REPORT: options.html_report = optarg; break;
         case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;

@@ -22,10 +22,10 @@ static const char usage[] =
     "       onnx-repvgg-fuse COMMAND ...\n"
     "\n"
     "Fuses the parallel branches of RepVGG and similar networks into single Convs.\n"
-    "IN and OUT are ONNX files and may be the same file; - is standard input or\n"
-    "output. The model computes what it did before.\n"
+    "The fused model computes the same results. IN and OUT are ONNX files and may be\n"
+    "the same file; - is standard input or output.\n"
     "\n"
-    "What to see:\n"
+    "Reports:\n"
     "      --explain        list each fusion, and each refusal with its reason\n"
     "      --json FILE      write that list as JSON (- is standard output)\n"
     "      --report FILE    write it as an HTML page with pictures\n"
@@ -33,40 +33,41 @@ static const char usage[] =
     "  -q, --quiet          print errors only\n"
     "      --list-passes    list the passes in the order they run\n"
     "      --debug WHAT     show what each pass does (passes), each op as a form\n"
-    "                       (steps) or the fusions that stand (plan)\n"
+    "                       (steps) or the final list of fusions (plan)\n"
     "\n"
-    "Where it goes:\n"
-    "  -o, --output OUT     where to write; replaces whatever is there\n"
+    "Output:\n"
+    "  -o, --output OUT     write to OUT, and replace whatever is there\n"
     "      --batch FOLDER   fuse many models into FOLDER; IN may be folders\n"
     "      --external-data WHERE\n"
-    "                       put the weights where they were (auto, the default),\n"
-    "                       into the model (inline), or into this file beside OUT\n"
+    "                       keep the weights where they were (auto, the default),\n"
+    "                       put them into the model (inline), or into the file\n"
+    "                       WHERE beside OUT\n"
     "      --no-sync        return before the result is safely on the disk\n"
     "\n"
-    "What to fuse:\n"
+    "Fusions:\n"
     "      --only PASS      run only this pass (repeat it, or separate by commas)\n"
-    "      --skip PASS      leave out this pass (likewise)\n"
+    "      --skip PASS      run all passes but this one (likewise)\n"
     "      --max-growth R   let a fusion cost up to R times as much as the ops that\n"
     "                       it replaces (default 1)\n"
-    "      --equalize GRAIN also prepare for INT8 whose weights have one scale per\n"
-    "                       tensor, or per channel\n"
+    "      --equalize GRAIN also prepare for INT8 quantisation with one weight\n"
+    "                       scale per tensor or per channel (GRAIN)\n"
     "      --statistics FILE\n"
     "                       measured value ranges for --equalize, JSON or NPZ\n"
     "\n"
-    "What to change first:\n"
-    "      --freeze NAME    turn an input that has a default value into a constant\n"
-    "                       (all: every one)\n"
-    "      --outputs NAME   keep only these outputs\n"
+    "Changes before fusing:\n"
+    "      --freeze NAME    turn an input with a default value into a constant\n"
+    "                       (all: every such input)\n"
+    "      --outputs NAME   keep only these outputs (separate them by commas)\n"
     "      --input-shape NAME:SIZE,SIZE,...\n"
     "                       give an input a fixed shape\n"
     "\n"
-    "How to check:\n"
-    "      --tolerance T    drop a fusion whose result is off by more than this, as\n"
-    "                       a fraction (default: depends on the number type)\n"
+    "Self-check:\n"
+    "      --tolerance T    drop a fusion whose result differs by more than this\n"
+    "                       fraction (default: depends on the number type)\n"
     "      --no-check       keep fusions without evaluating them\n"
     "      --strict         exit with 1 when the check dropped a fusion\n"
     "\n"
-    "How to run:\n"
+    "Other:\n"
     "      --jobs N         use N threads (default 0: one per core)\n"
     "      --follow-symlinks\n"
     "                       read external data through symbolic links\n"
@@ -178,10 +179,10 @@ static int parse_option(struct command *command, char *const *arguments, int opt
     case EXPLAIN: command->explain = true; return -1;
     case JSON: command->json = optarg; return -1;
     case REPORT: command->options.html_report = optarg; return -1;
-    case ONLY: return take_names(&command->only, "--only: '%s' names no pass; --list-passes shows those there are");
+    case ONLY: return take_names(&command->only, "--only: '%s' holds no pass name; --list-passes lists them");
     case SKIP: return take_names(&command->skip, NULL);
-    case FREEZE: return take_names(&command->freeze, "--freeze: '%s' names no initializer");
-    case OUTPUTS: return take_names(&command->outputs, "--outputs: '%s' names no output");
+    case FREEZE: return take_names(&command->freeze, "--freeze: '%s' holds no name of an initializer");
+    case OUTPUTS: return take_names(&command->outputs, "--outputs: '%s' holds no name of an output");
     case INPUT_SHAPE:
         return add_name(&command->input_shapes.items, &command->input_shapes.count, optarg)
                    ? -1
@@ -277,7 +278,7 @@ static int parse_arguments(struct command *command, int count, char **arguments)
     else if (left == 2)
         return trouble("OUT is given twice, the second time as '%s'", arguments[optind + 1]);
     if (left > 2)
-        return trouble("'%s' is one file too many: --batch FOLDER fuses several models", arguments[optind + 2]);
+        return trouble("'%s' is one file too many: use --batch FOLDER to fuse several models", arguments[optind + 2]);
     if (!command->input)
         return trouble("%s", "no model is given: expected IN and OUT; try --help");
     if (!command->output && !command->options.dry_run)
@@ -372,7 +373,8 @@ static int run(const struct command *command)
     options.json_report = command->json;
     confine_run(command);
     if (command->by_place && wildcard_takes(command->input, output, &command->options))
-        return trouble("'%s' holds another model: -o replaces it, --batch FOLDER fuses several models", output);
+        return trouble(
+            "'%s' already holds another model: use -o to replace it, or --batch FOLDER to fuse several models", output);
     enum onnx_fuse_status status = onnx_fuse_file(command->input, output, &options, &report);
     clear_progress(&progress);
     int result = DONE;
@@ -426,7 +428,7 @@ static const struct subcommand *find_subcommand(const char *name)
     return NULL;
 }
 
-/* A first word that is neither a file nor a command, but looks like one. Returns -1 where it does not. */
+/* The first word looks like a command: the exit status if it is neither that nor a file, else -1. */
 static int refuse_word(const char *word)
 {
     static const char *const names[] = {
@@ -441,10 +443,12 @@ static int refuse_word(const char *word)
     if (strcmp(word, "fuse") == 0)
         return trouble("'%s' is not a command: fusing needs none, write onnx-repvgg-fuse IN OUT", word);
     const char *near = is_option ? word : text_near(word, names, sizeof(names) / sizeof(*names));
+    if (!near)
+        return trouble("'%s' is neither a file nor a command; --help lists the commands", word);
     char text[256];
     snprintf(text, sizeof(text), "'%s' is neither a file nor a command; did you mean %s%s?", word,
-             is_option ? "--" : "", near ? near : "");
-    return near ? trouble("%s", text) : -1;
+             is_option ? "--" : "", near);
+    return trouble("%s", text);
 }
 
 int main(int count, char **arguments)

@@ -11,7 +11,7 @@
     ROW(diff, "show what changed from one model to another")                                                           \
     ROW(dump, "print a model as text, one node a line")                                                                \
     ROW(info, "print what a model holds and what would be fused")                                                      \
-    ROW(verify, "find out whether two models compute the same")
+    ROW(verify, "check whether two models compute the same")
 
 #define COMMAND_DECLARE(name, purpose) int command_##name(int count, char **arguments);
 COMMANDS(COMMAND_DECLARE)

@@ -8,19 +8,19 @@
 
 static const char usage[] = "usage: onnx-repvgg-fuse verify [OPTIONS] A B\n"
                             "\n"
-                            "Finds out whether two ONNX models compute the same. Parts that are alike are\n"
-                            "compared by structure and weights; the rest is evaluated on random input. Inputs\n"
-                            "and outputs are paired by name, the rest by position. No runtime is needed.\n"
+                            "Checks whether two ONNX models compute the same. It compares matching parts by\n"
+                            "structure and weights, and evaluates the rest on random input. It pairs inputs\n"
+                            "and outputs by name, or else by position. It needs no runtime.\n"
                             "\n"
                             "      --rtol R         accept differences up to R times the largest element\n"
                             "                       (default: float 1e-5, float16 1e-2, bfloat16 6e-2, double\n"
                             "                       1e-12, by the type of the weights)\n"
                             "      --atol A         accept differences up to A (default 0)\n"
-                            "      --trials N       try N random inputs for each part that differs (default 2)\n"
+                            "      --trials N       use N random inputs for each part that differs (default 2)\n"
                             "      --outputs WHICH  all (default), or common: B may have more outputs than A\n"
-                            "      --inputs FILE    also try these inputs: an archive from numpy.savez, with an\n"
-                            "                       array for each input name\n"
-                            "      --layers         list how far apart values of the same name are\n"
+                            "      --inputs FILE    also run on these inputs: an archive from numpy.savez with\n"
+                            "                       one array per input name\n"
+                            "      --layers         list the differences of values with the same name\n"
                             "      --seed N         seed of the random inputs (default 0)\n"
                             "      --format F       text (default), json, or html (a page for a browser)\n"
                             "      --follow-symlinks\n"
@@ -102,7 +102,7 @@ int command_verify(int count, char **arguments)
         case LAYERS: options.layers = true; break;
         case FORMAT:
             if (!is_one_of(optarg, (const char *const[]){"text", "json", "html", NULL}))
-                return trouble("--format: '%s' is none of text, json, html", optarg);
+                return trouble("--format: '%s' is not one of text, json, html", optarg);
             format = optarg;
             break;
         case FOLLOW_SYMLINKS: options.follow_symlinks = true; break;

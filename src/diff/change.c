@@ -36,8 +36,8 @@ void diff_ignore(struct arena *arena, struct diff_options *options, const char *
         size_t kind = 0;
         const char *nearest = text_nearest(*names, known, COUNT_OF(kinds));
         if (strcmp(nearest, *names) != 0)
-            fail(arena->landing, ONNX_FUSE_ARGUMENT, "there is no kind '%s'; the nearest is '%s'; there are%s", *names,
-                 nearest, all);
+            fail(arena->landing, ONNX_FUSE_ARGUMENT, "there is no kind '%s'; the nearest name is '%s'; the kinds are%s",
+                 *names, nearest, all);
         while (known[kind] != nearest)
             kind++;
         options->ignore[kind] = true;

@@ -262,9 +262,8 @@ void folder_close(struct folder *folder)
 }
 
 static const char is_outside[] = "it has '..', and data outside the model's folder is never read";
-static const char is_link[] =
-    "it leads through a symbolic link or a file, and links are not followed; where they are those "
-    "of a cache you trust, say --follow-symlinks (in the library: follow_symlinks)";
+static const char is_link[] = "it leads through a symbolic link or a file, and links are not followed; if you trust "
+                              "where they lead, use --follow-symlinks (in the library: follow_symlinks)";
 
 /* The names in a location are none that could lead out, links aside. */
 static const char *check_location(const char *location)
@@ -350,8 +349,7 @@ static const char *check_opened(const struct stat *status)
     /* As onnx from 1.21 on: a second name may be that of a file elsewhere that nobody meant to
      * give away. */
     if (status->st_nlink > 1)
-        return "it has several hard links, so it may be a file from elsewhere: give the model a "
-               "copy of it";
+        return "it has several hard links, so it may be a file from elsewhere: replace it by a copy";
     return NULL;
 }
 

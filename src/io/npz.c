@@ -107,7 +107,7 @@ static void read_shape(const struct span *span, const char *text, struct npz_arr
             array->dims[array->rank++] = dim;
     }
     if (!good)
-        refuse(span, "has a shape that is not read");
+        refuse(span, "has a shape of more axes or numbers than are supported");
 }
 
 static struct npz_array read_header(const struct span *span, const struct span *header)
@@ -119,7 +119,7 @@ static struct npz_array read_header(const struct span *span, const struct span *
     /* "'<f4'": the order of bytes, the kind, the size */
     if (type[0] != '\'' || !type[1] || !strchr("<|", type[1]) || !type[2] || !strchr("fiub", type[2]) || !type[3] ||
         !strchr("1248", type[3]) || type[4] != '\'')
-        refuse(span, "holds numbers that are not read");
+        refuse(span, "holds numbers of an unsupported type");
     array.kind = type[2];
     array.size = (size_t)(type[3] - '0');
     array.by_columns = strncmp(behind(span, text, "'fortran_order'"), "True", 4) == 0;
@@ -139,7 +139,7 @@ static void read_array(const struct span *span, npz_take *take_array, void *clos
     struct span numbers = part(span, fixed + (uint64_t)length, span->size - fixed - length);
     int64_t size;
     if (!multiply_fits(array.count, (int64_t)array.size, &size) || (uint64_t)size != numbers.size)
-        refuse(span, "does not have the size that its shape says");
+        refuse(span, "does not have the size of its shape");
     array.bytes = numbers.bytes;
     const char *reason = take_array(closure, &array);
     if (reason)
@@ -168,7 +168,7 @@ static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left,
         refuse(&own, "is compressed: write it by numpy.savez, not savez_compressed");
     if (little(entry.bytes + 8, 2) & 1 || stored != size || size == UINT32_MAX || size > *left ||
         strlen(text) != name.size)
-        refuse(&own, "is stored in a way that is not read");
+        refuse(&own, "is encrypted, damaged or too large");
     *left -= size;
     struct span head = part(&own, local, LOCAL_SIZE);
     if (!begins(head.bytes, head.size, "PK\3\4", 4))
@@ -176,7 +176,7 @@ static uint64_t read_entry(const struct span *file, uint64_t at, uint64_t *left,
     uint64_t skip = LOCAL_SIZE + (uint64_t)little(head.bytes + 26, 2) + little(head.bytes + 28, 2);
     struct span data = part(&own, local + skip, size);
     if (checksum(&data) != sum)
-        refuse(&own, "is damaged: its checksum is another");
+        refuse(&own, "is damaged: its checksum differs");
     size_t length = name.size;
     if (length < 4 || strcmp(text + length - 4, ".npy") != 0)
         refuse(&own, "is not a .npy array");
@@ -203,7 +203,7 @@ void npz_read(struct arena *arena, const char *path, const char *expected, const
     uint32_t count = little(bytes + end + 10, 2);
     uint64_t at = little(bytes + end + 16, 4);
     if (count == 0xffff || at == UINT32_MAX)
-        refuse(&file, "has more entries than are read");
+        refuse(&file, "has too many entries");
     uint64_t left = size;
     for (uint32_t i = 0; i < count; i++)
         at = read_entry(&file, at, &left, take_array, closure);

@@ -553,8 +553,7 @@ void output_settle(struct output *output)
     if (sync_result(result) != 0 && output->appeared)
         failed(output, "cannot sync its folder");
     if (sync_result(result) != 0)
-        failed(output, "is written, but whether it outlasts a power failure is not known: cannot "
-                       "sync its folder");
+        failed(output, "is written, but a power failure may still lose it: cannot sync its folder");
 }
 
 void output_keep(struct output *output)

@@ -25,11 +25,11 @@ static const struct magic magics[] = {
     MAGIC(0, "\x28\xb5\x2f\xfd", "a Zstandard archive: unpack it with unzstd"),
     MAGIC(257, "ustar", "a tar archive: unpack it with tar xf"),
     MAGIC(4, "TFL3", "a TFLite model: convert it with python -m tf2onnx.convert --tflite"),
-    MAGIC(4, "ORTM", "a model in ONNX Runtime's own format: give the ONNX model it was made of"),
+    MAGIC(4, "ORTM", "a model in ONNX Runtime's own format: give the ONNX model that it was made from"),
     MAGIC(4, "ET12", "an ExecuTorch program: export the network with torch.onnx.export"),
     MAGIC(0, "\x89HDF\r\n", "an HDF5 file, as Keras writes: convert it with tf2onnx"),
     MAGIC(0, "GGUF", "a GGUF model of llama.cpp, which holds no ONNX graph"),
-    MAGIC(0, "\x93NUMPY", "a NumPy array: give the model"),
+    MAGIC(0, "\x93NUMPY", "a NumPy array: give the ONNX model"),
     MAGIC(6, "\0\0{\"", "a safetensors file, which holds weights and no graph: export the network to ONNX"),
     MAGIC(0, "{", "a JSON file: give the binary ONNX model"),
     MAGIC(0, "<?xml", "an XML file: a server's error page, or an OpenVINO model; give the ONNX model"),
@@ -64,7 +64,7 @@ static const char *kind_of_zip(const uint8_t *data, size_t size)
     if (holds(data, size, "data.pkl") || holds(data, size, ".format_version") || holds(data, size, "archive_format"))
         return "a PyTorch checkpoint: export the network with torch.onnx.export";
     if (holds(data, size, ".npy"))
-        return "a NumPy archive: give the model";
+        return "a NumPy archive: give the ONNX model";
     return "a zip archive: unpack it with unzip";
 }
 

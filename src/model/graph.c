@@ -36,8 +36,8 @@ static bool is_named(const char *name)
 static noreturn void twice(const struct graph *graph, const char *name, const char *what)
 {
     fail(graph->model->arena->landing, ONNX_FUSE_INVALID_MODEL,
-         "%s: graph %s: value '%s' is made twice (%s); ONNX wants each value made once", graph->model->path,
-         graph->name, name, what);
+         "%s: graph %s: value '%s' is defined twice (%s); ONNX allows one definition", graph->model->path, graph->name,
+         name, what);
 }
 
 static int64_t new_symbol(struct model *model, int64_t multiple_of, int64_t factor)
@@ -445,7 +445,7 @@ static void build_order(struct graph *graph)
             stuck++;
         const Onnx__NodeProto *proto = graph->nodes[stuck]->proto;
         fail(arena->landing, ONNX_FUSE_INVALID_MODEL,
-             "%s: graph %s: node %zu '%s' (%s) needs its own output: the graph has a cycle", graph->model->path,
+             "%s: graph %s: node %zu '%s' (%s) depends on its own output: the graph has a cycle", graph->model->path,
              graph->name, stuck, proto->name ? proto->name : "", proto->op_type ? proto->op_type : "");
     }
 }

@@ -116,7 +116,7 @@ void model_parse(struct model *model)
         fail(model->arena->landing, ONNX_FUSE_NOT_ONNX, "%s: is empty, expected an ONNX model", model->path);
     if (model->bytes.size > INT32_MAX)
         fail(model->arena->landing, ONNX_FUSE_LIMIT,
-             "%s: has %zu bytes, and a protobuf message ends at 2 GiB (2147483647 bytes): save the "
+             "%s: has %zu bytes, but a protobuf message is limited to 2 GiB (2147483647 bytes): save the "
              "model with its weights as external data",
              model->path, model->bytes.size);
     landing_bound(model->arena->landing, model->path, model->arena->landing->input + model->bytes.size);

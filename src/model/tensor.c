@@ -456,7 +456,7 @@ static struct typed_data typed_data(const Onnx__TensorProto *proto, const struct
 static const char *broken(struct arena *arena, const struct tensor *tensor, const char *what, uint64_t found,
                           uint64_t expected)
 {
-    return arena_format(arena, "tensor '%s' (%s): %s holds %llu, its dims ask for %llu; export the model again",
+    return arena_format(arena, "tensor '%s' (%s): %s holds %llu, but its dims need %llu; export the model again",
                         tensor->name, type_name(tensor->type), what, (unsigned long long)found,
                         (unsigned long long)expected);
 }
@@ -479,7 +479,7 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
     }
     int64_t bits;
     if (!multiply_fits(tensor->count, type_bits(tensor->type), &bits))
-        return arena_format(arena, "tensor '%s': the size its dims ask for overflows", tensor->name);
+        return arena_format(arena, "tensor '%s': its size in bytes overflows", tensor->name);
     uint64_t bytes = ((uint64_t)bits + 7) / 8;
     bool computable = type_is_float(tensor->type) || type_is_integer(tensor->type);
     if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {

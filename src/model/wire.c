@@ -209,9 +209,8 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
     switch (field->type) {
     case PROTOBUF_C_TYPE_MESSAGE: {
         if (depth == WIRE_DEPTH)
-            fail(scan->arena->landing, ONNX_FUSE_LIMIT,
-                 "%s: offset %zu: messages nest deeper than %d; such a model is refused", scan->path,
-                 (size_t)(content - scan->base), WIRE_DEPTH);
+            fail(scan->arena->landing, ONNX_FUSE_LIMIT, "%s: offset %zu: messages nest deeper than %d, the limit",
+                 scan->path, (size_t)(content - scan->base), WIRE_DEPTH);
         /* The length is known after the inside is written: five bytes are kept for it. */
         copy_few(scan, header, write_varint(header, (uint64_t)field->id << 3 | DELIMITED));
         reserve(scan, 5);

@@ -289,7 +289,7 @@ const char *report_interface(struct arena *arena, const struct interface *interf
     size_t start = 0;
     text_append(&text, "", 0);
     if (interface->frozen.count) {
-        text_print(&text, "frozen, and no inputs any more: ");
+        text_print(&text, "frozen, no longer inputs: ");
         print_some(&text, interface->frozen.items, interface->frozen.count);
         end_line(&text, start);
     }

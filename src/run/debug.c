@@ -141,7 +141,7 @@ void debug_begin(struct run *run)
             kind++;
         if (kind == COUNT_OF(kinds))
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "debug: '%s' is none of passes, steps and plan, with commas between", options->debug);
+                 "debug: '%s' is not a list of passes, steps and plan, separated by commas", options->debug);
         run->debug.asked[kind] = true;
         name += length + (name[length] == ',');
     }

@@ -63,7 +63,7 @@ static void freeze_named(struct run *run, const char *name)
         return;
     if (value && value->is_input)
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: freeze: input '%s' has no initializer, so it has no value that could stay", run->model.path,
+             "%s: freeze: input '%s' has no initializer, so it has no default value to keep", run->model.path,
              text_plain(&run->arena, name));
     for (size_t i = 0; i < main->initializers.count; i++)
         if (is_overridable(main->initializers.items[i]))
@@ -202,7 +202,7 @@ static void size_input(struct run *run, const char *text)
         fail_name(run, "input_shapes", input.name, "input", &names);
     if (value->is_initializer)
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
-             "%s: input_shapes: input '%s' has an initializer, and with it its sizes", run->model.path,
+             "%s: input_shapes: input '%s' has an initializer, which fixes its sizes", run->model.path,
              text_plain(&run->arena, input.name));
     check_shape(run, &input, info);
     edit_size(value, input.rank, input.dims);

@@ -18,8 +18,8 @@ static void check_names(struct run *run, const char *const *names)
     for (; names && *names; names++) {
         const char *nearest = text_nearest(*names, known, pass_count);
         if (strcmp(nearest, *names) != 0)
-            fail(&run->landing, ONNX_FUSE_ARGUMENT, "there is no pass '%s'; the nearest is '%s'; there are%s", *names,
-                 nearest, all);
+            fail(&run->landing, ONNX_FUSE_ARGUMENT, "there is no pass '%s'; the nearest name is '%s'; the passes are%s",
+                 *names, nearest, all);
     }
 }
 
@@ -61,8 +61,7 @@ void run_options(struct run *run, const struct onnx_fuse_options *given)
     if (options->equalize < ONNX_FUSE_EQUALIZE_OFF || options->equalize > ONNX_FUSE_EQUALIZE_CHANNEL)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "equalize is %d, expected 0, 1 or 2", (int)options->equalize);
     if (options->statistics && !options->equalize)
-        fail(&run->landing, ONNX_FUSE_ARGUMENT, "statistics '%s' are for equalize, which is not asked for",
-             options->statistics);
+        fail(&run->landing, ONNX_FUSE_ARGUMENT, "statistics '%s' need equalize, which is off", options->statistics);
     if (options->jobs < 0)
         fail(&run->landing, ONNX_FUSE_ARGUMENT, "jobs is %d, expected 0 or more", options->jobs);
     if (options->jobs == 0) {

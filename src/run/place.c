@@ -47,7 +47,8 @@ struct emit_placement run_place(struct run *run)
             fail(&run->landing, ONNX_FUSE_ARGUMENT, "external data '%s' needs an output that is a file", wanted);
         if (strchr(wanted, '/') || strcmp(wanted, ".") == 0 || strcmp(wanted, "..") == 0)
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
-                 "external data '%s': expected a file name, it lies in the output's folder", wanted);
+                 "external data '%s': expected a file name without a folder: the file goes into the output's folder",
+                 wanted);
         if (!is_utf8(wanted))
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s': the name is not UTF-8, as names in a model must be", wanted);

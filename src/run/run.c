@@ -78,8 +78,8 @@ static void warn_of_memory(struct run *run)
     if (!run->plan.full)
         return;
     const char *reason = arena_format(&run->arena,
-                                      "memory limit: written without the remaining rewrites, since they take more "
-                                      "than the %zu MiB allowed for %zu bytes of input",
+                                      "memory limit: the remaining rewrites were left out, because they need more than "
+                                      "the %zu MiB allowed for %zu bytes of input",
                                       run->landing.most >> 20, run->landing.input);
     warn(run, (struct refusal){PLAN_WHOLE_MODEL, run->model.graphs.items[0], .reason = reason});
 }
@@ -283,7 +283,7 @@ static bool appear(struct run *run)
         if (!output_commit(&run->data_output)) {
             if (run_names_data(run->options.external_data))
                 fail(&run->landing, ONNX_FUSE_IO,
-                     "external data '%s' has come to exist beside the output: name another file or "
+                     "external data '%s' appeared beside the output during the run: name another file or "
                      "remove it",
                      run->options.external_data);
             return false;

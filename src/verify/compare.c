@@ -164,7 +164,7 @@ const char *verify_compare(struct verify *verify, const struct cone *cone, const
         if (reason)
             return reason;
         if (!joint_pool_add(&pool, joint_array(joint, left), joint_array(joint, right)))
-            return "its few numbers are of another shape on each input";
+            return "its shape changes from input to input, so its few numbers cannot be pooled";
     }
 }
 

@@ -76,7 +76,7 @@ static const char *shape_text(struct arena *arena, const struct port *port)
 static void refuse(struct verify *verify, const char *reason)
 {
     verify->result->verdict = VERDICT_DIFFERENT;
-    verify->result->reason = arena_format(verify->arena, "another interface: %s", reason);
+    verify->result->reason = arena_format(verify->arena, "the interfaces differ: %s", reason);
 }
 
 /* By name. Of several of one name the first counts. */
@@ -130,7 +130,7 @@ static void pair_positions(struct verify *verify, const struct ports sides[2], c
         a->twin = b;
         b->twin = a;
         if (i < NAMED_MOST)
-            text_print(&text, "%s%s '%s' is taken for '%s'", text.size ? ", " : "", kind, name_of(b), name_of(a));
+            text_print(&text, "%s%s '%s' is paired with '%s'", text.size ? ", " : "", kind, name_of(b), name_of(a));
     }
     if (count > NAMED_MOST)
         text_print(&text, " and so on by position");
@@ -154,13 +154,13 @@ static bool check_ports(struct verify *verify, const struct ports sides[2], bool
     for (size_t i = 0; i < sides[0].count; i++) {
         const struct port *a = &sides[0].items[i], *b = a->twin;
         if (!same_type(a, b)) {
-            refuse(verify, arena_format(verify->arena, "the %s '%s' has another element type: %s and %s", kind,
+            refuse(verify, arena_format(verify->arena, "the %s '%s' has different element types: %s and %s", kind,
                                         name_of(b), type_name(type_of(a)), type_name(type_of(b))));
             return false;
         }
         /* What is said of outputs may be stale: they show their shapes. */
         if (is_input && !shapes_meet(a, b)) {
-            refuse(verify, arena_format(verify->arena, "the %s '%s' has another shape: %s and %s", kind, name_of(b),
+            refuse(verify, arena_format(verify->arena, "the %s '%s' has different shapes: %s and %s", kind, name_of(b),
                                         shape_text(verify->arena, a), shape_text(verify->arena, b)));
             return false;
         }

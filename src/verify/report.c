@@ -50,7 +50,7 @@ static void print_layers(struct text *text, const struct verify_result *result)
     if (result->layers_reason[0])
         text_print(text, "not evaluated: %s\n", text_plain(text->arena, result->layers_reason));
     else if (result->layers.count == 0)
-        text_print(text, "no other values have one name\n");
+        text_print(text, "no other values share a name\n");
 }
 
 const char *verify_text(struct arena *arena, const struct verify_result *result, const struct verify_options *options,

@@ -243,11 +243,12 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         return false;
     /* The outputs have the last word: something is left for them. */
     if (verify_is_spent(verify, 0.75)) {
-        verify_note_blocker(verify, joint, right, "more steps than two models of this size are worth");
+        verify_note_blocker(verify, joint, right,
+                            "the comparison would take more steps than are allowed for models of this size");
         return false;
     }
     if (joint->products + verify->checking.products > BUDGET_VERIFY) {
-        verify_note_blocker(verify, joint, right, "it takes more multiply-adds than are evaluated");
+        verify_note_blocker(verify, joint, right, "evaluating it would take too many multiply-adds");
         return false;
     }
     if (joint->effort.cells < joint->cells / 2)

@@ -259,7 +259,7 @@ static bool outputs_differ(struct verify *verify, struct graph *a, const struct 
         if (left && right)
             finding = verify_measure(verify, a, left, right, brief);
         else if (!verify->blocker)
-            verify->blocker = "an output of the graph is made by nothing";
+            verify->blocker = "nothing computes an output of the graph";
         differ = differ || finding == FOUND_DIFFERENT;
         *unknown = *unknown || finding == FOUND_NOTHING;
     }
@@ -522,7 +522,7 @@ static void decide_given(struct verify *verify, struct graph *const graphs[2])
         result->reason = "they compute different values of the given inputs";
         return;
     case FOUND_EQUAL: result->given = "they agree on the given inputs"; break;
-    default: result->given = arena_format(verify->arena, "the given inputs are not tried: %s", reason);
+    default: result->given = arena_format(verify->arena, "the given inputs were not tried: %s", reason);
     }
     result->departure = before;
     result->departs = departs;

@@ -199,9 +199,9 @@ static const char *start_whole(struct whole *whole, struct verify *verify, struc
                             .numbers = verify->numbering.entries.count};
     for (size_t i = 0; i < verify->output_count; i++)
         if (!verify->outputs[0][i] || !verify->outputs[1][i])
-            return "an output of the graph is made by nothing";
+            return "nothing computes an output of the graph";
     if (graphs[0]->order.count + graphs[1]->order.count > NODES_MOST)
-        return "more nodes than whole models may have to be evaluated";
+        return "the models have too many nodes to be evaluated whole";
     whole->joint->effort.products = fmin(effort_for(verify->arena->landing->input).products, BUDGET_VERIFY_WHOLE);
     whole->readers = NEW_ARRAY(verify->arena, uint32_t, whole->numbers);
     whole->shows = NEW_ARRAY(verify->arena, bool, verify->output_count + 1);
@@ -328,13 +328,13 @@ enum finding verify_whole(struct verify *verify, struct graph *const graphs[2], 
     if (*inputs < INPUTS_LEAST)
         return FOUND_NOTHING;
     if (!all_have_run(&whole)) {
-        *reason = "a body of If, Loop or Scan is not run by any input";
+        *reason = "no input runs a body of If, Loop or Scan";
         return FOUND_NOTHING;
     }
     for (size_t i = 0; i < verify->output_count; i++)
         if (!whole.shows[i]) {
             *reason =
-                arena_format(verify->arena, "the output '%s' holds one number throughout", verify->outputs[1][i]->name);
+                arena_format(verify->arena, "all numbers of the output '%s' are the same", verify->outputs[1][i]->name);
             return FOUND_NOTHING;
         }
     verify->result->largest = fmax(verify->result->largest, whole.largest);

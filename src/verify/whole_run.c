@@ -369,7 +369,7 @@ const char *whole_run(struct whole *whole, int size, const struct draw *draw)
         for (size_t i = 0; !reason && i < graph_output_count(whole->graphs[side]); i++) {
             struct value *output = graph_output(whole->graphs[side], i);
             reason =
-                output ? joint_evaluate(whole->joint, output, SIZE_MAX) : "an output of the graph is made by nothing";
+                output ? joint_evaluate(whole->joint, output, SIZE_MAX) : "nothing computes an output of the graph";
         }
     return reason;
 }

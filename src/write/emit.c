@@ -672,8 +672,7 @@ void emit_model(struct model *model, const struct emit_placement *placement, str
     }
     if (pieces->size > MESSAGE_LIMIT)
         fail(model->arena->landing, ONNX_FUSE_LIMIT,
-             "%s: the result has %llu bytes, and a protobuf message ends at 2 GiB (2147483647 "
-             "bytes): "
+             "%s: the result has %llu bytes, but a protobuf message is limited to 2 GiB (2147483647 bytes): "
              "write the weights beside it (--external-data FILE)",
              model->path, (unsigned long long)pieces->size);
     uint64_t offset = 0;

@@ -337,14 +337,14 @@ ROWS = np.array([[1.0], [1], [0], [1]])
 NUMPY = {
     "compressed": (zipped(np.savez_compressed, a=ROWS), "'a.npy' is compressed: write it by numpy.savez"),
     "integers": (zipped(a=ROWS.astype(int)), "is neither float32 nor float64"),
-    "big-endian": (zipped(a=ROWS.astype(">f8")), "holds numbers that are not read"),
+    "big-endian": (zipped(a=ROWS.astype(">f8")), "holds numbers of an unsupported type"),
     "shape": (zipped(a=ROWS.T), "is not of shape [4, channels]"),
     "one axis": (zipped(a=ROWS[:, 0]), "is not of shape [4, channels]"),
     "no channel": (zipped(a=ROWS[:, :0]), "is not of shape [4, channels]"),
     "a negative deviation": (zipped(a=-ROWS), "a deviation is negative"),
     "not a number": (zipped(a=ROWS * np.nan), "a number is not finite"),
     "another file": (None, "is not a .npy array"),
-    "a byte": (zipped(a=ROWS).replace(ROWS.tobytes(), ROWS[::-1].tobytes()), "its checksum is another"),
+    "a byte": (zipped(a=ROWS).replace(ROWS.tobytes(), ROWS[::-1].tobytes()), "its checksum differs"),
     "cut": (zipped(a=ROWS)[:-30], "has no directory"),
     "empty": (b"PK\5\6", "has no directory"),
     "no entry": (zipped()[:-6] + b"\xff\xff\xff\x7f\0\0", None),
@@ -392,7 +392,7 @@ def test_names_may_be_escaped(tmp_path):
 def test_statistics_need_equalize(tmp_path):
     onnx.save(network(), tmp_path / "m.onnx")
     r = subprocess.run([TOOL, "--statistics", tmp_path / "s.json", tmp_path / "m.onnx", tmp_path / "o.onnx"], capture_output=True, text=True)
-    assert r.returncode == 2 and "are for equalize" in r.stderr
+    assert r.returncode == 2 and "need equalize" in r.stderr
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -92,7 +92,7 @@ def test_freeze_all(heads, tmp_path):
     assert named(result.model.graph.input) == ["x", "other"]
     assert count_ops(result.model) == {"Conv": 2, "Relu": 2, "Sigmoid": 1}
     assert result.report["interface"]["frozen"] == ["w", "k"]
-    assert "frozen, and no inputs any more: 'w', 'k'\n" in result.stdout
+    assert "frozen, no longer inputs: 'w', 'k'\n" in result.stdout
     alike(heads, result.model, ["y", "aux", "o"], **inputs_of())
 
 
@@ -233,10 +233,10 @@ def test_sizes_that_contradict_what_the_file_says_of_computed_values(heads, tmp_
     (["--freeze", "trunk"], "freeze: there is no overridable initializer 'trunk'; the nearest is"),
     (["--freeze", "w,all"], "freeze: there is no overridable initializer 'all'"),
     (["--freeze", "x"], "freeze: input 'x' has no initializer"),
-    (["--freeze", ","], "--freeze: ',' names no initializer"),
+    (["--freeze", ","], "--freeze: ',' holds no name of an initializer"),
     (["--outputs", "auxx"], "outputs: there is no output 'auxx'; the nearest is 'aux'"),
     (["--outputs", "y,trunk"], "outputs: there is no output 'trunk'"),
-    (["--outputs", ""], "--outputs: '' names no output"),
+    (["--outputs", ""], "--outputs: '' holds no name of an output"),
     (["--input-shape", "xx:1"], "input_shapes: there is no input 'xx'; the nearest is 'x'"),
     (["--input-shape", "x:2,3,4"], "input_shapes: input 'x' is declared float [N, 3, H, W], and [2, 3, 4] contradicts that"),
     (["--input-shape", "x:2,4,5,5"], "input_shapes: input 'x' is declared float [N, 3, H, W], and [2, 4, 5, 5] contradicts that"),

@@ -180,10 +180,10 @@ def test_it_names_the_first_value_that_departs(tmp_path):
 
 
 @pytest.mark.parametrize("change, reason", [
-    (lambda m: m.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1])), "another interface: only the second model has the input 'more'"),
+    (lambda m: m.graph.input.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [1])), "the interfaces differ: only the second model has the input 'more'"),
     (lambda m: m.graph.output.append(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 9, 11])),
-     "another interface: only the second model has the output 'x'"),
-    (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE), "another interface: the input 'x' has another element type: float and double"),
+     "the interfaces differ: only the second model has the output 'x'"),
+    (lambda m: setattr(m.graph.input[0].type.tensor_type, "elem_type", TensorProto.DOUBLE), "the interfaces differ: the input 'x' has different element types: float and double"),
 ])
 def test_another_interface_is_not_equal(change, reason, tmp_path):
     model = stack()
@@ -645,7 +645,7 @@ def test_no_numbers_say_nothing(body, tmp_path):
 
 def test_outputs_of_another_type(tmp_path):
     code, report = verify(text_model("y = Relu (x)"), text_model("a = Relu (x) y = Cast <to = 11> (a)", y="double[1] y"), tmp_path)
-    assert code == 1 and "'y' has another element type" in report["reason"]
+    assert code == 1 and "'y' has different element types" in report["reason"]
 
 
 @pytest.mark.parametrize("size", ["H, W", "37, 38", "38, 37"])
@@ -1160,7 +1160,7 @@ def test_other_names_pair_by_position(tmp_path):
     b = text_model("r = Sub (u, v)", "float[N, 4] u, float[N, 4] v", "float[N, 4] r")
     swapped = text_model("r = Sub (v, u)", "float[N, 4] u, float[N, 4] v", "float[N, 4] r")
     code, report = verify(a, b, tmp_path)
-    assert code == 0 and report["note"] == "input 'u' is taken for 'p', input 'v' is taken for 'q', output 'r' is taken for 'y'"
+    assert code == 0 and report["note"] == "input 'u' is paired with 'p', input 'v' is paired with 'q', output 'r' is paired with 'y'"
     assert verify(a, swapped, tmp_path)[0] == 1
 
 
@@ -1168,21 +1168,21 @@ def test_names_go_before_positions(tmp_path):
     a = text_model("y = Sub (p, q)", "float[N, 4] p, float[N, 4] q", "float[N, 4] y")
     b = text_model("y = Sub (p, r)", "float[N, 4] r, float[N, 4] p", "float[N, 4] y")
     code, report = verify(a, b, tmp_path)
-    assert code == 0 and report["note"] == "input 'r' is taken for 'q'"
+    assert code == 0 and report["note"] == "input 'r' is paired with 'q'"
 
 
 def test_outputs_that_only_the_second_has(tmp_path):
     a = text_model("y = Sin (x)", "float[N] x", "float[N] y")
     b = text_model("y = Sin (x) z = Cos (x)", "float[N] x", "float[N] z, float[N] y")
-    assert verify(a, b, tmp_path)[1]["reason"] == "another interface: only the second model has the output 'z'"
+    assert verify(a, b, tmp_path)[1]["reason"] == "the interfaces differ: only the second model has the output 'z'"
     assert verify(a, b, tmp_path, "--outputs", "common")[0] == 0
-    assert verify(b, a, tmp_path, "--outputs", "common")[1]["reason"] == "another interface: only the first model has the output 'z'"
+    assert verify(b, a, tmp_path, "--outputs", "common")[1]["reason"] == "the interfaces differ: only the first model has the output 'z'"
 
 
 def test_shapes_that_no_input_has_both_of(tmp_path):
     a, b = (text_model("y = Relu (x)", f"float[{x}] x", "float[A, B, C, D] y") for x in ("N, 3, 64, 64", "1, 6, 9, 11"))
     code, report = verify(a, b, tmp_path)
-    assert (code, report["reason"]) == (1, "another interface: the input 'x' has another shape: [N, 3, 64, 64] and [1, 6, 9, 11]")
+    assert (code, report["reason"]) == (1, "the interfaces differ: the input 'x' has different shapes: [N, 3, 64, 64] and [1, 6, 9, 11]")
     c = text_model("y = Relu (x)", "float[1, 3, 64, 64] x", "float[A, B, C, D] y")
     assert verify(a, c, tmp_path)[0] == 0
 

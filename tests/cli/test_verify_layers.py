@@ -47,7 +47,7 @@ def test_layers_as_text(tmp_path):
     table = text.split("\n\n")[1].splitlines()
     assert table[0].split() == ["of", "the", "largest", "off", "by", "value"]
     assert [line.split("'")[1] for line in table[1:]] == made_of(model, 2)
-    assert "no other values have one name" in run("--layers", *paths_of(tmp_path, model, stack())).stdout
+    assert "no other values share a name" in run("--layers", *paths_of(tmp_path, model, stack())).stdout
 
 
 def test_layers_of_a_twin_in_float16(tmp_path):

@@ -286,8 +286,8 @@ static void test_refusals(struct unit *unit)
     refuses(affine_join(&unit->arena, (struct affine_term[]){{a, 1}, {b, 1}}, 2, NULL, &form, &(bool){false}),
             "strides differ: 1 and 2", "strides");
     must(unit, make(unit, 0, trivial, 6, 6, 6, &a));
-    refuses(affine_widen(&unit->arena, a, 4, &form), "widen", "groups that do not divide");
-    refuses(affine_widen(&unit->arena, a, 0, &form), "widen", "no groups to widen to");
+    refuses(affine_widen(&unit->arena, a, 4, &form), "cannot become", "groups that do not divide");
+    refuses(affine_widen(&unit->arena, a, 0, &form), "cannot become", "no groups to widen to");
     expect(affine_extent(AXIS(2, 0, 1, 3, -5), 5) == -1, "an empty output has no extent");
     expect(affine_extent(AXIS(2, 0, 1, 3, -4), 5) == 1, "an output of one position");
 }

@@ -294,13 +294,13 @@ static void test_protos(struct unit *unit)
     static const struct proto_case cases[] = {
         {TYPE(FLOAT), 2, {2, 3}, NULL, STORAGE_FLOATS, .floats = 6},
         {TYPE(FLOAT), 2, {2, 3}, NULL, STORAGE_BYTES, .has_raw = true, .raw = 24},
-        {TYPE(FLOAT), 2, {2, 3}, "float_data holds 5, its dims ask for 6", .floats = 5},
-        {TYPE(FLOAT), 2, {2, 3}, "float_data holds 7, its dims ask for 6", .floats = 7},
-        {TYPE(FLOAT), 2, {2, 3}, "raw_data holds 23, its dims ask for 24", .has_raw = true, .raw = 23},
+        {TYPE(FLOAT), 2, {2, 3}, "float_data holds 5, but its dims need 6", .floats = 5},
+        {TYPE(FLOAT), 2, {2, 3}, "float_data holds 7, but its dims need 6", .floats = 7},
+        {TYPE(FLOAT), 2, {2, 3}, "raw_data holds 23, but its dims need 24", .has_raw = true, .raw = 23},
         {TYPE(FLOAT), 2, {2, 3}, "raw_data holds 25", .has_raw = true, .raw = 25},
         {TYPE(FLOAT), 2, {2, 3}, "float_data holds 0", .doubles = 6},
         {TYPE(FLOAT), 0, {0}, NULL, STORAGE_FLOATS, .floats = 1},
-        {TYPE(FLOAT), 0, {0}, "float_data holds 0, its dims ask for 1", .floats = 0},
+        {TYPE(FLOAT), 0, {0}, "float_data holds 0, but its dims need 1", .floats = 0},
         {TYPE(FLOAT), 2, {0, 3}, NULL, STORAGE_FLOATS, .floats = 0},
         {TYPE(FLOAT), 2, {2, -3}, "negative", .floats = 0},
         {TYPE(FLOAT), 3, {INT64_MAX, INT64_MAX, 0}, "overflows", .floats = 0},
@@ -324,7 +324,7 @@ static void test_protos(struct unit *unit)
         {TYPE(UINT64), 1, {3}, NULL, STORAGE_ULONGS, .unsigned_longs = 3},
         {TYPE(UINT64), 1, {3}, "uint64_data holds 1", .unsigned_longs = 1},
         {TYPE(INT4), 1, {3}, NULL, STORAGE_OPAQUE, .has_raw = true, .raw = 2},
-        {TYPE(INT4), 1, {3}, "raw_data holds 3, its dims ask for 2", .has_raw = true, .raw = 3},
+        {TYPE(INT4), 1, {3}, "raw_data holds 3, but its dims need 2", .has_raw = true, .raw = 3},
         {TYPE(FLOAT8E5M2), 1, {3}, "raw_data holds 2", .has_raw = true, .raw = 2},
         {TYPE(STRING), 1, {3}, NULL, STORAGE_OPAQUE, .strings = 3},
         {TYPE(STRING), 1, {3}, "string_data holds 2", .strings = 2},
@@ -334,7 +334,7 @@ static void test_protos(struct unit *unit)
         {TYPE(FLOAT), 1, {3}, NULL, STORAGE_OPAQUE, .floats = 1, .segment = true},
         {TYPE(FLOAT), 1, {3}, NULL, STORAGE_OPAQUE, .outside = true},
         {TYPE(FLOAT), 1, {3}, NULL, STORAGE_BYTES, .outside = true, .external = 12},
-        {TYPE(FLOAT), 1, {3}, "external data holds 11, its dims ask for 12", .outside = true, .external = 11},
+        {TYPE(FLOAT), 1, {3}, "external data holds 11, but its dims need 12", .outside = true, .external = 11},
     };
     static float floats[8];
     static double doubles[8];
