@@ -22,7 +22,7 @@ const char *verify_departure_line(struct arena *arena, const struct verify_depar
 {
     struct text text = {.arena = arena};
     const char *graph = departure->right->graph->name;
-    text_print(&text, "first departure: '%s' (%s, graph %s)", text_plain(arena, departure->right->name),
+    text_print(&text, "first difference: '%s' (%s, graph %s)", text_plain(arena, departure->right->name),
                text_plain(arena, verify_maker(departure->right)), text_plain(arena, graph));
     if (strcmp(departure->left->name, departure->right->name) != 0)
         text_print(&text, ", compared to '%s'", text_plain(arena, departure->left->name));

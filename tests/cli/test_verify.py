@@ -175,7 +175,7 @@ def test_it_names_the_first_value_that_departs(tmp_path):
     assert departure["difference"] == pytest.approx(abs(departure["a_number"] - departure["b_number"]))
     assert re.fullmatch(r"\[\d+(, \d+){3}\] of \[\d+(, \d+){3}\]", departure["at"])
     text = run(tmp_path / "a.onnx", tmp_path / "b.onnx").stdout
-    assert "not equal: they compute different values" in text and f"first departure: '{conv.output[0]}' (Conv, graph main)" in text
+    assert "not equal: they compute different values" in text and f"first difference: '{conv.output[0]}' (Conv, graph main)" in text
     assert second
 
 
