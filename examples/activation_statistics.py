@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Measure what the channels of a model's activations hold, by ONNX Runtime, for `--equalize GRAIN --statistics FILE`.
+"""Measure the channels of a model's activations under ONNX Runtime, for `--equalize GRAIN --statistics FILE`.
 
 usage: activation_statistics.py MODEL IMAGES OUT [--percentile P] [--batch N]
 
-IMAGES: an array of inputs, as the model reads them (.npy, or the first array of an .npz). A few hundred are enough, and more
-than the quantiser calibrates with: ranges that are made even for the very images that it sees leave no room for others.
-OUT: JSON, or numpy's archive where it ends with .npz. Of every float value with channels on axis 1: mean and deviation over
-images and positions, and the smallest and largest number (or what lies within P percent).
+IMAGES: an array of inputs for the model (.npy, or the first array of an .npz). A few hundred are enough, but use more than the
+quantiser calibrates with: ranges that fit exactly the images that it sees leave no room for others.
+OUT: JSON, or a NumPy archive if the name ends with .npz. It has, for every float value with channels on axis 1, the mean and
+deviation over images and positions, and the smallest and largest number (or percentiles, with --percentile P).
 """
 import argparse
 import json
@@ -19,7 +19,7 @@ FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOU
 
 
 def with_all_outputs(model):
-    """A copy that gives out every value of its nodes, and their names."""
+    """A copy of the model with every value as an output, and the names of the values."""
     copy = onnx.ModelProto()
     copy.CopyFrom(onnx.shape_inference.infer_shapes(model))
     types = {v.name: v.type.tensor_type for v in [*copy.graph.value_info, *copy.graph.output]}
@@ -31,14 +31,14 @@ def with_all_outputs(model):
 
 
 def values(session, name, images, batch):
-    """What the model makes under a name, of all images: channels by numbers."""
+    """The value with this name for all images, as channels by numbers."""
     feed = session.get_inputs()[0].name
     parts = [session.run([name], {feed: images[i : i + batch]})[0] for i in range(0, len(images), batch)]
     return np.concatenate([np.moveaxis(p, 1, 0).reshape(p.shape[1], -1) for p in parts], axis=1).astype(np.float64)
 
 
 def statistics(model, images, percentile=100.0, batch=32):
-    """For each value: mean, deviation, low and high, a list of one number for each channel."""
+    """For each value: mean, deviation, low and high, each a list with one number per channel."""
     copy, names = with_all_outputs(model)
     session = onnxruntime.InferenceSession(copy.SerializeToString(), providers=["CPUExecutionProvider"])
     fixed = session.get_inputs()[0].shape[0]

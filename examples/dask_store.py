@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Fuse a folder full of models on many machines, with Dask.
 
-Every *.onnx under STORE is fused into the same place under OUTDIR. Both folders must be seen by
-all workers (a network file system), and the command must be installed there. One task is one
-model: `onnx-repvgg-fuse --jobs 1`, so the cluster's threads are spread over models. A task that
-fails or whose worker dies runs again; the command replaces its output only when it is whole, so
-that a repeat does no harm. One line a model, a summary, exit status 2 when a model failed.
+The script fuses every *.onnx under STORE into the same place under OUTDIR. All workers must share both
+folders (a network file system) and have the command. One task is one model: `onnx-repvgg-fuse --jobs 1`,
+so the cluster's threads work on different models. If a task fails or its worker dies, Dask runs it again;
+this is safe, because the command replaces its output only when it is complete. The script prints one
+line per model and a summary, and exits with 2 if a model failed.
 
 usage: dask_store.py STORE OUTDIR [--scheduler ADDRESS] [--retries N] [--timeout SECONDS]
        [--summary FILE] [--tool PROGRAM] [-- OPTION...]      (options of onnx-repvgg-fuse)
 
-Without --scheduler a cluster is started on this machine, one worker process a core.
+Without --scheduler, the script starts a cluster on this machine, with one worker process per core.
 needs: dask[distributed]
 """
 import argparse
@@ -23,7 +23,7 @@ import tempfile
 
 
 def fuse(tool, source, target, options, timeout):
-    """Runs on a worker. A dict of what the report says; any failure is an exception, which Dask retries."""
+    """Runs on a worker. Returns a dict from the report; a failure is an exception, and Dask retries."""
     os.makedirs(os.path.dirname(target), exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.json")
@@ -43,7 +43,7 @@ def run(client, models, store, outdir, tool="onnx-repvgg-fuse", options=(), retr
     from dask.distributed import as_completed
 
     futures = {client.submit(fuse, tool, str(store / m), str(outdir / m), list(options), timeout,
-                             # A key that says nothing of the contents must not answer for an earlier run.
+                             # The key does not depend on the contents, so Dask must not reuse the result of an earlier run.
                              pure=False, retries=retries): m for m in models}
     results = {}
     for future in as_completed(futures):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fusing among other passes of onnx_ir, on which onnxscript's optimizer and rewriter work.
+"""Fuse as a pass of onnx_ir, the basis of onnxscript's optimizer and rewriter.
 
 usage: onnx_ir_pass.py IN OUT
 """
@@ -13,7 +13,7 @@ from onnx_repvgg_fuse.ir import FusePass
 
 def main(source, target):
     fuse = FusePass()
-    # FusePass hands back a new model, the others work in place: a sequence takes both.
+    # FusePass returns a new model, and the others work in place; Sequential accepts both.
     passes = onnx_ir.passes.Sequential(fuse, common.RemoveUnusedNodesPass(), common.TopologicalSortPass())
     result = passes(onnx_ir.load(source))
     onnx_ir.save(result.model, target)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The fused file in OpenVINO: the same numbers, and the time of both.
+"""Run the original and the fused file in OpenVINO: compare the numbers and the times.
 
 usage: openvino_run.py IN OUT
 """
@@ -14,9 +14,9 @@ from onnx_repvgg_fuse import testing
 
 
 def run(path, inputs, runs=20):
-    """Outputs, and seconds of the fastest run."""
+    """The outputs, and the seconds of the fastest run."""
     core = openvino.Core()
-    # OpenVINO may compute in bfloat16 where the machine has it: compare in float.
+    # OpenVINO may compute in bfloat16 if the machine supports it: compare in float.
     compiled = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     best = float("inf")
     for _ in range(runs):

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Before and after under polygraphy, which compares runtimes and models.
+"""Compare the original and the fused model with polygraphy.
 
 usage: polygraphy_run.py IN OUT
 
-On the command line it is:
+On the command line:
 
     onnx-repvgg-fuse model.onnx fused.onnx
     polygraphy run model.onnx --onnxrt --save-inputs inputs.json --save-outputs outputs.json

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""ONNX Runtime's static quantisation to int8 of one network in three forms: as it was trained, fused, and fused and equalised.
+"""Quantise a network to int8 with ONNX Runtime in three forms: as trained, fused, and fused and equalised.
 
 usage: quantise.py MODEL DATA.npz [FOLDER]
 
-MODEL: a trained classifier, its BatchNormalizations kept. DATA: images `c` to calibrate with, images `x` and their classes
-`y` to test with. Each form is quantised in four ways: weights with one step for a tensor or one for each channel, activations
-by the largest value (uint8) or by a percentile (int8, as TensorRT does). A cell of the table is accuracy less that of the float
-network, in points, and the signal to noise of the logits against it, in dB. FOLDER gets the models and report.html, which
-shows the ranges of each channel before and after. Random weights tell nothing here.
+MODEL: a trained classifier with its BatchNormalizations. DATA: images `c` for calibration, and images `x` with their classes `y`
+for the test. Each form is quantised in four ways: weights with one step per tensor or per channel, activations by the largest
+value (uint8) or by a percentile (int8, as TensorRT does). A cell of the table is the change of accuracy from the float network, in
+points, and the signal-to-noise ratio of the logits, in dB. FOLDER receives the models and report.html, which shows the range of
+each channel before and after. The result is meaningless for random weights.
 """
 import argparse
 import logging
@@ -25,7 +25,7 @@ WAYS = [(grain, activations) for grain in ("tensor", "channel") for activations 
 
 def outputs(path, x):
     options = onnxruntime.SessionOptions()
-    # As the file says: the int8 kernels of a processor without VNNI saturate, which is another matter.
+    # Compute as the file specifies: int8 kernels saturate on a processor without VNNI.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
@@ -50,7 +50,7 @@ def quantise(source, target, x, grain, activations):
 
 
 def forms(model, folder):
-    """Paths of the three forms of the model at a path."""
+    """The paths of the three forms of the model."""
     paths = {name: folder / f"{name}.onnx" for name in ("trained", "fused", "equalised")}
     paths["trained"].write_bytes(pathlib.Path(model).read_bytes())
     onnx_repvgg_fuse.fuse(model, paths["fused"])

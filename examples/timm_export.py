@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A model of timm, exported as it was trained, without reparameterize_model.
+"""Export a timm model in its training form, without reparameterize_model, and fuse it.
 
 usage: timm_export.py [--from FILE] [NAME [OUT]]
 
-NAME: repvgg_a0 (default), mobileone_s1, fastvit_t8, repvit_m0_9 and their relatives.
+NAME: repvgg_a0 (default), mobileone_s1, fastvit_t8, repvit_m0_9 and similar ones.
 Without --from, needs torch and timm.
 """
 import argparse

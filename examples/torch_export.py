@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""torch.onnx.export of an unfused RepVGG, by both exporters; fuse needs no help from the model.
+"""Export an unfused RepVGG with both exporters of torch.onnx.export, and fuse the files.
 
 usage: torch_export.py [--from FILE...] [FOLDER]
 
@@ -13,7 +13,7 @@ from onnx_repvgg_fuse import testing
 
 
 def repvgg(widths=(16, 32, 64), blocks=3):
-    """A RepVGG as it is trained: 3x3, 1x1 and identity branch, each with its BatchNormalization."""
+    """A RepVGG in training form: 3x3, 1x1 and identity branch, each with a BatchNormalization."""
     import torch
     from torch import nn
 

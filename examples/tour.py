@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The whole story in two minutes: export, fuse, verify, time both, picture.
+"""All steps in two minutes: export, fuse, verify, time both, write a page with pictures.
 
 usage: tour.py [--from FILE] [FOLDER]
 
 Without --from, torch exports an unfused RepVGG. FOLDER (default: tour) receives the models and
-report.html, the picture of what was fused.
+report.html, which draws the fused blocks.
 """
 import argparse
 import os
@@ -18,7 +18,7 @@ from onnx_repvgg_fuse import testing
 
 
 def best_time(path, inputs, runs=20):
-    """Seconds of the fastest of some runs under ONNX Runtime with all its own optimisations."""
+    """Seconds of the fastest of several runs under ONNX Runtime, with all of its own optimizations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(4, os.cpu_count() or 1)
     session = onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
@@ -38,7 +38,7 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
 
-    # 1. Export, branches and BatchNormalization as they were trained.
+    # 1. Export the training form, with its branches and BatchNormalizations.
     if options.exported:
         model = pathlib.Path(options.exported)
     else:
@@ -60,7 +60,7 @@ def main(arguments=None):
     before, after = best_time(model, inputs), best_time(result.model, inputs)
     print(f"time under ONNX Runtime: {1e3 * before:.2f} ms -> {1e3 * after:.2f} ms ({before / after:.2f} times as fast)")
 
-    # 5. Picture. In a notebook, `result` as the last line of a cell shows the same.
+    # 5. Write the page. In a notebook, `result` as the last line of a cell shows the same.
     picture = options.folder / "report.html"
     picture.write_text(result.report.html())
     print(f"picture: {picture}")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""ultralytics' own export, then fuse: its exporter joins the branches that it knows, this the rest.
+"""Fuse a network after ultralytics' own export, which joins only the branches that it knows.
 
 usage: ultralytics_export.py [--from FILE] [--as-trained] [WEIGHTS [OUT]]
 
-WEIGHTS: what YOLO() takes (default: yolov9t.yaml, untrained). Of YOLOv9 the exporter has joined all
-branches before, and nothing is left to fuse; --as-trained exports the network without that step.
+WEIGHTS: the argument of YOLO() (default: yolov9t.yaml, untrained). For YOLOv9, the exporter joins all branches,
+and nothing is left to fuse; --as-trained exports the network without that step.
 Without --from, needs ultralytics.
 """
 import argparse
