@@ -694,7 +694,7 @@ def mutate(data, rng):
     return bytes(data)
 
 
-MUTATIONS, TIME = 250 if SLOWER == 1 else 45, 45 * SLOWER
+MUTATIONS, TIME = 150 if SLOWER == 1 else 45, 45 * SLOWER
 
 
 @pytest.mark.parametrize("kind", SEEDS)

@@ -19,8 +19,8 @@ from tests.support.tool import ROOT, TOOL, evaluator, feeds, fuse
 MODELS = sorted((ROOT / "models").glob("*.onnx"))
 CASES = [c for c in table.cases if c.options.get("dtype", "float32") == "float32" and not c.external]
 # Mutants of each model, of each fold; under memcheck fewer. The models that are named are slow.
-EACH = {"replknet_block": 15, "repvgg_small": 15} if SLOWER == 1 else {}
-EACH_OTHER, EACH_FOLD = (50, 4) if SLOWER == 1 else (4, 1)
+EACH = {"replknet_block": 10, "repvgg_small": 10} if SLOWER == 1 else {}
+EACH_OTHER, EACH_FOLD = (40, 3) if SLOWER == 1 else (4, 1)
 TOLERANCE = 2e-5
 
 
