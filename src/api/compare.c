@@ -248,10 +248,12 @@ const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *compar
     return comparison->error;
 }
 
-static const char *diff_format(struct arena *arena, const struct diff_result *result,
-                               const struct diff_options *options, const char *format, const char *left,
+static const char *diff_format(struct onnx_fuse_comparison *comparison, const char *format, const char *left,
                                const char *right)
 {
+    struct arena *arena = &comparison->arena;
+    const struct diff_result *result = &comparison->diff;
+    const struct diff_options *options = &comparison->diff_options;
     if (strcmp(format, "text") == 0)
         return diff_text(arena, result, options, left, right);
     if (strcmp(format, "json") == 0)
@@ -261,7 +263,7 @@ static const char *diff_format(struct arena *arena, const struct diff_result *re
     if (strcmp(format, "sarif") == 0)
         return diff_sarif(arena, result, left, right);
     if (strcmp(format, "html") == 0)
-        return html_diff(arena, result, options, left, right);
+        return html_diff(arena, result, options, &comparison->sides[0].model, &comparison->sides[1].model, left, right);
     return NULL;
 }
 
@@ -270,13 +272,13 @@ static const char *make_format(struct onnx_fuse_comparison *comparison, const ch
     struct arena *arena = &comparison->arena;
     const char *a = comparison->sides[0].source.name, *b = comparison->sides[1].source.name;
     if (comparison->is_diff)
-        return diff_format(arena, &comparison->diff, &comparison->diff_options, format, a, b);
+        return diff_format(comparison, format, a, b);
     if (strcmp(format, "text") == 0)
         return verify_text(arena, &comparison->verify, &comparison->verify_options, a, b);
     if (strcmp(format, "json") == 0)
         return verify_json(arena, &comparison->verify, &comparison->verify_options, a, b);
     if (strcmp(format, "html") == 0)
-        return html_verify(arena, &comparison->verify, &comparison->verify_options, a, b);
+        return html_verify(arena, &comparison->verify, &comparison->verify_options, &comparison->sides[1].model, a, b);
     return NULL;
 }
 

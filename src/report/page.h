@@ -13,6 +13,8 @@ enum {
     HTML_BLOCKS = 600,    /* blocks, equal or not, that are listed and can be drawn */
     HTML_PLACES = 60,     /* places listed for one reason */
     HTML_REASONS = 100,   /* reasons */
+    HTML_OVERVIEW = 6000, /* ops in the overview, of all graphs */
+    HTML_OVERVIEWS = 60,  /* graphs in the overview */
     HTML_PLOTS = 60,      /* plots of weights */
     HTML_BARS = 1000,     /* bars of a plot of values along the way */
     HTML_LINES = 400,     /* other changes, of those that count and of those that do not */

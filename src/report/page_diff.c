@@ -10,6 +10,7 @@
 #include "diff/text.h"
 #include "fuse/region.h"
 #include "model/external.h"
+#include "report/overview.h"
 #include "report/picture.h"
 
 enum { BARS = 48, PIECE = 512 };
@@ -247,8 +248,36 @@ static void json_kinds(struct page *page, const struct diff_result *result)
     json_close(json, ']');
 }
 
+/* ---- overviews ---- */
+
+enum { UNPAIRED = 1, CHANGED };
+
+static void mark_all(struct overview_marks *marks, const struct node_list *nodes)
+{
+    for (size_t i = 0; i < nodes->count; i++)
+        overview_mark(marks, nodes->items[i], UNPAIRED);
+}
+
+static void json_overviews(struct page *page, const struct diff_result *result, const struct model *a,
+                           const struct model *b)
+{
+    struct overview_marks left = {.arena = page->arena}, right = {.arena = page->arena};
+    for (size_t i = 0; i < result->changes.count; i++) {
+        const struct diff_change *change = result->changes.items[i];
+        if (change->counts && change->region) {
+            mark_all(&left, &change->region->left);
+            mark_all(&right, &change->region->right);
+        } else if (change->counts && change->left && change->right) {
+            overview_mark(&left, change->left, CHANGED);
+            overview_mark(&right, change->right, CHANGED);
+        }
+    }
+    overview_json(page, "overview", a, &left);
+    overview_json(page, "overview_after", b, &right);
+}
+
 const char *html_diff(struct arena *arena, const struct diff_result *result, const struct diff_options *options,
-                      const char *left, const char *right)
+                      const struct model *a, const struct model *b, const char *left, const char *right)
 {
     struct page page = page_begin(arena, "diff");
     struct diff_options plain = *options;
@@ -263,6 +292,7 @@ const char *html_diff(struct arena *arena, const struct diff_result *result, con
     json_kinds(&page, result);
     census_json(&page.json, "before", &result->before);
     census_json(&page.json, "after", &result->after);
+    json_overviews(&page, result, a, b);
     json_regions(&page, result);
     json_nodes(&page, result);
     json_weights(&page, result);

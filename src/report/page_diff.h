@@ -4,8 +4,8 @@
 
 #include "diff/change.h"
 
-/* The page of a comparison whose models are still open. */
+/* The page of a comparison whose models, a and b, are still open; left, right: what they are called. */
 const char *html_diff(struct arena *arena, const struct diff_result *result, const struct diff_options *options,
-                      const char *left, const char *right);
+                      const struct model *a, const struct model *b, const char *left, const char *right);
 
 #endif

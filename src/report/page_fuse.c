@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "report/equalized.h"
+#include "report/overview.h"
 #include "report/picture.h"
 
 void html_keep(const struct plan *plan)
@@ -49,6 +50,7 @@ static void json_block(struct page *page, const struct block *block)
     const struct node *node = fusion->node;
     struct json *json = &page->json;
     json_open(json, NULL, '{');
+    json_count(json, "id", fusion->target->index);
     page_text(page, "graph", fusion->graph->name);
     page_text(page, "node", node ? node->proto->name : "");
     page_text(page, "output", fusion->target->name);
@@ -233,6 +235,27 @@ static void json_equalized(struct page *page, const char *key, const equalized_l
     json_close(json, ']');
 }
 
+/* ---- overview ---- */
+
+/* Of a block the id and 1; of what stands beside all blocks: */
+enum { DECLINED = -1, SCALED = -2 };
+
+static void json_overview(struct page *page, const struct plan *plan)
+{
+    struct overview_marks marks = {.arena = page->arena};
+    for (size_t i = 0; i < plan->fusions.count; i++) {
+        const struct fusion *fusion = plan->fusions.items[i];
+        for (size_t k = 0; fusion_is_live(fusion) && k < fusion->replaced.count; k++)
+            overview_mark(&marks, fusion->replaced.items[k], (int64_t)fusion->target->index + 1);
+    }
+    for (size_t i = 0; i < plan->scalings.count; i++)
+        overview_mark(&marks, plan->scalings.items[i].node, SCALED);
+    for (size_t i = 0; i < plan->refusals.count; i++)
+        if (plan->refusals.items[i]->counts && plan->refusals.items[i]->node)
+            overview_mark(&marks, plan->refusals.items[i]->node, DECLINED);
+    overview_json(page, "overview", plan->model, &marks);
+}
+
 const char *html_fuse(const struct plan *plan, const struct summary *summary)
 {
     struct arena *arena = plan->model->arena;
@@ -247,6 +270,7 @@ const char *html_fuse(const struct plan *plan, const struct summary *summary)
     census_json(&page.json, "before", &summary->before);
     census_json(&page.json, "after", &summary->after);
     json_blocks(&page, plan);
+    json_overview(&page, plan);
     if (plan->options->equalize)
         json_equalized(&page, "equalized", &plan->equalized);
     if (plan->foreseen[0].count)

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "report/page.h"
+#include "report/overview.h"
 #include "verify/report.h"
 
 /* Another shape is as far apart as can be: null in JSON. */
@@ -69,8 +69,35 @@ static void json_regions(struct page *page, const struct verify_result *result)
     json_close(json, ']');
 }
 
+/* ---- overview ---- */
+
+enum { APART = 1, EVALUATED, WITHIN };
+
+static void mark_maker(struct overview_marks *marks, const struct value *value, int64_t mark)
+{
+    if (value && value->producer)
+        overview_mark(marks, value->producer, mark);
+}
+
+static void json_overview(struct page *page, const struct verify_result *result, const struct model *b)
+{
+    struct overview_marks marks = {.arena = page->arena};
+    if (result->departs)
+        mark_maker(&marks, result->departure.right, APART);
+    for (size_t i = 0; i < result->layers.count; i++) {
+        const struct verify_layer *layer = result->layers.items[i];
+        if (!layer->same_shape || (result->tolerance > 0 && !(layer->ratio <= result->tolerance)))
+            mark_maker(&marks, layer->right, APART);
+    }
+    for (size_t i = 0; i < result->regions.count; i++)
+        mark_maker(&marks, result->regions.items[i]->right, EVALUATED);
+    for (size_t i = 0; i < result->layers.count; i++)
+        mark_maker(&marks, result->layers.items[i]->right, WITHIN);
+    overview_json(page, "overview", b, &marks);
+}
+
 const char *html_verify(struct arena *arena, const struct verify_result *result, const struct verify_options *options,
-                        const char *left, const char *right)
+                        const struct model *b, const char *left, const char *right)
 {
     struct page page = page_begin(arena, "verify");
     struct json *json = &page.json;
@@ -86,6 +113,7 @@ const char *html_verify(struct arena *arena, const struct verify_result *result,
     json_number(json, "largest", result->largest);
     json_number(json, "tolerance", result->tolerance);
     json_bool(json, "has_layers", options->layers);
+    json_overview(&page, result, b);
     json_layers(&page, result);
     json_regions(&page, result);
     return page_finish(&page, arena_format(arena, "onnx-repvgg-fuse verify: %s, %s", left, right),

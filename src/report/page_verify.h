@@ -4,8 +4,8 @@
 
 #include "verify/verify.h"
 
-/* The page of a comparison whose models are still open. */
+/* The page of a comparison whose models are still open; b is the second, left and right what they are called. */
 const char *html_verify(struct arena *arena, const struct verify_result *result, const struct verify_options *options,
-                        const char *left, const char *right);
+                        const struct model *b, const char *left, const char *right);
 
 #endif

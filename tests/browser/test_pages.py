@@ -6,6 +6,7 @@ import os
 import pathlib
 import struct
 import subprocess
+import time
 import zlib
 
 import numpy as np
@@ -16,6 +17,7 @@ from onnx import numpy_helper
 from tests.browser import chromium
 from tests.cli.test_equalize import network
 from tests.cli.test_html import HOSTILE, named_block, refused
+from tests.support.net import Net
 from tests.support.page import Page
 from tests.support.tool import ROOT, TOOL
 
@@ -235,12 +237,12 @@ def test_every_member_of_a_group(browser, look, tmp_path):
     section = "document.querySelectorAll('section.block')[1]"
     browser.evaluate(f"{section}.querySelector('details').open = true")
     for index in (16, 3):
-        browser.evaluate(f"{section}.querySelectorAll('button')[{index}].click()")
+        browser.evaluate(f"{section}.querySelectorAll('button[aria-pressed]')[{index}].click()")
         shown = browser.evaluate(f"[...{section}.querySelectorAll('g.box > title')].map((t) => t.textContent)")
         member = group["members"][index]
         names = [page.string(b["name"]) for picture in (member["before"], member["after"]) for b in picture["boxes"]]
         assert len(shown) == len(names) and all(name in tip for name, tip in zip(names, shown))
-        pressed = browser.evaluate(f"[...{section}.querySelectorAll('button')].map((b) => b.getAttribute('aria-pressed'))")
+        pressed = browser.evaluate(f"[...{section}.querySelectorAll('button[aria-pressed]')].map((b) => b.getAttribute('aria-pressed'))")
         assert [i for i, p in enumerate(pressed) if p == "true"] == [index]
     assert browser.complaints == []
 
@@ -262,7 +264,7 @@ def test_a_diff(options, browser, look, tmp_path):
     underlined = browser.evaluate("[...document.querySelectorAll('text.differs')].map((t) => t.textContent)")
     assert underlined == ["pads [1, 1, 1, 1]", "pads [0, 0, 2, 2]", "epsilon 0.001"] or underlined == ["pads [0, 0, 2, 2]", "epsilon 0.001"]
     headings = browser.evaluate("[...document.querySelectorAll('h2')].map((h) => h.textContent)")
-    assert headings == ["Table", "Regions", "Changed ops", "Weights", "Other changes", "Not counted"]
+    assert headings == ["Table", "Graph", "Regions", "Changed ops", "Weights", "Other changes", "Not counted"]
 
 
 def test_a_diff_of_forms(browser, look, tmp_path):
@@ -290,6 +292,260 @@ def test_a_verdict(browser, look, tmp_path):
     for (kind, height), layer in zip(bars, page.data["layers"]):
         assert (kind == "bar far") == (layer["ratio"] > 1e-3) and (height > 0) == (layer["ratio"] > 0), layer
     assert browser.evaluate("document.querySelectorAll('main table tbody tr').length") == len(bars) + len(page.data["regions"])
+
+
+# Three widths: a wide window, a tablet, a phone
+
+
+def verdict(folder):
+    """Of a model and its halved weights: values beyond the tolerance, and within it."""
+    model = onnx.load(ROOT / "models" / "repvgg_small.onnx")
+    for t in model.graph.initializer:
+        if t.data_type == onnx.TensorProto.FLOAT:
+            t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t).astype(np.float16).astype(np.float32), t.name))
+    onnx.save(model, folder / "half.onnx")
+    return subprocess.run([TOOL, "verify", "--layers", "--rtol", "1e-3", "--format", "html", ROOT / "models" / "repvgg_small.onnx", folder / "half.onnx"],
+                          capture_output=True, timeout=60).stdout
+
+
+def equalized(folder):
+    onnx.save(network(), folder / "m.onnx")
+    subprocess.run([TOOL, "info", "--report", folder / "info.html", folder / "m.onnx"], check=True, stdout=subprocess.DEVNULL)
+    return (folder / "info.html").read_bytes()
+
+
+SMALL = ROOT / "models" / "repvgg_small.onnx"
+PAGES = {
+    "fuse": lambda folder: fuse(SMALL, folder), "refused": lambda folder: fuse(refused(70), folder), "info": equalized,
+    "diff": lambda folder: diff(SMALL, mutated(SMALL, folder)), "verify": verdict,
+    "long names": lambda folder: fuse(named_block("/a/very_long.name:" * 12 + "x" * 80), folder),
+}
+# What reaches beyond the window, or beyond an ancestor that cuts it off, and does not lie in something that scrolls and shows it.
+CUT = """
+(() => {
+  const cut = [], shown = (box) => box.scrollWidth > box.clientWidth && getComputedStyle(box).overflowX === 'auto' && getComputedStyle(box).backgroundImage.includes('gradient');
+  for (const element of document.querySelectorAll('main *')) {
+    const box = element.getBoundingClientRect(), holder = element.closest('.wide');
+    if (!box.width || !element.checkVisibility() || element.closest('.map, .measure, thead, select')) continue;
+    if ((box.right > innerWidth + 0.5 || box.left < -0.5) && !(holder && holder !== element && shown(holder))) cut.push(element.outerHTML.slice(0, 200));
+    if (holder === element && box.width < element.scrollWidth - 1 && !shown(element)) cut.push('scrolls unseen: ' + element.outerHTML.slice(0, 200));
+  }
+  return cut;
+})()
+"""
+
+
+@pytest.mark.parametrize("width", [1400, 768, 390])
+@pytest.mark.parametrize("kind", PAGES)
+def test_nothing_is_cut(kind, width, browser, look, tmp_path):
+    look(PAGES[kind](tmp_path), width=width, dark=width == 768)
+    browser.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    assert browser.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+    assert browser.evaluate(CUT) == []
+    if kind != "verify":  # the table of figures needs no scrolling
+        assert browser.evaluate("document.querySelector('table').getBoundingClientRect().right") <= width
+    if width == 1400:  # both halves are used
+        right = browser.evaluate("document.querySelector('.map-holder').getBoundingClientRect().right")
+        assert right > 1300
+
+
+def test_names_break_where_their_parts_do(browser, look, tmp_path):
+    look(fuse(named_block("/stage1/block.0:conv,x_y"), tmp_path), width=390)
+    parts = browser.evaluate("[...document.querySelectorAll('bdi.name')].map((n) => n.innerHTML).find((t) => t.includes('stage1'))")
+    assert parts.split("<wbr>")[:6] == ["/", "stage1/", "block.", "0:", "conv,", "x_"]
+    assert "/stage1/block.0:conv,x_y" in browser.evaluate("document.body.innerText")
+
+
+# The whole graph
+
+MAP = """
+(() => ({
+  kinds: [...document.querySelectorAll('.map .op-box')].map((r) => r.getAttribute('class').trim()),
+  boxes: [...document.querySelectorAll('.map .op-box')].map((r) => ['x', 'y', 'width', 'height'].map((a) => Number(r.getAttribute(a)))),
+  lines: document.querySelector('.map .edge').getTotalLength(), note: document.querySelector('.note').innerText,
+  keys: [...document.querySelectorAll('.key')].map((k) => k.innerText), text: [...document.querySelectorAll('.map text')].map((t) => t.textContent),
+  move: document.querySelector('.map > g').getAttribute('transform').match(/-?[0-9.]+/g).map(Number),
+}))()
+"""
+
+
+def press(browser, *keys):
+    for key in keys:
+        browser.evaluate(f"document.querySelector('.map-holder').dispatchEvent(new KeyboardEvent('keydown', {{key: '{key}', bubbles: true, cancelable: true}}))")
+    browser.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return browser.evaluate(MAP)
+
+
+def test_the_overview_marks_what_was_fused(browser, look, tmp_path):
+    page = look(fuse(SMALL, tmp_path), width=1400)
+    seen, ops = browser.evaluate(MAP), page.data["overview"][0]["ops"]
+    assert len(seen["kinds"]) == len(ops) == 171
+    assert [kind == "op-box fused" for kind in seen["kinds"]] == [op[2] > 0 for op in ops]
+    assert seen["kinds"].count("op-box fused") == 44 + 61 + 39 and seen["keys"] == ["fused", "as it was"]
+    areas = [(x, y, x + w, y + h) for x, y, w, h in seen["boxes"]]
+    assert all(apart(a, b) for i, a in enumerate(areas) for b in areas[:i]) and seen["lines"] > 1000
+    # All of it is in sight.
+    assert browser.evaluate("""(() => { const map = document.querySelector('.map').getBoundingClientRect(); return [...document.querySelectorAll('.map .op-box')].every((r) => {
+        const b = r.getBoundingClientRect(); return b.left >= map.left && b.right <= map.right && b.top >= map.top && b.bottom <= map.bottom; }); })()""")
+
+
+def test_the_overview_by_keyboard(browser, look, tmp_path):
+    page = look(fuse(SMALL, tmp_path), width=1400)
+    all_of_it = browser.evaluate(MAP)
+    near = press(browser, "+", "+", "+")
+    assert near["move"][2] == pytest.approx(all_of_it["move"][2] * 1.4 ** 3, rel=1e-3) and near["text"]
+    moved = press(browser, "ArrowRight", "ArrowDown")
+    assert moved["move"][:2] == pytest.approx([near["move"][0] - 60, near["move"][1] - 60], abs=0.1)
+    assert press(browser, "ArrowLeft", "ArrowUp")["move"] == near["move"]
+    assert press(browser, "-", "-", "-", "-", "-")["move"] == all_of_it["move"] == press(browser, "+", "0")["move"]
+    # It never leaves the window empty.
+    assert press(browser, *["+"] * 3, *["ArrowLeft"] * 50)["move"][0] == 0
+    first = press(browser, "n")
+    assert "fused, 2 Conv, 2 BatchNormalization, 1 Add" in first["note"] and "/stage0/" in first["note"]
+    assert browser.evaluate("document.querySelectorAll('.map .chosen').length") == 5
+    later = press(browser, *["n"] * 40)
+    assert later["note"] != first["note"]
+    press(browser, "Enter")
+    drawn = browser.evaluate("[...document.querySelectorAll('g.box > title')].map((t) => t.textContent).join()")
+    assert later["note"].split()[1].rstrip(":") in drawn
+    # And back: a block's own button shows its ops.
+    browser.evaluate("[...document.querySelectorAll('section.block button')].filter((b) => b.textContent === 'in the graph')[3].click()")
+    target = page.groups[0]["members"][3]["id"] + 1
+    chosen = browser.evaluate("[...document.querySelectorAll('.map .op-box')].map((r, i) => r.classList.contains('chosen') ? i : -1).filter((i) => i >= 0)")
+    assert chosen == [i for i, op in enumerate(page.data["overview"][0]["ops"]) if op[2] == target] != []
+
+
+def test_the_overview_by_mouse_and_touch(browser, look, tmp_path):
+    look(fuse(SMALL, tmp_path), width=390)
+    box = browser.evaluate("(() => { const m = document.querySelector('.map'); m.scrollIntoView({block: 'center'}); const b = m.getBoundingClientRect(); return [b.left, b.top, b.width, b.height]; })()")
+    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    at = lambda: browser.evaluate(MAP)["move"]
+    whole, top = at(), browser.evaluate("scrollY")
+    browser.call("Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=-300, modifiers=2)  # Ctrl
+    near = at()
+    assert near[2] > whole[2] * 2 and browser.evaluate("scrollY") == top
+    # The point under the pointer stays.
+    assert (x - box[0] - near[0]) / near[2] == pytest.approx((x - box[0] - whole[0]) / whole[2], abs=1)
+    for kind, dx in (("mousePressed", 0), ("mouseMoved", 20), ("mouseMoved", 40), ("mouseReleased", 40)):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x + dx, y=y, button="left", buttons=1, clickCount=1)
+    assert at()[0] == pytest.approx(near[0] + 40, abs=1)
+    browser.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+    press(browser, "0")
+    for kind, apart_by in (("touchStart", 30), ("touchMove", 50), ("touchMove", 90), ("touchEnd", None)):
+        points = [] if apart_by is None else [{"x": x - apart_by, "y": y, "id": 0}, {"x": x + apart_by, "y": y, "id": 1}]
+        browser.call("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+    assert at()[2] == pytest.approx(whole[2] * 3, rel=0.1)
+
+
+def test_the_overview_of_a_diff_and_of_a_verdict(browser, look, tmp_path):
+    look(PAGES["diff"](tmp_path), width=1400)
+    seen = browser.evaluate(MAP)
+    assert seen["kinds"].count("op-box gone") == 1 and seen["kinds"].count("op-box differs") == 5 and "op-box new" not in seen["kinds"]
+    browser.evaluate("(() => { const s = document.querySelector('#graph select'); s.value = 1; s.dispatchEvent(new Event('change')); })()")
+    seen = browser.evaluate(MAP)
+    assert seen["kinds"].count("op-box new") == 1 and seen["kinds"].count("op-box differs") == 5 and "op-box gone" not in seen["kinds"]
+    page = look(PAGES["verify"](tmp_path), width=1400)
+    seen = browser.evaluate(MAP)
+    far = sum(layer["ratio"] > 1e-3 for layer in page.data["layers"])
+    # One more than the bars where the models first depart at a value of two names.
+    assert seen["kinds"].count("op-box apart") in (far, far + 1) and far > 0
+    assert 0 < seen["kinds"].count("op-box within") <= len(page.data["layers"]) - far
+
+
+def test_the_overview_of_a_large_graph(browser, look, tmp_path):
+    """Blocks of four ops, all of one network: laid out and drawn in seconds."""
+    n = Net(seed=1)
+    x = n.input("x", ("N", 2, 4, 4))
+    early = []
+    for i in range(1000):
+        x = n.relu(n.add(n.relu(x), n.relu(x)))
+        early.append(x)
+    for other in early[::50]:
+        x = n.add(x, other)
+    n.output(x)
+    (tmp_path / "in.onnx").write_bytes(n.model().SerializeToString())
+    page = fuse(tmp_path / "in.onnx", tmp_path, "--no-check")
+    start = time.monotonic()
+    look(page, width=1400)
+    assert time.monotonic() - start < 30
+    areas = [(x, y) for x, y, *_ in browser.evaluate(MAP)["boxes"]]
+    assert len(areas) > 4000 and len(set(areas)) == len(areas)
+
+
+# Search
+
+
+def test_search(browser, look, tmp_path):
+    page = look(fuse(SMALL, tmp_path), width=1400)
+    name = page.groups[1]["members"][5]["output"]
+
+    def search(text):
+        browser.evaluate(f"(() => {{ const i = document.querySelector('input[type=search]'); i.value = {text!r}; i.dispatchEvent(new Event('input')); }})()")
+        return browser.evaluate("""(() => ({
+          sections: [...document.querySelectorAll('section.block')].map((s) => s.checkVisibility()),
+          rows: [...document.querySelectorAll('section.block tbody tr')].filter((r) => r.checkVisibility()).length,
+          drawn: [...document.querySelectorAll('section.block')].filter((s) => s.checkVisibility()).map((s) => [...s.querySelectorAll('g.box title')].map((t) => t.textContent).join()).join(),
+          count: document.querySelector('search span').textContent, dim: document.querySelectorAll('.map .dim').length}))()""")
+
+    found = search(name)
+    assert found["sections"] == [False, True] and found["rows"] == 1 and name in found["drawn"] and found["count"] == "1 of 22"
+    assert search(name.upper() + " add")["rows"] == 1 and search("no such name")["count"] == "0 of 22"
+    found = search("/stage3/5/rbr_1x1/")  # an op that is gone
+    assert found["rows"] == 1 and found["dim"] == 171 - 2
+    browser.evaluate("document.querySelector('search button').click()")
+    found = search("")
+    assert found["sections"] == [True, True] and found["count"] == "" and found["dim"] == 0
+
+
+def pick(browser, label, value):
+    """Choose an entry of one of the lists beside the search, and count what is left."""
+    browser.evaluate(f"(() => {{ const s = document.querySelector('select[aria-label={label}]'); s.value = '{value}'; s.dispatchEvent(new Event('input')); }})()")
+    return browser.evaluate("""(() => { const seen = (q) => [...document.querySelectorAll(q)].filter((e) => e.checkVisibility()).length;
+      return [seen('section.block'), seen('.reason'), seen('.plots figure'), document.querySelectorAll('.map .dim').length]; })()""")
+
+
+def test_filters_of_a_run(browser, look, tmp_path):
+    """Blocks of two passes, and a chain that is refused."""
+    n = Net(seed=3)
+    x = n.input("x", ("N", 4, 9, 9))
+    x = n.relu(n.add(n.convbn(x, 4, 3), n.convbn(x, 4, 1)))
+    x = n.relu(n.convbn(x, 16, 3))
+    n.output(n.relu(n.conv(n.conv(x, 24, 3, pads=0, group=4), 24, 1, pads=0)))
+    page = look(fuse(n.model(), tmp_path), width=1400)
+    passes = [g["pass"] for g in page.groups]
+    reasons = [[r["pass"] for r in page.data[k]["reasons"]] for k in ("refusals", "left_alone")]
+    assert len(set(passes)) == 2 and reasons[0]
+    every = pick(browser, "pass", "")
+    assert every == [len(passes), sum(map(len, reasons)), 0, 0]
+    for name in set(passes):
+        assert pick(browser, "pass", name)[:2] == [passes.count(name), sum(r.count(name) for r in reasons)]
+    pick(browser, "pass", "")
+    marks = [op[2] for op in page.data["overview"][0]["ops"]]
+    assert pick(browser, "State", "fused") == [len(passes), 0, 0, sum(m <= 0 for m in marks)]
+    assert pick(browser, "State", "refusals") == [0, len(reasons[0]), 0, sum(m != -1 for m in marks)]
+    assert -1 in marks and pick(browser, "State", "") == every
+
+
+def test_filters_and_order_of_a_diff(browser, look, tmp_path):
+    page = look(PAGES["diff"](tmp_path), width=1400)
+    assert pick(browser, "kind", "weight")[::2] == [0, 3] and pick(browser, "kind", "region")[::2] == [1, 0]
+    pick(browser, "kind", "")
+    names = lambda: browser.evaluate("[...document.querySelectorAll('.plots figure b')].map((b) => b.textContent)")
+    weights = page.data["weights"]
+    by = lambda key: [w["subject"] for w in sorted(weights, key=key)]
+    assert names() == by(lambda w: -w["largest"]), "the largest change comes first"
+    for value, key in enumerate([lambda w: -w["largest"], lambda w: -w["largest_relative"], lambda w: -w["differing"], lambda w: w["subject"]]):
+        pick(browser, "Order", value)
+        assert names() == by(key)
+    assert len({tuple(by(key)) for key in (lambda w: -w["largest"], lambda w: -w["differing"], lambda w: w["subject"])}) > 1
+
+
+def test_order_of_a_verdict(browser, look, tmp_path):
+    page = look(PAGES["verify"](tmp_path), width=1400)
+    values = lambda: browser.evaluate("[...document.querySelector('table').querySelectorAll('tbody th')].map((c) => c.textContent)")
+    assert values() == [layer["value"] for layer in page.data["layers"]]
+    pick(browser, "Order", 1)
+    assert values() == [layer["value"] for layer in sorted(page.data["layers"], key=lambda layer: -layer["ratio"])]
 
 
 def test_the_same(browser, look):

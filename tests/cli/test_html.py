@@ -92,6 +92,26 @@ def test_a_page_holds_what_the_json_report_holds(path, tmp_path):
     assert str(path) in page.title and "seconds" not in page.data
 
 
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_the_overview_is_the_graph_of_the_file(path, tmp_path):
+    page, report = page_of(path, tmp_path)
+    model = onnx.load(path)
+    main = page.data["overview"][0]
+    ops = [(page.string(op), page.string(name)) for op, name, *_ in main["ops"]]
+    nodes = [n for n in model.graph.node if n.op_type != "Constant"]
+    constants = {t.name for t in model.graph.initializer}
+    inputs = [("", i.name) for i in model.graph.input if i.name not in constants]
+    assert ops == [*inputs, *((n.op_type, n.name) for n in nodes), *(("", o.name) for o in model.graph.output)] and main["left_out"] == 0
+    made = {name: i for i, (_, name) in enumerate(inputs)} | {o: len(inputs) + i for i, n in enumerate(nodes) for o in n.output}
+    for node, (_, _, mark, *makers) in zip(nodes, main["ops"][len(inputs):]):
+        bodies = [a.g for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+        assert makers == [made[i] for i in node.input if i in made] or bodies
+    replaced = {(r["op"], r["node"]) for f in report["fusions"] if f["graph"] == "main" for r in f["replaced"]}
+    assert {op for op, entry in zip(ops, main["ops"]) if entry[2] > 0} == replaced
+    ids = [m["id"] for g in page.data["blocks"]["groups"] for m in g["members"]]
+    assert len(ids) == len(set(ids)) and set(ids) >= {op[2] - 1 for g in page.data["overview"] for op in g["ops"] if op[2] > 0}
+
+
 def test_a_block_in_detail(tmp_path):
     page, _ = page_of(BLOCK, tmp_path)
     group = one(page.data["blocks"]["groups"])

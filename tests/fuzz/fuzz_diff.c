@@ -23,7 +23,7 @@ static void differ(struct loaded *loaded, bool strict, bool page, bool same)
     PROMISE(diff_github(&loaded->arena, &result, "a", "b"), "github");
     PROMISE(diff_sarif(&loaded->arena, &result, "a", "b"), "sarif");
     if (page)
-        PROMISE(html_diff(&loaded->arena, &result, &options, "a", "b"), "html");
+        PROMISE(html_diff(&loaded->arena, &result, &options, &loaded->models[0], &loaded->models[1], "a", "b"), "html");
     PROMISE(!same || result.counted == 0, "a model differs from itself: %s",
             diff_text(&loaded->arena, &result, &options, "a", "b"));
 }

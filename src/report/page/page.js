@@ -6,6 +6,7 @@
 const data = JSON.parse(document.getElementById('data').textContent);
 const page = document.getElementById('page');
 const SVG = 'http://www.w3.org/2000/svg';
+const draws = typeof dagre !== 'undefined';
 let ids = 0;
 
 // ---- elements ----
@@ -29,7 +30,9 @@ function add(element, attributes, children) {
 
 const h = (name, attributes, ...children) => add(document.createElement(name), attributes, children);
 const s = (name, attributes, ...children) => add(document.createElementNS(SVG, name), attributes, children);
-const named = (text) => h('bdi', {class: 'name'}, text === '' ? '(no name)' : text);
+// A long name breaks behind what separates its parts.
+const named = (text) => h('bdi', {class: 'name'},
+  ...(text === '' ? ['(no name)'] : plain(text).split(/(?<=[/._:,])(?![/._:,])/).flatMap((part, i) => i ? [h('wbr'), part] : [part])));
 
 // ---- numbers ----
 
@@ -59,16 +62,77 @@ const plural = (count, one, many) => whole(count) + ' ' + (count === 1 ? one : m
 
 // ---- tables ----
 
-function table(caption, heads, rows) {
+function table(caption, heads, rows, kind) {
   return h('div', {class: 'wide', tabindex: 0, role: 'region', 'aria-label': caption},
-    h('table', {}, h('caption', {}, caption),
+    h('table', {class: kind}, h('caption', {}, caption),
       h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', {scope: 'col', class: head.number ? 'number' : null}, head.text)))),
       h('tbody', {}, ...rows)));
 }
 
 function cells(heads, values) {
   return values.map((value, i) => h(i === 0 ? 'th' : 'td',
-    {scope: i === 0 ? 'row' : null, class: heads[i].number ? 'number' : heads[i].long ? 'long' : null}, value));
+    {scope: i === 0 ? 'row' : null, class: heads[i].number ? 'number' : heads[i].long ? 'long' : null, 'data-head': heads[i].text}, value));
+}
+
+// A table of many columns, whose rows become cards where they have no room side by side.
+const cards = (caption, heads, rows) => h('div', {class: 'cards'}, table(caption, heads, rows, 'list'));
+
+// ---- search ----
+
+// What can be found: {element, text, kind, state}, in owners that hide with the last of what they hold.
+const owners = [];
+let map = null;
+
+function owner(element, items, changed) {
+  owners.push({element, items: items.map((item) => ({...item, text: plain(item.text).toLowerCase()})), changed});
+}
+
+function searchBar(kindName, states) {
+  const kinds = [...new Set(owners.flatMap(({items}) => items.map((item) => item.kind)))].sort();
+  const used = new Set(owners.flatMap(({items}) => items.map((item) => item.state)));
+  const text = h('input', {type: 'search', placeholder: 'part of a name', 'aria-label': 'Search by name'});
+  const kind = h('select', {'aria-label': kindName}, h('option', {value: ''}, `every ${kindName}`), ...kinds.map((name) => h('option', {value: name}, name)));
+  const state = h('select', {'aria-label': 'State'}, h('option', {value: ''}, 'everything'),
+    ...states.filter(([name]) => used.has(name)).map(([name, says]) => h('option', {value: name}, says)));
+  const count = h('span', {class: 'soft', 'aria-live': 'polite'});
+  const clear = h('button', {type: 'button'}, 'clear');
+  function search() {
+    const words = text.value.toLowerCase().split(/\s+/).filter((word) => word), active = words.length || kind.value || state.value;
+    const has = (where) => words.every((word) => where.includes(word));
+    let all = 0, left = 0;
+    for (const {element, items, changed} of owners) {
+      const found = items.map((item) => has(item.text) && (!kind.value || item.kind === kind.value) && (!state.value || item.state === state.value));
+      items.forEach((item, i) => { item.element.hidden = !found[i]; });
+      all += items.length;
+      left += found.filter((is) => is).length;
+      element.hidden = !found.includes(true);
+      if (changed) changed(found, active);
+    }
+    count.textContent = active ? `${whole(left)} of ${whole(all)}` : '';
+    clear.hidden = !active;
+    const mark = map && map.kinds.has(state.value) ? state.value : '';
+    if (map) map.filter(words.length || mark ? (names, kind) => has(plain(names).toLowerCase()) && (!mark || kind === mark) : null);
+  }
+  [text, kind, state].forEach((element) => element.addEventListener('input', search));
+  clear.addEventListener('click', () => {
+    text.value = kind.value = state.value = '';
+    search();
+    text.focus();
+  });
+  clear.hidden = true;
+  return h('search', {class: 'bar find'}, text, kinds.length > 1 ? kind : null, used.size > 1 ? state : null, clear, count);
+}
+
+// A choice of orders for elements of one holder. keys: [name, number or text of an element's entry].
+function sorter(holder, entries, keys) {
+  const order = h('select', {'aria-label': 'Order'}, ...keys.map(([name], i) => h('option', {value: i}, name)));
+  order.addEventListener('input', () => {
+    const key = keys[order.value][1];
+    const sorted = entries.map((entry, i) => ({entry, i, key: key(entry, i)}))
+      .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0) || a.i - b.i);
+    holder.append(...sorted.map(({entry}) => entry.element));
+  });
+  return h('div', {class: 'bar'}, h('label', {}, 'sorted by ', order));
 }
 
 function summaryTable() {
@@ -103,6 +167,11 @@ function classOf(op) {
 }
 
 const LINE = 15, PAD = 9, LONGEST = 27;
+
+function cut(text, most) {
+  const letters = [...plain(text)];
+  return letters.length > most ? letters.slice(0, most - 1).join('') + '\u2026' : letters.join('');
+}
 
 // Names differ at their ends more often than at their beginnings: the middle goes.
 function shorten(text, most = LONGEST) {
@@ -214,6 +283,14 @@ function turnsOf(points, nodes) {
   });
 }
 
+// Without dagre nothing places boxes and lines: the ops in their order, each with what it reads.
+function listed(picture) {
+  const S = data.strings;
+  const read = (i) => picture.lines.filter((line) => line[1] === i).map(([, , name, shape]) => plain(`${S[name]} ${S[shape]}`.trim()));
+  return h('ol', {}, ...picture.boxes.map((box, i) => box.op === undefined || h('li', {}, tipOf(box),
+    h('span', {class: 'soft'}, ' reads ' + (read(i).join(', ') || 'nothing')))).filter((item) => item !== true));
+}
+
 // side: 'gone' or 'new' colours what changed; null colours by kind of op.
 function draw(picture, title, side, others) {
   const S = data.strings;
@@ -284,15 +361,18 @@ function figure(picture, word, empty, title, side, others) {
   caption.append(': ' + (ops ? plural(ops, 'op') : 'no op'));
   if (picture.left_out) caption.append(`, the first of ${whole(ops + picture.left_out)}; the others are not drawn`);
   return h('figure', {}, caption,
-    h('div', {class: 'wide', tabindex: 0, role: 'group', 'aria-label': word}, draw(picture, title, side, others)));
+    h('div', {class: 'wide', tabindex: 0, role: 'group', 'aria-label': word}, draws ? draw(picture, title, side, others) : listed(picture)));
 }
 
 // A group of blocks that look the same: one picture, and a table whose rows choose what it shows.
+const blocks = new Map(); // by the mark of their ops in the overview
+
 function groupSection(group, heads, rowOf, options) {
   const holder = h('div', {class: 'pictures'});
   const buttons = [];
+  let shown = 0;
   function show(index) {
-    const member = group.members[index];
+    const member = group.members[shown = index];
     const title = (word) => `${group.title}, ${word}` + (member.output ? `, makes ${member.output}` : '');
     const old = options.compare ? saysOf(member.before) : null, now = options.compare ? saysOf(member.after) : null;
     holder.replaceChildren(
@@ -314,15 +394,36 @@ function groupSection(group, heads, rowOf, options) {
     }
     return h('tr', {}, ...cells(many ? [...heads, {text: ''}] : heads, values));
   });
+  const left = group.count - group.members.length;
+  const list = cards(many ? 'These blocks' : 'This block', many ? [...heads, {text: 'picture'}] : heads, rows);
+  const details = group.members.length > 8
+    ? h('details', {}, h('summary', {}, `${left ? 'The first' : 'All'} ${whole(group.members.length)}, with their numbers`), list) : null;
   const section = h('section', {class: 'block'},
     h('h3', {}, group.title, group.count > 1 ? h('span', {class: 'times'}, `${TIMES} ${whole(group.count)} of this shape`) : null),
-    options.note ? options.note(group) : null, holder);
-  const left = group.count - group.members.length;
-  const list = table(many ? 'These blocks' : 'This block', many ? [...heads, {text: 'picture'}] : heads, rows);
-  section.append(group.members.length > 8
-    ? h('details', {}, h('summary', {}, `${left ? 'The first' : 'All'} ${whole(group.members.length)}, with their numbers`), list) : list,
-  left ? h('p', {class: 'soft'}, `${whole(left)} more are not listed: there are too many.`) : '');
+    options.note ? options.note(group) : null,
+    h('div', {class: 'sides'}, holder, h('div', {class: 'rest'}, details || list,
+      left ? h('p', {class: 'soft'}, `${whole(left)} more are not listed: there are too many.`) : null)));
   page.append(section);
+  let wasOpen = null;
+  const names = (picture) => picture ? picture.boxes.map((box) => data.strings[box.name]) : [];
+  owner(section, group.members.map((member, i) => ({element: rows[i], kind: group.pass || options.kind, state: options.state,
+    text: [group.title, member.output, member.source, member.graph, ...(member.texts || []), ...names(member.before), ...names(member.after)].join('\n')})),
+  (found, active) => {
+    if (details && active && wasOpen === null) wasOpen = details.open;
+    if (details) details.open = active ? true : wasOpen || false;
+    if (!active) wasOpen = null;
+    if (!found[shown] && found.includes(true)) show(found.indexOf(true));
+  });
+  group.members.forEach((member, i) => {
+    if (member.id === undefined) return;
+    blocks.set(member.id + 1, {title: group.title, go: () => {
+      show(i);
+      section.scrollIntoView({block: 'start'});
+    }});
+    const find = h('button', {type: 'button'}, 'in the graph');
+    find.addEventListener('click', () => map.find(member.id + 1));
+    rows[i].lastChild.append(' ', find);
+  });
   show(0);
 }
 
@@ -335,6 +436,298 @@ function groups(list, heads, rowOf, options) {
       h('ul', {class: 'texts'},
         ...rest.map((group) => h('li', {}, group.title, group.count > 1 ? ` ${TIMES} ${whole(group.count)}` : '')),
         unnamed ? h('li', {}, `and ${whole(unnamed)} more`) : ''));
+}
+
+// ---- the whole graph ----
+
+// Columns and lanes for nodes that each name their makers, makers first. A node stands a column behind the last of
+// them. Nodes that follow one another are a chain and share a lane; the longest chain chooses its lane first. A line
+// that passes a column takes a lane of its own there, one for all readers of a node, so that it crosses no box.
+function arrange(makers, isInput) {
+  const columns = makers.map(() => 0), tails = makers.map(() => 0), readers = makers.map(() => []), rooted = makers.map(() => false);
+  makers.forEach((from, i) => {
+    rooted[i] = isInput(i) || from.some((j) => rooted[j]);
+    for (const j of from) {
+      columns[i] = Math.max(columns[i], columns[j] + 1);
+      readers[j].push(i);
+    }
+  });
+  for (let i = makers.length - 1; i >= 0; i--) {
+    tails[i] = 1 + readers[i].reduce((most, j) => Math.max(most, tails[j]), 0);
+    // What hangs on no input stands where it is read.
+    if (readers[i].length && (!rooted[i] || !makers[i].length))
+      columns[i] = readers[i].reduce((least, j) => Math.min(least, columns[j]), Infinity) - 1;
+  }
+  const best = (list, keys) => list.reduce((best, j) => best < 0 || keys[j] > keys[best] ? j : best, -1);
+  const next = readers.map((list) => best(list, tails)), last = makers.map((list) => best(list, columns));
+  const linked = (i) => next[i] >= 0 && last[next[i]] === i;
+
+  const lanes = makers.map(() => null), taken = new Map(), width = columns.reduce((most, c) => Math.max(most, c + 1), 0);
+  const isFree = (lane, first, end) => {
+    const row = taken.get(lane);
+    for (let c = first; row && c < end; c++)
+      if (row[c]) return false;
+    return true;
+  };
+  const take = (wish, first, end) => {
+    let step = 0, lane = wish;
+    while (!isFree(lane, first, end)) {
+      step = step > 0 ? -step : 1 - step;
+      lane = wish + step;
+    }
+    if (!taken.has(lane)) taken.set(lane, new Uint8Array(width));
+    taken.get(lane).fill(1, first, end);
+    return lane;
+  };
+
+  const chains = [];
+  makers.forEach((from, i) => {
+    if (last[i] >= 0 && next[last[i]] === i) return;
+    const nodes = [i];
+    while (linked(nodes[nodes.length - 1])) nodes.push(next[nodes[nodes.length - 1]]);
+    const end = nodes[nodes.length - 1];
+    chains.push({nodes, enters: last[i], leaves: next[end], first: last[i] < 0 ? columns[i] : columns[last[i]] + 1,
+      end: next[end] < 0 ? columns[end] + 1 : columns[next[end]]});
+  });
+  const routes = [];
+  chains.sort((a, b) => b.nodes.length - a.nodes.length || a.nodes[0] - b.nodes[0]);
+  for (const chain of chains) {
+    const near = [chain.enters, chain.leaves].find((i) => i >= 0 && lanes[i] !== null);
+    chain.lane = take(near === undefined ? 0 : lanes[near], chain.first, chain.end);
+    chain.nodes.forEach((i) => { lanes[i] = chain.lane; });
+  }
+  for (const chain of chains) {
+    const way = [chain.enters, ...chain.nodes, chain.leaves];
+    for (let k = 1; k < way.length; k++)
+      if (way[k - 1] >= 0 && way[k] >= 0) routes.push({from: way[k - 1], to: way[k], lane: chain.lane});
+  }
+  const ways = new Set(routes.map((route) => route.from + ' ' + route.to));
+  readers.forEach((list, from) => {
+    const rest = list.filter((to) => !ways.has(from + ' ' + to));
+    const end = rest.reduce((most, to) => Math.max(most, columns[to]), 0);
+    const lane = end > columns[from] + 1 ? take(lanes[from], columns[from] + 1, end) : lanes[from];
+    rest.forEach((to) => routes.push({from, to, lane}));
+  });
+  return {columns, lanes, routes, taken, width};
+}
+
+const CELL = 112, BOX = 92, LANE = 40, TALL = 30, MARGIN = 16;
+
+// Columns broken into lines like a text, so that all of it fills a window of this size as well as it can.
+function fold(plan, width, height) {
+  const low = new Array(plan.width).fill(0), high = new Array(plan.width).fill(0);
+  for (const [lane, row] of plan.taken)
+    row.forEach((is, c) => {
+      if (is) { low[c] = Math.min(low[c], lane); high[c] = Math.max(high[c], lane); }
+    });
+  let best = null;
+  for (let count = 1; count <= Math.min(60, plan.width); count++) {
+    const long = Math.ceil(plan.width / count), lines = [];
+    let top = MARGIN;
+    for (let first = 0; first < plan.width; first += long) {
+      const end = Math.min(first + long, plan.width), reach = [first && first - 1, ...Array.from({length: end - first}, (_, i) => first + i), Math.min(end, plan.width - 1)];
+      const least = Math.min(...reach.map((c) => low[c])), most = Math.max(...reach.map((c) => high[c]));
+      lines.push({first, end, top: top - least * LANE});
+      top += (most - least + 1) * LANE + MARGIN;
+    }
+    const size = {lines, long, width: long * CELL + 2 * MARGIN, height: top};
+    size.scale = Math.min(1, width / size.width, height / size.height);
+    if (!best || size.scale > best.scale) best = size;
+  }
+  return best;
+}
+
+// The lines of all routes as one path. A route that passes the end of a line goes on at the same height of the next.
+function pathOfRoutes(plan, folded) {
+  const lineOf = (c) => folded.lines[Math.floor(c / folded.long)];
+  const x = (c) => MARGIN + (c - lineOf(c).first) * CELL, y = (c, lane) => lineOf(c).top + lane * LANE + TALL / 2;
+  const parts = [], seen = new Set();
+  const put = (key, part) => { if (!seen.has(key)) { seen.add(key); parts.push(part); } };
+  const hop = (c, lane, other) => {
+    const a = x(c) + BOX, b = a + CELL - BOX, middle = (a + b) / 2;
+    put(`${c} ${lane} ${other}`, `M${a} ${y(c, lane)}C${middle} ${y(c, lane)} ${middle} ${y(c, other)} ${b} ${y(c, other)}`);
+    if (lineOf(c) !== lineOf(c + 1)) put(`${c} ${other}`, `M0 ${y(c + 1, other)}H${x(c + 1)}`);
+  };
+  for (const {from, to, lane} of plan.routes) {
+    const first = plan.columns[from], end = plan.columns[to];
+    for (let c = first; c < end; c++) {
+      hop(c, c === first ? plan.lanes[from] : lane, c + 1 === end ? plan.lanes[to] : lane);
+      if (c > first) put(`over ${c} ${lane}`, `M${x(c)} ${y(c, lane)}h${BOX}`);
+    }
+  }
+  return parts.join('');
+}
+
+// views: [{name, graph, ops, left_out}]. describe(op, view): {kind, says, go}, what the page has to say of an op. kinds: the
+// legend, [kind, words].
+function overview(parent, views, kinds, describe) {
+  const S = data.strings, svg = s('svg', {class: 'map', role: 'img', 'aria-label': 'The whole graph'}), note = h('p', {class: 'note', 'aria-live': 'polite'}), legend = h('span', {class: 'keys'});
+  const holder = h('div', {class: 'map-holder', tabindex: 0, role: 'group',
+    'aria-label': 'The whole graph. Arrow keys move it, plus and minus zoom, 0 shows all, n and p go to the next and the previous mark, Enter shows its block.'}, svg);
+  const layer = s('g', {}), names = s('g', {class: 'names'});
+  let view = null, plan = null, folded = null, rects = [], marked = [], chosen = -1, pattern = null;
+  let scale = 1, left = 0, top = 0, width = 0, height = 0, pending = false;
+
+  // Names of the boxes in sight, where they can be read.
+  function label() {
+    pending = false;
+    names.replaceChildren();
+    if (scale < 0.5) return;
+    const near = scale > 1.1; // room for the name too
+    rects.forEach(({x, y, op}) => {
+      if (x * scale + left > width || (x + BOX) * scale + left < 0 || y * scale + top > height || (y + TALL) * scale + top < 0) return;
+      const [what, name] = op, says = S[what] ? cut(S[what], near ? 14 : 12) : shorten(S[name], 12), own = near && S[what] && S[name];
+      names.append(s('text', {class: near ? 'op' : 'op far', x: x + BOX / 2, y: y + (own ? 13 : 19)}, says));
+      if (own) names.append(s('text', {class: 'label', x: x + BOX / 2, y: y + 24}, shorten(S[name], 23)));
+    });
+  }
+
+  function move(x, y, k) {
+    const least = Math.min(width / folded.width, height / folded.height);
+    scale = Math.min(Math.max(k, least), Math.max(least, 3));
+    const keep = (at, size, room) => size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, at));
+    left = keep(x, folded.width * scale, width);
+    top = keep(y, folded.height * scale, height);
+    layer.setAttribute('transform', `translate(${left.toFixed(2)} ${top.toFixed(2)}) scale(${scale.toFixed(5)})`);
+    svg.classList.toggle('near', scale > least * 1.001);
+    if (!pending) requestAnimationFrame(label);
+    pending = true;
+  }
+
+  // The point of the window at x, y stays where it is.
+  const zoom = (by, x = width / 2, y = height / 2) => {
+    const k = Math.min(Math.max(scale * by, Math.min(width / folded.width, height / folded.height)), 3);
+    move(x - (x - left) * k / scale, y - (y - top) * k / scale, k);
+  };
+
+  function choose(index, far) {
+    chosen = index;
+    rects.forEach(({element, op}, i) => element.classList.toggle('chosen', i === index || (index >= 0 && op[2] > 0 && op[2] === rects[index].op[2] && blocks.has(op[2]))));
+    if (index < 0) return;
+    const {x, y, op} = rects[index], {says, go} = describe(op, view);
+    if (far) move(width / 2 - (x + BOX / 2) * Math.max(scale, 0.8), height / 2 - (y + TALL / 2) * Math.max(scale, 0.8), Math.max(scale, 0.8));
+    const button = go ? h('button', {type: 'button'}, 'show the block') : null;
+    if (go) button.addEventListener('click', go);
+    note.replaceChildren(S[op[0]] || 'value', ' ', named(S[op[1]]), says ? ': ' + plain(says) + ' ' : '', button || '');
+  }
+
+  function filter(match) {
+    pattern = match;
+    rects.forEach(({element, op}) => element.classList.toggle('dim', !!match && !match(S[op[0]] + '\n' + S[op[1]], describe(op, view).kind)));
+  }
+
+  function build() {
+    width = holder.clientWidth;
+    const room = Math.max(200, Math.min(width * 0.75, innerHeight * 0.62, 620));
+    folded = fold(plan, width, room);
+    height = Math.ceil(Math.min(room, folded.height * folded.scale));
+    add(svg, {width, height, viewBox: `0 0 ${width} ${height}`}, []);
+    layer.replaceChildren(s('path', {class: 'edge', d: pathOfRoutes(plan, folded)}));
+    rects = view.ops.map((op, i) => {
+      const line = folded.lines[Math.floor(plan.columns[i] / folded.long)];
+      const x = MARGIN + (plan.columns[i] - line.first) * CELL, y = line.top + plan.lanes[i] * LANE;
+      const element = s('rect', {class: 'op-box ' + (S[op[0]] ? describe(op, view).kind || '' : 'value'), x, y, width: BOX, height: TALL, rx: S[op[0]] ? 4 : 14});
+      layer.append(element);
+      return {element, op, x, y};
+    });
+    layer.append(names);
+    if (!layer.isConnected) svg.append(layer);
+    const near = svg.classList.contains('near');
+    move(0, 0, 0);
+    choose(chosen, near);
+    filter(pattern);
+  }
+
+  function show(index) {
+    view = views[index];
+    const makers = view.ops.map((op) => [...new Set(op.slice(3))]);
+    plan = arrange(makers, (i) => !S[view.ops[i][0]] && !makers[i].length);
+    const order = view.ops.map((op, i) => i).filter((i) => view.ops[i][2]);
+    marked = order.sort((a, b) => plan.columns[a] - plan.columns[b] || plan.lanes[a] - plan.lanes[b]);
+    chosen = -1;
+    const used = new Set(view.ops.filter((op) => S[op[0]]).map((op) => describe(op, view).kind));
+    legend.replaceChildren(...kinds.filter(([kind]) => used.has(kind)).map(([kind, text]) => h('span', {class: 'key ' + kind}, text)));
+    note.replaceChildren(view.left_out ? `The first ${whole(view.ops.length)} of ${whole(view.ops.length + view.left_out)} ops.` : 'Choose an op to see what became of it.');
+    build();
+  }
+
+  const indexOf = (target) => rects.findIndex(({element}) => element === target);
+  const go = (by) => {
+    if (!marked.length) return;
+    const at = marked.indexOf(chosen);
+    choose(marked[at < 0 ? (by > 0 ? 0 : marked.length - 1) : (at + by + marked.length) % marked.length], true);
+  };
+  const keys = {
+    ArrowLeft: () => move(left + 60, top, scale), ArrowRight: () => move(left - 60, top, scale),
+    ArrowUp: () => move(left, top + 60, scale), ArrowDown: () => move(left, top - 60, scale),
+    '+': () => zoom(1.4), '=': () => zoom(1.4), '-': () => zoom(1 / 1.4), 0: () => move(0, 0, 0), n: () => go(1), p: () => go(-1),
+    Enter: () => chosen >= 0 && (describe(rects[chosen].op, view).go || (() => {}))(),
+  };
+  holder.addEventListener('keydown', (event) => {
+    if (!Object.hasOwn(keys, event.key) || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    keys[event.key]();
+  });
+  const at = (event) => { const box = svg.getBoundingClientRect(); return {x: event.clientX - box.left, y: event.clientY - box.top}; };
+  holder.addEventListener('wheel', (event) => {
+    if (!event.ctrlKey && !event.metaKey) return; // the wheel alone scrolls the page
+    event.preventDefault();
+    const {x, y} = at(event);
+    zoom(Math.exp(-event.deltaY / 300), x, y);
+  }, {passive: false});
+  holder.addEventListener('dblclick', (event) => zoom(1.8, at(event).x, at(event).y));
+
+  // One pointer moves, two zoom about their middle.
+  const pointers = new Map();
+  let moved = 0;
+  const middle = () => {
+    const [a, b = a] = [...pointers.values()];
+    return {x: (a.x + b.x) / 2, y: (a.y + b.y) / 2, apart: Math.hypot(a.x - b.x, a.y - b.y)};
+  };
+  svg.addEventListener('pointerdown', (event) => {
+    if (!pointers.size) moved = 0;
+    pointers.set(event.pointerId, at(event));
+  });
+  svg.addEventListener('pointermove', (event) => {
+    const index = pointers.size ? -1 : indexOf(event.target);
+    if (index >= 0 && !event.target.firstChild)
+      event.target.append(s('title', {}, `${S[rects[index].op[0]]} ${S[rects[index].op[1]]}`));
+    if (!pointers.has(event.pointerId)) return;
+    const old = middle();
+    pointers.set(event.pointerId, at(event));
+    const now = middle();
+    moved += Math.hypot(now.x - old.x, now.y - old.y) + Math.abs(now.apart - old.apart);
+    if (moved < 4) return;
+    if (!svg.hasPointerCapture(event.pointerId)) svg.setPointerCapture(event.pointerId);
+    move(left + now.x - old.x, top + now.y - old.y, scale);
+    if (old.apart > 0 && now.apart > 0) zoom(now.apart / old.apart, now.x, now.y);
+  });
+  ['pointerup', 'pointercancel'].forEach((name) => svg.addEventListener(name, (event) => pointers.delete(event.pointerId)));
+  svg.addEventListener('click', (event) => { if (moved < 4) choose(indexOf(event.target)); });
+
+  const button = (text, says, does) => {
+    const element = h('button', {type: 'button', title: says, 'aria-label': says}, text);
+    element.addEventListener('click', does);
+    return element;
+  };
+  const pick = h('select', {'aria-label': 'Graph'}, ...views.map((one, i) => h('option', {value: i}, one.name)));
+  pick.addEventListener('change', () => show(Number(pick.value)));
+  parent.append(h('section', {id: 'graph', class: 'graph'}, h('h2', {}, 'Graph'),
+    h('div', {class: 'bar'}, views.length > 1 ? pick : null,
+      legend,
+      h('span', {class: 'tools'}, button('\u2212', 'Zoom out', () => zoom(1 / 1.4)), button('+', 'Zoom in', () => zoom(1.4)), button('all', 'Show all', () => move(0, 0, 0)),
+        button('\u2039', 'Previous mark', () => go(-1)), button('\u203a', 'Next mark', () => go(1)))),
+    holder, note,
+    h('p', {class: 'soft hint'}, 'Drag to move; Ctrl and the wheel, two fingers or a double click zoom. Keys: arrows, +, \u2212, 0, n and p for the next and the previous mark.')));
+  show(0);
+  new ResizeObserver(() => { if (holder.clientWidth !== width) build(); }).observe(holder);
+  return {filter, kinds: new Set(kinds.map(([kind]) => kind)), find: (mark) => {
+    const index = views.findIndex((one) => one.ops.some((op) => op[2] === mark));
+    if (index < 0) return;
+    if (views[index] !== view) show(pick.selectedIndex = index);
+    choose(view.ops.findIndex((op) => op[2] === mark), true);
+    holder.scrollIntoView({block: 'center'});
+  }};
 }
 
 // ---- plots ----
@@ -362,7 +755,7 @@ function plot(values, title, left, right, unit) {
 const DECADES = 8;
 
 function driftPlot(values, tolerance, left, right) {
-  const W = 860, H = 160, top = 12, step = W / values.length, id = 'p' + ++ids;
+  const W = Math.max(320, Math.min(1600, page.clientWidth - 40)), H = 160, top = 12, step = W / values.length, id = 'p' + ++ids;
   const least = Math.min(...values.filter((value) => value > 0), tolerance || 1), most = Math.max(...values, tolerance, 1e-15);
   const high = Math.ceil(Math.log10(most)), low = Math.max(Math.floor(Math.log10(least)) - 1, high - DECADES);
   const heightOf = (value) => value === null ? H : value > 0 ? Math.max(1, (Math.log10(value) - low) / (high - low) * H) : 0;
@@ -404,14 +797,16 @@ function equalizedFigure(group) {
 }
 
 function equalized(list, heading, id, done, none) {
-  page.append(h('h2', {id}, heading), h('p', {class: 'soft'}, list.length ? done : none),
-  h('div', {class: 'plots'}, ...list.map(equalizedFigure)));
+  const figures = list.map(equalizedFigure), holder = h('div', {class: 'plots'}, ...figures);
+  page.append(h('h2', {id}, heading), h('p', {class: 'soft'}, list.length ? done : none), holder);
+  owner(holder, list.map((group, i) => ({element: figures[i], text: group.value, kind: 'equalize', state: 'scaled'})));
 }
 
 // ---- reasons ----
 
 function reasons(list, heading, id, empty) {
-  page.append(h('h2', {id}, heading));
+  const holder = h('div', {class: 'reasons'});
+  page.append(h('h2', {id}, heading), holder);
   if (!list.count) {
     page.append(h('p', {class: 'soft'}, empty));
     return;
@@ -421,14 +816,17 @@ function reasons(list, heading, id, empty) {
     const heads = [{text: 'op'}, {text: 'name'}, {text: 'makes'}, {text: 'graph'}, ...alike ? [] : [{text: 'reason', long: true}]];
     const rows = reason.places.map((place) => h('tr', {}, ...cells(heads,
       [named(place.op), named(place.node), named(place.output), named(place.graph), ...alike ? [] : [place.reason]])));
-    page.append(h('div', {class: 'reason'},
+    const details = h('details', {open: list.reasons.length <= 4 && reason.count <= 6},
+      h('summary', {}, reason.count > 1 ? `${whole(reason.count)} places` : 'where'),
+      reason.count > reason.places.length
+        ? h('p', {class: 'soft'}, `The first ${whole(reason.places.length)} of ${whole(reason.count)} places:`) : null,
+      cards('Places', heads, rows));
+    const element = h('div', {class: 'reason'},
       h('h3', {}, reason.reason, reason.count > 1 ? h('span', {class: 'times'}, TIMES + ' ' + whole(reason.count)) : null),
-      h('div', {class: 'soft'}, 'pass ', h('code', {}, reason.pass)),
-      h('details', {open: list.reasons.length <= 4 && reason.count <= 6},
-        h('summary', {}, reason.count > 1 ? `${whole(reason.count)} places` : 'where'),
-        reason.count > reason.places.length
-          ? h('p', {class: 'soft'}, `The first ${whole(reason.places.length)} of ${whole(reason.count)} places:`) : null,
-        table('Places', heads, rows))));
+      h('div', {class: 'soft'}, 'pass ', h('code', {}, reason.pass)), details);
+    holder.append(element);
+    owner(element, reason.places.map((place, i) => ({element: rows[i], kind: reason.pass, state: id,
+      text: [place.op, place.node, place.output, place.graph, place.reason].join('\n')})));
   });
   if (list.left_out) page.append(h('p', {}, `${plural(list.left_out, 'more reason')} not listed; --json lists all.`));
 }
@@ -439,31 +837,51 @@ function fact(value, label, kind) {
   return h('li', {}, h('b', {class: kind || null}, value), h('span', {}, label));
 }
 
+// The figures, and beside them, where there is room, the whole graph.
+function topSections(figures, views, kinds, describe) {
+  const top = h('div', {class: 'top'}, figures ? h('section', {}, ...figures) : null);
+  page.append(top);
+  map = overview(top, views.filter((one) => one.ops.length), kinds, describe);
+}
+
+// When all there is to find is on the page.
+function finish(kindName, states) {
+  document.querySelector('nav').after(searchBar(kindName, states));
+}
+
 function sections(links) {
   page.append(h('nav', {'aria-label': 'Sections'}, ...links.map(([id, text]) => h('a', {href: '#' + id}, text))));
 }
 
 function fusePage() {
-  const blocks = data.fused;
   page.append(h('header', {},
     h('h1', {}, 'Fused: ', named(data.input || 'model in memory')),
     data.output ? h('p', {class: 'soft'}, 'to ', named(data.output)) : null,
     ...data.interface.split('\n').filter((line) => line).map((line) => h('p', {}, line)),
     h('ul', {class: 'facts'},
-      fact(whole(blocks), 'blocks fused'),
+      fact(whole(data.fused), 'blocks fused'),
       fact(whole(data.before.ops) + ARROW + whole(data.after.ops), 'ops'),
       fact(change(data.before.parameters, data.after.parameters) || '0 %', 'parameters'),
       fact(data.largest_difference === null ? '\u2013' : short(data.largest_difference), 'largest difference'),
       fact(whole(data.refusals.count), 'refusals'),
       fact(whole(data.warnings.count), 'warnings', data.warnings.count ? 'bad' : null))));
-  sections([['table', 'Table'], ['blocks', 'Blocks'],
+  sections([['table', 'Table'], ['graph', 'Graph'], ['blocks', 'Blocks'],
     ...(data.equalized ? [['equalized', 'Equalised']] : []),
     ...(data.per_tensor ? [['per_tensor', 'INT8 per tensor']] : []), ...(data.per_channel ? [['per_channel', 'INT8 per channel']] : []), ['refusals', 'Refusals'], ['warnings', 'Warnings']]);
-  page.append(h('h2', {id: 'table'}, 'Table'), summaryTable());
+  const wants = new Map(data.refusals.reasons.flatMap((reason) => reason.places.map((place) => [place.graph + '\n' + place.node, place.reason])));
+  topSections([h('h2', {id: 'table'}, 'Table'), summaryTable()],
+    data.overview.map((graph) => ({...graph, name: graph.graph})),
+    [['fused', 'fused'], ['refusals', 'declined'], ['scaled', 'scaled'], ['', 'as it was']],
+    (op, view) => {
+      const block = blocks.get(op[2]);
+      return op[2] > 0 ? {kind: 'fused', says: block ? 'fused, ' + block.title : 'fused', go: block && block.go}
+        : op[2] === -1 ? {kind: 'refusals', says: wants.get(view.graph + '\n' + data.strings[op[1]]) || 'declined'}
+          : op[2] === -2 ? {kind: 'scaled', says: 'scaled by powers of two'} : {kind: '', says: ''};
+    });
   if (data.warnings.count)
     reasons(data.warnings, 'Warnings: rewrites that missed their self-check and were dropped', 'warnings', '');
   page.append(h('h2', {id: 'blocks'}, 'Blocks'));
-  page.append(h('p', {class: 'soft'}, blocks
+  page.append(h('p', {class: 'soft'}, data.fused
     ? 'Every rewrite that was made. Blocks that differ in names and channels only share a picture. Multiply-adds are those of one output position; the difference is that of the self-check, relative to the largest output of the same channel.'
     : 'Nothing was fused.'));
   const heads = [{text: 'makes'}, {text: 'from'}, {text: 'node'}, {text: 'shape'}, {text: 'multiply-adds', number: true},
@@ -475,7 +893,7 @@ function fusePage() {
     whole(m.parameters_before) + ARROW + whole(m.parameters_after),
     m.difference === null ? 'not checked' : short(m.difference),
     m.difference === null ? '' : `${whole(m.channels_checked)} of ${whole(m.channels)}`,
-  ], {note: (group) => h('div', {class: 'soft'}, 'pass ', h('code', {}, group.pass))});
+  ], {state: 'fused', note: (group) => h('div', {class: 'soft'}, 'pass ', h('code', {}, group.pass))});
   if (data.equalized)
     equalized(data.equalized, 'Equalised', 'equalized',
       'Values whose channels were scaled by powers of two, so that an INT8 quantiser loses less. No output changes by a bit.',
@@ -490,13 +908,16 @@ function fusePage() {
     reasons(data.left_alone, 'Left alone: not linear, or nothing to save', 'left_alone', '');
   if (!data.warnings.count)
     reasons(data.warnings, 'Warnings', 'warnings', 'Every rewrite kept within the tolerance of its self-check, or none was checked.');
+  finish('pass', [['fused', 'fused'], ['scaled', 'equalised'], ['refusals', 'refused'], ['left_alone', 'left alone'], ['warnings', 'warnings']]);
 }
 
-function textTable(caption, list, all, heading) {
+function textTable(caption, list, all, heading, state) {
   const heads = [{text: 'kind'}, {text: heading, long: true}];
   const rows = list.map((entry) => h('tr', {}, ...cells(heads, [entry.kind, entry.text])));
-  return h('div', {}, table(caption, heads, rows),
-    all > list.length ? h('p', {class: 'soft'}, `${whole(all - list.length)} more are not listed; --format json lists all.`) : null);
+  const holder = h('div', {});
+  owner(holder, list.map((entry, i) => ({element: rows[i], text: entry.text, kind: entry.kind, state})));
+  return add(holder, {}, [table(caption, heads, rows, 'list'),
+    all > list.length ? h('p', {class: 'soft'}, `${whole(all - list.length)} more are not listed; --format json lists all.`) : null]);
 }
 
 function diffPage() {
@@ -510,7 +931,7 @@ function diffPage() {
       fact(whole(data.matched), 'ops in both'),
       fact(change(data.before.parameters, data.after.parameters) || '0 %', 'parameters'),
       fact(change(data.before.multiply_adds, data.after.multiply_adds) || (data.before.multiply_adds === null ? 'unknown' : '0 %'), 'multiply-adds'))));
-  const links = [['table', 'Table']];
+  const links = [['table', 'Table'], ['graph', 'Graph']];
   const sectionOf = (count, id, text) => count && links.push([id, text]);
   sectionOf(data.regions.count, 'regions', 'Regions');
   sectionOf(data.nodes.count, 'nodes', 'Changed ops');
@@ -518,40 +939,50 @@ function diffPage() {
   sectionOf(data.others.length, 'others', 'Other changes');
   sectionOf(data.uncounted.length, 'uncounted', 'Not counted');
   sections(links);
-  page.append(h('h2', {id: 'table'}, 'Table'), summaryTable());
-  if (data.kinds.length)
-    page.append(h('p', {}), table('Changes by kind', [{text: 'kind'}, {text: 'changes', number: true}, {text: 'what it is'}],
-      data.kinds.map(([kind, count, purpose]) => h('tr', {}, h('th', {scope: 'row'}, kind), h('td', {class: 'number'}, whole(count)), h('td', {}, purpose)))));
+  const kindHeads = [{text: 'kind'}, {text: 'changes', number: true}, {text: 'what it is', long: true}];
+  const sideOf = (word) => (graph) => ({...graph, side: word, name: `${word}: ${graph.graph}`});
+  topSections([h('h2', {id: 'table'}, 'Table'), summaryTable(), ...data.kinds.length ? [h('p', {}), table('Changes by kind', kindHeads,
+    data.kinds.map(([kind, count, purpose]) => h('tr', {}, ...cells(kindHeads, [kind, whole(count), purpose]))))] : []],
+  [...data.overview.map(sideOf('before')), ...data.overview_after.map(sideOf('after'))],
+  [['gone', 'not in the other model'], ['new', 'not in the other model'], ['differs', 'changed'], ['', 'in both']],
+  (op, view) => op[2] === 1 ? {kind: view.side === 'before' ? 'gone' : 'new', says: 'not in the other model'}
+    : op[2] === 2 ? {kind: 'differs', says: 'changed'} : {kind: '', says: ''});
   if (data.regions.count) {
     page.append(h('h2', {id: 'regions'}, 'Regions'), h('p', {class: 'soft'},
       'Ops without a partner in the other model, and what stands in their place. Dashed: what is around them in both.'));
-    groups(data.regions, heads, rowOf, {before: 'gone', after: 'new'});
+    groups(data.regions, heads, rowOf, {before: 'gone', after: 'new', kind: 'region', state: 'counted'});
   }
   if (data.nodes.count) {
     page.append(h('h2', {id: 'nodes'}, 'Changed ops'), h('p', {class: 'soft'},
       'Ops that are in both models and differ. What differs is underlined.'));
-    groups(data.nodes, heads, rowOf, {before: 'gone', after: 'new', compare: true});
+    groups(data.nodes, heads, rowOf, {before: 'gone', after: 'new', compare: true, kind: 'changed op', state: 'counted'});
   }
   if (data.weights.length) {
     const drawn = data.weights.filter((weight) => weight.bins), rest = data.weights.filter((weight) => !weight.bins);
     page.append(h('h2', {id: 'weights'}, 'Weights'), h('p', {class: 'soft'},
       'Above: how many numbers differ by how much, from the largest decrease to the largest increase. Below: the largest difference along the first axis.'));
-    page.append(h('div', {class: 'plots'}, ...drawn.map(weightFigure)));
+    const figures = drawn.map((weight) => ({...weight, element: weightFigure(weight)}));
+    const holder = h('div', {class: 'plots'}, ...figures.map(({element}) => element));
+    const most = (number) => number === null ? -Infinity : -number;
+    page.append(sorter(holder, figures, [['the largest change', (weight) => most(weight.largest)], ['the largest relative change', (weight) => most(weight.largest_relative)],
+      ['how many numbers changed', (weight) => -weight.differing], ['name', (weight) => weight.subject]]), holder);
+    owner(holder, figures.map((weight) => ({element: weight.element, text: weight.subject, kind: 'weight', state: 'counted'})));
     if (rest.length)
       page.append(h('p', {}, `${whole(data.weights_in_all - drawn.length)} more are not plotted:`),
-        textTable('More weights', rest.map((weight) => ({kind: 'weight', text: weight.text})), data.weights_in_all - drawn.length, 'what'));
+        textTable('More weights', rest.map((weight) => ({kind: 'weight', text: weight.text})), data.weights_in_all - drawn.length, 'what', 'counted'));
   }
   if (data.others.length)
-    page.append(h('h2', {id: 'others'}, 'Other changes'), textTable('Other changes', data.others, data.others_in_all, 'what'));
+    page.append(h('h2', {id: 'others'}, 'Other changes'), textTable('Other changes', data.others, data.others_in_all, 'what', 'counted'));
   if (data.uncounted.length)
     page.append(h('h2', {id: 'uncounted'}, 'Not counted'), h('p', {class: 'soft'},
       'Differences that do not change what the model computes; --strict counts them.'),
-    h('details', {}, h('summary', {}, plural(data.uncounted_in_all, 'difference')),
-      textTable('Not counted', data.uncounted, data.uncounted_in_all, 'what')));
+    h('details', {open: data.uncounted_in_all <= 6}, h('summary', {}, plural(data.uncounted_in_all, 'difference')),
+      textTable('Not counted', data.uncounted, data.uncounted_in_all, 'what', 'uncounted')));
+  finish('kind', [['counted', 'what counts'], ['uncounted', 'what does not count']]);
 }
 
 function verifyPage() {
-  const far = (number) => number === null ? 'another shape' : short(number);
+  const far = (number) => number === null ? 'another shape' : short(number), left = h('section', {}), right = h('section', {});
   const layerHeads = [{text: 'value'}, {text: 'op'}, {text: 'graph'}, {text: 'of the largest', number: true}, {text: 'off by', number: true}];
   const regionHeads = [{text: 'first'}, {text: 'second'}, {text: 'graph'}, {text: 'ops', number: true}, {text: 'largest relative difference', number: true}];
   page.append(h('header', {},
@@ -563,32 +994,47 @@ function verifyPage() {
       fact(whole(data.regions_in_all), 'by evaluation'),
       ...(data.whole_inputs ? [fact(whole(data.whole_inputs), 'inputs to the whole models')] : []),
       ...(data.tolerance ? [fact(short(data.largest), 'largest relative difference'), fact(short(data.tolerance), 'tolerance')] : []))));
-  sections([['layers', 'Along the way'], ['regions', 'Regions']]);
+  sections([['graph', 'Graph'], ['layers', 'Along the way'], ['regions', 'Regions']]);
+  topSections(null, data.overview.map((graph) => ({...graph, name: graph.graph})),
+    [['apart', 'beyond the tolerance'], ['evaluated', 'shown equal by evaluation'], ['within', 'within the tolerance'], ['', 'no result of its own']],
+    (op) => ({kind: ['', 'apart', 'evaluated', 'within'][op[2]], says: ['', 'beyond the tolerance', 'shown equal by evaluation', 'within the tolerance'][op[2]]}));
   page.append(h('h2', {id: 'layers'}, 'Along the way'));
-  if (data.layers.length)
+  if (data.layers.length) {
+    const layers = data.layers.map((layer) => ({...layer, element: h('tr', {}, ...cells(layerHeads,
+      [named(layer.value), named(layer.op), named(layer.graph), far(layer.ratio), layer.difference === null ? '' : short(layer.difference)]))}));
+    const list = cards('Values', layerHeads, layers.map(({element}) => element));
+    owner(list, layers.map((layer) => ({element: layer.element, text: [layer.value, layer.op, layer.graph].join('\n'), kind: 'value',
+      state: layer.ratio === null || (data.tolerance > 0 && layer.ratio > data.tolerance) ? 'apart' : 'within'})));
     page.append(h('p', {class: 'soft'}, 'Values of one name, on one random input, in the order of the second file: the largest difference, relative to the largest element.'),
       driftPlot(data.bars, data.tolerance, data.layers[0].value, data.layers_in_all > data.layers.length ? 'the output' : data.layers[data.layers.length - 1].value),
-      table('Values', layerHeads, data.layers.map((layer) => h('tr', {}, ...cells(layerHeads,
-        [named(layer.value), named(layer.op), named(layer.graph), far(layer.ratio), layer.difference === null ? '' : short(layer.difference)])))));
+      h('div', {class: 'halves'}, left, right));
+    left.append(sorter(list.querySelector('tbody'), layers, [['place in the model', (layer, i) => i], ['difference', (layer) => layer.ratio === null ? -Infinity : -layer.ratio], ['name', (layer) => layer.value]]), list);
+  } else {
+    page.append(left, right);
+  }
   if (data.layers_in_all > data.layers.length)
-    page.append(h('p', {class: 'soft'}, `${whole(data.layers_in_all - data.layers.length)} more are not listed; --format json lists all.`));
+    left.append(h('p', {class: 'soft'}, `${whole(data.layers_in_all - data.layers.length)} more are not listed; --format json lists all.`));
   if (!data.layers.length || data.layers_reason)
-    page.append(h('p', {class: 'soft'}, data.layers_reason || (data.has_layers ? 'No other values have one name.' : '--layers evaluates both models and shows where they drift apart.')));
-  page.append(h('h2', {id: 'regions'}, 'Regions'));
+    left.append(h('p', {class: 'soft'}, data.layers_reason || (data.has_layers ? 'No other values have one name.' : '--layers evaluates both models and shows where they drift apart.')));
+  right.append(h('h2', {id: 'regions'}, 'Regions'));
   if (!data.regions.length)
-    page.append(h('p', {class: 'soft'}, 'No values were compared by evaluation.'));
-  else
-    page.append(h('p', {class: 'soft'}, 'Values of other structure that were shown equal by evaluation of the ops before them.'),
-      table('Regions', regionHeads, data.regions.map((region) => h('tr', {}, ...cells(regionHeads,
-        [named(region.a), named(region.b), named(region.graph), whole(region.a_ops) + ARROW + whole(region.b_ops), short(region.difference)])))));
+    right.append(h('p', {class: 'soft'}, 'No values were compared by evaluation.'));
+  else {
+    const rows = data.regions.map((region) => h('tr', {}, ...cells(regionHeads,
+      [named(region.a), named(region.b), named(region.graph), whole(region.a_ops) + ARROW + whole(region.b_ops), short(region.difference)])));
+    const list = cards('Regions', regionHeads, rows);
+    owner(list, data.regions.map((region, i) => ({element: rows[i], text: [region.a, region.b, region.graph].join('\n'), kind: 'region', state: 'evaluated'})));
+    right.append(h('p', {class: 'soft'}, 'Values of other structure that were shown equal by evaluation of the ops before them.'), list);
+  }
   if (data.regions_in_all > data.regions.length)
-    page.append(h('p', {class: 'soft'}, `${whole(data.regions_in_all - data.regions.length)} more are not listed; --format json lists all.`));
+    right.append(h('p', {class: 'soft'}, `${whole(data.regions_in_all - data.regions.length)} more are not listed; --format json lists all.`));
+  finish('kind', [['apart', 'beyond the tolerance'], ['within', 'within the tolerance'], ['evaluated', 'by evaluation']]);
 }
 
 ({fuse: fusePage, diff: diffPage, verify: verifyPage})[data.kind]();
 if (measure) measure.remove();
 measure = null;
-page.append(h('footer', {}, `Made by onnx-repvgg-fuse ${data.version}. This page needs no network. Layout: dagre 3.1.3, MIT licence.`));
+page.append(h('footer', {}, `Made by onnx-repvgg-fuse ${data.version}. This page needs no network. ${draws ? `Layout: dagre ${dagre.version}, MIT licence.` : 'Without dagre it lists what it would draw.'}`));
 
 // On paper nothing unfolds.
 let closed = [];
