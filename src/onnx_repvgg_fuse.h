@@ -279,6 +279,9 @@ ONNX_FUSE_API size_t onnx_fuse_view_not_held(const struct onnx_fuse_view *view);
  * a failed call. */
 ONNX_FUSE_API const char *onnx_fuse_view_text(const struct onnx_fuse_view *view);
 ONNX_FUSE_API const char *onnx_fuse_view_json(const struct onnx_fuse_view *view);
+/* The page of `info --report` (docs/html.md), made when it is asked for the first time: one thread at a time. As the others;
+ * "" also when there is no memory for it. */
+ONNX_FUSE_API const char *onnx_fuse_view_html(struct onnx_fuse_view *view);
 
 /* Name and one-line purpose of pass number `index`, in the order they run; NULL past the last. */
 ONNX_FUSE_API const char *onnx_fuse_pass_name(size_t index);

@@ -188,6 +188,7 @@ def _functions() -> dict[str, tuple[Any, list[Any]]]:
         "view_not_held": (size, [handle]),
         "view_text": (text, [handle]),
         "view_json": (text, [handle]),
+        "view_html": (text, [handle]),
         "pass_name": (text, [size]),
         "pass_purpose": (text, [size]),
         "version": (text, []),

@@ -79,9 +79,11 @@ class Verdict(_Text):
     """Whether two models compute the same: true where they do, as a `Diff` is true where nothing that counts changed.
 
     `equivalent` is True, False, or None where that cannot be told: an operator that is not evaluated.
+    `html` is a page that needs nothing else.
     """
 
     equivalent: Optional[bool]
+    html: str
 
     def __bool__(self) -> bool:
         return self.equivalent is True
@@ -100,7 +102,10 @@ class Verdict(_Text):
 @dataclass(frozen=True, repr=False)
 class Info(_Text):
     """What is in a model, and what fusing would make of it. `print` it for lines to read;
-    `as_dict()` is described by docs/info.schema.json. At a prompt it prints itself."""
+    `as_dict()` is described by docs/info.schema.json. `html` is a page that needs nothing else: what would be fused, drawn.
+    At a prompt it prints itself."""
+
+    html: str
 
     def __repr__(self) -> str:
         return str(self)
@@ -260,9 +265,9 @@ def verify(a: AnyModel, b: AnyModel, *, runtime: Optional[str] = None, rtol: Opt
     options.trials, options.seed = trials, seed
     options.layers = bool(layers)
     options.follow_symlinks = bool(follow_symlinks)
-    verdict, (text, parsed) = _compared(Call(progress), library.onnx_fuse_verify, (a, b), external_folder, options,
-                                        ("text", "json"))
-    return Verdict(text=text, json=parsed, equivalent={0: True, 1: False}.get(verdict))
+    verdict, (text, parsed, page) = _compared(Call(progress), library.onnx_fuse_verify, (a, b), external_folder, options,
+                                              ("text", "json", "html"))
+    return Verdict(text=text, json=parsed, html=page, equivalent={0: True, 1: False}.get(verdict))
 
 
 def _viewed(call: Call, by_path: Callable[..., int], by_memory: Callable[..., int], model: Any,
@@ -301,7 +306,8 @@ def info(model: AnyModel, *, only: Optional[Names] = None, skip: Optional[Names]
     try:
         _viewed(call, library.onnx_fuse_info, library.onnx_fuse_info_memory, model, external_folder, options, handle)
         return Info(text=library.onnx_fuse_view_text(handle).decode(errors="replace"),
-                    json=library.onnx_fuse_view_json(handle).decode(errors="replace"))
+                    json=library.onnx_fuse_view_json(handle).decode(errors="replace"),
+                    html=library.onnx_fuse_view_html(handle).decode(errors="replace"))
     finally:
         library.onnx_fuse_view_free(handle)
 

@@ -4,6 +4,7 @@
 #include "model/external.h"
 #include "model/load.h"
 #include "passes/passes.h"
+#include "report/page_fuse.h"
 #include "run/options.h"
 #include "run/run.h"
 #include "view/dump.h"
@@ -14,7 +15,7 @@ struct onnx_fuse_view {
     struct run run;
     struct arena scratch; /* of the dump */
     struct dump_result dump;
-    const char *text, *json;
+    const char *text, *json, *html;
 };
 
 static struct onnx_fuse_view *view_new(const char *input, const void *model, size_t size)
@@ -213,4 +214,19 @@ const char *onnx_fuse_view_text(const struct onnx_fuse_view *view)
 const char *onnx_fuse_view_json(const struct onnx_fuse_view *view)
 {
     return view->json;
+}
+
+static void html_once(void *closure)
+{
+    struct onnx_fuse_view *view = closure;
+    view->html = html_fuse(&view->run.plan, &view->run.summary);
+}
+
+const char *onnx_fuse_view_html(struct onnx_fuse_view *view)
+{
+    if (!view->html && view->text[0]) {
+        landing_extend(&view->run.landing);
+        landing_call(&view->run.landing, html_once, view);
+    }
+    return view->html ? view->html : "";
 }

@@ -127,7 +127,8 @@ static enum onnx_fuse_status look(struct bench *bench, enum call call)
     if (view && status != ONNX_FUSE_OK && !onnx_fuse_view_error(view)[0])
         bench->fault = "an error without a text";
     if (view && status != ONNX_FUSE_OK &&
-        (onnx_fuse_view_text(view)[0] || onnx_fuse_view_json(view)[0] || onnx_fuse_view_not_held(view)))
+        (onnx_fuse_view_text(view)[0] || onnx_fuse_view_json(view)[0] || onnx_fuse_view_html(view)[0] ||
+         onnx_fuse_view_not_held(view)))
         bench->fault = "a failed call that tells more than its error";
     onnx_fuse_view_free(view);
     return status;

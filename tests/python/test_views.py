@@ -1,6 +1,7 @@
 """diff, verify, info, dump: every kind of model, options, errors."""
 import json
 import pathlib
+import subprocess
 
 import numpy as np
 import onnx
@@ -11,6 +12,7 @@ from onnx import numpy_helper
 import onnx_repvgg_fuse
 from onnx_repvgg_fuse import diff, dump, fuse, info, verify
 from tests.python.conftest import make_block, save_external
+from tests.support.tool import TOOL
 
 
 def kinds(block, folder):
@@ -129,6 +131,20 @@ def test_info(block, tmp_path):
     assert "join_branches" in str(found) and json.loads(found.json) == found.as_dict()
     assert found.as_dict()["after"]["by_type"] == {"Conv": 1, "Relu": 1}
     assert not info(block, skip="join_branches", max_growth=1.5).as_dict()["after"]["by_type"].get("Conv") == 1
+
+
+def test_pages(block, changed, tmp_path):
+    """Each is the page that the command writes."""
+    onnx.save(block, tmp_path / "a.onnx")
+    onnx.save(changed, tmp_path / "b.onnx")
+    a, b = tmp_path / "a.onnx", tmp_path / "b.onnx"
+    def command(*arguments):
+        return subprocess.run([TOOL, *arguments], capture_output=True).stdout.decode()
+    assert verify(a, b).html == command("verify", "--format", "html", a, b)
+    assert diff(a, b).html == command("diff", "--format", "html", a, b)
+    command("info", "--report", tmp_path / "page.html", a)
+    assert info(a).html == (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "join_branches" in info(block).html and info(block).html.rstrip().endswith("</html>")
 
 
 def test_dump(block):

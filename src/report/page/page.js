@@ -856,7 +856,7 @@ function sections(links) {
 function fusePage() {
   page.append(h('header', {},
     h('h1', {}, 'Fused: ', named(data.input || 'model in memory')),
-    data.output ? h('p', {class: 'soft'}, 'to ', named(data.output)) : null,
+    data.output && data.output !== data.input ? h('p', {class: 'soft'}, 'to ', named(data.output)) : null,
     ...data.interface.split('\n').filter((line) => line).map((line) => h('p', {}, line)),
     h('ul', {class: 'facts'},
       fact(whole(data.fused), 'blocks fused'),
