@@ -1,26 +1,32 @@
 #!/usr/bin/env python3
-"""ONNX Runtime's time on CPU of train forms, of what onnx-repvgg-fuse makes of them, and of deploy forms.
+"""How fast runtimes are on a CPU with train forms, with what onnx-repvgg-fuse makes of them, and with deploy forms.
 
-For each shape: the train form, the output of the tool, and where one exists the deploy form that
-numpy made of the same weights. ONNX Runtime's own optimizations are on (all of them). The three
-run in turn, and the medians are compared: 'ours/train' under 1 is faster. 'off' is the largest
-difference of outputs, relative to the largest output.
+`latency.py` measures the networks of tests/corpus, or given models, under ONNX Runtime, OpenVINO, MNN and ncnn, those of them that
+are installed, with all of their own optimizations on. It prints two tables in Markdown: of one inference, and of making a
+session. The forms of a model take turns, a block of runs each, behind one run that is not timed; a form's ratio is the median of its
+blocks' ratios to the train form's block of the same turn. The train form runs twice: the ratio of the two is the noise.
+A deploy form is what timm's reparameterize_model makes of the same network, where timm and torch are installed.
 
-usage: latency.py [MODEL.onnx...] [--only NAME,...] [--rounds N] [--threads N] [--tool PROGRAM]
-needs: numpy, onnxruntime
+`latency.py --shapes` measures single blocks of many shapes under ONNX Runtime, beside deploy forms that numpy made of the same weights.
+
+usage: latency.py [MODEL.onnx...] [--only NAME,...] [--runtimes NAME,...] [--rounds N] [--threads N] [--cpu] [--tool PROGRAM] [--json FILE]
+needs: numpy, and of onnxruntime, openvino, MNN, ncnn with pnnx those to be measured; for the corpus onnx, for deploy forms timm
 """
 import argparse
+import concurrent.futures
 import json
+import multiprocessing
 import os
 import pathlib
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 
 import numpy as np
-import onnxruntime
 
+import runtimes
 from models import Model, repvgg
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -216,92 +222,223 @@ CASES = {
 }
 
 
-def session(path, threads):
-    o = onnxruntime.SessionOptions()
-    o.intra_op_num_threads, o.inter_op_num_threads = threads, 1
-    o.log_severity_level = 3
-    # The threads of the session that ran last would spin on the cores that the next one needs.
-    o.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(str(path), o, providers=["CPUExecutionProvider"])
+# The networks of the corpus by timm's names, and the size of their inputs; those whose deploy form has fewer branches.
+DEPLOY = {"repvgg_a0": 224, "repvgg_b1g4": 224, "mobileone_s1": 224, "fastvit_t8": 256, "repvit_m0_9": 224, "ghostnetv3_050": 224,
+          "levit_128s": 224, "shvit_s1": 224, "efficientvit_m0": 224}
 
 
-def feeds(s):
+def deploy_form(name, path, given):
+    """Write the deploy form of a network of the corpus, with random weights and the given name of its input: False where there is none."""
+    if name not in DEPLOY:
+        return False
+    try:
+        import timm
+        import torch
+    except ImportError:
+        return False
+    model = timm.utils.reparameterize_model(timm.create_model(name, pretrained=False).eval())
+    torch.onnx.export(model, torch.zeros(1, 3, DEPLOY[name], DEPLOY[name]), str(path), input_names=[given], dynamo=False, opset_version=17)
+    return True
+
+
+def corpus(folder):
+    """Write the models of tests/corpus into a folder: {name: path}."""
+    skeletons = sorted((ROOT / "tests" / "corpus").glob("*.onnx.gz"))
+    subprocess.run([sys.executable, ROOT / "tests" / "corpus" / "refill.py", *skeletons, "-o", folder], check=True, stdout=subprocess.DEVNULL)
+    return {path.name.removesuffix(".train.onnx"): path for path in sorted(pathlib.Path(folder).glob("*.onnx"))}
+
+
+def feeds(tool, path):
+    """Arrays for the inputs of a model, whose types and shapes the tool tells."""
+    info = json.loads(subprocess.run([tool, "info", "--format", "json", path], check=True, capture_output=True).stdout)
     rng = np.random.default_rng(7)
-    kinds = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(bool)": bool,
-             "tensor(int64)": np.int64}
+    kinds = {"float": np.float32, "float16": np.float16, "double": np.float64, "bool": bool, "int64": np.int64}
     out = {}
-    for i in s.get_inputs():
-        n = len(i.shape)
-        shape = [d if isinstance(d, int) else 1 if k == 0 else 224 if n == 4 else 64 for k, d in enumerate(i.shape)]
-        dtype = kinds[i.type]
-        out[i.name] = np.ones(shape, dtype) if dtype in (bool, np.int64) else rng.standard_normal(shape).astype(dtype)
+    for i in info["inputs"]:
+        n = len(i["shape"])
+        shape = [d if isinstance(d, int) else 1 if k == 0 else 224 if n == 4 else 64 for k, d in enumerate(i["shape"])]
+        dtype = kinds[i["type"]]
+        out[i["name"]] = np.ones(shape, dtype) if dtype in (bool, np.int64) else rng.standard_normal(shape).astype(dtype)
     return out
 
 
-def compare(name, paths, a):
-    """Time the forms of one model in turn; prints a line and hands back its numbers."""
-    sessions = {k: session(p, a.threads) for k, p in paths.items()}
-    feed = feeds(sessions["train"])
-    results = {k: s.run(None, feed) for k, s in sessions.items()}
-    off = {k: max((float(np.abs(np.subtract(x, y, dtype=np.float64)).max(initial=0) / max(np.abs(x).max(initial=0), 1e-30))
-                   for x, y in zip(results["train"], r)), default=0.0) for k, r in results.items() if k != "train"}
-    clock = time.thread_time if a.cpu else time.perf_counter
-    times = {k: [] for k in sessions}
-    start = time.perf_counter()
-    while len(times["train"]) < a.rounds or (time.perf_counter() - start < a.seconds and len(times["train"]) < 100 * a.rounds):
-        turn = list(sessions)
-        first = len(times["train"]) % len(turn)  # each form follows each other one as often
-        for k in turn[first:] + turn[:first]:
-            s = sessions[k]
-            t = clock()
-            s.run(None, feed)
-            times[k].append(clock() - t)
-    median = {k: (min if a.cpu else statistics.median)(v) * 1000 for k, v in times.items()}
-    return {"name": name, "ms": median, "ratio": median["ours"] / median["train"],
-            "reference": median["ours"] / median["deploy"] if "deploy" in median else None, "off": off["ours"]}
+def turns(forms, count):
+    """In each turn every form once; each follows each other one as often."""
+    for turn in range(count):
+        first = turn % len(forms)
+        yield forms[first:] + forms[:first]
+
+
+def compare(kind, paths, feed, a):
+    """Measure the forms of one model under one runtime: milliseconds of one inference and of making a session, the ratios of both to the
+    train form's, and how far outputs are from the train form's, relative to the largest."""
+    clock = time.process_time if a.cpu else time.perf_counter
+    runtime = kind()
+    forms = [*paths, "control"]
+    with tempfile.TemporaryDirectory(prefix="latency-") as name:
+        ready = {}
+        for form, path in paths.items():
+            (pathlib.Path(name) / form).mkdir()
+            ready[form] = runtime.prepare(path, feed, pathlib.Path(name) / form)
+        ready["control"] = ready["train"]
+        opened, opening = {}, {form: [] for form in forms}
+        for turn in turns(forms, a.sessions + 1):
+            for form in turn:
+                opened.pop(form, None)
+                start = clock()
+                opened[form] = runtime.open(ready[form], feed, a.threads)
+                opening[form].append(clock() - start)
+        results = {form: run() for form, run in opened.items()}
+        start = time.perf_counter()
+        opened["train"]()
+        runs = max(1, min(50, round(a.block / (time.perf_counter() - start))))
+        blocks = {form: [] for form in forms}
+        for turn in turns(forms, a.rounds):
+            for form in turn:
+                opened[form]()
+                times = []
+                for _ in range(runs):
+                    start = clock()
+                    opened[form]()
+                    times.append(clock() - start)
+                blocks[form].append(min(times))
+
+    def told(times):
+        ratio = {form: statistics.median(x / y for x, y in zip(times[form], times["train"])) for form in forms}
+        return {"ms": {form: 1000 * statistics.median(times[form]) for form in forms}, "ratio": ratio}
+
+    off = max((float(np.abs(np.subtract(x, y, dtype=np.float64)).max(initial=0) / max(np.abs(x).max(initial=0), 1e-30))
+               for x, y in zip(results["train"], results["ours"])), default=0.0)
+    # The first session of a process pays for what all of them share.
+    return {"run": told(blocks), "session": told({form: times[1:] for form, times in opening.items()}), "off": off}
+
+
+def quiet():
+    """What libraries print is no part of a table."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def apart(function, *arguments):
+    """Call in a process of its own: a runtime that crashes takes nobody along. An error comes back as its text."""
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=quiet) as pool:
+        try:
+            return pool.submit(function, *arguments).result()
+        except Exception as error:  # of whatever library
+            return f"{type(error).__name__}: {error}"
+
+
+def version_of(kind):
+    return (kind().version,)
+
+
+def installed(names):
+    """The runtimes of these names, of all where there are none, with their versions; a line on standard error for each that is missing."""
+    found = {}
+    for kind in runtimes.ALL:
+        if names and kind.name not in names:
+            continue
+        version = apart(version_of, kind)
+        if isinstance(version, str):
+            print(f"{kind.name}: not measured; pip install {' '.join(kind.packages)} ({version})", file=sys.stderr)
+        else:
+            found[kind] = version[0]
+    return found
+
+
+def cell(result, what):
+    if isinstance(result, str):
+        return " | "
+    found = result[what]
+    deploy = f" ({found['ratio']['deploy']:.2f})" if "deploy" in found["ratio"] else ""
+    return f"{found['ms']['train']:.{1 if found['ms']['train'] >= 10 else 2}f} | {found['ratio']['ours']:.2f}{deploy}"
+
+
+def table(rows, kinds, what):
+    """One table in Markdown, ended by the range of the control's ratios."""
+    print(f"| network | ops | {' | '.join(f'{k.name} ms | fused' for k in kinds)} |")
+    print(f"|---|---:|{'---:|' * 2 * len(kinds)}")
+    for row in rows:
+        print(f"| {row['name']} | {row['ops'][0]} to {row['ops'][1]} | {' | '.join(cell(row[k.name], what) for k in kinds)} |")
+    noise = [[row[k.name][what]["ratio"]["control"] for row in rows if not isinstance(row[k.name], str)] for k in kinds]
+    print(f"| the train form again | | {' | '.join(f' | {min(n):.2f} to {max(n):.2f}' if n else ' | ' for n in noise)} |")
+
+
+def fuse(a, options, train, ours, folder):
+    """Fuse a model; the counts of its ops before and after."""
+    subprocess.run([a.tool, "--quiet", *options, "--json", folder / "report", train, ours], check=True)
+    report = json.loads((folder / "report").read_text())
+    return [report["before"]["ops"], report["after"]["ops"]]
+
+
+def measure_networks(a, folder):
+    kinds = installed(a.runtimes)
+    rows = []
+    for name, path in ({m.stem: m for m in a.model} or corpus(folder / "corpus")).items():
+        if a.only and not any(o in name for o in a.only):
+            continue
+        paths = {"train": path, "ours": folder / "ours.onnx", "deploy": folder / "deploy.onnx"}
+        ops = fuse(a, (), path, paths["ours"], folder)
+        feed = feeds(a.tool, path)
+        if apart(deploy_form, name.split(".")[0], paths["deploy"], next(iter(feed))) is not True:
+            del paths["deploy"]
+        row = {"name": name, "ops": ops}
+        for kind in kinds:
+            row[kind.name] = result = apart(compare, kind, paths, feed, a)
+            told = result if isinstance(result, str) else f"fused/train {result['run']['ratio']['ours']:.2f}, train/train {result['run']['ratio']['control']:.2f}, off by {result['off']:.0e}"
+            print(f"{name}, {kind.name}: {told}", file=sys.stderr, flush=True)
+        rows.append(row)
+    clock = "processor time of one thread" if a.cpu else f"time with {a.threads} threads"
+    versions = ", ".join(f"{kind.name} {version}" for kind, version in kinds.items())
+    print(f"{versions}; {clock}. Milliseconds of the train form, and the fused form's part of it; in brackets the deploy form's.\n\nOne inference:\n")
+    table(rows, kinds, "run")
+    print("\nMaking a session:\n")
+    table(rows, kinds, "session")
+    return rows
+
+
+def measure_shapes(a, folder):
+    kind = runtimes.OnnxRuntime
+    print(f"ONNX Runtime {kind().version}, {'processor time of one thread' if a.cpu else f'{a.threads} threads'}")
+    print("| shape | ops | train ms | ours ms | ours/train | ours/deploy | train/train | off |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    rows = []
+    for name, (make, has_deploy, *options) in CASES.items():
+        if a.only and not any(o in name for o in a.only):
+            continue
+        paths = {form: folder / f"{form}.onnx" for form in ("train", "ours", *["deploy"] * has_deploy)}
+        make(False).write(paths["train"])
+        if has_deploy:
+            make(True).write(paths["deploy"])
+        row = {"name": name, "ops": fuse(a, options, paths["train"], paths["ours"], folder)}
+        row.update(compare(kind, paths, feeds(a.tool, paths["train"]), a))
+        ms, ratio = row["run"]["ms"], row["run"]["ratio"]
+        deploy = f"{ratio['ours'] / ratio['deploy']:.2f}" if has_deploy else ""
+        print(f"| {name} | {row['ops'][0]} to {row['ops'][1]} | {ms['train']:.3f} | {ms['ours']:.3f} | {ratio['ours']:.2f} | {deploy} "
+              f"| {ratio['control']:.2f} | {row['off']:.0e} |", flush=True)
+        rows.append(row)
+    return rows
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("model", nargs="*", type=pathlib.Path, help="measure these instead of the built-in shapes")
-    p.add_argument("--only", type=lambda v: v.split(","), help="shapes whose name holds one of these")
-    p.add_argument("--rounds", type=int, default=30, help="the least number of runs of each form (default: 30)")
-    p.add_argument("--seconds", type=float, default=2, help="go on for this long (default: 2)")
+    p.add_argument("model", nargs="*", type=pathlib.Path, help="measure these instead of the corpus")
+    p.add_argument("--shapes", action="store_true", help="measure single blocks of many shapes under ONNX Runtime")
+    p.add_argument("--only", type=lambda v: v.split(","), help="models or shapes whose name holds one of these")
+    p.add_argument("--runtimes", type=lambda v: v.split(","), help="these only: " + ", ".join(k.name for k in runtimes.ALL))
+    p.add_argument("--rounds", type=int, default=10, help="blocks of each form (default: 10)")
+    p.add_argument("--block", type=float, default=0.1, metavar="SECONDS", help="how long a block is about (default: 0.1)")
+    p.add_argument("--sessions", type=int, default=5, help="how often a session is made of each form (default: 5)")
     p.add_argument("--threads", type=int, default=2)
-    p.add_argument("--cpu", action="store_true", help="for a busy machine: one thread, its CPU time, the least of the runs")
+    p.add_argument("--cpu", action="store_true", help="for a busy machine: one thread, and its processor time")
     p.add_argument("--tool", default=os.environ.get("ONNX_REPVGG_FUSE", str(ROOT / "build" / "onnx-repvgg-fuse")))
     p.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write every number there")
     a = p.parse_args()
     if not os.access(a.tool, os.X_OK):
         p.error(f"{a.tool} cannot be run: build it first, or name it with --tool")
-
     if a.cpu:
         a.threads = 1
-    what = "CPU time of one thread, least of" if a.cpu else f"{a.threads} threads, median of"
-    print(f"ONNX Runtime {onnxruntime.__version__}, {what} interleaved runs")
-    print(f"| {'shape':<44} | {'ops':>9} | {'train ms':>8} | {'ours ms':>8} | {'deploy ms':>9} | {'ours/train':>10} | {'ours/deploy':>11} | {'off':>7} |")
-    print("|---|---:|---:|---:|---:|---:|---:|---:|")
-    rows = []
     with tempfile.TemporaryDirectory(prefix="latency-") as name:
-        folder = pathlib.Path(name)
-        work = [(m.name, m, None, ()) for m in a.model] or [(k, None, c[:2], c[2:]) for k, c in CASES.items()]
-        for title, path, case, options in work:
-            if a.only and not any(o in title for o in a.only):
-                continue
-            paths = {"train": path or folder / "train.onnx", "ours": folder / "ours.onnx"}
-            if case:
-                case[0](False).write(paths["train"])
-                if case[1]:
-                    paths["deploy"] = folder / "deploy.onnx"
-                    case[0](True).write(paths["deploy"])
-            subprocess.run([a.tool, "--quiet", *options, "--json", folder / "report", paths["train"], paths["ours"]], check=True)
-            report = json.loads((folder / "report").read_text())
-            r = compare(title, paths, a)
-            r["ops"] = [report["before"]["ops"], report["after"]["ops"]]
-            rows.append(r)
-            deploy, reference = (f"{r['ms']['deploy']:.3f}", f"{r['reference']:.2f}") if r["reference"] else ("", "")
-            print(f"| {title:<44} | {'{}->{}'.format(*r['ops']):>9} | {r['ms']['train']:>8.3f} | {r['ms']['ours']:>8.3f} | {deploy:>9} | {r['ratio']:>10.2f} "
-                  f"| {reference:>11} | {r['off']:>7.0e} |", flush=True)
+        rows = (measure_shapes if a.shapes else measure_networks)(a, pathlib.Path(name))
     if a.json:
         a.json.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -124,6 +124,8 @@ static enum onnx_fuse_status look(struct bench *bench, enum call call)
     onnx_fuse_dump_options_init(&dump);
     dump.write = swallow;
     status = call == INFO ? onnx_fuse_info(bench->model, &options, &view) : onnx_fuse_dump(bench->model, &dump, &view);
+    if (view)
+        onnx_fuse_view_html(view);
     if (view && status != ONNX_FUSE_OK && !onnx_fuse_view_error(view)[0])
         bench->fault = "an error without a text";
     if (view && status != ONNX_FUSE_OK &&
