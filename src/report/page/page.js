@@ -647,7 +647,7 @@ function overview(parent, views, kinds, describe) {
     chosen = -1;
     const used = new Set(view.ops.filter((op) => S[op[0]]).map((op) => describe(op, view).kind));
     legend.replaceChildren(...kinds.filter(([kind]) => used.has(kind)).map(([kind, text]) => h('span', {class: 'key ' + kind}, text)));
-    note.replaceChildren(view.left_out ? `The first ${whole(view.ops.length)} of ${whole(view.ops.length + view.left_out)} ops.` : 'Choose an op to see what became of it.');
+    note.replaceChildren(view.left_out ? `The first ${whole(view.ops.length)} of ${whole(view.ops.length + view.left_out)} ops.` : 'Select an op to see what became of it.');
     build();
   }
 
