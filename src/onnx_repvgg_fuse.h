@@ -225,9 +225,9 @@ ONNX_FUSE_API void onnx_fuse_comparison_free(struct onnx_fuse_comparison *compar
 ONNX_FUSE_API enum onnx_fuse_verdict onnx_fuse_comparison_verdict(const struct onnx_fuse_comparison *comparison);
 /* The error of a failed comparison, "" after a good one. Borrowed. */
 ONNX_FUSE_API const char *onnx_fuse_comparison_error(const struct onnx_fuse_comparison *comparison);
-/* The result as "text" or "json"; of a diff also as "github", "sarif" or "html" (a page that needs
- * nothing else, docs/html.md). Made when it is asked for the first time, and borrowed from the
- * comparison. NULL: there is no such format, there is no memory for it, or the comparison failed. */
+/* The result as "text", "json" or "html" (a self-contained page, docs/html.md); of a diff also as "github" or
+ * "sarif", and as "uncounted", the changes that do not count in one line ("20 names"; "" for none). Made on the first
+ * request, and borrowed from the comparison. NULL: unknown format, out of memory, or a failed comparison. */
 ONNX_FUSE_API const char *onnx_fuse_comparison_format(struct onnx_fuse_comparison *comparison, const char *format);
 
 /* ---- one model as text ---- */

@@ -4,11 +4,11 @@
     result = onnx_repvgg_fuse.fuse("model.onnx", "fused.onnx")
     print(result.report)
 
-`fuse` takes a path, bytes, an onnx.ModelProto or an onnx_ir.Model and gives the same kind back.
-`diff` tells what changed between two models, `verify` whether they compute the same, `info` what is in
-one, `dump` prints one. `onnx_repvgg_fuse.testing.assert_equivalent` compares under ONNX Runtime,
-`onnx_repvgg_fuse.ir.FusePass` is a pass of onnx_ir. onnx, onnx_ir and onnxruntime are optional:
-nothing is imported before it is needed.
+`fuse` takes a path, bytes, an onnx.ModelProto or an onnx_ir.Model, and returns the same kind. `diff` shows what
+changed between two models, `verify` checks whether they compute the same, `info` summarises a model, and `dump`
+prints it. `onnx_repvgg_fuse.testing.assert_equivalent` compares two models under ONNX Runtime, and
+`onnx_repvgg_fuse.ir.FusePass` is a pass of onnx_ir. onnx, onnx_ir and onnxruntime are optional, and imported only
+when they are needed.
 """
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ._views import Diff, Info, Verdict, diff, dump, info, verify
 __all__ = [
     "fuse", "fuse_many", "diff", "verify", "info", "dump", "passes", "bar",
     "Result", "Report", "Fusion", "Refusal", "Op", "Counts", "Diff", "Verdict", "Info",
-    "OnnxFuseError", "ModelError", "FileError", "OptionError", "OutOfMemory", "Cancelled",
+    "OnnxFuseError", "ModelError", "FileError", "FileMissing", "OptionError", "OutOfMemory", "Cancelled",
 ]
 
 __version__: str = _c.onnx_fuse_version().decode()

@@ -1,4 +1,4 @@
-"""python -m onnx_repvgg_fuse: the command, for where scripts are not on PATH."""
+"""python -m onnx_repvgg_fuse: the command, if scripts are not on PATH."""
 import os
 import sys
 

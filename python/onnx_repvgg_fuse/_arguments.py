@@ -1,4 +1,4 @@
-"""Arguments of the public functions: TypeError for other kinds, OptionError for what is out of range."""
+"""Checks arguments of the public functions: TypeError for a wrong type, OptionError for a value out of range."""
 from __future__ import annotations
 
 import ctypes
@@ -42,7 +42,7 @@ def whole(value: object, what: str, least: int, most: int) -> int:
 
 
 def names(value: Optional[Names], what: str, kinds: str) -> Any:
-    """A NULL-terminated array of C strings, or NULL. kinds: what the names are, for the error."""
+    """A NULL-terminated array of C strings, or NULL. The error message calls the names `kinds`."""
     if value is None:
         return None
     try:

@@ -16,7 +16,7 @@ def _ignore(number: int, frame: object) -> None:
 
 
 class Call:
-    """One call: what it is to tell its caller, and the way to stop it.
+    """One call: its result, and the way to stop it.
 
     `callback` goes into the `progress` of the call's options; what C holds of it must not outlive
     this object.
@@ -34,7 +34,7 @@ class Call:
         self._done = threading.Event()
 
     def tell(self, closure: object, step: bytes, fraction: float) -> bool:
-        # An exception must not pass through C: it is kept, and the run stopped.
+        # An exception must not pass through C: store it and stop the run.
         if self.stop:
             return False
         if self.told is not None:
@@ -74,11 +74,11 @@ class Call:
             self._done.set()
 
     def _leave(self) -> None:
-        """Waits until C is out, whatever comes between: Ctrl-C may be pressed more than once."""
+        """Waits until C returns. The user may press Ctrl-C more than once."""
         if self._done.is_set():
             return
         self.stop = True
-        # One exception is on its way already. Another would let go of memory that C still reads.
+        # An exception is already pending. Another would release memory that C still reads.
         handler = signal.getsignal(signal.SIGINT)
         if handler is not None:  # else it is not Python's to change
             signal.signal(signal.SIGINT, _ignore)
@@ -93,7 +93,7 @@ class Call:
                 signal.signal(signal.SIGINT, handler)
 
     def check(self, text: Callable[[], Optional[bytes]]) -> None:
-        """Raises what the call ended with. text: gives the library's message."""
+        """Raises the exception of the call, if any. text: returns the library's message."""
         if self.error is not None:
             raise self.error
         if self.status != 0:

@@ -1,23 +1,23 @@
-"""The errors of the package. All but TypeError, which Python itself has, stand under one class."""
+"""The exceptions of the package. All except Python's own TypeError have one base class."""
 from __future__ import annotations
 
 __all__ = ["Cancelled", "FileError", "FileMissing", "ModelError", "OnnxFuseError", "OptionError", "OutOfMemory"]
 
 
 class OnnxFuseError(Exception):
-    """What every error of this package is. Its text is the C library's message."""
+    """The base class of the package's exceptions. The text is the C library's message."""
 
 
 class ModelError(OnnxFuseError, ValueError):
-    """The model cannot be taken: not ONNX, broken, or beyond a stated limit."""
+    """The model cannot be used: it is not ONNX, is damaged, or exceeds a limit."""
 
 
 class FileError(OnnxFuseError, OSError):
-    """A file cannot be opened, read, written or renamed. The output is as it was."""
+    """A file cannot be opened, read, written or renamed. The output is unchanged."""
 
 
 class FileMissing(FileError, FileNotFoundError):
-    """A file or a folder is not there."""
+    """A file or folder does not exist."""
 
 
 class OptionError(OnnxFuseError, ValueError):
@@ -29,7 +29,7 @@ class OutOfMemory(OnnxFuseError, MemoryError):
 
 
 class Cancelled(OnnxFuseError):
-    """`progress` returned False. The output is as it was."""
+    """`progress` returned False. The output is unchanged."""
 
 
 # enum onnx_fuse_status of the C header.
@@ -45,6 +45,6 @@ BY_STATUS: dict[int, type[OnnxFuseError]] = {
 
 
 def error_of(status: int, said: str) -> OnnxFuseError:
-    """The exception for a status and the library's message. The C library speaks of files in English, whatever the locale."""
+    """The exception for a status and the library's message. That is English, whatever the locale."""
     kind = BY_STATUS.get(status, OnnxFuseError)
     return (FileMissing if kind is FileError and said.endswith("No such file or directory") else kind)(said)

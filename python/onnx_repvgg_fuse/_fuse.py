@@ -1,4 +1,4 @@
-"""fuse(): one call of the C library, and what a caller of Python needs around it."""
+"""fuse(): one call of the C library, with the conversions that Python callers need."""
 from __future__ import annotations
 
 import ctypes
@@ -28,10 +28,10 @@ Message = TypeVar("Message", "ModelProto", "IrModel")
 
 @dataclass(frozen=True, repr=False)
 class Result(Generic[Model]):
-    """What `fuse` hands back.
+    """The result of `fuse`.
 
-    `model` is of the kind that went in; for a path it is the output's path. `report` tells what was
-    done: `print(result.report)` gives the before and after table, a notebook shows more.
+    `model` has the type of the input; for a path, it is the output's path. `report` describes the run:
+    `print(result.report)` prints the table of before and after, and a notebook shows more.
     """
 
     model: Model
@@ -49,7 +49,7 @@ class Result(Generic[Model]):
 
 
 def passes() -> dict[str, str]:
-    """The passes in the order they run: name to one-line purpose. Names are for `only` and `skip`."""
+    """The passes in the order in which they run, with a one-line description each. Use the names in `only` and `skip`."""
     found: dict[str, str] = {}
     while True:
         name = library.onnx_fuse_pass_name(len(found))
@@ -67,7 +67,7 @@ EQUALIZE = {None: 0, "tensor": 1, "channel": 2}
 
 def _rewrite_options(only: Optional[Names], skip: Optional[Names], max_growth: float, tolerance: Optional[float],
                      check: bool, jobs: int, equalize: Optional[str] = None) -> Options:
-    """Options that fuse and info share."""
+    """The options that fuse and info share."""
     options = Options()
     library.onnx_fuse_options_init(ctypes.byref(options))
     options.only = _pass_names(only, "only")
@@ -100,7 +100,7 @@ def _fuse_file(call: Call, options: Options, source: bytes, target: bytes) -> Re
 
 
 def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[bytes], Report]:
-    """The result's bytes, None when they are those of `data`, and the report."""
+    """The result's bytes, or None if they equal `data`, and the report."""
     handle, room, result, size = Handle(), Room(), ctypes.c_void_p(), ctypes.c_size_t()
     if room.available:
         options.allocate = room.allocate
@@ -117,7 +117,7 @@ def _fuse_memory(call: Call, options: Options, data: object) -> tuple[Optional[b
             library.onnx_fuse_free(result)
 
 
-# To mypy without stubs of protobuf a ModelProto may be anything, so it stands first.
+# Without protobuf stubs, a ModelProto is Any to mypy, so it must be first.
 @overload
 def fuse(model: Message, output: None = None, *, only: Optional[Names] = None,
          skip: Optional[Names] = None, max_growth: float = 1, tolerance: Optional[float] = None, check: bool = True,
@@ -157,53 +157,50 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
          follow_symlinks: bool = False, sync: bool = True, dry_run: bool = False, freeze: Optional[Names] = None,
          outputs: Optional[Names] = None, input_shapes: Optional[InputShapes] = None,
          progress: Optional[ProgressFunction] = None) -> Result[Any]:
-    """Fuse parallel linear branches (RepVGG and its descendants) and the BatchNormalization and
-    constant arithmetic around them, exactly. The input is never changed.
+    """Fuse parallel linear branches (RepVGG and its descendants) and the BatchNormalization and constant
+    arithmetic around them, exactly. The input never changes.
 
-    - `model`: a path, bytes (bytearray, memoryview and mmap give bytes back), onnx.ModelProto or
-      onnx_ir.Model. Paths are the way for models over 2 GiB, with external data.
-    - `output`: for a path only: where to write; may be the same path. A temporary file beside it is
-      renamed at the end, so a failed or stopped run leaves what was there.
+    - `model`: a path, bytes (also bytearray, memoryview and mmap; the result is bytes), onnx.ModelProto or
+      onnx_ir.Model. For models over 2 GiB, use a path and external data.
+    - `output`: where to write, if `model` is a path; may be the same path. A temporary file beside it is renamed
+      at the end, so a failed or stopped run leaves it unchanged.
     - `only`, `skip`: names of passes, see `passes()`; one name or several. `only=[]` runs none.
-    - `max_growth`: a rewrite may cost up to this many times what it replaces, in multiply-adds and in
-      parameters.
-    - `tolerance`: of the self-check of each rewrite, relative to its largest output; None: by type
-      (1e-5 for float).
+    - `max_growth`: a rewrite may have up to this many times the multiply-adds and parameters of the ops that it
+      replaces.
+    - `tolerance`: limit of the self-check of each rewrite, relative to its largest output. None: depends on the
+      type (1e-5 for float).
     - `check`: False keeps rewrites without evaluating them.
-    - `equalize`: "tensor" or "channel": after all fusions, scale channels by powers of two so that an INT8
-      quantiser that has one step for each weight, or one for each output channel, loses less. Not one bit of
-      an output changes.
-    - `statistics`: with equalize: a file of measured ranges and moments (JSON or NPZ), for models that are fused
-      already (docs/equalize.md).
-    - `jobs`: threads that compute weights; 0: one per core. The bytes do not depend on it.
-    - `external_data`: for a path only: where weights go. "auto": as in the input, and to a new file
-      beside the output where external data would be out of reach from there or the model would pass
-      2 GiB; "inline": all into the model; anything else: the name of a new file in the output's
-      folder.
-    - `external_folder`: where the external data of a model in memory lies; tensors there that are
-      fused come back inline. None: such tensors are left alone and never fused; an onnx_ir.Model
-      knows its folder.
-    - `follow_symlinks`: follow links to external data wherever they lead, for caches that are made of
-      links (Hugging Face hub).
-    - `sync`: for a path only: wait until the disk has the output (fsync).
-    - `freeze`: names of initializers that are inputs as well, so that a caller may override them: they become
-      constants, and are inputs no more. "all": every one.
-    - `outputs`: names of the outputs that stay; the others go, and with them the ops that only they needed.
-    - `input_shapes`: the sizes of inputs, `{"x": (1, 3, 224, 224)}`. What an input is declared with must agree; a
-      symbol that it is declared with becomes the number in every shape.
-    - `dry_run`: plan, check and report only; `Result.model` is then the input itself.
-    - `progress`: called as progress(step, fraction), fraction from 0 to 1, from the thread that works;
-      returning False stops the run with `Cancelled`, an exception stops it and is raised here.
+    - `equalize`: "tensor" or "channel": after all fusions, scale channels by powers of two, so that INT8
+      quantisation with one step per weight, or per output channel, loses less. The outputs keep every bit.
+    - `statistics`: with equalize, a file of measured ranges and moments (JSON or NPZ), for models that are already
+      fused (docs/equalize.md).
+    - `jobs`: number of threads; 0: one per core. The result does not depend on it.
+    - `external_data`: where to store the weights, if `model` is a path. "auto": where they were, or in a new file
+      beside the output if the output could not reach them or would exceed 2 GiB. "inline": in the model. Any other
+      string: the name of a new file in the output's folder.
+    - `external_folder`: the folder of the external data of a model in memory. Fused tensors become inline. None:
+      external tensors never fuse. An onnx_ir.Model knows its folder.
+    - `follow_symlinks`: follow links to external data wherever they lead, for caches that consist of links (Hugging
+      Face hub).
+    - `sync`: wait until the disk has the output (fsync), if `model` is a path.
+    - `freeze`: names of initializers that are also inputs, so that a caller may override them. They become constants
+      and are no longer inputs. "all": every one.
+    - `outputs`: names of the outputs to keep. The others are removed, with the ops that only they need.
+    - `input_shapes`: shapes of inputs, `{"x": (1, 3, 224, 224)}`. They must agree with the declared shapes; a size
+      replaces a declared symbol in every shape.
+    - `dry_run`: only plan, check and report; `Result.model` is then the input itself.
+    - `progress`: called as progress(step, fraction) from the working thread, with fraction from 0 to 1. If it returns
+      False, the run stops with `Cancelled`; if it raises an exception, the run stops and `fuse` raises it.
 
-    Names, types and shapes of the model's inputs and outputs stay unless the three options above say otherwise, and so do the names of values
-    between fusions. A fused Conv has weights of shape [outputs, inputs / group, kernel...] and a
-    bias of shape [outputs]. A model in which nothing folds comes back as equal bytes.
+    Names, types and shapes of the model's inputs and outputs stay, apart from the three options above, and so do the
+    names of values between fusions. A fused Conv has weights of shape [outputs, inputs / group, kernel...] and a bias
+    of shape [outputs]. If nothing folds, the result has equal bytes.
 
-    Raises TypeError for other kinds of arguments, ModelError (a ValueError) for a bad model with the
-    offset where it breaks, OptionError (a ValueError), FileError (an OSError), OutOfMemory,
-    Cancelled; all but the first are OnnxFuseError. Ctrl-C stops the run and leaves no file.
+    Raises TypeError for arguments of a wrong type, ModelError (a ValueError) for a bad model, with the offset of the
+    error, OptionError (a ValueError), FileError (an OSError), OutOfMemory, Cancelled. All except TypeError are
+    OnnxFuseError. Ctrl-C stops the run and leaves no file.
 
-    May be called from several threads at once; the GIL is not held.
+    Several threads may call it at once; it releases the GIL.
 
     Source: RepVGG, https://arxiv.org/abs/2101.03697, section 3.3, and the ONNX operator definitions.
     """

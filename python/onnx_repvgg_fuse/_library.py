@@ -1,4 +1,4 @@
-"""The C library, by ctypes: nothing here depends on the version of Python.
+"""The C library through ctypes: nothing here depends on the version of Python.
 
 ctypes lets go of the GIL for the time of a call, so threads run side by side.
 """
@@ -126,7 +126,7 @@ def _installed(accept: str) -> Optional[pathlib.Path]:
 
 
 def library_path() -> pathlib.Path:
-    """Where the shared library is. $ONNX_REPVGG_FUSE_LIBRARY stands before the installed one."""
+    """The path of the shared library. $ONNX_REPVGG_FUSE_LIBRARY overrides the installed one."""
     chosen = os.environ.get("ONNX_REPVGG_FUSE_LIBRARY")
     if chosen:
         return pathlib.Path(chosen)
@@ -141,7 +141,7 @@ def library_path() -> pathlib.Path:
 
 
 def command_path() -> pathlib.Path:
-    """Where the command onnx-repvgg-fuse is. $ONNX_REPVGG_FUSE stands before the installed one."""
+    """The path of the command onnx-repvgg-fuse. $ONNX_REPVGG_FUSE overrides the installed one."""
     chosen = os.environ.get("ONNX_REPVGG_FUSE")
     if chosen:
         return pathlib.Path(chosen)
@@ -155,7 +155,7 @@ def command_path() -> pathlib.Path:
 
 
 def _functions() -> dict[str, tuple[Any, list[Any]]]:
-    """Functions of the header, less their prefix: types of result and arguments."""
+    """The functions of the header without their prefix: types of result and arguments."""
     pointer, text, size, status = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int
     handle, to = ctypes.c_void_p, ctypes.POINTER
     return {
@@ -205,7 +205,7 @@ def _load() -> ctypes.CDLL:
                              (library.onnx_fuse_diff_options_init, DiffOptions),
                              (library.onnx_fuse_verify_options_init, VerifyOptions),
                              (library.onnx_fuse_dump_options_init, DumpOptions)):
-        # The library fills in all that it knows: of a larger struct, more than ours has room for.
+        # The library fills in its own struct: if that is larger than ours, it would write past the end.
         room = ctypes.create_string_buffer(1024)
         initialise(ctypes.cast(room, ctypes.POINTER(kind)))
         size = kind.from_buffer(room).struct_size
@@ -282,7 +282,7 @@ class Room:
         self.allocate = Allocate(self._allocate)
 
     def _allocate(self, closure: object, size: int) -> Optional[int]:
-        # Nobody else has seen the object yet, so C may write it.
+        # No other code has a reference to the object yet, so C may write it.
         try:
             make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t)
             address = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)

@@ -1,4 +1,4 @@
-"""fuse_many(): a folder of models, side by side; bar(): progress for tqdm and its like."""
+"""fuse_many(): a folder of models in parallel; bar(): a progress function for tqdm and similar."""
 from __future__ import annotations
 
 import os
@@ -16,10 +16,10 @@ __all__ = ["bar", "fuse_many"]
 
 
 def bar(make: Callable[..., Any]) -> ProgressFunction:
-    """A `progress` for one call that draws with `make`, such as tqdm.tqdm: `fuse(a, b, progress=bar(tqdm))`.
+    """A `progress` function for one call that draws with `make`, such as tqdm.tqdm: `fuse(a, b, progress=bar(tqdm))`.
 
-    `make` is called at the first step and must give an object as tqdm does: `n`, `refresh()`, `close()` and
-    `set_description()`. Raises nothing itself.
+    `make` is called at the first step. Like tqdm, it must return an object with `n`, `refresh()`, `close()` and
+    `set_description()`. `bar` itself raises nothing.
     """
     drawn: list[Any] = []
 
@@ -36,7 +36,7 @@ def bar(make: Callable[..., Any]) -> ProgressFunction:
 
 
 def _found(models: Union[AnyPath, Iterable[AnyPath]], folder: pathlib.Path) -> dict[pathlib.Path, pathlib.Path]:
-    """Each model, and where its result goes."""
+    """Each model, and the path of its result."""
     targets: dict[pathlib.Path, pathlib.Path] = {}
     results = folder.resolve()
     for given in [models] if isinstance(models, (str, os.PathLike)) else models:
@@ -61,18 +61,19 @@ def _found(models: Union[AnyPath, Iterable[AnyPath]], folder: pathlib.Path) -> d
 def fuse_many(models: Union[AnyPath, Iterable[AnyPath]], folder: AnyPath, *, jobs: int = 0,
               progress: Optional[Callable[..., Iterable[Any]]] = None,
               **options: Any) -> dict[pathlib.Path, Union[Result[pathlib.Path], OnnxFuseError]]:
-    """Fuse many models into a folder, one a thread. A model that fails does not stop the rest.
+    """Fuse many models into a folder, one per thread. A model that fails does not stop the rest.
 
-    - `models`: a folder, which is searched for *.onnx, a path, or several of both. What lies below a folder keeps its place
-      below `folder`.
-    - `folder`: where the results go; it is made. Earlier results in it are no models, unless it is what is searched.
-    - `jobs`: models at once; 0: one per core.
-    - `progress`: wraps an iterable, and is given `total`: tqdm.tqdm does.
-    - `options`: those of `fuse`, for each model.
+    - `models`: a path, a folder to search for *.onnx, or several of them. Models below a folder keep their place below
+      `folder`.
+    - `folder`: the folder for the results; it is created. Earlier results in it are not fused again, unless it is the
+      folder to search.
+    - `jobs`: number of models at once; 0: one per core.
+    - `progress`: a function such as tqdm.tqdm that wraps an iterable and takes `total`.
+    - `options`: the options of `fuse`, for each model.
 
-    Gives a dict from each model's path to its `Result`, or to the error that `fuse` raised for it.
+    Returns a dict from each model's path to its `Result`, or to the error that `fuse` raised for it.
 
-    Raises OptionError where two models would become one file, and what `fuse` raises for options.
+    Raises OptionError if two models would have the same result path, and the errors of `fuse` for its options.
     """
     jobs = _arguments.whole(jobs, "jobs", 0, 1024)
     target_of = _found(models, pathlib.Path(folder))

@@ -1,4 +1,4 @@
-"""The kinds of models that functions take, and the way of each to bytes and back."""
+"""The kinds of models that functions take, and their conversion to bytes and back."""
 from __future__ import annotations
 
 import mmap
@@ -23,7 +23,7 @@ TWO_GIB = ("protobuf holds at most 2 GiB: write it with onnx.save(model, path, s
 
 
 def kind_of(model: object, what: str = "model") -> str:
-    """"path", "bytes", "proto" or "ir". TypeError names what else it is.
+    """"path", "bytes", "proto" or "ir". The TypeError names any other type.
 
     onnx and onnx_ir are looked up, not imported: who has such a model has imported them.
     """
@@ -42,7 +42,7 @@ def kind_of(model: object, what: str = "model") -> str:
 
 
 def proto_bytes(proto: Any) -> bytes:
-    """A ModelProto's encoding. ModelError when it is too large to have one."""
+    """A ModelProto's encoding. ModelError if it is too large."""
     try:
         data: bytes = proto.SerializeToString()
     except Exception as error:
@@ -61,7 +61,7 @@ def proto_from(data: bytes, like: Any) -> Any:
 
 
 def external_folder_of(model: Any) -> Optional[str]:
-    """Where an onnx_ir.Model keeps its external data. ModelError when that is more than one folder."""
+    """The folder of an onnx_ir.Model's external data. ModelError if there are several."""
     import onnx_ir
 
     folders = set()
@@ -91,7 +91,7 @@ def ir_proto(model: Any) -> Any:
 
 
 def ir_from(data: bytes, folder: Optional[str]) -> Any:
-    """A new onnx_ir.Model; what external data it still has lies in `folder`."""
+    """A new onnx_ir.Model; its remaining external data is in `folder`."""
     import onnx
     import onnx_ir
 
@@ -103,7 +103,7 @@ def ir_from(data: bytes, folder: Optional[str]) -> Any:
 
 
 def as_buffer(model: Any) -> Any:
-    """Any kind but a path, as an object that lends its bytes; external data stays where it is."""
+    """Any kind except a path, as an object with a buffer; external data stays where it is."""
     kind = kind_of(model)
     if kind == "bytes":
         return model
@@ -111,19 +111,19 @@ def as_buffer(model: Any) -> Any:
 
 
 def folder_of(model: Any, given: Optional[AnyPath]) -> Optional[str]:
-    """Where the external data of a model in memory lies, as far as that is known."""
+    """The folder of the external data of a model in memory, if it is known."""
     if given is not None:
         return os.fspath(given)
     return external_folder_of(model) if kind_of(model) == "ir" else None
 
 
 def hint_of_external(said: str, given: Optional[AnyPath]) -> str:
-    """What to do, where an error is about external data of a model in memory."""
+    """Advice, if an error is about external data of a model in memory."""
     return "; give external_folder, or the model's path" if given is None and "xternal data" in said else ""
 
 
 def in_one_piece(model: Any, given: Optional[AnyPath], what: str) -> Any:
-    """As as_buffer, with external data brought into the model where its folder is known.
+    """Like as_buffer, but with external data in the model, if its folder is known.
 
     onnx is needed for that only.
     """

@@ -1,4 +1,4 @@
-"""What one run did, as plain frozen dataclasses read from the C library's JSON report."""
+"""The report of a run, as frozen dataclasses read from the C library's JSON report."""
 from __future__ import annotations
 
 import ctypes
@@ -15,7 +15,7 @@ __all__ = ["Counts", "Fusion", "Op", "Refusal", "Report"]
 
 @dataclass(frozen=True)
 class Op:
-    """One operation of a model: its type ("Conv") and the name of its node ("" when it has none)."""
+    """One operation of a model: its type ("Conv") and the name of its node ("" if it has none)."""
 
     op: str
     node: str
@@ -23,10 +23,10 @@ class Op:
 
 @dataclass(frozen=True)
 class Fusion:
-    """One rewrite: what was replaced by what.
+    """One rewrite: the replaced ops and the new ones.
 
-    Costs are per position of the output. `difference` is the largest of the self-check, relative
-    to the largest output, over `channels_checked` output channels; None of 0 when it was not run.
+    Costs are per position of the output. `difference` is the largest difference in the self-check, relative to the
+    largest output, over `channels_checked` output channels. It is None, with 0 channels, if the check did not run.
     """
 
     pass_name: str
@@ -46,9 +46,9 @@ class Fusion:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A place that looked like a fusion and was left alone, or a rewrite its check dropped.
+    """A rewrite that a pass refused, or one that its check dropped.
 
-    `pass_name` and `op` are "" where the library does not tell them.
+    `pass_name` and `op` are "" if the library does not name them.
     """
 
     pass_name: str
@@ -58,12 +58,12 @@ class Refusal:
     output: str
     reason: str
     counts: bool = True
-    """False where the network is not linear there, or nothing would be saved: nobody could want it folded."""
+    """False if the network is not linear there or nothing would be saved, so that no user could want it folded."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """A model in numbers. `multiply_adds` is None where shapes are not known."""
+    """A model in numbers. `multiply_adds` is None if shapes are unknown."""
 
     ops: int
     by_type: Mapping[str, int]
@@ -94,8 +94,8 @@ def _counts(raw: Mapping[str, Any]) -> Counts:
 
 
 class Handle:
-    """A report of the C library, freed with this object. Its page takes a moment, so it is made when
-    it is asked for; it needs nothing of the model's bytes."""
+    """A report of the C library, freed with this object. Its page takes a moment, so it is made on request;
+    it does not need the model's bytes."""
 
     def __init__(self, page: Optional[str] = None) -> None:
         self.value = ctypes.c_void_p()
@@ -121,12 +121,12 @@ class Handle:
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What one run did: `print` it for the before and after table, `sentence` is one line.
+    """The report of one run: `print` it for the table of before and after; `sentence` is one line.
 
-    `fusions` are the rewrites, `refusals` the places left alone and why, `warnings` the rewrites
-    dropped because their self-check missed the tolerance. `before` and `after` count the model.
-    `largest_difference` is that of the self-check, None when nothing was checked.
-    `table` and `explanation` are the texts of the command and of its --explain.
+    `fusions` are the rewrites, `refusals` the refused ones with reasons, and `warnings` those that the self-check
+    dropped because they exceeded the tolerance. `before` and `after` count the model. `largest_difference` is that of
+    the self-check, or None if nothing was checked. `table` and `explanation` are the texts of the command and of its
+    --explain.
     """
 
     changed: bool
@@ -142,7 +142,7 @@ class Report:
     table: str
     explanation: str
     json: str
-    """The report as the C library writes it; `docs/report.md` describes the schema."""
+    """The JSON report of the C library; `docs/report.md` describes the schema."""
     _handle: Handle = field(compare=False)
 
     @classmethod
@@ -170,8 +170,8 @@ class Report:
         )
 
     def html(self) -> str:
-        """The report as one HTML page that needs nothing else: every fused block drawn before and
-        after, refusals by reason, the table."""
+        """The report as one self-contained HTML page: every fused block before and after, refusals by reason, and
+        the table."""
         return self._handle.page()
 
     def as_dict(self) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _details(title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]])
 
 
 def _page(report: Report) -> str:
-    """For notebooks: the sentence, the table, lists of fusions and refusals that open on a click. Pictures are in html()."""
+    """For notebooks: the sentence, the table, and lists of fusions and refusals that open on a click. html() has pictures."""
     before, after = report.before, report.after
     rows = []
     for op in sorted(set(before.by_type) | set(after.by_type)):

@@ -1,4 +1,4 @@
-"""diff, verify, info and dump: models as something to review."""
+"""diff, verify, info and dump: review models."""
 from __future__ import annotations
 
 import contextlib
@@ -26,9 +26,9 @@ __all__ = ["Diff", "Info", "Verdict", "diff", "dump", "info", "verify"]
 @dataclass(frozen=True, repr=False)
 class _Text:
     text: str
-    """Lines to read, what `print` gives."""
+    """The text that `print` prints."""
     json: str
-    """The same for programs; its schema is in docs/."""
+    """The same as JSON; docs/ has the schema."""
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON, parsed."""
@@ -47,12 +47,11 @@ class _Text:
 
 @dataclass(frozen=True, repr=False)
 class Diff(_Text):
-    """What changed between two models. True where nothing that counts did, as a `Verdict` is true where both compute the
-    same: `assert diff(a, b)`. `print` it for lines to read.
+    """What changed between two models. It is true if no change counts, so you can `assert diff(a, b)`; likewise, a
+    `Verdict` is true if both models compute the same. `print` it for the text.
 
-    `github` and `sarif` are the texts for CI: workflow commands, and SARIF 2.1.0. `html` is a page
-    with the changed places drawn side by side, that needs nothing else. The texts also come as
-    `text`, `json` and `as_dict()`.
+    `github` and `sarif` are the texts for CI: workflow commands and SARIF 2.1.0. `html` is a self-contained page that
+    draws the changes side by side. There are also `text`, `json` and `as_dict()`.
     """
 
     same: bool
@@ -62,8 +61,8 @@ class Diff(_Text):
 
     @property
     def changes(self) -> list[dict[str, Any]]:
-        """The changes one by one, those that do not count too: "kind", "counts", "text" and more,
-        see docs/diff.schema.json."""
+        """All changes, including those that do not count: "kind", "counts", "text" and more, see
+        docs/diff.schema.json."""
         listed: list[dict[str, Any]] = self.as_dict()["changes"]
         return listed
 
@@ -76,10 +75,10 @@ class Diff(_Text):
 
 @dataclass(frozen=True, repr=False)
 class Verdict(_Text):
-    """Whether two models compute the same: true where they do, as a `Diff` is true where nothing that counts changed.
+    """Whether two models compute the same. It is true if they do; likewise, a `Diff` is true if no change counts.
 
-    `equivalent` is True, False, or None where that cannot be told: an operator that is not evaluated.
-    `html` is a page that needs nothing else.
+    `equivalent` is True, False, or None if verify cannot decide, for instance because of an unknown operator.
+    `html` is a self-contained page.
     """
 
     equivalent: Optional[bool]
@@ -90,7 +89,7 @@ class Verdict(_Text):
 
     @property
     def largest_difference(self) -> Optional[float]:
-        """Of what was evaluated, relative to the largest element; None where that is not a number."""
+        """The largest difference of all evaluations, relative to the largest element. None if it is not a number."""
         found = self.as_dict()
         number: Optional[float] = found["largest_difference"]
         apart = found["departure"] or {}
@@ -101,9 +100,8 @@ class Verdict(_Text):
 
 @dataclass(frozen=True, repr=False)
 class Info(_Text):
-    """What is in a model, and what fusing would make of it. `print` it for lines to read;
-    `as_dict()` is described by docs/info.schema.json. `html` is a page that needs nothing else: what would be fused, drawn.
-    At a prompt it prints itself."""
+    """What a model contains, and what fusing would change. `print` it for the text; docs/info.schema.json describes
+    `as_dict()`. `html` is a self-contained page that draws what would be fused. At a prompt, it shows its text."""
 
     html: str
 
@@ -113,7 +111,7 @@ class Info(_Text):
 
 @contextlib.contextmanager
 def _as_path(model: Any, name: str, folder: Optional[AnyPath]) -> Iterator[bytes]:
-    """The path of a model; one in memory is written to a temporary folder for the time."""
+    """The path of a model. A model in memory is written to a temporary folder while the context lasts."""
     if _models.kind_of(model, name) == "path":
         yield _arguments.path(model, name)
         return
@@ -131,7 +129,7 @@ def _as_path(model: Any, name: str, folder: Optional[AnyPath]) -> Iterator[bytes
 
 def _compared(call: Call, function: Callable[..., int], models: tuple[Any, Any], folder: Optional[AnyPath], options: Any,
               formats: Sequence[str]) -> tuple[int, list[str]]:
-    """The verdict of the library and the texts asked for."""
+    """The verdict of the library, and the requested texts."""
     for name, model in zip("ab", models):
         _models.kind_of(model, name)
     if folder is not None:
@@ -143,7 +141,7 @@ def _compared(call: Call, function: Callable[..., int], models: tuple[Any, Any],
                      if _models.kind_of(model) != "path"]
 
         def told(text: bytes) -> str:
-            """A text without the names of temporary files."""
+            """The text without the names of temporary files."""
             said = text.decode(errors="replace")
             for path, name in temporary:
                 said = said.replace(path, f"model {name}").replace(os.path.dirname(path), "(in memory)")
@@ -171,18 +169,18 @@ def diff(a: AnyModel, b: AnyModel, *, rtol: float = 0, atol: float = 0, ignore: 
          follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Diff:
     """What changed from model `a` to model `b`.
 
-    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model. Nodes are matched by what they
-      compute, so renamed values and other orders are no change.
-    - `rtol`, `atol`: numbers of weights are the same when |a - b| <= atol + rtol * |a|.
-    - `ignore`: kinds of change not to count, one or several; docs/diff.md lists them.
-    - `strict`: count names, order, doc strings and metadata as well.
-    - `all`: tell each change by itself; by default alike ones are one line, and the weights that changed most
-      stand for the rest. `changes` lists all either way.
-    - `external_folder`: where external data of models in memory lies.
+    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model. Nodes are matched by what they compute, so
+      renaming values or reordering nodes does not count as a change.
+    - `rtol`, `atol`: numbers of weights count as equal if |a - b| <= atol + rtol * |a|.
+    - `ignore`: one or several kinds of change to ignore; docs/diff.md lists them.
+    - `strict`: also count names, order, doc strings and metadata.
+    - `all`: list each change separately. By default, similar changes share a line, and only the weights that changed
+      most are listed. `changes` always lists all.
+    - `external_folder`: the folder of the external data of models in memory.
     - `follow_symlinks`: follow links to external data wherever they lead.
     - `progress`: as for `fuse`.
 
-    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled; a change is no error.
+    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled. A change is not an error.
     """
     options = DiffOptions()
     library.onnx_fuse_diff_options_init(ctypes.byref(options))
@@ -217,24 +215,23 @@ def verify(a: AnyModel, b: AnyModel, *, runtime: Optional[str] = None, rtol: Opt
            inputs: Union[Inputs, Iterable[Inputs], AnyPath, None] = None, layers: bool = False,
            external_folder: Optional[AnyPath] = None, follow_symlinks: bool = False,
            progress: Optional[ProgressFunction] = None) -> Union[Verdict, Comparison]:
-    """Whether two models compute the same. The result is true where they do, and `print` says more.
+    """Check whether two models compute the same. The result is true if they do; `print` it for details.
 
-    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model; inputs and outputs are paired by
-      name.
-    - `runtime`: None decides by structure and by evaluating what differs with the library's own
-      evaluator, and gives a `Verdict`; "onnxruntime" runs both whole models and gives a
-      `onnx_repvgg_fuse.testing.Comparison` (needs numpy and onnxruntime).
-    - `rtol`: largest difference relative to the largest element; None: by type.
-    - `trials`: how many random inputs, of each part that differs or of the whole; `seed`: of those.
-    - `layers`: tell how far values of one name are apart, in `text` and in `json["layers"]`; not for a runtime.
-    - `inputs`: what to try beside random inputs: arrays by the names of inputs, or the path of a file in which numpy.savez
-      has written them. For a runtime: what to run on instead, see `onnx_repvgg_fuse.testing.compare`.
-    - `external_folder`: where external data of models in memory lies.
+    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model. Inputs and outputs are paired by name.
+    - `runtime`: None compares structure, evaluates differing parts with the library's own evaluator, and returns a
+      `Verdict`. "onnxruntime" runs both whole models and returns an `onnx_repvgg_fuse.testing.Comparison` (needs numpy
+      and onnxruntime).
+    - `rtol`: accepted difference, relative to the largest element. None: depends on the type.
+    - `trials`: number of random inputs for each differing part, or for the whole models. `seed`: their seed.
+    - `layers`: list the differences of values with the same name, in `text` and in `json["layers"]`; only without a
+      runtime.
+    - `inputs`: inputs to use besides random ones: arrays by input name, or the path of a file from numpy.savez. With a
+      runtime, they replace the random ones, see `onnx_repvgg_fuse.testing.compare`.
+    - `external_folder`: the folder of the external data of models in memory.
     - `follow_symlinks`: follow links to external data wherever they lead.
-    - `progress`: as for `fuse`; not for a runtime.
+    - `progress`: as for `fuse`; only without a runtime.
 
-    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled; a difference is no
-    error.
+    Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled. A difference is not an error.
     """
     if rtol is not None:
         rtol = _arguments.real(rtol, "rtol")
@@ -243,11 +240,11 @@ def verify(a: AnyModel, b: AnyModel, *, runtime: Optional[str] = None, rtol: Opt
     _arguments.function(progress, "progress")
     if runtime == "onnxruntime":
         if progress is not None:
-            raise OptionError("progress is for runtime=None: ONNX Runtime tells none")
+            raise OptionError("progress needs runtime=None: ONNX Runtime reports none")
         if layers:
-            raise OptionError("layers are for runtime=None: ONNX Runtime tells outputs alone")
+            raise OptionError("layers needs runtime=None: ONNX Runtime returns only outputs")
         if isinstance(inputs, (str, os.PathLike)):
-            raise TypeError("inputs is a path, and ONNX Runtime takes arrays by name: numpy.load reads them")
+            raise TypeError("inputs is a path, but ONNX Runtime needs arrays by name: read the file with numpy.load")
         return compare(a, b, inputs, rtol=rtol, runs=trials, seed=seed, external_folder=external_folder)
     if runtime is not None:
         raise OptionError(f"runtime is {runtime!r}, expected None or 'onnxruntime'")
@@ -272,12 +269,12 @@ def verify(a: AnyModel, b: AnyModel, *, runtime: Optional[str] = None, rtol: Opt
 
 def _viewed(call: Call, by_path: Callable[..., int], by_memory: Callable[..., int], model: Any,
             folder: Optional[AnyPath], options: Any, handle: ctypes.c_void_p) -> None:
-    """Calls one of the two functions, by the kind of model; raises its error."""
+    """Calls the function for this kind of model, and raises its error."""
     if folder is not None:
         _arguments.path(folder, "external_folder")
     if _models.kind_of(model) == "path":
         if folder is not None:
-            raise OptionError("external_folder is for models in memory; of a file it is the file's own folder")
+            raise OptionError("external_folder is for models in memory; for a file, it is the file's own folder")
         call.run(by_path, _arguments.path(model, "model"), ctypes.byref(options), ctypes.byref(handle))
     else:
         folder = _models.folder_of(model, folder)
@@ -290,11 +287,11 @@ def _viewed(call: Call, by_path: Callable[..., int], by_memory: Callable[..., in
 def info(model: AnyModel, *, only: Optional[Names] = None, skip: Optional[Names] = None, max_growth: float = 1,
          tolerance: Optional[float] = None, check: bool = True, external_folder: Optional[AnyPath] = None,
          follow_symlinks: bool = False, progress: Optional[ProgressFunction] = None) -> Info:
-    """What is in a model, and what fusing would make of it: ops by type, inputs, outputs, parameters,
-    multiply-adds, regions, and how far apart the channels of their weights lie before and after.
+    """Summarise a model and what fusing would change: ops by type, inputs, outputs, parameters, multiply-adds, regions,
+    and how much the channels of their weights differ in range before and after.
 
     - `model`: a path, bytes, onnx.ModelProto or onnx_ir.Model.
-    - the others: as for `fuse`.
+    - the other arguments are those of `fuse`.
 
     Raises TypeError, ModelError, FileError, OptionError, OutOfMemory, Cancelled.
     """
@@ -314,14 +311,14 @@ def info(model: AnyModel, *, only: Optional[Names] = None, skip: Optional[Names]
 
 def dump(model: AnyModel, *, elide: Optional[int] = None, metadata: bool = True,
          external_folder: Optional[AnyPath] = None, follow_symlinks: bool = False) -> str:
-    """A model in ONNX's text syntax, one node a line; the same text for the same model.
+    """A model in ONNX's text syntax, one node per line. The same model gives the same text.
 
     - `model`: a path, bytes, onnx.ModelProto or onnx_ir.Model.
-    - `elide`: tensors of more elements are given by type, shape and hash; None: none, and
+    - `elide`: print only type, shape and hash of tensors with more elements. None: print all numbers, so that
       onnx.parser.parse_model reads the text back.
-    - `metadata`: doc strings and metadata, which the syntax has no place for, stand in comments.
-    - `external_folder`: where external data of a model in memory lies; None: the text says where, an
-      onnx_ir.Model knows its folder.
+    - `metadata`: print doc strings and metadata as comments, because the syntax does not have them.
+    - `external_folder`: the folder of the external data of a model in memory. None: the text has the location of the
+      data. An onnx_ir.Model knows its folder.
     - `follow_symlinks`: follow links to external data wherever they lead.
 
     Raises TypeError, ModelError, FileError, OptionError, OutOfMemory.

@@ -1,4 +1,4 @@
-"""Fusing as a pass of onnx_ir (onnxscript's rewriter and optimizer work on its models).
+"""Fuse as a pass of onnx_ir, the basis of onnxscript's rewriter and optimizer.
 
     import onnx_ir
     from onnx_repvgg_fuse.ir import FusePass
@@ -19,10 +19,10 @@ __all__ = ["FusePass"]
 
 
 class FusePass(onnx_ir.passes.FunctionalPass):
-    """`fuse` as a pass: hands back a new model, the input stays as it was.
+    """`fuse` as a pass: it returns a new model and does not change its input.
 
-    options: those of `fuse`. `report` is that of the last run, None before the first.
-    Raises what `fuse` raises, in onnx_ir's PassError when it runs inside a Sequential.
+    options: the options of `fuse`. `report` is the report of the last run, None before the first.
+    Raises the errors of `fuse`; inside a Sequential, onnx_ir wraps them in a PassError.
     """
 
     def __init__(self, **options: Any) -> None:

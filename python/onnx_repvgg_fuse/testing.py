@@ -1,4 +1,4 @@
-"""Whole-model comparison under ONNX Runtime, for tests and for doubt.
+"""Compare whole models under ONNX Runtime, for tests and in case of doubt.
 
 Needs `pip install onnx-repvgg-fuse[ort]` (numpy and onnxruntime).
 """
@@ -25,11 +25,11 @@ Inputs = Mapping[str, Array]
 
 __all__ = ["Comparison", "OutputDifference", "assert_equivalent", "compare", "generate_inputs"]
 
-# Of the largest output magnitude. Every layer rounds once more, so these are wider than those of the
-# self-check, which sees one rewrite.
+# Relative to the largest output magnitude. Each layer adds rounding, so these are wider than the tolerances of the
+# self-check, which covers one rewrite.
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4, "float16": 2e-2, "bfloat16": 1e-1}
 
-# Tried in this order for axes whose size the model leaves open.
+# Sizes to try, in this order, for open axes.
 SIZES = (32, 64, 224, 640, 16, 8, 1)
 
 NUMPY_TYPES = {
@@ -42,25 +42,25 @@ NUMPY_TYPES = {
 
 @dataclass(frozen=True)
 class OutputDifference:
-    """One output over all inputs tried: largest difference relative to its largest magnitude."""
+    """One output over all inputs: its largest difference, relative to its largest magnitude."""
 
     name: str
     difference: float
     tolerance: float
     reason: str = ""
-    """Why the two cannot be compared ("" when they can): shapes, types, NaN in one of them only."""
+    """Why the outputs cannot be compared ("" if they can): shapes, types, NaN in only one of them."""
 
     @property
     def equivalent(self) -> bool:
-        """Whether it is within the tolerance."""
+        """Whether the difference is within the tolerance."""
         return not self.reason and self.difference <= self.tolerance
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models side by side. True where all outputs agree; `print` it for a line per output.
+    """The comparison of two models. It is true if all outputs agree; `print` it for a line per output.
 
-    `interface`: how inputs and outputs differ, a line each; then nothing was run.
+    `interface`: how inputs and outputs differ, one line each. If they differ, the models were not run.
     """
 
     outputs: tuple[OutputDifference, ...]
@@ -69,7 +69,7 @@ class Comparison:
 
     @property
     def equivalent(self) -> bool:
-        """Whether all outputs are."""
+        """Whether all outputs agree."""
         return not self.interface and all(output.equivalent for output in self.outputs)
 
     def __bool__(self) -> bool:
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def largest_difference(self) -> float:
-        """Of all outputs, each relative to its largest magnitude."""
+        """The largest difference of all outputs, each relative to its largest magnitude."""
         return max((output.difference for output in self.outputs), default=0.0)
 
     def __str__(self) -> str:
@@ -105,7 +105,7 @@ def _session(model: Any, providers: Sequence[Any], what: str, folder: Optional[A
     is_path = _models.kind_of(model, what) == "path"
     _, onnxruntime = _needed()
     options = onnxruntime.SessionOptions()
-    # The models are compared, not what ONNX Runtime makes of them.
+    # Compare the models themselves, not ONNX Runtime's optimized versions.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     loaded: Any = os.fsdecode(model) if is_path else bytes(_models.in_one_piece(model, folder, what))
@@ -139,21 +139,20 @@ def _random(argument: Any, shape: Sequence[int], seed: int) -> Any:
     random = numpy.random.default_rng([seed, zlib.crc32(argument.name.encode())])
     if kind.startswith("float"):
         return random.standard_normal(shape).astype(kind)
-    # Small, so that an index stays in range.
+    # Small numbers, so that an index stays in range.
     return random.integers(0, 2, shape).astype(kind)
 
 
 def generate_inputs(model: Any, *, seed: int = 0, dims: Optional[Mapping[str, int]] = None,
                     size: int = SIZES[0], external_folder: Optional[AnyPath] = None) -> dict[str, Any]:
-    """Random inputs by name, numpy arrays of the shapes and types the model declares.
+    """Random inputs by name: numpy arrays with the shapes and types that the model declares.
 
     - `model`: a path, bytes, onnx.ModelProto or onnx_ir.Model.
-    - `dims`: sizes of named axes, as {"height": 224}; `size`: of other open axes. An open first axis
-      is 2.
-    - `external_folder`: where external data of a model in memory lies.
+    - `dims`: sizes of named axes, such as {"height": 224}. `size`: the size of other open axes. An open first axis is 2.
+    - `external_folder`: the folder of the external data of a model in memory.
 
-    Floats are standard normal, integers and booleans 0 or 1. The same seed gives the same numbers.
-    Raises OptionError for inputs that are no tensors of numbers.
+    Floats are standard normal, integers and booleans are 0 or 1. The same seed gives the same numbers.
+    Raises OptionError for inputs that are not tensors of numbers.
     """
     session = _session(model, ["CPUExecutionProvider"], "model", external_folder)
     return _generate(session, seed, dims or {}, size)
@@ -164,7 +163,7 @@ def _generate(session: Any, seed: int, dims: Mapping[str, int], size: int) -> di
 
 
 def _size_that_runs(session: Any, dims: Mapping[str, int]) -> int:
-    """The first of SIZES with which the model runs."""
+    """The first of SIZES at which the model runs."""
     if all(isinstance(dim, int) or dim in dims for a in session.get_inputs() for dim in a.shape[1:]):
         return SIZES[0]
     last: Optional[Exception] = None
@@ -179,7 +178,7 @@ def _size_that_runs(session: Any, dims: Mapping[str, int]) -> int:
 
 
 def _difference(a: Any, b: Any) -> tuple[float, float, str]:
-    """(largest difference, tolerance by type, why they cannot be compared)"""
+    """(largest difference, tolerance by type, why the outputs cannot be compared)"""
     numpy, _ = _needed()
     if isinstance(a, list) and isinstance(b, list):  # a sequence
         if len(a) != len(b):
@@ -206,7 +205,7 @@ def _difference(a: Any, b: Any) -> tuple[float, float, str]:
 
 
 def _interface(first: Any, second: Any) -> tuple[str, ...]:
-    """How the inputs and outputs of two sessions differ; their order does not matter."""
+    """How the inputs and outputs of two sessions differ, apart from their order."""
     lines = []
     for what, x, y in (("input", first.get_inputs(), second.get_inputs()),
                        ("output", first.get_outputs(), second.get_outputs())):
@@ -239,20 +238,19 @@ def compare(a: Any, b: Any, inputs: Union[Inputs, Iterable[Inputs], None] = None
             runs: int = 2, seed: int = 0, dims: Optional[Mapping[str, int]] = None,
             providers: Sequence[Any] = ("CPUExecutionProvider",),
             external_folder: Optional[AnyPath] = None) -> Comparison:
-    """Runs both models on the same inputs under ONNX Runtime, its graph optimisations off.
+    """Run both models on the same inputs under ONNX Runtime, with its graph optimizations off.
 
-    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model; inputs and outputs are paired by
-      name.
-    - `inputs`: one mapping of names to numpy arrays, or several; None: `runs` random ones from `seed`
-      on, see `generate_inputs`.
-    - `rtol`: largest difference relative to the largest magnitude of the output; None: by its type
-      (1e-4 for float). Integers and booleans must be equal.
+    - `a`, `b`: each a path, bytes, onnx.ModelProto or onnx_ir.Model. Inputs and outputs are paired by name.
+    - `inputs`: one or several mappings of names to numpy arrays. None: `runs` random ones, with seeds from `seed` on, see
+      `generate_inputs`.
+    - `rtol`: accepted difference, relative to the largest magnitude of the output. None: depends on its type (1e-4 for
+      float). Integers and booleans must be equal.
     - `dims`: sizes of named axes of random inputs.
     - `providers`: execution providers of ONNX Runtime.
-    - `external_folder`: where external data of models in memory lies.
+    - `external_folder`: the folder of the external data of models in memory.
 
-    Raises ModelError when ONNX Runtime does not load or run a model, OptionError and TypeError for bad
-    arguments; a difference is no error, it is in the Comparison.
+    Raises ModelError if ONNX Runtime does not load or run a model, and OptionError or TypeError for bad arguments. A
+    difference is not an error; the Comparison contains it.
     """
     if rtol is not None and not _arguments.real(rtol, "rtol") >= 0:
         raise OptionError(f"rtol is {rtol}, expected a number that is not negative")
@@ -292,10 +290,9 @@ def compare(a: Any, b: Any, inputs: Union[Inputs, Iterable[Inputs], None] = None
 
 def assert_equivalent(a: Any, b: Any, inputs: Union[Inputs, Iterable[Inputs], None] = None, *,
                       rtol: Optional[float] = None, **options: Any) -> None:
-    """Raises AssertionError, a line per output, when the two models do not compute the same under
-    ONNX Runtime.
+    """Raise AssertionError, with a line per output, if the two models do not compute the same under ONNX Runtime.
 
-    The arguments are those of `compare`, and so are the errors for models that do not run.
+    The arguments are those of `compare`, and so are its errors for models that do not run.
     """
     found = compare(a, b, inputs, rtol=rtol, **options)
     if not found:

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/system.h"
+#include "diff/group.h"
 #include "diff/json.h"
 #include "diff/model.h"
 #include "diff/text.h"
@@ -264,6 +265,8 @@ static const char *diff_format(struct onnx_fuse_comparison *comparison, const ch
         return diff_sarif(arena, result, left, right);
     if (strcmp(format, "html") == 0)
         return html_diff(arena, result, options, &comparison->sides[0].model, &comparison->sides[1].model, left, right);
+    if (strcmp(format, "uncounted") == 0)
+        return diff_headline(arena, result, false);
     return NULL;
 }
 

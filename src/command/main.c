@@ -184,6 +184,8 @@ static int parse_option(struct command *command, char *const *arguments, int opt
     case FREEZE: return take_names(&command->freeze, "--freeze: '%s' holds no name of an initializer");
     case OUTPUTS: return take_names(&command->outputs, "--outputs: '%s' holds no name of an output");
     case INPUT_SHAPE:
+        if (!strchr(optarg, ':')) /* as in "--input model.onnx", which getopt takes for a short form */
+            return trouble("--input-shape: '%s' is not NAME:SIZE,SIZE,...; IN and OUT need no option", optarg);
         return add_name(&command->input_shapes.items, &command->input_shapes.count, optarg)
                    ? -1
                    : trouble("%s", "out of memory");

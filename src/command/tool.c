@@ -47,7 +47,8 @@ int trouble(const char *format, const char *detail)
     return TROUBLE;
 }
 
-/* A letter that is no option may stand for the only one that begins with it: -V for --version. */
+/* An unknown letter may stand for the only option that begins with it, if that takes no argument: -V for --version, but
+ * -i hardly for --input-shape. */
 static const char *nearest_option(const char *word, int letter, const struct option *options)
 {
     enum { MOST = 64 };
@@ -58,7 +59,7 @@ static const char *nearest_option(const char *word, int letter, const struct opt
         if (letter && options[count].val == letter)
             return NULL; /* its argument is what is wrong */
         if (letter && names[count][0] == (letter | 0x20)) {
-            begins = names[count];
+            begins = options[count].has_arg == no_argument ? names[count] : NULL;
             found++;
         }
     }

@@ -29,6 +29,7 @@ assert_type(fuser.verify(path, proto), fuser.Verdict)
 assert_type(fuser.verify(path, proto, runtime="onnxruntime"), Comparison)
 assert_type(fuser.diff(b"", path).same, bool)
 assert_type(fuser.dump(proto), str)
+missing: type[FileNotFoundError] = fuser.FileMissing
 
 fuser.fuse(3)  # error
 fuser.fuse(proto.graph)  # error of pyright
