@@ -12,10 +12,11 @@ when they are needed.
 """
 from __future__ import annotations
 
+from ._call import bar
 from ._errors import Cancelled, FileError, FileMissing, ModelError, OnnxFuseError, OptionError, OutOfMemory
 from ._fuse import Result, fuse, passes
 from ._library import library as _c
-from ._many import bar, fuse_many
+from ._many import fuse_many
 from ._report import Counts, Fusion, Op, Refusal, Report
 from ._views import Diff, Info, Verdict, diff, dump, info, verify
 

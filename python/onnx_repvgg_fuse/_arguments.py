@@ -19,7 +19,7 @@ def described(thing: object) -> str:
     if thing is None:
         return "None"
     kind = type(thing)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}".replace("onnx.onnx_ml_pb2.", "onnx.")
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 

@@ -3,16 +3,38 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from ._errors import error_of
 from ._library import Progress
 
-ProgressFunction = Callable[[str, float], Optional[bool]]
+# A class draws a progress bar, see bar().
+ProgressFunction = Union[Callable[[str, float], Optional[bool]], type]
 
 
 def _ignore(number: int, frame: object) -> None:
     """A handler of signals."""
+
+
+def bar(make: Callable[..., Any]) -> Callable[[str, float], Optional[bool]]:
+    """A `progress` function for one call that draws with `make`, such as tqdm.tqdm: `fuse(a, b, progress=bar(tqdm))`.
+    A class as `progress` means the same: `progress=tqdm`.
+
+    `make` is called at the first step. Like tqdm, it must return an object with `n`, `refresh()`, `close()` and
+    `set_description()`. Raises nothing itself.
+    """
+    drawn: list[Any] = []
+
+    def show(step: str, fraction: float) -> None:
+        if not drawn:
+            drawn.append(make(total=1.0, bar_format="{desc:<10} {percentage:3.0f} %|{bar}| {elapsed}"))
+        drawn[0].set_description(step, refresh=False)
+        drawn[0].n = fraction
+        drawn[0].refresh()
+        if step == "finishing":
+            drawn[0].close()
+
+    return show
 
 
 class Call:
@@ -24,7 +46,7 @@ class Call:
 
     def __init__(self, progress: Optional[ProgressFunction] = None) -> None:
         self.stop = False
-        self.told = progress
+        self.told = bar(progress) if isinstance(progress, type) else progress
         self.error: Optional[BaseException] = None
         self.status = 0
         self.callback = Progress(self.tell)

@@ -7,6 +7,11 @@ __all__ = ["Cancelled", "FileError", "FileMissing", "ModelError", "OnnxFuseError
 class OnnxFuseError(Exception):
     """The base class of the package's exceptions. The text is the C library's message."""
 
+    __module__ = "onnx_repvgg_fuse"  # the public name, as tracebacks show it
+
+    def __init_subclass__(cls) -> None:
+        cls.__module__ = OnnxFuseError.__module__
+
 
 class ModelError(OnnxFuseError, ValueError):
     """The model cannot be used: it is not ONNX, is damaged, or exceeds a limit."""

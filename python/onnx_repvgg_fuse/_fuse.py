@@ -190,7 +190,8 @@ def fuse(model: Any, output: Optional[AnyPath] = None, *, only: Optional[Names] 
       replaces a declared symbol in every shape.
     - `dry_run`: only plan, check and report; `Result.model` is then the input itself.
     - `progress`: called as progress(step, fraction) from the working thread, with fraction from 0 to 1. If it returns
-      False, the run stops with `Cancelled`; if it raises an exception, the run stops and `fuse` raises it.
+      False, the run stops with `Cancelled`; if it raises an exception, the run stops and `fuse` raises it. A class such
+      as tqdm.tqdm draws a progress bar, see `bar`.
 
     Names, types and shapes of the model's inputs and outputs stay, apart from the three options above, and so do the
     names of values between fusions. A fused Conv has weights of shape [outputs, inputs / group, kernel...] and a bias

@@ -1,4 +1,4 @@
-"""fuse_many(): a folder of models in parallel; bar(): a progress function for tqdm and similar."""
+"""fuse_many(): a folder of models in parallel."""
 from __future__ import annotations
 
 import os
@@ -8,31 +8,10 @@ from typing import Any, Callable, Iterable, Optional, Union
 
 from . import _arguments
 from ._arguments import AnyPath
-from ._call import ProgressFunction
 from ._errors import OnnxFuseError, OptionError
 from ._fuse import Result, fuse
 
-__all__ = ["bar", "fuse_many"]
-
-
-def bar(make: Callable[..., Any]) -> ProgressFunction:
-    """A `progress` function for one call that draws with `make`, such as tqdm.tqdm: `fuse(a, b, progress=bar(tqdm))`.
-
-    `make` is called at the first step. Like tqdm, it must return an object with `n`, `refresh()`, `close()` and
-    `set_description()`. `bar` itself raises nothing.
-    """
-    drawn: list[Any] = []
-
-    def show(step: str, fraction: float) -> None:
-        if not drawn:
-            drawn.append(make(total=1.0, bar_format="{desc:<10} {percentage:3.0f} %|{bar}| {elapsed}"))
-        drawn[0].set_description(step, refresh=False)
-        drawn[0].n = fraction
-        drawn[0].refresh()
-        if step == "finishing":
-            drawn[0].close()
-
-    return show
+__all__ = ["fuse_many"]
 
 
 def _found(models: Union[AnyPath, Iterable[AnyPath]], folder: pathlib.Path) -> dict[pathlib.Path, pathlib.Path]:

@@ -322,7 +322,7 @@ def test_reports_are_freed(block):
 
 @pytest.mark.parametrize("thing, name", [
     ([1], "a list"), (None, "None"), (7, "an int"), (object(), "an object"), (np.zeros(3), "a numpy.ndarray"),
-    (onnx.GraphProto(), "an onnx.onnx_ml_pb2.GraphProto")])
+    (onnx.GraphProto(), "an onnx.GraphProto")])
 def test_other_kinds(thing, name):
     with pytest.raises(TypeError, match=f"^model is {name}, expected a path, bytes, onnx.ModelProto or onnx_ir.Model$"):
         fuse(thing)
@@ -413,3 +413,12 @@ def test_more_than_two_gib():
     with pytest.raises(onnx_repvgg_fuse.ModelError, match="save_as_external_data=True.*give the path"):
         _models.proto_bytes(Large())
 
+
+def test_errors_have_their_public_names():
+    for name in onnx_repvgg_fuse.__all__:
+        kind = getattr(onnx_repvgg_fuse, name)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            assert f"{kind.__module__}.{kind.__qualname__}" == f"onnx_repvgg_fuse.{name}"
+            assert type(pickle.loads(pickle.dumps(kind("said")))) is kind
+    assert {kind for kind in onnx_repvgg_fuse._errors.BY_STATUS.values()} | {onnx_repvgg_fuse.FileMissing} <= {
+        getattr(onnx_repvgg_fuse, name) for name in onnx_repvgg_fuse.__all__}

@@ -72,8 +72,9 @@ class Drawn:
         self.closed += 1
 
 
-def test_bar(small, tmp_path):
-    fuse(small, tmp_path / "o.onnx", progress=bar(Drawn))
+@pytest.mark.parametrize("progress", [bar(Drawn), Drawn], ids=["bar", "class"])
+def test_bar(small, tmp_path, progress):
+    fuse(small, tmp_path / "o.onnx", progress=progress)
     drawn = Drawn.last
     assert drawn.closed == 1 and drawn.shown[-1] == ("finishing", 1.0) and drawn.total == 1.0
     assert all(0 <= fraction <= 1 for _, fraction in drawn.shown)
