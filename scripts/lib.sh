@@ -1,4 +1,4 @@
-# lib.sh: what scripts/demo and scripts/test share. Sourced, not run. Expects $root.
+# lib.sh: functions that scripts share. Sourced, not run. Expects $root.
 
 name=scripts/$(basename "$0")
 
@@ -6,13 +6,13 @@ say() {
     printf '%s: %s\n' "$name" "$*"
 }
 
-# A command counts as present only when it runs: version managers leave shims that do not.
+# A command counts as present only if it runs: version managers leave shims that do not.
 runs() {
     "$@" >/dev/null 2>&1
 }
 
 # Prints a Python that can make a venv for the pinned requirements (3.11 or newer), or nothing.
-# Debian's own lacks ensurepip without python3-venv, and another may stand before it on PATH.
+# Debian's own lacks ensurepip without python3-venv, and another may precede it on PATH.
 find_python() {
     local python
     for python in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11; do
@@ -34,7 +34,7 @@ find_browser() {
     done
 }
 
-# Debian packages of the tools named in "$@" that this machine lacks.
+# Prints the Debian packages of the tools in "$@" that this machine lacks.
 missing_packages() {
     local tool
     for tool in "$@"; do
@@ -60,7 +60,7 @@ missing_packages() {
     done
 }
 
-# Installs what is missing of the tools named in "$@", or says what to install and exits 2.
+# Installs the missing tools of "$@", or names the packages to install and exits with 2.
 need() {
     local packages sudo=
     packages=$(missing_packages "$@" | tr '\n' ' ')
@@ -74,7 +74,7 @@ need() {
     fi
     if ! runs command -v apt-get || { [ "$(id -u)" -ne 0 ] && [ -z "$sudo" ]; }; then
         {
-            say "cannot install what is missing: needs apt-get, and root or sudo"
+            say "cannot install missing packages without apt-get and root or sudo"
             say "install these, then run $name again (names of Debian packages): $packages"
         } >&2
         exit 2
@@ -99,8 +99,8 @@ need() {
     fi
 }
 
-# Makes or updates the venv in .venv with the pinned requirements. It is made anew only when they
-# change. Prints nothing when there is nothing to do.
+# Makes the venv in .venv with the pinned requirements, again only if they changed. Prints nothing if there is
+# nothing to do.
 need_venv() {
     local venv=$root/.venv wanted=$root/tests/requirements.txt
     if runs cmp "$wanted" "$venv/requirements.txt" && runs "$venv/bin/python" -c 'import pytest'; then
@@ -114,7 +114,7 @@ need_venv() {
 }
 
 # configure FOLDER OPTION...: meson setup, or the same options on a folder that is set up already.
-# A folder that another version of meson made is made anew.
+# Replaces a folder that another version of meson made.
 configure() {
     local folder=$1
     shift
