@@ -55,6 +55,7 @@ missing_packages() {
         binutils) runs readelf --version || echo binutils ;;
         qemu) runs qemu-aarch64-static --version || echo qemu-user-static ;;
         git) runs git --version || echo git ;;
+        certificates) [ -e /etc/ssl/cert.pem ] || [ -n "$(ls -A /etc/ssl/certs 2>/dev/null)" ] || echo ca-certificates ;;
         python) [ -n "$(find_python)" ] || echo python3-venv ;;
         esac
     done
@@ -97,6 +98,24 @@ need() {
         say "still missing after apt-get: ${packages% }" >&2
         exit 2
     fi
+}
+
+# need_sources NAME...: has meson fetch what subprojects/NAME.wrap names, by version and hash. Builds that run side by
+# side then find it there, and do not fetch it twice into one place.
+need_sources() {
+    local wrap folder missing=()
+    for wrap; do
+        folder=$(sed -n 's/^directory = //p' "$root/subprojects/$wrap.wrap")
+        [ -f "$root/subprojects/$folder/meson.build" ] || missing+=("$wrap")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "fetching the sources of ${missing[*]}"
+    if ! (cd "$root" && meson subprojects download "${missing[@]}") >"$root/.install.log" 2>&1 </dev/null; then
+        cat "$root/.install.log" >&2
+        say "meson could not fetch ${missing[*]}: see subprojects/*.wrap for where from" >&2
+        exit 2
+    fi
+    rm -f "$root/.install.log"
 }
 
 # Makes the venv in .venv with the pinned requirements, again only if they changed. Prints nothing if there is

@@ -1,5 +1,5 @@
 /* base/system_posix.c: Linux, macOS and whatever else has POSIX threads. */
-#define _GNU_SOURCE      /* madvise, getentropy */
+#define _GNU_SOURCE      /* madvise, getentropy, syscall */
 #define _DARWIN_C_SOURCE /* the same on macOS */
 
 #include "base/system.h"
@@ -17,6 +17,9 @@
 #if __has_include(<sys/random.h>)
 #include <sys/random.h>
 #endif
+#endif
+#ifdef __linux__
+#include <sys/syscall.h>
 #endif
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -123,7 +126,11 @@ double system_seconds(void)
 
 bool system_random(void *bytes, size_t size)
 {
+#ifdef SYS_getrandom /* its wrappers are of glibc 2.25 */
+    return syscall(SYS_getrandom, bytes, size, 0) == (long)size;
+#else
     return getentropy(bytes, size) == 0;
+#endif
 }
 
 /* ---- memory ---- */

@@ -1,5 +1,5 @@
 /* io/output.c: files that appear whole or not at all; streams. */
-#define _GNU_SOURCE      /* O_TMPFILE, copy_file_range, syncfs, syscall */
+#define _GNU_SOURCE      /* O_TMPFILE, syncfs, syscall */
 #define _DARWIN_C_SOURCE /* flock */
 
 #include "io/output.h"
@@ -417,12 +417,12 @@ int output_put(struct output *output, uint64_t offset, const void *data, size_t 
 
 int output_copy(struct output *output, uint64_t offset, const struct mapping *from, const uint8_t *data, size_t size)
 {
-#ifdef __linux__
+#ifdef SYS_copy_file_range /* its wrapper is of glibc 2.27 */
     if (output->name && from->address && from->descriptor >= 0 && size >= WORTH_CALL) {
-        off_t in = (off_t)(data - from->data), out = (off_t)offset;
+        int64_t in = data - from->data, out = (int64_t)offset;
         uint64_t first = offset;
         while (size) {
-            ssize_t done = copy_file_range(from->descriptor, &in, output->descriptor, &out, size, 0);
+            long done = syscall(SYS_copy_file_range, from->descriptor, &in, output->descriptor, &out, size, 0);
             if (done < 0 && errno == EINTR)
                 continue;
             if (done <= 0)

@@ -2,8 +2,11 @@
 
 scripts/test installs the browser. $ONNX_REPVGG_FUSE_PICTURES names a folder to keep the screenshots in.
 """
+import base64
+import hashlib
 import os
 import pathlib
+import re
 import struct
 import subprocess
 import time
@@ -596,6 +599,24 @@ def test_the_policy_holds(browser, look, tmp_path):
     assert browser.evaluate("getComputedStyle(document.querySelector('h1')).display") == "block"
     assert browser.evaluate("fetch('https://example.com/').then(() => 'sent', (error) => error.name)") == "TypeError"
     assert any("Content Security Policy" in text for text in browser.complaints)
+
+
+def test_without_dagre(browser, look, tmp_path):
+    """As a program writes it that was built without: each picture is a list of its ops and of what they read."""
+    data = fuse(ROOT / "models" / "qarepvgg_block.onnx", tmp_path)
+    library = re.search(rb"<script>(/\*\n.*?)</script>", data, re.DOTALL)[1]
+    stub = b"/* built without dagre */\n"
+    def digest(text):
+        return base64.b64encode(hashlib.sha256(text).digest())
+    assert digest(library) in data
+    page = look(data.replace(library, stub).replace(digest(library), digest(stub)), width=1000)
+    lists = browser.evaluate("[...document.querySelectorAll('figure ol')].map((list) => [...list.children].map((item) => item.textContent))")
+    wanted = [picture for pair in page.pictures() for picture in pair if picture]
+    assert [len(items) for items in lists] == [sum("op" in box for box in picture["boxes"]) for picture in wanted]
+    assert any(item.startswith("Conv ") and "; W: " in item and " reads " in item for items in lists for item in items), lists
+    assert all(" reads " in item for items in lists for item in items)
+    assert browser.evaluate("document.querySelectorAll('svg.picture').length") == 0
+    assert "Without dagre" in browser.evaluate("document.querySelector('footer').textContent")
 
 
 def test_without_scripts(browser, look, tmp_path):

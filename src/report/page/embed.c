@@ -1,6 +1,6 @@
 /* embed.c: runs while the program is built: the page's files become arrays of C.
  *
- *     embed STYLE LICENCE LIBRARY SCRIPT OUT
+ *     embed OUT STYLE SCRIPT [LICENCE LIBRARY]
  *
  * Beside each array stands the hash by which the page's content security policy admits it, so that
  * nothing else in a page can run, whatever the names in a model say. */
@@ -161,12 +161,16 @@ static void cut_source_map(struct blob *blob)
 int main(int count, char **arguments)
 {
     struct blob style = {NULL, 0}, library = {NULL, 0}, script = {NULL, 0};
-    const struct blob *blobs[] = {&style, &library, &script};
+    const struct blob *blobs[] = {&style, &script, &library};
     int status = 0;
-    if (count != 6)
-        return complain("usage", "embed STYLE LICENCE LIBRARY SCRIPT OUT");
-    int good = add_file(&style, arguments[1]) && add_text(&library, "/*\n") && add_file(&library, arguments[2]) &&
-               add_text(&library, "*/\n") && add_file(&library, arguments[3]) && add_file(&script, arguments[4]);
+    if (count != 4 && count != 6)
+        return complain("usage", "embed OUT STYLE SCRIPT [LICENCE LIBRARY]");
+    int good = add_file(&style, arguments[2]) && add_file(&script, arguments[3]);
+    if (count == 6)
+        good = good && add_text(&library, "/*\n") && add_file(&library, arguments[4]) && add_text(&library, "*/\n") &&
+               add_file(&library, arguments[5]);
+    else
+        good = good && add_text(&library, "/* built without dagre */\n");
     if (good) {
         cut_source_map(&library);
         for (int i = 0; i < 3; i++) {
@@ -174,17 +178,17 @@ int main(int count, char **arguments)
             const char *text = (const char *)blobs[i]->bytes;
             if (memchr(text, 0, blobs[i]->size) || strstr(text, "</s") || strstr(text, "<!--") ||
                 strstr(text, "<script"))
-                status = complain(arguments[i ? i + 2 : 1], "holds what a page cannot hold");
+                status = complain(arguments[i < 2 ? i + 2 : count - 1], "holds what a page cannot hold");
         }
-        FILE *out = fopen(arguments[5], "wb");
+        FILE *out = fopen(arguments[1], "wb");
         if (out) {
-            fputs("/* made by src/html/embed.c */\n", out);
+            fputs("/* made by src/report/page/embed.c */\n", out);
             write_blob(out, "style", &style);
             write_blob(out, "library", &library);
             write_blob(out, "script", &script);
         }
         if (!out || ferror(out) || fclose(out) != 0)
-            status = complain(arguments[5], "cannot be written");
+            status = complain(arguments[1], "cannot be written");
     } else {
         status = complain("input", "cannot be read");
     }
