@@ -52,7 +52,7 @@ HARMLESS |= {("fallocate", str(errno.EOPNOTSUPP)), ("fallocate", str(errno.EPERM
 
 def build_shim(folder):
     shim = folder / "shim.so"
-    subprocess.run(["cc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-o", shim,
+    subprocess.run([*os.environ.get("CC", "cc").split(), "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-o", shim,
                     HERE / "shim.c", "-ldl"], check=True)
     return shim
 

@@ -129,6 +129,8 @@ def test_sdist_from_a_clean_environment(tmp_path):
         pytest.skip("meson makes an sdist of a git clone only")
     clone = tmp_path / "clone"
     run("git", "clone", "--quiet", "--depth", "1", f"file://{ROOT}", clone)
+    if (ROOT / "subprojects" / "packagecache").exists():
+        shutil.copytree(ROOT / "subprojects" / "packagecache", clone / "subprojects" / "packagecache")
     builder = empty(sys.executable, tmp_path / "builder")
     install(builder, "meson-python")
     run(builder, "-c", "import mesonpy; mesonpy.build_sdist('..')", cwd=clone)
