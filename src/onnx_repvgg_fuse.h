@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 #define ONNX_FUSE_VERSION_MAJOR 0
-#define ONNX_FUSE_VERSION_MINOR 1
+#define ONNX_FUSE_VERSION_MINOR 2
 #define ONNX_FUSE_VERSION_PATCH 0
 
 /* Numbers are stable: a new status gets a new number. */
