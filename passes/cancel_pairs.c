@@ -2,12 +2,12 @@
  *
  *     x -> Transpose -> Transpose -> y        becomes        x -> Transpose -> y, or nothing
  *
- * Two ops in a row that are one op, or none: Transposes; Reshape, Flatten, Squeeze and Unsqueeze; a Cast back from a type
- * that holds all numbers of the first; Slices of step 1; Relu of Relu and the like; Neg of Neg, Not of Not. A
- * Transpose, an op on single elements and the Transpose back are that op. The first op stays where others read it, and
- * then the second one is replaced only by nothing.
+ * Two ops in a row become one op, or none: Transposes; Reshape, Flatten, Squeeze and Unsqueeze; a Cast back from a type
+ * that holds all numbers of the first; Slices of step 1; Relu of Relu and similar; Neg of Neg, Not of Not. A Transpose,
+ * an elementwise op and the inverse Transpose become that op. If other ops read the first op, it stays, and the second
+ * one is only removed, never replaced.
  *
- * Refused: a Cast there and back that loses something. Left alone: targets and bounds that are not known. */
+ * Refused: a Cast back that loses numbers. Left alone: unknown targets and bounds. */
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -19,10 +19,10 @@ enum { MOST = SHAPE_MAX_RANK };
 struct pair {
     struct plan *plan;
     struct node *first, *second;
-    struct value *source, *target; /* what the first reads, what the second makes */
+    struct value *source, *target; /* the input of the first, the output of the second */
 };
 
-/* ---- what comes of a pair ---- */
+/* ---- replacing a pair ---- */
 
 static bool redirect(const struct pair *pair, struct value *source)
 {
@@ -50,7 +50,7 @@ static bool may_replace(const struct pair *pair)
            pair->source->rank <= MOST;
 }
 
-/* The node that does what both did, tried on a source of this shape. */
+/* A node that does what both did, checked on a source of this shape. */
 static void replace(const struct pair *pair, struct node *node, const int64_t *dims)
 {
     struct node *replaced[2] = {pair->first, pair->second};
@@ -85,7 +85,7 @@ static struct value *make_integers(const struct pair *pair, const char *name, co
                          tensor_of_integers(arena, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &count, kept));
 }
 
-/* Small sizes, no two alike. */
+/* Small sizes, all different. */
 static void small_shape(int rank, int64_t *dims)
 {
     for (int i = 0; i < rank; i++)
@@ -94,7 +94,7 @@ static void small_shape(int rank, int64_t *dims)
 
 /* ---- Transpose ---- */
 
-/* The axes of a Transpose of `rank` axes. False: they are not known. */
+/* The perm of a Transpose of `rank` axes. False: unknown. */
 static bool order_of(const struct node *node, int *rank, int64_t *order)
 {
     size_t count;
@@ -193,7 +193,7 @@ static bool is_reshape(const struct node *node)
     return node->op == OP_Reshape || node->op == OP_Flatten || node->op == OP_Squeeze || node->op == OP_Unsqueeze;
 }
 
-/* Sizes that are known, but for one at most, which is -1. False: more are unknown, or one is 0. */
+/* The sizes of a value, of which at most one is unknown, -1. False: more are unknown, or one is 0. */
 static bool known_shape(const struct value *value, int64_t *dims, int *open)
 {
     *open = -1;
@@ -218,7 +218,7 @@ static bool known_elements(const struct value *value, int open, int64_t *element
     return *elements <= INT64_MAX / 2;
 }
 
-/* What the second input says is known whatever other values are. */
+/* The second input is known whatever other values are. */
 static bool stands_alone(const struct node *node)
 {
     const struct tensor *tensor;
@@ -233,7 +233,7 @@ static bool cancel_reshapes(const struct pair *pair)
     struct value *source = pair->source, *target = pair->target;
     if (!known_shape(source, from, &from_open) || !known_shape(target, to, &to_open))
         return false;
-    /* One size that is not known follows from the others. */
+    /* One unknown size follows from the others. */
     if (source->rank == target->rank && from_open == to_open &&
         memcmp(from, to, (size_t)source->rank * sizeof(*from)) == 0)
         return redirect(pair, source);
@@ -244,7 +244,7 @@ static bool cancel_reshapes(const struct pair *pair)
         return false;
     memcpy(trial, from, (size_t)source->rank * sizeof(*from));
     if (from_open >= 0) {
-        /* Twice as many as make the whole a multiple of what is asked for. */
+        /* Twice the size that makes the total a multiple of the target. */
         trial[from_open] = 2 * (asked / greatest_common_divisor(asked, elements));
         if (!multiply_fits(elements, trial[from_open], &elements))
             return false;
@@ -307,7 +307,7 @@ struct cut {
     int64_t start[MOST], end[MOST];
 };
 
-/* What a Slice of step 1 cuts of each axis, counted from the start. False: it is not known. */
+/* What a Slice of step 1 cuts from each axis, counted from the start. False: unknown. */
 static bool cut_of(const struct node *node, int rank, const int64_t *dims, struct cut *cut)
 {
     int64_t held[4][MOST];
@@ -364,13 +364,13 @@ static bool cancel_slices(const struct pair *pair)
         axes[count] = i;
         starts[count] = start;
         ends[count++] = end;
-        /* Long enough to show where it ends. */
+        /* Long enough to show where the Slice ends. */
         int64_t far = (end == INT64_MAX ? start : end) + 3;
         dims[i] = source->dims[i] < 0 || source->dims[i] > far ? far : source->dims[i];
     }
     if (count == 0)
         return false;
-    /* Ends counted from the last element hold for the declared size alone. */
+    /* Ends that are counted from the last element are exact only at the declared size. */
     for (int i = 0; i < source->rank; i++)
         if (source->dims[i] > 0 && (one.is_cut[i] || two.is_cut[i]))
             dims[i] = source->dims[i];
@@ -413,7 +413,7 @@ static bool may_be_second(struct node *node)
     return may && node_input(node, 0) && node_output(node, 0) && !node_has_references(node);
 }
 
-/* What comes of a pair may be the second of another. */
+/* The result of a pair may be the second op of another. */
 static bool cancel_all(struct plan *plan, struct node *second)
 {
     bool any = false;

@@ -2,13 +2,14 @@
  *
  *     x -> Pad -> Conv 1x1 -> Conv 3x3 -> Conv 1x1 -> y        becomes        x -> Conv 3x3 -> y
  *
- * Chains of Conv, Pad, Slice and AveragePool (or Gemm and MatMul) with what lies between them. The
- * longest chain that is exact and does not cost more than its parts is taken. A Concat on the channels of what is affine
- * of one source is such an op as well: rows on top of rows. So is a Gather, Slice, Tile, Expand or Pad that takes, repeats
- * or places channels: rows or columns of the weight.
+ * Composes chains of Conv, Pad, Slice and AveragePool (or Gemm and MatMul), with the linear ops between them. It takes
+ * the longest chain that is exact and costs no more than its parts. A Concat on the channels of values that are affine
+ * in one source may be part of a chain: it stacks rows. So may a Gather, Slice, Tile, Expand or Pad that selects,
+ * repeats or places channels: it changes rows or columns of the weight.
  *
- * Refused: a border where the outer op's padding is not what the inner ops make of 0 (padded after
- * padded, a bias before padding), and bad trades such as depthwise then pointwise, or a Gather before a Conv of groups. */
+ * Refused: a border where the outer op's padding differs from what the inner ops compute there (padding after
+ * padding, a bias before padding), and chains that would cost more, such as depthwise then pointwise, or a Gather
+ * before a Conv with groups. */
 #include "fuse/lift.h"
 #include "fuse/lower.h"
 #include "fuse/trace.h"
@@ -61,7 +62,7 @@ static bool stacks_products(const struct step *step, enum layout layout)
     return step->stacks && step->term_count > 1;
 }
 
-/* True for what no weight is expected to take up: it leaves channels away, or takes positions. */
+/* True for ops that no user expects to fold into a weight: they drop channels or select positions. */
 static bool stands_apart(struct node *node, enum layout layout)
 {
     const struct step *step = lift_node(node, layout);
@@ -70,14 +71,14 @@ static bool stands_apart(struct node *node, enum layout layout)
     return step->form->kind == AFFINE_PICK && step->form->outputs < step->form->inputs;
 }
 
-/* True for what changes the order of the channels right behind a weight. */
+/* True for an op that reorders the channels right behind a weight. */
 static bool gathers_products(struct node *node, struct node *before, enum layout layout)
 {
     const struct affine *form = lift_node(node, layout)->form;
     return node->op == OP_Gather && lift_is_weighted(before, layout) && form->outputs == form->inputs;
 }
 
-/* Two ops with weights in a row that stay two ops, or side by side, deserve a word. */
+/* Two ops with weights, in a row or in parallel, that stay two ops: report why. */
 static void refuse_chain(struct plan *plan, struct node *node, enum layout layout, const char *reason)
 {
     const struct value *input = lift_node(node, layout)->input;

@@ -2,10 +2,11 @@
  *
  *     x -> Shape -> ... -> Expand 0 -> h;   LSTM (x, W, R, B, , h, h)        becomes        LSTM (x, W, R, B)
  *
- * The initial state of LSTM, GRU and RNN is 0 where none is given. Exporters give one, of zeros, with a number of rows that the
- * model computes from its input.
+ * The initial state of LSTM, GRU and RNN defaults to 0. Exporters write one of zeros, and let the model compute its
+ * number of rows from its input.
  *
- * Refused: a state whose size comes of another value than what the op reads. Left alone: weights that are not constant. */
+ * Refused: a state whose size depends on another value than the op's input. Left alone: weights that are not
+ * constant. */
 #include "fuse/trace.h"
 #include "infer/constant.h"
 #include "passes/passes.h"
@@ -15,7 +16,7 @@ enum { STATE = 5, CELL = 6, HOPS = 16 };
 
 /* ---- zeros ---- */
 
-/* A ConstantOfShape of zeros: 0 is what it repeats where it says nothing. */
+/* A ConstantOfShape of zeros; its value defaults to 0. */
 static bool fills_zeros(const struct node *node)
 {
     const Onnx__AttributeProto *value = node_attribute(node, "value");
@@ -53,7 +54,7 @@ static bool is_zero(struct value *value, int hops)
 
 /* ---- where their number comes from ---- */
 
-/* What the op reads, and the values before it: the state's size is taken from one of them. */
+/* The input of the op, and the values before it: the state's size must come from one of them. */
 struct origin {
     struct value *before[HOPS];
     size_t count;

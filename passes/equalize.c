@@ -2,12 +2,12 @@
  *
  *     x -> Conv -> Relu -> Conv -> y        stays what it is, with other numbers
  *
- * Row i of the first weight and its bias are divided by 2^k_i, and column i of the second multiplied, so that an INT8
- * quantiser loses less; nothing that the graph gives out changes by a bit. The law is in equalize/. It runs once, after all
- * fusions, and only where it was asked for.
+ * Divides row i of the first weight and its bias by 2^k_i, and multiplies column i of the second, so that an INT8
+ * quantiser loses less. The outputs of the graph keep every bit. equalize/ has the method. The pass runs once, after
+ * all fusions, and only on request.
  *
- * Refused: values that something else sees, ops that are not homogeneous, weights that are shared or may be overridden,
- * activations of which no BatchNormalization tells, gains under 1 dB. */
+ * Refused: values that are visible elsewhere, ops that do not commute with positive scales, weights that are shared
+ * or may be overridden, activations without statistics from a BatchNormalization, gains under 1 dB. */
 #include "equalize/equalize.h"
 #include "passes/passes.h"
 
@@ -20,7 +20,7 @@ void equalize(struct plan *plan)
 
 void foresee_equalize(struct plan *plan)
 {
-    /* Statistics come from what was fused. */
+    /* Statistics come from fused BatchNormalizations. */
     if (!plan->fusions.count || plan->options->equalize || plan_is_full(plan))
         return;
     for (size_t g = 0; g < plan->model->graphs.count; g++)

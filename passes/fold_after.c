@@ -2,10 +2,9 @@
  *
  *     x -> Conv -> BatchNormalization -> Mul(c) -> y        becomes        x -> Conv -> y
  *
- * Conv, ConvTranspose, Gemm or MatMul with a constant weight, followed by any run of ops that scale
- * and shift each channel: W * t and b * t + shift, exact with any padding. A 1x1 Conv after a ConvTranspose
- * folds as well. A MatMul and the Add of its bias
- * become one Gemm once the rank is known to be 2.
+ * Folds ops that scale and shift each channel into the Conv, ConvTranspose, Gemm or MatMul with a constant weight
+ * before them: W * t and b * t + shift, exact with any padding. A 1x1 Conv after a ConvTranspose folds too. A MatMul
+ * and the Add of its bias become one Gemm if the rank is known to be 2.
  *
  * Refused: an op in between that another op reads, constants that are not per channel,
  * BatchNormalization in training mode, results that are not finite. */
@@ -31,7 +30,7 @@ static bool scales_or_shifts(const struct node *node)
     }
 }
 
-/* What is multiplied by a gate that is made of it, as in SiLU: no constant was missed. */
+/* True for a value times a gate that is computed from it, as in SiLU: there is no constant to fold. */
 static bool is_gated(const struct value *value, const struct node *product)
 {
     const struct tensor *tensor;
@@ -40,7 +39,7 @@ static bool is_gated(const struct value *value, const struct node *product)
            !b->is_initializer && constant_of(a, &tensor) && constant_of(b, &tensor);
 }
 
-/* A reader that looks like it should fold and does not. */
+/* A reader that a user may expect to fold. */
 static void refuse_readers(struct plan *plan, const struct value *value, enum layout layout)
 {
     for (const struct use *use = value->uses; use; use = use->next) {
@@ -61,7 +60,7 @@ static void refuse_readers(struct plan *plan, const struct value *value, enum la
     }
 }
 
-/* What a ConvTranspose takes up besides: a Conv of single positions, or what takes channels. */
+/* What else folds into a ConvTranspose: a 1x1 Conv, or an op that selects channels. */
 static bool is_pointwise(struct node *node)
 {
     const struct step *step = lift_node(node, LAYOUT_CONV);
@@ -97,7 +96,7 @@ static const char *fold(struct plan *plan, struct node *node, enum layout layout
         folded++;
     }
     refuse_readers(plan, value, layout);
-    /* Its bias stands beside it, and its rank is known since: a Gemm takes both. */
+    /* The Add of its bias is a separate op, and the rank has become known: a Gemm does both. */
     if (!folded && layout == LAYOUT_MATRIX && own->passed_count)
         folded = source->rank == 2 || value->rank == 2;
     if (!folded || reason)

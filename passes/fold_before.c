@@ -2,12 +2,14 @@
  *
  *     x -> BatchNormalization -> Conv -> y        becomes        x -> Conv -> y
  *
- * Ops that scale and shift each channel, in front of Conv, ConvTranspose, Gemm or MatMul with a
- * constant weight. A scale always folds into the weight's input channels. A shift folds into the
- * bias only where the Conv has no padding, which would be 0 and not shifted; into a ConvTranspose
- * it never folds. What several such ops read goes when each of them takes it up; a Pad of 0 is such an op as well. The longest run that is exact is taken; into a MatMul it folds together with the Add of its bias.
+ * Folds ops that scale and shift each channel into the Conv, ConvTranspose, Gemm or MatMul with a constant weight
+ * behind them. A scale always folds into the weight's input channels. A shift folds into the bias only if the Conv has
+ * no padding, which would be 0 and not shifted; it never folds into a ConvTranspose. If several such ops read the
+ * value, each of them must fold it. A Pad with 0 folds the same way. The pass takes the longest run that is exact; into
+ * a MatMul it folds together with the Add of its bias.
  *
- * Refused: the last factor of a GELU, a shift before padding, ops whose result others read, what fold_after refuses too. */
+ * Refused: the last factor of a GELU, a shift before padding, ops whose result others read, and whatever fold_after
+ * refuses. */
 #include "affine/laws.h"
 #include "affine/rows.h"
 #include "fuse/channel.h"
@@ -23,18 +25,18 @@ static bool is_root(struct node *node)
 
 enum { LONGEST_RUN = 64 };
 
-/* An op with a weight, and what it takes up. */
+/* An op with a weight, and the ops to fold into it. */
 struct run {
     struct node *node;
     enum layout layout;
     struct node *const *ops; /* in front of the node, nearest first */
     size_t count;
-    struct node *bias; /* of a product that stands beside it, the Add; or NULL */
-    bool is_shared;    /* others that take the ops up as well read what they give */
-    bool is_probe;     /* nothing is made, the answer is whether it would be */
+    struct node *bias; /* the Add of a product with a separate bias, or NULL */
+    bool is_shared;    /* other ops that fold them too read their result */
+    bool is_probe;     /* only find out whether it would fold */
 };
 
-/* What comes to a value, nearest first. None of them is read by anyone else. */
+/* The ops before a value, nearest first. No other op reads their results. */
 static size_t find_run(struct value *value, const struct node *node, enum layout layout, struct node **run, size_t room)
 {
     size_t count = 0;
@@ -55,7 +57,7 @@ static struct node *find_bias(struct node *node)
     return adds ? reader : NULL;
 }
 
-/* What the ops in front of the node make of their source. */
+/* The form of the ops in front of the node. */
 static const char *compose_run(struct plan *plan, const struct run *run, const struct affine **form, int32_t type,
                                bool *sized)
 {
@@ -144,14 +146,14 @@ static const char *fold_run(struct plan *plan, const struct run *run)
     return lower(plan, &lowering, &fusion);
 }
 
-/* True for what takes, repeats or places channels. */
+/* True for an op that selects, repeats or places channels. */
 static bool picks(struct node *node, enum layout layout)
 {
     const struct step *step = lift_node(node, layout);
     return !step->reason && step->input && step->form->kind == AFFINE_PICK;
 }
 
-/* A Pad or a Gather, too: of one reader compose_chains takes it. */
+/* Also a Pad or a Gather; if it has a single reader, compose_chains folds it. */
 static bool is_taken_up(struct node *node, enum layout layout)
 {
     bool pads = node->op == OP_Pad && layout == LAYOUT_CONV && !lift_node(node, layout)->reason;
@@ -164,8 +166,8 @@ static bool is_shared(struct node *node)
            (is_taken_up(node, LAYOUT_CONV) || is_taken_up(node, LAYOUT_MATRIX));
 }
 
-/* Folds as many ops as it can into one of those that read what the last of them gives, at most `most`. Returns how many, or 0 and
- * the reason why not one. */
+/* Folds as many ops as possible, at most `most`, into one of the readers of the last one's result. Returns how many,
+ * or 0 and the reason why not even one. */
 static size_t fold_into(struct plan *plan, struct node *last, struct node *reader, size_t most, bool is_probe,
                         const char **reason)
 {
@@ -191,7 +193,7 @@ static size_t fold_into(struct plan *plan, struct node *last, struct node *reade
     return 0;
 }
 
-/* An op whose result several ops with weights read: all of them take it up, or none. */
+/* An op whose result several ops with weights read: it folds into all of them, or into none. */
 static const char *fold_shared(struct plan *plan, struct node *node)
 {
     struct arena *arena = plan->model->arena;
@@ -204,7 +206,7 @@ static const char *fold_shared(struct plan *plan, struct node *node)
         struct node *inner = use->inner, *sum = node_output(inner, 0) ? value_only_reader(inner->outputs[0]) : NULL;
         if (!use_is_live(use))
             continue;
-        /* Of a product that a rewrite made, the Add of its bias stands for both. */
+        /* If a rewrite made the product, the Add of its bias stands for both. */
         struct node *reader = sum && sum->op == OP_Add && is_matrix_product(sum) ? sum : inner;
         enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
         bool weighted = reader->graph == node->graph && node_output(reader, 0) && lift_reads_weight(inner) &&
@@ -251,7 +253,7 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
     return false;
 }
 
-/* No weight is expected to take up that it does not read all channels. */
+/* No user expects dropped channels to fold into a weight. */
 static bool leaves_away(struct node *node)
 {
     for (enum layout layout = LAYOUT_CONV; layout <= LAYOUT_MATRIX; layout++) {

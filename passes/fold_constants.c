@@ -2,17 +2,17 @@
  *
  *     W -> Transpose -> Mul(c) -> ...        becomes        W' -> ...
  *
- * Whatever operators compute from constants alone, and from sizes that are known. The stored tensor takes over
- * the computed value's name, so its readers keep their bytes. Of a chain of operators the last result is stored.
+ * Stores whatever operators compute from constants and known sizes. The stored tensor takes over the computed value's
+ * name, so its readers keep their bytes. Only the last result of a chain is stored.
  *
- * Where some sizes of what a Reshape or Expand asks for are not known, it asks for them otherwise: 0 or 1 copies the
- * size that the data has, and -1 is what is left.
+ * If some sizes in the target of a Reshape or Expand are unknown, the stored target names them differently: 0 or 1
+ * copies the size of the data, and -1 means the rest.
  *
- * Refused: a result of 4 KiB more than the constants that go with it (a large Expand or ConstantOfShape; int8
- * behind a Cast; a constant that others read as well); all results that take more bytes than what goes for them,
- * where together they would make the file grow by more than 4 KiB and 2 %; results that are not finite; graph outputs;
- * the weight of an op that works on quantised numbers, which runtimes look for behind its DequantizeLinear; a result
- * whose operator has another one that is needed and cannot be stored. */
+ * Refused: a result of 4 KiB more than the constants that it replaces (a large Expand or ConstantOfShape; int8
+ * behind a Cast; a constant with other readers); all results that take more bytes than they replace, if together
+ * they would make the file grow by more than 4 KiB and 2 %; results that are not finite; graph outputs; the weight
+ * of an op on quantised numbers, which runtimes expect behind its DequantizeLinear; a result whose operator has
+ * another needed result that cannot be stored. */
 
 #include "base/decimal.h"
 #include "fuse/lift.h"
@@ -21,27 +21,27 @@
 #include "model/edit.h"
 #include "passes/passes.h"
 
-/* A file may grow by this much for an op that goes, and all in all by as much and this part of its bytes. */
+/* A file may grow by this much for a removed op, and in total by as much plus this part of its bytes. */
 enum { GROWTH = 4096 };
 #define GROWTH_OF_FILE 0.02
-/* An op that goes takes its message with it. */
+/* The bytes of a removed op's message. */
 enum { MESSAGE = 96 };
 
 /* ---- which nodes ---- */
 
 enum state {
     STAYS,
-    FOLDS, /* it makes constants of constants */
-    WAITS  /* the same, and whether they are stored has yet to be decided */
+    FOLDS, /* it computes constants from constants */
+    WAITS  /* the same, but whether they are stored is not decided yet */
 };
 
 struct folding {
     struct plan *plan;
     struct memo states; /* by node: enum state, as a byte */
-    /* What all results that make the file grow would add to it. Either all of them are stored or none: were some
-     * of them, a second run could store more. */
+    /* The growth of the file by all results that make it grow. Either all of them are stored or none: if some were,
+     * a second run could store more. */
     double grown;
-    bool is_counted; /* else they are counted, and wait */
+    bool is_counted; /* otherwise they are counted, and wait */
 };
 
 static uint8_t *state_of(struct folding *folding, const struct node *node)
@@ -49,7 +49,7 @@ static uint8_t *state_of(struct folding *folding, const struct node *node)
     return memo_item(folding->plan->model->arena, &folding->states, sizeof(uint8_t), node->index);
 }
 
-/* Known without a look at the numbers: these are evaluated when it is plain that somebody wants them. */
+/* Decided without the numbers, which are evaluated only when they are needed. */
 static bool is_constant(struct folding *folding, const struct value *value)
 {
     bool is_callers = value->is_initializer && value->is_input && value->graph->model->ir_version >= 4;
@@ -58,13 +58,13 @@ static bool is_constant(struct folding *folding, const struct value *value)
     return value->producer && *state_of(folding, value->producer) != STAYS;
 }
 
-/* Integers of few elements are asked for themselves: they may be made of sizes that are known. */
+/* Small integer constants are evaluated at once: they may depend on known sizes. */
 static bool is_small(const struct value *value)
 {
     return value && value->rank >= 0 && value->rank <= 1 && type_is_integer(value->type);
 }
 
-/* Bytes of the results that somebody needs, by their shapes; -1: not known. */
+/* Bytes of the needed results, by their shapes; -1: unknown. */
 static double expected_bytes(const struct node *node)
 {
     double bytes = 0;
@@ -95,9 +95,9 @@ static void look_at_node(struct folding *folding, struct node *node)
         constant_of(node->outputs[0], &tensor); /* from the front, so that no chain is too long */
 }
 
-/* ---- what one of them gives ---- */
+/* ---- one result ---- */
 
-/* Bytes of the stored constants that go when the operator goes; lists the operators that go. */
+/* Bytes of the stored constants that disappear with the operator; lists the operators that disappear. */
 static double freed_bytes(struct plan *plan, struct node *producer, struct fusion *fusion)
 {
     struct region region = {.plan = plan, .graph = producer->graph};
@@ -110,7 +110,7 @@ static double freed_bytes(struct plan *plan, struct node *producer, struct fusio
     return region.bytes;
 }
 
-/* The reader is an op on quantised numbers, as runtimes find it: all that it reads is dequantised. */
+/* The reader is an op on quantised numbers, as runtimes recognise it: all of its inputs are dequantised. */
 static bool is_quantised(struct folding *folding, const struct node *reader)
 {
     enum { MOST = 16 }; /* no such op reads more */
@@ -188,7 +188,7 @@ static double growth_most(const struct plan *plan)
     return GROWTH + GROWTH_OF_FILE * (double)plan->model->arena->landing->input;
 }
 
-/* True when only ops that wait read what the node makes: it goes with them, should they go. */
+/* True if only waiting ops read the results of the node: it disappears with them, if they do. */
 static bool is_read_by_waiting(struct folding *folding, const struct node *node)
 {
     for (size_t i = 0; i < node->output_count; i++)
@@ -198,8 +198,8 @@ static bool is_read_by_waiting(struct folding *folding, const struct node *node)
     return true;
 }
 
-/* An operator with several results (Split) goes as a whole: all that somebody needs are stored. Sets *value
- * to the result that the reason is about. */
+/* An operator with several results (Split) is replaced as a whole: all needed results are stored. Sets *value to the
+ * result that the reason is about. */
 static const char *store(struct folding *folding, struct node *producer, struct value **value)
 {
     struct plan *plan = folding->plan;
@@ -251,7 +251,7 @@ static const char *store(struct folding *folding, struct node *producer, struct 
     return NULL;
 }
 
-/* A result of the node feeds weights: a reader wants to know why it stays. */
+/* A result of the node feeds weights: a user wants to know why it stays. */
 static bool is_asked_for(const struct node *node, const struct value **value)
 {
     for (size_t i = 0; i < node->output_count; i++)
@@ -266,8 +266,8 @@ static bool is_asked_for(const struct node *node, const struct value **value)
 static void refuse(struct plan *plan, const struct node *node, const struct value *value, const char *reason)
 {
     const struct value *asked;
-    /* Nobody expects a number that is repeated to be stored as often. Why a value is no constant say those who
-     * ask for one. */
+    /* No user expects a repeated number to be stored in full. The pass that needs a constant reports why a value is
+     * not one. */
     if (constant_refused(value) || node->op == OP_ConstantOfShape || !is_asked_for(node, &asked))
         return;
     if (asked != value)
@@ -276,9 +276,9 @@ static void refuse(struct plan *plan, const struct node *node, const struct valu
     plan_refuse(plan, node, asked, reason);
 }
 
-/* ---- targets of Reshape and Expand, of which some sizes are not known ---- */
+/* ---- targets of Reshape and Expand with unknown sizes ---- */
 
-/* The size that a Reshape or Expand may ask for instead of one that is not known. False: there is none. */
+/* The size that a target may have instead of an unknown one. False: there is none. */
 static bool is_copied(const struct node *reader, struct element size, int axis, int count, int64_t *asked)
 {
     const struct value *data = node_input(reader, 0);
@@ -288,7 +288,7 @@ static bool is_copied(const struct node *reader, struct element size, int axis, 
            (reader->op == OP_Expand || !node_integer(reader, "allowzero", 0));
 }
 
-/* The size that -1 stands for, when it is known: another size may be what follows from all others. */
+/* The size that -1 stands for, if it is known: then another size may be -1. */
 static int64_t size_left(const struct node *reader, size_t axis)
 {
     const struct value *made = node_output(reader, 0);
@@ -296,8 +296,8 @@ static int64_t size_left(const struct node *reader, size_t axis)
     return known && made->dims[axis] > 0 ? made->dims[axis] : -1;
 }
 
-/* A target that gives the same result: of sizes that are not known those that the data has are copied, and of a
- * Reshape one more follows from all others, whatever it is. */
+/* A target with the same result: unknown sizes that the data has are copied, and in a Reshape one more size may
+ * follow from all others. */
 static bool rewrite_target(const struct node *reader, const struct elements *target, int64_t *asked)
 {
     int open = 0, unknown = 0;
@@ -316,7 +316,7 @@ static bool rewrite_target(const struct node *reader, const struct elements *tar
     return open <= (reader->op == OP_Reshape ? 1 : 0);
 }
 
-/* What all readers of a target can take instead of it. */
+/* A target that all readers can use instead. */
 static bool agree_on_target(const struct value *value, const struct elements *target, int64_t *asked)
 {
     enum { MOST = 256 };
@@ -370,7 +370,7 @@ static bool takes_target(struct node *node)
     return (node->op == OP_Reshape || node->op == OP_Expand) && node->input_count == 2;
 }
 
-/* Nodes of a graph in this state, the deepest first: what only they read is never stored. */
+/* Nodes of a graph in this state, the deepest first: values that only they read are never stored. */
 static struct node **nodes_in(struct folding *folding, struct graph *graph, enum state state, size_t *count)
 {
     struct plan *plan = folding->plan;

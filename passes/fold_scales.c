@@ -2,12 +2,12 @@
  *
  *     W (int8) -> DequantizeLinear -> Conv -> BatchNormalization        becomes        W -> DequantizeLinear -> Conv
  *
- * A scale per channel behind an op whose weight is dequantised: the weight stays in its few bits, its DequantizeLinear gets
- * the scale of each channel, and a shift goes into the bias. A bias that is dequantised as well gets scales too.
+ * Folds a per-channel scale behind an op with a dequantised weight: the weight keeps its few bits, its DequantizeLinear
+ * gets a scale per channel, and a shift goes into the bias. A dequantised bias gets scales too.
  *
- * Refused: a scale that is not positive, which runtimes do not take; scales along another axis or in blocks; a scale per
- * channel where the opset has one for all (below 13); a shift where the bias is dequantised; a shift behind MatMul, which
- * has no bias. Left alone: a weight that others read. */
+ * Refused: a scale that is not positive, which runtimes do not accept; scales along another axis or in blocks; a
+ * scale per channel before opset 13, which has one for all; a shift if the bias is dequantised; a shift behind
+ * MatMul, which has no bias. Left alone: a weight that other ops read. */
 #include <math.h>
 
 #include "base/decimal.h"
@@ -20,13 +20,13 @@ enum { AXES_MOST = 8, POSITIONS = 4 };
 
 struct scaling_of {
     struct plan *plan;
-    struct node *weighted, *last; /* the op with the weight, and the one behind it that goes */
+    struct node *weighted, *last; /* the op with the weight, and the op behind it to fold */
     struct lane lane;
-    int64_t channels; /* that the weight makes */
+    int64_t channels; /* output channels of the weight */
     int axis;         /* of the weight along which they lie */
 };
 
-/* What dequantises an input of the op, for it alone; NULL: nothing does. */
+/* The op that dequantises an input only for this op, or NULL. */
 static struct node *dequantizer(const struct node *node, size_t index)
 {
     const struct value *value = node_input(node, index);
@@ -61,7 +61,7 @@ static double factor(const struct lane *lane, const double *numbers, int64_t cha
 
 /* ---- DequantizeLinear ---- */
 
-/* The scales of one that gives `axis` of what it makes the lane's: one for all where both are. */
+/* The scales times those of the lane, along `axis` of the result: a single number if both are. */
 static const char *rescale(const struct scaling_of *s, const struct node *node, int axis, struct tensor **scales)
 {
     struct arena *arena = s->plan->model->arena;
@@ -96,7 +96,7 @@ static const char *rescale(const struct scaling_of *s, const struct node *node, 
     return NULL;
 }
 
-/* As many as there are scales. */
+/* One per scale. */
 static struct value *zero_points(const struct scaling_of *s, struct node *node, int64_t count)
 {
     struct arena *arena = s->plan->model->arena;
@@ -139,7 +139,7 @@ static struct node *make_dequantizer(const struct scaling_of *s, struct node *no
 
 /* ---- the bias ---- */
 
-/* The new bias of an op whose bias is of numbers, or missing. */
+/* The new bias of an op whose bias is not quantised, or missing. */
 static const char *shift_bias(const struct scaling_of *s, struct tensor **bias)
 {
     struct arena *arena = s->plan->model->arena;
@@ -227,7 +227,7 @@ static void replace(const struct scaling_of *s, struct node *const *dequantizers
     choose_shape(node, inputs[0]->rank, dims);
     plan_rewritten(s->plan, result, result->outputs[0], &source, 1, replaced, count);
     struct fusion *fusion = result->outputs[0]->fusion;
-    /* Those as well that an earlier round made: the fusion that did is now a part of this one. */
+    /* Include those that an earlier round made: its fusion is now a part of this one. */
     for (int i = 1; i < 3; i++) {
         const struct node *maker = inputs[i] ? inputs[i]->producer : NULL;
         if (maker && maker->is_new && maker->op == OP_DequantizeLinear)
@@ -253,7 +253,7 @@ static const char *decide(struct scaling_of *s, struct node *const *dequantizers
     return reason;
 }
 
-/* True when an op with a dequantised weight makes this operand. */
+/* True if an op with a dequantised weight computes this operand. */
 static bool stands_behind(const struct node *last, size_t index)
 {
     const struct value *value = node_input(last, index);
@@ -264,7 +264,7 @@ static bool stands_behind(const struct node *last, size_t index)
 static bool fold(struct plan *plan, struct node *last)
 {
     struct scaling_of s = {.plan = plan, .last = last};
-    /* What the op does takes memory to say: it is asked of few. */
+    /* A step takes memory, so ask for few of them. */
     if (!stands_behind(last, 0) && !stands_behind(last, 1))
         return false;
     if (lane_of(last, &s.lane) || lane_is_neutral(&s.lane) || !s.lane.data->producer)
@@ -279,7 +279,7 @@ static bool fold(struct plan *plan, struct node *last)
     const struct tensor *tensor;
     if (!dequantizers[0] || rank < 2 || rank > AXES_MOST)
         return false;
-    /* Where they evaluate, their scales and zero points fit them and each other. */
+    /* If they evaluate, their scales and zero points fit them and each other. */
     for (int i = 0; i < 2; i++)
         if (dequantizers[i] &&
             (constant_of(node->inputs[1 + i], &tensor) || value_only_reader(node->inputs[1 + i]) != node))

@@ -3,11 +3,11 @@
  *     x -> Split -> a -> Conv -.
  *                -> b -> Conv --+-> Concat -> y        becomes        x -> Conv with groups -> y
  *
- * Parts of the channels, in order and of one width, each through ops that are affine, side by side in the same order: a
- * Conv with a group for each part. Slices of the channels are such parts as well.
+ * If parts of the channels, in order and of equal width, each pass through affine ops and are concatenated in the same
+ * order, a Conv with one group per part replaces them. Slices of the channels may make the parts too.
  *
- * Refused: parts whose strides or extents differ, what would cost more. Left alone: parts that others read, that lie in
- * another order or have other widths. */
+ * Refused: parts with different strides or extents, and rewrites that would cost more. Left alone: parts that other
+ * ops read, that have another order or different widths. */
 #include "affine/laws.h"
 #include "fuse/lift.h"
 #include "fuse/lower.h"
@@ -24,7 +24,7 @@ static bool is_concat(struct node *node)
            !lift_node(node, LAYOUT_CONV)->reason;
 }
 
-/* Where a value begins among the channels of another one that it is a part of. NULL: it is no such part. */
+/* The value that this one is a part of, and where it begins among its channels. NULL: it is not a part. */
 static struct value *part_of(const struct value *value, int64_t *begin)
 {
     struct node *node = value->producer;
@@ -58,7 +58,7 @@ static struct value *part_of(const struct value *value, int64_t *begin)
     return node->inputs[0];
 }
 
-/* The part that an input of the Concat is affine of, when it has its place. */
+/* The part that an input of the Concat is affine in, if it is at its place. */
 static const struct trace_entry *find_part(struct value *input, struct value **x, int64_t *begin)
 {
     const struct trace *trace = lift_trace(input, LAYOUT_CONV);

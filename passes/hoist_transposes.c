@@ -6,11 +6,11 @@
  *     becomes        t -> Conv ---.
  *                    t -> Mul(c') -+-> Add -> Transpose -> y
  *
- * Where one operand of a sum is a Transpose, and the others are the same Transpose of something, or can be had
- * from a value in the other order of axes that is there anyway, the sum is made in that order and turned once.
- * Then join_branches sees branches of one source in one layout.
+ * If one operand of a sum is a Transpose, and each other operand is the same Transpose or exists in the other order of
+ * axes anyway, the pass computes the sum in that order and transposes it once. Then join_branches sees branches with
+ * one source in one layout.
  *
- * Refused: an operand that is there in one order only; a Transpose that others read. */
+ * Refused: an operand that exists in one order only; a Transpose that other ops read. */
 #include "fuse/lift.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
@@ -27,7 +27,7 @@ static bool is_sum(struct node *node)
     return sums && node->outputs[0] && node->input_count <= OPERANDS_MOST;
 }
 
-/* A Transpose that only this sum reads, and that comes of a weight: there is something to join. */
+/* A Transpose that only this sum reads, of a value that a weight computes: there is something to join. */
 static struct node *find_turn(struct node *sum)
 {
     struct node *reader;
@@ -65,7 +65,7 @@ static bool is_worth_it(const struct turned *found, size_t count)
     return turns > 1 || joins;
 }
 
-/* The operand's lanes, as they are in front of the Transpose. */
+/* The operand's lanes in the order before the Transpose. */
 static bool turn_lanes(struct node *turn, struct turned *operand)
 {
     for (size_t i = 0; i < operand->lane_count; i++)
@@ -74,8 +74,8 @@ static bool turn_lanes(struct node *turn, struct turned *operand)
     return true;
 }
 
-/* A Transpose or lanes that the sum read, and now nobody: while they are there, what they read counts as needed, and
- * does not go with the branches that are joined. */
+/* Removes a Transpose or lanes that only the sum read: while they exist, their inputs count as needed, and do not
+ * disappear with the joined branches. */
 static void remove_unread(struct slide *slide, struct node *maker, const struct turned *operand)
 {
     if (!operand->lane_count && operand->is_undone)

@@ -4,14 +4,14 @@
  *     x -> Conv 1x1 -> BN --+-> Add -> Add -> y        becomes        x -> Conv 3x3 -> y
  *     x ------------> BN --'
  *
- * A tree of Add, Sub, Sum and Mean is flattened through sums that nothing else reads. Each leaf is
- * traced back to the values it is affine of. Leaves that share a source, stride and extent become
- * one Conv (or Gemm, or MatMul); x beside a Pad of x is the middle of the padded value. What does not fold stays in a smaller tree.
+ * The pass flattens a tree of Add, Sub, Sum and Mean through sums without other readers. It traces each leaf back to
+ * the values that it is affine in. Leaves with the same source, stride and extent become one Conv (or Gemm, or MatMul);
+ * x beside a Pad of x is the middle of the padded value. The other leaves stay in a smaller tree.
  *
- * ConvTransposes of one source join as well, where the whole sum is of them.
+ * ConvTransposes with one source join too, if the whole sum consists of them.
  *
- * Refused: branches of different sources, strides or extents; branches that broadcast; a branch
- * with an op that is not linear; a sum that would cost more than its parts. */
+ * Refused: branches with different sources, strides or extents; branches that broadcast; a branch with a nonlinear
+ * op; a sum that would cost more than its parts. */
 #include <stdlib.h>
 
 #include "affine/laws.h"
@@ -33,7 +33,7 @@ static size_t value_depth(const struct value *value)
     return value->producer ? value->producer->depth + 1 : 0;
 }
 
-/* Most leaves first; of equals the nearest; names decide what is left, never the order in the file. */
+/* Most leaves first, then the nearest, then by name; never by the order in the file. */
 static int by_leaves(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
@@ -71,8 +71,8 @@ static struct candidate *find_candidates(struct tree *tree, size_t *count)
 
 /* ---- one group ---- */
 
-/* The sign of what is made of the group. Where all is subtracted, the sum is made and subtracted: a Sub of
- * a Sum of many then stays one Sub and one Sum. */
+/* The sign of the group's result. If all members are subtracted, their sum is computed and subtracted: a Sub of a
+ * Sum then stays one Sub and one Sum. */
 static double sign_of(const struct tree *tree, const struct group *group)
 {
     bool subtracted = true;
@@ -162,8 +162,8 @@ static struct group with_constants(const struct tree *tree, const struct group *
     return wider;
 }
 
-/* Makes one op of the group: under the name of the branch that it is, else a new value. With
- * `probe` nothing is made: the answer is whether it would be. */
+/* Turns the group into one op, with the name of its branch if it is one, otherwise as a new value. With `probe`,
+ * only finds out whether it would. */
 static const char *lower_group(struct tree *tree, const struct group *group, bool probe, struct fusion **fusion)
 {
     struct arena *arena = tree->plan->model->arena;
@@ -180,7 +180,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
     }
     if (!needs_pad)
         return "no branch reads the padded value";
-    /* Where the numbers of the whole sum do not bear another order, no part of it is taken out of order. */
+    /* If the self-check refused another order for the whole sum, no part of it is reordered either. */
     const char *banned = branch ? NULL : plan_banned(tree->plan, tree->graph, tree->root->outputs[0]);
     if (banned)
         return banned;
@@ -217,7 +217,7 @@ static const char *lower_group(struct tree *tree, const struct group *group, boo
         lowering.spared_multiply_adds = (double)(group->count - 1) * (channels > 0 ? (double)channels : 1);
     }
     reason = lower(tree->plan, &lowering, fusion);
-    if (!reason && !probe && origin) /* what its padded source is made of has to be shown as well */
+    if (!reason && !probe && origin) /* the check must cover the inputs of its padded source too */
         (*fusion)->source = (*fusion)->origin = origin;
     return reason;
 }
@@ -227,7 +227,7 @@ static int64_t member_weights(const struct tree *tree, const struct group *group
     return affine_weights(entry_of(&tree->leaves.items[member], group->source)->form);
 }
 
-/* Heaviest first: the light ones then join it for nothing. */
+/* Heaviest first: the light ones then join at no cost. */
 static void sort_members(const struct tree *tree, struct group *group)
 {
     for (size_t i = 1; i < group->count; i++) {
@@ -259,7 +259,7 @@ static void note(struct tree *tree, const char *reason)
 
 enum { GREEDY_LIMIT = 64 };
 
-/* Finds subsets of the members that pay for themselves, heaviest member first, and makes them. */
+/* Finds subsets of the members that save cost, heaviest member first, and joins them. */
 static void make_subsets(struct tree *tree, const struct group *group, struct made *made, size_t *made_count)
 {
     struct arena *arena = tree->plan->model->arena;
@@ -290,7 +290,7 @@ static void make_subsets(struct tree *tree, const struct group *group, struct ma
     }
 }
 
-/* Members of one source whose strides and extents agree with the first of them. */
+/* Members with one source whose strides and extents agree with those of the first. */
 static void split_by_extent(struct tree *tree, struct group *rest, struct group *same)
 {
     size_t kept = 0;
@@ -309,7 +309,7 @@ static void split_by_extent(struct tree *tree, struct group *rest, struct group 
         note(tree, reason);
     }
     if (same->count == 0)
-        kept = 0; /* the first one does not even agree with itself: none does */
+        kept = 0; /* the first one does not even agree with itself, so no member does */
     rest->count = kept;
 }
 
@@ -361,7 +361,7 @@ static bool is_branch(const struct trace *trace, enum layout layout)
                                  : op == OP_Gemm || op == OP_MatMul;
 }
 
-/* Where all leaves are ConvTransposes of one value, they become one. */
+/* If all leaves are ConvTransposes of one value, they become one. */
 static bool join_transposed(struct tree *tree)
 {
     struct arena *arena = tree->plan->model->arena;

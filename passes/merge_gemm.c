@@ -3,12 +3,13 @@
  *     a, b -> MatMul -> Add(c) -> y        becomes        a, b, c -> Gemm -> y
  *     a -> Transpose -> Gemm -> y          becomes        a -> Gemm, transA -> y
  *
- * A MatMul of two matrices, or a Gemm that adds nothing, and the Add of one row, given when the model runs or stored; a Transpose of the two axes of
- * either operand of a Gemm, which reads it the other way.
+ * Merges a MatMul of two matrices, or a Gemm without a bias, with the Add of one row, which may be an input or a
+ * constant. Merges a Transpose of either operand into a Gemm, which then reads it transposed.
  *
- * It waits until nothing else folds: a Gemm of a Transpose, or of a weight that is given, folds no further.
+ * The pass waits until nothing else folds: a Gemm of a Transpose, or with a weight that is an input, folds no further.
  *
- * Refused: more rows than one, or a width that is not known. Left alone: a product or a Transpose that others read, ranks and widths that are not known, types that are not float. */
+ * Refused: more than one row, or an unknown width. Left alone: a product or a Transpose that other ops read, unknown
+ * ranks and widths, types that are not float. */
 #include "fuse/lift.h"
 #include "infer/constant.h"
 #include "model/edit.h"
@@ -19,7 +20,7 @@ struct source_list {
     size_t count, room;
 };
 
-enum { SIZE = 3 }; /* of an axis whose size is not known: the same for all, so that they fit */
+enum { SIZE = 3 }; /* for an axis of unknown size: the same for all, so that they fit */
 
 /* What a rewrite made is a constant, or adds up values of the file. */
 static bool is_operand(const struct value *value, int rank_least)
@@ -75,7 +76,7 @@ static bool is_banned(struct plan *plan, const struct node *node)
     return reason != NULL;
 }
 
-/* A product that nothing is added to yet. beta says nothing there, and must not begin to. */
+/* A product without a bias. Its beta has no effect, and must not gain one. */
 static bool is_bare(const struct node *product)
 {
     return product->op == OP_MatMul || (product->op == OP_Gemm && !node_input(product, 2) &&
@@ -160,7 +161,7 @@ static bool merge_transpose(struct plan *plan, struct node *gemm, size_t operand
 static bool may_end(struct node *node)
 {
     bool may = node->op == OP_Add || node->op == OP_Gemm;
-    /* The bias that a rewrite put behind a product stays where it is until the rank is known. */
+    /* A bias that a rewrite added behind a product stays there until the rank is known. */
     const struct step *step = node->op == OP_Add ? lift_known(node, LAYOUT_MATRIX) : NULL;
     return may && !(step && step->is_made) && node_input(node, 0) && node_input(node, 1) && node_output(node, 0);
 }

@@ -3,12 +3,12 @@
  *     x -> Pad with 0 -> Conv of a weight given at run time -> y        becomes        x -> Conv, pads -> y
  *     x -> Pad with 0 -> AveragePool -> y        becomes        x -> AveragePool, pads, count_include_pad -> y
  *
- * A Pad of spatial axes goes into the padding of a Conv, a ConvInteger whose zero point is 0, or an AveragePool that counts what it
- * pads or pads nothing. A Conv whose weight is constant is left to compose_chains.
+ * A Pad of spatial axes becomes padding of a Conv, of a ConvInteger whose zero point is 0, or of an AveragePool that
+ * counts its padding or has none. compose_chains handles a Conv with a constant weight.
  *
- * Refused: a mode or a number that the op does not pad with; channels that are padded, sizes that are cut; padding as wide
- * as the window of a pool, which runtimes decline; auto_pad, and ceil_mode, where windows reach beyond the padding. Left alone: a value between that
- * others read. */
+ * Refused: a mode or a number that the op does not pad with; padded channels and cropped sizes; padding as wide as
+ * the window of a pool, which runtimes refuse; auto_pad, and ceil_mode, which lets windows reach past the padding.
+ * Left alone: a value between that other ops read. */
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -101,7 +101,7 @@ static const char *look_at_zero_point(const struct node *node)
                    : "its zero point is not 0, so padding of the op itself would fill with another number than the Pad";
 }
 
-/* A shape to try an input with: declared sizes, windows and a little more where none is, or needed. */
+/* A shape to check an input with: declared sizes, otherwise windows and a little more. */
 static void choose_shape(const struct merge *merge, const struct window *window, int64_t *dims)
 {
     const struct value *x = merge->x, *w = node_input(merge->node, 1);
@@ -114,7 +114,7 @@ static void choose_shape(const struct merge *merge, const struct window *window,
         dims[1] = (w->dims[1] > 0 ? w->dims[1] : 1) * groups;
 }
 
-/* What stands for the weight, which is given. False: its shape is not known. */
+/* Random numbers for a weight that is an input. False: its shape is unknown. */
 static bool choose_weight(const struct merge *merge, const int64_t *x, const struct window *window, int64_t *dims)
 {
     const struct value *w = merge->node->inputs[1];
@@ -227,7 +227,7 @@ static bool merge_pad(struct plan *plan, struct node *node)
     bias = node->op == OP_Conv ? node_input(node, 2) : NULL;
     if (bias && !add_source(sources, &count, bias, 1, dims[1]))
         return false;
-    if (!count) /* of constants alone: nothing could be tried, and fold_constants has looked at it */
+    if (!count) /* all inputs are constant: there is nothing to check, and fold_constants handles it */
         return false;
     replace(plan, &merge, window, sources, count);
     return true;

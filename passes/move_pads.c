@@ -2,10 +2,11 @@
  *
  *     x -> Pad with 0 -> Transpose -> Conv -> y        becomes        x -> Transpose -> Pad -> Conv -> y
  *
- * and compose_chains, or fold_before where several Convs read it, takes the Pad into the padding: without them nothing moves.
- * So does a Pad that was written with the channels last.
+ * Then compose_chains, or fold_before if several Convs read it, turns the Pad into padding; without them nothing moves.
+ * The Pad may have been written with the channels last.
  *
- * Refused: a Pad of channels, or one that cuts. Left alone: values that something else than Convs of constant weights reads. */
+ * Refused: a Pad of channels, or one that crops. Left alone: values that other ops than Convs with constant weights
+ * read. */
 #include "fuse/extent.h"
 #include "fuse/lift.h"
 #include "fuse/trace.h"
@@ -18,7 +19,7 @@ static bool is_turn(struct node *node)
     return node->op == OP_Transpose && node_input(node, 0) && node_output(node, 0) && !node_has_references(node);
 }
 
-/* True when all that reads the value are Convs that can take up a Pad. */
+/* True if all readers of the value are Convs into which a Pad can fold. */
 static bool only_convs_read(const struct value *value)
 {
     bool any = false;

@@ -2,11 +2,11 @@
  *
  *     x -> Conv -> c -> BatchNormalization -> y,  c -> Shape        becomes        c is read by the norm alone,  x or y -> Shape
  *
- * Shape and Size read no numbers. Where one of them is all that keeps two ops from becoming one, it reads another value of
- * the same shape: what a chain of such ops comes from, or else what the next op makes.
+ * Shape and Size read no numbers. If one of them is all that keeps two ops from becoming one, it reads another value
+ * with the same shape: the input of a chain of such ops, or else the result of the next op.
  *
- * Refused: no value whose shape is known to be the same; a reader of the Shape that stands in front of what it would read. Left alone:
- * values that the graph gives out, or that several other ops read. */
+ * Refused: no value is known to have the same shape; a reader of the Shape precedes the value that it would depend
+ * on. Left alone: graph outputs, and values that several other ops read. */
 #include "fuse/lift.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -46,7 +46,7 @@ static struct value *data_of(struct node *node)
     return data && data->graph == node->graph ? data : NULL;
 }
 
-/* True where an axis of what the node makes is as long as that of its data, whatever that is. */
+/* True if an axis of the node's result is always as long as that of its data. */
 static bool keeps_axis(struct node *node, const struct value *data, int i)
 {
     enum layout layout = layout_of(node);
@@ -64,7 +64,7 @@ static bool keeps_axis(struct node *node, const struct value *data, int i)
     return w.stride == 1 && w.pad_begin + w.pad_end == (w.kernel - 1) * w.dilation;
 }
 
-/* True where what the node makes has the shape of its data. */
+/* True if the node's result has the shape of its data. */
 static bool keeps_shape(struct node *node, const struct value *data)
 {
     const struct value *out = node->outputs[0];
@@ -97,7 +97,7 @@ static bool is_branch(const struct value *value, const struct value *source)
     return value == source || (value && data_of(value->producer));
 }
 
-/* True where the two could be one op, or branches of a sum, if nobody else read what is between. */
+/* True if the two could be one op, or branches of a sum, without other readers between them. */
 static bool may_fuse(struct node *maker, struct node *reader)
 {
     const struct value *between = maker->outputs[0];
@@ -109,7 +109,7 @@ static bool may_fuse(struct node *maker, struct node *reader)
            is_branch(reader->inputs[reader->inputs[0] == between], data_of(maker));
 }
 
-/* True when all that reads the shape stands behind the node. */
+/* True if all readers of the shape come after the node. */
 static bool is_read_behind(const struct value *shape, const struct node *node)
 {
     for (const struct use *use = shape->uses; use; use = use->next)

@@ -1,4 +1,4 @@
-/* passes/pass.c: the search for candidates, and what passes ask of a node. */
+/* passes/pass.c: the search for candidates, and questions that passes ask about a node. */
 #include "passes/pass.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ static int shallow_first(const void *a, const void *b)
 void pass_sort(struct node_list *nodes, bool reverse)
 {
     struct node **items = nodes->items;
-    bool sorted = true; /* as they mostly are: in a file in order, depth grows */
+    bool sorted = true; /* usually true: depth grows in a file in topological order */
     for (size_t i = 1; i < nodes->count && sorted; i++)
         sorted = shallow_first(&items[i - 1], &items[i]) <= 0;
     if (!sorted)
@@ -48,7 +48,7 @@ struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wan
                               size_t *count)
 {
     struct arena *arena = plan->model->arena;
-    struct node_list found = plan->candidates; /* its memory is used by one pass after another */
+    struct node_list found = plan->candidates; /* all passes share its memory */
     found.count = 0;
     for (size_t i = 0; i < graph->node_count; i++)
         if (!graph->nodes[i]->removed && wanted(graph->nodes[i]))
@@ -104,7 +104,7 @@ const char *pass_check_redirect(const struct value *value, const struct value *o
     return is_in_scope(other, value) ? NULL : "a body that reads its source has another value with its own name";
 }
 
-/* What a rewrite knows of a node that it made goes with what the node reads. */
+/* The step that a rewrite stored for a new node moves with the node's input. */
 static void follow_step(struct node *node, const struct value *value, struct value *other)
 {
     for (enum layout layout = LAYOUT_CONV; layout <= LAYOUT_MATRIX; layout++) {
@@ -121,7 +121,7 @@ static void follow(const struct value *value, struct value *other)
         if (!use_is_live(use) || !reader->is_new)
             continue;
         follow_step(reader, value, other);
-        /* A product whose bias the next op adds: that one stands for both. */
+        /* If the next op adds the bias of a product, it stands for both. */
         const struct use *next = reader->outputs[0]->uses;
         for (; next; next = next->next)
             if (use_is_live(next) && next->inner->is_new)

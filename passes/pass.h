@@ -1,4 +1,4 @@
-/* passes/pass.h: what a pass is, and what several passes need. */
+/* passes/pass.h: what a pass is, and functions that several passes need. */
 #ifndef PASSES_PASS_H
 #define PASSES_PASS_H
 
@@ -6,8 +6,8 @@
 
 enum pass_kind {
     PASS_REWRITES, /* in every round */
-    PASS_CLEANS,   /* takes away what other passes left: after a change, however full memory is */
-    PASS_ENDS      /* once, after all rounds, where an option asks for it */
+    PASS_CLEANS,   /* cleans up after other passes: after a change, however full memory is */
+    PASS_ENDS      /* once, after all rounds, if an option requests it */
 };
 
 struct pass {
@@ -16,40 +16,40 @@ struct pass {
     void (*run)(struct plan *plan);
 };
 
-/* ---- what several passes need ---- */
+/* ---- shared by passes ---- */
 
 /* Whether the options let a pass run. */
 bool pass_is_enabled(const struct plan *plan, const char *name);
 
 /* By depth, so that the result does not depend on the order of nodes in the file. */
 void pass_sort(struct node_list *nodes, bool reverse);
-/* Nodes of a graph for which `wanted` holds, by depth, so that the result does not depend on the
- * order of nodes in the file. Deepest first when `reverse`. Valid until the next call. */
+/* Nodes of a graph that `wanted` accepts, by depth, so that the result does not depend on the order of nodes in the
+ * file. Deepest first if `reverse`. Valid until the next call. */
 struct node **pass_candidates(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *), bool reverse,
                               size_t *count);
 
-/* What a pass does with one candidate. True: it succeeded, and nodes that stay read other values than before. */
+/* Rewrites one candidate. True: it succeeded, and remaining nodes read other values than before. */
 typedef bool pass_visit(struct plan *plan, struct node *node);
-/* Visits the candidates of a graph that are still there when their turn comes, until the plan is full. */
+/* Visits the candidates of a graph that still exist when their turn comes, until the plan is full. */
 void pass_each_of(struct plan *plan, struct graph *graph, bool (*wanted)(struct node *), bool reverse,
                   pass_visit *visit);
-/* The same of every graph. */
+/* The same for every graph. */
 void pass_each(struct plan *plan, bool (*wanted)(struct node *), bool reverse, pass_visit *visit);
 
-/* NULL where readers of `value` may read `other` instead, which holds the same, and the graph still gives out
- * what it gave out; else the reason why not. */
+/* NULL if readers of `value` may read the equal value `other` instead, and the outputs of the graph stay; otherwise
+ * the reason why not. */
 const char *pass_check_redirect(const struct value *value, const struct value *other);
-/* Makes it so. A graph output keeps its name: what makes `other` makes it then, and what made it is gone. When
- * it has made all of its changes in a graph, a pass calls lift_forget_steps: pass_each does. */
+/* Makes them read it. A graph output keeps its name: the producer of `other` computes it then, and its own producer
+ * is removed. After all of its changes in a graph, a pass calls lift_forget_steps; pass_each does so. */
 void pass_redirect(struct value *value, struct value *other);
 
-/* True where each number of a constant is this one. */
+/* True if all numbers of a constant are this one. */
 bool pass_holds_only(const struct tensor *tensor, double number);
 
 bool is_conv_transpose(const struct node *node);
 /* Gemm, MatMul, or the Add of a bias that a rewrite put behind a MatMul: it stands for both. */
 bool is_matrix_product(const struct node *node);
-/* A step that treats every channel and position by itself: scale and shift. */
+/* A step that only scales and shifts each channel. */
 bool is_per_channel(struct node *node, enum layout layout);
 
 #endif

@@ -15,10 +15,10 @@ const struct pass passes[] = {
 
 const size_t pass_count = COUNT_OF(passes);
 
-/* Each round removes an op; a model that needs more rounds than this keeps what is left. */
+/* Each round removes an op; a model that needs more rounds than this keeps the remaining ops. */
 enum { ROUNDS = 1000 };
 
-/* Each round says again what it declines: of what was said before, only that holds still. */
+/* Each round reports its refusals anew; earlier ones are dropped. */
 static void forget_refusals(struct plan *plan)
 {
     plan->refusals.count = 0;
@@ -46,8 +46,8 @@ static bool is_there(const struct value *value)
     return !value || (!value->removed && (!value->producer || !value->producer->removed));
 }
 
-/* Between passes, in builds for tests: what is read and what the graphs give out is there. A pass that
- * took away a node with a result that somebody needs would make a model that does not load. */
+/* Between passes, in test builds: every value that is read or is a graph output must exist. A pass that removed a
+ * node with a needed result would make a model that does not load. */
 static bool is_whole(const struct model *model)
 {
     for (size_t g = 0; g < model->graphs.count; g++) {
@@ -84,7 +84,7 @@ static void run_passes(struct plan *plan)
         forget_refusals(plan);
         for (size_t i = 0; i < pass_count; i++) {
             bool cleans = passes[i].kind == PASS_CLEANS;
-            bool asked = cleans && plan->options->only; /* where it is enabled, it is one of them */
+            bool asked = cleans && plan->options->only; /* if it is enabled, it is in the list */
             if (!pass_is_enabled(plan, passes[i].name) || passes[i].kind == PASS_ENDS || (cleans && !any && !asked) ||
                 (!cleans && plan_is_full(plan)))
                 continue;
@@ -96,8 +96,8 @@ static void run_passes(struct plan *plan)
             return;
         if (plan->changed)
             continue;
-        /* Nothing is left to do by what was known. The new ops say something of what they read and give, as
-         * they would in the file that is written. */
+        /* Nothing is left to do with the known shapes. The new ops imply shapes of their inputs and outputs, as they
+         * would in the written file. */
         if (!edited || !shape_infer(plan->model))
             return;
         edited = false;
@@ -105,7 +105,7 @@ static void run_passes(struct plan *plan)
     }
 }
 
-/* What comes once, and what cleans up behind it. */
+/* Runs the passes that run once, and those that clean up after them. */
 static void run_last(struct plan *plan)
 {
     plan->changed = false;

@@ -1,4 +1,4 @@
-/* passes/passes.h: the one ordered table of rewrites. Each has a file of its own name. */
+/* passes/passes.h: the ordered table of passes. Each has a file with its name. */
 #ifndef PASSES_PASSES_H
 #define PASSES_PASSES_H
 
@@ -38,7 +38,7 @@ PASSES(X)
 extern const struct pass passes[];
 extern const size_t pass_count;
 
-/* What equalisation would bring, once all else is done: fills plan->foreseen. */
+/* Predicts the gain of equalisation after all other passes: fills plan->foreseen. */
 void foresee_equalize(struct plan *plan);
 
 /* Runs the passes to a fixpoint over a loaded model. */

@@ -2,13 +2,13 @@
  *
  *     x -> Add 0 -> Identity -> y        becomes        readers of y read x
  *
- * Ops whose result is their input, element by element: arithmetic with 0 or 1, a BatchNormalization that is the
- * identity once its numbers are rounded to its type, moves, windows, reductions and casts that change nothing, sums of one.
- * x + 0 may make 0 of -0, and x * 1 a quiet NaN of a signalling one; nothing else may differ. The name of a
- * graph output goes to whatever makes x.
+ * Removes ops that return their input: arithmetic with 0 or 1, a BatchNormalization that is the identity once its
+ * numbers are rounded to its type, moves, windows, reductions and casts that change nothing, sums of one value. x + 0
+ * may turn -0 into 0, and x * 1 a signalling NaN into a quiet one; nothing else may differ. The producer of x takes
+ * over the name of a graph output.
  *
- * Refused: a constant that would give the value another shape; a graph output where x is an input, an initializer or
- * another graph output. */
+ * Refused: a constant that would broadcast the value to another shape; a graph output if x is an input, an
+ * initializer or another graph output. */
 #include "fuse/lift.h"
 #include "infer/constant.h"
 #include "infer/window.h"
@@ -22,7 +22,7 @@ static bool has_dims(const struct value *value)
     return value->rank >= 0 && value->rank <= SHAPE_MAX_RANK && !value->disputed;
 }
 
-/* NULL where the operand is `number` throughout and x keeps its shape beside it. "": it is not that number. */
+/* NULL if the operand is `number` throughout and does not broadcast x. "": it is not that number. */
 static const char *look_at_operand(const struct value *x, struct value *operand, double number)
 {
     const struct tensor *tensor;
@@ -51,7 +51,7 @@ static const char *look_at_arithmetic(const struct node *node, size_t *kept)
     return !other || other[0] ? other : reason;
 }
 
-/* Every scale 1 and every shift 0 as the type of the data has them. */
+/* Every scale is 1 and every shift is 0, rounded to the type of the data. */
 static bool is_identity_norm(struct node *node)
 {
     const struct value *x = node->inputs[0];
@@ -72,7 +72,7 @@ static bool is_identity_norm(struct node *node)
 
 /* ---- integers ---- */
 
-/* True where an attribute or a constant input gives as many integers, all of them `number`. */
+/* True if an attribute or constant input has that many integers, all equal to `number`. */
 static bool gives_only(const struct node *node, const char *name, size_t input, int64_t number, int64_t wanted)
 {
     int64_t held[2 * SHAPE_MAX_RANK];
@@ -140,7 +140,7 @@ static bool keeps_extent(const struct node *node)
     return true;
 }
 
-/* Scales of 1, or the sizes that there are, at which every way to interpolate gives what it reads. */
+/* Scales of 1, or the existing sizes: then every interpolation returns its input. */
 static bool keeps_samples(const struct node *node)
 {
     struct arena *arena = node->graph->model->arena;
@@ -185,7 +185,7 @@ static bool keeps_broadcast(const struct node *node)
     return true;
 }
 
-/* Each size is copied or is the one that there is; of one it may be said that it is what is left. */
+/* Each size is copied or equals the existing one; one size may be -1. */
 static bool keeps_shape(const struct node *node)
 {
     const struct value *x = node->inputs[0];
@@ -213,7 +213,7 @@ static bool is_single_from(const struct value *x, int first)
     return single;
 }
 
-/* An average, a sum, a product or an extreme of one element each. */
+/* An average, sum, product or extreme of single elements. */
 static bool reduces_single(const struct node *node)
 {
     const struct value *x = node->inputs[0];
@@ -247,8 +247,8 @@ static bool is_off(const struct node *node, size_t input)
 
 /* ---- the op ---- */
 
-/* NULL where the node's first output is what its input `*kept` is; "" where it is plainly something else; or else what
- * kept it from being that. */
+/* NULL if the node's first output equals its input `*kept`; "" if it clearly does not; otherwise the reason why it
+ * may not. */
 static const char *look_at(struct node *node, size_t *kept)
 {
     const struct value *x = node->inputs[0];

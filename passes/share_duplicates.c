@@ -2,11 +2,11 @@
  *
  *     x -> Pad -> a, x -> Pad -> b        becomes        x -> Pad -> a, read by the readers of both
  *
- * Two nodes of a graph are one when they have the same operator, attributes and inputs. Constants are the same
- * input when they hold the same. Of the two the first in the file stays; a graph output keeps its name.
+ * Two nodes of a graph become one if they have the same operator, attributes and inputs. Equal constants count as the
+ * same input. The first in the file stays; a graph output keeps its name.
  *
- * Refused: both make graph outputs. Left alone: what draws random numbers, has bodies, calls a function, is
- * unknown or may have effects; the same in two graphs, of which one may not run. */
+ * Refused: both compute graph outputs. Left alone: ops that draw random numbers, have bodies, call a function, are
+ * unknown or may have side effects; equal ops in two graphs, one of which may not run. */
 #include "base/secret.h"
 #include "fuse/account.h"
 #include "fuse/trace.h"
@@ -15,8 +15,8 @@
 #include "passes/passes.h"
 
 enum {
-    ALIKE_MOST = 8, /* nodes of one hash that are compared: hashes tell all but some constants apart */
-    ENDS = 64       /* elements at either end of a constant that go into the hash */
+    ALIKE_MOST = 8, /* nodes with equal hashes to compare: hashes separate all but some constants */
+    ENDS = 64       /* elements at both ends of a constant that are hashed */
 };
 
 /* Nodes of one hash, the latest first. */
@@ -40,7 +40,7 @@ static bool may_be_shared(struct node *node)
            !node_draws(node) && !node_has_references(node);
 }
 
-/* ---- hashes: what is alike has one ---- */
+/* ---- hashes: equal nodes have equal hashes ---- */
 
 static uint64_t mix(uint64_t hash, uint64_t word)
 {
@@ -63,7 +63,8 @@ static uint64_t hash_constant(const struct secret *secret, const struct tensor *
         return hash;
     tensor_read(tensor, 0, some, ends);
     tensor_read(tensor, tensor->count - some, some, ends + ENDS);
-    for (size_t i = 0; i < COUNT_OF(ends); i++) /* numbers that compare equal may have two signs, or none */
+    for (size_t i = 0; i < COUNT_OF(ends); i++) /* equal numbers may have different signs (0), or not compare equal
+                                                   (NaN) */
         ends[i] = ends[i] == ends[i] && ends[i] != 0 ? ends[i] : 0;
     return mix(hash, secret_hash(secret, ends, sizeof(ends)));
 }
@@ -96,7 +97,7 @@ static uint64_t hash_node(const struct secret *secret, const struct node *node)
     return hash;
 }
 
-/* ---- what is the same ---- */
+/* ---- comparison ---- */
 
 static bool same_constants(const struct value *a, const struct value *b)
 {
@@ -119,7 +120,7 @@ static bool same_bytes(const ProtobufCMessage *a, const ProtobufCMessage *b)
     return memcmp(one, two, size) == 0;
 }
 
-/* In any order. Attributes without a name, or twice there, are no reason to look further. */
+/* In any order. Nodes with unnamed or repeated attributes are not shared. */
 static bool same_attributes(const struct node *a, const struct node *b)
 {
     if (a->proto->n_attribute != b->proto->n_attribute)
@@ -151,7 +152,7 @@ static bool are_duplicates(const struct node *a, const struct node *b)
 
 /* ---- the rewrite ---- */
 
-/* Readers of `second` read what `first` makes, which comes before it in the file. */
+/* Readers of `second` read the results of `first`, which precedes it in the file. */
 static const char *share(struct plan *plan, struct node *first, struct node *second)
 {
     for (size_t k = 0; k < first->output_count; k++) {
@@ -174,7 +175,7 @@ static const char *share(struct plan *plan, struct node *first, struct node *sec
     return NULL;
 }
 
-/* Looks among the nodes so far. Of two that are alike the one that stays takes the other's place. */
+/* Looks among the nodes so far. Of two equal nodes, the one that stays takes the other's place. */
 static bool look_up(struct plan *plan, struct table *table, struct node *node)
 {
     uint64_t hash = hash_node(landing_secret(plan->model->arena->landing), node);

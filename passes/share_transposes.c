@@ -3,11 +3,11 @@
  *     x -> Transpose -> t -> Conv ...                       becomes        x -> Transpose -> t -> Conv ...
  *     x -> Mul(c) -> Add(d) -> Transpose -> y                              t -> Mul(c') -> Add(d') -> y
  *
- * A Transpose of what ops scale and shift, where the value in front of these is there in that order of axes anyway: they
- * come behind the other Transpose. Then join_branches sees branches of one source in one layout. The norm beside the Convs
- * of a block that was written with the channels last is such a case.
+ * If a Transpose reads ops that scale and shift, and the value before these ops exists in that order of axes anyway,
+ * the ops move behind the other Transpose. Then join_branches sees branches with one source in one layout. An example
+ * is the norm beside the Convs of a block that was written with the channels last.
  *
- * Refused: values between that others read. Left alone: where no op is saved. */
+ * Refused: values between that other ops read. Left alone: cases that save no op. */
 #include "fuse/trace.h"
 #include "infer/constant.h"
 #include "model/edit.h"
@@ -15,13 +15,13 @@
 #include "passes/slide.h"
 #include "passes/turn.h"
 
-/* Ops that it takes to apply a lane. */
+/* The number of ops that apply a lane. */
 static size_t ops_of(const struct lane *lane)
 {
     return (size_t)lane_scales(lane) + lane_shifts(lane);
 }
 
-/* The first value in front of lanes that is there in the other order, though others read what is between. */
+/* A value on the way to one that exists in the other order, if other ops read it. */
 static const struct value *find_read(struct value *value, const int *order, const struct node *turn)
 {
     const struct graph *graph = turn->graph;
@@ -79,7 +79,7 @@ static bool share(struct plan *plan, struct node *turn)
     slide_source(&slide, found.source, -1);
     slide_bring(&slide, found.value, turn);
     struct value *value = found.value;
-    size_t last = 0; /* lanes that change nothing are left out */
+    size_t last = 0; /* skip lanes that change nothing */
     while (!ops_of(&lanes[last]))
         last++;
     for (size_t i = found.lane_count; i-- > last;)

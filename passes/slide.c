@@ -1,8 +1,8 @@
-/* passes/slide.c: ops that scale or shift, made anew at another place.
+/* passes/slide.c: moves ops that scale or shift to another place.
  *
- * A move makes new values: those of the file keep their numbers. What a new value is, its first producer says,
- * and a value of the file that is now made another way has a moved_producer: the self-check of the move shows
- * that both make the same, and all other checks may take either. */
+ * A move makes new values; values of the file keep their numbers. The first producer of a new value defines it. A
+ * value of the file that is now computed in another way has a moved_producer: the self-check of the move shows that
+ * both compute the same, and all other checks may use either. */
 #include "passes/slide.h"
 
 #include <string.h>
@@ -100,7 +100,7 @@ static struct value *new_value(struct slide *slide, const struct value *like, co
     return value;
 }
 
-/* The node says what its new outputs are, and that it makes the others as well. */
+/* The node defines its new outputs, and becomes the moved_producer of the others. */
 static void define(struct slide *slide, struct node *node)
 {
     struct arena *arena = slide->plan->model->arena;
@@ -199,7 +199,7 @@ struct value *slide_apply(struct slide *slide, struct value *value, const struct
 
 static struct value *stand_in(struct slide *slide, const struct value *old)
 {
-    /* What was moved before is not named after each of its moves. */
+    /* An op that moves several times is not named after each of its moves. */
     const char *name =
         old->is_new && old->first_producer ? old->name : arena_format(slide->plan->model->arena, "%s.moved", old->name);
     return new_value(slide, old, name);

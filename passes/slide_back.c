@@ -2,12 +2,12 @@
  *
  *     x -> Conv -> Transpose -> Mul(c) -> y        becomes        x -> Conv -> Mul(c') -> Transpose -> y
  *
- * and fold_after folds what then stands behind the Conv: without it nothing slides. An op that scales or shifts each channel slides back
- * along the ops that let it through (fuse/lane.h), to each op with a constant weight that they come from: through
- * a Concat to all of its parts, or none.
+ * Then fold_after folds the op behind the Conv; without fold_after nothing moves. An op that scales or shifts each
+ * channel moves back past ops that commute with it (fuse/lane.h), to every op with a constant weight before them:
+ * through a Concat to all of its parts, or not at all.
  *
- * Refused: a value on the way that another op reads, or that the graph gives out; an op that does not let it
- * through; a way that does not end at weights. */
+ * Refused: a value on the path that another op reads, or that is a graph output; an op that does not commute; a path
+ * that does not end at weights. */
 #include "fuse/lift.h"
 #include "fuse/trace.h"
 #include "infer/constant.h"
@@ -15,7 +15,7 @@
 #include "passes/passes.h"
 #include "passes/slide.h"
 
-/* A way back from a value: through `node`, or, where that is NULL, it ends here and the lane is applied to the
+/* A path back from a value: through `node`, or if that is NULL, the path ends here and the lane is applied to the
  * value. */
 struct route {
     struct value *value;
@@ -82,7 +82,7 @@ static struct route *find(struct slide *slide, struct value *value, const struct
     *route = (struct route){.value = value, .lane = *lane};
     if (slide_ends_at_weight(value, lane)) {
         slide->ends++;
-        return depth > 0 ? route : NULL; /* right behind it fold_after has its say */
+        return depth > 0 ? route : NULL; /* fold_after handles an op right behind the weight */
     }
     for (size_t i = 0; i < node->output_count; i++)
         if (node->outputs[i] == value)
@@ -90,7 +90,7 @@ static struct route *find(struct slide *slide, struct value *value, const struct
     return NULL;
 }
 
-/* Makes the ops of a way anew. at: the op behind, whose place the last of them takes. */
+/* Makes new ops along a path. at: the op behind, whose place the last of them takes. */
 static struct value *rebuild(struct slide *slide, const struct route *route, const struct node *at,
                              struct value *target)
 {
@@ -101,11 +101,11 @@ static struct value *rebuild(struct slide *slide, const struct route *route, con
     struct value **inputs = NEW_ARRAY(arena, struct value *, node->input_count + 1);
     for (size_t i = 0; i < node->input_count; i++)
         inputs[i] = route->inputs[i] ? rebuild(slide, route->inputs[i], node, NULL) : node->inputs[i];
-    /* What else a Split makes may be read before the op that slides back. */
+    /* Other outputs of a Split may be read before the op that moves back. */
     return slide_copy(slide, node, node->output_count > 1 ? node : at, inputs, route->output, target);
 }
 
-/* What both ways are computed from: the values at the ends of the way. */
+/* The values at the ends of the path, from which both versions are computed. */
 static void list_sources(struct slide *slide, const struct route *route)
 {
     if (!route->node)
@@ -118,7 +118,7 @@ static void list_sources(struct slide *slide, const struct route *route)
     }
 }
 
-/* True when what stopped the op stands right behind a weight: a reader could have wished that it folds. */
+/* True if the op was stopped right behind a weight, so that a user may have expected it to fold. */
 static bool is_near_weight(const struct node *node)
 {
     bool near = lift_reads_weight(node);

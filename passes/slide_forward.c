@@ -2,13 +2,13 @@
  *
  *     x -> Mul(c) -> Transpose -> MatMul -> y        becomes        x -> Transpose -> Mul(c') -> MatMul -> y
  *
- * and fold_before folds what then stands in front of the weight: without it nothing slides. An op that scales or shifts each channel slides
- * along the ops that let it through (fuse/lane.h), to every op with a constant weight that reads what comes of it.
- * Shape and Size read no numbers: they stay. A sum of two values lets a shift through, unless it stands behind a
- * weight that takes it back.
+ * Then fold_before folds the op in front of the weight; without fold_before nothing moves. An op that scales or shifts
+ * each channel moves past ops that commute with it (fuse/lane.h), to every op with a constant weight that depends on
+ * its result. Shape and Size read no numbers, so they stay. A shift moves past a sum of two values, unless it can fold
+ * back into a weight before it.
  *
- * Refused: a reader on the way that neither lets it through nor has a weight to take it up; a shift in front of
- * padding; a value that the graph gives out. */
+ * Refused: a reader on the path that neither commutes with it nor has a weight to fold it into; a shift in front of
+ * padding; a graph output. */
 #include "affine/laws.h"
 #include "fuse/lift.h"
 #include "fuse/trace.h"
@@ -35,8 +35,8 @@ static bool is_padded(const struct affine *form)
     return false;
 }
 
-/* Ops per channel right in front of a weight are folded into it together. *axis: that of their channels, or -1 where each has
- * one number for all. An op of other channels is not passed. */
+/* Per-channel ops right in front of a weight fold into it together. *axis: the axis of their channels, or -1 if each
+ * has a single number. Does not pass an op with other channels. */
 static struct node *behind_lanes(struct node *node, const struct value **value, int *axis)
 {
     struct lane lane;
@@ -54,7 +54,7 @@ static struct node *behind_lanes(struct node *node, const struct value **value, 
     return node;
 }
 
-/* True for a reader with a constant weight that takes the lane up. */
+/* True for a reader with a constant weight into which the lane folds. */
 static bool takes_up(struct node *node, size_t index, const struct value *value, const struct lane *lane)
 {
     const struct tensor *tensor;
@@ -71,7 +71,7 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
         return !lane_shifts(lane) && !constant_of(node->inputs[1], &tensor);
     if (node->op != OP_Conv && node->op != OP_Gemm && node->op != OP_MatMul)
         return false;
-    /* Of a product that a rewrite made, the Add of its bias stands for both. */
+    /* If a rewrite made the product, the Add of its bias stands for both. */
     struct node *reader = node_output(node, 0) ? value_only_reader(node->outputs[0]) : NULL;
     if (reader && reader->op == OP_Add && is_matrix_product(reader))
         node = reader;
@@ -79,7 +79,7 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
     return !step->reason && step->input == value && !(lane_shifts(lane) && is_padded(step->form));
 }
 
-/* The node that takes a lane up has a bias, which takes its shift. */
+/* The node into which the lane folds has a bias for its shift. */
 static bool has_bias(struct node *node, const struct value *value)
 {
     int axis;
@@ -94,7 +94,7 @@ static bool reads_shape(const struct node *node)
     return node->op == OP_Shape || node->op == OP_Size;
 }
 
-/* Which input of the node the value is; input_count: more than one of them. */
+/* Which input of the node the value is; input_count: several inputs. */
 static size_t only_input(const struct node *node, const struct value *value)
 {
     size_t found = node->input_count, count = 0;
@@ -106,7 +106,7 @@ static size_t only_input(const struct node *node, const struct value *value)
     return count == 1 ? found : node->input_count;
 }
 
-/* What scales and shifts behind an op with a weight is folded into that one. */
+/* An op that scales and shifts right behind a weight folds into that weight. */
 static bool stands_behind_weight(struct node *node)
 {
     struct lane lane;
@@ -123,7 +123,7 @@ static bool is_read_by_weight(const struct value *value)
     return false;
 }
 
-/* The lane behind a node that reads the value, and whose output `output` is asked for. */
+/* The lane behind a node that reads the value, for its output `output`. */
 static const char *forward(struct node *node, size_t index, size_t output, const struct lane *lane, struct lane *next)
 {
     if (node->op == OP_Split && index == 0)
@@ -131,17 +131,17 @@ static const char *forward(struct node *node, size_t index, size_t output, const
     return lane_forward(node, index, lane, next);
 }
 
-/* Of a Split all outputs that somebody reads, of other ops the first. */
+/* All outputs of a Split that have readers; of other ops the first. */
 static bool is_way_on(const struct node *node, size_t output)
 {
     return node->op == OP_Split ? value_is_needed(node->outputs[output]) : output == 0;
 }
 
-/* True when every reader of the value takes the lane up or hands it on to such. */
+/* True if the lane folds into every reader of the value, or into readers behind it. */
 static bool is_taken_up(struct slide *slide, const struct value *value, const struct lane *lane)
 {
     size_t readers = 0, takers = 0;
-    const struct node *bare = NULL; /* one that takes the lane up, and has no bias for its shift */
+    const struct node *bare = NULL; /* a reader into which the lane folds, without a bias for its shift */
     if (value->is_output && (value->producer != slide->node || is_read_by_weight(value)))
         slide_stop(slide, value->producer, "its result is a graph output");
     if (!slide_is_inner(value, slide->node->graph))
@@ -190,7 +190,7 @@ static bool is_taken_up(struct slide *slide, const struct value *value, const st
     return readers > 0;
 }
 
-/* old: the value as the file has it; plain: the same without the lane. Ops that read it are made anew. */
+/* old: the value of the file; plain: the same without the lane. Replaces the ops that read it. */
 static void carry(struct slide *slide, struct value *old, struct value *plain, const struct lane *lane,
                   const struct node *at)
 {
@@ -236,7 +236,7 @@ static void carry(struct slide *slide, struct value *old, struct value *plain, c
         slide_apply(slide, plain, lane, at, old);
 }
 
-/* True when what stopped the op has a weight, or stands right in front of one, or beside it. */
+/* True if the op that stopped it has a weight, or stands right in front of one, or beside one. */
 static bool is_near_weight(const struct node *node)
 {
     const struct value *input = node_input(node, 0);
@@ -255,16 +255,16 @@ static bool slide_one(struct plan *plan, struct node *node)
     if (slide_is_dear(plan, node))
         return false;
     if (lane_of(node, &lane) || lane_is_neutral(&lane) || slide_ends_at_weight(lane.data, &lane))
-        return false; /* right behind a weight, fold_after has its say */
+        return false; /* fold_after handles an op right behind a weight */
     const char *banned = plan_banned(plan, node->graph, value);
     if (banned) {
         plan_refuse(plan, node, value, banned);
         return false;
     }
-    plan->stamp++; /* marks the ops that are passed */
+    plan->stamp++; /* marks the passed ops */
     bool is_taken = is_taken_up(&slide, value, &lane);
     if (is_taken && slide.hops == 0)
-        return false; /* fold_before has its say */
+        return false; /* fold_before handles it */
     if (is_taken && slide.bare)
         slide_stop(&slide, slide.bare, "it has no bias to add a shift to, and a new bias would cost too much");
     if (!is_taken || slide.bare) {

@@ -1,4 +1,4 @@
-/* passes/sum_tree.c: trees of sums, flattened, and built anew of what is left. */
+/* passes/sum_tree.c: flattens trees of sums, and rebuilds them from the remaining leaves. */
 #include "passes/sum_tree.h"
 
 #include "passes/pass.h"
@@ -40,12 +40,12 @@ bool has_sum_behind(struct node *node, enum layout layout)
     }
 }
 
-/* A constant operand of a sum: no op makes anything of it. */
+/* A constant operand of a sum; no op computes it. */
 static struct leaf constant_leaf(struct value *operand, const struct value *data, double factor, enum layout layout)
 {
     static const struct trace none = {0};
     struct leaf leaf = {.value = operand, .factor = factor, .trace = &none, .rank = data->rank};
-    /* The step of this sum has asked the same, and got an answer. */
+    /* The step of this sum has already checked it. */
     lift_channels(data, operand, layout, &leaf.width, &leaf.constant);
     return leaf;
 }
@@ -119,7 +119,7 @@ static void add_padded(const struct tree *tree, struct leaf *leaf, const struct 
 
 void sum_find_padded(struct tree *tree)
 {
-    enum { LEAVES_MOST = 64 }; /* each is looked at for each */
+    enum { LEAVES_MOST = 64 }; /* the search is quadratic */
     if (tree->layout != LAYOUT_CONV || tree->leaves.count > LEAVES_MOST)
         return;
     for (size_t i = 0; i < tree->leaves.count; i++) {
@@ -214,12 +214,12 @@ struct value *const *others_of(struct tree *tree, const struct group *group, siz
     return tree->others;
 }
 
-/* ---- what is left of it ---- */
+/* ---- the remaining leaves ---- */
 
-/* What is added in the tree that is built anew, by sign: [1] is subtracted. */
+/* The parts of the rebuilt tree by sign: [1] is subtracted. */
 struct parts {
     size_t count[2];
-    size_t torn; /* sums of the tree that go for it */
+    size_t torn; /* sums of the tree that it replaces */
 };
 
 static bool is_free(const struct tree *tree, size_t leaf)
@@ -227,9 +227,8 @@ static bool is_free(const struct tree *tree, size_t leaf)
     return !tree->leaves.items[leaf].taken && !(tree->member && tree->member[leaf]);
 }
 
-/* Goes through the leaves that no op was made of, in their order: the largest sums below the root that have
- * none of those stay as they are. `list` takes them and the leaves that stay by themselves; NULL: they are
- * counted only. */
+/* Visits the leaves that did not fold, in order. The largest sums below the root that contain only such leaves stay
+ * unchanged. `list` receives these sums and the single leaves; NULL: only count them. */
 static struct parts find_parts(struct tree *tree, struct made *list)
 {
     struct parts parts = {{0, 0}, 0};
@@ -265,13 +264,13 @@ static struct parts find_parts(struct tree *tree, struct made *list)
     return parts;
 }
 
-/* Where the tree has a Sum of many, more pairs may come out than sums went in. */
+/* If the tree has a Sum of many operands, rebuilding it in pairs may need more ops. */
 static bool fits_in_pairs(struct parts parts)
 {
     return parts.count[0] + parts.count[1] - 1 <= parts.torn;
 }
 
-/* Sums that are saved when these parts are added. */
+/* The number of sums saved by adding these parts. */
 static int64_t saved_by(struct parts parts)
 {
     size_t added = parts.count[0], subtracted = parts.count[1];
@@ -293,7 +292,7 @@ int64_t sum_spared(struct tree *tree, const struct group *group, double sign)
     return saved_by(after) - (tree->torn ? saved_by(before) : 0);
 }
 
-/* One op of what is left: the last one makes the value of the root, others a new one. */
+/* One op of the rebuilt tree: the last one computes the value of the root, the others new values. */
 static struct value *add_up(const struct tree *tree, const char *operator_name, struct value *const *inputs,
                             size_t count, bool last)
 {
@@ -303,7 +302,7 @@ static struct value *add_up(const struct tree *tree, const char *operator_name, 
     const char *name = last && root->proto->name ? root->proto->name : "";
     if (!last) {
         sum = edit_value(tree->graph, arena_format(arena, "%s.sum", output->name));
-        sum->type = output->type; /* its shape is that of the parts, which may be smaller */
+        sum->type = output->type; /* it has the shape of the parts, which may be smaller */
         struct term_list *terms = NEW(arena, struct term_list);
         for (size_t i = 0; i < count; i++)
             plan_add_term(arena, terms, inputs[i], i && strcmp(operator_name, "Sub") == 0 ? -1 : 1);
@@ -329,7 +328,7 @@ static void add_in_pairs(const struct tree *tree, const struct made *parts, size
     }
 }
 
-/* The value of all parts with this sign: one of them, or one op over them. */
+/* The sum of all parts with this sign: a single part, or one op over them. */
 static struct value *add_of_sign(const struct tree *tree, const struct made *parts, size_t count, double sign,
                                  bool last)
 {
@@ -352,8 +351,8 @@ void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_coun
     for (size_t i = 0; i < COUNT_OF(found.count); i++)
         found.count[i] += tree->made[i];
     size_t count = found.count[0] + found.count[1];
-    /* The leftmost leaf of any tree is added, or is in a group that is: some part is not subtracted, and that
-     * one goes first. */
+    /* The leftmost leaf of a tree is added, or belongs to an added group. So some part is not subtracted, and that
+     * one comes first. */
     bool subtracts = false;
     for (size_t i = count; i-- > 0;) {
         struct made first = parts[0], part = parts[i];
@@ -377,7 +376,7 @@ void sum_rebuild(struct tree *tree, const struct made *groups, size_t group_coun
     lift_forget(tree->plan->model);
 }
 
-/* What there is to say of one leaf that did not fold, or NULL. */
+/* Why one leaf did not fold, or NULL. */
 static const char *explain_leaf(const struct tree *tree, const struct leaf *leaf)
 {
     struct arena *arena = tree->plan->model->arena;

@@ -1,4 +1,4 @@
-/* passes/turn.c: values in another order of axes, where they are there anyway. */
+/* passes/turn.c: finds values that already exist in another order of axes. */
 #include "passes/turn.h"
 
 #include <string.h>

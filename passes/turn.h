@@ -1,4 +1,4 @@
-/* passes/turn.h: values in another order of axes, where they are there anyway. */
+/* passes/turn.h: finds values that already exist in another order of axes. */
 #ifndef PASSES_TURN_H
 #define PASSES_TURN_H
 
@@ -6,24 +6,24 @@
 
 enum { TURN_RANK = 16, TURN_LANES = 8 };
 
-/* A value in another order of axes: one that is there, and scales and shifts that come behind it. */
+/* A value in another order of axes: an existing value, and scales and shifts behind it. */
 struct turned {
     struct value *value;
-    struct value *source; /* what it and the value asked for are computed from */
-    bool is_undone;       /* a Transpose made the source into what was asked for */
+    struct value *source; /* the value from which it and the requested value are computed */
+    bool is_undone;       /* a Transpose turned the source into the requested order */
     size_t lane_count;
-    struct lane lanes[TURN_LANES]; /* in the order that was asked for; the last op first */
+    struct lane lanes[TURN_LANES]; /* in the requested order; the last op first */
     struct node *lane_ops[TURN_LANES];
 };
 
-/* The axes of a Transpose of `rank` axes. False: it is none, or they are not known. */
+/* The perm of a Transpose of `rank` axes. False: not a Transpose, or unknown. */
 bool turn_order(const struct node *node, int rank, int *order);
 
-/* The opposite of an order. */
+/* The inverse of an order. */
 void turn_back(const int *order, int rank, int *back);
 
-/* Looks for what a Transpose of this order would make of the value, by ops of the graph that are there: a Transpose of
- * it but `turn`, or one that it came by, perhaps in front of ops that scale or shift and that nothing else reads. */
+/* Looks for the value in this order among existing values of the graph: the result of another Transpose than `turn`,
+ * or the input of a Transpose before it, perhaps before ops that scale or shift and that no other op reads. */
 bool turn_find(struct value *value, const int *order, const struct node *turn, struct turned *found);
 
 #endif

@@ -3,22 +3,22 @@
  *     a -> Unsqueeze -.
  *     b -> Unsqueeze -+-> Concat -> ReduceSum -> y        becomes        a, b -> Add -> y
  *
- * Values stacked along a new axis, and summed or averaged along it: torch.stack(...).sum(). What comes of it is a sum of
- * branches, which join_branches knows.
+ * Values are stacked along a new axis, and summed or averaged along it: torch.stack(...).sum(). The result is a sum of
+ * branches, which join_branches handles.
  *
- * Refused: a stack with a part that has the axis by itself. Left alone: a stack that others read, several axes, an axis
- * that is kept, types that are not float. */
+ * Refused: a stack with a part that has no Unsqueeze. Left alone: a stack that other ops read, several axes,
+ * keepdims, types that are not float. */
 #include "fuse/trace.h"
 #include "infer/operand.h"
 #include "model/edit.h"
 #include "passes/passes.h"
 
 enum {
-    SIZE = 3, /* of an axis whose size is not known: the same for all parts */
+    SIZE = 3, /* for an axis of unknown size: the same for all parts */
     MOST = AFFINE_AXES + 2
 };
 
-/* The only axis of Unsqueeze, ReduceSum or ReduceMean on a value of that many axes; -1: none, or several, or not known. */
+/* The only axis of Unsqueeze, ReduceSum or ReduceMean on a value of that many axes; -1: none, several, or unknown. */
 static int64_t only_axis(struct node *node, int64_t opset_of_input, int rank)
 {
     int64_t axes[MOST];
@@ -44,7 +44,7 @@ static bool takes_type(const struct node *reduce, int32_t type)
     return type_is_float(type) && (reduce->op == OP_ReduceSum || type != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
 }
 
-/* What an Unsqueeze of this axis reads, or NULL. */
+/* The input of an Unsqueeze of this axis, or NULL. */
 static struct value *part_of(const struct value *stacked, int64_t axis, int rank)
 {
     struct node *node = stacked ? stacked->producer : NULL;

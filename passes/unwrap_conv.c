@@ -2,11 +2,11 @@
  *
  *     x [N, C, L] -> Unsqueeze [N, C, 1, L] -> Conv 1x3 -> Squeeze -> y        becomes        x -> Conv 3 -> y
  *
- * A Conv that sees one axis more than there is: the axis has one position, and the window on it one tap. Where a Transpose
- * stands between the Unsqueeze and the Convs that read it, the Unsqueeze comes behind it first.
+ * A Conv with a superfluous axis: the axis has one position, and the window one tap on it. If a Transpose stands
+ * between the Unsqueeze and its Convs, the Unsqueeze first moves behind it.
  *
- * Refused: a window of several taps on that axis, or padding; a weight that others read, and that would be stored twice; a
- * target of a Reshape that is computed when the model runs. Left alone: values between that others read. */
+ * Refused: a window of several taps on that axis, or padding; a weight with other readers, which would be stored
+ * twice; a target of a Reshape that is computed at run time. Left alone: values between that other ops read. */
 #include "affine/laws.h"
 #include "fuse/lift.h"
 #include "fuse/lower.h"
@@ -22,12 +22,12 @@ enum { MOST = AFFINE_AXES + 2 };
 struct wrap {
     struct node *conv, *last;
     struct value *y;
-    int axis; /* of the Conv's input; the one that is not there without it */
+    int axis; /* of the Conv's input; the superfluous one */
 };
 
 /* ---- the axis ---- */
 
-/* What Squeeze takes away, or Unsqueeze adds: one axis of a value of `rank` axes, or -1. */
+/* The axis that a Squeeze removes or an Unsqueeze adds, of a value with `rank` axes, or -1. */
 static int single_axis(const struct node *node, int rank)
 {
     int64_t held[MOST];
@@ -38,7 +38,7 @@ static int single_axis(const struct node *node, int rank)
     return (int)(axes[0] < 0 ? axes[0] + rank : axes[0]);
 }
 
-/* The same sizes but for one more axis, of 1. Of the others at most one is not known, which follows from them. */
+/* The same sizes, apart from one more axis of size 1. At most one other size is unknown; it follows from the rest. */
 static bool differ_by(const struct value *narrow, const struct value *wide, int axis)
 {
     int open = 0;
@@ -54,7 +54,7 @@ static bool differ_by(const struct value *narrow, const struct value *wide, int 
     return open <= 1;
 }
 
-/* True when the node does nothing but to add the axis, or to take it away. */
+/* True if the node only adds or removes the axis. */
 static bool is_of_axis(const struct node *node, bool adds, int axis)
 {
     const struct value *in = node->inputs[0], *out = node->outputs[0];
@@ -97,7 +97,7 @@ static const char *find_form(const struct wrap *wrap, const struct affine **form
     return affine_drop_axis(conv->graph->model->arena, step->form, wrap->axis - 2, form);
 }
 
-/* A Conv whose only reader takes an axis away: the first, should there be several. False: it is none. */
+/* A Conv whose only reader removes an axis: the first, if there are several. False: it is none. */
 static bool find_last(struct node *conv, int axis, struct wrap *wrap)
 {
     *wrap = (struct wrap){.conv = conv, .axis = axis};
@@ -120,7 +120,7 @@ static int axis_behind(const struct node *turn, const int *order, const struct n
     return added >= 0 && axis < rank ? axis : -1;
 }
 
-/* True when all that reads the value is a Conv that needs the axis no more. */
+/* True if all readers of the value are Convs that no longer need the axis. */
 static bool all_unwrap(const struct plan *plan, const struct value *value, int axis)
 {
     const struct affine *form;
@@ -204,7 +204,7 @@ static const char *replace(struct plan *plan, const struct wrap *wrap, struct no
                                       .sized = step->sized,
                                       .target = wrap->y,
                                       .at = wrap->last,
-                                      .spared = 1}; /* what took the axis away */
+                                      .spared = 1}; /* the op that removed the axis */
     return lower(plan, &lowering, &fusion);
 }
 

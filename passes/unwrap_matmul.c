@@ -4,8 +4,8 @@
  *
  * The second operand is one matrix: all axes of x but the last are rows.
  *
- * Refused: a target that is computed when the model runs. Left alone: a product that others
- * read before it is reshaped, shapes of which more than one size is not known. */
+ * Refused: a target that is computed at run time. Left alone: a product that other ops read before it is reshaped,
+ * shapes with more than one unknown size. */
 #include "infer/constant.h"
 #include "infer/window.h"
 #include "model/edit.h"
@@ -26,14 +26,14 @@ static bool has_known_target(const struct node *node)
            (node_input(node, 1) && !constant_of(node->inputs[1], &tensor) && !tensor->from_shape);
 }
 
-/* All sizes but the last are the same; of them at most one is not known, which follows from the others. */
+/* All sizes but the last are the same; at most one of them is unknown, and follows from the others. */
 static bool same_rows(const struct value *x, const struct value *y)
 {
     int open = 0;
     if (x->rank < 2 || x->rank > MOST || x->rank != y->rank || x->disputed || y->disputed || x->dims[x->rank - 1] < 1)
         return false;
     for (int i = 0; i < x->rank - 1; i++) {
-        bool is_open = x->dims[i] < 0 && y->dims[i] < 0; /* a symbol or nothing is known of either */
+        bool is_open = x->dims[i] < 0 && y->dims[i] < 0; /* each is a symbol or unknown */
         if ((!is_open && x->dims[i] != y->dims[i]) || x->dims[i] == 0)
             return false;
         open += is_open;
@@ -41,7 +41,7 @@ static bool same_rows(const struct value *x, const struct value *y)
     return open <= 1;
 }
 
-/* What the product reads are rows of that width: all in a row, or those of the first axis apart, whatever its size. */
+/* The product reads rows of that width: all on one axis, or with the first axis kept, whatever its size. */
 static bool are_rows(const struct value *rows, const struct value *x, int64_t width)
 {
     if (rows->rank < 2 || rows->dims[rows->rank - 1] != width)
@@ -98,7 +98,7 @@ static bool unwrap(struct plan *plan, struct node *last)
                                                                  .input_count = 2,
                                                                  .output = y});
     edit_remove(matmul);
-    if (!value_is_needed(first->outputs[0])) { /* other products may read it as well */
+    if (!value_is_needed(first->outputs[0])) { /* other products may read it too */
         edit_remove(first);
         replaced[count++] = first;
     }
