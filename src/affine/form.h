@@ -5,14 +5,13 @@
  *     y[n,o,p] = bias[o] + sum over i, t of  w[o,i,t] * x[n, group(o) + i, stride*p + t]
  *
  * with x taken as 0 outside its extent. Per spatial axis, t runs over the lattice
- * low, low + step, ..., low + (taps-1)*step; a dilated kernel is a lattice with step > 1. With H
- * the source's extent, y's is floor((H - 1 + end) / stride) + 1: `end` is the padding at the end
- * less the highest tap. No axis: a matrix product.
+ * low, low + step, ..., low + (taps-1)*step; a dilated kernel is a lattice with step > 1. If H is the source's extent,
+ * y's is floor((H - 1 + end) / stride) + 1: `end` is the padding at the end minus the highest tap. A form without axes
+ * is a matrix product.
  *
- * Forms are immutable and made in an arena. Making one costs no arithmetic on weights: a form is
- * an expression, and affine_rows computes any of its rows when someone needs the numbers, in
- * double. A channel count of 0 means "as many as the source has", which is known once the form
- * meets another one.
+ * Forms are immutable and live in an arena. Making one does no arithmetic on weights: a form is an expression, and
+ * affine_rows computes any of its rows in double when they are needed. A channel count of 0 means "as many as the
+ * source has"; it becomes known when the form is combined with another one.
  *
  * Source: arXiv 2101.03697, section 3.3, for the case of Conv, BatchNormalization and Add. */
 #ifndef AFFINE_FORM_H
@@ -43,7 +42,7 @@ struct affine {
     const struct affine_axis *axis;  /* NULL: all trivial (one tap at 0, stride 1, end 0) */
     int64_t outputs, inputs, groups; /* all 0: a diagonal form of unknown width */
     const double *offset;            /* KERNEL, DIAGONAL: bias, `outputs` numbers, or NULL for 0 */
-    union {                          /* a plan has a few of them for each op: they are kept small */
+    union {                          /* a plan has several forms per op, so they are small */
         struct {                     /* AFFINE_KERNEL: borrowed for the life of the form */
             affine_reader *read;
             const void *closure;
@@ -54,7 +53,7 @@ struct affine {
             double factor;            /* the same where scale is NULL */
             double shift;             /* bias where `offset` is NULL */
             const double *bias_terms; /* absolute numbers that each bias is the sum of; NULL: |bias| */
-            const double *border;     /* what lies in the padding, per channel, instead of 0; or NULL */
+            const double *border;     /* the value of the padding per channel, instead of 0; or NULL */
             double border_rounding;
         };
         struct { /* AFFINE_COMPOSE */
@@ -71,7 +70,7 @@ struct affine {
             const int64_t *tap;  /* which tap; NULL: there is one */
         };
     };
-    double visits;      /* of the forms it is made of, to read it once; 0: it is made of none */
+    double visits;      /* of its operands, to read it once; 0: it has none */
     const double *bias; /* memo of affine_bias */
     int64_t bias_width;
 };
@@ -83,21 +82,20 @@ int64_t affine_taps(const struct affine *form);
 /* Numbers in one row, inputs / groups * taps, and in all rows. 0 while the width is unknown. */
 int64_t affine_row_length(const struct affine *form);
 int64_t affine_weights(const struct affine *form);
-/* What it takes to read all rows: numbers looked at, those of a form that it is made of in many ways each
- * time. */
+/* The cost of reading all rows: numbers read, where a shared operand counts each time. */
 double affine_effort(const struct affine *form);
-/* True for a form that treats each channel by itself. */
+/* True for a form that keeps channels separate. */
 bool affine_is_diagonal(const struct affine *form);
-/* True for what takes, repeats, permutes or places channels at each position, and for the identity. */
+/* True for a form that selects, repeats, permutes or places channels at each position, and for the identity. */
 bool affine_is_pick(const struct affine *form);
 /* True for one tap at 0, stride 1 and end 0 on every axis. */
 bool affine_is_pointwise(const struct affine *form);
 bool affine_is_identity(const struct affine *form);
-/* Output extent along an axis, or -1 where that is not positive. */
+/* Output extent along an axis, or -1 if it is not positive. */
 int64_t affine_extent(struct affine_axis axis, int64_t source_extent);
 
-/* Every maker below returns NULL and sets *result, or returns the reason why there is no such
- * form. Reasons live in the arena. */
+/* Every function below returns NULL and sets *result, or returns the reason why no such form exists. Reasons live in
+ * the arena. */
 
 /* A kernel of shape [outputs, inputs / groups, taps...]. */
 struct affine_kernel {
@@ -111,22 +109,22 @@ struct affine_kernel {
 
 const char *affine_make(struct arena *arena, const struct affine_kernel *kernel, const struct affine **result);
 
-/* True when so many numbers (in double) may be held at once to compute one form of a model of this
- * size: 2 Mi, and one for each byte of input. */
+/* True if this many numbers (in double) may be held at once to compute one form, for a model of this size: 2 Mi,
+ * plus one per byte of input. */
 bool affine_is_held(const struct landing *landing, double numbers);
 
-/* Nothing real comes near: strides, dilations and paddings beyond it are refused, and sums and
- * products of a few of them cannot overflow. */
+/* Far above real models. Larger strides, dilations and paddings are refused, so sums and products of a few of them
+ * cannot overflow. */
 #define AFFINE_LIMIT (INT64_C(1) << 28)
 
-/* True for a diagonal form that says what lies in the padding. */
+/* True for a diagonal form that defines the padding. */
 bool affine_has_border(const struct affine *form);
 
-/* NULL where every axis has a stride, a step and taps that a form may have; else the reason. */
+/* NULL if the stride, step and taps of every axis are valid; otherwise the reason. */
 const char *affine_check_axes(struct arena *arena, int axes, const struct affine_axis *axis);
 
-/* The last step of making a form: checks its size, copies it to the arena. Returns the reason why there is
- * no such form, or NULL and *result. */
+/* The last step of making a form: checks its size, and copies it to the arena. Returns the reason why no such form
+ * exists, or NULL and *result. */
 const char *affine_finish(struct arena *arena, struct affine *form, int axes, const struct affine_axis *axis);
 
 #endif

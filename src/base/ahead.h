@@ -1,8 +1,8 @@
-/* base/ahead.h: a thread that makes pages ready before they are asked for.
+/* base/ahead.h: a thread that prepares pages before they are needed.
  *
- * A plan of a million nodes fills gigabytes, and the system clears each page when it is first
- * touched: half of the time of loading and planning, which one thread does while the other cores
- * wait. What is prepared may be used at once, ready or not. Nothing but time depends on it. */
+ * A plan of a million nodes fills gigabytes, and the system clears each page on its first access. That is half the
+ * time of loading and planning, during which the other cores are idle. Pages may be used at any time, prepared or
+ * not. Only the run time depends on this thread. */
 #ifndef BASE_AHEAD_H
 #define BASE_AHEAD_H
 
@@ -10,10 +10,10 @@
 
 struct ahead;
 
-/* NULL where the system has no thread or no memory to give. */
+/* NULL if the system has no thread or memory left. */
 struct ahead *ahead_begin(void);
-/* Makes these pages ready from the first on, instead of those it was told of before. They must stay
- * mapped, for writing, until it is told of others or ended. */
+/* Prepares these pages from the first on, instead of earlier ones. They must stay mapped for writing until the next
+ * call or the end of the thread. */
 void ahead_prepare(struct ahead *ahead, void *bytes, size_t size);
 /* Ends the thread. NULL is fine. */
 void ahead_end(struct ahead *ahead);

@@ -1,7 +1,7 @@
-/* base/arena.h: memory, and what every other file needs besides: lists, checked arithmetic.
+/* base/arena.h: memory, lists and checked arithmetic, which every file needs.
  *
- * Everything that belongs to one run lives in its arena and is freed by one call. Nobody frees a
- * single allocation; what is large and short-lived gets an arena of its own. */
+ * Everything that belongs to one run lives in its arena and is freed by one call. Single allocations are not freed;
+ * large, short-lived data gets its own arena. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 
-/* Weights lie in the file as little-endian numbers, and are read, hashed and written as they lie. For
- * compilers that do not say, meson.build asks. */
+/* Weights are little-endian in the file, and are read, hashed and written without conversion. For compilers without
+ * these macros, meson.build checks it. */
 #ifdef __BYTE_ORDER__
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "expected a little-endian machine");
 #endif
@@ -24,37 +24,37 @@ struct arena_block;
 struct arena {
     struct arena_block *blocks;
     struct landing *landing;
-    size_t allocated; /* bytes asked of the system so far */
+    size_t allocated; /* bytes requested from the system so far */
     bool runs_ahead;
     struct ahead *ahead;
-    struct arena_block *spare; /* the next large block, its pages made ready by `ahead` */
+    struct arena_block *spare; /* the next large block, whose pages `ahead` prepares */
 };
 
 void arena_init(struct arena *arena, struct landing *landing);
 void arena_free(struct arena *arena);
-/* From here on a second thread gets a large arena's next pages ready, until arena_settle or
- * arena_free. Nothing but time depends on it. */
+/* From here on a second thread prepares a large arena's next pages, until arena_settle or arena_free. Only the run
+ * time depends on it. */
 void arena_run_ahead(struct arena *arena);
 void arena_settle(struct arena *arena);
-/* Empties it but keeps its memory, for a caller that will fill it again. */
+/* Empties the arena but keeps its memory for reuse. */
 void arena_reset(struct arena *arena);
 
-/* Says that all of this memory will be used: the system may take large pages for it, which come many
- * times faster. Little is done for little. */
+/* Announces that all of this memory will be used: the system may then use large pages, which are many times faster.
+ * Does nothing for small sizes. */
 void memory_is_large(void *bytes, size_t size);
 
-/* count * size bytes, zeroed, aligned to 8. Lands with OUT_OF_MEMORY when the product
- * overflows or the system has none, with LIMIT when the landing's bound is reached. */
+/* count * size bytes, zeroed, aligned to 8. Lands with OUT_OF_MEMORY if the product overflows or the system has no
+ * memory, with LIMIT if the landing's limit is reached. */
 void *arena_alloc(struct arena *arena, uint64_t count, size_t size);
 
-/* The same, but returns NULL instead of landing: for protobuf-c, which must not be jumped over. */
+/* The same, but returns NULL instead of landing: for protobuf-c, because a longjmp must not skip it. */
 void *arena_try_alloc(struct arena *arena, size_t size);
 
-/* Room for rows * length numbers of eight bytes, by malloc; for none, too. NULL: there is no memory, or a size_t cannot
- * say so much. */
+/* Memory for rows * length numbers of eight bytes, by malloc; the count may be 0. NULL: out of memory, or too large
+ * for size_t. */
 void *numbers_alloc(int64_t rows, int64_t length);
 
-/* Frees one allocation where it is large enough to have memory of its own; others stay: false. */
+/* Frees one allocation if it is large enough to have its own block. False: it stays. */
 bool arena_give_back(struct arena *arena, const void *memory);
 
 char *arena_copy(struct arena *arena, const char *text);
@@ -79,7 +79,7 @@ char *arena_vformat(struct arena *arena, const char *format, va_list arguments)
             (list)->items = list_grow((arena), (list)->items, (list)->count, sizeof(*(list)->items), &(list)->room);   \
         (list)->items[(list)->count++] = (item);                                                                       \
     } while (0)
-/* Room for `more` items at once, where their number is known. */
+/* Reserves `more` items at once, if their number is known. */
 #define LIST_RESERVE(arena, list, more)                                                                                \
     ((list)->items = list_reserve((arena), (list)->items, (list)->count, (more), sizeof(*(list)->items), &(list)->room))
 void *list_grow(struct arena *arena, void *items, size_t count, size_t size, size_t *room);

@@ -4,23 +4,23 @@
 
 #include "base/arena.h"
 
-/* Strings to pointers, open addressing. Keys are borrowed. Where a key lies is another place in every
- * run (base/secret.h): nothing may depend on the order of the entries. */
+/* Strings to pointers, open addressing. Keys are borrowed. The place of a key changes with every run
+ * (base/secret.h): nothing may depend on the order of the entries. */
 struct map {
     struct map_entry *entries;
     size_t count, room;
-    struct secret secret; /* of the landing; set when there is room */
+    struct secret secret; /* of the landing; set on the first allocation */
 };
 struct map_entry {
     const char *key;
     void *item;
-    uint64_t hash; /* kept: growing does not read the keys again, and most misses compare only this */
+    uint64_t hash; /* stored, so that growing does not read the keys again, and most misses compare only this */
 };
 void *map_get(const struct map *map, const char *key);
 void map_put(struct arena *arena, struct map *map, const char *key, void *item);
-/* The same unless the key is there: then what it has is returned and stays. NULL: it was put. */
+/* Puts the key unless it exists; then returns its value. NULL: it was put. */
 void *map_add(struct arena *arena, struct map *map, const char *key, void *item);
-/* Room for `count` more keys, so that a map of known size does not grow step by step. */
+/* Reserves `count` more keys, so that a map of known size does not grow step by step. */
 void map_reserve(struct arena *arena, struct map *map, size_t count);
 
 #endif

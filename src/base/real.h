@@ -1,7 +1,7 @@
-/* base/real.h: Exp, Log and their kin, by sums and products alone, so that every machine gets the same number.
+/* base/real.h: exp, log and similar functions, from sums and products only, so that every machine gets the same number.
  *
- * C libraries differ in the last bit of theirs, and some ask the processor which way to go. Errors, in units of the last
- * place: exp and log 0.6, pow 0.8, expm1, log1p, log2 and log10 1.5, tanh 2.5, erf 2. erfc is right to 12 digits. */
+ * C libraries differ in the last bit, and some choose by the processor. Errors, in units of the last place: exp and
+ * log 0.6, pow 0.8, expm1, log1p, log2 and log10 1.5, tanh 2.5, erf 2. erfc is right to 12 digits. */
 #ifndef BASE_REAL_H
 #define BASE_REAL_H
 

@@ -1,10 +1,9 @@
 /* base/secret.h: hashes that the author of a file cannot steer.
  *
- * Names and contents are chosen by strangers. Under a hash that is the same in every run, half a million
- * names of one file can be made to share one slot, and a table of them takes minutes. Here the
- * operands of each multiplication are mixed with words that are drawn anew for each call of the
- * library, so which names collide is not known when the file is made. Hashes decide where something
- * lies in a table and nothing else: no output may depend on them. */
+ * The author of a file chooses its names and contents. With a hash that is the same in every run, a file could have
+ * half a million names that share one slot, and their table would take minutes. Here the operands of each
+ * multiplication are mixed with random words that differ in each call of the library, so the author cannot know
+ * which names collide. Hashes only decide the place in a table: no output may depend on them. */
 #ifndef BASE_SECRET_H
 #define BASE_SECRET_H
 
@@ -16,7 +15,7 @@ struct secret {
     uint64_t words[3];
 };
 
-/* From the system; where it has nothing to give, from addresses and the clock. */
+/* From the system, or else from addresses and the clock. */
 void secret_draw(struct secret *secret);
 
 /* Both halves of the product, folded: by four multiplications of halves. */
@@ -30,7 +29,7 @@ static inline uint64_t secret_fold_halves(uint64_t a, uint64_t b)
     return low ^ high;
 }
 
-/* The same by one, where the processor has it. */
+/* The same by a single instruction, if the processor has it. */
 static inline uint64_t secret_fold(uint64_t a, uint64_t b)
 {
 #ifdef __SIZEOF_INT128__
@@ -56,8 +55,8 @@ static inline uint32_t secret_half_word(const uint8_t *at)
     return word;
 }
 
-/* Sixteen bytes a step; the last step's words may overlap, which the size makes up for. In the header,
- * since names are looked up more often than anything else happens. */
+/* Sixteen bytes per step; the words of the last step may overlap, but the size is hashed too. In the header, because
+ * name lookups are the most frequent operation. */
 static inline uint64_t secret_hash(const struct secret *secret, const void *data, size_t size)
 {
     const uint8_t *at = data;

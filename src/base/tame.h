@@ -1,8 +1,8 @@
-/* base/tame.h: text that a terminal, a log or a reader would obey is shown, not obeyed.
+/* base/tame.h: makes text safe for a terminal, a log or a reader.
  *
- * Names come from files and from strangers. Control characters, those of 8 bits too (U+0080 to U+009F),
- * and marks that turn the direction of what is written (U+202A to U+202E, U+2066 to U+2069) have no
- * place in a line. Nor have bytes that are no UTF-8: what the library says is. */
+ * Names come from untrusted files. A line must not contain control characters, also of 8 bits (U+0080 to U+009F), or
+ * characters that change the direction of text (U+202A to U+202E, U+2066 to U+2069). Nor may it contain invalid
+ * UTF-8, because all output of the library is UTF-8. */
 #ifndef BASE_TAME_H
 #define BASE_TAME_H
 
@@ -10,8 +10,8 @@
 
 #include "base/utf8.h"
 
-/* Bytes of the character at the start of a string that must not be shown as it is; 0: it may, all
- * utf8_length of it. */
+/* The number of bytes of an unsafe character at the start of a string; 0: the character is safe, with utf8_length
+ * bytes. */
 static inline size_t tame_length(const char *string)
 {
     const unsigned char *s = (const unsigned char *)string;
@@ -22,7 +22,7 @@ static inline size_t tame_length(const char *string)
     if (s[0] == 0xe2 &&
         ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) || (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9)))
         return 3;
-    return utf8_length(s, 4) == 0; /* it reads no byte behind the first that does not fit */
+    return utf8_length(s, 4) == 0; /* it stops at the first invalid byte */
 }
 
 /* In place, a ? for each byte. */

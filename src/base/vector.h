@@ -1,6 +1,6 @@
-/* base/vector.h: inner loops that are compiled twice, for any x86-64 and for AVX2, and chosen between when they are called.
+/* base/vector.h: inner loops that are compiled twice, for any x86-64 and for AVX2, and selected at run time.
  *
- * Sums keep their written order in both and nothing is contracted, so the numbers are the same. */
+ * Both keep the written order of sums and contract nothing, so the numbers are equal. */
 #ifndef BASE_VECTOR_H
 #define BASE_VECTOR_H
 
@@ -9,7 +9,7 @@
 /* VECTORISED(double, sum, (const double *numbers, int64_t count), (numbers, count)) { body } is a static function of that
  * type, name, parameters and arguments. */
 #if defined(__x86_64__)
-extern bool vector_has_avx2; /* set before main, and never again */
+extern bool vector_has_avx2; /* set before main, then constant */
 #define VECTORISED(type, name, parameters, arguments)                                                                  \
     static inline __attribute__((always_inline)) type name##_body parameters;                                          \
     __attribute__((target("avx2"))) static type name##_avx2 parameters                                                 \
