@@ -1,6 +1,6 @@
-/* io/npz.h: arrays as numpy.savez writes them: a zip archive of .npy files, stored.
+/* io/npz.h: arrays from numpy.savez: a zip archive of uncompressed .npy files.
  *
- * An archive that is compressed is refused: to unpack it would take a library, and what is read here is small. */
+ * A compressed archive is refused: unpacking it would need a library, and these files are small. */
 #ifndef IO_NPZ_H
 #define IO_NPZ_H
 
@@ -16,17 +16,17 @@ struct npz_array {
     int rank;
     int64_t dims[NPZ_AXES];
     int64_t count;        /* of numbers */
-    const uint8_t *bytes; /* they, little-endian, one behind the other; not aligned */
+    const uint8_t *bytes; /* the numbers, little-endian, dense; not aligned */
 };
 
 /* Takes one array. Returns NULL, or what is wrong with it: "is not of ...". */
 typedef const char *npz_take(void *closure, const struct npz_array *array);
 
-/* Whether a file begins as an archive does. */
+/* Whether a file begins like an archive. */
 bool npz_is(const uint8_t *bytes, size_t size);
 
 /* Gives all arrays to `take`, in their order. `path` and `expected` ("statistics by numpy.savez, ...") are for messages.
- * Lands with ARGUMENT, saying which entry, when the archive is something else or `take` has a reason. */
+ * Lands with ARGUMENT and the name of the entry if the archive is invalid or `take` returns a reason. */
 void npz_read(struct arena *arena, const char *path, const char *expected, const uint8_t *bytes, size_t size,
               npz_take *take, void *closure);
 

@@ -1,43 +1,42 @@
-/* model/edit.h: the only writer of graphs and messages after they are built.
+/* model/edit.h: the only code that changes graphs and messages after they are built.
  *
- * Every edit keeps the index right: names, producers, readers. What the file said is never
- * changed; new messages are made beside it, and write/emit.c writes old bytes or new messages. */
+ * Every edit keeps the index consistent: names, producers, readers. Messages of the file never change; edits make
+ * new ones, and write/emit.c writes old bytes or new messages. */
 #ifndef MODEL_EDIT_H
 #define MODEL_EDIT_H
 
 #include "model/model.h"
 
-/* The same for a node. A node that is replaced may hand its name on as it is. */
+/* The same for a node. A replaced node may pass its name on unchanged. */
 const char *edit_node_name(struct model *model, const char *wanted);
 
 /* A new value of this graph, under a new name. */
 struct value *edit_value(struct graph *graph, const char *wanted);
 
-/* A new constant: an initializer, or a Constant node where the graph can hold none (local functions,
+/* A new constant: an initializer, or a Constant node if the graph cannot have initializers (local functions,
  * subgraphs below IR 4). It stands at the position of `at`. tensor->name is set. */
 struct value *edit_constant(struct graph *graph, const struct node *at, const char *wanted, struct tensor *tensor);
 
-/* The same for a tensor of one number repeated, from opset 9 on: ConstantOfShape makes it of its shape. */
+/* The same for a tensor that repeats one number, from opset 9 on: a ConstantOfShape computes it from its shape. */
 struct value *edit_repeated(struct graph *graph, const struct node *at, const char *wanted, struct tensor *tensor);
 
-/* The message of a new constant, which borrows from it. Where its numbers go stands the tensor itself:
- * protobuf-c hands it on unread, and write/emit.c puts what is computed in its place. */
+/* The message of a new constant, which borrows from it. The tensor itself stands in the place of its numbers:
+ * protobuf-c passes it on unread, and write/emit.c replaces it by the computed numbers. */
 void edit_tensor_message(const struct tensor *tensor, Onnx__TensorProto *message);
 
-/* The computed constant `value` becomes a stored one of the same name; its producer is removed, so that other
- * results of it that somebody reads must be stored as well. */
+/* The computed constant `value` becomes a stored one with the same name. Its producer is removed, so its other
+ * results with readers must be stored too. */
 void edit_store(struct value *value, struct tensor *tensor);
 
-/* Whatever reads the new constant `value` reads `other` instead, a new constant of the same graph that holds
- * the same. */
+/* Readers of the new constant `value` read `other` instead, an equal new constant of the same graph. */
 void edit_share(struct value *value, struct value *other);
 
-/* Whatever reads `value` reads `other` instead, a value that holds the same and that every reader's scope
- * knows by its name. Nodes of the file keep all else that they say. */
+/* Readers of `value` read `other` instead, an equal value that is visible by its name in every reader's scope. Nodes
+ * of the file keep everything else. */
 void edit_redirect(struct value *value, struct value *other);
 
-/* What makes `value` makes `output` instead, in place of the node that does so now; `value` is gone, and its
- * readers read `output`. Both are of one graph. */
+/* The producer of `value` produces `output` instead of its present producer. `value` is removed, and its readers
+ * read `output`. Both are in one graph. */
 void edit_take_over(struct value *value, struct value *output);
 
 struct edit_attribute {
@@ -47,7 +46,7 @@ struct edit_attribute {
     int64_t integer;
 };
 
-/* A node that is wanted. Names are borrowed for the life of the graph, arrays for the call. */
+/* Describes a new node. Names are borrowed for the life of the graph, arrays for the call. */
 struct edit_op {
     const char *op;              /* the operator's name */
     const struct node *at;       /* at whose position it stands */
@@ -68,30 +67,30 @@ struct node *edit_node(struct graph *graph, const struct edit_op *wanted);
 struct node *edit_copy(const struct node *from, const struct node *at, struct value *const *inputs,
                        struct value *const *outputs);
 
-/* The new node has the attributes of another one, as they are. */
+/* The new node gets the attributes of another one. */
 void edit_take_attributes(struct node *node, const struct node *from);
 
-/* One of the new node's attributes is this, in place of what it was. */
+/* Sets an attribute of the new node. */
 void edit_set_attribute(struct node *node, const struct edit_attribute *attribute);
 
-/* The node is gone, and with it its readings. Its outputs must have no reader left. */
+/* Removes the node and its uses. Its outputs must have no reader left. */
 void edit_remove(struct node *node);
 
-/* Removes nodes, initializers and descriptions that nothing reads. Returns whether there were any.
- * Ops of other domains and unknown ops stay: they may have effects. */
+/* Removes unused nodes, initializers and descriptions. Returns whether there were any. Unknown ops and ops of other
+ * domains stay, because they may have side effects. */
 bool edit_remove_dead(struct model *model);
 
-/* ---- inputs and outputs of the main graph, before anything is rewritten ---- */
+/* ---- inputs and outputs of the main graph, before any rewrite ---- */
 
-/* An initializer that is an input as well is an input no more: nobody can override it. */
+/* An initializer that is also an input is no longer an input, so callers cannot override it. */
 void edit_freeze(struct value *value);
 
-/* Outputs that `kept` is false for, by position, are none any more, and nodes and initializers go that only they
- * needed, whatever the operator. Returns the number of nodes, Constants left out. */
+/* Removes the outputs for which `kept` is false, by position, and the nodes and initializers that only they need,
+ * whatever the operator. Returns the number of nodes, without Constants. */
 size_t edit_keep_outputs(struct model *model, const bool *kept);
 
-/* The input has these sizes. A symbol that its shape was declared with stands for the number in every graph but local
- * functions, once edit_spread_sizes has been called. */
+/* Sets the shape of an input. The sizes replace the symbols of its declared shape in every graph except local
+ * functions, once edit_spread_sizes is called. */
 void edit_size(struct value *input, int rank, const int64_t *dims);
 void edit_spread_sizes(struct model *model);
 

@@ -1,11 +1,10 @@
-/* model/graph.h: the index over a model: values by name, who makes them, who reads them.
+/* model/graph.h: the index of a model: values by name, with their producers and readers.
  *
  * One struct graph per ONNX scope: the main graph, each subgraph of If, Loop, Scan, and each
- * local function. A scope sees the values of the scopes around it. Only model/edit.c changes an index
- * after graph_build, so no index can go stale behind a pass. What the file said stays readable:
- * a node that was replaced keeps its inputs and outputs, one that now reads or makes another value keeps
- * those of the file beside them (node.filed), and value.first_producer keeps the node that made the value
- * in the file. */
+ * local function. A scope sees the values of the scopes around it. Only model/edit.c changes an index after
+ * graph_build, so an index never becomes stale. The original stays readable: a replaced node keeps its inputs and
+ * outputs, a changed node keeps those of the file in node.filed, and value.first_producer is the producer in the
+ * file. */
 #ifndef MODEL_GRAPH_H
 #define MODEL_GRAPH_H
 
@@ -57,10 +56,10 @@ struct value {
     struct graph *graph;
     uint32_t index;              /* dense, in the model: for a struct memo of whoever keeps something of it */
     struct node *producer;       /* NULL: input, initializer, or unknown to this model */
-    struct node *first_producer; /* the producer in the file; of a new value that a move made, that move's node,
-                                    which says what it is */
-    struct node *moved_producer; /* a move has shown that this node makes it as well; or NULL */
-    struct use *uses;            /* removed readers included: ask value_use_count */
+    struct node *first_producer; /* the producer in the file; for a new value of a move, the move's node, which
+                                    defines it */
+    struct node *moved_producer; /* a move has shown that this node computes it too; or NULL */
+    struct use *uses;            /* including removed readers: use value_use_count */
     struct tensor *tensor;       /* initializer, or the value of a Constant node; else NULL */
     bool is_input;               /* listed among the inputs of its graph */
     bool is_output;              /* listed among the outputs of its graph */
@@ -110,32 +109,31 @@ struct node {
     int64_t opset; /* of the operator's domain; 0 when not imported */
 };
 
-/* Builds the index of every graph of the model: model->graphs, outer before inner. Lands with
- * INVALID_MODEL on a cycle or on a value produced twice. Cost is near-linear in nodes. */
+/* Builds the index of every graph of the model: model->graphs, outer before inner. Lands with INVALID_MODEL on a
+ * cycle or a value with two producers. The cost is nearly linear in the nodes. */
 void graph_build(struct model *model);
 
-/* The value of this name in this graph, made where there is none: *old tells. The name is borrowed. */
+/* The value with this name in this graph. *old: whether it existed; otherwise it is created. The name is borrowed. */
 struct value *graph_value(struct graph *graph, const char *name, bool *old);
-/* True when some graph of the model has a value of this name. */
+/* True if any graph of the model has a value with this name. */
 bool graph_has_name(const struct model *model, const char *name);
 
-/* A constant's type and shape are its tensor's own: known as a whole, so that shape inference never
- * writes to it. */
+/* A constant's type and shape are those of its tensor: completely known, so shape inference never writes to it. */
 void value_takes_shape(struct value *value, const struct tensor *tensor);
 
 /* The value a name refers to in this scope or one around it, or NULL. */
 struct value *graph_find(const struct graph *graph, const char *name);
 
-/* What a local function and its calls go by: no other has the same. */
+/* The unique key of a local function and its calls. */
 const char *graph_function_key(struct arena *arena, const char *domain, const char *name, const char *overload);
 
 bool use_is_live(const struct use *use);
 /* Readers that are not removed, each input of a node counted. A graph output does not count. */
 size_t value_use_count(const struct value *value);
-/* True when something reads the value or the graph gives it out; false for NULL. */
+/* True if the value has readers or is a graph output; false for NULL. */
 bool value_is_needed(const struct value *value);
-/* The only reader, when there is exactly one use, the value is no graph output and carries no
- * quantization annotation; else NULL. */
+/* The only reader, if there is exactly one use and the value is not a graph output and has no quantization
+ * annotation; otherwise NULL. */
 struct node *value_only_reader(const struct value *value);
 
 /* Attributes by name, with defaults. A reference attribute of a function body is never found:
@@ -144,7 +142,7 @@ const Onnx__AttributeProto *node_attribute(const struct node *node, const char *
 int64_t node_integer(const struct node *node, const char *name, int64_t otherwise);
 double node_float(const struct node *node, const char *name, double otherwise);
 const char *node_string(struct arena *arena, const struct node *node, const char *name, const char *otherwise);
-/* The integers of an attribute, or NULL when it is absent; *count is their number. */
+/* The integers of an attribute, or NULL if it is absent; *count is their number. */
 const int64_t *node_integers(const struct node *node, const char *name, size_t *count);
 /* True when an attribute refers to an attribute of the function around the node. */
 bool node_has_references(const struct node *node);
@@ -167,19 +165,19 @@ static inline struct value *node_filed_output(const struct node *node, size_t in
 {
     return node->filed ? node->filed->outputs[index] : node->outputs[index];
 }
-/* True when it is known what the value is in terms of the file: it is there, or a move defined it. */
+/* True if the value is defined in terms of the file: it is in the file, or a move defined it. */
 static inline bool value_is_told(const struct value *value)
 {
     return !value->is_new || value->first_producer;
 }
 
 struct multiple;
-/* What a size of value.dims is, a number or a symbol. */
+/* The meaning of a size in value.dims: a number or a symbol. */
 struct multiple model_multiple(const struct model *model, int64_t size);
 /* A multiple as a size: of the same ones the same. -1: it is of a symbol, and its factor is not above 0. */
 int64_t model_size(struct model *model, struct multiple multiple);
 
-/* The value that stands for this one now. */
+/* The value that replaces this one now. */
 static inline struct value *value_now(struct value *value)
 {
     while (value->same)
@@ -190,7 +188,7 @@ static inline struct value *value_now(struct value *value)
 /* Outputs of a graph by position; NULL for what is not there. */
 size_t graph_output_count(const struct graph *graph);
 struct value *graph_output(const struct graph *graph, size_t index);
-/* Values that are read, NULL where one is left out. */
+/* Input values, NULL if omitted. */
 struct value_reads {
     struct value **items;
     size_t count, room;
@@ -203,15 +201,15 @@ void graph_captures(struct arena *arena, const struct graph *body, struct value_
 size_t graph_input_count(const struct graph *graph);
 struct value *graph_input(const struct graph *graph, size_t index);
 
-/* True when operand order means nothing. */
+/* True if the order of operands does not matter. */
 bool node_commutes(const struct node *node);
 
-/* Inputs without the left-out ones at the end. */
+/* The number of inputs without omitted ones at the end. */
 size_t node_input_end(const struct node *node);
-/* True when the value is a constant that nobody can override, stored or made by a Constant node. */
+/* True if the value is a constant that callers cannot override, stored or from a Constant node. */
 bool value_is_stored(const struct value *value);
 
-/* True for an operator that draws random numbers: two of a kind do not make the same. */
+/* True for an operator that draws random numbers: two equal nodes give different results. */
 bool node_draws(const struct node *node);
 
 #endif

@@ -1,17 +1,17 @@
-/* model/inline.h: calls of local functions replaced by what the functions hold, before a model's graphs are built. */
+/* model/inline.h: replaces calls of local functions by their nodes, before a model's graphs are built. */
 #ifndef MODEL_INLINE_H
 #define MODEL_INLINE_H
 
 #include "model/model.h"
 
-/* Nodes, and names in them, that a parsed model has when its calls are replaced, those of bodies included; more than any
- * limit where functions call themselves. */
+/* The number of nodes, and of names in them, after inlining, including bodies; above any limit if functions call
+ * themselves. */
 size_t inline_count(struct model *model);
 
 /* Replaces every call by the function's nodes, in the main graph and its bodies, as ONNX says: attributes that refer to the
- * function's are the call's, or the default, or left out. What the function makes is called CALL::NAME by the
- * call's first output. A function of other operator sets, whose nodes would mean something else in the model, stays a
- * call. inline_count says what it takes. */
+ * function's are the call's, or the default, or left out. Values of the function are called CALL::NAME, after the
+ * call's first output. A call of a function with other operator sets stays, because its nodes would mean something
+ * else in the model. inline_count gives the cost. */
 void inline_functions(struct model *model);
 
 #endif

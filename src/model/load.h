@@ -7,7 +7,7 @@
 /* Reads a model: scans the wire format, unpacks the skeleton, points tensors into `bytes`, builds
  * the graphs. Lands with NOT_ONNX, INVALID_MODEL, LIMIT or IO. */
 void model_load(struct model *model);
-/* Its two halves: the messages, which may still be changed, and what is made of them. */
+/* Its two halves: reading the messages, which may then be changed, and building the model from them. */
 void model_parse(struct model *model);
 void model_build(struct model *model);
 

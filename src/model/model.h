@@ -9,7 +9,7 @@
 
 struct affine;
 
-/* A size: so many times that of a symbol which is no multiple of another; or a number, where the symbol is 0. */
+/* A size: a factor times a symbol that is not itself a multiple; or a number, if the symbol is 0. */
 struct multiple {
     int64_t symbol, factor;
 };
@@ -32,17 +32,18 @@ struct model {
     const struct affine *identity;      /* fuse/step.c */
     const struct node *last_attributed; /* model/edit.c: the node made last that has attributes */
     uint32_t node_count, value_count;   /* of all graphs, removed ones included: above every index */
-    /* What rooms further up keep of each node or value. */
+    /* Data that higher layers store per node or value. */
     struct memo inferred;                    /* infer/constant.h, of values */
     struct memo steps;                       /* fuse/lift.c, of nodes */
     struct memo traces;                      /* fuse/trace.c, of values */
     struct memo scaled;                      /* equalize/classes.h, of values */
     struct memo value_numbers, node_matches; /* match/numbered.h */
     uint32_t stamp;                          /* fuse/trace.c: changes of the graph so far */
-    struct map sizes;                        /* model/edit.c: what symbols in shapes have become (int64_t), by name */
+    struct map sizes;                        /* model/edit.c: sizes (int64_t) that replaced symbols in shapes, by
+                                                name */
     bool is_sized;                           /* model/edit.c: sizes of an input are not those of the file */
     bool has_external;
-    bool learned;          /* infer/shape.c: something that was not known, in the round that runs */
+    bool learned;          /* infer/shape.c: learned something new in the present round */
     struct effort folding; /* what is left of it */
 };
 

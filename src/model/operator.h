@@ -1,5 +1,4 @@
-/* model/operator.h: the ONNX operators this program computes with, in one table; defaults of attributes,
- * of others too.
+/* model/operator.h: the table of ONNX operators that this program supports.
  *
  * Anything else, any other domain, and any opset outside [OPSET_OLDEST, OPSET_NEWEST] is
  * OP_UNKNOWN: never read into, never changed. */
@@ -11,19 +10,19 @@
 
 enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
 
-/* What is true of an operator whatever its attributes: bits, so that a question is asked in one place. */
+/* Traits of an operator, whatever its attributes, as bits. */
 enum operator_trait {
     KEEPS_SHAPE = 1,  /* the first output has the shape and type of the first input (Cast: shape only) */
     COMMUTES = 2,     /* two inputs may change places */
-    ADDS = 4,         /* a result is a sum of what it reads, so that numbers may cancel */
-    ARITHMETIC = 8,   /* +, -, *, / of operands that broadcast, and what is made of them */
-    ELEMENTWISE = 16, /* an element is made of the one in its place; marked where a rewrite may span it */
+    ADDS = 4,         /* a result is a sum of inputs, so that numbers may cancel */
+    ARITHMETIC = 8,   /* +, -, *, / of operands that broadcast, and similar ops */
+    ELEMENTWISE = 16, /* each element depends only on the one in its place; set if a rewrite may span the op */
     BODIES = 32,      /* attributes are graphs */
     WEIGHTED = 64,    /* input 1 is a weight: numbers are multiplied by it and summed */
     IS_SUM = 128,     /* a sum of its operands, with factors */
-    MAPS = 256,       /* the same function for every element, of it alone */
-    IDEMPOTENT = 512, /* twice is once */
-    INVOLUTION = 1024 /* twice is nothing */
+    MAPS = 256,       /* applies the same function to each element alone */
+    IDEMPOTENT = 512, /* f(f(x)) = f(x) */
+    INVOLUTION = 1024 /* f(f(x)) = x */
 };
 
 /* name and traits */
@@ -245,14 +244,14 @@ enum op operator_find(const char *domain, const char *type, int64_t opset);
 struct operator_schema {
     const char *name;
     int since;   /* the opset that brought it, or OPSET_OLDEST and before */
-    int meaning; /* since when it computes the same of the same */
+    int meaning; /* since when the same inputs give the same results */
     /* INPUTS>OUTPUTS: a letter for a type, the same for what must be of one type, "." for a type of its
-     * own, "*" behind what repeats; "": it is no operator any more */
+     * own, "*" behind what repeats; "": it is no longer an operator */
     const char *types;
     const char *attributes; /* their names, separated by spaces */
 };
 
-/* Runtimes pass over attributes whose names begin with "__": every operator has those. */
+/* Runtimes ignore attributes whose names begin with "__", so every operator may have them. */
 bool operator_has_attribute(const struct operator_schema *schema, const char *name);
 
 /* True when it has one of the traits (a set of enum operator_trait). OP_UNKNOWN has none. */

@@ -1,4 +1,4 @@
-/* model/tensor.h: constants, wherever their numbers are stored.
+/* model/tensor.h: constants, however their numbers are stored.
  *
  * raw_data, the typed fields, Constant nodes, external data, results of constant folding and
  * weights that a rewrite will compute are one type to the rest of the program. */
@@ -20,7 +20,7 @@ enum tensor_storage {
     STORAGE_ULONGS,   /* uint64: uint64_data, which also holds uint32 */
     STORAGE_REPEATED, /* of a float type: one double that every element is; ConstantOfShape, Expand */
     STORAGE_FUSED,    /* computed when written: the kernel of an affine form */
-    STORAGE_OPAQUE    /* present, but nothing here reads it: strings, packed 4-bit types, ... */
+    STORAGE_OPAQUE    /* present, but not readable here: strings, packed 4-bit types, ... */
 };
 
 enum fused_part {
@@ -40,15 +40,15 @@ struct tensor {
     const struct external *external; /* where the bytes lie outside the model's file, or NULL */
     const struct affine *form;       /* STORAGE_FUSED */
     enum fused_part part;            /* STORAGE_FUSED */
-    const struct tensor *before;     /* what it was before equalisation scaled it by powers of two, or NULL */
-    bool from_shape;                 /* folded from the shape of a value: holds for that shape only */
+    const struct tensor *before;     /* the tensor before equalisation scaled it by powers of two, or NULL */
+    bool from_shape;                 /* folded from the shape of a value: exact for that shape only */
 };
 
 /* float, double, float16, bfloat16: what a fused weight may be. */
 bool type_is_float(int32_t type);
 /* Integers of a byte or more, and bools: what tensor_read_integers reads. */
 bool type_is_integer(int32_t type);
-/* Bits of an element; 0 for strings and types unknown here. */
+/* Bits of an element; 0 for strings and unknown types. */
 int type_bits(int32_t type);
 /* Bytes per element for types with a whole number of them, else 0. */
 size_t type_size(int32_t type);
@@ -56,24 +56,23 @@ size_t type_size(int32_t type);
 const char *type_name(int32_t type);
 /* Largest relative rounding error of one conversion: 2^-24 for float, 2^-11 for float16, ... */
 double type_rounding(int32_t type);
-/* What two ways to compute the same may differ by, relative to the largest result. */
+/* Accepted difference of two computations of the same result, relative to the largest result. */
 double type_tolerance(int32_t type);
 
-/* Reads a TensorProto. `external`: where its bytes lie outside, of which it takes no more than its
- * dims ask for; NULL: nowhere. Returns NULL and sets *result, or returns the reason why the tensor
- * is broken: data that does not fit the dims, dims that overflow. Tensors of types nobody here
- * computes with become STORAGE_OPAQUE. */
+/* Reads a TensorProto. `external`: the place of its external data, of which it takes only what its dims need; may be
+ * NULL. Returns NULL and sets *result, or returns the reason why the tensor is invalid: data that does not fit the
+ * dims, dims that overflow. Tensors of unsupported types become STORAGE_OPAQUE. */
 const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *proto, struct external *external,
                               struct tensor **result);
 
-/* Bytes of its elements as raw_data has them, for types with whole bytes. */
+/* Bytes of its elements in raw_data, for types of whole bytes. */
 static inline size_t tensor_bytes(const struct tensor *tensor)
 {
     return (size_t)tensor->count * type_size(tensor->type);
 }
-/* Bytes that it takes in a file: of packed types and strings, too. 0 where nobody can say. */
+/* Bytes that it takes in a file, also for packed types and strings. 0 if unknown. */
 size_t tensor_stored_bytes(const struct tensor *tensor);
-/* True when tensor_read works. */
+/* True if tensor_read works. */
 bool tensor_is_readable(const struct tensor *tensor);
 
 /* Elements [first, first + count) as double. Integers and bools convert; the storage must be
@@ -89,10 +88,10 @@ void tensor_read_bits(const struct tensor *tensor, int64_t *out);
 /* Rounds doubles to `type` (once, to nearest even) and writes them little-endian. Returns the
  * index of the first value that is not finite in `type`, or -1. */
 int64_t tensor_round(int32_t type, const double *values, int64_t count, void *out);
-/* What tensor_round followed by a read gives. */
+/* The result of tensor_round followed by a read. */
 double tensor_rounded(int32_t type, double value);
 
-/* New constants: numbers as they lie in a file, doubles (of a float type) or integers. `values` is borrowed. */
+/* New constants: numbers as in a file, doubles (for a float type) or integers. `values` is borrowed. */
 struct tensor *tensor_of_bytes(struct arena *arena, int32_t type, int rank, const int64_t *dims, const void *bytes);
 struct tensor *tensor_of_doubles(struct arena *arena, int32_t type, int rank, const int64_t *dims,
                                  const double *values);

@@ -1,17 +1,16 @@
-/* model/wire.h: the protobuf wire format, checked before anyone trusts it.
+/* model/wire.h: checks the protobuf wire format before it is trusted.
  *
- * wire_scan reads a message once. It checks every tag, length and nesting depth, and writes a
- * skeleton: the same message with its large payloads cut out and what the schema does not know
- * left out. protobuf-c unpacks only the skeleton, so it never sees hostile bytes, never recurses
- * deeper than WIRE_DEPTH and never copies a weight. What was left out is not lost: output is made
- * from spans of the original bytes (write/emit.c). */
+ * wire_scan reads a message once. It checks every tag, length and nesting depth, and writes a skeleton: the same
+ * message without its large payloads and without unknown fields. protobuf-c unpacks only the skeleton, so it never
+ * sees hostile bytes, never recurses deeper than WIRE_DEPTH and never copies a weight. Nothing is lost: output
+ * consists of spans of the original bytes (write/emit.c). */
 #ifndef MODEL_WIRE_H
 #define MODEL_WIRE_H
 
 #include "base/arena.h"
 #include "protobuf-c/protobuf-c.h"
 
-/* Messages inside messages. protobuf's own default. */
+/* Nested messages. protobuf's own default. */
 enum { WIRE_DEPTH = 100 };
 
 /* A bytes field of this size stands for payload number N in the skeleton (little-endian). Every
@@ -35,7 +34,7 @@ struct wire_skeleton {
 void wire_scan(struct arena *arena, const char *path, const uint8_t *data, size_t size,
                const ProtobufCMessageDescriptor *descriptor, struct wire_skeleton *skeleton);
 
-/* One field of a message that was scanned before. It is checked again: the file may have changed. */
+/* One field of a message that was scanned before. It is checked again, because the file may have changed. */
 struct wire_field {
     uint32_t number;
     const uint8_t *start;   /* of the tag */
@@ -43,9 +42,9 @@ struct wire_field {
     size_t size;            /* of the content */
     const uint8_t *end;
 };
-/* Moves *at past one field; false at `end`. Lands with IO when it is not what was scanned. */
+/* Moves *at past one field; false at `end`. Lands with IO if it differs from the scanned message. */
 bool wire_next(struct landing *landing, const uint8_t **at, const uint8_t *end, struct wire_field *field);
-/* Lands with IO: there are not the fields that were scanned. */
+/* Lands with IO: the fields differ from the scanned ones. */
 noreturn void wire_changed(struct landing *landing);
 
 /* Writes a tag and length of a length-delimited field into 16 bytes at most; returns their number. */
