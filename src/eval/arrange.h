@@ -1,4 +1,4 @@
-/* eval/arrange.h: operators that arrange elements anew. */
+/* eval/arrange.h: operators that rearrange elements. */
 #ifndef EVAL_ARRANGE_H
 #define EVAL_ARRANGE_H
 

@@ -1,8 +1,7 @@
-/* eval/array.h: what the operators of the evaluator compute with.
+/* eval/array.h: the operands of the evaluator.
  *
- * Inside the evaluator a tensor is an array: every element takes eight bytes, a double for the
- * float types and an int64 for integers and bools, so that operators which only move elements
- * need not know which. */
+ * Inside the evaluator a tensor is an array: every element takes eight bytes, a double for the float types and an
+ * int64 for integers and bools, so that operators that only move elements need not know the type. */
 #ifndef EVAL_ARRAY_H
 #define EVAL_ARRAY_H
 
@@ -15,8 +14,8 @@ enum {
     EVAL_CELL = 8      /* bytes of an element */
 };
 
-/* Beside the types of tensors, which are above 0. Cells of a string tensor are pointers to
- * ProtobufCBinaryData, or NULL for an empty one. */
+/* In addition to tensor types, which are above 0. Cells of a string tensor are pointers to ProtobufCBinaryData, or
+ * NULL for an empty string. */
 enum {
     ARRAY_SEQUENCE = -1, /* cells are struct array *, one for each element */
     ARRAY_OPTIONAL = -2  /* the same: one or none */
@@ -28,7 +27,7 @@ struct array {
     int64_t dims[EVAL_RANK];
     int64_t count;
     bool owned;            /* the cells came from the pool and may go back to it */
-    double largest, reach; /* eval/reach.c: what is known of them, or 0 */
+    double largest, reach; /* eval/reach.c: magnitudes, if known, or 0 */
     union {
         double *reals;     /* type_is_real(type) */
         int64_t *integers; /* otherwise */
@@ -39,26 +38,26 @@ struct array {
     };
 };
 
-enum { ELEMENT_COST = 4 }; /* an element of an operand or a result, in products of a long sum */
+enum { ELEMENT_COST = 4 }; /* cost of an element of an operand or a result, in multiply-adds */
 
-/* Where cells come from. A pool that recycles hands out sizes that are powers of two, so that
- * the values of a long chain take turns in a few buffers. */
+/* The allocator of cells. A recycling pool allocates powers of two, so that the values of a long chain share a few
+ * buffers. */
 struct pool {
     struct arena *arena;
     bool recycles;
-    struct effort *effort; /* NULL: nothing is counted */
+    struct effort *effort; /* NULL: unlimited */
     void *free[64];        /* by logarithm of the size; a free buffer begins with the next one's address */
 };
 
 void *pool_take(struct pool *pool, int64_t count); /* zeroed */
 void pool_return(struct pool *pool, struct array *array);
-/* The same, and what has memory of its own is given back to the arena. */
+/* The same, and memory in its own block returns to the arena. */
 void pool_free(struct pool *pool, struct array *array);
-/* False when it would be more than is left of the effort. Counts it otherwise. */
+/* False if it exceeds the remaining effort. Otherwise counts it. */
 bool pool_affords(struct pool *pool, double products, double cells);
 
-/* Where a graph is evaluated: the arrays of its values so far. The outermost scope of an evaluation
- * that starts at a node asks its caller instead. */
+/* The evaluation of a graph: the arrays of its values so far. If an evaluation starts at a node, its outermost scope
+ * asks the caller instead. */
 struct scope {
     const struct scope *outer; /* of the graph around it, or NULL */
     struct graph *graph;
@@ -81,36 +80,34 @@ struct evaluation {
     const char *(*evaluate)(struct evaluation *e); /* eval_arrays, which sets it: for the nodes of bodies */
     struct scope *scope;                           /* for bodies; NULL: there are none, nor functions */
     int64_t limit;
-    bool is_constant; /* results are rounded to their type, as whoever runs the model gets them: Floor, Equal
-                         and the like ask for the last bit */
+    bool is_constant; /* results are rounded to their type, as in a runtime, because Floor, Equal and similar depend
+                         on the last bit */
 };
 
 extern const char eval_too_dear[];
 
 /* An array of the given shape. array_make gives zeroed cells; array_load those of a tensor.
- * Both return the reason why not: too many dimensions, more than limit elements, elements that
- * nobody can read. */
+ * Both return NULL, or the reason why not: too many dimensions, more than limit elements, unreadable elements. */
 const char *array_make(struct arena *arena, struct pool *pool, int64_t limit, int32_t type, int rank,
                        const int64_t *dims, struct array **array);
 const char *array_load(struct arena *arena, struct pool *pool, const struct tensor *tensor, struct array **array);
-/* Of what is there: "float", "a sequence". */
+/* The type of an array: "float", "a sequence". */
 const char *array_type_name(int32_t type);
 char *array_shape(struct arena *arena, const struct array *array); /* "[2, 3]" for messages */
 
 /* array_make for the first output. */
 const char *eval_result(struct evaluation *e, int32_t type, int rank, const int64_t *dims, struct array **array);
 
-/* Zeroed cells for the time of one operator, which gives them back by pool_return. */
+/* Zeroed temporary cells of one operator, which returns them by pool_return. */
 const char *eval_scratch(struct evaluation *e, int64_t count, struct array **scratch);
 
-/* NULL where a * b * c multiply-adds can be paid for, and then they are; else the reason. */
+/* NULL if the effort suffices for a * b * c multiply-adds, which it then counts; otherwise the reason. */
 const char *eval_check_products(struct evaluation *e, int64_t a, int64_t b, int64_t c);
 
 const char *array_copy(struct arena *arena, struct pool *pool, int64_t limit, const struct array *array,
                        struct array **copy);
 
-/* Evaluates the node as if it were of another operator, with its attributes and one output, by the function that
- * does so. */
+/* Evaluates the node as another operator, with its attributes and one output, by the given function. */
 const char *eval_as(struct evaluation *e, enum op op, const char *(*evaluate)(struct evaluation *e),
                     struct array *const *inputs, size_t count, struct array **out);
 
@@ -148,15 +145,15 @@ static inline struct array *eval_input(const struct evaluation *e, size_t index)
 /* The integers of an input of rank 0 or 1. */
 const char *eval_integers(const struct evaluation *e, size_t index, const int64_t **values, size_t *count);
 /* The axes in attribute `axes`, or else in an input: made non-negative, checked to be distinct
- * and below rank. *given is false when there is neither. */
+ * and below rank. *given is false if there is neither. */
 const char *eval_axes(const struct evaluation *e, size_t index, int rank, int *axes, int *count, bool *given);
 /* One axis from an attribute; `end` admits axis == rank. */
 const char *eval_axis(const struct evaluation *e, int64_t otherwise, int rank, bool end, int *axis);
 
 bool eval_integer_fits(int32_t type, int64_t value);
-/* The lowest bits of a number, in two's complement, as a runtime keeps them. */
+/* The lowest bits of a number, in two's complement, as in a runtime. */
 int64_t eval_wrapped(int32_t type, int64_t value);
-/* Of uint64 the most is given as its bits. */
+/* For uint64, the maximum is given as its bits. */
 void eval_integer_range(int32_t type, int64_t *least, int64_t *most);
 /* Rounded to a float type. saturate: to the largest finite number where there is an infinity or
  * none at all, of types of a byte and less. */
@@ -166,12 +163,11 @@ uint64_t eval_bits(int32_t type, const void *cell);
 void eval_from_bits(int32_t type, uint64_t bits, void *cell);
 /* An element of a real or whole type as a double. */
 double eval_real(const struct array *array, int64_t at);
-/* True when array_load works: tensor_is_readable, and strings and types of less than a byte. */
+/* True if array_load works: tensor_is_readable, strings, and types of less than a byte. */
 bool eval_is_loadable(const struct tensor *tensor);
 void eval_load_opaque(const struct tensor *tensor, unsigned char *cells);
 
-/* Steps through the positions of a box in row-major order, with the offset that each of some
- * strided arrays has at the position. */
+/* Steps through the positions of a box in row-major order, with the offset of each strided array at the position. */
 struct walk {
     int rank;
     int operands;
@@ -185,7 +181,7 @@ void walk_next(struct walk *walk);
 void dense_strides(int rank, const int64_t *dims, int64_t *strides);
 /* Adds an operand that broadcasts to the walk's box by numpy's rules. */
 void walk_broadcast(struct walk *walk, const struct array *array);
-/* Widens dims to what it and the array broadcast to; false when they do not agree. */
+/* Broadcasts dims with the shape of the array; false if they do not agree. */
 bool broadcast_dims(int *rank, int64_t *dims, const struct array *array);
 
 #endif

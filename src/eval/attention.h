@@ -1,4 +1,4 @@
-/* eval/attention.h: operators of transformers and of what comes after them. */
+/* eval/attention.h: operators of transformers and later architectures. */
 #ifndef EVAL_ATTENTION_H
 #define EVAL_ATTENTION_H
 

@@ -9,8 +9,8 @@ const char *eval_col2im(struct evaluation *e);
 const char *eval_conv(struct evaluation *e);
 const char *eval_conv_transpose(struct evaluation *e);
 
-/* Conv of some output channels: the weight has a row for each of them, and group_of[row] says
- * which group of input channels it reads. NULL: rows are dealt out to the groups in order. */
+/* Conv of some output channels: the weight has a row for each, and group_of[row] is the group of input channels that
+ * it reads. NULL: rows belong to the groups in order. */
 const char *eval_conv_rows(struct evaluation *e, int64_t groups, const int64_t *group_of);
 /* ConvTranspose of the listed output channels, with the whole weight and a bias per listed
  * channel. NULL: all of them. */

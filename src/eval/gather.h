@@ -1,4 +1,4 @@
-/* eval/gather.h: Gather, Scatter and their kin. */
+/* eval/gather.h: Gather, Scatter and similar operators. */
 #ifndef EVAL_GATHER_H
 #define EVAL_GATHER_H
 

@@ -1,5 +1,5 @@
-/* eval/microsoft.h: operators of com.microsoft that ONNX Runtime's optimizer writes. Their text is in its
- * docs/ContribOperators.md. */
+/* eval/microsoft.h: operators of com.microsoft that ONNX Runtime's optimizer writes. Its docs/ContribOperators.md
+ * specifies them. */
 #ifndef EVAL_MICROSOFT_H
 #define EVAL_MICROSOFT_H
 
@@ -22,7 +22,7 @@ const char *eval_quantized_gemm(struct evaluation *e);
 const char *eval_quantized_pool(struct evaluation *e);  /* QLinearAveragePool, QLinearGlobalAveragePool */
 const char *eval_quantized_unary(struct evaluation *e); /* QLinearSigmoid, QLinearLeakyRelu, QLinearSoftmax */
 
-/* With the channels behind the spatial axes brought to axis 1, or from there to the end. */
+/* Moves the channels from the last axis to axis 1, or back. */
 const char *eval_channels_first(struct evaluation *e, const struct array *in, struct array **out);
 const char *eval_channels_last(struct evaluation *e, const struct array *in, struct array **out);
 

@@ -1,4 +1,4 @@
-/* eval/move.h: operators that move elements and change none. */
+/* eval/move.h: operators that move elements unchanged. */
 #ifndef EVAL_MOVE_H
 #define EVAL_MOVE_H
 
@@ -6,8 +6,8 @@
 
 /* eval/move.c */
 const char *eval_transpose(struct evaluation *e);
-/* What a Transpose makes of numbers that lie in a file: they are moved as they are, which takes a part of the
- * time and memory that reading them does. NULL: they lie otherwise, or eval_transpose has a reason. */
+/* Transposes numbers of a file without converting them, which takes a fraction of the time and memory. NULL: they
+ * are stored in another way, or eval_transpose has a reason. */
 struct tensor *eval_transpose_stored(struct evaluation *e, const struct tensor *tensor);
 const char *eval_reshape(struct evaluation *e);
 const char *eval_flatten(struct evaluation *e);
@@ -23,8 +23,7 @@ const char *eval_constant_of_shape(struct evaluation *e);
 const char *eval_pad(struct evaluation *e);
 const char *eval_split(struct evaluation *e);
 void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from, int64_t count);
-/* Product of dims[first .. last - 1]; of a shape with a zero in it perhaps another number, with which
- * nothing is done. */
+/* Product of dims[first .. last - 1]; it may be wrong for a shape with a zero, but is not used then. */
 int64_t eval_extent(const int64_t *dims, int first, int last);
 
 #endif

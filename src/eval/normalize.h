@@ -1,4 +1,4 @@
-/* eval/normalize.h: Softmax and its kin, normalizations. */
+/* eval/normalize.h: Softmax and similar, normalizations. */
 #ifndef EVAL_NORMALIZE_H
 #define EVAL_NORMALIZE_H
 

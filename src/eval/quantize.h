@@ -4,10 +4,10 @@
 
 #include "eval/array.h"
 
-/* Sets an element to the nearest number of the type, halves to even; beyond it to its ends. */
+/* Rounds an element to the nearest number of the type, halves to even, and saturates it. */
 void eval_quantize(struct array *out, int64_t at, double scaled, double zero);
-/* Whole numbers less their zero point, or NULL, as doubles, of which sums are exact up to 2^53. `axis`: along
- * which the zero points run where they are many, or -1. */
+/* Integers minus their zero point (may be NULL), as doubles, whose sums are exact up to 2^53. `axis`: the axis of
+ * several zero points, or -1. */
 const char *eval_centred(struct evaluation *e, const struct array *in, const struct array *zero, int axis,
                          struct array **out);
 

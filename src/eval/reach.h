@@ -1,11 +1,11 @@
-/* eval/reach.h: what rounding leaves where a sum cancels. */
+/* eval/reach.h: rounding errors of sums that cancel. */
 #ifndef EVAL_REACH_H
 #define EVAL_REACH_H
 
 #include "eval/array.h"
 
-/* Notes in `reach` of what a node made the largest number that was added up to make it, where there was a
- * sum: more than it holds, where that cancelled. */
+/* Sets `reach` of a node's result to the largest summand, if the node sums: it exceeds the result if the sum
+ * cancels. */
 void eval_note_reach(const struct node *node, struct array *const *inputs, struct array *out);
 
 #endif

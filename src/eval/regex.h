@@ -1,4 +1,4 @@
-/* eval/regex.h: regular expressions in RE2's syntax, as RegexFullMatch takes them. */
+/* eval/regex.h: regular expressions in RE2's syntax, for RegexFullMatch. */
 #ifndef EVAL_REGEX_H
 #define EVAL_REGEX_H
 
@@ -7,12 +7,12 @@
 
 struct regex;
 
-/* Returns NULL, or the reason why not: a pattern that is broken, or syntax that is not read: flags, classes of
- * Unicode, names of POSIX. */
+/* Returns NULL, or the reason why not: an invalid pattern, or unsupported syntax: flags, Unicode classes, POSIX
+ * names. */
 const char *regex_compile(struct arena *arena, ProtobufCBinaryData pattern, struct regex **regex);
-/* Steps that a character takes, at most. */
+/* The maximum number of steps per character. */
 size_t regex_size(const struct regex *regex);
-/* True when the whole text matches. A text that is no UTF-8 is read byte by byte. */
+/* True when the whole text matches. Invalid UTF-8 is read byte by byte. */
 bool regex_matches(struct regex *regex, ProtobufCBinaryData text);
 
 #endif

@@ -1,4 +1,4 @@
-/* eval/resize.h: Resize and its kin. */
+/* eval/resize.h: Resize and similar operators. */
 #ifndef EVAL_RESIZE_H
 #define EVAL_RESIZE_H
 

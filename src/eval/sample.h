@@ -1,4 +1,4 @@
-/* eval/sample.h: images read between their elements. */
+/* eval/sample.h: interpolates images. */
 #ifndef EVAL_SAMPLE_H
 #define EVAL_SAMPLE_H
 

@@ -1,4 +1,4 @@
-/* eval/string.h: operators on texts. */
+/* eval/string.h: operators on strings. */
 #ifndef EVAL_STRING_H
 #define EVAL_STRING_H
 

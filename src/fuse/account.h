@@ -1,20 +1,18 @@
-/* fuse/account.h: what a plan has done to the constants of a model. */
+/* fuse/account.h: the effect of a plan on the constants of a model. */
 #ifndef FUSE_ACCOUNT_H
 #define FUSE_ACCOUNT_H
 
 #include "fuse/plan.h"
 
-/* True when both are stored alike and will be the same bytes when they are written. */
+/* True if both have the same storage and will be written as the same bytes. */
 bool account_same(const struct tensor *a, const struct tensor *b);
 
-/* New initializers of one graph that hold the same are stored once, under the name that comes first by
- * strcmp. */
+/* Stores equal new initializers of one graph once, under the name that is first by strcmp. */
 void account_share_constants(struct plan *plan);
 
-/* Sets parameters_before and parameters_after of the fusions in force: the numbers of float types in
- * constants of the file that nobody reads any more, and in those made. Each constant is counted for one
- * fusion, so that the differences add up to that of the whole model (report/text.h, census), but for what nobody
- * read in the file. */
+/* Sets parameters_before and parameters_after of the present fusions: the float numbers in constants of the file
+ * that no op reads any more, and in new constants. Each constant counts for one fusion, so that the differences add
+ * up to that of the whole model (report/text.h, census), apart from constants that no op of the file reads. */
 void account_parameters(struct plan *plan);
 
 #endif

@@ -6,18 +6,18 @@
 
 const char *lift_average_pool(struct node *node, struct step *step);
 const char *lift_max_pool(struct node *node, struct step *step);
-/* Of the positions. *selects: the channels are others, too. */
+/* The step for the positions. *selects: the channels change too. */
 const char *lift_pad(struct node *node, struct step *step, bool *selects);
 const char *lift_slice(struct node *node, struct step *step, bool *selects);
 
-/* The reason why what a Pad adds is not one number, or NULL. */
+/* The reason why a Pad does not fill with one number, or NULL. */
 const char *lift_pad_mode(struct node *node);
-/* The number a Pad fills with, where it is known. */
+/* The number with which a Pad fills, if it is known. */
 const char *lift_pad_fill(struct node *node, double *value);
-/* What a Pad of any mode adds per axis. begin, end: room for AFFINE_AXES + 2. */
+/* The widths of a Pad with any mode, per axis. begin, end: AFFINE_AXES + 2 numbers. */
 const char *lift_pad_amounts(struct node *node, int64_t *begin, int64_t *end, int *rank, bool *sized);
 
-/* What a Pad of any mode reads, as a form of what it makes: the middle of that. */
+/* The input of a Pad with any mode, as a form of its output: the middle. */
 const char *lift_crop_back(struct node *node, const struct affine **form, bool *sized);
 
 #endif

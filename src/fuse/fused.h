@@ -1,10 +1,10 @@
-/* fuse/fused.h: weights that are computed when they are needed, from affine forms. */
+/* fuse/fused.h: computes weights from affine forms when they are needed. */
 #ifndef FUSE_FUSED_H
 #define FUSE_FUSED_H
 
 #include "model/tensor.h"
 
-/* Rows a fused tensor has: output channels (ConvTranspose: input channels). */
+/* The number of rows of a fused tensor: output channels (ConvTranspose: input channels). */
 int64_t fused_channels(const struct tensor *tensor);
 
 /* The given rows, as the written tensor will hold them (rounded to its type): count rows of

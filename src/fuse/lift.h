@@ -4,18 +4,18 @@
 
 #include "fuse/step.h"
 
-/* Never NULL; kept until it is forgotten. */
+/* Never NULL; stored until it is forgotten. */
 const struct step *lift_node(struct node *node, enum layout layout);
-/* The step by which a value comes about, NULL where nothing that is looked at makes it: of a Split, the one of that output. */
+/* The step that computes a value, or NULL; for a Split, the step of that output. */
 const struct step *lift_maker(const struct value *value, enum layout layout);
-/* The step of a node whatever it makes: of a Split, that of the first output. */
+/* The step of a node; for a Split, that of the first output. */
 const struct step *lift_any(struct node *node, enum layout layout);
-/* The same where somebody has asked for it or a rewrite has set it; else NULL. */
+/* The same if it was requested before or set by a rewrite, otherwise NULL. */
 struct step *lift_known(const struct node *node, enum layout layout);
-/* Sets what a rewrite knows of a node that it made. */
+/* Sets the step of a node that a rewrite made. */
 void lift_set(const struct node *node, enum layout layout, struct step *step);
-/* Forgets all steps but those that are set, or only those that have a reason. Traces are made of them: callers
- * use lift_forget_steps and lift_forget_reasons. */
+/* Forgets all steps except those that were set, or only those with a reason. Traces depend on them, so callers use
+ * lift_forget_steps and lift_forget_reasons. */
 void lift_clear(struct model *model, bool only_reasons);
 
 /* True for Conv, Gemm and MatMul with a constant weight, AveragePool excluded. */

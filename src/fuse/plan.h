@@ -1,37 +1,37 @@
-/* fuse/plan.h: what one run decides: rewrites made, rewrites declined, and why. */
+/* fuse/plan.h: the decisions of one run: rewrites made, rewrites refused, and why. */
 #ifndef FUSE_PLAN_H
 #define FUSE_PLAN_H
 
 #include "fuse/step.h"
 
-/* A value that a move is computed from, and the axis of it along which numbers differ; -1: none. */
+/* A value from which a move is computed, and the axis along which its numbers differ; -1: none. */
 struct move_source {
     struct value *value;
     int axis;
 };
 
-/* A value that a rewrite reads, and the shape to try it with. */
+/* An input of a rewrite, and the shape to check it with. */
 struct trial_source {
     struct value *value;
     int rank;
     const int64_t *dims;
 };
 
-/* One rewrite that is in force: `node` makes `target` from `source` instead of the ops replaced. */
+/* One remaining rewrite: `node` computes `target` from `source` instead of the replaced ops. */
 struct fusion {
     const char *pass;
     struct graph *graph;
     struct node *node; /* the new node that makes target; NULL: target became a stored constant, or: redirects */
     struct value *target, *source;      /* source NULL: a stored constant has none */
-    struct value *origin;               /* not NULL: what the new node reads is a Pad of it, and it is the source */
-    struct term_list terms;             /* what target is, when the file has no such value */
+    struct value *origin;               /* not NULL: the new node reads a Pad of it, and it is the source */
+    struct term_list terms;             /* the summands of target, if the file does not have it */
     LIST(const struct node *) replaced; /* nodes of the file */
     LIST(const struct node *) made;
-    LIST(const struct node *) sums;                   /* of which it is a part, and took up the constants */
+    LIST(const struct node *) sums;                   /* of which it is a part, and whose constants it includes */
     double multiply_adds_before, multiply_adds_after; /* per output position of target */
     double parameters_before, parameters_after;       /* fuse/account.c: numbers of float types stored */
     double stored;                                    /* bytes of its weight */
-    /* What it reads, where it is no affine form of one source: then form, layout and axes say nothing. */
+    /* Its inputs, if it is not an affine form of one source; then form, layout and axes are unset. */
     LIST(struct trial_source) sources;
     enum layout layout;
     int axes;         /* spatial axes */
@@ -39,16 +39,16 @@ struct fusion {
     int64_t outputs;  /* channels of the target */
     int32_t type;
     const struct affine *form;
-    bool sized;                            /* holds for the declared input size only */
-    bool moves;                            /* its ops only changed places: there is no form */
+    bool sized;                            /* exact for the declared input size only */
+    bool moves;                            /* its ops only moved: there is no form */
     LIST(struct move_source) move_sources; /* of a move, instead of `source` */
-    LIST(struct value *) moved;            /* of a move: the values of the file that its ops make */
+    LIST(struct value *) moved;            /* of a move: the values of the file that its ops compute */
     bool superseded;                       /* a later rewrite replaced it as a whole */
-    bool redirects;                        /* nothing was made: what read target reads source, which holds the same */
-    const struct value *first_target;      /* what a ban goes by, where target took over another's name */
+    bool redirects;                        /* no new op: readers of target read the equal value source */
+    const struct value *first_target;      /* the key of a ban, if target took over another name */
     double difference;                     /* of the self-check; negative: not checked */
     int64_t channels_checked;
-    const char *failure; /* why the self-check does not hold, or NULL */
+    const char *failure; /* why the self-check failed, or NULL */
 };
 
 struct refusal {
@@ -57,8 +57,8 @@ struct refusal {
     const struct node *node;
     const struct value *output;
     const char *reason;
-    /* False where nothing could be wanted: what the network computes there is not linear, or nothing would be saved. True
-     * where a change of the model or an option would bring the rewrite, and of warnings. */
+    /* False if no user could want the rewrite: the network is not linear there, or nothing would be saved. True if a
+     * change of the model or an option would allow it, and for warnings. */
     bool counts;
 };
 
@@ -86,20 +86,20 @@ struct equalized {
 
 typedef LIST(struct equalized *) equalized_list;
 
-/* An op whose constants equalisation scaled, and what it reads and makes. */
+/* An op whose constants equalisation scaled, with its input and output. */
 struct scaling {
     struct node *node;
     const int *input, *output; /* exponents of channels, NULL: not scaled */
 };
 
-/* What the walk over a graph that plan.stamp numbers left on a node. */
+/* Marks of a walk over a graph on a node; plan.stamp numbers the walks. */
 struct node_mark {
     double density; /* output positions per output position of the root; 0: off the data path */
     uint32_t stamp; /* of the walk that saw it last */
-    bool doomed;    /* replaced, should the rewrite be made */
+    bool doomed;    /* replaced if the rewrite is made */
 };
 
-/* And on a value: each stamp is of the last walk that did it. */
+/* And on a value: each stamp is that of the last walk. */
 struct value_mark {
     uint32_t kept;          /* it is needed anyway */
     uint32_t counted;       /* its numbers are counted */
@@ -142,38 +142,36 @@ static inline struct value_mark *plan_mark_value(struct plan *plan, const struct
 bool plan_visits_first(struct plan *plan, const struct node *node);
 bool plan_counts_first(struct plan *plan, const struct value *value);
 
-/* True when so much memory is taken that no more rewrites are made: those in force have yet to be
- * checked and written. */
+/* True if no more rewrites are made, because the present ones still need memory for their check and output. */
 bool plan_is_full(struct plan *plan);
-/* Stands for the pass in a refusal that holds for all of them. */
+/* Replaces the pass in a refusal that applies to all passes. */
 #define PLAN_WHOLE_MODEL "model"
 
-/* Adds value * factor to a sum. Only values of the file can be checked against: one that a rewrite made is
- * spelled out. */
+/* Adds value * factor to a sum. The check needs values of the file, so the value of a rewrite is expanded. */
 void plan_add_term(struct arena *arena, struct term_list *terms, struct value *value, double factor);
 
-/* Lists a declined rewrite. */
+/* Lists a refused rewrite. */
 void plan_refuse(struct plan *plan, const struct node *node, const struct value *output, const char *reason);
-/* Refusals that count. */
+/* The number of refusals that count. */
 size_t plan_count_refusals(const struct plan *plan);
-/* The key under which a rewrite of this target can be banned: a part of a sum goes by the first value of the
- * file that it adds up, since its own name means nothing in the next plan. */
+/* The key for banning a rewrite of this target. For a part of a sum, it is the first value of the file that it adds,
+ * because its own name is meaningless in the next plan. */
 const char *plan_key(struct arena *arena, const struct graph *graph, const struct value *target);
 /* Why it is banned, or NULL. */
 const char *plan_banned(const struct plan *plan, const struct graph *graph, const struct value *target);
 
-/* Enters that `node` went since its `target` holds what `source` does. Many in a row are one entry, which has the target
- * and the source of the first. */
+/* Records that `node` was removed because its `target` equals `source`. Consecutive ones share an entry, with the
+ * target and source of the first. */
 struct fusion *plan_redirected(struct plan *plan, struct node *node, struct value *target, struct value *source);
-/* Enters that `node`, a new one, makes `target` of some sources, with shapes to try it with (copied), in place of `count` nodes.
- * All values are of the file. */
+/* Records that the new `node` computes `target` from several sources, with shapes to check it with (copied), instead
+ * of `count` nodes. All values are of the file. */
 void plan_rewritten(struct plan *plan, struct node *node, struct value *target, const struct trial_source *sources,
                     size_t source_count, struct node *const *replaced, size_t count);
-/* Lists a node that a rewrite replaces. Where an earlier rewrite made the node, its own are listed, and it is no
- * longer a rewrite of its own. */
+/* Lists a node that a rewrite replaces. If an earlier rewrite made the node, lists the nodes that it replaced, and
+ * it is no longer a separate rewrite. */
 void fusion_adopt(struct plan *plan, struct fusion *fusion, const struct node *node);
 
-/* True for a rewrite that is still in force. */
+/* True for a remaining rewrite. */
 bool fusion_is_live(const struct fusion *fusion);
 
 /* True for a rewrite that is still in force, and for a move: what it has shown, others rely on. */

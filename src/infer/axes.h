@@ -4,7 +4,7 @@
 
 #include "model/graph.h"
 
-/* infer/axes.c: ops that give other axes, or axes of another size, than they take. */
+/* infer/axes.c: ops whose output has other axes, or axes of another size, than their input. */
 void shape_infer_axes(struct node *node);
 
 #endif

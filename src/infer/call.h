@@ -4,9 +4,8 @@
 
 #include "model/model.h"
 
-/* Fills in type, rank and dims of values from inputs, initializers, value_info and the operators in
- * force, from what they read to what they give and back, until nothing more follows. What it cannot know
- * stays unknown. Returns true when it learned something. Never fails. */
+/* Infers type, rank and dims of values from inputs, initializers, value_info and the present operators, forwards and
+ * backwards, until nothing more follows. The rest stays unknown. Returns true if it learned something. Never fails. */
 bool shape_infer(struct model *model);
 
 #endif

@@ -1,11 +1,11 @@
-/* infer/census.h: what a model weighs: ops, parameters, multiply-adds, bytes. */
+/* infer/census.h: the size of a model: ops, parameters, multiply-adds, bytes. */
 #ifndef INFER_CENSUS_H
 #define INFER_CENSUS_H
 
 #include "base/json.h"
 #include "model/model.h"
 
-/* What a model weighs, before or after. */
+/* The size of a model, before or after. */
 struct census {
     struct census_entry {
         const char *type;
@@ -18,9 +18,9 @@ struct census {
     uint64_t bytes;
 };
 
-/* Counts the nodes and constants that are in force now. */
+/* Counts the present nodes and constants. */
 void census_take(struct model *model, uint64_t bytes, struct census *census);
-/* Ops of a type; 0 where there is none. */
+/* The number of ops of a type. */
 size_t census_count(const struct census *census, const char *type);
 
 /* "key": {...}, on a line of its own */

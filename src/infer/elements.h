@@ -1,4 +1,4 @@
-/* infer/elements.h: integers of which some are known: shapes, and what is computed of them. */
+/* infer/elements.h: partly known integers: shapes, and values computed from them. */
 #ifndef INFER_ELEMENTS_H
 #define INFER_ELEMENTS_H
 
@@ -15,7 +15,7 @@ struct element {
     int64_t number; /* or the symbol */
 };
 
-/* Of a tensor of integers or bools of rank 0 or 1. */
+/* The elements of a tensor of integers or bools with rank 0 or 1. */
 struct elements {
     int rank;
     size_t count;
@@ -24,14 +24,14 @@ struct elements {
 
 enum { ELEMENTS_MOST = 64 };
 
-/* Who asks: how many values wait for it, and how to ask for a constant. */
+/* The request: its depth, and how to get a constant. */
 struct elements_asker {
     int depth;
     const char *(*fold)(struct value *value, int depth, const struct tensor **tensor);
 };
 
-/* What is known of the elements of a value: computed once and kept until shapes are learned. NULL: it is no
- * such tensor, or nobody knows how many there are. Others than infer/constant.c ask constant_elements. */
+/* The known elements of a value: computed once and stored until shapes are learned. NULL: it is not such a tensor,
+ * or its size is unknown. Only infer/constant.c calls this; others call constant_elements. */
 const struct elements *elements_of(struct value *value, struct elements_asker asker);
 
 /* An element as a size in the encoding of value.dims. */

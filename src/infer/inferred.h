@@ -1,4 +1,4 @@
-/* infer/inferred.h: what has been found out of a value and is kept, in model.inferred. */
+/* infer/inferred.h: inferred facts about a value, in model.inferred. */
 #ifndef INFER_INFERRED_H
 #define INFER_INFERRED_H
 
@@ -7,8 +7,8 @@
 enum inferred_state { INFERRED_NOT_YET, INFERRED_IN_WORK, INFERRED_DONE };
 
 struct inferred {
-    struct tensor *constant;  /* what its operators make of constants */
-    const char *not_constant; /* or why they do not, once that is done */
+    struct tensor *constant;  /* the result of its operators on constants */
+    const char *not_constant; /* or why there is none, once it was tried */
     const struct elements *elements;
     enum inferred_state constant_state, elements_state;
 };

@@ -1,10 +1,10 @@
-/* infer/learn.h: what is found out about a value: a fact, unless it is known already. */
+/* infer/learn.h: adds new facts about a value. */
 #ifndef INFER_LEARN_H
 #define INFER_LEARN_H
 
 #include "model/graph.h"
 
-/* Takes over what is not known yet of a value, which may be NULL. */
+/* Adds unknown facts to a value, which may be NULL. */
 void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dims);
 
 /* Widens `dims` by another shape that broadcasts to it; shapes are aligned at their last axis. `dims` has the
