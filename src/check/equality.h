@@ -1,15 +1,16 @@
-/* check/equality.h: equalisation against what it changed: the same bits.
+/* check/equality.h: checks that equalisation keeps every bit.
  *
- * Each op that reads or makes scaled channels is evaluated on random input, with its constants as they were and as they are
- * now, its data as it is and scaled: what it makes must be the same numbers of its type, scaled. Ops are small steps: what
- * holds for each of them holds for the network. It shares no code with what decided about the ops (equalize/flow.c). */
+ * Each op with scaled inputs or outputs is evaluated on random input, with its old constants on the original data,
+ * and with its new constants on the scaled data. The results must be the same numbers of its type, apart from the
+ * scale. If this holds for every op, it holds for the network. The check shares no code with the decisions
+ * (equalize/flow.c). */
 #ifndef CHECK_EQUALITY_H
 #define CHECK_EQUALITY_H
 
 #include "model/model.h"
 
-/* Returns NULL, or the first op for which it does not hold or that cannot be evaluated, as a sentence in the model's
- * arena. Lands with OUT_OF_MEMORY or LIMIT. */
+/* Returns NULL, or a sentence in the model's arena about the first op that fails or cannot be evaluated. Lands with
+ * OUT_OF_MEMORY or LIMIT. */
 const char *check_equality(struct model *model);
 
 #endif

@@ -14,25 +14,25 @@ enum wanted { WANTED_NOT, WANTED_SAMPLE, WANTED_ALL };
 /* A value of one side. */
 struct item {
     const struct value *value;
-    const struct node *node;  /* NULL for the source, for constants that are stored, and for: */
-    const struct term *terms; /* what a rewrite of another part of the sum adds up */
+    const struct node *node;  /* NULL for the source, for stored constants, and for: */
+    const struct term *terms; /* the summands of a rewrite of another part of the sum */
     const struct tensor *stored;
     size_t output;        /* which output of the node */
     struct item **inputs; /* input_count, NULL where left out */
     size_t input_count;   /* of the node, or terms */
     size_t next_input;    /* for the walk */
     size_t place;         /* in the side's order */
-    bool is_source;       /* or one of the terms that it adds up, where a rewrite made it: */
-    double share;         /* what the term is of the source, less the constants among the terms; else 0 */
-    bool is_number;       /* another part of the sum: one random number */
+    bool is_source;       /* or one of its summands, if a rewrite made it: */
+    double share;         /* the term's share of the source, without the constants among the terms; otherwise 0 */
+    bool is_number;       /* another part of the sum: replaced by one random number */
     bool in_sum;          /* found on the way from the file's sum to its parts */
     bool is_done;         /* the walk has left it */
     bool is_evaluated;    /* a constant: once for all trials */
     bool varies;          /* depends on the source */
-    bool is_whole;        /* all channels are computed, else the sample */
+    bool is_whole;        /* all channels are computed, otherwise the sample */
     enum wanted wanted;
-    size_t readers; /* evaluations that read the array */
-    size_t left;    /* those that still do */
+    size_t readers; /* number of evaluations that read the array */
+    size_t left;    /* number of those that are still to come */
     struct array *array;
 };
 
@@ -51,12 +51,12 @@ struct trial {
     struct pool pool;
     const struct check_case *check;
     struct array **inputs;   /* one for each source */
-    const struct value *sum; /* what both sides compute: a value of the file, or one that adds up such */
-    struct value_list parts; /* of the sum, which stand for a number each */
-    bool perturbs;           /* constants are moved by what rounding may change of them */
+    const struct value *sum; /* computed by both sides: a value of the file, or a sum of such values */
+    struct value_list parts; /* of the sum, each replaced by a number */
+    bool perturbs;           /* constants are changed by their rounding error */
     uint64_t state;          /* of the random numbers for that */
-    int64_t kept;            /* elements of stored weights that stay for the next trial */
-    bool samples;            /* else every channel is evaluated */
+    int64_t kept;            /* elements of stored weights that stay between trials */
+    bool samples;            /* otherwise every channel is evaluated */
     int64_t sample[SAMPLE];  /* ascending */
     int64_t sample_count;
 };
@@ -72,19 +72,19 @@ struct side {
 /* True for Add, Sub, Sum and Mean. */
 bool check_adds_up(const struct node *node);
 
-/* Lists what trial.sum needs, inputs before readers. The new side comes first: it finds trial.parts. Returns
- * NULL, or the reason why it cannot be evaluated. */
+/* Lists the items that trial.sum needs, inputs before readers. Call it for the new side first: it finds trial.parts.
+ * Returns NULL, or the reason why it cannot be evaluated. */
 const char *check_list(struct side *side);
 
 /* The random numbers of a source. */
 struct array *check_input(struct trial *trial, const struct value *value);
 
-/* The number that a part of the sum stands for in this trial. */
+/* The number that replaces a part of the sum in this trial. */
 struct array *check_number(const struct trial *trial, const struct value *value);
 
-/* The array of an item for a reader that wants the sample along an axis of it; axis -1: all.
- * A dimension of 1 broadcasts and stays. *is_copy: the reader returns the array to the pool. Returns
- * NULL, or the reason why it cannot be read. */
+/* The array of an item for a reader that needs the sample along one of its axes; axis -1: all. A dimension of 1
+ * broadcasts and stays. *is_copy: the reader returns the array to the pool. Returns NULL, or the reason why it
+ * cannot be read. */
 const char *check_read(struct trial *trial, struct item *item, int axis, struct array **array, bool *is_copy);
 
 #endif

@@ -11,7 +11,7 @@ struct attribute_names {
     struct map map;
 };
 struct attribute_names diff_attributes(struct arena *arena, const struct node *node);
-/* The one that attribute `index` of the other node stands for; NULL: none. */
+/* The one that corresponds to attribute `index` of the other node, or NULL. */
 const Onnx__AttributeProto *diff_attribute_like(const struct attribute_names *names,
                                                 const struct attribute_names *others, size_t index);
 

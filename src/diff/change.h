@@ -1,4 +1,4 @@
-/* diff/change.h: what differs between two models: changes, and those that collect them. */
+/* diff/change.h: the differences of two models: changes, and functions that collect them. */
 #ifndef DIFF_CHANGE_H
 #define DIFF_CHANGE_H
 
@@ -60,18 +60,18 @@ struct diff_change {
     const struct diff_numbers *numbers;              /* weights of one type and shape */
     const struct tensor *left_tensor, *right_tensor; /* weights */
     const struct diff_region *region;                /* DIFF_region */
-    size_t more;                       /* further changes of the kind that were not listed: names, storage, ... */
-    const struct diff_change *part_of; /* the region that this is a part of, or NULL */
-    size_t place, group;               /* in the result's changes and groups */
+    size_t more;                                     /* further unlisted changes of the kind: names, storage, ... */
+    const struct diff_change *part_of;               /* the region that this is a part of, or NULL */
+    size_t place, group;                             /* in the result's changes and groups */
 };
 
-/* Changes that are told at once. */
+/* Changes that share a line. */
 struct diff_group {
     const struct diff_change *first;
-    size_t count;   /* of changes that are like the first, that one included */
+    size_t count;   /* of changes similar to the first, including it */
     size_t place;   /* in the result's groups */
-    bool is_hidden; /* the list of weights is long enough without it */
-    size_t rest;    /* the first of those: how many there are */
+    bool is_hidden; /* omitted, because the list of weights is long enough */
+    size_t rest;    /* in the first of those: their number */
 };
 
 struct diff_values {

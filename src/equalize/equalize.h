@@ -1,5 +1,5 @@
-/* equalize/equalize.h: ready for INT8: channels of fused networks scaled by powers of two, so that one grid for a whole
- * tensor loses less. No output changes by a bit.
+/* equalize/equalize.h: scales channels of fused networks by powers of two, so that INT8 quantisation with one step per
+ * tensor loses less. The outputs keep every bit.
  *
  * After Nagel et al., "Data-free quantization through weight equalization and bias correction" (arXiv 1906.04721),
  * section 4.1, with scales that are powers of two and chosen by predicted noise. */
@@ -9,8 +9,8 @@
 #include "fuse/plan.h"
 
 enum grain {
-    GRAIN_TENSOR, /* weights are quantised with one step for a tensor */
-    GRAIN_CHANNEL /* one for each output channel */
+    GRAIN_TENSOR, /* weights are quantised with one step per tensor */
+    GRAIN_CHANNEL /* one per output channel */
 };
 
 /* Scales the channels of one graph, and lists its groups. Adds to the plan's refusals and scalings. */

@@ -1,13 +1,14 @@
-/* equalize/flow.h: what each operator does to the scales of its channels. */
+/* equalize/flow.h: how each operator passes on the scales of its channels. */
 #ifndef EQUALIZE_FLOW_H
 #define EQUALIZE_FLOW_H
 
 #include "equalize/classes.h"
 
-/* Looks at every op of a graph that is in force: ties what it reads to what it makes, or ends and begins classes, or pins
- * them with the reason. */
+/* Visits every present op of a graph: ties its inputs to its outputs, or ends and begins classes, or pins them with
+ * the reason. */
 void flow_through(struct classes *classes, struct graph *graph);
-/* The channels that an op which only pools or moves them read, where these are what it made. NULL: another op made them. */
+/* If an op that only pools or moves channels computes them, the channels of its input. NULL: another op computes
+ * them. */
 const struct channels *flow_only_source(const struct channels *channels);
 
 #endif

@@ -7,10 +7,10 @@
 
 /* Values that are decided together. */
 struct group {
-    LIST(struct seam *) before, behind; /* ops that make one of them, and that read one */
-    LIST(size_t) classes;               /* that the ops behind read */
-    bool waits;                         /* something about it changed since it was looked at */
-    const char *reason;                 /* why nothing of it is scaled */
+    LIST(struct seam *) before, behind; /* ops that compute one of them, and ops that read one */
+    LIST(size_t) classes;               /* of the values that the ops behind read */
+    bool waits;                         /* something about it changed since the last visit */
+    const char *reason;                 /* why it is not scaled */
     double noise_before, noise;         /* relative, of all ops behind together */
 };
 
@@ -21,11 +21,11 @@ struct equalization {
     equalized_list *told;
     struct classes classes;
     LIST(struct group *) groups;
-    /* Of the group that is looked at, by channel that stands for a class: its number there, and what is read of it,
-     * squared norm of columns over signal. */
+    /* For the present group, by root of a class: its number in the group, and its reading weight, squared norm of
+     * columns over signal. */
     size_t *ids;
     double *behind;
-    /* Room that is used again: numbers of so many channels, the most of any value or side of a weight. */
+    /* Reused memory: numbers for the largest number of channels of any value or side of a weight. */
     int64_t most_channels;
     double *powers[2], *sorted;
     struct problem *problem;
@@ -52,9 +52,9 @@ struct group *group_at(struct equalization *e, struct channels *channels);
 /* Whether some class of it may be scaled, and whether one is. */
 bool group_is_free(struct equalization *e, const struct group *group);
 bool group_is_moved(struct equalization *e, const struct group *group);
-/* Leaves all of it as it was. */
+/* Resets all of it to unscaled. */
 void group_clear(struct equalization *e, struct group *group);
-/* Groups that share an op with this one see other ranges from now on. */
+/* Marks groups that share an op with this one, because their ranges changed. */
 void group_disturb(struct equalization *e, struct group *group);
 /* factor * exponent of each of `count` channels. */
 int *exponents_of(struct equalization *e, const struct channels *channels, int64_t count, int factor);

@@ -4,9 +4,9 @@
 
 #include "equalize/groups.h"
 
-/* Of what nothing is known, and of what no number can be made. */
+/* Pins channels without statistics, and channels that are dead. */
 void pin_channels(struct equalization *e, struct group *group);
-/* What would become subnormal or infinite as it is scaled now; true where there was any. */
+/* Pins channels whose numbers would become subnormal or infinite with the present scales; true if there were any. */
 bool pin_inexact(struct equalization *e);
 
 #endif

@@ -1,4 +1,4 @@
-/* equalize/problem.h: the objective of one group of values, every op about it scaled as it is now. */
+/* equalize/problem.h: the objective of one group of values, with the present scales of all other ops. */
 #ifndef EQUALIZE_PROBLEM_H
 #define EQUALIZE_PROBLEM_H
 
@@ -8,25 +8,26 @@
 
 enum { STARTS = 5 };
 
-/* One for all groups: its room is used again. */
+/* One for all groups: its memory is reused. */
 struct problem {
     struct equalization *e;
     struct group *group;
     struct objective objective;
     size_t *roots;                   /* of the classes, from 1 on: all of them may be scaled */
-    int *now;                        /* the exponents as they are */
-    double constant;                 /* noise that no exponent changes */
-    double *rows, *columns, *ranges; /* by class: the largest before it, behind it, between */
+    int *now;                        /* the present exponents */
+    double constant;                 /* constant part of the noise */
+    double *rows, *columns, *ranges; /* by class: the largest range before it, behind it, and of the activation */
     double *logs, *sorted;
     struct spreads guard; /* of what the ops behind read */
     int *starts[STARTS];
 };
 
-/* e->problem, from now on of this group. */
+/* e->problem, set to this group. */
 struct problem *problem_of(struct equalization *e, struct group *group);
-/* The noise that these exponents leave, 12 times as large as it is: a step of D leaves D^2 / 12. */
+/* 12 times the noise with these exponents: a step of D leaves D^2 / 12. */
 double problem_noise(struct problem *p, const int *exponents);
-/* Places to descend from, in p->starts: as it is now, and rounded logarithms of s = row^a * range^b / column^c. */
+/* Starting points of the descent, in p->starts: the present exponents, and rounded logarithms of s = row^a * range^b
+ * / column^c. */
 void problem_find_starts(struct problem *p);
 
 #endif

@@ -1,5 +1,5 @@
-/* equalize/spread.h: the guard: the largest range of a value over its median stays below a limit. Kept up to date while one
- * exponent changes at a time. */
+/* equalize/spread.h: the guard: the ratio of a value's largest range to its median stays below a limit. Updated
+ * incrementally while single exponents change. */
 #ifndef EQUALIZE_SPREAD_H
 #define EQUALIZE_SPREAD_H
 
@@ -8,7 +8,7 @@
 struct spread {
     size_t first, count; /* of its places */
     double limit, largest;
-    size_t below; /* ranges under largest / limit: the median is none of them while they are not more than half */
+    size_t below; /* number of ranges below largest / limit: the median is not among them if they are at most half */
     bool stale;
 };
 

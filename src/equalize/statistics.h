@@ -1,7 +1,7 @@
-/* equalize/statistics.h: what a channel of an activation holds, as far as BatchNormalization tells.
+/* equalize/statistics.h: statistics of an activation's channels, from BatchNormalizations.
  *
- * BatchNormalization gives each channel the mean beta and the deviation |gamma| over the images of the training.
- * Sums of several are bounded by the sum of their deviations: branches of one source are not independent. */
+ * BatchNormalization gives each channel the mean beta and the deviation |gamma| over the training images. For a sum,
+ * deviations add, because branches with one source are not independent. */
 #ifndef EQUALIZE_STATISTICS_H
 #define EQUALIZE_STATISTICS_H
 
@@ -9,7 +9,7 @@
 
 struct moments {
     double mean, deviation; /* deviation NaN: not known */
-    double low, high;       /* of nearly all numbers: four deviations about the mean */
+    double low, high;       /* range of nearly all numbers: four deviations around the mean */
 };
 
 extern const struct moments moments_unknown;
@@ -23,20 +23,20 @@ double moments_range(struct moments x);
 struct moments moments_normal(double mean, double deviation);
 struct moments moments_add(struct moments x, struct moments y);
 struct moments moments_scale_shift(struct moments x, double scale, double shift);
-/* x where it is positive, slope * x elsewhere, of a normal x: Relu (0), LeakyRelu, PRelu, Abs (-1). */
+/* x if it is positive, otherwise slope * x, for a normal x: Relu (0), LeakyRelu, PRelu, Abs (-1). */
 struct moments moments_slope(struct moments x, double slope);
 /* The larger of two, or the smaller. */
 struct moments moments_max(struct moments x, struct moments y);
 struct moments moments_min(struct moments x, struct moments y);
 
-/* What somebody measured of a value. */
+/* Measured statistics of a value. */
 struct measured {
     int64_t count;
     struct moments *moments;
 };
 
 struct measured *measured_new(struct arena *arena, int64_t count);
-/* Why it cannot be true: a number that is not finite, a negative deviation, a low above its high. */
+/* Why the statistics are invalid: a number that is not finite, a negative deviation, a low above its high. */
 const char *measured_reason(const struct measured *measured);
 
 /* What the file says of a value: walks its ops back through sums and per-channel ops to BatchNormalizations that

@@ -1,5 +1,5 @@
-/* equalize/through.h: what one operator does to the channels that it reads. Each function ties them to those of what the
- * operator makes, or returns the reason why it does not. */
+/* equalize/through.h: how one operator passes scales on. Each function ties input channels to output channels, or
+ * returns the reason why it cannot. */
 #ifndef EQUALIZE_THROUGH_H
 #define EQUALIZE_THROUGH_H
 
@@ -8,7 +8,7 @@
 
 #define NOT_KNOWN "its channels are not known"
 
-enum { EQUALIZE_RANK = 16 }; /* axes and amounts that are looked at */
+enum { EQUALIZE_RANK = 16 }; /* maximum number of axes and amounts */
 
 static inline struct channel *channel_at(struct classes *classes, const struct channels *channels, int64_t index)
 {
@@ -47,7 +47,7 @@ const char *through_unsqueeze(struct classes *classes, struct node *node);
 const char *through_transpose(struct classes *classes, struct node *node);
 const char *through_pad(struct classes *classes, struct node *node);
 const char *through_resize(struct classes *classes, struct node *node);
-/* Axes of the node made non-negative, EQUALIZE_RANK of them at most; false: they are not known. */
+/* The axes of the node as non-negative numbers, at most EQUALIZE_RANK; false: unknown. */
 bool through_axes(const struct node *node, size_t input, int rank, int64_t *axes, size_t *count);
 
 /* ---- rearrange.c: channels moved ---- */

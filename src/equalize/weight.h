@@ -14,11 +14,11 @@ struct weight {
     int64_t outputs, inputs;
     /* weight_measure: */
     float *largest;   /* rows * columns: the largest absolute number of the taps */
-    double *norm;     /* of each input: the sum of squares of what reads it */
+    double *norm;     /* per input: the sum of squares of the numbers that read it */
     double *row_norm; /* of each output */
     double smallest;  /* absolute, not 0; INFINITY where all are 0 */
     double most;      /* absolute */
-    double total;     /* of squares: not finite where some number is not */
+    double total;     /* sum of squares: not finite if a number is not */
     double *squares;  /* of one row */
 };
 
@@ -27,7 +27,7 @@ const char *weight_of(struct node *node, struct weight *weight);
 
 /* Before it is measured. The reason why not: it is too large. */
 const char *weight_make_room(struct arena *arena, struct weight *weight);
-/* Reads all of it once. Several threads may do so, each with a weight of its own. False: out of memory. */
+/* Reads all of it once. Several threads may do so, each with its own weight. False: out of memory. */
 bool weight_measure(struct weight *weight);
 
 /* The largest absolute number between an output and an input of its group, 0-based there. */
@@ -41,11 +41,11 @@ int64_t weight_group_inputs(const struct weight *weight);
 struct tensor *weight_scaled(struct arena *arena, const struct weight *weight, const int *output_exponents,
                              const int *input_exponents);
 
-/* A constant times 2^exponents[c], for `channels` channels with so many axes behind them. */
+/* A constant times 2^exponents[c], for `channels` channels with this many axes behind them. */
 struct tensor *constant_scaled(struct arena *arena, const struct tensor *tensor, const double *numbers, int behind,
                                int64_t channels, const int *exponents);
 
-/* True when number * 2^exponent is finite, no subnormal, and the same number in the type. */
+/* True if number * 2^exponent is finite, not subnormal, and exact in the type. */
 bool scales_exactly(int32_t type, double number, int exponent);
 
 /* Looks for a number that would not be. Returns false and its channels. */

@@ -1,11 +1,11 @@
-/* match/match.h: which node of one graph is which node of another.
+/* match/match.h: matches the nodes of two graphs.
  *
- * Nodes of one number are matched first: they compute the same from the same. Then from the outputs
- * up: what makes two values that stand for each other, if it is the same kind of node. Then by the
- * names of outputs, and last, where as many nodes of a kind without weights are left on both sides,
- * in order. Each step goes on upwards from what it matched. node_partner tells the partners.
+ * Nodes with equal numbers are matched first, because they compute the same from the same inputs. Then, from the
+ * outputs up, the producers of matched values if they are of the same kind. Then nodes with equal output names. Last,
+ * in order, nodes of a kind without weights, if equally many remain on both sides. Each step continues upwards from its
+ * matches. node_partner returns the match.
  *
- * Constants, and nodes that hold one, have no partners: values are compared where they are read. */
+ * Constants and Constant nodes are not matched: their values are compared where they are read. */
 #ifndef MATCH_MATCH_H
 #define MATCH_MATCH_H
 
@@ -21,18 +21,18 @@ struct match_table {
     size_t room;
 };
 
-/* Both graphs must be numbered. outputs: what stands for each other at the end. */
+/* Both graphs must be numbered. outputs: the matched output values. */
 void match_graphs(struct arena *arena, struct numbering *numbering, struct match_table *table, struct graph *a,
                   struct graph *b, const struct value_pair *outputs, size_t output_count);
 
-/* True for a node that takes part: not one that only holds a constant. */
+/* True for a node that can be matched: not a Constant node. */
 bool match_takes_part(const struct node *node);
-/* True when the value is made by a node that takes part and has no partner. */
+/* True if the producer of the value can be matched but is not. */
 bool match_is_alone(const struct value *value);
-/* True when two values stand for each other: one number, or the same output of partners. */
+/* True if two values match: equal numbers, or the same output of matched nodes. */
 bool match_is_pair(const struct value *left, const struct value *right);
-/* The input of `right` that stands against input `index` of its partner `left`: another one only
- * where the order of operands means nothing. */
+/* The input of `right` that corresponds to input `index` of its match `left`; its index differs only if the order of
+ * operands does not matter. */
 size_t match_operand(const struct node *left, const struct node *right, size_t index);
 
 #endif

@@ -1,14 +1,13 @@
 /* match/number.h: value numbering of two models side by side.
  *
- * Every value of both models gets a number; values with one number hold the same, whatever they
- * are called and wherever their nodes stand in the file. A number stands for the operator, its
- * attributes (in any order, those that spell out a default left out), the numbers of its inputs
- * (in any order where the operator does not mind) and, for a constant, the type, dims and elements.
- * Numbers are given by comparing whole keys, never by a hash alone, so equal numbers can be relied
- * on. Results of operators that draw random numbers are never the same within one model.
+ * Every value of both models gets a number; values with equal numbers are equal, whatever their names and the order of
+ * their nodes. A number represents the operator, its attributes (in any order, without explicit defaults), the numbers
+ * of its inputs (in any order if the operator commutes) and, for a constant, the type, dims and elements. Numbers
+ * compare whole keys, never only a hash, so equal numbers are reliable. Random operators of one model never have equal
+ * results.
  *
- * A body of If, Loop or Scan is numbered with its node: its inputs stand for their positions, and
- * the number of the body is that of its outputs. So is a local function. */
+ * A body of If, Loop or Scan is numbered with its node: its inputs are numbered by position, and the number of the
+ * body depends on its outputs. So is a local function. */
 #ifndef MATCH_NUMBER_H
 #define MATCH_NUMBER_H
 
@@ -22,8 +21,8 @@ void numbering_init(struct numbering *numbering, struct arena *arena, struct mod
 /* The number of input `index` of the graphs at nesting `level`; 0 is the main graph. */
 uint32_t number_input(struct numbering *numbering, uint32_t level, uint32_t index);
 
-/* Numbers what a graph starts from: initializers, and the inputs of a body or function. Inputs of
- * the main graph must have their numbers already. */
+/* Numbers the initializers of a graph, and the inputs of a body or function. Inputs of the main graph must already
+ * have numbers. */
 void number_start(struct numbering *numbering, struct graph *graph, uint32_t level);
 /* Numbers a node, its bodies and its outputs. Its inputs must have theirs. */
 void number_node(struct numbering *numbering, struct node *node, uint32_t level);
@@ -31,21 +30,20 @@ void number_node(struct numbering *numbering, struct node *node, uint32_t level)
 void number_graph(struct numbering *numbering, struct graph *graph, uint32_t level);
 /* Numbers every local function of both models, called or not. */
 void number_functions(struct numbering *numbering);
-/* Of the attributes that a function takes, and what they are when a call gives none. */
+/* The number of a function's attributes and their defaults. */
 uint32_t number_parameters(struct numbering *numbering, const struct graph *graph);
 
-/* A node's key without its inputs, bodies and called function: equal for nodes that do the same to
- * different things. */
+/* A node's key without its inputs, bodies and called function: equal for nodes that apply the same operation. */
 uint32_t number_operator(struct numbering *numbering, const struct node *node);
 
-/* The local function of a side (0, 1) that goes by the names of another, or NULL. */
+/* The local function of a side (0, 1) with the same names as another, or NULL. */
 struct graph *number_function_like(const struct numbering *numbering, size_t side, const Onnx__FunctionProto *function);
-/* True when something in the numbered node draws: its results differ from call to call. */
+/* True if the numbered node draws random numbers: its results differ from call to call. */
 bool number_is_draw(const struct numbering *numbering, const struct node *node);
 /* The local function a node calls, or NULL. */
 struct graph *node_function(const struct numbering *numbering, const struct node *node);
-/* The function `node` calls has been found to compute what the one `model` calls computes. Number
- * the node again afterwards. */
+/* Records that the function that `node` calls computes the same as the one that `model` calls. Number the node again
+ * afterwards. */
 void number_adopt_function(struct numbering *numbering, const struct node *node, const struct node *model);
 
 #endif

@@ -4,13 +4,13 @@
 
 #include "model/model.h"
 
-/* What a comparison of two models found out of a node. */
+/* What a comparison of two models found out about a node. */
 struct node_match {
     uint32_t number;      /* what it computes; 0: not numbered */
-    struct node *partner; /* the node of the other model that it is taken for, or NULL */
+    struct node *partner; /* the matching node of the other model, or NULL */
 };
 
-/* What a value holds; 0: not numbered. */
+/* The number of a value; 0: not numbered. */
 static inline uint32_t value_number(const struct value *value)
 {
     const uint32_t *number = memo_find(&value->graph->model->value_numbers, sizeof(*number), value->index);

@@ -1,8 +1,8 @@
 /* write/emit.h: from the edited graphs back to the bytes of a model.
  *
- * The output is a list of pieces: spans of the input as they are, new messages packed by
- * protobuf-c, and weights still to be computed. Only messages on the way from the model to an edit
- * are taken apart; everything else is one span, so names, order, unknown fields and encodings stay. */
+ * The output is a list of pieces: unchanged spans of the input, new messages packed by protobuf-c, and weights to
+ * compute. Only messages on the path from the model to an edit are split; everything else is one span, so names,
+ * order, unknown fields and encodings stay. */
 #ifndef WRITE_EMIT_H
 #define WRITE_EMIT_H
 
@@ -20,8 +20,8 @@ struct pieces {
     uint64_t size;
 };
 
-/* Where the bytes of tensors go. All false: external data stays where it is, and new weights go
- * into the model. */
+/* Where to store the bytes of tensors. All false: external data stays where it is, and new weights go into the
+ * model. */
 struct emit_placement {
     bool move_external;   /* tensors with external data: to `location`, or into the model without one */
     bool move_inline;     /* large initializers whose bytes are in the model: to `location` */
@@ -29,8 +29,8 @@ struct emit_placement {
     const char *location; /* the new data file, as the model names it; NULL: there is none */
 };
 
-/* The pieces of the model and of its new data file, whose offsets have gaps for alignment. Lands
- * with LIMIT when the model would pass protobuf's 2 GiB. */
+/* The pieces of the model and of its new data file, whose offsets have gaps for alignment. Lands with LIMIT if the
+ * model would exceed protobuf's 2 GiB. */
 void emit_model(struct model *model, const struct emit_placement *placement, struct pieces *pieces,
                 struct pieces *data);
 
