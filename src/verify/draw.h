@@ -1,4 +1,4 @@
-/* verify/draw.h: sources of a cone drawn. */
+/* verify/draw.h: draws random numbers for the sources of a cone. */
 #ifndef VERIFY_DRAW_H
 #define VERIFY_DRAW_H
 
@@ -7,9 +7,9 @@
 /* Random numbers for sources that have none yet. */
 const char *cone_draw(struct verify *verify, struct joint_eval *joint, const struct cone *cone,
                       const struct graph *left, const struct drawing *drawing);
-/* True when the size of a source is left open, but for the batch, or the models do not agree on it. */
+/* True if a size of a source other than the batch is open, or the models disagree about it. */
 bool cone_is_open(const struct verify *verify, const struct cone *cone, const struct graph *left);
-/* True when not every tap can be reached by sources of a size that can be evaluated. */
+/* True if sources of a size that can be evaluated do not reach every tap. */
 bool cone_is_short(const struct verify *verify, const struct cone *cone, const struct graph *left);
 
 #endif

@@ -1,4 +1,4 @@
-/* verify/given.h: inputs that the caller gives, beside those that are drawn. */
+/* verify/given.h: inputs from the caller, in addition to random ones. */
 #ifndef VERIFY_GIVEN_H
 #define VERIFY_GIVEN_H
 
@@ -10,18 +10,18 @@ struct given_input {
 };
 
 struct given {
-    const char *path; /* for messages; NULL: nothing is given */
+    const char *path; /* for messages; NULL: no inputs given */
     LIST(struct given_input) inputs;
 };
 
-/* Reads arrays by the names of inputs, of a file as io/npz.h has it. Lands with ARGUMENT when it is another. */
+/* Reads arrays by input names from a file (io/npz.h). Lands with ARGUMENT if the file is invalid. */
 void given_read(struct arena *arena, const uint8_t *bytes, size_t size, struct given *given);
 
-/* Holds them against both models. Lands with ARGUMENT when neither has an input of a name, or when the type or the
- * sizes are not those of the input. */
+/* Checks them against both models. Lands with ARGUMENT if neither model has an input with the name, or if type or
+ * sizes differ. */
 void given_check(struct arena *arena, const struct given *given, struct graph *const graphs[2]);
 
-/* What is given for an input of this name, or NULL. */
+/* The given array for this input name, or NULL. */
 const struct tensor *given_for(const struct given *given, const char *name);
 
 #endif

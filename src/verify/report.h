@@ -6,7 +6,7 @@
 
 /* The verdict and its reason. */
 const char *verify_sentence(struct arena *arena, const struct verify_result *result);
-/* Where two models first depart, in a line without its end. */
+/* The first difference of two models, in one line without a line end. */
 const char *verify_departure_line(struct arena *arena, const struct verify_departure *departure);
 /* The operator that makes a value, or "input". */
 const char *verify_maker(const struct value *value);

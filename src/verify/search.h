@@ -1,14 +1,14 @@
-/* verify/search.h: a value of the first model that equals one of the second. */
+/* verify/search.h: searches a value of the first model that equals one of the second. */
 #ifndef VERIFY_SEARCH_H
 #define VERIFY_SEARCH_H
 
 #include "verify/state.h"
 
-/* Looks for a value of graph `left` that equals `right`. `hint`: where to look first, or NULL.
- * True: found, and `right` has its number now. */
+/* Searches graph `left` for a value that equals `right`. `hint`: the value to try first, or NULL. True: found;
+ * `right` has its number now. */
 bool verify_prove(struct verify *verify, struct graph *left, struct value *right, struct value *hint);
 
-/* Forgets what was evaluated of the first model. */
+/* Forgets evaluated values of the first model. */
 void verify_search_anew(struct verify *verify);
 
 #endif
