@@ -1,16 +1,16 @@
-/* command/guard.h: a mapped file that gets shorter, or a disk that fails, is an error and no signal.
+/* command/guard.h: turns a mapped file that shrinks, or a failing disk, into an error instead of a signal.
  *
- * A read of a mapped page that the kernel cannot give raises SIGBUS. The command's handler puts a
- * page of zeros there and counts; the run goes on with the zeros and is given up before its output
- * appears. For the whole process: the library never installs it. */
+ * If the kernel cannot provide a mapped page, reading it raises SIGBUS. The command's handler maps a page of zeros
+ * there and counts it; the run continues with the zeros, and fails before its output appears. It affects the whole
+ * process, so the library never installs it. */
 #ifndef COMMAND_GUARD_H
 #define COMMAND_GUARD_H
 
-/* Catches SIGBUS, and lets a write beyond the limit on file sizes fail instead of ending us. */
+/* Catches SIGBUS, and makes a write beyond the file size limit fail instead of ending the process. */
 void guard_install(void);
-/* Pages so far that could not be read. */
+/* The number of unreadable pages so far. */
 unsigned guard_faults(void);
-/* What to say then. */
+/* The error message for them. */
 extern const char guard_message[];
 
 #endif

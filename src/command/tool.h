@@ -1,4 +1,4 @@
-/* command/tool.h: what main and the subcommands share. */
+/* command/tool.h: functions shared by main and the subcommands. */
 #ifndef COMMAND_TOOL_H
 #define COMMAND_TOOL_H
 
@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Name, and what --help says of it. */
+/* Name, and description in --help. */
 #define COMMANDS(ROW)                                                                                                  \
     ROW(diff, "show what changed from one model to another")                                                           \
     ROW(dump, "print a model as text, one node a line")                                                                \
@@ -17,8 +17,8 @@
 COMMANDS(COMMAND_DECLARE)
 #undef COMMAND_DECLARE
 
-/* Before a byte of a model is read, for a command that only reads: models it reads, NULL-terminated,
- * and whether links to external data may lead anywhere. */
+/* Enters the sandbox of a command that only reads, before it reads: the models, NULL-terminated, and whether links
+ * to external data may lead anywhere. */
 void confine(const char *const *models, const char *report, bool follow_symlinks);
 
 /* Exit statuses. diff and verify call 1 different. */
@@ -28,27 +28,27 @@ enum { DONE = 0, WARNED = 1, TROUBLE = 2 };
  * Returns TROUBLE. */
 int trouble(const char *format, const char *detail);
 
-/* After getopt has said what is wrong with an option: names the nearest one. `help`: "info --help". Returns TROUBLE. */
+/* After getopt has reported an unknown option: suggests the nearest one. `help`: "info --help". Returns TROUBLE. */
 int unknown_option(char *const *arguments, const struct option *options, const char *help);
 
 /* By malloc; NULL: out of memory. */
 char *copy_text(const char *text);
-/* The same, without what a terminal would obey. */
+/* The same, without characters that a terminal interprets. */
 char *plain_text(const char *text);
 
 /* True for one of a list that ends with NULL. */
 bool is_one_of(const char *text, const char *const *names);
 
-/* False when the text is not one finite number and nothing else. */
+/* False if the text is not exactly one finite number. */
 bool parse_number(const char *text, double *number);
 
-/* The status, or TROUBLE and a message when a part of a file could not be read meanwhile. To be asked
- * before anything is printed of what was read. */
+/* The status, or TROUBLE with a message if a part of a file could not be read. Call it before printing anything that
+ * was read. */
 int check_faults(int status);
 
 /* Adds a name. *names is grown by realloc and ends with NULL. False: out of memory. */
 bool add_name(const char ***names, size_t *count, const char *name);
-/* Adds the names of a comma list, which is cut up. */
+/* Adds the names of a comma-separated list, which it modifies. */
 bool add_names(const char ***names, size_t *count, char *list);
 
 #endif

@@ -1,4 +1,4 @@
-/* command/wildcard.h: "onnx-repvgg-fuse *.onnx", where two models match, must not cost the second one. */
+/* command/wildcard.h: if "onnx-repvgg-fuse *.onnx" matches two models, the second one must not be overwritten. */
 #ifndef COMMAND_WILDCARD_H
 #define COMMAND_WILDCARD_H
 
@@ -6,8 +6,8 @@
 
 #include "onnx_repvgg_fuse.h"
 
-/* True when IN and OUT stand as a shell would sort the matches of a wildcard, and what lies at OUT is no earlier result: a
- * model that would fuse itself, or another one where IN is only copied. */
+/* True if IN and OUT are in the order of a shell's wildcard, and OUT is not an earlier result: a model that would
+ * itself be fused, or that differs from IN if IN is only copied. */
 bool wildcard_takes(const char *input, const char *output, const struct onnx_fuse_options *options);
 
 #endif

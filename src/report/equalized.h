@@ -1,11 +1,11 @@
-/* report/equalized.h: what equalisation did, as lines and as JSON. */
+/* report/equalized.h: the effect of equalisation, as lines and as JSON. */
 #ifndef REPORT_EQUALIZED_H
 #define REPORT_EQUALIZED_H
 
 #include "base/json.h"
 #include "fuse/plan.h"
 
-/* The one with the most noise first. */
+/* Sorts the groups, the one with the most noise first. */
 struct equalized **equalized_sorted(struct arena *arena, const equalized_list *groups);
 /* One line for each group of values whose channels were scaled. */
 void equalized_lines(struct text *text, const struct plan *plan);

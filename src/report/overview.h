@@ -6,18 +6,18 @@
 #include "model/model.h"
 #include "report/page.h"
 
-/* What a page says of nodes: a number each, by node->index; 0: nothing. */
+/* The marks of nodes: a number each, by node->index; 0: none. */
 struct overview_marks {
     struct arena *arena;
     struct memo numbers;
 };
 
-/* The first mark of a node stays. */
+/* A node keeps its first mark. */
 void overview_mark(struct overview_marks *marks, const struct node *node, int64_t number);
 
 /* "key": [{"graph": NAME, "left_out": COUNT, "ops": [[op, name, mark, maker of an input, ...], ...]}, ...]: the graphs
- * as the file has them, without Constants. op and name are indices of strings. Values that come in or go out have the
- * op "". A maker is an index of this list, and stands before what reads it. */
+ * as the file has them, without Constants. op and name are indices of strings. Input and output values have the op
+ * "". A maker is an index of this list, and precedes its readers. */
 void overview_json(struct page *page, const char *key, const struct model *model, const struct overview_marks *marks);
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "report/text.h"
 
-/* Keeps what a page says of the nodes replaced beyond the closing of the model's file. */
+/* Copies the data of replaced nodes that a page needs, before the model's file is closed. */
 void html_keep(const struct plan *plan);
 
 /* The page of a run, NUL-terminated, in the arena of its model. */

@@ -1,4 +1,4 @@
-/* report/picture.h: some nodes of a graph, drawn; blocks that look the same are one picture. */
+/* report/picture.h: draws nodes of a graph; blocks that look the same share a picture. */
 #ifndef REPORT_PICTURE_H
 #define REPORT_PICTURE_H
 
@@ -7,10 +7,10 @@
 
 enum picture_state {
     PICTURE_PLAIN,
-    PICTURE_CHANGED, /* the subject of a picture that shows its surroundings too */
+    PICTURE_CHANGED, /* the subject of a picture that also shows its surroundings */
     PICTURE_CONTEXT, /* around it */
-    PICTURE_SOURCE,  /* a value that comes in */
-    PICTURE_TARGET,  /* a value that goes out */
+    PICTURE_SOURCE,  /* an input value */
+    PICTURE_TARGET,  /* an output value */
     PICTURE_STORED   /* a constant that a rewrite computed */
 };
 
@@ -28,32 +28,32 @@ struct picture_line {
 struct picture {
     LIST(struct picture_box) boxes;
     LIST(struct picture_line) lines;
-    size_t left_out;       /* nodes that were too many to draw */
+    size_t left_out;       /* number of nodes that are not drawn */
     const char *signature; /* equal for pictures that differ in names and sizes only */
 };
 
 struct picture_wish {
-    bool as_filed;             /* values come from the nodes that made them in the file */
-    bool context;              /* draw what stands around as nodes, not as values */
+    bool as_filed;             /* draw producers of the file */
+    bool context;              /* draw the surroundings as nodes, not as values */
     enum picture_state state;  /* of the nodes */
-    const struct value *value; /* drawn as going out, whoever reads it, or NULL */
+    const struct value *value; /* drawn as an output, whatever its readers, or NULL */
 };
 
 struct picture *picture_make(struct arena *arena, const struct node *const *nodes, size_t count,
                              const struct picture_wish *wish);
 /* A picture of one constant. */
 struct picture *picture_stored(struct arena *arena, const struct value *value);
-/* "key": {"boxes": ...}, or null when there is none. */
+/* "key": {"boxes": ...}, or null if there is none. */
 void picture_json(struct page *page, const char *key, const struct picture *picture);
 
-/* What the attributes of a node say, one a line, defaults left out; NULL-terminated. */
+/* The attributes of a node as text, one per line, without defaults; NULL-terminated. */
 const char *const *picture_attributes(struct arena *arena, const struct node *node);
-/* Copies the texts of a node's attributes, which lie in the file, so that it can be closed. */
+/* Copies the texts of a node's attributes from the file, so that it can be closed. */
 void picture_keep(struct arena *arena, const struct node *node);
-/* Dims with a times sign between, "?" where not known; "" where the rank is not known. */
+/* Dims separated by a multiplication sign, "?" for an unknown size; "" if the rank is unknown. */
 const char *picture_shape(struct arena *arena, int rank, const int64_t *dims);
 
-/* ---- blocks that look the same are one picture with many members ---- */
+/* ---- blocks that look the same share a picture ---- */
 
 struct block {
     struct picture *before, *after;
@@ -70,8 +70,8 @@ struct block_groups {
     LIST(struct block_group *) list; /* in the order of their first members */
 };
 
-/* "name": {"count": ..., "groups": [...]}. Of each group the title, how many blocks it has, and as
- * many of them as the page takes; json_block writes one. */
+/* "name": {"count": ..., "groups": [...]}. For each group the title, the number of its blocks, and as many blocks as
+ * the page shows; json_block writes one. */
 void block_json(struct page *page, const char *name, const struct block_groups *groups,
                 void (*json_title)(struct page *, const void *closure, const struct block *),
                 void (*json_block)(struct page *, const struct block *), const void *closure);

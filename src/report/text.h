@@ -1,4 +1,4 @@
-/* report/text.h: what a run did, as JSON, as lines and as a table. */
+/* report/text.h: the report of a run, as JSON, as lines and as a table. */
 #ifndef REPORT_TEXT_H
 #define REPORT_TEXT_H
 
@@ -16,13 +16,13 @@ struct symbol_size {
     int64_t size;
 };
 
-/* What the caller wanted changed of a model's inputs and outputs. */
+/* The requested changes of a model's inputs and outputs. */
 struct interface {
-    LIST(const char *) frozen;  /* initializers that are no inputs any more */
-    LIST(const char *) outputs; /* that were left out */
-    size_t ops;                 /* that only those needed */
+    LIST(const char *) frozen;  /* initializers that are no longer inputs */
+    LIST(const char *) outputs; /* removed outputs */
+    size_t ops;                 /* number of ops that only those needed */
     LIST(struct sized_input) inputs;
-    LIST(struct symbol_size) symbols; /* that stand for numbers now */
+    LIST(struct symbol_size) symbols; /* symbols that became numbers */
 };
 
 struct summary {
@@ -39,19 +39,19 @@ const char *report_table(const struct plan *plan, const struct summary *summary)
 /* "22 blocks fused, 169 -> 47 ops", or "nothing to fuse" and why. */
 const char *report_sentence(const struct plan *plan, const struct summary *summary);
 
-/* ---- parts, for others who tell of a plan ---- */
+/* ---- parts for other reports of a plan ---- */
 
 /* The fields of a rewrite, without the braces around them. */
 void report_json_fusion(struct json *json, const struct plan *plan, const struct fusion *fusion);
 
-/* What became of inputs and outputs, one a line; "" where nothing did. */
+/* The changes of inputs and outputs, one per line; "" if there are none. */
 const char *report_interface(struct arena *arena, const struct interface *interface);
 
 /* "3 Conv, 3 BatchNormalization, 2 Add", in the file's order */
 void report_ops(struct text *text, const struct plan *plan, const struct fusion *fusion);
 /* The table without the time. */
 void report_table_rows(struct text *text, const struct plan *plan, const struct summary *summary);
-/* Of the rewrites in force; negative: none was checked. */
+/* The largest difference of the present rewrites; negative: none was checked. */
 double report_largest_difference(const struct plan *plan);
 
 #endif

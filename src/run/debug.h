@@ -1,12 +1,12 @@
-/* run/debug.h: what a run looks at, as text, for whoever works on a pass. */
+/* run/debug.h: internals of a run as text, for developers of passes. */
 #ifndef RUN_DEBUG_H
 #define RUN_DEBUG_H
 
 #include "run/state.h"
 
-/* What options.debug asks for. Lands with ARGUMENT where it names something else. */
+/* Parses options.debug. Lands with ARGUMENT for an unknown name. */
 void debug_begin(struct run *run);
-/* The plan is made: what stands in it. */
+/* Shows the finished plan. */
 void debug_plan(struct run *run);
 
 #endif

@@ -7,14 +7,14 @@
 /* Takes over the caller's options, NULL for the defaults. Lands with ARGUMENT. */
 void run_options(struct run *run, const struct onnx_fuse_options *given);
 
-/* Takes over a struct of options that begins with its struct_size. A caller built against an older header
- * knows a shorter one, but never one of less than `least` bytes. given NULL: `own` stays as it is. init: the
- * public function that makes one. Lands with ARGUMENT. */
+/* Takes over a struct of options that begins with its struct_size. A caller built with an older header has a shorter
+ * one, but at least `least` bytes. given NULL: `own` stays unchanged. init: the public function that makes one.
+ * Lands with ARGUMENT. */
 void options_take(struct landing *landing, void *own, size_t size, const void *given, size_t least, const char *init);
-/* Lands with ARGUMENT where the option is negative or not finite. */
+/* Lands with ARGUMENT if the option is negative or not finite. */
 void options_not_negative(struct landing *landing, const char *name, double number);
 
-/* What every option is where the caller says nothing. */
+/* The defaults of all options. */
 void options_default(struct onnx_fuse_options *options);
 
 #endif

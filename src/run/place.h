@@ -1,4 +1,4 @@
-/* run/place.h: where a run writes, apart from what it reads. */
+/* run/place.h: where a run writes, without overwriting its inputs. */
 #ifndef RUN_PLACE_H
 #define RUN_PLACE_H
 
@@ -7,20 +7,20 @@
 
 /* run/place.c */
 const char *run_base_name(const char *path);
-/* True when --external-data names a file, rather than a policy. */
+/* True if --external-data names a file, not a policy. */
 bool run_names_data(const char *external_data);
-/* A name for the data file that no file has yet: data that an older model may need is never written
- * over, so a failure at any moment leaves that model whole. */
+/* An unused name for the data file: data that an older model may need is never overwritten, so a failure at any time
+ * leaves that model intact. */
 const char *run_free_name(struct run *run);
-/* Where weights go. Lands with ARGUMENT for a data file that cannot be. */
+/* Decides where weights go. Lands with ARGUMENT for an invalid data file. */
 struct emit_placement run_place(struct run *run);
-/* Lands with ARGUMENT when an output would take the place of data of the model. */
+/* Lands with ARGUMENT if an output would overwrite data of the model. */
 void run_check_data(struct run *run, const struct output *output);
-/* The same for what would be written, were this no dry run. */
+/* The same in a dry run, for the files that a run would write. */
 void run_check_dry(struct run *run);
-/* The same, and for a report's place. Before a byte is written: a stream takes nothing back. */
+/* The same for the report, before the first byte is written, because a stream cannot be undone. */
 void run_check_apart(struct run *run, const struct output *output);
-/* True when what is read bears a name that a temporary file could have. */
+/* True if an input file has a name that a temporary file could have. */
 bool run_reads_temporary(const struct run *run);
 
 #endif

@@ -5,10 +5,10 @@
 #include "run/state.h"
 
 /* run/report.c */
-/* path NULL: there is none. Lands with ARGUMENT when it would take the model's place. */
+/* path NULL: no report. Lands with ARGUMENT if it would overwrite the model. */
 void run_open_report(struct run *run, const char *path, struct output *report);
-/* Before the model appears, so that a full disk is known by then. A stream takes nothing back and is
- * written to once, however often the output's name is taken. */
+/* Writes the report before the model appears, so that a full disk is detected in time. A stream cannot be undone, so
+ * it is written only once, even if the output must be written again. */
 void run_write_report(struct run *run, const char *path, struct output *report,
                       const char *(*tell)(const struct plan *plan, const struct summary *summary), bool again);
 void run_finish_report(const char *path, struct output *report);

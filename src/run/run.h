@@ -1,4 +1,4 @@
-/* run/run.h: load, plan, check, write; and again without what did not hold. */
+/* run/run.h: load, plan, check, write; and again without rewrites that failed. */
 #ifndef RUN_RUN_H
 #define RUN_RUN_H
 

@@ -1,4 +1,4 @@
-/* run/state.h: what one call of the library owns. */
+/* run/state.h: the state of one call of the library. */
 #ifndef RUN_STATE_H
 #define RUN_STATE_H
 
@@ -7,7 +7,7 @@
 #include "report/text.h"
 #include "run/source.h"
 
-/* run/debug.c: what was asked for, and the nodes that have been told of. */
+/* run/debug.c: the requested parts, and the nodes already shown. */
 struct debug {
     bool asked[3];
     struct map made, gone;
@@ -23,35 +23,35 @@ struct run {
     struct model model;
     struct output output, data_output; /* the model and its new data file */
     struct output page, json;          /* the report as HTML and as JSON */
-    bool moved;                        /* bytes that no rewrite touched go elsewhere */
+    bool moved;                        /* unchanged bytes move elsewhere */
     uint8_t *result;                   /* options.allocate or malloc, to memory */
     size_t result_size;
     struct plan plan;
     struct debug debug;
     struct selfcheck *check; /* of the plan, until it is done; or NULL */
-    struct effort checking;  /* what is left of it for the self-check */
-    bool foresees;           /* what equalisation would bring: for info */
+    struct effort checking;  /* remaining budget of the self-check */
+    bool foresees;           /* predict the gain of equalisation: for info */
     struct map measured;     /* options.statistics, read once */
-    struct map bans;         /* kept while the plan is made again */
-    bool is_short;           /* of memory: this time without any rewrite */
+    struct map bans;         /* kept between plans */
+    bool is_short;           /* of memory: run without any rewrite */
     bool is_second;          /* run_again */
-    bool is_written;         /* to a stream, perhaps, which takes nothing back */
+    bool is_written;         /* perhaps to a stream, which cannot be undone */
     LIST(struct refusal *) warnings;
     struct summary summary;
 };
 
-/* Makes a zeroed run safe to close. Must come before anything that may land. */
+/* Makes a zeroed run safe to close. Call it before anything that may land. */
 void run_init(struct run *run);
 
-/* After it landed: makes it ready to be run once more, without rewrites, with all memory given back.
- * False where that would be of no use: it did not land for memory, or has been tried. */
+/* After a landing: prepares another run without rewrites, with all memory released. False if that would not help:
+ * memory was not the cause, or it was tried before. */
 bool run_again(struct run *run);
-/* Frees a result that the caller will not get; one in room of the caller's is the caller's. */
+/* Frees a result that the caller will not get, unless the caller allocated it. */
 void run_forget_result(struct run *run);
 /* Closes and unmaps everything, removes an unfinished output. The arena stays: a report reads it. */
 void run_close(struct run *run);
 
-/* Tells the caller how far a step is. Lands with CANCELLED when the caller wants no more. */
+/* Reports the progress of a step. Lands with CANCELLED if the caller stops the run. */
 void run_progress(struct run *run, const char *step, double fraction);
 
 #endif

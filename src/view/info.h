@@ -1,12 +1,11 @@
-/* view/info.h: what is in a model, and what fusing would make of it. */
+/* view/info.h: what a model contains, and what fusing would change. */
 #ifndef VIEW_INFO_H
 #define VIEW_INFO_H
 
 #include "report/text.h"
 
-/* How far apart the output channels of one weight lie: each channel has a largest magnitude, and
- * these are the smallest and the largest of them. Where one scale serves all channels, a channel
- * of small numbers has few steps of INT8 left. */
+/* The spread of one weight's output channels: the smallest and the largest of the channels' largest magnitudes. With
+ * one scale for all channels, a channel with small numbers has few INT8 steps. */
 struct info_range {
     const struct node *node;
     int64_t channels;
@@ -17,10 +16,10 @@ typedef LIST(struct info_range) info_ranges;
 
 struct info_region {
     const struct fusion *fusion;
-    info_ranges before, after; /* weights of what is replaced and of what is made */
+    info_ranges before, after; /* weights of the replaced ops and of the new ones */
 };
 
-/* Arrays of the run's arena that serve one weight after another. */
+/* Arrays of the run's arena, reused for each weight. */
 struct info_room {
     void *numbers;
     int64_t count;
@@ -31,8 +30,8 @@ struct info_rooms {
 
 struct info {
     struct info_rooms rooms;
-    LIST(struct info_region) regions; /* rewrites in force, in the order they were made */
-    uint64_t external_bytes;          /* of the files beside the model that it names */
+    LIST(struct info_region) regions; /* present rewrites, in the order they were made */
+    uint64_t external_bytes;          /* of the model's external data files */
 };
 
 /* After a dry run, while the files are open. Reads the weights of the regions. */

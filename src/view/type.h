@@ -7,11 +7,11 @@
 bool dump_is_identifier(const char *name);
 /* a.b.c, each an identifier */
 bool dump_is_qualified(const char *name);
-/* The name of a graph that is an attribute: there the syntax knows no quotes. */
+/* The name of a graph in an attribute, where the syntax has no quotes. */
 bool dump_is_body_name(const char *name);
-/* As it is, or in quotes. NULL is "". */
+/* Unchanged if possible, otherwise in quotes. NULL is "". */
 void dump_name(struct dump *dump, const char *name);
-/* In quotes. Bytes that no reader gets back (no UTF-8, NUL) are replaced and noted. */
+/* In quotes. Bytes that cannot be read back (invalid UTF-8, NUL) are replaced and noted. */
 void dump_quoted(struct dump *dump, const void *bytes, size_t size);
 void dump_quoted_string(struct dump *dump, const char *string);
 /* Element types that have a name. */
@@ -24,7 +24,7 @@ void dump_type(struct dump *dump, const Onnx__TypeProto *type);
 void dump_value_info(struct dump *dump, const Onnx__ValueInfoProto *info);
 /* ["a": "b", ...], one a line. */
 void dump_pairs(struct dump *dump, Onnx__StringStringEntryProto *const *pairs, size_t count);
-/* Notes doc_string and metadata_props, where there are any and they are wanted. what: "of node 'x'" */
+/* Notes doc_string and metadata_props, if they exist and are requested. what: "of node 'x'" */
 void dump_note_doc(struct dump *dump, const char *what, const char *doc_string);
 void dump_note_metadata(struct dump *dump, const char *what, Onnx__StringStringEntryProto *const *pairs, size_t count);
 

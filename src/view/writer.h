@@ -1,4 +1,4 @@
-/* view/writer.h: the text of a dump as it grows. */
+/* view/writer.h: writes the text of a dump. */
 #ifndef VIEW_WRITER_H
 #define VIEW_WRITER_H
 
@@ -31,7 +31,7 @@ const char *dump_escaped_string(struct dump *dump, const char *string);
 
 enum { DUMP_BUFFER = 64 << 10 };
 
-/* Hands what is buffered to the reader of the dump. */
+/* Passes the buffer to the receiver of the dump. */
 void dump_flush(struct dump *dump);
 
 #endif
