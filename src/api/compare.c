@@ -89,8 +89,7 @@ void onnx_fuse_comparison_free(struct onnx_fuse_comparison *comparison)
     free(comparison);
 }
 
-/* What a function computes counts by what its calls give it and read of it: calls are replaced in both models, or in
- * neither. */
+/* A function counts by the inputs and outputs of its calls: calls are inlined in both models, or in neither. */
 static void inline_both(struct model *a, struct model *b)
 {
     enum { INLINED_MOST = 40000 };
@@ -125,7 +124,7 @@ static void load(struct onnx_fuse_comparison *comparison, bool follow_symlinks, 
     }
     for (int i = 0; i < 2; i++)
         model_build(&comparison->sides[i].model);
-    /* What is worth folding in the larger of two models is so in the other. */
+    /* Both models get the folding limits of the larger one. */
     comparison->sides[0].model.folding = comparison->sides[1].model.folding;
     for (int i = 0; i < 2; i++)
         shape_infer(&comparison->sides[i].model);

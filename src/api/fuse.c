@@ -1,4 +1,4 @@
-/* api/fuse.c: the public functions that fuse and tell of it. Their errors land here. */
+/* api/fuse.c: the public functions for fusing and its report. Their errors land here. */
 #include <stdlib.h>
 
 #include "base/system.h"
@@ -7,9 +7,9 @@
 #include "run/options.h"
 #include "run/run.h"
 
-/* A report is the run it tells of, its files closed. A text is made when someone asks for it the first
- * time, and kept. Several threads may ask at once, so what that changes is behind a lock, and the other
- * getters read nothing of it: an error of such a text lands in run.landing, too. */
+/* A report is its run, with the files closed. A text is made on the first request, and stored. Several threads may
+ * request texts at once, so a lock guards everything that this changes, and the other getters do not read it. An
+ * error of such a text also lands in run.landing. */
 struct onnx_fuse_report {
     struct run run;
     enum onnx_fuse_status status; /* of the run */
@@ -54,7 +54,7 @@ static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_
     run_close(run);
     report->status = run->landing.status;
     report->error = report->status == ONNX_FUSE_OK ? "" : run->landing.message;
-    if (report->status != ONNX_FUSE_OK) { /* how far it came is nobody's concern */
+    if (report->status != ONNX_FUSE_OK) { /* its progress does not matter */
         run->summary = (struct summary){0};
         run->warnings.count = 0;
     }
@@ -171,7 +171,7 @@ static void make_once(void *closure)
     *call->kept = call->make(&call->run->plan, &call->run->summary);
 }
 
-/* Makes one text and keeps it. "" after a failed run, and when there is no memory for it. */
+/* Makes one text and stores it. "" after a failed run, and if memory runs out. */
 static const char *text_of(struct onnx_fuse_report *report, const char **kept, make_text *make)
 {
     if (report->status != ONNX_FUSE_OK)

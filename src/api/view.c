@@ -1,4 +1,4 @@
-/* api/view.c: the public functions that tell of one model. Errors land here. */
+/* api/view.c: the public functions that describe one model. Errors land here. */
 #include <stdlib.h>
 
 #include "model/external.h"
@@ -10,7 +10,7 @@
 #include "view/dump.h"
 #include "view/info.h"
 
-/* The run it tells of, its files closed. The texts are in the run's arena. */
+/* The run, with its files closed. The texts are in the run's arena. */
 struct onnx_fuse_view {
     struct run run;
     struct arena scratch; /* of the dump */
@@ -61,7 +61,7 @@ struct dump_call {
     const struct onnx_fuse_dump_options *options;
 };
 
-/* Where the text goes that a dump writes to a file, and how far it is. */
+/* The file of a dump's text, and the present offset. */
 struct text_file {
     struct output *output;
     uint64_t size;

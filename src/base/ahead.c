@@ -6,7 +6,7 @@
 
 #include "base/system.h"
 
-/* Taken at a time: while the system works on one step nobody else can map or unmap memory. */
+/* Bytes per step: during a step, no other thread can map or unmap memory. */
 enum { STEP = 2 << 20 };
 
 struct ahead {

@@ -57,8 +57,7 @@ struct arena_block {
 
 void memory_is_large(void *bytes, size_t size)
 {
-    /* Whole pages only: what lies around belongs to others. Where there are no large ones, small
-     * ones do. */
+    /* Whole pages only, because other data surrounds them. If there are no large pages, small ones are used. */
     uintptr_t page = page_size();
     uintptr_t from = ((uintptr_t)bytes + page - 1) / page * page;
     uintptr_t to = ((uintptr_t)bytes + size) / page * page;
@@ -135,8 +134,7 @@ static struct arena_block *map_block(size_t room)
     return block;
 }
 
-/* Of the next block that is for small pieces: it grows with the arena, by steps, so that the same
- * is asked for again. */
+/* Size of the next block for small pieces: it grows with the arena, in steps, so that sizes recur. */
 static size_t block_room(const struct arena *arena)
 {
     size_t room = ARENA_BLOCK;

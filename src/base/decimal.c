@@ -1,7 +1,7 @@
 /* base/decimal.c: candidates of growing length, each proved by reading it back.
  *
- * The C library rounds correctly both ways, but its decimal point is the locale's. So the digits are
- * taken out of what it writes, and what it reads has no point: 3.37e-08 is read as 337e-10. */
+ * The C library rounds correctly in both directions, but its decimal point depends on the locale. So this takes only
+ * the digits from its output, and gives it input without a point: 3.37e-08 is read as 337e-10. */
 #include "base/decimal.h"
 
 #include <errno.h>
@@ -69,7 +69,7 @@ static int split(double magnitude, int count, char digits[DIGITS_MOST])
     return atoi(at + 1); /* NOLINT(cert-err34-c): printf wrote it */
 }
 
-/* What digits and exponent say as a text without a point. */
+/* Digits and exponent as a text without a point. */
 static void join(char text[64], const char *digits, int count, int exponent)
 {
     snprintf(text, 64, "%.*se%d", count, digits, exponent - count + 1);

@@ -1,4 +1,4 @@
-/* base/error.c: where hard errors land, and what memory a call may take. */
+/* base/error.c: hard errors, and the memory limit of a call. */
 #include "base/error.h"
 
 #include <stdarg.h>

@@ -6,7 +6,7 @@ static uint64_t map_hash(const struct map *map, const char *key)
     return secret_hash(&map->secret, key, strlen(key));
 }
 
-/* Where a search begins: the room is no power of two, so the upper bits choose. */
+/* The start of a search: the size is not a power of two, so the upper bits choose. */
 static size_t map_start(const struct map *map, uint64_t hash)
 {
     return (size_t)((hash >> 32) * map->room >> 32);

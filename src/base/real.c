@@ -13,7 +13,7 @@
 
 enum { PLACES = 32 }; /* of both tables below */
 
-/* A number and what rounding it left. */
+/* A number and its rounding error. */
 struct pair {
     double high, low;
 };
@@ -24,7 +24,7 @@ static struct pair add(double a, double b)
     return (struct pair){sum, (a - (sum - part)) + (b - part)};
 }
 
-/* Its upper 26 bits: products of two such are exact. */
+/* Its upper 26 bits: products of two of them are exact. */
 static double upper(double x)
 {
     uint64_t bits;
@@ -42,7 +42,7 @@ static struct pair multiply(double a, double b)
 
 /* ---- powers of e ---- */
 
-/* 2^(i/PLACES), and what rounding that leaves. */
+/* 2^(i/PLACES), and its rounding error. */
 static const double powers[PLACES] = {
     0x1p+0,
     0x1.059b0d3158574p+0,
@@ -177,8 +177,8 @@ double real_tanh(double x)
 
 /* ---- logarithms ---- */
 
-/* For the 32 parts of [1, 2), of which those from 1.4375 on are halved: a short number that is about 1 / m, the
- * logarithm of 1 over it, and what rounding that leaves. */
+/* For the 32 parts of [1, 2), halved from 1.4375 on: a short approximation of 1 / m, the logarithm of its
+ * reciprocal, and the rounding error of that. */
 enum { HALVED = 14 };
 static const struct {
     double inverse, logarithm, rest;
@@ -250,7 +250,7 @@ static struct pair log_pair(double x, double low)
     return add(c.high, a.low + b.low + c.low + rest);
 }
 
-/* What it is where there is nothing to compute: in `*result`. */
+/* Special cases, in `*result`. */
 static bool log_is_plain(double x, double *result)
 {
     *result = isnan(x) || (isinf(x) && x > 0) ? x : x == 0 ? -(double)INFINITY : (double)NAN;
@@ -337,7 +337,8 @@ static double error_inside(double x)
     return x * polynomial(near, (int)(sizeof(near) / sizeof(*near)), x * x);
 }
 
-/* 1 - erf(x) from 1 to 28. It is e^-x^2 / (x + 1) and what changes little, which is fitted by (x - 4) / (x + 4). */
+/* 1 - erf(x) from 1 to 28. It is e^-x^2 / (x + 1) times a slowly varying factor, which is fitted in (x - 4) / (x +
+ * 4). */
 static double error_outside(double x)
 {
     static const double far[] = {

@@ -33,7 +33,7 @@ void text_append(struct text *text, const char *bytes, size_t size)
     text->bytes[text->size] = 0;
 }
 
-/* In place: a piece of its own for each of a hundred thousand lines would stay in the arena. */
+/* In place, because a separate piece for each of a hundred thousand lines would stay in the arena. */
 void text_print(struct text *text, const char *format, ...)
 {
     va_list arguments;

@@ -70,7 +70,7 @@ static bool is_model(const char *name)
     return length > 5 && strcmp(name + length - 5, ".onnx") == 0;
 }
 
-/* A folder that is searched: where it lies, where what is found goes, how deep it lies. */
+/* A folder to search: its path, the folder for its results, its depth. */
 struct search {
     struct batch *batch;
     const char *folder, *output;
@@ -91,12 +91,12 @@ static void found(void *closure, const char *name)
         if (looked.error != ENOENT) /* it may be a folder */
             add_job(at->batch, path, at->output, name, looked.error);
     } else if (look == LOOK_FOLDER) {
-        /* Earlier results are no models of this batch. */
+        /* Skip earlier results. */
         const struct looked *place = &at->batch->place;
         if (looked.device != place->device || looked.inode != place->inode)
             search(&(struct search){at->batch, path, below, at->depth + 1});
     }
-    /* What cannot be looked at says so when its turn comes. */
+    /* An unreadable path reports its error when its turn comes. */
     else if (is_model(name) && ((look = system_look(path, true, &looked)) == LOOK_FILE || !look))
         add_job(at->batch, path, at->output, name, 0);
     free(path);
@@ -186,8 +186,7 @@ static bool go_on(void *closure, const char *step, double fraction)
     return guard_faults() == *(const unsigned *)closure;
 }
 
-/* A page that could not be read is one of this model or of another that is in work. It is tried again
- * to tell. */
+/* An unreadable page may belong to this model or to another one in work. Try again to find out. */
 static enum onnx_fuse_status fuse_again(const struct job *job, const struct onnx_fuse_options *given,
                                         struct onnx_fuse_report **report)
 {

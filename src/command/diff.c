@@ -111,7 +111,7 @@ static bool wants_color(const struct call *call)
     return (system_is_terminal(stdout) || paged) && !(refused && refused[0]);
 }
 
-/* What goes wrong with a model is a line of git's output, and git goes on. */
+/* An error in a model becomes a line of git's output, so that git continues. */
 static int tell_error(const struct call *call, const char *message)
 {
     if (!call->for_git)

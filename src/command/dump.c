@@ -64,7 +64,8 @@ static bool parse_count(const char *text, int64_t *count)
     return end != text && *end == 0 && errno == 0 && number >= 0;
 }
 
-/* git ends with the first file that textconv fails for. A line stands for what is no model; the hash shows that it changed. */
+/* git stops at the first file for which textconv fails. So one line replaces a file that is not a model; its hash
+ * shows changes. */
 static int tell_git(const char *path, const char *message)
 {
     unsigned char bytes[4096];
@@ -109,7 +110,7 @@ int command_dump(int count, char **arguments)
     options.write = write_text;
     options.closure = stdout;
     const char *slash = strrchr(arguments[optind], '/');
-    if (for_git) /* which has a folder of its own for each version */
+    if (for_git) /* which uses a separate folder for each version */
         options.name = slash ? slash + 1 : arguments[optind];
     struct onnx_fuse_view *view = NULL;
     int result = DONE;

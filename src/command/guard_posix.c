@@ -18,7 +18,7 @@ const char guard_message[] =
 static atomic_uint faults;
 static uintptr_t page_size;
 
-/* Of what it calls, mmap is not on POSIX's list for handlers; on Linux it is a bare system call. */
+/* mmap is not on POSIX's list of functions for handlers, but on Linux it is a plain system call. */
 static void on_bus_error(int signal_number, siginfo_t *info, void *context)
 {
     (void)context;

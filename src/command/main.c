@@ -385,7 +385,7 @@ static int run(const struct command *command)
                                : report       ? onnx_fuse_report_error(report)
                                               : "out of memory");
     } else {
-        /* What is on standard output is one thing: everything else goes to standard error then. */
+        /* If a model or report goes to standard output, everything else goes to standard error. */
         bool taken = (is_standard_output(output) && !options.dry_run) || is_standard_output(options.html_report) ||
                      is_standard_output(options.json_report);
         FILE *talk = taken ? stderr : stdout;

@@ -21,7 +21,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* LeakSanitizer looks at the threads from a process of its own. */
+/* LeakSanitizer examines the threads from a separate process. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -180,9 +180,8 @@ void sandbox_allow_folder(const struct sandbox *sandbox, const char *path)
 #define ALLOW_WITH(name, index, bits)                                                                                  \
     IF_EQUAL(SYS_##name, 0, 4), LOAD(LOW(index)), IF_ANY(bits, 0, 1), RETURN(SECCOMP_RET_ALLOW), REFUSE(EPERM)
 
-/* What is not named is answered as by a kernel that does not have it, and the C library goes
- * another way; what would do harm is answered with EPERM. clone3 is not named, since its flags
- * cannot be seen. */
+/* Unlisted calls fail as on a kernel without them, so the C library falls back; harmful ones fail with EPERM. clone3
+ * is unlisted, because a filter cannot see its flags. */
 static int forbid_calls(void)
 {
     const uint32_t own = (uint32_t)getpid();

@@ -47,8 +47,8 @@ int trouble(const char *format, const char *detail)
     return TROUBLE;
 }
 
-/* An unknown letter may stand for the only option that begins with it, if that takes no argument: -V for --version, but
- * -i hardly for --input-shape. */
+/* An unknown letter suggests the only option that begins with it, if that takes no argument: -V for --version, but
+ * not -i for --input-shape. */
 static const char *nearest_option(const char *word, int letter, const struct option *options)
 {
     enum { MOST = 64 };

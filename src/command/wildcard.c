@@ -1,4 +1,4 @@
-/* command/wildcard.c: tells two models that a wildcard named from a model and its earlier result. */
+/* command/wildcard.c: distinguishes two models that a wildcard matched from a model and its earlier result. */
 #include "command/wildcard.h"
 
 #include <string.h>
@@ -17,7 +17,7 @@ static bool look_sorted(const char *first, const char *second)
 
 enum kind { NO_MODEL, FUSES, IS_COPIED };
 
-/* What a run would make of it: planned, without reading more weights than that takes. */
+/* The result of a run: plans it, and reads only the weights that planning needs. */
 static enum kind kind_of(const char *model, const struct onnx_fuse_options *given)
 {
     struct onnx_fuse_options options = *given;

@@ -283,7 +283,7 @@ static const char *check_location(const char *location)
     }
 }
 
-/* A FIFO that nobody writes to would otherwise be waited for. */
+/* Otherwise open would wait for a writer of a FIFO. */
 enum { READ_FLAGS = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY };
 
 /* Opens one component after another, none through a link, so what is opened is what was checked. */
@@ -310,7 +310,7 @@ static int walk(int folder, const char *location, const char **reason)
     }
 }
 
-/* Opens a location of which check_location has nothing to say. -1: *reason says why. */
+/* Opens a location that check_location accepts. -1: *reason is set. */
 static int open_below(const struct folder *folder, const char *location, const char **reason)
 {
     if (folder->follow_links) {
@@ -341,13 +341,12 @@ static int open_below(const struct folder *folder, const char *location, const c
     return walk(folder->descriptor, location, reason);
 }
 
-/* What is open is a plain file of its own name. */
+/* True if the open file is a regular file with a single name. */
 static const char *check_opened(const struct stat *status)
 {
     if (!S_ISREG(status->st_mode))
         return "it is not a regular file";
-    /* As onnx from 1.21 on: a second name may be that of a file elsewhere that nobody meant to
-     * give away. */
+    /* Like onnx since 1.21: a second name may belong to a private file elsewhere. */
     if (status->st_nlink > 1)
         return "it has several hard links, so it may be a file from elsewhere: replace it by a copy";
     return NULL;

@@ -64,7 +64,7 @@ static uint32_t checksum(const struct span *span)
 
 /* ---- an array ---- */
 
-/* What stands behind 'key': in the text of a header, which ends with a 0. */
+/* The text behind 'key': in a header, which ends with a 0. */
 static const char *behind(const struct span *span, const char *text, const char *key)
 {
     const char *found = strstr(text, key);

@@ -43,8 +43,8 @@ bool output_exists(struct arena *arena, const char *path, const char *name)
     return lstat(output_beside(arena, path, name), &status) == 0;
 }
 
-/* The descriptor that a path names, -1: none. Opened anew, a file behind /dev/stdout would be
- * replaced from under whoever is writing to it, and a socket could not be opened at all. */
+/* The descriptor that a path names, -1: none. Opening the path instead would replace a file behind /dev/stdout while
+ * others write to it, and would fail for a socket. */
 static int descriptor_of(const char *path)
 {
     static const char *const folders[] = {"/dev/fd/", "/proc/self/fd/"};
@@ -107,7 +107,7 @@ static void temporary_name(const struct output *output, unsigned number, char na
              number);
 }
 
-/* Removes the file of this name if nobody holds its lock. */
+/* Removes the file with this name if it is not locked. */
 static void sweep_one(const struct output *output, const char *name)
 {
     struct stat opened, named;
@@ -165,8 +165,8 @@ static int open_nameless(const struct output *output, mode_t mode)
     return -1;
 }
 
-/* A file with a name that nobody had: mkstemp would give it permissions that only the process-wide
- * umask could tell how to widen. -1: errno says why. */
+/* Creates a file with an unused name. Not mkstemp, because restoring its permissions would need the process-wide
+ * umask. -1: errno is set. */
 static int open_named(struct output *output, mode_t mode)
 {
     char name[OUTPUT_NAME + 1];
@@ -179,8 +179,7 @@ static int open_named(struct output *output, mode_t mode)
             continue;
         if (descriptor < 0)
             return -1;
-        /* Where there are no locks, nobody sweeps. Where another run swept before the lock was
-         * taken, the file has lost its name. */
+        /* Without locks, no run sweeps. If another run swept before the lock was taken, the file has lost its name. */
         if (flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
             close(descriptor); /* the sweeper removes it */
             continue;
@@ -196,8 +195,8 @@ static int open_named(struct output *output, mode_t mode)
     return -1;
 }
 
-/* Owner, mode and access list of the file that will be replaced. What cannot be kept is given to
- * nobody. Returns 0 or errno. */
+/* Copies owner, mode and access list of the file that will be replaced, and drops rights that cannot be kept.
+ * Returns 0 or errno. */
 static int keep_permissions(const struct output *output, const char *target, const struct stat *old)
 {
     struct stat own;
@@ -306,7 +305,7 @@ void output_open(struct arena *arena, struct output *output, const char *path)
         failed(output, "cannot make a temporary file beside it");
     }
     sweep(output);
-    /* What takes the place of a file has its permissions before it has a byte. */
+    /* A replacement gets the file's permissions before its first byte. */
     mode_t mode = exists ? 0600 : 0666;
     output->descriptor = open_nameless(output, mode);
     if (output->descriptor < 0)
@@ -326,7 +325,7 @@ bool output_is_seekable(const struct output *output)
 }
 
 enum {
-    WORTH_CALL = 64 << 10, /* bytes for which a call of its own pays */
+    WORTH_CALL = 64 << 10, /* minimum bytes for a separate system call */
     PAGE = 4096
 };
 
@@ -369,8 +368,8 @@ void output_size(struct output *output, uint64_t size, bool at_once)
     }
 }
 
-/* What is waited for at the end may as well start now. What comes of it, the sync tells. Pages at
- * the edges, which others may still write to, are left to it. */
+/* Starts writing to the disk early, because the end waits for it. The sync reports errors, and handles pages at the
+ * edges, to which other threads may still write. */
 static void start_sync(const struct output *output, uint64_t offset, size_t size)
 {
 #if defined(__linux__)
@@ -426,7 +425,7 @@ int output_copy(struct output *output, uint64_t offset, const struct mapping *fr
             if (done < 0 && errno == EINTR)
                 continue;
             if (done <= 0)
-                break; /* not on this file system: write the rest */
+                break; /* not supported by this file system: write the remaining bytes */
             data += done;
             size -= (size_t)done;
             offset += (uint64_t)done;
@@ -453,7 +452,7 @@ static int sync_file(int descriptor)
     return result;
 }
 
-/* File systems that keep nothing cannot sync either, which is no failure. */
+/* File systems without storage cannot sync, which is not a failure. */
 static int sync_result(int result)
 {
     return result == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
@@ -527,8 +526,7 @@ bool output_commit(struct output *output)
         result = sync_file(output->descriptor);
     if (sync_result(result) != 0)
         failed(output, "cannot write to the disk");
-    /* A network file system tells on closing what went wrong; but the lock must hold until the
-     * file has its name. */
+    /* A network file system reports errors on close; but the lock must hold until the file has its name. */
     int copy = fcntl(output->descriptor, F_DUPFD_CLOEXEC, 0);
     if (copy >= 0 && close(copy) != 0 && errno != EINTR)
         failed(output, "cannot write");

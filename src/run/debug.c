@@ -36,7 +36,7 @@ static struct node *node_at(const struct graph *graph, size_t index)
     return index < graph->node_count ? graph->nodes[index] : graph->new_nodes.items[index - graph->node_count];
 }
 
-/* After a pass: what is new since the one before it, and what is gone. */
+/* After a pass: the nodes that it made and removed. */
 static void tell_pass(struct plan *plan, int round)
 {
     struct run *run = plan->closure;

@@ -59,7 +59,7 @@ static void freeze_named(struct run *run, const char *name)
         freeze(run, value);
         return;
     }
-    if (value && value->is_initializer) /* nobody can override it as it is */
+    if (value && value->is_initializer) /* callers cannot override it */
         return;
     if (value && value->is_input)
         fail(&run->landing, ONNX_FUSE_ARGUMENT,
@@ -133,7 +133,7 @@ static struct sized_input parse_shape(struct run *run, const char *text)
     return input;
 }
 
-/* The description of the input, NULL: there is none of the name. */
+/* The description of the input; NULL: there is no such input. */
 static const Onnx__ValueInfoProto *find_input(const struct graph *main, const char *name)
 {
     for (size_t i = 0; i < main->proto->n_input; i++)
@@ -209,7 +209,7 @@ static void size_input(struct run *run, const char *text)
     LIST_PUSH(&run->arena, &run->summary.interface.inputs, input);
 }
 
-/* What was known of computed values, kept aside. */
+/* Saved shapes of computed values. */
 struct known {
     struct value *value;
     int64_t *dims;

@@ -23,7 +23,7 @@ const char *run_free_name(struct run *run)
 {
     struct arena *arena = &run->arena;
     const char *base = run_base_name(run->output_path);
-    if (!is_utf8(base)) /* the model names it, and what protobuf holds is UTF-8 */
+    if (!is_utf8(base)) /* the model contains the name, and strings of protobuf are UTF-8 */
         base = "model";
     const char *name = arena_format(arena, "%s.data", base);
     for (unsigned number = 1; output_exists(arena, run->output_path, name); number++)

@@ -84,7 +84,7 @@ static void warn_of_memory(struct run *run)
     warn(run, (struct refusal){PLAN_WHOLE_MODEL, run->model.graphs.items[0], .reason = reason});
 }
 
-/* What no runtime will load: nothing is folded across it (fuse/lift.c), and nothing here mends it. */
+/* Warns of nodes that no runtime loads: nothing folds across them (fuse/lift.c), and nothing repairs them. */
 static void warn_of_rules(struct run *run)
 {
     enum { TOLD_MOST = 20 };
@@ -300,7 +300,7 @@ static bool appear(struct run *run)
 enum { ATTEMPTS = 64 };
 static const char *const no_passes[] = {NULL};
 
-/* What the report says of the plan as it stands now. */
+/* Fills the report from the present plan. */
 static void summarise(struct run *run)
 {
     warn_of_memory(run);
@@ -315,7 +315,7 @@ static void summarise(struct run *run)
 void run_fuse(struct run *run)
 {
     double start = system_seconds();
-    bool again = false; /* the output's name was taken: reports are written anew */
+    bool again = false; /* the output's name was taken: write the reports again */
     run_open_report(run, run->options.html_report, &run->page);
     run_open_report(run, run->options.json_report, &run->json);
     if (run->options.html_report && output_is_same(&run->page, &run->json))
@@ -348,7 +348,7 @@ void run_fuse(struct run *run)
         }
         output_abandon(&run->output);
         output_abandon(&run->data_output);
-        /* What an attempt took stays taken. */
+        /* Effort of an earlier attempt stays spent. */
         if (attempt == ATTEMPTS)
             run->options.only = no_passes;
         run->is_short = run->is_short || landing_has_taken(&run->landing, 6);

@@ -1,4 +1,4 @@
-/* run/size.c: what goes to the model and what to its data file. */
+/* run/size.c: divides the output between the model and its data file. */
 #include "run/size.h"
 
 #include "run/place.h"

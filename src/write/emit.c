@@ -1,4 +1,4 @@
-/* write/emit.c: takes apart what changed, keeps the rest. */
+/* write/emit.c: splits changed messages, and copies everything else. */
 #include "write/emit.h"
 
 #include <stdlib.h>
@@ -52,7 +52,7 @@ struct emitter {
 
 enum { ROOM = 16 * 1024 };
 
-/* Where a walk over a graph stands. Fields of one kind are numbered through. */
+/* The position of a walk over a graph. Fields of one kind are counted. */
 struct cursor {
     size_t node, initializer, sparse, input, output, value_info;
     size_t named;       /* initializers so far that have a value */
@@ -207,7 +207,7 @@ static void add_input(struct emitter *emitter, struct pieces *to, const struct v
 
 static bool graph_is_dirty(const struct graph *graph);
 
-/* External data of what is no initializer moves too, where it can be read. */
+/* External data of other tensors than initializers moves too, if it can be read. */
 static bool proto_moves(const struct emitter *emitter, const Onnx__TensorProto *proto)
 {
     return proto && emitter->placement->move_external && emitter->model->folder &&
@@ -492,7 +492,7 @@ static void emit_initializer(struct emitter *emitter, const struct graph *graph,
         return;
     if (value && value->tensor && tensor_moves(emitter, value->tensor))
         move_tensor(emitter, to, GRAPH_INITIALIZER, field, value->tensor);
-    else if (!value && proto_moves(emitter, proto)) /* nobody can read it, but it is opened */
+    else if (!value && proto_moves(emitter, proto)) /* its elements are unreadable here, but its file is open */
         move_tensor(emitter, to, GRAPH_INITIALIZER, field, model_tensor(emitter->model, proto));
     else
         add_span(emitter, to, field->start, field->end);

@@ -18,7 +18,7 @@ enum {
     COMPUTE_BLOCK = 96 << 10, /* numbers written at once: fewer calls, less waiting for the file */
     COMPUTE_PART = 12 << 10,  /* numbers computed at once: in double they fit a core's own cache */
     BATCH_BLOCK = 256 << 10,  /* bytes of a run of small pieces */
-    SMALL = 32 << 10          /* bytes of a piece that is worth no block of its own */
+    SMALL = 32 << 10          /* bytes of a piece that is too small for its own block */
 };
 
 struct block {
@@ -109,7 +109,7 @@ static void report_failure(struct writer *writer, const struct tensor *tensor, i
 
 /* ---- numbers ---- */
 
-/* Rounds numbers, the first of which is number `index` of the tensor. */
+/* Rounds numbers, from number `index` of the tensor on. */
 static void round_numbers(struct writer *writer, const struct tensor *tensor, int64_t index, const double *numbers,
                           int64_t count, void *out)
 {
