@@ -142,7 +142,7 @@ const char *affine_finish(struct arena *arena, struct affine *form, int axes, co
         fits = multiply_fits(weights, axis[i].taps, &weights);
     if (!fits || weights > BUDGET_FORM_WEIGHTS)
         return "the kernel would have more than 2^31 numbers";
-    /* Sums of sums, each of which several read, double with every step. */
+    /* Sums of sums with several readers each double with every step. */
     form->visits = count_visits(form);
     if (affine_effort(form) > BUDGET_FORM_READ + 8 * (double)arena->landing->input)
         return "limit: it combines the same ops in too many ways";

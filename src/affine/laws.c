@@ -1,4 +1,4 @@
-/* affine/laws.c: what forms can be made of, and what may be done with them: scale, pad, compose, join. */
+/* affine/laws.c: how forms are made and combined: scale, pad, compose, join. */
 #include "affine/laws.h"
 
 #include <math.h>
@@ -107,7 +107,7 @@ static bool is_in_groups(int64_t inputs, int64_t outputs, const int64_t *from, i
     return true;
 }
 
-/* How many channels a pick may have: it is known one by one, in every form that it goes into. */
+/* The maximum number of channels of a pick, because every form that includes it stores them one by one. */
 enum { PICK_WIDEST = 1 << 16, PICK_PARTS = 7 /* of 12 of the memory of a run */ };
 
 const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t outputs)
@@ -121,7 +121,7 @@ const char *affine_pick_room(const struct arena *arena, int64_t inputs, int64_t 
                : NULL;
 }
 
-/* A box of one tap that takes each channel as it is. */
+/* A box of one tap that copies each channel. */
 static const char *move(struct arena *arena, const struct affine_picked *picked, const struct affine **result)
 {
     struct affine *form = affine_uniform(arena, 1, 0);
@@ -201,7 +201,7 @@ static struct affine_axis compose_axis(struct affine_axis outer, struct affine_a
     return axis;
 }
 
-/* What the outer form finds in its padding against what the inner one gives there. */
+/* Compares the outer form's padding with what the inner form gives there. */
 static const char *compare_border(struct arena *arena, const struct affine *outer, const struct affine *inner)
 {
     int64_t channels;
@@ -226,8 +226,8 @@ static const char *compare_border(struct arena *arena, const struct affine *oute
     return NULL;
 }
 
-/* What the rows of a composition take while they are computed: affine/rows.c. Two thin kernels may
- * have a product as large as the square of what the file holds. */
+/* The memory for computing rows of a composition: affine/rows.c. The product of two thin kernels may be as large as
+ * the square of the file's size. */
 static const char *compare_room(struct arena *arena, const struct affine *outer, const struct affine *inner)
 {
     double outer_taps = (double)affine_taps(outer), inner_taps = (double)affine_taps(inner);
@@ -264,7 +264,7 @@ static int64_t picked_tap(const struct affine *form, int64_t output)
     return form->kind == AFFINE_PICK && form->tap ? form->tap[output] : 0;
 }
 
-/* What is picked of what was picked, as one pick. form: the composition of the two, whose axes are known. */
+/* A pick of a pick, as one pick. form: the composition of the two, whose axes are known. */
 static const char *pick_twice(struct arena *arena, const struct affine *form, const struct affine **result)
 {
     const struct affine *outer = form->outer, *inner = form->inner;
@@ -304,7 +304,7 @@ static bool is_light(const struct affine *form, bool *moves)
            (form->kind == AFFINE_COMPOSE && is_light(form->outer, moves) && is_light(form->inner, moves));
 }
 
-/* A kernel after scales after a pick: the kernel takes up one after the other, and no product is made of a matrix of zeros. */
+/* A kernel after scales after a pick: the kernel absorbs both in turn, without a product with a matrix of zeros. */
 static bool compose_one_by_one(struct arena *arena, const struct affine *outer, const struct affine *inner,
                                const struct affine **result)
 {

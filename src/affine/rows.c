@@ -17,8 +17,7 @@ static const double *dense_rows(const struct affine_dense *dense, const struct a
     return dense ? dense->rows : NULL;
 }
 
-/* Where each tap of `from` lies among the taps of `to` when it is moved by `base` and its lattice
- * stretched by `stretch`, per axis. */
+/* The index of each tap of `from` among the taps of `to`, moved by `base` and stretched by `stretch` per axis. */
 static void place_taps(const struct affine *to, const struct affine *from, const int64_t *stretch, const int64_t *base,
                        int64_t *place)
 {
@@ -48,8 +47,8 @@ static int64_t row_channels(const struct affine *form)
     return form->groups ? form->inputs / form->groups : 1;
 }
 
-/* A term whose rows have the place of every tap and channel of the sum: it is computed where the sum
- * goes, and the others are added. Their number when there is none. */
+/* A term whose rows have all taps and channels of the sum: it is computed in place, and the others are added. The
+ * number of terms if there is none. */
 static size_t whole_term(const struct affine *form)
 {
     size_t k = 0;
@@ -88,7 +87,7 @@ static void add_pick(const struct affine *form, const struct affine *pick, doubl
                 place[tap_of(pick, o)]] += factor;
 }
 
-/* Adds a term that is no pick to rows of a sum. place: of its taps. */
+/* Adds a term other than a pick to rows of a sum. place: of its taps. */
 static bool add_rows(const struct affine *form, const struct affine_term *from, const struct affine_dense *dense,
                      const int64_t *place, int64_t width, int64_t first, int64_t count, double *out)
 {
@@ -284,7 +283,7 @@ static bool scattered_rows(const struct affine *form, const struct affine_dense 
     return good;
 }
 
-/* A composition of which one is a pick. */
+/* A composition with a pick. */
 static bool moved_rows(const struct affine *form, const struct affine_dense *dense, int64_t width, int64_t first,
                        int64_t count, double *out)
 {
@@ -420,7 +419,7 @@ void affine_release(struct affine_dense **dense)
 
 /* ---- bias ---- */
 
-/* Adds what the outer form makes of the inner one's bias, or of its terms. */
+/* Adds the outer form of the inner form's bias, or of its terms. */
 static void add_outer_bias(struct arena *arena, const struct affine *form, int64_t width, const double *inner_bias,
                            bool terms, double *bias)
 {

@@ -1,9 +1,9 @@
-/* check/check.c: evaluates what the file says and what replaces it, and compares.
+/* check/check.c: evaluates the original and the new ops, and compares.
  *
  * A large weight is not evaluated whole: a few output channels are drawn (the sample), and a walk
- * from the target back to the source finds how far that narrows the work. Operators that treat
- * each channel alone hand the sample on to their data; Conv, ConvTranspose, Gemm and MatMul
- * compute the sample from all of theirs; everything else is computed whole. */
+ * from the target back to the source finds how far that narrows the work. Operators that keep channels separate pass
+ * the sample on to their input; Conv, ConvTranspose, Gemm and MatMul compute the sample from all input channels;
+ * everything else is computed whole. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@ static const char *evaluate_kind(struct trial *trial, struct evaluation *e, cons
     return eval_arrays(e);
 }
 
-/* What another rewrite's part of the sum adds up. */
+/* The summands of another rewrite's part of the sum. */
 static const char *evaluate_terms(struct trial *trial, struct item *item)
 {
     const struct check_case *check = trial->check;
@@ -71,8 +71,8 @@ static const char *evaluate_terms(struct trial *trial, struct item *item)
     return reason;
 }
 
-/* True when the array has the sample's channels where it has channels. Parts of a sum that stand for a number
- * have none. */
+/* True if the array has the sample's channels on its channel axis. Parts of a sum that are a single number have
+ * none. */
 static bool holds_sample(const struct trial *trial, const struct item *item)
 {
     const struct check_case *check = trial->check;
@@ -152,8 +152,7 @@ static const char *evaluate_item(struct trial *trial, struct item *item)
     return NULL;
 }
 
-/* True for a value that is known to have the target's channels where the target has them: some of them tell
- * its shape. */
+/* True for a value that has the target's channels on the same axis: a sample of them determines its shape. */
 static bool has_channels(const struct trial *trial, const struct value *value)
 {
     const struct check_case *check = trial->check;
@@ -213,7 +212,7 @@ static const char *take_constant(struct trial *trial, const struct term *term, s
     return NULL;
 }
 
-/* What a value that stands for the source, or for a share of it, holds in this trial. */
+/* The array of the source, or of a share of it, in this trial. */
 static const char *take_share(struct trial *trial, struct item *item)
 {
     if (item->share == 0) {
@@ -234,7 +233,7 @@ static const char *take_share(struct trial *trial, struct item *item)
     return reason;
 }
 
-/* Forgets what the trial before found, but for constants. */
+/* Forgets the previous trial, except constants. */
 static const char *clear_side(struct side *side)
 {
     struct trial *trial = side->trial;
@@ -326,7 +325,7 @@ static void widen_span(const struct item *item, int axes, int64_t *span)
         int64_t dilation = (size_t)i < dilation_count ? dilations[i] : 1;
         if (size < 1 || stride < 1 || dilation < 1 || size > SPAN_MOST || stride > SPAN_MOST || dilation > SPAN_MOST ||
             span[i] > SPAN_MOST)
-            continue; /* no such window is evaluated */
+            continue; /* windows of this size are not evaluated */
         if (node->op == OP_ConvTranspose)
             span[i] = (span[i] + stride - 1) / stride + (size - 1) * dilation / stride;
         else
@@ -462,9 +461,9 @@ static const char *make_inputs(struct trial *trial)
     return reason;
 }
 
-/* The first value behind the target that the file has: where it is a part of a sum, the sum. Where another
- * rewrite has its source in the midst of that sum, that source: it is known what it adds up. So is that of the target,
- * which is taken where the file sums otherwise, as a stack. */
+/* The first value of the file behind the target: if the target is a part of a sum, the sum. If another rewrite has
+ * its source inside that sum, that source, whose summands are known. So are those of the target, which is used if
+ * the file sums in another way, as a stack. */
 static const struct value *sum_of(const struct check_case *check)
 {
     const struct value *target = check->target, *value = target;
@@ -577,8 +576,8 @@ static double compare(const struct trial *trial, const struct array *expected, c
     return worst;
 }
 
-/* What rounding leaves of each channel, where terms cancel: both sides once more, with every constant moved by
- * what rounding it may change. NULL: that cannot be evaluated. */
+/* The rounding error of each channel if terms cancel: evaluates both sides once more, with every constant changed by
+ * its rounding error. NULL: it cannot be evaluated. */
 static const double *find_noise(const struct check_region *region, const struct array *expected,
                                 const struct array *found)
 {

@@ -19,7 +19,7 @@ enum {
 struct trial {
     struct arena *arena;
     const struct node *node;
-    int64_t extent;                /* largest of an axis that is none of channels; 0: as declared */
+    int64_t extent;                /* largest size of an axis other than the channels; 0: as declared */
     int64_t rows[ROWS], row_count; /* output channels that are evaluated; 0: all */
     uint64_t seed;
     double *products; /* what the whole check may still cost */
@@ -31,7 +31,7 @@ static const struct channels *scaled_channels(const struct value *value)
     return channels && channels->exponents ? channels : NULL;
 }
 
-/* What the numbers of a tensor become when channel c on an axis is divided by 2^exponents[c]. */
+/* The numbers of a tensor with channel c on an axis divided by 2^exponents[c]. */
 static void scale(double *numbers, int rank, const int64_t *dims, const struct channels *channels)
 {
     int64_t inner = 1, count = 1;
@@ -88,7 +88,7 @@ static const char *read_constant(struct trial *trial, const struct tensor *tenso
     return reason;
 }
 
-/* The same but for powers of two: nothing was rounded. A constant that broadcast may be spelled out. */
+/* True if they differ only by powers of two, without rounding. A constant that broadcast may be expanded. */
 static bool same_fractions(const struct tensor *before, const struct tensor *after)
 {
     const double *one = before->data, *other = after->data;
@@ -128,7 +128,7 @@ static const char *draw(struct trial *trial, const struct value *value, const st
         return "what it reads is not known";
     for (int i = 0; i < value->rank; i++) {
         bool free = i != (channels ? channels->axis : 1);
-        /* What is not known of a gate broadcasts. */
+        /* Unknown axes of a gate broadcast. */
         dims[i] = value->dims[i] >= 0 ? value->dims[i] : i == 0 || !channels ? 1 : SMALL;
         if (free && trial->extent && dims[i] > trial->extent)
             dims[i] = trial->extent;
@@ -206,7 +206,7 @@ static const char *try_node(struct trial *trial)
     return reason;
 }
 
-/* Of a large weight some output channels stand for all, where they are the rows. */
+/* A sample of output channels represents a large weight whose rows they are. */
 static void choose_rows(struct trial *trial)
 {
     const struct node *node = trial->node;
@@ -280,7 +280,7 @@ static void check_once(void *closure)
     call->reason = check_all(call->model, call->arena);
 }
 
-/* In memory of its own, which is given back however this ends. */
+/* In a separate arena, which is freed in any case. */
 const char *check_equality(struct model *model)
 {
     struct landing *landing = model->arena->landing;

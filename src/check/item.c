@@ -53,8 +53,8 @@ static const struct value *filed(const struct side *side, const struct value *va
     return value;
 }
 
-/* What makes the value on this side. Where a move has shown that another op makes it as well, either will do,
- * but for the value that is checked. */
+/* The producer of the value on this side. If a move has shown that another op computes it too, either will do,
+ * except for the checked value. */
 static const struct node *maker(const struct side *side, const struct value *value)
 {
     const struct check_case *check = side->trial->check;
@@ -82,11 +82,11 @@ static int source_of(const struct trial *trial, const struct value *value)
     return !check->sources && value == check->source ? 0 : -1;
 }
 
-/* The numbers of a value that is a constant, or NULL. Those that fold_constants stored, and those that were
- * folded for somebody, are the evaluator's own: it has no need to make them again for each rewrite that reads one. */
+/* The numbers of a constant, or NULL. Constants that were stored or folded before are results of this evaluator, so
+ * they need not be computed again for each rewrite. */
 static const struct tensor *stored_numbers(const struct side *side, const struct value *value)
 {
-    if (value->tensor) /* as it was before equalisation, which has a check of its own */
+    if (value->tensor) /* as before equalisation, which has its own check */
         return value->tensor->before ? value->tensor->before : value->tensor;
     const struct tensor *folded = maker(side, value) ? constant_folded(value) : NULL;
     return folded && !folded->from_shape && folded->storage != STORAGE_FUSED ? folded : NULL;
@@ -106,7 +106,7 @@ static double share_of(const struct trial *trial, const struct value *value)
     return factor ? 1 / (factor * count) : 0;
 }
 
-/* What a rewrite of another part of a sum makes is what that rewrite says it is: its own check holds it to that. */
+/* Trusts the rewrite of another part of a sum: it has its own check. */
 static void fill_terms(struct item *item)
 {
     item->terms = item->value->terms->items;
@@ -148,7 +148,7 @@ static void fill(struct side *side, struct item *item)
         return;
     }
     item->stored = stored_numbers(side, item->value);
-    /* Where there are several sources, those that a new value adds up are among them. */
+    /* If there are several sources, they include the summands of a new value. */
     bool is_target = item->value == side->trial->check->target;
     bool is_claimed = side->is_file ? is_target && !value_is_told(item->value) : item->value->fusion && !is_target;
     if (side->trial->check->sources && is_claimed && item->value->terms && !item->stored)
@@ -227,7 +227,7 @@ static const struct value *input_of(const struct side *side, const struct item *
     return side->is_file ? node_filed_input(item->node, index) : item->node->inputs[index];
 }
 
-/* Depth first, with a stack of its own: a region may be a hundred thousand nodes deep. */
+/* Depth first, with an explicit stack: a region may be a hundred thousand nodes deep. */
 const char *check_list(struct side *side)
 {
     struct arena *arena = side->trial->arena;

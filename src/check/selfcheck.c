@@ -1,8 +1,8 @@
-/* check/selfcheck.c: each rewrite against the ops it replaces, before it is kept.
+/* check/selfcheck.c: checks each rewrite against the ops that it replaces, before it is kept.
  *
- * Checks do not depend on each other. Threads take the next one; each has an arena and a landing of
- * its own, and writes only to the rewrite it checks. Nothing they read changes meanwhile, so the
- * output may be written at the same time: see write/write.h. */
+ * Checks are independent. Each thread takes the next one; it has its own arena and landing, and writes only to the
+ * rewrite that it checks. Nothing that they read changes, so the output may be written at the same time: see
+ * write/write.h. */
 #include "check/selfcheck.h"
 
 #include <math.h>
@@ -20,7 +20,7 @@ static double tolerance_of(const struct onnx_fuse_options *options, int32_t type
 }
 
 enum { TRIALS = 2, MORE_TRIALS = 6, LAST_TRIALS = 2 };
-/* Multiples of a size that are tried as such. */
+/* Multiples of a size to try. */
 enum { FACTOR_MOST = 64 };
 /* Memory up to which two trials share what they read. */
 enum { FEW_CELLS = 1 << 17 };
@@ -85,7 +85,7 @@ struct selfcheck {
     atomic_size_t next;
     bool stopped;           /* by the caller; set by its thread */
     struct worker *workers; /* jobs of them, one per thread */
-    struct helper *helpers; /* jobs of them: they check beside the caller, who is the first */
+    struct helper *helpers; /* jobs of them: they check in parallel with the caller, who is the first */
     int jobs;
     atomic_bool paused;
 };
@@ -97,7 +97,7 @@ struct helper {
     bool started;
 };
 
-/* Of a source of a move: as it is declared, or, where that will do, small but for the axis of the channels. */
+/* For a source of a move: as declared, or if possible small, except on the axis of the channels. */
 static void move_shape(const struct move_source *source, bool small, int trial, int64_t *dims)
 {
     const struct value *value = source->value;
@@ -285,7 +285,7 @@ static const char *evaluate(struct worker *worker, struct fusion *fusion, struct
         }
         if (fusion->sized || one.sources)
             break;
-        /* The next trial has what this one had: it begins anew where they might lack it together. */
+        /* The next trial gets the same budget: it restarts if both together might exceed it. */
         if (reason || worker->checker->share.cells - effort->cells > FEW_CELLS) {
             region = NULL;
             arena_reset(&worker->arena);
@@ -378,8 +378,8 @@ struct selfcheck *selfcheck_begin(struct model *model, const struct onnx_fuse_op
     checker->share = *effort;
     checker->share.products /= count ? (double)count : 1;
     checker->spent = NEW_ARRAY(arena, double, count + 1);
-    /* What is left to the run is theirs, together. What one may take does not depend on how many
-     * there are, or the result would. */
+    /* They share the remaining budget of the run. The budget of one does not depend on their number, because the
+     * result must not. */
     double left = (double)landing_left(landing);
     if (checker->share.cells * sizeof(double) > left / 2)
         checker->share.cells = left / 2 / sizeof(double);

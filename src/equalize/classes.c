@@ -64,7 +64,7 @@ bool classes_pinned(struct classes *classes, const struct channels *channels)
     return true;
 }
 
-/* The channel of the earlier index stands for both, so that the result does not depend on anything else. */
+/* The channel with the smaller index becomes the root, so that the result is deterministic. */
 void classes_tie(struct classes *classes, struct channels *a, int64_t i, struct channels *b, int64_t j)
 {
     int64_t x = class_root(classes, a->first + i), y = class_root(classes, b->first + j);

@@ -4,7 +4,7 @@
 #include <math.h>
 
 enum { SWEEPS = 3 };
-/* What is gained by less is rounding. */
+/* Smaller gains are rounding errors. */
 #define LEAST_GAIN 1e-9
 
 /* One descent, which does not leave what is allowed once it is there. */

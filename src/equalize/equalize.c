@@ -1,4 +1,4 @@
-/* equalize/equalize.c: the entry, and what is said of it. */
+/* equalize/equalize.c: the entry, and its report. */
 #include "equalize/equalize.h"
 
 #include <math.h>
@@ -84,7 +84,7 @@ static void refuse(struct equalization *e, struct group *group)
 
 /* ---- the entry ---- */
 
-/* Finds the exponents, and tells of the groups. */
+/* Finds the exponents, and lists the groups. */
 static struct equalization *decide(struct plan *plan, struct graph *graph, enum grain grain, equalized_list *groups)
 {
     struct arena *arena = plan->model->arena;

@@ -27,7 +27,7 @@ static bool known_moments(void *closure, const struct value *value, int64_t coun
     return true;
 }
 
-/* A part of a sum is no value of the file: it is what its rewrite adds up. */
+/* A part of a sum is not a value of the file: its statistics are those of its summands. */
 static bool of_parts(struct classes *classes, const struct value *value, int64_t count, struct moments *moments)
 {
     const struct fusion *fusion = value->fusion;
@@ -45,7 +45,7 @@ static bool of_parts(struct classes *classes, const struct value *value, int64_t
     return true;
 }
 
-/* What was measured goes before what is concluded. */
+/* Measured statistics override inferred ones. */
 static bool take_measured(struct classes *classes, const struct channels *channels)
 {
     const struct measured *measured =
@@ -57,7 +57,7 @@ static bool take_measured(struct classes *classes, const struct channels *channe
     return true;
 }
 
-/* Where the op itself said nothing, the BatchNormalizations that were folded into it may. */
+/* If the op itself gives no statistics, BatchNormalizations that were folded into it may. */
 static void ask_file(struct classes *classes, struct channels *channels)
 {
     struct value *value = channels->value;

@@ -23,7 +23,7 @@ static bool fits(const struct channels *out, const struct channels *in)
     return in->axis + out->value->rank - in->value->rank == out->axis && (in->count == out->count || in->count == 1);
 }
 
-/* Where a constant broadcasts over the value it meets: its number for a channel, or NaN where there are several. */
+/* A constant operand: its number for a channel, or NaN if there are several. */
 struct along {
     const double *numbers;
     bool single; /* one number for all channels */
@@ -98,7 +98,7 @@ const char *through_sum(struct classes *classes, struct node *node)
     return NULL;
 }
 
-/* Of two values one may be scaled: the other is a gate. */
+/* One of two values may be scaled; the other is a gate. */
 const char *through_product(struct classes *classes, struct node *node)
 {
     struct channels *in[2] = {input_of(node, 0), input_of(node, 1)};

@@ -95,7 +95,7 @@ static bool is_among(int64_t axis, const int64_t *axes, size_t count)
     return false;
 }
 
-/* What is left of an axis once some are gone. */
+/* The index of an axis after some are removed. */
 static int axis_without(int axis, const int64_t *axes, size_t count)
 {
     int left = axis;

@@ -29,7 +29,7 @@ void objective_mark(struct objective *objective, size_t class, size_t grid, doub
     LIST_PUSH(objective->arena, &objective->marks, mark);
 }
 
-/* Where the marks of each key begin once they are sorted by it, at next[key]. */
+/* Computes where the marks of each key begin after sorting, in next[key]. */
 static void count_up(size_t *next, size_t keys)
 {
     size_t sum = 0;

@@ -24,8 +24,8 @@ static void pin_unknown(struct equalization *e, struct seam *seam)
     }
 }
 
-/* A row that hardly moves what its bias gives, or of which hardly anything comes: what one exponent would do it is no
- * matter of quantising. The two are compared, as both are scaled alike. */
+/* A row that hardly changes the bias, or hardly gives anything: quantisation does not determine its exponent.
+ * Compares the two, because they scale equally. */
 static void pin_dead(struct equalization *e, struct seam *seam)
 {
     const double *rows = row_ranges(e, seam), *read = moments_read(e, seam, 0);
@@ -41,7 +41,7 @@ static void pin_dead(struct equalization *e, struct seam *seam)
     }
 }
 
-/* What is not known, and what no number can be made of. */
+/* Pins channels without statistics, and dead channels. */
 void pin_channels(struct equalization *e, struct group *group)
 {
     for (size_t i = 0; i < group->behind.count; i++)

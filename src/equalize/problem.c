@@ -81,7 +81,7 @@ static double sum_of(const double *numbers, int64_t count)
     return sum;
 }
 
-/* What pools and moves made of a value is quantised, and the value itself: the wider of the two counts. */
+/* The value and its results behind pools and moves are all quantised: the widest range counts. */
 static void mark_way(struct problem *p, const struct channels *channels, size_t grid)
 {
     enum { MOST = 32 };
@@ -89,7 +89,7 @@ static void mark_way(struct problem *p, const struct channels *channels, size_t 
         for (int64_t c = 0; c < channels->count; c++) {
             size_t root = root_of(p->e, channels, c), class = p->e->ids[root];
             double range = fmax(range_of_channel(p->e, channels, c), 0); /* 0 where it is not known */
-            /* What the op behind does not read may be of no class here. */
+            /* Channels that the op behind does not read may belong to no class. */
             if (class >= p->objective.class_count || p->roots[class] != root)
                 class = 0;
             objective_mark(&p->objective, class, grid, range, 0);
@@ -127,7 +127,7 @@ static void mark_columns(struct problem *p, struct seam *seam, size_t grid, cons
     }
 }
 
-/* The same with a step for each output channel; of a large weight some of them stand for all. */
+/* The same with a step per output channel; a sample of channels represents a large weight. */
 static size_t mark_rows(struct problem *p, struct seam *seam, size_t grid, const double *second, double signal)
 {
     enum { MARKS = 1 << 15 };
@@ -208,8 +208,8 @@ double problem_noise(struct problem *p, const int *exponents)
 
 /* ---- where to start ---- */
 
-/* All of it may be moved together: the median class stays as it is now. With a + b + c = 1 it is the same place from
- * wherever one starts, so that who comes again finds nothing to do. */
+/* All exponents may be shifted together: the median class stays unchanged. With a + b + c = 1 the result does not
+ * depend on the starting point, so a second run changes nothing. */
 static void start_at(struct problem *p, double row, double range, double column, int *start)
 {
     size_t count = p->objective.class_count;

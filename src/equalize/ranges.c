@@ -22,7 +22,7 @@ static void find_room(struct equalization *e)
     e->sorted = NEW_ARRAY(e->arena, double, most);
 }
 
-/* Weights that threads take one after another. What they find does not depend on who takes which. */
+/* Weights that threads take one after another. The result does not depend on the assignment. */
 struct measuring {
     struct equalization *e;
     atomic_size_t next;
@@ -62,7 +62,7 @@ static void measure_all(struct equalization *e)
         fail(e->arena->landing, ONNX_FUSE_OUT_OF_MEMORY, "out of memory while a weight is measured");
 }
 
-/* It belongs to no group: there are no numbers of it. */
+/* It belongs to no group and has no numbers. */
 static void leave_seam(struct equalization *e, struct seam *seam, const char *reason)
 {
     for (int64_t c = 0; seam->input && c < seam->weight.inputs; c++)
@@ -104,7 +104,7 @@ double range_of_channel(struct equalization *e, const struct channels *channels,
     return moments_known(x) ? moments_range(x) : (double)NAN;
 }
 
-/* Where nothing is known of it, it is what makes the op's results as large as they are. */
+/* If the input is unknown, estimate it from the magnitude of the op's results. */
 const double *second_moments(struct equalization *e, struct seam *seam)
 {
     const struct weight *weight = &seam->weight;
@@ -211,7 +211,7 @@ VECTORISED(double, largest_of, (const float *numbers, int64_t count, const doubl
     return most;
 }
 
-/* Of each column so far, a row more whose numbers are scaled alike. */
+/* Adds a row with one scale to the ranges of the columns. */
 VECTORISED(void, widen, (const float *numbers, int64_t count, double scale, double *columns),
            (numbers, count, scale, columns))
 {

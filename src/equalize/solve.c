@@ -95,7 +95,7 @@ static void weigh_all(struct equalization *e)
     }
 }
 
-/* What is hardly worth it is not done at all. */
+/* Tiny gains are not worth a change. */
 static void drop_little(struct equalization *e)
 {
     double before = 0, after = 0;

@@ -277,7 +277,7 @@ static void range_of(const int *exponents, int64_t count, int *least, int *most)
     }
 }
 
-/* What no number of the weight can pass, most often, even once it is rounded. */
+/* A bound for most weights, even after rounding. */
 static bool is_plainly_exact(const struct weight *weight, int least, int most)
 {
     return weight->most == 0 || (weight->smallest >= 0x1p-125 && ldexp(weight->smallest, least) >= 0x1p-125 &&

@@ -1,4 +1,4 @@
-/* fuse/account.c: constants that are alike are stored once; which fusion stored and freed what. */
+/* fuse/account.c: stores equal constants once, and assigns stored and freed numbers to fusions. */
 #include "fuse/account.h"
 
 #include <stdlib.h>
@@ -29,8 +29,8 @@ static int64_t row_count(const struct tensor *tensor)
     return tensor->storage == STORAGE_FUSED ? fused_channels(tensor) : 1;
 }
 
-/* The bytes of some rows as they will be written, which the caller frees. NULL: a number is not finite, of
- * which others tell, or there is no memory. A tensor that is no fused one has a single row. */
+/* The bytes of some rows as they will be written; the caller frees them. NULL: a number is not finite, which is
+ * reported elsewhere, or out of memory. A tensor that is not fused has a single row. */
 static void *read_rows(const struct tensor *tensor, int64_t first, int64_t count)
 {
     int64_t numbers = tensor->count / row_count(tensor) * count;
@@ -121,8 +121,8 @@ static double numbers_of(struct plan *plan, struct value *value)
     return (double)value->tensor->count;
 }
 
-/* Numbers of the file's constants behind a node that is gone which are gone as well. Only constants and the
- * ops that compute them are walked, and they are no deeper than what is folded. */
+/* Numbers of the file's constants that disappeared with a removed node. Visits only constants and the ops that
+ * compute them, which are not deeper than folding allows. */
 static double freed_by(struct plan *plan, const struct node *node)
 {
     double numbers = 0;

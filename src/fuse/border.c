@@ -34,8 +34,8 @@ static int64_t extent_of(const struct frame *frame, int place)
     return frame->dims[frame->axis[place]];
 }
 
-/* Where a position of the padded value is in `numbers`: behind all before it that are not inside. -1: it
- * is inside. */
+/* The index in `numbers` of a position of the padded value: the number of earlier positions outside the value. -1:
+ * it is inside. */
 static int64_t place_of(const struct frame *frame, const int64_t *position)
 {
     int64_t before = 0, inside_before = 0;

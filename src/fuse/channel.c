@@ -8,8 +8,8 @@
 #include "infer/constant.h"
 #include "infer/operand.h"
 
-/* What is known of a value whose rank is not: the fewest axes it can have, and the size of the last one, or
- * -1. Ops on single elements keep what a product before them gives. */
+/* For a value of unknown rank: its minimum number of axes, and the size of the last one, or -1. Elementwise ops keep
+ * those of a product before them. */
 static int least_rank(const struct value *value, enum layout layout, int64_t *width)
 {
     *width = -1;

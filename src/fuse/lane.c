@@ -167,7 +167,7 @@ static void widen(struct arena *arena, struct lane *lane, int64_t times, int64_t
     }
 }
 
-/* The opposite, where the numbers are such. */
+/* The inverse, if the numbers allow it. */
 static bool narrow(struct arena *arena, struct lane *lane, int64_t width, int64_t repeat)
 {
     struct lane from = *lane;
@@ -184,7 +184,7 @@ static bool narrow(struct arena *arena, struct lane *lane, int64_t width, int64_
     return true;
 }
 
-/* Axes of the same size at the same place, as far as that is known without the rest. */
+/* Axes of equal size at the same place, if they are known. */
 static bool same_size(const struct value *a, int i, const struct value *b, int k)
 {
     return is_known(a->dims[i]) && a->dims[i] == b->dims[k];
@@ -370,7 +370,7 @@ static const char *transpose(const struct node *node, bool forward, struct lane 
     return "its axis is out of range";
 }
 
-/* A block of the lane, or the lane as a block of a wider one in which all else stays as it is. */
+/* A block of the lane, or the lane as a block of a wider one that is otherwise the identity. */
 static void cut(struct arena *arena, struct lane *lane, int64_t first, int64_t width)
 {
     struct lane from = *lane;
@@ -403,7 +403,7 @@ static const char *spread(struct arena *arena, const struct value *value, int ax
     return NULL;
 }
 
-/* Where a part lies in the whole along an axis: input `part` of a Concat, output of a Split. */
+/* The place of a part along an axis of the whole: input `part` of a Concat, output of a Split. */
 static const char *find_part(struct value *const *parts, size_t count, size_t part, int axis, int64_t *first,
                              int64_t *whole)
 {
@@ -456,7 +456,7 @@ static const char *parts(struct node *node, size_t part, bool from_part, struct 
     return NULL;
 }
 
-/* Each place of the lane is one of the lane that is given, or stands for numbers that are 0 whatever it is. */
+/* Each place of the new lane is a place of the given lane, or of numbers that are always 0. */
 static void pull(struct arena *arena, const struct pick *pick, struct lane *lane)
 {
     struct lane old = *lane;
@@ -540,7 +540,7 @@ static const char *pool(const struct node *node, const struct lane *lane)
         padded = padded || pads[i] != 0;
     const char *automatic = node_string(node->graph->model->arena, node, "auto_pad", "NOTSET");
     padded = padded || strncmp(automatic, "SAME", 4) == 0;
-    /* What a window counts that hangs over the end runtimes do not agree on. */
+    /* Runtimes disagree on the count of a window that reaches past the end. */
     padded = padded || node_integer(node, "ceil_mode", 0);
     if (node->op == OP_AveragePool && padded && node_integer(node, "count_include_pad", 0))
         return only_scales(lane);
@@ -651,7 +651,7 @@ static const char *pad(struct node *node, bool forward, struct lane *lane)
     return pads ? picks(node, forward, lane) : NULL;
 }
 
-/* True where the operands fit whatever stands for sizes that are not known: the self-check takes one for each place. */
+/* True if the operands fit with any value of the unknown sizes: the self-check uses one for each place. */
 static bool operands_fit(const struct node *node)
 {
     const struct value *a = node_input(node, 0), *b = node_input(node, 1);
@@ -701,7 +701,7 @@ static const char *sum(const struct node *node, size_t index, const struct lane 
     return operands_fit(node) ? NULL : "the sizes of its operands are not known";
 }
 
-/* What holds in both directions, for ops that keep the axes or move them. */
+/* Both directions, for ops that keep or move the axes. */
 static const char *pass(struct node *node, size_t index, bool forward, struct lane *lane)
 {
     struct value *in = node_input(node, index), *out = node->outputs[0];

@@ -22,7 +22,7 @@ static const char *lift(struct node *node, enum layout layout, struct step *step
 {
     struct arena *arena = node->graph->model->arena;
     bool conv = layout == LAYOUT_CONV;
-    /* What a network trained away: max(x, 0) + 1 * min(x, 0). */
+    /* A PRelu that training made the identity: max(x, 0) + 1 * min(x, 0). */
     if (node->op == OP_LeakyRelu && node_float(node, "alpha", 0.01) == 1)
         return lift_unary(node, step);
     switch (node->op) {
@@ -105,7 +105,7 @@ const struct step *lift_node(struct node *node, enum layout layout)
     struct step *step = lift_known(node, layout);
     if (!step || is_stale(node, step)) {
         step = NEW(node->graph->model->arena, struct step);
-        /* No runtime takes such a node, so nobody can say what it computes. */
+        /* No runtime accepts this node, so its result is undefined. */
         step->reason = node->is_new ? NULL : rules_node(node->graph->model->arena, node);
         if (!step->reason)
             step->reason = lift(node, layout, step);

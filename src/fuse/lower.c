@@ -101,7 +101,7 @@ static const char *gate(struct plan *plan, const char *what, double before, doub
     return arena_format(plan->model->arena, "cost: %s would grow from %.0f to %.0f", what, before, after);
 }
 
-/* What a few more bytes are allowed for: an op that goes takes its message with it. */
+/* The message of a removed op, which pays for a few more bytes. */
 static double bytes_spared(const struct region *region, double bytes)
 {
     enum { FEW_FOR_COPIES = 512, MESSAGE = 96 };
@@ -109,7 +109,7 @@ static double bytes_spared(const struct region *region, double bytes)
     const struct tensor *weight;
     if (!shared)
         return MESSAGE * (double)region->saved;
-    /* Each of several readers may get a copy, and then the weight goes. A copy is paid for by what goes. */
+    /* Each of several readers may get a copy, and then the weight disappears. The removed constants pay for a copy. */
     double readers = (double)value_use_count(shared);
     double grown = (bytes - (region->bytes - region->credit)) * readers;
     if (readers > 1 && !constant_of(shared, &weight))
@@ -121,7 +121,7 @@ static double bytes_spared(const struct region *region, double bytes)
 const char *gate_bytes(struct plan *plan, const struct region *region, double bytes, bool few)
 {
     const char *reason = gate(plan, "bytes of constants", region->bytes, fmax(bytes, 0));
-    bool stores = region->bytes > 0 || region->shared; /* x + x is no reason to store a weight */
+    bool stores = region->bytes > 0 || region->shared; /* x + x does not justify a stored weight */
     if (few && stores && !region->packed && bytes - region->bytes <= bytes_spared(region, bytes))
         return NULL;
     if (!reason || !region->shared)
@@ -130,9 +130,9 @@ const char *gate_bytes(struct plan *plan, const struct region *region, double by
                         region->shared->name);
 }
 
-/* A Conv of a group for each channel, where there was no product before, has one cost that multiply-adds do not
- * show: ONNX Runtime runs its groups one by one unless they come in fours (measured by
- * bench/latency.py). On few positions that takes longer than the passes over memory that it saves. */
+/* A new Conv with one group per channel has a cost that multiply-adds do not show: ONNX Runtime runs its groups one
+ * by one unless their number is a multiple of 4 (measured by bench/latency.py). On few positions that takes longer
+ * than the passes over memory that it saves. */
 static const char *gate_groups(struct plan *plan, const struct lowering *l, const struct affine *form)
 {
     enum { CHANNELS_LEAST = 128, POSITIONS_MOST = 128 };
@@ -205,8 +205,8 @@ struct fusion *lower_record(struct plan *plan, const struct lowering *l, const s
     return fusion;
 }
 
-/* An op that stays, since others read it as well, may have been made of a padded value and of what that is
- * padded from: a form that goes on through it to the padded value is shown from where both come. */
+/* An op that stays for other readers may depend on a padded value and on the value before the Pad. A form through it
+ * to the padded value is checked from the common source of both. */
 static void inherit_origin(struct fusion *fusion, const struct node *node, const struct value *source)
 {
     for (size_t i = 0; i < node->input_count; i++) {
@@ -217,7 +217,7 @@ static void inherit_origin(struct fusion *fusion, const struct node *node, const
     }
 }
 
-/* Where scales slid on through a Pad, it pads what was in front of them: both ways come from there. */
+/* If scales moved past a Pad, it now pads the value before them: both versions start there. */
 static void follow_pad(struct fusion *fusion, const struct value *source)
 {
     const struct node *pad = source->producer;
@@ -240,7 +240,7 @@ static void adopt(struct plan *plan, struct fusion *fusion, const struct region 
             continue;
         if (earlier && earlier->replaced.count > largest) {
             largest = earlier->replaced.count;
-            fusion->pass = earlier->pass; /* the rewrite goes by what did most of it */
+            fusion->pass = earlier->pass; /* the rewrite is named after the pass that replaced the most ops */
         }
         fusion_adopt(plan, fusion, node);
     }
@@ -307,7 +307,7 @@ static void remember(struct node *node, enum layout layout, const struct lowerin
     lift_set(node, layout, step);
 }
 
-/* The replaced op with the most weights lends its name and what was said of it. */
+/* The replaced op with the most weights provides the name and metadata. */
 static const struct node *lender(const struct region *region)
 {
     const struct node *node = region->principal;
@@ -360,7 +360,7 @@ static struct node *make_conv(struct plan *plan, const struct lowering *l, const
                                               .attribute_count = COUNT_OF(attributes)});
 }
 
-/* Gemm where the rank is known and, before opset 11 made it optional, where there is a bias. */
+/* Gemm if the rank is known; before opset 11, only with a bias, which was not optional. */
 static bool is_gemm(const struct lowering *l, bool biased)
 {
     bool matrix = l->source->rank == 2 || (l->target && l->target->rank == 2);
@@ -418,7 +418,7 @@ void lower_remove_replaced(const struct region *region)
     }
 }
 
-/* The name of a value that stands for a sum of others, of which this is the first. */
+/* The name of a new sum of values, of which this is the first. */
 static const char *name_of_sum(struct arena *arena, const struct value *first)
 {
     static const char suffix[] = ".fused";
@@ -457,7 +457,7 @@ static bool is_dequantised(const struct node *node, size_t input)
     return value && value->producer && value->producer->op == OP_DequantizeLinear;
 }
 
-/* An op that goes works on quantised numbers, as runtimes find it: all that it reads is dequantised. */
+/* A removed op works on quantised numbers, as runtimes recognise it: all of its inputs are dequantised. */
 static bool takes_quantised(const struct region *region)
 {
     for (size_t i = 0; i < region->nodes.count; i++) {
@@ -469,7 +469,7 @@ static bool takes_quantised(const struct region *region)
     return false;
 }
 
-/* What a rewrite will make, decided before anything is changed. */
+/* The new ops of a rewrite, decided before anything changes. */
 struct decision {
     const struct affine *form;
     int32_t type;
@@ -547,7 +547,7 @@ static struct value *make_target(const struct lowering *l, int32_t type, struct 
     return target;
 }
 
-/* A product whose bias the next op adds is no end of a rewrite: the Add stands for both. */
+/* A product whose bias the next op adds cannot end a rewrite: the Add stands for both. */
 static void join_bias(struct arena *arena, struct fusion *fusion, struct node *product, struct node *sum)
 {
     struct term_list *apart = NEW(arena, struct term_list);

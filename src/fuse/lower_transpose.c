@@ -1,6 +1,7 @@
 /* fuse/lower_transpose.c: ConvTranspose by its adjoint.
  *
- * The sum of two is the adjoint of the sum; what follows it goes in front of the adjoint, turned. */
+ * The sum of two has the sum of their adjoints as adjoint; an op behind it is transposed and put in front of the
+ * adjoint. */
 #include "fuse/lower_transpose.h"
 
 #include <math.h>
@@ -124,7 +125,7 @@ struct turned_rows {
     int64_t outputs, inputs;
 };
 
-/* Row i of the adjoint of a form of single taps: what each of its outputs makes of input i. */
+/* Row i of the adjoint of a form with single taps: the weight of input i in each output. */
 static void read_turned(const void *closure, int64_t first, int64_t count, double *out)
 {
     const struct turned_rows *turned = closure;
@@ -154,14 +155,14 @@ bool transposed_takes(struct arena *arena, const struct affine *after)
     return after->kind == AFFINE_PICK && affine_is_pointwise(after) && takers(arena, after);
 }
 
-/* True for scales, and what takes channels between them. */
+/* True for scales, and for selections of channels between them. */
 static bool is_light(struct arena *arena, const struct affine *after)
 {
     return affine_is_diagonal(after) || transposed_takes(arena, after) ||
            (after->kind == AFFINE_COMPOSE && is_light(arena, after->outer) && is_light(arena, after->inner));
 }
 
-/* The adjoint of a pick: where each channel goes. */
+/* The adjoint of a pick: the output of each channel. */
 static const char *turn_pick(struct arena *arena, const struct affine *pick, const struct affine **turned)
 {
     const int64_t *to = takers(arena, pick);
@@ -204,7 +205,7 @@ const char *transposed_after(struct arena *arena, struct transposed *t, const st
     const struct affine *shift, *shifted, *turned;
     const char *reason;
     if (after->kind == AFFINE_COMPOSE && !affine_is_diagonal(after) && is_light(arena, after)) {
-        /* One by one: no product is made of a pick. */
+        /* One by one, without multiplying by the pick as a matrix. */
         reason = transposed_after(arena, t, after->inner);
         return reason ? reason : transposed_after(arena, t, after->outer);
     }

@@ -52,7 +52,7 @@ static int64_t clamp(int64_t place, int64_t width)
     return place < 0 ? 0 : place > width ? width : place;
 }
 
-/* What a Slice takes, in either of its forms. */
+/* The range of a Slice, in either of its forms. */
 struct cuts {
     int64_t held[4][MAX_RANK];
     const int64_t *start, *stop, *axes, *step; /* axes NULL: from the first on; step NULL: 1 */
@@ -126,7 +126,7 @@ static const char *expand(const struct node *node, int axis, int64_t width, stru
     return NULL;
 }
 
-/* What it fills with is asked by others. */
+/* The caller checks the fill value. */
 static const char *pad(struct node *node, int axis, int64_t width, struct pick *pick)
 {
     int64_t begin[MAX_RANK], end[MAX_RANK], out;

@@ -59,7 +59,7 @@ void plan_refuse(struct plan *plan, const struct node *node, const struct value 
     struct refusal refusal = {plan->pass, graph, node, output, reason, counts(reason)};
     struct refusal *old = map_get(&plan->refused, key);
     if (old) {
-        *old = refusal; /* what was said last holds for the graph as it is now */
+        *old = refusal; /* the last reason applies to the present graph */
         return;
     }
     struct refusal *entry = NEW(arena, struct refusal);
@@ -108,8 +108,8 @@ bool fusion_is_live(const struct fusion *fusion)
            (fusion->redirects || (fusion->node ? !fusion->node->removed : !fusion->target->removed));
 }
 
-/* The Add of a product's bias goes, and the product stays: it is the source of what takes the bias up. Its own
- * rewrite ends there now, and is still checked. */
+/* The Add of a product's bias is removed, and the product stays as the source of the op that absorbs the bias. Its
+ * own rewrite now ends at the product, and is still checked. */
 static bool ends_at_product(const struct fusion *fusion, struct fusion *earlier, const struct node *node)
 {
     struct value *product = fusion->source;

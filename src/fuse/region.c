@@ -1,7 +1,7 @@
-/* fuse/region.c: which ops go, and what they cost.
+/* fuse/region.c: which ops a rewrite removes, and their cost.
  *
- * An op goes when everything that reads its outputs goes. Ops that stay for other readers are not
- * replaced and cost what they did before. */
+ * An op is removed if all readers of its outputs are. Ops that stay for other readers are not replaced and cost as
+ * much as before. */
 #include "fuse/region.h"
 
 #include <math.h>
@@ -98,7 +98,7 @@ static void visit_inputs(struct region *region, struct node *node)
     }
     if (node->op == OP_Shape || node->op == OP_Size)
         return; /* its input is not read, only its declared shape */
-    /* Of the second only the type. */
+    /* Only the type of the second input matters. */
     size_t read = node->op == OP_CastLike && here == 0 ? 1 : node->input_count;
     for (size_t k = 0; k < read; k++)
         if (!step || node->inputs[k] != step->input)
@@ -174,7 +174,7 @@ static void count(struct region *region, struct node *node)
     }
 }
 
-/* Of the ops that a step spans, those that others read stay, and with its weight what the step costs. */
+/* Ops within a step that other ops read stay, and if its weight stays, so does its cost. */
 static void count_back(struct region *region, struct node *node)
 {
     double density = plan_mark_node(region->plan, node)->density;
@@ -188,9 +188,9 @@ static void count_back(struct region *region, struct node *node)
     }
 }
 
-/* A constant goes when its last reader goes; one that a caller may override never does. That of a graph
- * around this one may be read here alone: exporters store the weights of bodies in the main graph. */
-enum { READERS_MOST = 256 }; /* nobody looks at more: with so many of them a constant is taken to stay */
+/* A constant disappears with its last reader, unless a caller may override it. A constant of an outer graph may be
+ * read only here: exporters store the weights of bodies in the main graph. */
+enum { READERS_MOST = 256 }; /* limit of the search: a constant with more readers counts as staying */
 
 static bool goes_with_readers(const struct region *region, const struct value *value)
 {
@@ -268,8 +268,8 @@ void region_walk(struct region *region, struct value *const *seeds, size_t seed_
         visit_inputs(region, freed[i]);
     for (size_t i = 0; count_freed && i < freed_count; i++)
         count(region, freed[i]);
-    /* All readers of the deepest one have been judged. What is behind an op that stays is read by it, and
-     * stays as well: nobody needs to look. */
+    /* All readers of the deepest one have been decided. The inputs of an op that stays also stay, so they need no
+     * visit. */
     while (region->waiting.count) {
         struct node *node = take(region);
         bool needed = false;

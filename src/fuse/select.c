@@ -45,7 +45,7 @@ static const char *look_at_others(struct node *node, int axis, bool *sized)
     return NULL;
 }
 
-/* What a declared size said of it. */
+/* The number of channels from a declared size. */
 static bool asks_sizes(const struct node *node)
 {
     const struct tensor *tensor;

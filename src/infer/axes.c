@@ -273,7 +273,7 @@ static void infer_reshape(struct node *node)
         else if (sizes[i].number == 0 && !node_integer(node, "allowzero", 0))
             dims[i] = has_rank(input) && i < input->rank ? input->dims[i] : -1;
     }
-    /* What a size that is not known copies, or leaves, nobody knows. */
+    /* The size is unknown if the copied or remaining size is. */
     if (left >= 0 && !open)
         dims[left] = what_is_left(input, rank, dims, left);
     else if (left < 0 && open == 1)
@@ -518,7 +518,7 @@ static void infer_like(struct node *node, size_t like, int32_t type)
         shape_learn(node_output(node, 0), type, -1, NULL);
 }
 
-/* Of the type of the scale, or of the zero point, where no attribute says. */
+/* The type of the scale, or of the zero point, if there is no attribute. */
 static void infer_quantize(struct node *node)
 {
     bool back = node->op == OP_DequantizeLinear;
@@ -527,7 +527,7 @@ static void infer_quantize(struct node *node)
     infer_like(node, 0, (int32_t)node_integer(node, "output_dtype", type));
 }
 
-/* What both branches of an If give. */
+/* The common shape of both branches of an If. */
 static void infer_if(struct node *node)
 {
     for (size_t k = 0; k < node->output_count; k++) {

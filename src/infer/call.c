@@ -9,7 +9,7 @@
 /* More than anyone writes: a limit for files that mean to cost. */
 enum { INPUTS_MOST = 4096 };
 
-/* What holds of an input in every call so far. */
+/* The facts about an input that hold in every call so far. */
 struct fact {
     int32_t type;
     int rank;
@@ -153,7 +153,7 @@ static void declare_inputs(const struct callee *callee)
     }
 }
 
-/* What a function gives, it gives every call. */
+/* The outputs of a function apply to every call. */
 static void answer(const struct call_site *site)
 {
     const struct graph *graph = site->callee->graph;
@@ -210,7 +210,7 @@ static void shape_infer_round(struct shape_calls *calls)
         declare_inputs(callee);
         ready = infer(calls, callee, ready);
     }
-    /* Functions that call each other in a circle: nobody is the first to say something. */
+    /* Functions that call each other in a cycle: none of them gets its facts first. */
     for (size_t i = 0; i < calls->count; i++) {
         struct callee *callee = &calls->callees[i];
         for (size_t g = callee->first; !callee->done && g < callee->end; g++)
@@ -221,7 +221,7 @@ static void shape_infer_round(struct shape_calls *calls)
 
 /* ---- inference ---- */
 
-/* What could not be folded before its shape was known gets another chance. */
+/* Retries constants that could not be folded before their shape was known. */
 static void fold_again(struct model *model)
 {
     for (uint32_t i = 0; i < model->value_count; i++) {
@@ -231,8 +231,8 @@ static void fold_again(struct model *model)
     }
 }
 
-/* What a reader says of a value flows on to the value's other readers. More rounds than this take only models
- * that mean to cost. */
+/* Facts from one reader of a value reach its other readers. Only models made to be expensive need more rounds than
+ * this. */
 enum { ROUNDS = 32 };
 
 bool shape_infer(struct model *model)

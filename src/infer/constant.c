@@ -1,4 +1,4 @@
-/* infer/constant.c: constants, folded when someone asks. Nothing in the graph changes. */
+/* infer/constant.c: folds constants on request. The graph does not change. */
 #include "infer/constant.h"
 
 #include "eval/eval.h"
@@ -38,7 +38,7 @@ static const char *fold_elements(struct value *value, int depth, struct tensor *
     return NULL;
 }
 
-/* Of what a CastLike is like only the type is asked for. NULL: that is not known. */
+/* A CastLike needs only the type of its second input. NULL: it is unknown. */
 static const struct tensor *type_of_like(struct arena *arena, const struct value *like)
 {
     int32_t type = like ? like->type : 0;
@@ -48,7 +48,7 @@ static const struct tensor *type_of_like(struct arena *arena, const struct value
                                : tensor_of_integers(arena, type, 0, NULL, NEW_ARRAY(arena, int64_t, 1));
 }
 
-/* Why what is made of `input` is no constant: what stopped it, wherever that is. */
+/* Why a result of `input` is not constant: the original cause, however far back. */
 static const char *because_of(struct arena *arena, const struct value *input, const char *reason)
 {
     if (input->producer)

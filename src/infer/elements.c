@@ -1,5 +1,5 @@
-/* infer/elements.c: integers of which some are known, followed through the ops that exporters compute shapes
- * with. An op that is not here, and a size that is not known, give elements that are not known. */
+/* infer/elements.c: tracks partly known integers through the ops with which exporters compute shapes. Other ops and
+ * unknown sizes give unknown elements. */
 #include "infer/elements.h"
 
 #include "infer/inferred.h"

@@ -40,7 +40,7 @@ void shape_learn(struct value *value, int32_t type, int rank, const int64_t *dim
     }
 }
 
-/* Of two extents that broadcast, one that is not known may be 1, or must equal a known one that is not. */
+/* If two extents broadcast, an unknown one is 1 or equals the other one, if that is known and not 1. */
 static int64_t broadcast_extent(int64_t a, int64_t b)
 {
     if (a == b || b == 1)

@@ -15,7 +15,7 @@ static bool has_function(const struct node *node)
     return false;
 }
 
-/* What stands at a place of an operator's inputs or outputs: its type and what to call it. */
+/* An input or output of an operator: its type and its description. */
 struct place {
     const struct value *value;
     const char *kind;
@@ -49,7 +49,7 @@ static const char *check_types(struct arena *arena, const struct node *node, con
     return NULL;
 }
 
-/* What is said of a value may be another type than the operator's own rule gives it. */
+/* The declared type of a value may differ from the one that the operator's rule gives. */
 static const char *check_declared(struct arena *arena, const struct node *node)
 {
     for (size_t i = 0; i < node->output_count; i++) {

@@ -107,7 +107,7 @@ static void infer_gemm(struct node *node)
     shape_learn(node_output(node, 0), a->type ? a->type : b->type, 2, dims);
 }
 
-/* As numpy.matmul: all but the last two axes broadcast, and a vector's own axis goes. */
+/* Like numpy.matmul: all but the last two axes broadcast, and the axis of a vector is dropped. */
 static void infer_matmul(struct node *node)
 {
     const struct value *a = node_input(node, 0), *b = node_input(node, 1);
@@ -187,7 +187,7 @@ static bool is_known_whole(const struct value *value)
     return known;
 }
 
-/* What ops compute of constants has the shape that they give it. */
+/* The shape of a computed constant is the shape of its numbers. */
 static void infer_constant(struct value *value)
 {
     const struct tensor *tensor;
@@ -250,7 +250,7 @@ static void infer_transpose(struct node *node)
     shape_learn(node_output(node, 0), input->type, input->rank, dims);
 }
 
-/* What is declared of a result does not overrule what the graph's inputs leave open. */
+/* The declared shape of a result does not override sizes that the graph's inputs leave open. */
 static void learn_backwards(struct value *input, int32_t type, int rank, const int64_t *dims)
 {
     int64_t open[SHAPE_MAX_RANK];
@@ -307,7 +307,7 @@ static void infer_data_of_matmul(struct node *node)
     learn_backwards(input, output->type, output->rank, dims);
 }
 
-/* What an op gives can say what it takes, as far as it keeps it. A body may never run. */
+/* The output of an op determines its input, if the op keeps the shape. A body may never run. */
 static void infer_backwards(struct node *node)
 {
     struct value *input = node_input(node, 0);
@@ -317,7 +317,7 @@ static void infer_backwards(struct node *node)
         return;
     if (operator_is(node->op, KEEPS_SHAPE) && input && input->graph == node->graph)
         learn_backwards(input, casts ? 0 : output->type, output->rank, output->dims);
-    enum { MOST = 64 }; /* each is looked at beside all others */
+    enum { MOST = 64 }; /* the comparison is quadratic */
     size_t operands = operator_is(node->op, ARITHMETIC) && node->input_count <= MOST ? node->input_count : 0;
     for (size_t i = 0; i < operands; i++)
         if (node->inputs[i] && node->inputs[i]->graph == node->graph)
@@ -380,7 +380,7 @@ static void infer_node(struct node *node)
     }
 }
 
-/* What reads a value can say what it is: a function's inputs have no description. */
+/* Readers may determine a value: a function's inputs have no description. */
 static void infer_reader(struct node *node)
 {
     struct value *input = node_input(node, 0), *weight = node_input(node, 1);

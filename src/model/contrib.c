@@ -1,5 +1,5 @@
-/* model/contrib.c: what ONNX Runtime's optimizer writes as one operator of its own, as the several operators of ONNX that it
- * was before. By docs/ContribOperators.md of ONNX Runtime. */
+/* model/contrib.c: replaces operators of ONNX Runtime's optimizer by the ONNX operators that they fused, after
+ * docs/ContribOperators.md of ONNX Runtime. */
 #include "model/contrib.h"
 
 #include <math.h>
@@ -110,7 +110,7 @@ static char *number(struct expansion *expansion, double value, char *like)
 
 /* ---- the operators ---- */
 
-/* What a fused node applies last, or nothing: "" is no activation. False: an unknown one. */
+/* The activation of a fused node; "" is none. False: an unknown one. */
 static bool activate(struct expansion *expansion, char *x, char *output)
 {
     const Onnx__AttributeProto *name = attribute_of(expansion->node, "activation");
@@ -180,7 +180,7 @@ static bool expand_gemm(struct expansion *expansion)
     return activate(expansion, y, expansion->node->output[0]);
 }
 
-/* The axes of a value as the graph tells them, or -1. */
+/* The declared rank of a value, or -1. */
 static int rank_of(const struct expansion *expansion, const char *name)
 {
     const Onnx__GraphProto *graph = expansion->graph;

@@ -34,7 +34,7 @@ const char *describe_attribute(struct arena *arena, const Onnx__AttributeProto *
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS:
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS:
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS:
-        /* A hostile file may fill several of them. The type tells which one counts. */
+        /* A hostile file may fill several of them. The type determines the valid one. */
         ints = attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
         floats = attribute->type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS;
         count = ints ? attribute->n_ints : floats ? attribute->n_floats : attribute->n_strings;

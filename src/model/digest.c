@@ -9,7 +9,7 @@ enum { TELL = 1 << 20 }; /* bytes between two calls of touch */
 /* The little-endian elements of a tensor, as raw_data would hold them. */
 struct stream {
     const struct tensor *tensor;
-    const struct secret *secret; /* for strings; NULL: nobody asks for their digests */
+    const struct secret *secret; /* for strings; may be NULL */
     enum { FROM_BYTES, FROM_WORDS, FROM_LONGS, FROM_ROUNDING, FROM_REPEATED, FROM_STRINGS } kind;
     const uint8_t *bytes; /* FROM_BYTES: all of them */
     uint64_t size, at;    /* in bytes; strings: unused */

@@ -3,7 +3,7 @@
 
 #include "model/size.h"
 
-/* A name nobody uses yet: `wanted`, or with a number behind it. */
+/* An unused name: `wanted`, or with a number behind it. */
 static const char *edit_name(struct model *model, const char *wanted)
 {
     const char *name = wanted;
@@ -409,7 +409,7 @@ void edit_store(struct value *value, struct tensor *tensor)
     mark_changed(graph);
 }
 
-/* What goes holds no graph: those that do stay. */
+/* Removed nodes have no graphs: nodes with graphs stay. */
 void edit_remove(struct node *node)
 {
     node->removed = true;
@@ -460,8 +460,8 @@ bool edit_remove_dead(struct model *model)
     }
     for (size_t g = 0; g < model->graphs.count; g++) {
         struct graph *graph = model->graphs.items[g];
-        /* Below IR 4 an initializer is listed as an input as well and goes with it; from IR 4 on
-         * such an input belongs to the caller. */
+        /* Before IR 4, an initializer is also an input and disappears with it; from IR 4 on, this input belongs to
+         * the caller. */
         for (size_t i = 0; i < graph->initializers.count + graph->new_initializers.count; i++) {
             struct value *value = i < graph->initializers.count
                                       ? graph->initializers.items[i]
@@ -533,7 +533,7 @@ size_t edit_keep_outputs(struct model *model, const bool *kept)
         value->is_output = false;
         mark_changed(main);
     }
-    /* A body may give out a value of the graph around it. */
+    /* An output of a body may be a value of the outer graph. */
     for (size_t g = 1; g < model->graphs.count; g++) {
         const struct graph *graph = model->graphs.items[g];
         for (size_t i = 0; graph->parent && i < graph_output_count(graph); i++)
@@ -581,7 +581,7 @@ void edit_size(struct value *input, int rank, const int64_t *dims)
     input->is_sized = model->is_sized = true;
 }
 
-/* What the index knows of a value whose description has other sizes now. */
+/* Updates the index for a value whose description has other sizes now. */
 static void take_sizes(struct graph *graph, const Onnx__ValueInfoProto *info)
 {
     const Onnx__ValueInfoProto *described = size_described(graph, info);

@@ -72,7 +72,7 @@ int64_t model_size(struct model *model, struct multiple multiple)
     return *symbol;
 }
 
-/* A size that an input of the main graph leaves open. What other values are said to have is no promise. */
+/* A size that an input of the main graph leaves open. Declared sizes of other values are not reliable. */
 static int64_t symbol_of(struct value *value, const char *name)
 {
     struct model *model = value->graph->model;
@@ -508,7 +508,7 @@ static struct value *find_read(struct graph *graph, const char *name, struct gue
     }
     struct value *value = graph_find(graph, name);
     bool old;
-    return value ? value : graph_value(graph, name, &old); /* new: nobody makes it, left alone */
+    return value ? value : graph_value(graph, name, &old); /* new: it has no producer */
 }
 
 static void build_reads(struct graph *graph, struct node *node, struct guess *guess)

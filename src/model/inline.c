@@ -27,7 +27,7 @@ struct callee {
     bool fits;    /* its nodes mean the same in the model */
 };
 
-/* One call: what names and attributes in the function stand for. */
+/* One call: the meaning of names and attributes in the function. */
 struct call {
     const Onnx__FunctionProto *function;
     const Onnx__NodeProto *node; /* the call, of the names outside */
@@ -201,7 +201,7 @@ static bool nodes_have(const struct inlining *inlining, Onnx__NodeProto *const *
     return found;
 }
 
-/* What a name in a function is called outside. */
+/* The outer name of a name in a function. */
 static char *name_of(const struct inlining *inlining, const struct call *call, char *name)
 {
     const Onnx__FunctionProto *function = call ? call->function : NULL;
@@ -262,7 +262,7 @@ static Onnx__GraphProto *body_of(const struct inlining *inlining, const struct c
     return copy;
 }
 
-/* What an attribute of a function stands for, or NULL where the call gives none and there is no default. */
+/* The value of a function's attribute, or NULL if the call does not set it and there is no default. */
 static const Onnx__AttributeProto *attribute_meant(const struct call *call, const Onnx__AttributeProto *attribute)
 {
     const char *name = attribute->ref_attr_name;

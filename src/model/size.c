@@ -14,7 +14,7 @@ const Onnx__TensorShapeProto *size_shape(const Onnx__ValueInfoProto *info)
     return tensor ? type->tensor_type->shape : NULL;
 }
 
-/* A value whose own sizes are told, beside those of symbols; or NULL. */
+/* A value whose own sizes are set, in addition to symbols; or NULL. */
 static int64_t size_of(const struct model *model, const struct value *value, const Onnx__TensorShapeProto *shape,
                        size_t axis)
 {
@@ -137,7 +137,7 @@ const Onnx__ValueInfoProto *size_described(const struct graph *graph, const Onnx
     if (!model->is_sized || graph->function)
         return NULL;
     const struct value *value = info->name ? map_get(&graph->values, info->name) : NULL;
-    /* What follows for computed values is declared as well: that is what sizes are fixed for. */
+    /* The resulting sizes of computed values are declared too, as the purpose of fixing sizes. */
     bool is_told = value && !graph->parent && (value->is_sized || value->first_producer) && !value->disputed;
     Onnx__TypeProto *type = type_with_sizes(model, info->type, is_told ? value : NULL);
     if (!type)

@@ -484,7 +484,7 @@ const char *tensor_from_proto(struct arena *arena, const Onnx__TensorProto *prot
     bool computable = type_is_float(tensor->type) || type_is_integer(tensor->type);
     if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) {
         if (!external)
-            return NULL; /* nobody said where to look: left alone */
+            return NULL; /* its folder is unknown */
         if (external->size < bytes)
             return broken(arena, tensor, "external data", external->size, bytes);
         external->size = (size_t)bytes;

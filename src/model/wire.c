@@ -245,8 +245,8 @@ static void scan_delimited(struct scan *scan, const ProtobufCMessageDescriptor *
     copy(scan, content, size);
 }
 
-/* A number is written anew from what was checked: another process may write to the file between two
- * looks at it, and protobuf-c must never see a tag that was not checked. */
+/* A number is encoded again from the checked value: another process may change the file between two reads, and
+ * protobuf-c must never see an unchecked tag. */
 static void copy_scalar(struct scan *scan, uint64_t tag, uint64_t value, const uint8_t *content, size_t size)
 {
     uint8_t bytes[16] = {0};
