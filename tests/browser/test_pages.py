@@ -527,6 +527,8 @@ def test_filters_of_a_run(browser, look, tmp_path):
     assert pick(browser, "State", "fused") == [len(passes), 0, 0, sum(m <= 0 for m in marks)]
     assert pick(browser, "State", "refusals") == [0, len(reasons[0]), 0, sum(m != -1 for m in marks)]
     assert -1 in marks and pick(browser, "State", "") == every
+    note = press(browser, "n", "p")["note"]  # the last mark
+    assert "declined, " in note and any(p["reason"] in note for r in page.data["refusals"]["reasons"] for p in r["places"])
 
 
 def test_filters_and_order_of_a_diff(browser, look, tmp_path):

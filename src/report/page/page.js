@@ -868,14 +868,14 @@ function fusePage() {
   sections([['table', 'Table'], ['graph', 'Graph'], ['blocks', 'Blocks'],
     ...(data.equalized ? [['equalized', 'Equalised']] : []),
     ...(data.per_tensor ? [['per_tensor', 'INT8 per tensor']] : []), ...(data.per_channel ? [['per_channel', 'INT8 per channel']] : []), ['refusals', 'Refusals'], ['warnings', 'Warnings']]);
-  const wants = new Map(data.refusals.reasons.flatMap((reason) => reason.places.map((place) => [place.graph + '\n' + place.node, place.reason])));
+  const wants = new Map(data.refusals.reasons.flatMap((reason) => reason.places.filter((place) => place.node).map((place) => [place.graph + '\n' + place.node, place.reason])));
   topSections([h('h2', {id: 'table'}, 'Table'), summaryTable()],
     data.overview.map((graph) => ({...graph, name: graph.graph})),
     [['fused', 'fused'], ['refusals', 'declined'], ['scaled', 'scaled'], ['', 'as it was']],
     (op, view) => {
-      const block = blocks.get(op[2]);
-      return op[2] > 0 ? {kind: 'fused', says: block ? 'fused, ' + block.title : 'fused', go: block && block.go}
-        : op[2] === -1 ? {kind: 'refusals', says: wants.get(view.graph + '\n' + data.strings[op[1]]) || 'declined'}
+      const block = blocks.get(op[2]), reason = wants.get(view.graph + '\n' + data.strings[op[1]]);
+      return op[2] > 0 ? {kind: 'fused', says: ['fused', block && block.title, reason && 'but not further: ' + reason].filter((part) => part).join(', '), go: block && block.go}
+        : op[2] === -1 ? {kind: 'refusals', says: 'declined, ' + (reason || 'see Refusals')}
           : op[2] === -2 ? {kind: 'scaled', says: 'scaled by powers of two'} : {kind: '', says: ''};
     });
   if (data.warnings.count)
