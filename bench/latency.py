@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How fast runtimes are on a CPU with train forms, with what onnx-repvgg-fuse makes of them, and with deploy forms.
+"""How fast runtimes are on a CPU with training forms, with what onnx-repvgg-fuse makes of them, and with deploy forms.
 
 `latency.py` measures the networks of tests/corpus, or given models, under ONNX Runtime, OpenVINO, MNN and ncnn, those of them that
 are installed, with all of their own optimizations on. It prints two tables in Markdown: of one inference, and of making a
 session. The forms of a model take turns, a block of runs each, behind one run that is not timed; a form's ratio is the median of its
-blocks' ratios to the train form's block of the same turn. The train form runs twice: the ratio of the two is the noise.
+blocks' ratios to the training form's block of the same turn. The training form runs twice: the ratio of the two is the noise.
 A deploy form is what timm's reparameterize_model makes of the same network, where timm and torch are installed.
 
 `latency.py --shapes` measures single blocks of many shapes under ONNX Runtime, beside deploy forms that numpy made of the same weights.
@@ -271,7 +271,7 @@ def turns(forms, count):
 
 def compare(kind, paths, feed, a):
     """Measure the forms of one model under one runtime: milliseconds of one inference and of making a session, the ratios of both to the
-    train form's, and how far outputs are from the train form's, relative to the largest."""
+    training form's, and how far outputs are from the training form's, relative to the largest."""
     clock = time.process_time if a.cpu else time.perf_counter
     runtime = kind()
     forms = [*paths, "control"]
@@ -342,6 +342,8 @@ def installed(names):
             print(f"{kind.name}: not measured; pip install {' '.join(kind.packages)} ({version})", file=sys.stderr)
         else:
             found[kind] = version[0]
+    if not found:
+        sys.exit("latency.py: no runtime to measure")
     return found
 
 
@@ -360,7 +362,7 @@ def table(rows, kinds, what):
     for row in rows:
         print(f"| {row['name']} | {row['ops'][0]} to {row['ops'][1]} | {' | '.join(cell(row[k.name], what) for k in kinds)} |")
     noise = [[row[k.name][what]["ratio"]["control"] for row in rows if not isinstance(row[k.name], str)] for k in kinds]
-    print(f"| the train form again | | {' | '.join(f' | {min(n):.2f} to {max(n):.2f}' if n else ' | ' for n in noise)} |")
+    print(f"| the training form again | | {' | '.join(f' | {min(n):.2f} to {max(n):.2f}' if n else ' | ' for n in noise)} |")
 
 
 def fuse(a, options, train, ours, folder):
@@ -389,7 +391,7 @@ def measure_networks(a, folder):
         rows.append(row)
     clock = "processor time of one thread" if a.cpu else f"time with {a.threads} threads"
     versions = ", ".join(f"{kind.name} {version}" for kind, version in kinds.items())
-    print(f"{versions}; {clock}. Milliseconds of the train form, and the fused form's part of it; in brackets the deploy form's.\n\nOne inference:\n")
+    print(f"{versions}; {clock}. Milliseconds of the training form, and the fused form's part of it; in brackets the deploy form's.\n\nOne inference:\n")
     table(rows, kinds, "run")
     print("\nMaking a session:\n")
     table(rows, kinds, "session")
@@ -397,8 +399,8 @@ def measure_networks(a, folder):
 
 
 def measure_shapes(a, folder):
-    kind = runtimes.OnnxRuntime
-    print(f"ONNX Runtime {kind().version}, {'processor time of one thread' if a.cpu else f'{a.threads} threads'}")
+    (kind, version), = installed([runtimes.OnnxRuntime.name]).items()
+    print(f"ONNX Runtime {version}, {'processor time of one thread' if a.cpu else f'{a.threads} threads'}")
     print("| shape | ops | train ms | ours ms | ours/train | ours/deploy | train/train | off |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     rows = []
