@@ -24,6 +24,13 @@ def test_one_version(path, pattern):
     assert first(pattern, path) == first(r"version: '([0-9.]+)'", "meson.build")
 
 
+def test_the_header_says_it():
+    header = (ROOT / "src" / "onnx_repvgg_fuse.h").read_text()
+    parts = re.findall(r"^#define ONNX_FUSE_VERSION_(MAJOR|MINOR|PATCH) (\d+)$", header, re.M)
+    assert [name for name, _ in parts] == ["MAJOR", "MINOR", "PATCH"]
+    assert ".".join(number for _, number in parts) == first(r"version: '([0-9.]+)'", "meson.build")
+
+
 def test_what_is_fetched():
     """By hash, and Homebrew's formula fetches the same. Archives that meson has fetched are those."""
     formula = (ROOT / "packaging" / "homebrew" / "onnx-repvgg-fuse.rb").read_text()
