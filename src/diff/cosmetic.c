@@ -1,7 +1,6 @@
-/* diff/cosmetic.c: what does not change what the models compute: names, order, storage, notes.
+/* diff/cosmetic.c: changes that do not affect the results: names, order, storage, notes.
  *
- * A model has thousands of names: of each kind the first change is told, and how many more there
- * are. */
+ * A model has thousands of names: lists the first change of each kind, and the number of further ones. */
 #include "diff/cosmetic.h"
 
 #include <inttypes.h>
@@ -51,7 +50,7 @@ enum { ATTRIBUTES_MOST = 64 }; /* of a node: each is looked for among the others
 
 typedef Onnx__StringStringEntryProto Entry;
 
-/* Calls `tell` with each key of either side and its values, NULL where there is none. */
+/* Calls `tell` with each key of either side and its values, NULL if missing. */
 static void pair_properties(struct arena *arena, Entry *const *a, size_t a_count, Entry *const *b, size_t b_count,
                             void (*tell)(void *closure, const char *key, const char *old_text, const char *new_text),
                             void *closure)
@@ -327,7 +326,7 @@ static void compare_cosmetic_quantization(struct cosmetic *cosmetic, const Onnx_
         }
 }
 
-/* Initializers that nobody reads. */
+/* Unused initializers. */
 static void compare_cosmetic_unused(struct cosmetic *cosmetic)
 {
     struct differ *differ = cosmetic->differ;
@@ -398,7 +397,7 @@ void diff_graph_cosmetic(struct differ *differ, struct graph *a, struct graph *b
 
 /* ---- the model ---- */
 
-/* Each is a change of its own: there are few. */
+/* Each is a separate change, because there are few. */
 static void compare_field(struct differ *differ, enum diff_kind kind, const char *subject, const char *what,
                           const char *old_text, const char *new_text)
 {

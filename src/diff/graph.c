@@ -104,7 +104,7 @@ static void compare_input(struct sheet *sheet, const struct node *a, const struc
         return;
     if (x_alone && y_alone)
         join(sheet, x->producer, y->producer);
-    /* What is new or gone is told by its region. */
+    /* The region reports new and removed nodes. */
     if (x_alone || y_alone)
         return;
     bool weight = (!x && is_constant(y)) || (!y && is_constant(x));
@@ -208,7 +208,7 @@ static void join_neighbours(struct sheet *sheet, const struct graph *graph)
     }
 }
 
-/* For each node without a partner: whether those it is connected with are all of its own graph. */
+/* For each unmatched node: whether all nodes connected with it are in its own graph. */
 static bool *find_one_sided(const struct sheet *sheet)
 {
     size_t total = sheet->graphs[0]->node_count + sheet->graphs[1]->node_count;
@@ -226,8 +226,7 @@ static bool *find_one_sided(const struct sheet *sheet)
     return one_sided;
 }
 
-/* A node of such a region that the outputs need, and that hands `node` data or takes its data. One that asks for the
- * shape takes none. */
+/* A needed node of such a region that passes data to `node` or reads its data. Shape and Size read no data. */
 static bool is_next(const struct sheet *sheet, const struct node *node, const bool *one_sided)
 {
     return !node_partner(node) && match_takes_part(node) && sheet->live[place(sheet, node)] &&
@@ -253,9 +252,8 @@ static bool join_next(struct sheet *sheet, const struct node *node, const bool *
     return any;
 }
 
-/* What is gone from between two nodes, or new there, is most often made up for by one of them: a pair that differs in
- * itself is told with its neighbours that have no partner. Where those have something in their place, that is what
- * makes up for them. */
+/* If nodes between two others were removed or added, usually one of the two compensates for them: so a changed pair
+ * is reported with its unmatched neighbours, unless other nodes replace those. */
 static void join_changed(struct sheet *sheet)
 {
     const struct diff_result *result = sheet->differ->result;
@@ -295,7 +293,7 @@ static void list_value(struct arena *arena, struct diff_values *list, const stru
         LIST_PUSH(arena, list, value);
 }
 
-/* What one side of a region reads and what others read of it. */
+/* The inputs of one side of a region, and its values that other nodes read. */
 static void find_boundary(const struct sheet *sheet, const struct node_list *nodes, size_t root, struct diff_values *in,
                           struct diff_values *out)
 {

@@ -1,4 +1,4 @@
-/* diff/group.c: alike changes are one, and a long list of weights ends with how many follow. */
+/* diff/group.c: groups similar changes, and ends a long list of weights with the number of the rest. */
 #include "diff/group.h"
 
 #include <inttypes.h>
@@ -13,8 +13,8 @@ static const char *operator_of(const struct diff_change *change)
     return node ? text_or_empty(node->proto->op_type) : NULL;
 }
 
-/* Changes of one key are alike; NULL: there is no other like it. Lengths keep names that hold the separator
- * apart. */
+/* Changes with equal keys are similar; NULL: it has no similar ones. Lengths separate names that contain the
+ * separator. */
 static const char *key_of(struct arena *arena, const struct diff_change *change)
 {
     const char *type = operator_of(change);

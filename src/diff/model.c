@@ -165,8 +165,8 @@ static void name_import(struct arena *arena, const char **list, const struct imp
                          import->domain[0] ? import->domain : "ai.onnx", import->proto->version);
 }
 
-/* Of two models, or of two functions. Converters import whatever they know: sets that no node needs are told in
- * one line, which counts for nothing. */
+/* Compares the operator sets of two models, or of two functions. Converters import everything they know: sets that
+ * no node needs share one line, which does not count. */
 static void compare_opsets(struct differ *differ, const struct graph *const functions[2], const struct imports of[2])
 {
     struct arena *arena = differ->arena;
@@ -231,7 +231,7 @@ static void compare_asked(struct differ *differ, struct graph *a, struct graph *
     }
 }
 
-/* What an attribute of a function is when a call gives none; NULL: a call must. */
+/* The default of a function's attribute; NULL: a call must set it. */
 static const Onnx__AttributeProto *default_of(const struct graph *graph, const char *name)
 {
     const Onnx__FunctionProto *function = graph->function;
@@ -298,7 +298,7 @@ static void compare_functions(struct differ *differ)
             struct graph *graph = differ->models[side]->graphs.items[i];
             struct graph *other = NULL;
             if (!graph->function || number_function_like(&differ->numbering, (size_t)side, graph->function) != graph)
-                continue; /* or a later one goes by its names, and nothing calls this one */
+                continue; /* or a later function has the same names, and this one is never called */
             other = number_function_like(&differ->numbering, (size_t)(1 - side), graph->function);
             if (other && side == 0)
                 compare_function(differ, graph, other);

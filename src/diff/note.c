@@ -1,5 +1,5 @@
-/* diff/note.c: what a model says beside its graphs and what graphs say beside their nodes: devices, training,
- * quantization, what types denote. Nothing here knows what it means; it is the same or it is not. */
+/* diff/note.c: further content of models and graphs: devices, training, quantization, type denotations. It is
+ * compared without interpretation. */
 #include "diff/note.h"
 
 #include <inttypes.h>

@@ -57,7 +57,7 @@ static void print_difference(struct text *text, const struct diff_change *change
     } else if (!change->new_text) {
         text_print(text, "removed: %s", change->old_text);
     } else if (strcmp(change->old_text, change->new_text) == 0) {
-        text_print(text, "differ: %s", change->old_text); /* contents nobody here reads */
+        text_print(text, "differ: %s", change->old_text); /* unreadable contents */
     } else {
         text_print(text, "%s -> %s", change->old_text, change->new_text);
     }

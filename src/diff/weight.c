@@ -172,7 +172,7 @@ void diff_weights(struct differ *differ, const struct node *left, const struct n
         change.numbers = compare(differ, a, b);
         model_give_back(differ->models[0]);
         model_give_back(differ->models[1]);
-        /* A change of type alone, or of what double does not tell apart in integers. */
+        /* Only the type changed, or integers that are equal in double. */
         if (!change.numbers &&
             (a->type != b->type || type_is_float(a->type) || differ->options->rtol > 0 || differ->options->atol > 0))
             return;

@@ -61,7 +61,7 @@ struct attention {
     struct heads query, key, value; /* key and value with what was there before */
     const struct array *mask;       /* or NULL */
     int64_t mask_steps[4];
-    const struct array *lengths; /* keys of each batch that are no padding, or NULL */
+    const struct array *lengths; /* number of keys of each batch without padding, or NULL */
     int64_t past;                /* keys that were there before */
     bool has_past, is_causal;
     int64_t left, right; /* how far a query sees, or -1 */
@@ -69,7 +69,7 @@ struct attention {
     int64_t shown; /* what the last output is: 0 to 3 */
 };
 
-/* What was there before, and what comes, as [batch, heads, length, size]. */
+/* The past and the present, as [batch, heads, length, size]. */
 static const char *join_past(struct evaluation *e, const struct array *past, int32_t type, struct heads *heads,
                              struct array **joined)
 {
@@ -122,7 +122,7 @@ static const char *read_mask(struct evaluation *e, struct attention *a)
                 : arena_format(e->arena, "a mask of %s %s", array_type_name(mask->type), array_shape(e->arena, mask));
 }
 
-/* What is added to the score of a query and a key. */
+/* The bias of the score of a query and a key. */
 static double bias_at(const struct attention *a, int64_t b, int64_t h, int64_t i, int64_t j)
 {
     int64_t offset = a->has_past ? a->past : a->lengths ? a->lengths->integers[b] - a->query.length : 0;

@@ -100,8 +100,8 @@ static bool type_holds(int32_t wide, int32_t narrow)
            (wide == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && narrow != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE);
 }
 
-/* A number as an integer type holds it. Beyond the type runtimes differ, but for the packed ones, of
- * which all keep the lowest bits. */
+/* Converts a number to an integer type. Runtimes differ for numbers out of range, except for packed types, where all
+ * keep the lowest bits. */
 static const char *to_integer(struct evaluation *e, int32_t to, double value, int64_t *integer)
 {
     bool wraps = type_bits(to) < 8;

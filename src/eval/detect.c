@@ -9,7 +9,7 @@ struct candidate {
     int64_t box;
 };
 
-/* The best score first, of equal ones the first box; what is no number last. */
+/* The best score first, then the first box of equal ones; NaN last. */
 static int by_score(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;

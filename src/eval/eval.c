@@ -32,7 +32,7 @@
 #include "eval/spectrum.h"
 #include "eval/string.h"
 
-/* What an operator's inputs may be. */
+/* The allowed inputs of an operator. */
 enum takes {
     NUMBERS, /* tensors of real or whole types */
     TENSORS, /* strings as well */
@@ -284,7 +284,7 @@ static bool is_taken(enum takes takes, const struct array *array)
     return takes == TENSORS && array->type == ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
 }
 
-/* What is not owned is an input's, and as its type holds it. */
+/* Cells that are not owned belong to an input, and are already rounded. */
 static void round_array(struct array *array)
 {
     if (!array->owned || array->type == ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)

@@ -17,7 +17,7 @@ static const char *bad_index(struct evaluation *e, int64_t index, int64_t extent
     return arena_format(e->arena, "index %lld of %lld", (long long)index, (long long)extent);
 }
 
-/* What becomes of an element that is written where one is: OP_UNKNOWN, it is replaced. */
+/* How an existing element and a new one are combined: OP_UNKNOWN replaces it. */
 static const char *read_reduction(struct evaluation *e, const struct array *data, enum op *reduction)
 {
     static const struct {

@@ -61,7 +61,7 @@ struct graph *eval_function(const struct node *node)
     return NULL;
 }
 
-/* What an attribute that refers to one of the function's stands for, or NULL: it is left out. */
+/* The value of an attribute that refers to one of the function's, or NULL if it is omitted. */
 static const Onnx__AttributeProto *referred(const struct scope *scope, const char *name)
 {
     const struct node *call = scope->call;
@@ -211,7 +211,7 @@ const char *scope_run(struct evaluation *e, struct scope *scope, struct array *c
         if (!value)
             return "an output without a name";
         reason = find(scope, e->arena, value, &array);
-        /* What others own, or the next run takes again, is given out as a copy. */
+        /* Outputs that others own, or that the next run reuses, are copied. */
         if (!reason)
             reason = array_copy(e->arena, e->pool, e->limit, array, &outputs[i]);
         if (!reason)

@@ -1,5 +1,5 @@
-/* eval/microsoft_quantized.c: operators of com.microsoft on quantized numbers: an operator of ONNX on what they
- * stand for, quantized again. */
+/* eval/microsoft_quantized.c: operators of com.microsoft on quantized numbers: dequantizes, applies an operator of
+ * ONNX, and quantizes again. */
 #include <math.h>
 
 #include "eval/activation.h"
@@ -27,7 +27,7 @@ static const char *check_scale(struct evaluation *e, size_t scale, size_t zero)
     return NULL;
 }
 
-/* The numbers that quantized ones stand for. */
+/* Dequantizes numbers. */
 static const char *dequantized(struct evaluation *e, size_t data, size_t scale, size_t zero, struct array **out)
 {
     const struct array *in = eval_input(e, data);

@@ -1,4 +1,4 @@
-/* eval/move.c: operators that move elements, or tell and take shapes. */
+/* eval/move.c: operators that move elements, or read and set shapes. */
 #include "eval/move.h"
 
 void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int64_t from, int64_t count)
@@ -6,8 +6,8 @@ void eval_copy_cells(struct array *out, int64_t to, const struct array *in, int6
     memcpy(out->cells + to * EVAL_CELL, in->cells + from * EVAL_CELL, (size_t)count * EVAL_CELL);
 }
 
-/* Product of dims[first .. last - 1]; fits because the elements were counted, but for a shape with
- * a zero in it, where nothing is ever done with the product. */
+/* Product of dims[first .. last - 1]; it cannot overflow because the elements were counted, except for a shape with
+ * a zero, where the product is not used. */
 int64_t eval_extent(const int64_t *dims, int first, int last)
 {
     int64_t product = 1;
@@ -75,7 +75,7 @@ const char *eval_transpose(struct evaluation *e)
     return reason;
 }
 
-/* Of a size that is known to be small: calls of memcpy would take longer than all else. */
+/* For small known sizes, because a call of memcpy would take too long. */
 static void copy_bytes(uint8_t *to, const uint8_t *from, size_t size)
 {
     if (size == 4)
@@ -252,7 +252,7 @@ static int64_t clamp(int64_t value, int64_t low, int64_t high)
     return value < low ? low : value > high ? high : value;
 }
 
-/* What a Slice takes, in either of its forms. */
+/* The range of a Slice, in either of its forms. */
 struct cuts {
     const int64_t *starts, *ends, *steps; /* steps NULL: 1 */
     int axes[EVAL_RANK], count;
@@ -295,7 +295,7 @@ static const char *cut(const struct cuts *cuts, int i, int64_t dim, struct walk 
     int64_t start = cuts->starts[i], end = cuts->ends[i], step = cuts->steps ? cuts->steps[i] : 1;
     if (step == 0)
         return "a step of 0";
-    /* The specification clamps such an end, ONNX Runtime takes it for "to the beginning". */
+    /* The specification clamps this end; ONNX Runtime interprets it as "to the beginning". */
     if (step < 0 && (end == INT32_MAX || end == INT64_MAX))
         return "a slice backwards that ends at the largest integer";
     /* A longer step than the dimension meets one element, like this one. */
@@ -460,7 +460,7 @@ static enum pad_mode pad_mode(const struct evaluation *e)
     return (enum pad_mode)mode;
 }
 
-/* Where the number at `at`, counted from the input's begin, comes from; -1: from nowhere. */
+/* The source of the number at `at`, counted from the input's begin; -1: none. */
 static int64_t pad_source(enum pad_mode mode, int64_t at, int64_t extent)
 {
     if (at >= 0 && at < extent)
@@ -473,7 +473,7 @@ static int64_t pad_source(enum pad_mode mode, int64_t at, int64_t extent)
     }
 }
 
-/* What a Pad asks for, in either of its forms. */
+/* The parameters of a Pad, in either of its forms. */
 struct padding {
     enum pad_mode mode;
     const int64_t *pads;

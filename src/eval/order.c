@@ -37,7 +37,7 @@ static const char *eval_sort(struct evaluation *e, int64_t *order, int64_t count
     return NULL;
 }
 
-/* Of two elements: below 0, 0, above 0. NaN is above all numbers. */
+/* Compares two elements: below 0, 0, above 0. NaN is larger than all numbers. */
 static int compare_elements(const struct array *in, int64_t a, int64_t b)
 {
     if (array_is_real(in)) {
@@ -166,7 +166,7 @@ static int compare_numbers(const void *context, int64_t a, int64_t b)
     return (numbers[a] > numbers[b]) - (numbers[a] < numbers[b]);
 }
 
-/* What a Unique compares: slices across an axis, or all elements (flat). */
+/* The items of a Unique: slices across an axis, or all elements (flat). */
 static const char *find_slices(struct evaluation *e, struct slices *slices, bool *flat, int *axis)
 {
     const struct array *in = e->inputs[0];

@@ -1,7 +1,7 @@
-/* eval/reach.c: how large the numbers were that were added up to make an array.
+/* eval/reach.c: the magnitude of the summands of an array.
  *
- * Two ways to compute the same differ by the rounding of what they add. Where most of it cancels, that
- * is no small part of the result, and shows nothing. */
+ * Two ways to compute the same result differ by the rounding of their summands. If these mostly cancel, the
+ * difference is large relative to the result, but proves nothing. */
 #include "eval/reach.h"
 
 #include <float.h>
@@ -34,7 +34,7 @@ static double eval_reach(struct array *array)
 
 void eval_note_reach(const struct node *node, struct array *const *inputs, struct array *out)
 {
-    enum { GROWTH_MOST = 64 }; /* so that numbers made of nothing but rounding are not all alike */
+    enum { GROWTH_MOST = 64 }; /* so that numbers that are only rounding errors are not all equal */
     for (size_t i = 0; array_is_real(out) && i < node->input_count; i++) {
         struct array *in = inputs[i];
         if (!in || !array_is_real(in) || in == out)
@@ -42,7 +42,7 @@ void eval_note_reach(const struct node *node, struct array *const *inputs, struc
         if (operator_is(node->op, ADDS)) {
             out->reach = fmax(out->reach, eval_reach(in));
         } else if (in->reach > 0) {
-            /* What follows a sum that cancelled is as uncertain, and grows or shrinks with it. */
+            /* Results of a sum that cancelled are as uncertain, and scale with it. */
             double growth = largest_of(in) > 0 ? largest_of(out) / in->largest : 1;
             out->reach = fmax(out->reach, in->reach * fmin(growth, GROWTH_MOST));
         }

@@ -237,7 +237,7 @@ static void step(const struct cell *cell, const struct activation *f, const doub
 
 /* ---- the sequences ---- */
 
-/* Where the state of a sequence lies in [directions, batch, hidden], or batch first. */
+/* The index of a sequence's state in [directions, batch, hidden], or batch first. */
 static int64_t state_at(const struct cell *cell, int64_t direction, int64_t n)
 {
     return (cell->batch_first ? n * cell->directions + direction : direction * cell->batch + n) * cell->hidden;

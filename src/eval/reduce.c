@@ -98,7 +98,7 @@ static void reduce_reals(struct reduction *reduction, enum op op, const struct a
         out->reals[i] = real_end(op, out->reals[i], reduction->count);
 }
 
-/* log(sum(exp(x))) beside the largest x, so that nothing overflows. */
+/* log(sum(exp(x))) relative to the largest x, so that nothing overflows. */
 static const char *reduce_exponents(struct evaluation *e, struct reduction *reduction, const struct array *in,
                                     struct array *out)
 {

@@ -162,8 +162,8 @@ static const char *read_resize(struct evaluation *e, struct resize *resize)
 
 /* ---- one axis ---- */
 
-/* Where a position of the result lies in the input. By scales the corners are those of a result that
- * is not yet cut to whole positions: so ONNX's reference, where its text leaves it open. */
+/* The place of a result's position in the input. With scales, the corners are those of a result that is not yet cut
+ * to whole positions, as in ONNX's reference; its text leaves this open. */
 static double origin(const struct resize *resize, int axis, double at, double in)
 {
     double out = (double)resize->sizes[axis], scale = resize->scales[axis];

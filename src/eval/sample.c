@@ -61,7 +61,7 @@ static double cubic(double apart)
                       : ((a * apart - 5 * a) * apart + 8 * a) * apart - 4 * a;
 }
 
-/* Where the taps along one axis are, and what they weigh. */
+/* The positions of the taps along one axis, and their weights. */
 static void place_taps(const struct sampler *sampler, int axis, double at, int64_t *places, double *weights)
 {
     enum { FAR = 1 << 30 }; /* beyond any image */
@@ -406,7 +406,7 @@ static const char *read_deform(struct evaluation *e, struct deform *d)
     return NULL;
 }
 
-/* What one tap at one position reads of an input channel. */
+/* The number of an input channel that one tap at one position reads. */
 static double read_tap(const struct deform *d, int64_t n, int64_t channel, const int64_t *position, int64_t point,
                        const int64_t *tap, int64_t t)
 {

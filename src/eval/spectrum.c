@@ -63,7 +63,7 @@ static void transform_line(const struct transform *t, const double *in, int64_t 
             double sine = t->inverse ? t->sines[turn] : -t->sines[turn];
             if (t->halved && n > half)
                 break;
-            /* Each stands for its mirror image as well, but for the first and the one in the middle. */
+            /* Each represents its mirror image too, except the first and the middle one. */
             double times = t->halved && n > 0 && 2 * n != t->length ? 2 : 1;
             real += times * (a * t->cosines[turn] - b * sine);
             imaginary += a * sine + b * t->cosines[turn];

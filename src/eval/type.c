@@ -122,7 +122,7 @@ static double small_rounded(const struct format *format, double value, bool satu
             return copysign(format->largest, value);
         return format->has_infinity ? copysign((double)INFINITY, value) : (double)NAN;
     }
-    /* Where the bits of -0 stand for NaN there is one 0. */
+    /* If the bits of -0 mean NaN, there is only one 0. */
     return rounded == 0 && format->nan == 0x80 ? 0 : rounded;
 }
 

@@ -177,7 +177,7 @@ void window_next_tap(const struct eval_window *window, int64_t *tap)
     }
 }
 
-/* Where each position of a window reads a plane, tap by tap; -1: outside it. */
+/* The index at which each position of a window reads a plane, tap by tap; -1: outside it. */
 const char *window_place_taps(struct evaluation *e, const struct eval_window *window, int64_t image_plane,
                               struct array **places)
 {

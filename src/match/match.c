@@ -82,8 +82,8 @@ static double nearness(const struct value *left, const struct value *right)
 
 static double likeness_of(const struct value *left, const struct value *right, int depth, int *looks);
 
-/* Of what two nodes of a kind read: the mean over values, halved, since what is farther off says less, and each
- * pair of constants. Operands whose order means nothing stand as they fit best. */
+/* The similarity of two nodes' inputs: half the mean over values, because distant values say less, plus each pair of
+ * constants. Commuting operands are in the best order. */
 static double likeness_of_inputs(const struct node *a, const struct node *b, int depth, int *looks)
 {
     double constants = 0, values = 0;
@@ -209,7 +209,7 @@ static void match_values(struct matcher *matcher, const struct value *left, cons
     pair_nodes(matcher, a, b);
 }
 
-/* What the bodies of partners read stands for each other where they read as much. */
+/* Values that the bodies of matched nodes read are matched if their numbers are equal. */
 static void match_captures(struct matcher *matcher, const struct node *a, const struct node *b)
 {
     for (size_t i = 0; i < a->body_count && i < b->body_count; i++) {

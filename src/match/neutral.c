@@ -1,4 +1,4 @@
-/* match/neutral.c: nodes and operands that change nothing, and what versions of an operator write in other places. */
+/* match/neutral.c: nodes and operands that change nothing, and differences between versions of an operator. */
 #include "match/neutral.h"
 
 #include "infer/constant.h"
@@ -30,7 +30,7 @@ static bool is_all(const struct tensor *tensor, double number)
     return true;
 }
 
-/* True when an operand of this shape leaves the other's as it is. */
+/* True if an operand with this shape does not broadcast the other one. */
 static bool is_covered(const struct tensor *tensor, const struct value *value)
 {
     if (tensor->rank == 0)
@@ -103,7 +103,7 @@ static bool takes_all(const struct node *node)
     return ends && is_list_of(node, "starts", 1, 0) && (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));
 }
 
-/* What is left is as large as what is there, from front to back: nothing is left out, wherever the bounds are. */
+/* The result is as large as the input, in order: so nothing is cut, wherever the bounds are. */
 static bool leaves_none_out(const struct node *node, const struct value *data, const struct value *output)
 {
     return same_shape(data, output, false) && (!node_input(node, 4) || is_list_of(node, "steps", 4, 1));

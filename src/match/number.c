@@ -1,4 +1,4 @@
-/* match/number.c: numbers of nodes, of bodies and of local functions, made of the numbers of what they read. */
+/* match/number.c: numbers of nodes, bodies and local functions, from the numbers of their inputs. */
 #include "match/number.h"
 
 #include <stdlib.h>
@@ -180,7 +180,7 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Results that nobody asks for change nothing, save where how many there are is a mode. */
+/* Unused results do not matter, unless their number selects a mode. */
 static bool counts_outputs(const struct node *node)
 {
     return node->opset == 0 || node->op == OP_BatchNormalization || node->op == OP_Split ||
@@ -219,7 +219,7 @@ uint32_t number_operator(struct numbering *numbering, const struct node *node)
     return number_key(numbering, &key)->number;
 }
 
-/* A body goes by the name of its attribute. */
+/* A body is identified by the name of its attribute. */
 static void add_bodies(struct numbering *numbering, struct key *key, const struct node *node, uint32_t level)
 {
     size_t body = 0, first = key->count;
@@ -286,7 +286,7 @@ void number_adopt_function(struct numbering *numbering, const struct node *node,
     }
 }
 
-/* What operators make of constants. */
+/* The result of operators on constants. */
 static bool fold_outputs(struct numbering *numbering, const struct node *node)
 {
     bool all = numbering->folds;
@@ -354,8 +354,7 @@ static bool take_number(struct numbering *numbering, struct node *node, uint32_t
     return true;
 }
 
-/* What hands its input on, or gives it another shape or another order of axes, goes by what stands before all nodes of its
- * kind. */
+/* Nodes that pass their input on, reshape or transpose it are numbered by the value before the whole chain. */
 static bool number_move(struct numbering *numbering, struct node *node)
 {
     enum { AXES_MOST = 16 };

@@ -18,7 +18,7 @@ static void note_touch(void *closure, uint64_t bytes)
     model_give_back(numbering->models[1]);
 }
 
-/* A segment of a tensor holds no tensor, but two messages alike are alike. */
+/* A segment is not a complete tensor, but equal messages are equal. */
 static uint32_t number_segment(struct numbering *numbering, const struct tensor *tensor)
 {
     enum { BYTES_MOST = 1 << 20 };
@@ -43,7 +43,7 @@ uint32_t number_tensor(struct numbering *numbering, const struct tensor *tensor)
     if (tensor->proto && tensor->proto->segment)
         return number_segment(numbering, tensor);
     if (!tensor_digest(tensor, &numbering->secret, &digest, &touch))
-        return number_unique(numbering); /* nobody can say what it holds */
+        return number_unique(numbering); /* its content is unknown */
     /* Two contents of one digest take different turns. */
     for (uint64_t turn = 0;; turn++) {
         uint64_t words[] = {KIND_TENSOR, digest.low, digest.high, turn};

@@ -84,8 +84,7 @@ static void append_json(struct text *text, const char *json, size_t size)
     }
 }
 
-/* Text as markup: what markup knows becomes a reference, what is no UTF-8 or a control character
- * becomes U+FFFD. */
+/* Text as markup: special characters become references, invalid UTF-8 and control characters become U+FFFD. */
 static void append_markup(struct text *text, const char *string)
 {
     const unsigned char *s = (const unsigned char *)string;

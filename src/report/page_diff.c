@@ -32,7 +32,7 @@ static struct picture *picture_of_node(struct arena *arena, const struct node *n
     return picture_of(arena, &nodes);
 }
 
-/* What one picture is about: a region, or all that changed in a pair of nodes. */
+/* The subject of one picture: a region, or all changes of a pair of nodes. */
 struct subject {
     const struct graph *graph;
     const char *title;

@@ -193,7 +193,7 @@ static void json_refusals(struct page *page, const char *name, struct refusal *c
 
 enum { BARS = 96, EQUALIZED = 48 };
 
-/* The largest range of each bar's channels, as it was or as it is now. */
+/* The largest range of each bar's channels, before or after. */
 static void json_bars(struct json *json, const char *key, const struct equalized *group, bool now)
 {
     int64_t bars = group->channels < BARS ? group->channels : BARS;

@@ -23,7 +23,7 @@ static const struct node *producer_of(const struct maker *maker, const struct va
     return maker->wish->as_filed ? value->first_producer : value->producer;
 }
 
-/* Boxes are few: HTML_NODES and what stands around them. */
+/* There are few boxes: HTML_NODES and their surroundings. */
 static size_t find_box(const struct maker *maker, const struct node *node, const struct value *value,
                        enum picture_state state)
 {
@@ -234,7 +234,7 @@ const char *const *picture_attributes(struct arena *arena, const struct node *no
     return lines;
 }
 
-/* What ONNX calls the inputs of the operators whose weights are drawn most. */
+/* ONNX's names for the inputs of the operators whose weights are drawn most. */
 static const char *input_name(struct arena *arena, const struct node *node, size_t index)
 {
     static const struct {

@@ -191,7 +191,7 @@ static void end_line(struct text *text, size_t start)
     text_append(text, "\n", 1);
 }
 
-/* One line; `alike` more have the same pass, graph, operator and reason. */
+/* One line; `alike` further refusals have the same pass, graph, operator and reason. */
 static void print_refusal(struct text *text, const char *word, const struct refusal *refusal, size_t alike)
 {
     if (!refusal->node && strcmp(refusal->pass, PLAN_WHOLE_MODEL) == 0) {
@@ -217,7 +217,7 @@ struct alike {
     bool told;
 };
 
-/* A detector has a hundred activations that are no linear op: one line says it. Two are named. */
+/* A detector has a hundred nonlinear activations, so they share a line, which names two. */
 static void print_refusals(struct text *text, const char *word, struct refusal *const *refusals, size_t count)
 {
     enum { NAMED_MOST = 2 };
@@ -246,7 +246,8 @@ static void print_refusals(struct text *text, const char *word, struct refusal *
     }
 }
 
-/* What no one could want: a line for each operator and reason, that of a sum without those of its branches. */
+/* Refusals that do not count: one line per operator and reason; the reason of a sum is without those of its
+ * branches. */
 static void print_by_nature(struct text *text, const struct plan *plan)
 {
     struct map seen = {.count = 0};

@@ -51,7 +51,7 @@ enum integers verify_integers(const struct cone *cone, int trial, int attempt)
     /* Each trial begins with another kind: a mask is read as 0 or 1, a token as a row, a length as large. */
     static const enum integers first[] = {INTEGERS_WIDE, INTEGERS_SMALL, INTEGERS_BITS, INTEGERS_FEW};
     static const enum integers first_row[] = {INTEGERS_ROWS, INTEGERS_WIDE, INTEGERS_BITS};
-    /* What fits fewer operators comes before what fits more and shows less. */
+    /* Kinds that fewer operators accept come first; later ones fit more operators but show less. */
     static const enum integers next[] = {INTEGERS_ROWS,  INTEGERS_WIDE, INTEGERS_MIDDLE,
                                          INTEGERS_SMALL, INTEGERS_FEW,  INTEGERS_BITS};
     int skipped = cone->rows ? 0 : 1;
@@ -76,7 +76,7 @@ static const char *evaluate_drawn(struct verify *verify, struct joint_eval *join
         return reason;
     if (!cone->opens_all)
         return joint_evaluate(joint, left, HINT_MOST);
-    /* What was taken for equal on the way shares a number: from the inputs on, each model computes its own. */
+    /* Values that were found equal share a number, so each model computes its own from the inputs on. */
     struct array *array = joint_array(joint, right);
     joint_forget(joint);
     reason = cone_draw(verify, joint, cone, graph, drawing);

@@ -147,7 +147,7 @@ static void note_texts(struct cone *cone, const struct node *node)
     }
 }
 
-/* Windows that lie otherwise where the size is another, and what is computed from sizes. */
+/* Windows whose position depends on the size, and values computed from sizes. */
 static bool goes_by_size(const struct node *node)
 {
     const Onnx__AttributeProto *pad = node_attribute(node, "auto_pad");
@@ -251,7 +251,7 @@ static void note_extent(struct cone *cone, int64_t axis, int64_t extent)
         cone->extents[axis] = extent;
 }
 
-/* What a Slice, by axis, asks of the sizes. */
+/* The sizes that a Slice requires, by axis. */
 static void note_slice(struct cone *cone, const struct node *node)
 {
     const struct value *data = node_input(node, 0);
@@ -316,7 +316,7 @@ static void note_broadcast(struct cone *cone, const struct node *node)
     }
 }
 
-/* What a node on the way, of either model, asks of the numbers and sizes drawn. */
+/* The requirements of a node of either model on random numbers and sizes. */
 static void cone_note(struct cone *cone, const struct node *node)
 {
     int64_t rows = rows_of_table(node);
@@ -475,7 +475,7 @@ static bool is_source(const struct verify *verify, const struct cone *cone, cons
     return verify_left(verify, value_number(value), left) && !is_opened(cone, value_number(value));
 }
 
-/* What the nodes of bodies and functions ask for: their windows are taken to follow each other. */
+/* The requirements of nodes in bodies and functions, as if their windows were in sequence. */
 static const char *enter_graph(struct verify *verify, struct cone *cone, const struct graph *graph, int depth,
                                int64_t *extent, int64_t *stride);
 
@@ -515,7 +515,7 @@ static const char *enter_graph(struct verify *verify, struct cone *cone, const s
     return NULL;
 }
 
-/* Depth first with a stack of its own. */
+/* Depth first, with an explicit stack. */
 static const char *collect(struct verify *verify, const struct graph *left, struct value *root, struct cone *cone)
 {
     LIST(struct step) stack = {NULL, 0, 0};
@@ -584,7 +584,7 @@ static const char *collect(struct verify *verify, const struct graph *left, stru
     return NULL;
 }
 
-/* Replaces the source that is computed last by what it is computed from. */
+/* Replaces the last computed source by its inputs. */
 static bool open_last(struct cone *cone)
 {
     struct value *last = NULL;
@@ -622,7 +622,7 @@ static const char *collect_few(struct verify *verify, const struct graph *left, 
     return reason;
 }
 
-/* A source that is made of another one, or NULL. */
+/* A source that depends on another one, or NULL. */
 static struct value *tied_source(struct verify *verify, const struct cone *cone)
 {
     size_t walked = 0;
@@ -659,7 +659,7 @@ bool cone_contradicts(struct verify *verify, const struct cone *cone)
     return tied_source(verify, cone) != NULL;
 }
 
-/* Sources that are made of others are computed from them. */
+/* Computes sources that depend on others from them. */
 static const char *open_tied(struct verify *verify, const struct graph *left, struct value *root, struct cone *cone)
 {
     const char *reason = NULL;

@@ -24,7 +24,7 @@ static int64_t channels_by(const struct node *node, const struct value *value)
     }
 }
 
-/* Ops that give as many channels as they take, but for those that broadcast. */
+/* Ops that keep the number of channels, unless they broadcast. */
 static bool keeps_channels(enum op op)
 {
     switch (op) {
@@ -41,8 +41,8 @@ static bool keeps_channels(enum op op)
     }
 }
 
-/* The channels of a source whose shape is not known, by the operators it leads to. Where that is wrong,
- * they do not evaluate. */
+/* The channels of a source of unknown shape, derived from its readers. If they are wrong, the readers do not
+ * evaluate. */
 static int64_t channels_read(const struct value *source)
 {
     enum { VALUES_MOST = 16, USES_MOST = 256 };
@@ -108,8 +108,8 @@ bool cone_is_short(const struct verify *verify, const struct cone *cone, const s
     return cone_is_open(verify, cone, left) && cone->span > span_most(cone);
 }
 
-/* What a size has beyond `base`: another from turn to turn. Where windows take steps, what is left of the size
- * behind the last counts: that is as `known`, or each in its turn. */
+/* The amount by which a size exceeds `base`, different in each turn. For windows with strides, the remainder
+ * matters: it is that of `known`, or each one in turn. */
 static int64_t beyond(int64_t base, int64_t known, int64_t stride, int turn)
 {
     if (stride <= 1)
@@ -134,7 +134,7 @@ static const char *source_shape(struct verify *verify, const struct cone *cone, 
 {
     int stretch = drawing->stretch;
     const struct value *left = verify_left(verify, value_number(source), left_graph);
-    /* What a graph's input is declared as holds; what is said of others may be stale. */
+    /* The declaration of a graph's input is reliable; those of other values may be stale. */
     const struct value *told = left && (source->rank < 0 || !left->producer) ? left : source;
     int64_t base = cone->span < 3 ? 3 : least(cone->span, span_most(cone));
     bool even = size == CONE_SIZE_EVEN;
@@ -166,7 +166,7 @@ static const char *source_shape(struct verify *verify, const struct cone *cone, 
             dims[i] = base + (even ? 0 : beyond(base, known, cone->stride, i + stretch));
         }
         if (i == 0 && known == 1 && cone->layout == LAYOUT_IMAGE && size < CONE_SIZES - 1)
-            dims[i] = 1 + stretch % 2; /* the batch is nobody's business */
+            dims[i] = 1 + stretch % 2; /* the batch does not matter */
         if (channel || dims[i] == known)
             continue;
         int64_t wanted = extent_wanted(cone, i), fixed = cone->fixed[*rank - 1 - i];
@@ -181,7 +181,7 @@ static const char *source_shape(struct verify *verify, const struct cone *cone, 
     return NULL;
 }
 
-/* True when images are declared smaller than what the taps reach: there is no sense in others. */
+/* True if the declared images are smaller than the reach of the taps: other sizes are useless. */
 static bool is_narrow(const struct cone *cone)
 {
     bool narrow = false;

@@ -1,4 +1,4 @@
-/* verify/interface.c: inputs and outputs of two models, paired by name, the rest by position. */
+/* verify/interface.c: pairs inputs and outputs of two models by name, and the rest by position. */
 #include "verify/interface.h"
 
 #include "base/text.h"
@@ -110,10 +110,10 @@ static size_t count_alone(const struct ports *ports)
     return count;
 }
 
-/* What no name has paired, in its order, where all of it fits. */
+/* Pairs the rest by position, if all types and shapes agree. */
 static void pair_positions(struct verify *verify, const struct ports sides[2], const char *kind)
 {
-    enum { NAMED_MOST = 8 }; /* of which the note tells */
+    enum { NAMED_MOST = 8 }; /* named in the note */
     size_t at[2] = {0, 0}, count = count_alone(&sides[0]);
     if (count != count_alone(&sides[1]))
         return;
@@ -158,7 +158,7 @@ static bool check_ports(struct verify *verify, const struct ports sides[2], bool
                                         name_of(b), type_name(type_of(a)), type_name(type_of(b))));
             return false;
         }
-        /* What is said of outputs may be stale: they show their shapes. */
+        /* Declared shapes of outputs may be stale: evaluation shows the real ones. */
         if (is_input && !shapes_meet(a, b)) {
             refuse(verify, arena_format(verify->arena, "the %s '%s' has different shapes: %s and %s", kind, name_of(b),
                                         shape_text(verify->arena, a), shape_text(verify->arena, b)));
@@ -168,7 +168,7 @@ static bool check_ports(struct verify *verify, const struct ports sides[2], bool
     return true;
 }
 
-/* Inputs that a caller gives: not those which hold a constant that nobody can override. */
+/* Inputs from a caller, without those that hold a fixed constant. */
 static struct ports inputs_of(struct verify *verify, const struct graph *graph)
 {
     const Onnx__GraphProto *proto = graph->proto;

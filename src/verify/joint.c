@@ -61,7 +61,8 @@ struct array *joint_array(const struct joint_eval *joint, const struct value *va
 
 /* ---- evaluation ---- */
 
-/* A constant that sums are made of. Of others, such as the scales of a Resize, a small change may be a large one. */
+/* True for a constant in a sum of products. For others, such as the scales of a Resize, a small change may have a
+ * large effect. */
 static bool is_weight(const struct value *value)
 {
     for (const struct use *use = value->uses; use; use = use->next)
@@ -111,7 +112,7 @@ static void round_as_float(struct array *array)
         array->reals[i] = (double)(float)array->reals[i];
 }
 
-/* What the bodies of a node read of the graphs around them. */
+/* The values of outer graphs that the bodies of a node read. */
 static const char *find_array(void *context, struct value *value, struct array **array)
 {
     struct joint_eval *joint = context;
@@ -163,7 +164,7 @@ static const char *evaluate_node(struct joint_eval *joint, const struct node *no
     double elements = e.outputs[0] ? (double)e.outputs[0]->count : 0;
     for (size_t i = 0; i < node->input_count; i++)
         elements += inputs[i] ? (double)inputs[i]->count : 0;
-    /* Of all that was spent, what is beside the elements of operands and results. */
+    /* The spent effort without the elements of operands and results. */
     double inside = fmax(0, before - joint->effort.products - ELEMENT_COST * elements);
     bool is_graph = node->body_count || node->op == OP_UNKNOWN;
     joint->steps += 1 + elements / 64 + (is_graph ? inside / (64 * ELEMENT_COST) : 0);
@@ -178,7 +179,7 @@ struct frame {
     size_t next; /* of `reads` */
 };
 
-/* Depth first with a stack of its own. A value is left once its node has been evaluated. */
+/* Depth first, with an explicit stack. A value is finished once its node has been evaluated. */
 const char *joint_evaluate(struct joint_eval *joint, struct value *value, size_t limit)
 {
     struct arena *arena = joint->scratch;
@@ -253,7 +254,7 @@ static double size_of(double a, double b)
     return isfinite(a) && isfinite(b) ? fmax(fabs(a), fabs(b)) : 0;
 }
 
-/* Integers that are no double are told apart all the same. */
+/* Integers that are not exact in double are still compared exactly. */
 static double gap_at(const struct array *left, const struct array *right, int64_t at)
 {
     if (array_is_real(left))
@@ -263,7 +264,7 @@ static double gap_at(const struct array *left, const struct array *right, int64_
                : fmax(1, fabs((double)left->integers[at] - (double)right->integers[at]));
 }
 
-/* What numbers of two arrays that lie side by side come to, all of them finite. */
+/* The differences of corresponding finite numbers of two arrays. */
 struct run {
     double difference, size; /* largest of each */
     double least, most;      /* of the first array */
@@ -298,7 +299,7 @@ VECTORISED(bool, compare_finite, (const double *left, const double *right, int64
     return finite == 0;
 }
 
-/* Where the first difference of that size is. */
+/* The place of the first difference of that size. */
 static int64_t find_difference(const double *left, const double *right, double difference)
 {
     int64_t i = 0;
@@ -403,7 +404,7 @@ static bool same_text(const ProtobufCBinaryData *left, const ProtobufCBinaryData
     return a == b && (a == 0 || memcmp(left->data, right->data, a) == 0);
 }
 
-/* Texts are alike or not: each departs by 1 from another one. */
+/* Strings are equal or not: different ones differ by 1. */
 static void compare_texts(const struct array *left, const struct array *right, struct gap *gap)
 {
     gap->of_integers = true;
@@ -433,8 +434,7 @@ static void compare_elements(const struct array *left, const struct array *right
     }
 }
 
-/* What sums that cancel leave for the order they are made in, in double, of what they add up: far below what
- * any type holds. */
+/* The effect of the order of summation in double, relative to the summands: far below the precision of any type. */
 #define DUST 0x1p-44
 #define CANCELLED 0x1p-20
 
@@ -563,7 +563,7 @@ static int by_size(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
-/* Of few numbers, rounding leaves one by chance as it was: no channel has less noise than half of all have. */
+/* With few numbers, rounding may by chance not change a channel: no channel has less noise than the median. */
 static const double *noise_of(const struct joint_pool *pool)
 {
     size_t channels = (size_t)noted_channels(pool->left);

@@ -143,8 +143,8 @@ static bool is_nonnegative(const struct value *value, int depth, int *steps)
     return true;
 }
 
-/* What the op that makes a value would make of the numbers drawn for it: a difference on others would
- * be none of the model's. Where that is not known, they stay. */
+/* Applies the op that computes a value to its random numbers, because the model never sees others. If the effect is
+ * unknown, they stay. */
 static struct array *in_range(struct joint_eval *joint, const struct value *value, struct array *drawn)
 {
     enum { DEPTH = 8 };

@@ -12,7 +12,7 @@ enum {
     TRIALS_HIDDEN = 8,  /* random inputs where an operator hides differences: of every amplitude */
     TRIALS_OUTPUTS = 3, /* that outputs are compared on */
     TRIALS_SIZES = 32,  /* at most, where windows take steps over an open size: each rest of it */
-    NUMBERS_LEAST = 48, /* that are drawn, and that are compared, where there are so many trials */
+    NUMBERS_LEAST = 48, /* numbers that are drawn and compared, for this many trials */
     TRIALS_DOUBTED = 8  /* the same behind values that depart */
 };
 /* Multiply-adds and elements of sources that cost next to nothing. */
@@ -45,8 +45,8 @@ static double count_drawn(const struct cone *cone, const struct joint_eval *join
     return total;
 }
 
-/* Compares a pair on one random input. What departs on some size of images, but not on the only one
- * that the models take, does not depart. */
+/* Compares a pair on one random input. A difference at some image size does not count if the pair agrees at the only
+ * size that the models accept. */
 static const char *measure_once(struct verify *verify, const struct cone *cone, const struct graph *graph,
                                 struct value *left, struct value *right, int trial, struct gap *gap)
 {
@@ -67,8 +67,8 @@ static const char *measure_once(struct verify *verify, const struct cone *cone, 
     return NULL;
 }
 
-/* False where they are told apart on the size that the models declare, as far as it is known: where that
- * costs little, or where operators go by the size, more. */
+/* False if they differ at the declared size, as far as it is known. The check runs if it is cheap; if operators
+ * depend on the size, it may cost more. */
 static bool agrees_as_declared(struct verify *verify, const struct cone *cone, const struct graph *graph,
                                struct value *left, struct value *right, double tolerance)
 {
@@ -86,7 +86,7 @@ static bool agrees_as_declared(struct verify *verify, const struct cone *cone, c
     return verify_within(verify, &gap, tolerance);
 }
 
-/* What is evaluated and found equal. */
+/* Records a region that was found equal. */
 struct pair {
     struct cone cone; /* of both sides */
     const struct graph *graph;
@@ -146,7 +146,7 @@ static bool is_little(const struct verify *verify, const struct cone *cone, int6
            verify->checking.products - products < BUDGET_VERIFY_ONCE / 4 && !verify_is_spent(verify, 0.5);
 }
 
-/* What one more trial, the number *made, found. True: it agrees. */
+/* Runs trial number *made. True: it agrees. */
 static bool take_gap(const struct verify *verify, const struct gap *found, double tolerance, struct gap *gap, int *made)
 {
     bool agrees = verify_within(verify, found, tolerance);
@@ -206,8 +206,8 @@ bool verify_confirm(struct verify *verify, struct cone *right_cone, const struct
     struct gap gap = *first;
     if (cone_is_short(verify, cone, graph) || !agrees_as_declared(verify, cone, graph, left, right, tolerance))
         return false;
-    /* What agreed beside larger channels only is compared again, more closely; and on sizes that the first
-     * model asks for. */
+    /* If a channel agrees only relative to larger channels, it is compared again, more closely, and at sizes that
+     * the first model requires. */
     bool again = first->alone > tolerance || cone->span > right_cone->span ||
                  memcmp(cone->extents, right_cone->extents, sizeof(cone->extents)) != 0;
     if (cone->sources.count && measure_trials(verify, &pair, !again, trials, &gap, &made))
@@ -281,7 +281,7 @@ static enum finding measure(struct verify *verify, const struct cone *right_cone
     return FOUND_EQUAL;
 }
 
-/* What the last evaluation stopped at is drawn from now on, if the first model has it too. False: it is
+/* Draws the value at which the last evaluation stopped from now on, if the first model has it too. False: it does
  * not. */
 static bool close_bad(struct verify *verify, const struct graph *graph)
 {
@@ -323,7 +323,7 @@ static enum finding measure_again(struct verify *verify, struct graph *graph, st
     enum finding finding = measure_whole(verify, graph, left, right, brief, cone, gap, reason);
     if (!*reason && (finding != FOUND_DIFFERENT || !cone_contradicts(verify, cone)))
         return finding;
-    *reason = cone_make(verify, graph, right, attempt, cone); /* to tell of what was seen */
+    *reason = cone_make(verify, graph, right, attempt, cone); /* to report the observation */
     if (!*reason && cone_is_open(verify, cone, graph) && pair_of(verify, cone, graph, left, right).cone.by_size)
         *reason = "its windows depend on the size of an image, which is not known";
     return *reason ? FOUND_NOTHING : measure(verify, cone, graph, left, right, brief, gap, reason);
@@ -341,7 +341,7 @@ enum finding verify_measure(struct verify *verify, struct graph *graph, struct v
         reason = cone_make(verify, graph, right, attempt, &cone);
         if (reason)
             continue;
-        /* Where the first random numbers hide a difference, others may show it. */
+        /* If the first random numbers hide a difference, others may show it. */
         enum finding finding = measure(verify, &cone, graph, left, right, brief, &gap, &reason);
         if (reason)
             continue;

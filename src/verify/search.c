@@ -1,5 +1,5 @@
-/* verify/search.c: looks for a value of the first model that equals one of the second: the one of its name,
- * then what is made of the same sources. */
+/* verify/search.c: searches a value of the first model that equals one of the second: the one with its name, then
+ * values computed from the same sources. */
 #include "verify/search.h"
 
 #include "eval/eval.h"
@@ -32,8 +32,8 @@ static void give_back(struct verify *verify)
     model_give_back(verify->numbering.models[1]);
 }
 
-/* Where the second model has steps between that the first has not, as one that was not fused, most searches find
- * nothing: the next ones go not much further than those that found something. */
+/* If the second model has intermediate values that the first lacks, such as an unfused one, most searches find
+ * nothing. Later searches go only a little further than successful ones did. */
 static size_t search_budget(const struct verify *verify)
 {
     int halvings = (int)least(verify->vain / VAIN_FEW, HALVINGS_MOST);
@@ -131,8 +131,8 @@ static bool try_left(struct verify *verify, struct cone *cone, const struct grap
         verify_depart(verify, left, right, &gap, &verify->searching);
         verify->departed = true;
     }
-    /* Numbers that are all alike agree with much that is not equal; so do channels beside one that
-     * is larger by far, and numbers so large that nothing can be seen beside them. */
+    /* Equal numbers throughout agree with many unequal values. So do channels beside a much larger one, and
+     * extremely large numbers. */
     bool doubted = !hinted || verify->result->departs;
     if (!agrees || (doubted && gap.constant) || (!hinted && (gap.alone > ALONE_MOST || gap.largest > LARGEST_MOST)))
         return false;
@@ -258,7 +258,7 @@ bool verify_prove(struct verify *verify, struct graph *graph, struct value *righ
         verify->failures++;
         return false;
     }
-    /* Where the small size finds nothing, the declared one may. */
+    /* If the small size finds nothing, the declared one may. */
     bool brief = verify->departed && verify->failures > 1 && !right->is_output;
     int sizes = brief ? 1 : CONE_SIZES;
     for (int size = 0; !found && verify->failures <= FAILURES_MOST && size < sizes; size += CONE_SIZES - 1) {

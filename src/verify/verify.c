@@ -42,8 +42,8 @@ static bool is_of_one_attribute(const struct graph *a, const struct graph *b)
     return one && other && strcmp(one, other) == 0;
 }
 
-/* The body of `a` that goes by the attribute of body `index` of `b`. Attributes may stand in another order; of several of
- * one name, and of the graphs in one, the first is the first's. */
+/* The body of `a` with the attribute name of body `index` of `b`. Attributes may have another order; several with
+ * one name, and several graphs in one, are matched in order. */
 static struct graph *body_like(const struct node *a, const struct node *b, size_t index)
 {
     size_t before = 0;
@@ -55,7 +55,7 @@ static struct graph *body_like(const struct node *a, const struct node *b, size_
     return NULL;
 }
 
-/* What came of two functions the first time: calls in calls would compare them again and again. */
+/* The first result for two functions: nested calls would compare them repeatedly. */
 struct outcome {
     bool equal;
 };
@@ -124,11 +124,11 @@ static struct node *node_of_name(const struct graph *graph, const struct node *n
     return twin ? twin->producer : NULL;
 }
 
-/* A node of the first model with the same inputs whose bodies compute the same. Where there is only
- * one to compare with and its bodies differ, so do the models. */
+/* A node of the first model with the same inputs whose bodies compute the same. If there is a single candidate and
+ * its bodies differ, so do the models. */
 static bool prove_bodies(struct verify *verify, struct graph *graph, struct node *node, uint32_t level, int depth)
 {
-    enum { CANDIDATES_MOST = 16 }; /* or many nodes alike would each be compared with each */
+    enum { CANDIDATES_MOST = 16 }; /* otherwise similar nodes would be compared pairwise */
     uint32_t kind = number_operator(&verify->numbering, node);
     struct node *named = node_of_name(graph, node);
     bool differs = verify->differs;
@@ -153,7 +153,7 @@ static bool prove_bodies(struct verify *verify, struct graph *graph, struct node
 
 /* ---- graphs ---- */
 
-/* Where to look first: the output of the same name or position, else the value of the same name. */
+/* The value to try first: the output with the same name or position, or else the value with the same name. */
 static struct value *hint_for(struct graph *a, const struct graph *b, const struct value *value)
 {
     for (size_t i = 0;
@@ -172,8 +172,8 @@ static bool reads_departed(struct verify *verify, const struct node *node)
     return false;
 }
 
-/* True when a value is not what the first model has under its name, and is an output, or nor is one that it is made of:
- * one alone is a name that now stands for a step more or less, as of a Conv that took in what followed it. */
+/* True if a value differs from the one with its name in the first model, and it is an output, or one of its inputs
+ * differs too. A single difference may be a name that moved by a step, as with a Conv that absorbed the next op. */
 static bool verify_node(struct verify *verify, struct graph *a, struct graph *b, struct node *node, uint32_t level,
                         int depth)
 {
@@ -183,7 +183,7 @@ static bool verify_node(struct verify *verify, struct graph *a, struct graph *b,
     for (size_t i = 0; i < node->output_count; i++)
         equal = equal && (!node->outputs[i] || verify_left(verify, value_number(node->outputs[i]), a));
     if (!equal && has_bodies(verify, node)) {
-        if (!number_is_draw(&verify->numbering, node)) /* no two draws are one, however alike */
+        if (!number_is_draw(&verify->numbering, node)) /* two random draws are never equal */
             prove_bodies(verify, a, node, level, depth);
         return false;
     }
@@ -239,7 +239,7 @@ static struct value *output_at(const struct verify *verify, const struct graph *
     return index < graph_output_count(graph) ? graph_output(graph, index) : NULL;
 }
 
-/* True for an output of a branch that nobody reads. */
+/* True for an unused output of a branch. */
 static bool is_idle(const struct graph *body, size_t index)
 {
     const struct node *owner = body->owner;
@@ -266,7 +266,7 @@ static bool outputs_differ(struct verify *verify, struct graph *a, const struct 
     return differ;
 }
 
-/* Something departs, halfway: if outputs do too, there is no need to look at every value between. */
+/* An inner value differs: if outputs differ too, the values between need no search. */
 static bool settled(struct verify *verify, struct graph *a, struct graph *b, size_t next, uint32_t level)
 {
     const char *blocker = verify->blocker;
@@ -325,8 +325,8 @@ static bool compare_outputs(struct verify *verify, struct graph *a, struct graph
     return !differ && !unknown;
 }
 
-/* A value departs, behind one that does: where outputs do, too, there is no need to look at every value between. What both
- * whole models agree on is not asked of the outputs alone before all is known that they are made of. */
+/* A value differs behind another one: if outputs differ too, the values between need no search. If both whole models
+ * agree, outputs are not compared alone before their inputs are decided. */
 static bool outputs_depart(struct verify *verify, struct graph *a, struct graph *b, size_t done, uint32_t level)
 {
     if (is_main(b) && !verify->has_glanced)
@@ -397,7 +397,7 @@ static bool is_broken(struct verify *verify, struct model *const models[2])
     return false;
 }
 
-/* Regions that agree as closely as that mislead nobody. */
+/* Regions that agree this closely are safe. */
 #define ALIKE_ENOUGH 1e-4
 
 /* All regions are equal, each within the tolerance, which of 16 bits is wide: what they leave may add up. */
@@ -416,8 +416,8 @@ static void decide_equal(struct verify *verify, struct graph *const graphs[2])
     }
 }
 
-/* What neither structure nor regions could tell. Values that were taken for the same inside are so within the
- * tolerance alone: what departs behind such is looked at without them. */
+/* Decides what structure and regions could not. Inner values that were found equal are so only within the tolerance,
+ * so a difference behind them is evaluated without them. */
 static void decide_as_a_whole(struct verify *verify, struct graph *const graphs[2])
 {
     struct verify_result *result = verify->result;
@@ -475,7 +475,7 @@ static void exchange(const struct value **a, const struct value **b)
     *b = kept;
 }
 
-/* What was found with the models the other way round, as it was asked. */
+/* Swaps the sides of a result that was found with the models exchanged. */
 static void turn_result(struct verify_result *result)
 {
     struct verify_departure *departure = &result->departure;
@@ -508,7 +508,7 @@ static void list_layers(struct verify *verify, struct graph *const graphs[2])
     verify_layers(verify, graphs);
 }
 
-/* Whatever random inputs have shown, the given ones are tried, too. What they cannot be tried on is said. */
+/* Whatever the random inputs show, runs the given ones too, or reports why not. */
 static void decide_given(struct verify *verify, struct graph *const graphs[2])
 {
     struct verify_result *result = verify->result;

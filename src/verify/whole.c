@@ -1,7 +1,7 @@
-/* verify/whole.c: both models as they run, side by side: what is tried, and what is made of it.
+/* verify/whole.c: runs both whole models in parallel, and judges the results.
  *
- * Nothing in between is drawn, so what is seen here is what a caller would see: a difference is one, and
- * sizes that are computed from data fit it. */
+ * No inner value is random, so a caller would see the same: a difference is real, and sizes that are computed from
+ * data fit it. */
 #include "verify/whole.h"
 
 #include <math.h>
@@ -77,9 +77,9 @@ static bool pools_agree(const struct verify *verify, const struct joint_pool *po
     return agree;
 }
 
-/* What departs is evaluated once more, rounded: where sums cancel, that much of a difference shows nothing. Of
- * channels of few numbers one run does not show it: then more are looked at, together. FOUND_NOTHING: `small` channels
- * alone differ, and what rounding leaves of them cannot be evaluated. */
+/* Evaluates a difference once more with rounding, because sums that cancel may differ by their rounding error. For
+ * channels of few numbers one run is not enough, so several are combined. FOUND_NOTHING: only `small` channels
+ * differ, and their rounding error cannot be evaluated. */
 static enum finding judge_noise(struct whole *whole, int trial, int size, struct joint_pool *pools, bool small,
                                 bool thin, double tolerance)
 {
@@ -300,7 +300,7 @@ enum finding verify_glance(struct verify *verify, struct graph *const graphs[2])
         return FOUND_NOTHING;
     double most = whole.joint->effort.products;
     enum finding finding = glance(&whole, 0);
-    /* A channel small beside others is seen by comparing it alone, with what rounding leaves of it. */
+    /* A channel that is small compared with others is compared alone, with its rounding error. */
     if (finding == FOUND_EQUAL && most - whole.joint->effort.products > BUDGET_VERIFY_GLANCE)
         return finding;
     finding = look(&whole, 1, &inputs, &reason);

@@ -1,7 +1,7 @@
-/* verify/whole_run.c: one run of two whole models, side by side, from the graph's inputs to its outputs.
+/* verify/whole_run.c: one run of two whole models in parallel, from the graph's inputs to its outputs.
  *
- * What both models compute alike (match/number.h) is evaluated once; an array goes when its last reader is done, or all
- * values of a network would be held at once. */
+ * Common parts of both models (match/number.h) are evaluated once. An array is freed after its last reader, because
+ * otherwise all values of a network would be in memory at once. */
 #include "verify/whole_run.h"
 
 #include <math.h>
@@ -15,8 +15,8 @@ enum {
     PINNED = 1 << 30 /* readers of a value that is never let go of */
 };
 
-/* Sizes of open axes, tried until both models take them: first one further from axis to axis, then all alike. The
- * batch is 1 or 2. */
+/* Sizes of open axes to try until both models accept them: first different ones per axis, then equal ones. The batch
+ * is 1 or 2. */
 static const int64_t sizes[] = {7, 16, 32, 5, 64, 1, 12, 128, 224};
 _Static_assert(WHOLE_SIZES == 2 * COUNT_OF(sizes), "each in two ways");
 
@@ -99,7 +99,7 @@ static int64_t rows_read(const struct value *input)
     return rows;
 }
 
-/* What an input holds when no caller gives it: as it is, or each number moved a little. */
+/* The default value of an input: unchanged, or with each number changed a little. */
 static const char *load_default(struct whole *whole, const struct value *value, int trial)
 {
     struct array *array, *own;
@@ -116,7 +116,7 @@ static const char *load_default(struct whole *whole, const struct value *value, 
     return NULL;
 }
 
-/* What the caller gives for an input, under its name or that of its twin. */
+/* The caller's array for an input, under its name or that of its pair. */
 static const struct tensor *given_input(const struct whole *whole, const struct value *value, const struct value *twin)
 {
     const struct given *given = &whole->verify->options->given;
@@ -260,7 +260,7 @@ static void release(struct whole *whole, const struct value *value)
     pool_free(&joint->pool, array);
 }
 
-/* Results that are their input's cells get cells of their own: the input goes before them perhaps. */
+/* Results that share their input's cells get their own, because the input may be freed first. */
 static const char *own_cells(struct whole *whole, const struct value *value)
 {
     struct joint_eval *joint = whole->joint;
@@ -285,7 +285,7 @@ static void note_layer(struct whole *whole, const struct value *left, const stru
     LIST_PUSH(verify->arena, &verify->result->layers, layer);
 }
 
-/* Where both values of a name are there, notes whether they differ. */
+/* If both values with a name exist, records whether they differ. */
 static void compare_names(struct whole *whole, const struct value *left, const struct value *right)
 {
     const struct array *a = joint_array(whole->joint, left), *b = joint_array(whole->joint, right);

@@ -23,7 +23,7 @@ static const char *const kind_names[] = {
     [KIND(TYPE_PROTOS)] = "type_protos",
 };
 
-/* The kind of an attribute; below IR 2 nothing names it and the field that is there tells. */
+/* The kind of an attribute; before IR 2, it is derived from the field that is set. */
 static int kind_of(const Onnx__AttributeProto *attribute)
 {
     if (attribute->type != KIND(UNDEFINED))
@@ -92,7 +92,7 @@ static void put_tensor(struct dump *dump, const Onnx__TensorProto *tensor)
     dump_tensor_values(dump, tensor);
 }
 
-/* What the parser takes as an empty list. */
+/* The parser's syntax for an empty list. */
 static void note_list(struct dump *dump, const Onnx__AttributeProto *attribute, size_t count)
 {
     if (count)
@@ -193,8 +193,8 @@ static void put_names(struct dump *dump, char *const *names, size_t count)
     }
 }
 
-/* Where the syntax has an identifier and no quotes. What does not fit is written in quotes, so that
- * no parser takes it for something else. */
+/* For places where the syntax allows only an unquoted identifier. Other names are in quotes, so that the parser
+ * rejects them. */
 static void put_bare(struct dump *dump, const char *name, bool fits)
 {
     if (fits) {

@@ -8,8 +8,8 @@
 
 enum { PIECE = 1 << 16 }; /* numbers read at once */
 
-/* Where the output channel of an element stands in its number:
- * ((group * outer + o) * width + channel) * inner + i. */
+/* Decomposes the index of an element, to find its output channel: ((group * outer + o) * width + channel) * inner +
+ * i. */
 struct layout_of {
     int64_t outer, width, inner, channels;
 };

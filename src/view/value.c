@@ -19,7 +19,7 @@
 enum {
     PIECE = 1024,          /* entries read at once */
     ENTRY = 8,             /* bytes of the largest one */
-    QUIET_NAN = 0x7fc00000 /* what a parser makes of nan */
+    QUIET_NAN = 0x7fc00000 /* the bits that the parser gives nan */
 };
 
 struct entries {
@@ -161,7 +161,7 @@ void dump_float(struct dump *dump, float value)
 
 /* ---- hashes ---- */
 
-/* Of the entries, as they lie in raw_data; of strings: for each its length as 8 bytes, then itself. */
+/* Hashes the entries as in raw_data; for strings, each length as 8 bytes and then the string. */
 static uint64_t tensor_hash(struct dump *dump, const struct tensor *tensor)
 {
     struct xxh64 hash;
@@ -186,7 +186,7 @@ static uint64_t tensor_hash(struct dump *dump, const struct tensor *tensor)
 
 /* ---- tensors ---- */
 
-/* False: its data lies in a file that nobody opened. */
+/* False: its data is in a file that was not opened. */
 static bool is_there(const Onnx__TensorProto *proto, const struct tensor *tensor)
 {
     return tensor->count == 0 || tensor->type == TYPE(STRING) ||
