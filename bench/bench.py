@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Time and memory of onnx-repvgg-fuse beside cp and the other ONNX optimizers, in one run.
+"""Compare time and memory of onnx-repvgg-fuse with cp and other ONNX optimizers.
 
-Programs run in turn, each in a process of its own, so that a busy moment of the machine meets all
-of them; the first turn is not counted (it brings files and programs into memory). Times are of
-the whole process, from start to exit. onnx-repvgg-fuse waits for the disk unless it is told
---no-sync; cp and the peers do not. So there are two pairs: with --no-sync beside cp, and as it is
-beside cp and sync. Peak memory is the kernel's count (ru_maxrss): pages of
-mapped files are in it.
+Programs run in turn, each in its own process, so that other load affects all of them. The first
+round is not counted, because it brings files and programs into memory. Times are for the whole
+process. onnx-repvgg-fuse waits for the disk unless --no-sync is given; cp and the peers do not.
+So there are two pairs: --no-sync compared with cp, and the default with cp and sync. Peak memory
+is the kernel's count (ru_maxrss), which includes pages of mapped files.
 
 usage: bench.py [--model NAME|FILE.onnx,...] [--rounds N] [--work FOLDER] [--peers PYTHON] [--svg FOLDER]
 models:

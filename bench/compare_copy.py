@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Time and memory of onnx-repvgg-fuse beside a plain copy of the same file.
+"""Compare time and memory of onnx-repvgg-fuse with a plain copy of the same file.
 
-The two run in turn, so that a busy moment of the machine meets both. Without a
-model, the largest skeleton of tests/corpus is filled with weights and taken.
+The two run in turn, so that other load affects both. Without a model, uses the
+largest skeleton of tests/corpus, filled with weights.
 
 usage: compare_copy.py [MODEL.onnx] [--tool PROGRAM] [--runs N] [--folder FOLDER]
-needs: onnx and numpy, when no model is given
+needs: onnx and numpy, if no model is given
 """
 import argparse
 import os

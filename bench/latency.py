@@ -249,7 +249,7 @@ def corpus(folder):
 
 
 def feeds(tool, path):
-    """Arrays for the inputs of a model, whose types and shapes the tool tells."""
+    """Arrays for the inputs of a model, with the types and shapes from `info`."""
     info = json.loads(subprocess.run([tool, "info", "--format", "json", path], check=True, capture_output=True).stdout)
     rng = np.random.default_rng(7)
     kinds = {"float": np.float32, "float16": np.float16, "double": np.float64, "bool": bool, "int64": np.int64}
@@ -314,12 +314,12 @@ def compare(kind, paths, feed, a):
 
 
 def quiet():
-    """What libraries print is no part of a table."""
+    """Discards what libraries print."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def apart(function, *arguments):
-    """Call in a process of its own: a runtime that crashes takes nobody along. An error comes back as its text."""
+    """Calls the function in its own process, so that only that process ends if a runtime crashes. Returns an error as text."""
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=quiet) as pool:
         try:
             return pool.submit(function, *arguments).result()

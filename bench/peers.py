@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What is left of each model of the corpus: ops and time of onnx-repvgg-fuse beside the other ONNX optimizers.
+"""Compare the ops and times of onnx-repvgg-fuse with those of other ONNX optimizers, on each model of the corpus.
 
-Each program makes its model of the same file, in a process of its own, in turn. Times are of the whole process, the least
-of all rounds, as a multiple of ours (--no-sync). Constant nodes are not counted. A model on which a peer ends with fewer ops
-than we do is listed at the end, with the operators of which it has fewer, and the exit status is 1.
+The programs optimize the same file in turn, each in its own process. A time is that of the whole process, the minimum of all
+rounds, relative to onnx-repvgg-fuse --no-sync. The op counts exclude Constants. If a peer's model has fewer ops, it is listed
+at the end with the operators that have fewer nodes, and the exit status is 1.
 
 usage: peers.py [MODEL.onnx...] [--rounds N] [--peers PYTHON] [--keep FOLDER] [--json FILE]
-Without models: every skeleton of tests/corpus, refilled, and every block of tests/corpus/blocks.
-needs: numpy and onnx (to refill); measures the peers that the Python named with --peers has
+Without models, uses every skeleton of tests/corpus, refilled, and every block of tests/corpus/blocks.
+needs: numpy and onnx (to refill); measures the peers that the Python of --peers has
 """
 import argparse
 import collections

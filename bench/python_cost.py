@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What fusing an onnx.ModelProto costs beside fusing the same model from file to file.
+"""Compare the cost of fusing an onnx.ModelProto with that of fusing the same model from file to file.
 
-The claim: fuse(ModelProto) takes at most its serialisation plus 2 times the file-to-file run. Both
-run in turn, so that a busy moment of the machine meets both; medians are printed. Exit status: 1
-when the claim does not hold.
+fuse(ModelProto) should take at most its serialisation plus 2 times the file-to-file run. Both run
+in turn, so that other load affects both. Prints medians. The exit status is 1 if the limit is
+exceeded.
 
 usage: python_cost.py [--size MIB] [--runs N]
 needs: onnx, numpy, onnx_repvgg_fuse (scripts/wheel; pip install dist/*.whl)

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Ask `verify` about every model beside what other optimizers make of it, in both orders.
+"""Run `verify` on every model and the output of other optimizers, in both orders.
 
-For each model given, the optimizers that this Python has write a model each; ONNX Runtime says whether both compute the
-same on random inputs. Counts what verify decides, and what it decides wrongly: a pair that ONNX Runtime tells apart by
-more than ten times the tolerance and verify calls equal, or one that it finds alike and verify calls not equal.
+Each optimizer that this Python has writes a model; ONNX Runtime judges on random inputs whether both compute the same. Counts
+the decisions of verify, and its errors: it calls a pair equal that differs under ONNX Runtime by more than ten times the
+tolerance, or it calls a pair not equal that agrees.
 
 usage: referee.py MODEL... [--work FOLDER] [--only PEER,...] [--seconds N] [--jobs N] [--make]
-needs: numpy, onnx, onnxruntime; of onnxsim, onnxslim, onnxoptimizer, onnxscript what is there
+needs: numpy, onnx, onnxruntime; uses onnxsim, onnxslim, onnxoptimizer, onnxscript if they are installed
 """
 import argparse
 import collections
@@ -197,7 +197,7 @@ def verify(a, b, seconds, *options):
 
 
 def kind(text):
-    """A reason without names and numbers, so that alike ones are counted as one."""
+    """A reason without names and numbers, so that similar ones count as one."""
     return re.sub(r"\d+", "N", re.sub(r"'[^']*'", "'..'", text.split(" | ")[0]))
 
 
