@@ -75,9 +75,8 @@ static void refuse(struct equalization *e, struct group *group)
     const char *name = pin && pin->node && pin->node->proto->name ? pin->node->proto->name : "";
     if (!group->reason && pin)
         group->reason = strncmp(pin->reason, "no ", 3) == 0 ? pin->reason
-                        : name[0] && pin->node != node
-                            ? arena_format(e->arena, "its channels cannot be scaled: '%s': %s", name, pin->reason)
-                            : arena_format(e->arena, "its channels cannot be scaled: %s", pin->reason);
+                        : name[0] && pin->node != node ? arena_format(e->arena, "no seam: '%s': %s", name, pin->reason)
+                                                       : arena_format(e->arena, "no seam: %s", pin->reason);
     if (group->reason && node)
         plan_refuse(e->plan, node, channels->value, group->reason);
 }

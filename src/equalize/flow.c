@@ -120,7 +120,7 @@ static const char *seam(struct classes *classes, struct node *node)
 static const char *not_homogeneous(struct classes *classes, const struct node *node)
 {
     const char *name = node->proto->op_type;
-    return arena_format(classes->arena, "%s does not commute with a positive scale", name ? name : "an op");
+    return arena_format(classes->arena, "%s is not homogeneous", name ? name : "an op");
 }
 
 static const char *flow(struct classes *classes, struct node *node)

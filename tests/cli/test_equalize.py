@@ -116,13 +116,13 @@ def test_scales_the_columns_of_a_head(tmp_path, head):
 
 
 REFUSED = {
-    "SiLU": (lambda n, x: n.node("Mul", [x, n.node("Sigmoid", [x])]), "Sigmoid does not commute with a positive scale"),
-    "Clip": (lambda n, x: n.node("Clip", [x, n.scalar(0.0), n.scalar(6.0)]), "Clip does not commute with a positive scale"),
-    "Softmax": (lambda n, x: n.node("Softmax", [x], axis=1), "Softmax does not commute with a positive scale"),
+    "SiLU": (lambda n, x: n.node("Mul", [x, n.node("Sigmoid", [x])]), "Sigmoid is not homogeneous"),
+    "Clip": (lambda n, x: n.node("Clip", [x, n.scalar(0.0), n.scalar(6.0)]), "Clip is not homogeneous"),
+    "Softmax": (lambda n, x: n.node("Softmax", [x], axis=1), "Softmax is not homogeneous"),
     "Pad": (lambda n, x: n.pad(n.relu(x), [1, 1, 1, 1], value=0.5), "it pads with a number other than 0"),
     "ReduceMean": (lambda n, x: n.node("Sub", [x, n.node("ReduceMean", [x], axes=[1])]), "it reduces over channels"),
     "QDQ": (lambda n, x: n.node("DequantizeLinear", [n.node("QuantizeLinear", [x, n.scalar(0.125), n.const(np.array(0, np.int8))]),
-                                                     n.scalar(0.125), n.const(np.array(0, np.int8))]), "QuantizeLinear does not commute with a positive scale"),
+                                                     n.scalar(0.125), n.const(np.array(0, np.int8))]), "QuantizeLinear is not homogeneous"),
     "product": (lambda n, x: n.node("Mul", [n.relu(x), n.node("Abs", [x])]), "two values that could both be scaled"),
 }
 
