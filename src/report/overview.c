@@ -6,7 +6,8 @@ struct survey {
     const struct overview_marks *marks;
     struct memo by_node, by_value; /* place in the list, and 1 */
     size_t places;                 /* of the graph at hand */
-    size_t ops;                    /* of all graphs */
+    size_t ops, lines;             /* of all graphs */
+    size_t lines_left_out;         /* of the graph at hand */
 };
 
 void overview_mark(struct overview_marks *marks, const struct node *node, int64_t number)
@@ -23,8 +24,12 @@ static void put_maker(struct survey *survey, const struct value *value)
         place = memo_find(&survey->by_node, sizeof(*place), value->first_producer->index);
     else if (value)
         place = memo_find(&survey->by_value, sizeof(*place), value->index);
-    if (place && *place)
+    if (!place || !*place)
+        return;
+    if (survey->lines++ < HTML_EDGES)
         json_count(&survey->page->json, NULL, *place - 1);
+    else
+        survey->lines_left_out++;
 }
 
 static void open_place(struct survey *survey, const char *op, const char *name, int64_t mark)
@@ -60,7 +65,7 @@ static void put_graph(struct survey *survey, const struct graph *graph)
 {
     struct json *json = &survey->page->json;
     size_t left_out = 0;
-    survey->places = 0;
+    survey->places = survey->lines_left_out = 0;
     json_line(json, 0);
     json_open(json, NULL, '{');
     page_text(survey->page, "graph", graph->name);
@@ -92,6 +97,7 @@ static void put_graph(struct survey *survey, const struct graph *graph)
     }
     json_close(json, ']');
     json_count(json, "left_out", left_out);
+    json_count(json, "lines_left_out", survey->lines_left_out);
     json_close(json, '}');
 }
 

@@ -15,9 +15,9 @@ struct overview_marks {
 /* A node keeps its first mark. */
 void overview_mark(struct overview_marks *marks, const struct node *node, int64_t number);
 
-/* "key": [{"graph": NAME, "left_out": COUNT, "ops": [[op, name, mark, maker of an input, ...], ...]}, ...]: the graphs
- * as the file has them, without Constants. op and name are indices of strings. Input and output values have the op
- * "". A maker is an index of this list, and precedes its readers. */
+/* "key": [{"graph": NAME, "ops": [[op, name, mark, maker of an input, ...], ...], "left_out": OPS, "lines_left_out": LINES},
+ * ...]: the graphs as the file has them, without Constants. op and name are indices of strings. Input and output values
+ * have the op "". A maker is an index of this list, and precedes its readers. */
 void overview_json(struct page *page, const char *key, const struct model *model, const struct overview_marks *marks);
 
 #endif

@@ -14,6 +14,7 @@ enum {
     HTML_PLACES = 60,     /* places listed for one reason */
     HTML_REASONS = 100,   /* reasons */
     HTML_OVERVIEW = 6000, /* ops in the overview, of all graphs */
+    HTML_EDGES = 24000,   /* lines between them */
     HTML_OVERVIEWS = 60,  /* graphs in the overview */
     HTML_PLOTS = 60,      /* plots of weights */
     HTML_BARS = 1000,     /* bars of a plot of values along the way */

@@ -475,6 +475,16 @@ def test_the_overview_of_a_large_graph(browser, look, tmp_path):
     assert len(areas) > 4000 and len(set(areas)) == len(areas)
 
 
+def test_a_graph_of_nothing(browser, look, tmp_path):
+    model = onnx.helper.make_model(onnx.helper.make_graph([], "empty", [], []))
+    onnx.save(model, tmp_path / "empty.onnx")
+    look(diff(tmp_path / "empty.onnx", SMALL))
+    assert browser.evaluate("document.querySelectorAll('#graph').length") == 1  # of the other model
+    look(diff(tmp_path / "empty.onnx", tmp_path / "empty.onnx"))
+    assert browser.evaluate("document.querySelectorAll('#graph').length") == 0
+    assert "The models are the same." in browser.evaluate("document.body.innerText")
+
+
 # Search
 
 

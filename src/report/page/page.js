@@ -548,12 +548,22 @@ function pathOfRoutes(plan, folded) {
     put(`${c} ${lane} ${other}`, `M${a} ${y(c, lane)}C${middle} ${y(c, lane)} ${middle} ${y(c, other)} ${b} ${y(c, other)}`);
     if (lineOf(c) !== lineOf(c + 1)) put(`${c} ${other}`, `M0 ${y(c + 1, other)}H${x(c + 1)}`);
   };
-  for (const {from, to, lane} of plan.routes) {
-    const first = plan.columns[from], end = plan.columns[to];
-    for (let c = first; c < end; c++) {
-      hop(c, c === first ? plan.lanes[from] : lane, c + 1 === end ? plan.lanes[to] : lane);
-      if (c > first) put(`over ${c} ${lane}`, `M${x(c)} ${y(c, lane)}h${BOX}`);
+  // Straight through the columns from first to end, that one left out.
+  const run = (lane, first, end) => {
+    for (let c = first, stop; c < end; c = stop) {
+      stop = Math.min(end, lineOf(c).end);
+      parts.push(`M${c > first ? 0 : x(c)} ${y(c, lane)}H${x(stop - 1) + (stop < end ? CELL : BOX)}`);
     }
+  };
+  const ends = new Map(), keyOf = ({from, lane}) => `${from} ${lane}`;
+  for (const route of plan.routes)
+    ends.set(keyOf(route), Math.max(ends.get(keyOf(route)) || 0, plan.columns[route.to]));
+  for (const route of plan.routes) {
+    const {from, to, lane} = route, first = plan.columns[from], end = plan.columns[to];
+    hop(first, plan.lanes[from], first + 1 === end ? plan.lanes[to] : lane);
+    if (first + 1 < end) hop(end - 1, lane, plan.lanes[to]);
+    run(lane, first + 1, ends.get(keyOf(route)) || 0);
+    ends.delete(keyOf(route)); // once for all readers
   }
   return parts.join('');
 }
@@ -647,7 +657,8 @@ function overview(parent, views, kinds, describe) {
     chosen = -1;
     const used = new Set(view.ops.filter((op) => S[op[0]]).map((op) => describe(op, view).kind));
     legend.replaceChildren(...kinds.filter(([kind]) => used.has(kind)).map(([kind, text]) => h('span', {class: 'key ' + kind}, text)));
-    note.replaceChildren(view.left_out ? `The first ${whole(view.ops.length)} of ${whole(view.ops.length + view.left_out)} ops.` : 'Select an op to see what became of it.');
+    note.replaceChildren(view.left_out ? `The first ${whole(view.ops.length)} of ${whole(view.ops.length + view.left_out)} ops. ` : '',
+      view.lines_left_out ? `${plural(view.lines_left_out, 'line')} are not drawn. ` : '', 'Select an op to see what became of it.');
     build();
   }
 
@@ -841,7 +852,8 @@ function fact(value, label, kind) {
 function topSections(figures, views, kinds, describe) {
   const top = h('div', {class: 'top'}, figures ? h('section', {}, ...figures) : null);
   page.append(top);
-  map = overview(top, views.filter((one) => one.ops.length), kinds, describe);
+  const some = views.filter((one) => one.ops.length);
+  if (some.length) map = overview(top, some, kinds, describe);
 }
 
 // When all there is to find is on the page.
