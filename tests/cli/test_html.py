@@ -112,6 +112,19 @@ def test_the_overview_is_the_graph_of_the_file(path, tmp_path):
     assert len(ids) == len(set(ids)) and set(ids) >= {op[2] - 1 for g in page.data["overview"] for op in g["ops"] if op[2] > 0}
 
 
+def test_an_overview_of_many_lines_says_what_it_leaves_out(tmp_path):
+    many, sums = 1000, 26
+    nodes = [helper.make_node("Sigmoid", ["x"], [f"s{i}"]) for i in range(many)]
+    nodes += [helper.make_node("Max", [f"s{i}" for i in range(many)], [f"y{k}"]) for k in range(sums)]
+    ends = [helper.make_tensor_value_info(f"y{k}", TensorProto.FLOAT, [1]) for k in range(sums)]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])], ends)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    page, _ = page_of(model, tmp_path, "--only", "fold_after")
+    main = page.data["overview"][0]
+    lines = sum(len(op) - 3 for op in main["ops"])
+    assert lines == 24000 and lines + main["lines_left_out"] == many + sums * many + sums and main["left_out"] == 0
+
+
 def test_a_block_in_detail(tmp_path):
     page, _ = page_of(BLOCK, tmp_path)
     group = one(page.data["blocks"]["groups"])
