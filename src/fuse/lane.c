@@ -236,6 +236,8 @@ static const char *reshape_block(struct arena *arena, const struct block *block,
                                  const struct value *to, struct lane *lane)
 {
     int64_t before = 1, behind = 1, product = 1;
+    if (from->dims[lane->axis] != lane->width)
+        return "its shape is not the one that other ops expect";
     for (int n = block->first; n < lane->axis; n++)
         before *= from->dims[n];
     for (int n = lane->axis + 1; n < block->first_end; n++)
