@@ -15,7 +15,9 @@
 extern "C" {
 #endif
 
-#if defined(__GNUC__)
+#if defined(_WIN32) && defined(ONNX_FUSE_BUILD)
+#define ONNX_FUSE_API __declspec(dllexport)
+#elif defined(__GNUC__)
 #define ONNX_FUSE_API __attribute__((visibility("default")))
 #else
 #define ONNX_FUSE_API

@@ -1,6 +1,6 @@
 /* base/system.h: what C11 lacks: threads, the clock, random numbers, pages of memory, folders.
  *
- * Apart from io/file.c, io/output.c and the guard and sandbox of the command, only this uses the operating system;
+ * Apart from io/open.h, io/place.h and the guard and sandbox of the command, only this uses the operating system;
  * src/LAYERS names the files, and a test checks that no other file includes a system header. */
 #ifndef BASE_SYSTEM_H
 #define BASE_SYSTEM_H
@@ -64,6 +64,23 @@ void pages_fill(void *pages, size_t size);
 /* Freed memory stays with the process, for blocks that come and go. Affects the whole process. */
 void system_keeps_memory(void);
 
+/* ---- paths ---- */
+
+bool path_separates(char letter);
+/* Bytes at the start that name a root or a drive. */
+size_t path_root(const char *path);
+/* As strcmp; 0 where the system takes both for one. */
+int path_order(const char *a, const char *b);
+/* What follows the last folder. */
+static inline const char *path_name(const char *path)
+{
+    const char *name = path + path_root(path);
+    for (const char *at = name; *at; at++)
+        if (path_separates(*at))
+            name = at + 1;
+    return name;
+}
+
 /* ---- files ---- */
 
 enum look { LOOK_NOTHING, LOOK_FILE, LOOK_FOLDER, LOOK_LINK, LOOK_OTHER };
@@ -78,6 +95,8 @@ enum look system_look(const char *path, bool follow, struct looked *looked);
 int system_list(const char *folder, void (*name)(void *closure, const char *name), void *closure);
 /* Returns 0 or errno; it may already exist. */
 int system_make_folder(const char *path);
+/* To read bytes. NULL: it cannot be. */
+FILE *system_open(const char *path);
 bool system_is_terminal(FILE *stream);
 
 #endif

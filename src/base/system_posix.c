@@ -180,6 +180,23 @@ void system_keeps_memory(void)
 #endif
 }
 
+/* ---- paths ---- */
+
+bool path_separates(char letter)
+{
+    return letter == '/';
+}
+
+size_t path_root(const char *path)
+{
+    return path[0] == '/';
+}
+
+int path_order(const char *a, const char *b)
+{
+    return strcmp(a, b);
+}
+
 /* ---- files ---- */
 
 enum look system_look(const char *path, bool follow, struct looked *looked)
@@ -221,6 +238,11 @@ int system_list(const char *folder, void (*name)(void *closure, const char *name
 int system_make_folder(const char *path)
 {
     return mkdir(path, 0777) == 0 || errno == EEXIST ? 0 : errno;
+}
+
+FILE *system_open(const char *path)
+{
+    return fopen(path, "rb");
 }
 
 bool system_is_terminal(FILE *stream)

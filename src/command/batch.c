@@ -120,11 +120,10 @@ static bool is_folder(const char *path)
 
 static void add_input(struct batch *batch, const char *input, const char *output)
 {
-    const char *slash = strrchr(input, '/');
     if (is_folder(input))
         search(&(struct search){batch, input, output, 0});
     else /* what cannot be read says so when its turn comes */
-        add_job(batch, input, output, slash ? slash + 1 : input, 0);
+        add_job(batch, input, output, path_name(input), 0);
 }
 
 /* ---- fusing ---- */
@@ -133,12 +132,13 @@ static void add_input(struct batch *batch, const char *input, const char *output
 static int make_folders(char *path)
 {
     int error = 0;
-    for (char *at = path + 1; *at && !error; at++) {
-        if (*at != '/')
+    for (char *at = path + path_root(path); *at && !error; at++) {
+        char letter = *at;
+        if (!path_separates(letter))
             continue;
         *at = 0;
         error = system_make_folder(path);
-        *at = '/';
+        *at = letter;
     }
     return error;
 }
@@ -275,7 +275,7 @@ static void work(void *closure)
 static int by_output(const void *a, const void *b)
 {
     const struct job *x = *(struct job *const *)a, *y = *(struct job *const *)b;
-    int order = strcmp(x->output, y->output);
+    int order = path_order(x->output, y->output);
     return order ? order : (x > y) - (x < y);
 }
 
@@ -289,7 +289,7 @@ static void refuse_doubles(struct batch *batch)
     if (sorted && batch->count)
         qsort(sorted, batch->count, sizeof(*sorted), by_output);
     for (size_t i = 1; sorted && i < batch->count; i++)
-        if (strcmp(sorted[i]->output, sorted[i - 1]->output) == 0)
+        if (path_order(sorted[i]->output, sorted[i - 1]->output) == 0)
             sorted[i]->place = GOES_AS_ANOTHER;
     free(sorted);
 }

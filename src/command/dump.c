@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/system.h"
 #include "base/xxh64.h"
 #include "command/tool.h"
 #include "onnx_repvgg_fuse.h"
@@ -71,7 +72,7 @@ static int tell_git(const char *path, const char *message)
     unsigned char bytes[4096];
     size_t got, size = 0;
     struct xxh64 hash;
-    FILE *file = fopen(path, "rb");
+    FILE *file = system_open(path);
     char *plain = plain_text(message);
     xxh64_start(&hash);
     for (; file && (got = fread(bytes, 1, sizeof(bytes), file)) > 0; size += got)
@@ -109,9 +110,8 @@ int command_dump(int count, char **arguments)
         return trouble("dump: expected one MODEL%s; try dump --help", count - optind ? ", found several" : "");
     options.write = write_text;
     options.closure = stdout;
-    const char *slash = strrchr(arguments[optind], '/');
     if (for_git) /* which uses a separate folder for each version */
-        options.name = slash ? slash + 1 : arguments[optind];
+        options.name = path_name(arguments[optind]);
     struct onnx_fuse_view *view = NULL;
     int result = DONE;
     if (confined)

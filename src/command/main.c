@@ -7,6 +7,7 @@
 #include "base/system.h"
 #include "base/tame.h"
 #include "base/text.h"
+#include "command/arguments.h"
 #include "command/batch.h"
 #include "command/guard.h"
 #include "command/sandbox.h"
@@ -456,6 +457,7 @@ static int refuse_word(const char *word)
 int main(int count, char **arguments)
 {
     struct command command = {0};
+    arguments_take(&count, &arguments);
     static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
     if (count > 0)
         arguments[0] = name;

@@ -8,11 +8,10 @@
 /* Two names in one folder with one ending, the first before the second. */
 static bool look_sorted(const char *first, const char *second)
 {
-    const char *a = strrchr(first, '/'), *b = strrchr(second, '/');
-    size_t folder = a ? (size_t)(a - first) + 1 : 0;
-    const char *end = strrchr(first + folder, '.'), *other = strrchr(second, '.');
-    return (b ? (size_t)(b - second) + 1 : 0) == folder && strncmp(first, second, folder) == 0 && end && other &&
-           strcmp(end, other) == 0 && strcmp(first, second) < 0;
+    const char *a = path_name(first), *b = path_name(second);
+    const char *end = strrchr(a, '.'), *other = strrchr(b, '.');
+    return a - first == b - second && strncmp(first, second, (size_t)(a - first)) == 0 && end && other &&
+           strcmp(end, other) == 0 && path_order(first, second) < 0;
 }
 
 enum kind { NO_MODEL, FUSES, IS_COPIED };

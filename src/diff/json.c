@@ -1,6 +1,7 @@
 /* diff/json.c: a comparison for programs: JSON, GitHub's workflow commands, SARIF. */
 #include "diff/json.h"
 
+#include "base/system.h"
 #include "diff/group.h"
 #include "diff/text.h"
 
@@ -179,9 +180,12 @@ static const char *uri_of(struct arena *arena, const char *path)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
     struct text text = {.arena = arena};
-    text_print(&text, "%s", path[0] == '/' ? "file://" : "");
+    const char *below = path + path_root(path);
+    text_print(&text, "%s", below == path ? "" : path_separates(path[0]) ? "file://" : "file:///");
     for (; *path; path++) {
-        if (strchr(plain, *path))
+        if (path_separates(*path))
+            text_append(&text, "/", 1);
+        else if (strchr(plain, *path) || (*path == ':' && path < below)) /* the colon of a drive */
             text_append(&text, path, 1);
         else
             text_print(&text, "%%%02X", (unsigned char)*path);

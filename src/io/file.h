@@ -62,7 +62,7 @@ void folder_open(struct arena *arena, const char *model, struct folder *folder);
 /* The folder part of a path, "." when it has none. */
 char *folder_of(struct arena *arena, const char *path);
 /* True if two paths mean the same folder. */
-bool folder_is_same(const struct folder *folder, const char *model);
+bool folder_is_same(struct arena *arena, const struct folder *folder, const char *model);
 void folder_close(struct folder *folder);
 
 /* Opens `location` below the folder and maps it, or finds it mapped already. Refuses absolute paths, "..", links in

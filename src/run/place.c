@@ -5,12 +5,6 @@
 #include "base/system.h"
 #include "base/utf8.h"
 
-const char *run_base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static bool is_utf8(const char *name)
 {
     for (size_t left = strlen(name), length; left; left -= length, name += length)
@@ -22,7 +16,7 @@ static bool is_utf8(const char *name)
 const char *run_free_name(struct run *run)
 {
     struct arena *arena = &run->arena;
-    const char *base = run_base_name(run->output_path);
+    const char *base = path_name(run->output_path);
     if (!is_utf8(base)) /* the model contains the name, and strings of protobuf are UTF-8 */
         base = "model";
     const char *name = arena_format(arena, "%s.data", base);
@@ -40,19 +34,20 @@ struct emit_placement run_place(struct run *run)
 {
     const char *wanted = run->options.external_data;
     bool to_file = run->output_path && output_is_file(run->output_path);
-    bool apart = !to_file || (run->source.has_folder && !folder_is_same(&run->source.folder, run->output_path));
+    bool apart =
+        !to_file || (run->source.has_folder && !folder_is_same(&run->arena, &run->source.folder, run->output_path));
     struct emit_placement placement = {0};
     if (run_names_data(wanted)) {
         if (!to_file)
             fail(&run->landing, ONNX_FUSE_ARGUMENT, "external data '%s' needs an output that is a file", wanted);
-        if (strchr(wanted, '/') || strcmp(wanted, ".") == 0 || strcmp(wanted, "..") == 0)
+        if (path_name(wanted) != wanted || strcmp(wanted, ".") == 0 || strcmp(wanted, "..") == 0)
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s': expected a file name without a folder: the file goes into the output's folder",
                  wanted);
         if (!is_utf8(wanted))
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s': the name is not UTF-8, as names in a model must be", wanted);
-        if (strcmp(wanted, run_base_name(run->output_path)) == 0)
+        if (path_order(wanted, path_name(run->output_path)) == 0)
             fail(&run->landing, ONNX_FUSE_ARGUMENT,
                  "external data '%s' is the name of the output itself: name another file", wanted);
         if (!run->options.dry_run && output_exists(&run->arena, run->output_path, wanted))

@@ -6,7 +6,6 @@
 #include "write/emit.h"
 
 /* run/place.c */
-const char *run_base_name(const char *path);
 /* True if --external-data names a file, not a policy. */
 bool run_names_data(const char *external_data);
 /* An unused name for the data file: data that an older model may need is never overwritten, so a failure at any time

@@ -261,7 +261,7 @@ static bool write_out(struct run *run)
     run->output.no_sync = run->data_output.no_sync = run->options.no_sync;
     run->output.no_sweep = run->data_output.no_sweep = run_reads_temporary(run);
     run->data_output.fresh = true;
-    run->data_output.family = run_base_name(run->output_path);
+    run->data_output.family = path_name(run->output_path);
     if (location) {
         output_open(&run->arena, &run->data_output, output_beside(&run->arena, run->output_path, location));
         run_check_apart(run, &run->data_output);

@@ -1,0 +1,9 @@
+/* command/arguments.h: what main was given, as UTF-8, whatever the system. */
+#ifndef COMMAND_ARGUMENTS_H
+#define COMMAND_ARGUMENTS_H
+
+/* Where the system has arguments otherwise they are converted, and wildcards expanded, which its shells leave to
+ * programs. Standard streams carry bytes from then on. For the whole process. */
+void arguments_take(int *count, char ***arguments);
+
+#endif
