@@ -9,7 +9,7 @@ import sys
 
 # The groups with a floor first.
 GROUPS = {
-    "loader": r"src/(io/file|model/(wire|load|external|graph|tensor\w*|operator\w*))\.c",
+    "loader": r"src/(io/(file|open_posix)|model/(wire|load|external|graph|tensor\w*|operator\w*))\.c",
     "algebra": r"src/(affine/\w+|infer/operand|fuse/(step|extent|channel|product|border|lift|trace|lower\w*|region))\.c",
     "emitter": r"src/(write/\w+|model/edit)\.c",
     "inference": r"src/infer/(constant|window|learn|axes|shape|call)\.c",

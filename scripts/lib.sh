@@ -54,6 +54,8 @@ missing_packages() {
         valgrind) runs valgrind --version || echo valgrind ;;
         binutils) runs readelf --version || echo binutils ;;
         qemu) runs qemu-aarch64-static --version || echo qemu-user-static ;;
+        mingw) runs x86_64-w64-mingw32-gcc-posix --version || echo gcc-mingw-w64-x86-64 ;;
+        wine) runs wine --version || echo wine64 wine ;;
         debhelper) runs lintian --version && runs dpkg-buildpackage --version && [ -e /usr/share/debhelper ] || echo dpkg-dev debhelper fakeroot lintian ;;
         git) runs git --version || echo git ;;
         certificates) [ -e /etc/ssl/cert.pem ] || [ -n "$(ls -A /etc/ssl/certs 2>/dev/null)" ] || echo ca-certificates ;;

@@ -61,3 +61,13 @@ foreign() {
         : >complete
     ) >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
 }
+
+# Makes what Wine keeps of its own, in build-zig, and one server for all programs: starting it takes longer than most of them.
+need_wine() {
+    need wine
+    export WINEPREFIX=$root/build-zig/wine WINEDEBUG=-all
+    mkdir -p "$WINEPREFIX"
+    wineserver=$(command -v wineserver || echo /usr/lib/wine/wineserver)
+    "$wineserver" -p
+    trap '"$wineserver" -k' EXIT
+}

@@ -68,26 +68,28 @@ static void expand(struct list *list, const wchar_t *wide)
         free(argument);
 }
 
-static UINT pages_before;
+static UINT page_before; /* the console's, which it keeps when we are gone */
 
 static void give_back(void)
 {
-    SetConsoleOutputCP(pages_before);
+    SetConsoleOutputCP(page_before);
 }
 
-void arguments_take(int *count, char ***arguments)
+struct arguments arguments_take(int count, char **values)
 {
-    int given;
+    static char name[] = "onnx-repvgg-fuse"; /* mingw's getopt begins its messages with it, however we were called */
     struct list list = {0};
+    (void)count, (void)values; /* of a code page that lacks most letters */
+    int given;
     wchar_t **wide = have(CommandLineToArgvW(GetCommandLineW(), &given));
     for (int i = 0; i < given; i++)
         expand(&list, wide[i]);
     LocalFree(wide);
-    *count = (int)list.count;
-    *arguments = list.items;
+    __argv[0] = name;
     for (int stream = 0; stream < 3; stream++)
         _setmode(stream, _O_BINARY);
-    pages_before = GetConsoleOutputCP();
-    if (pages_before && pages_before != CP_UTF8 && SetConsoleOutputCP(CP_UTF8))
+    page_before = GetConsoleOutputCP();
+    if (page_before && page_before != CP_UTF8 && SetConsoleOutputCP(CP_UTF8))
         atexit(give_back);
+    return (struct arguments){(int)list.count, list.items};
 }

@@ -454,10 +454,12 @@ static int refuse_word(const char *word)
     return trouble("%s", text);
 }
 
-int main(int count, char **arguments)
+int main(int given, char **values)
 {
+    struct arguments taken = arguments_take(given, values);
+    int count = taken.count;
+    char **arguments = taken.values;
     struct command command = {0};
-    arguments_take(&count, &arguments);
     static char name[] = "onnx-repvgg-fuse"; /* messages begin with it, however we were called */
     if (count > 0)
         arguments[0] = name;

@@ -69,6 +69,11 @@ static void test_accuracy(struct unit *unit)
 
 static void test_power_accuracy(struct unit *unit)
 {
+#ifdef __MINGW32__
+    const double most = 1; /* its powl is off itself */
+#else
+    const double most = 0.8;
+#endif
     double worst = 0, where[2] = {0, 0};
     for (int k = 0; k < TRIES; k++) {
         double x = fabs(draw(unit, 0, k % 2 ? 2 : 1e6)), y = draw(unit, -40, 40);
@@ -82,7 +87,7 @@ static void test_power_accuracy(struct unit *unit)
             where[1] = y;
         }
     }
-    expect(worst <= 0.8, "pow: %a to the %a is off by %g units", where[0], where[1], worst);
+    expect(worst <= most, "pow: %a to the %a is off by %g units", where[0], where[1], worst);
 }
 
 static bool is_same(double a, double b)
