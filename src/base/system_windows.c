@@ -4,6 +4,7 @@
 #include "base/system_windows.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <io.h>
 #include <process.h>
 #include <stdlib.h>
@@ -352,6 +353,18 @@ wchar_t *wide_below(HANDLE folder, const char *location)
 }
 
 /* ---- files ---- */
+
+int windows_take(HANDLE handle, int *descriptor)
+{
+    *descriptor = -1;
+    if (handle == INVALID_HANDLE_VALUE)
+        return windows_error();
+    *descriptor = _open_osfhandle((intptr_t)handle, _O_BINARY);
+    if (*descriptor >= 0)
+        return 0;
+    CloseHandle(handle);
+    return EMFILE;
+}
 
 HANDLE windows_open(const wchar_t *path, bool follow)
 {

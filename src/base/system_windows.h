@@ -19,6 +19,8 @@ wchar_t *wide_final(HANDLE handle);
  * of a file: no device, no "..". */
 wchar_t *wide_below(HANDLE folder, const char *location);
 
+/* A descriptor that owns the handle that a call gave. Returns 0 or errno. */
+int windows_take(HANDLE handle, int *descriptor);
 /* Opens what is there to be looked at; a link itself, or what it leads to. */
 HANDLE windows_open(const wchar_t *path, bool follow);
 /* What it is, and its numbers. LOOK_NOTHING: errno says why. */

@@ -2,7 +2,6 @@
 #include "io/open.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <io.h>
 #include <stdlib.h>
 
@@ -10,19 +9,6 @@
 #include "base/system_windows.h"
 
 const bool open_blocks = true;
-
-/* A descriptor owns its handle. */
-static int take_handle(HANDLE handle, int *descriptor)
-{
-    *descriptor = -1;
-    if (handle == INVALID_HANDLE_VALUE)
-        return windows_error();
-    *descriptor = _open_osfhandle((intptr_t)handle, _O_RDONLY | _O_BINARY);
-    if (*descriptor >= 0)
-        return 0;
-    CloseHandle(handle);
-    return EMFILE;
-}
 
 /* A folder too, of which the caller says that it is one. */
 static HANDLE open_wide(const wchar_t *path, DWORD share)
@@ -35,7 +21,7 @@ enum { SHARE_ALL = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE };
 int open_file(const char *path, int *descriptor)
 {
     wchar_t *wide = wide_path(path);
-    int reason = wide ? take_handle(open_wide(wide, SHARE_ALL), descriptor) : errno;
+    int reason = wide ? windows_take(open_wide(wide, SHARE_ALL), descriptor) : errno;
     free(wide);
     return reason;
 }
@@ -45,7 +31,7 @@ int open_folder(const char *path, int *descriptor)
 {
     struct opened opened;
     wchar_t *wide = wide_path(path);
-    int reason = wide ? take_handle(open_wide(wide, FILE_SHARE_READ | FILE_SHARE_WRITE), descriptor) : errno;
+    int reason = wide ? windows_take(open_wide(wide, FILE_SHARE_READ | FILE_SHARE_WRITE), descriptor) : errno;
     free(wide);
     if (reason || (open_look(*descriptor, &opened) == 0 && opened.look == LOOK_FOLDER))
         return reason;
@@ -108,10 +94,11 @@ int open_below(int folder, const char *location, bool follow_links, const char *
         *reason = system_error(error);
     else if (!follow_links && CompareStringOrdinal(path, -1, final, -1, TRUE) != CSTR_EQUAL)
         *reason = open_is_link;
-    else if ((error = take_handle(handle, &descriptor)) != 0)
-        *reason = system_error(error);
-    else
-        handle = INVALID_HANDLE_VALUE;
+    else {
+        if ((error = windows_take(handle, &descriptor)) != 0)
+            *reason = system_error(error);
+        handle = INVALID_HANDLE_VALUE; /* of the descriptor by now, or closed */
+    }
     if (handle != INVALID_HANDLE_VALUE)
         CloseHandle(handle);
     free(path);

@@ -2,7 +2,6 @@
 #include "io/place.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <io.h>
 #include <stdlib.h>
 
@@ -66,22 +65,13 @@ int place_stream(const char *path)
     return -1;
 }
 
-static int take_handle(HANDLE handle, int *descriptor)
-{
-    *descriptor = _open_osfhandle((intptr_t)handle, _O_BINARY);
-    if (*descriptor >= 0)
-        return 0;
-    CloseHandle(handle);
-    return EMFILE;
-}
-
 int place_open_device(const char *path, int *descriptor)
 {
     wchar_t *wide = wide_path(path);
     HANDLE handle =
         wide ? CreateFileW(wide, GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE, NULL, OPEN_EXISTING, 0, NULL)
              : INVALID_HANDLE_VALUE;
-    int reason = !wide ? errno : handle == INVALID_HANDLE_VALUE ? windows_error() : take_handle(handle, descriptor);
+    int reason = wide ? windows_take(handle, descriptor) : errno;
     free(wide);
     return !reason && GetFileType(handle) == FILE_TYPE_DISK ? EEXIST : reason;
 }
@@ -142,9 +132,7 @@ int place_make(struct output *output, const char *replaced, const char **what)
         HANDLE handle = path ? CreateFileW(path, GENERIC_READ | GENERIC_WRITE | DELETE, 0, &security, CREATE_NEW,
                                            FILE_ATTRIBUTE_NORMAL, NULL)
                              : INVALID_HANDLE_VALUE;
-        reason = !path                            ? errno
-                 : handle == INVALID_HANDLE_VALUE ? windows_error()
-                                                  : take_handle(handle, &output->descriptor);
+        reason = path ? windows_take(handle, &output->descriptor) : errno;
         free(path);
     }
     if (!reason)
