@@ -20,7 +20,6 @@ void open_close(int descriptor);
 
 /* Why a name in the location of external data is none that is looked for below a folder; NULL: it may be. */
 const char *open_refuses(const char *name, size_t length);
-extern const char open_is_link[];
 /* Opens a location whose names are not refused, none of them "..". -1: *reason says why. */
 int open_below(int folder, const char *location, bool follow_links, const char **reason);
 

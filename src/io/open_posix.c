@@ -78,8 +78,8 @@ const bool open_blocks = false;
 
 /* ---- below a folder ---- */
 
-const char open_is_link[] = "it leads through a symbolic link or a file, and links are not followed; if you trust "
-                            "where they lead, use --follow-symlinks (in the library: follow_symlinks)";
+static const char is_link[] = "it leads through a symbolic link or a file, and links are not followed; if you trust "
+                              "where they lead, use --follow-symlinks (in the library: follow_symlinks)";
 
 const char *open_refuses(const char *name, size_t length)
 {
@@ -104,7 +104,7 @@ static int walk(int folder, const char *location, const char **reason)
         int next = open_again(descriptor, length ? name : ".",
                               last ? READ_FLAGS | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (next < 0)
-            *reason = errno == ELOOP || (errno == ENOTDIR && !last) ? open_is_link : system_error(errno);
+            *reason = errno == ELOOP || (errno == ENOTDIR && !last) ? is_link : system_error(errno);
         if (descriptor != folder)
             close(descriptor);
         if (next < 0 || last)
@@ -130,7 +130,7 @@ int open_below(int folder, const char *location, bool follow_links, const char *
         if (descriptor >= 0)
             return descriptor;
         if (errno == ELOOP || errno == EXDEV || errno == ENOTDIR) {
-            *reason = open_is_link;
+            *reason = is_link;
             return -1;
         }
         if (errno == ENOENT || errno == EACCES) {

@@ -65,7 +65,7 @@ void open_close(int descriptor)
 
 /* ---- below a folder ---- */
 
-const char open_is_link[] =
+static const char is_link[] =
     "it leads through a link, or a name is a short form of another, and links are not followed; if "
     "you trust where they lead, use --follow-symlinks (in the library: follow_symlinks)";
 
@@ -93,7 +93,7 @@ int open_below(int folder, const char *location, bool follow_links, const char *
     if (error)
         *reason = system_error(error);
     else if (!follow_links && CompareStringOrdinal(path, -1, final, -1, TRUE) != CSTR_EQUAL)
-        *reason = open_is_link;
+        *reason = is_link;
     else {
         if ((error = windows_take(handle, &descriptor)) != 0)
             *reason = system_error(error);
