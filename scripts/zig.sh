@@ -70,4 +70,6 @@ need_wine() {
     wineserver=$(command -v wineserver || echo /usr/lib/wine/wineserver)
     "$wineserver" -p
     trap '"$wineserver" -k' EXIT
+    # Its services keep the streams of whoever starts them, so whoever reads these would wait for them.
+    wine wineboot >"$WINEPREFIX/log" 2>&1 </dev/null
 }
