@@ -61,8 +61,10 @@ function offer(name, blob) {
 }
 
 async function showReport(name, blob) {
+  const mine = turn, srcdoc = await blob.text();
+  if (turn !== mine) return; // another run has the page by now
   offer(name, blob);
-  const frame = element('iframe', { title: 'The report with its pictures', srcdoc: await blob.text() });
+  const frame = element('iframe', { title: 'The report with its pictures', srcdoc });
   frame.setAttribute('sandbox', 'allow-scripts');
   $('result').append(frame);
 }

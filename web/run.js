@@ -65,7 +65,7 @@ const decode = (bytes) => new TextDecoder().decode(Uint8Array.from(bytes));
 async function run(wasm, words, files = {}, progress) {
   const out = [], told = progress || (() => {}), errors = listen(told);
   const outOfMemory = (detail) => ({ status: 2, stdout: '', files: {},
-    stderr: `onnx-repvgg-fuse: ${detail}: out of memory: the command, outside of JavaScript, needs less and may have more\n` });
+    stderr: `onnx-repvgg-fuse: ${detail}: out of memory: WebAssembly has 4 GB at most; use the native command\n` });
   try {
     let failed;
     const program = await Promise.race([
