@@ -286,7 +286,7 @@ void folder_check(struct landing *landing, const struct folder *folder)
             continue;
         }
         const char *reason = NULL;
-        struct opened now;
+        struct opened now = {.look = LOOK_OTHER};
         int descriptor = open_below(folder->descriptor, file->location, folder->follow_links, &reason);
         int failed = descriptor >= 0 ? open_look(descriptor, &now) : 0;
         if (failed)
