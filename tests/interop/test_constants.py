@@ -49,7 +49,7 @@ def test_numbers_of_a_byte(length, folds, tmp_path):
     result = fuse(before, tmp_path)
     assert ("w" in stored(result)) == folds, result.reasons()
     if not folds:
-        assert any("cost: the stored result would take" in r for r in result.reasons())
+        assert any("cost: storing the result would take" in r for r in result.reasons())
         assert result.data == before.SerializeToString()
 
 

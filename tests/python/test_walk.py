@@ -13,7 +13,7 @@ from tests.support.tool import ROOT, TOOL
 
 SMALL = ROOT / "models" / "repvgg_small.onnx"
 # Other tests and CI run these whole; here they are there and know --help, or are named by pyproject.toml.
-SCRIPTS = {"scripts/demo", "scripts/test", "scripts/wheel", "scripts/api"}
+SCRIPTS = {"scripts/demo", "scripts/test", "scripts/wheel", "scripts/api", "scripts/web"}
 
 
 def blocks(page):
