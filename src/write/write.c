@@ -404,9 +404,10 @@ void write_pieces(struct model *model, const struct pieces *pieces, const struct
         if (!thread_start(&workers[started].thread, work, &workers[started]))
             break;
     }
-    while (work_one(&workers[0]))
-        if (!progress_tell(progress, "writing", (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
-            note_error(&writer, ECANCELED); /* the blocks that are left are passed over */
+    while (work_one(&workers[0])) /* once it is stopped, the blocks that are left are passed over */
+        if (!atomic_load(&writer.error) &&
+            !progress_tell(progress, "writing", (double)atomic_load(&writer.done) / (double)(writer.total + 1)))
+            note_error(&writer, ECANCELED);
     keep_company(&workers[0]);
     free(workers[0].out);
     for (int i = 1; i < started; i++)
