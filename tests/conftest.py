@@ -2,6 +2,8 @@
 import os
 import time
 
+import pytest
+
 FIXED_SEEDS = 300
 FIRST_SEED = "ONNX_REPVGG_FUSE_FIRST_SEED"
 
@@ -28,3 +30,12 @@ def pytest_report_header(config):
     except ImportError as e:
         broadcasts = f"none: {e}"
     return [f"random graphs: --seeds {config.option.seeds} --first-seed {config.option.first_seed}", f"random broadcasts: {broadcasts}"]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """One for all pages of a module."""
+    from tests.browser import chromium
+    b = chromium.Browser(tmp_path_factory.mktemp("browser"))
+    yield b
+    b.close()

@@ -51,13 +51,6 @@ MEASURE = """
 """
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    b = chromium.Browser(tmp_path_factory.mktemp("browser"))
-    yield b
-    b.close()
-
-
 @pytest.fixture
 def look(browser, tmp_path, request):
     """Open a page and hand back the file's contents; what it complains of is an error."""

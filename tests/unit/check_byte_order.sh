@@ -5,14 +5,8 @@ set -u
 root=$1
 meson=$2
 shift 2
-folder=$(mktemp -d) || exit 2
-trap 'rm -rf "$folder"' EXIT
-failed=0
-
-result() { # NUMBER STATUS WHAT
-    [ "$2" -eq 0 ] || { failed=1; printf 'not '; }
-    echo "ok $1 - $3"
-}
+# shellcheck source=tests/unit/tap.sh
+. "$(dirname "$0")/tap.sh"
 
 command=$(printf "'%s'," "$@")
 cat >"$folder/big.txt" <<EOF

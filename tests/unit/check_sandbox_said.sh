@@ -3,14 +3,8 @@
 # meson by a warning. BARE is the command without one. Prints TAP.
 set -u
 root=$1
-folder=$(mktemp -d) || exit 2
-trap 'rm -rf "$folder"' EXIT
-failed=0
-
-result() { # NUMBER STATUS WHAT
-    [ "$2" -eq 0 ] || { failed=1; printf 'not '; }
-    echo "ok $1 - $3"
-}
+# shellcheck source=tests/unit/tap.sh
+. "$(dirname "$0")/tap.sh"
 
 said='built without a sandbox'
 ! "$2" --version | grep -q "$said"

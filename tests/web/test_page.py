@@ -111,13 +111,6 @@ class Page:
         return [c for c in complaints if not c.startswith(("blob:", PAGE.parent.as_uri()))]
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    b = chromium.Browser(tmp_path_factory.mktemp("browser"))
-    yield b
-    b.close()
-
-
 @pytest.fixture
 def page(browser, tmp_path, request):
     p = Page(browser, tmp_path)
