@@ -25,31 +25,20 @@ static bool fills_zeros(const struct node *node)
                       pass_holds_only(tensor, 0));
 }
 
-static bool is_zero(struct value *value, int hops)
+static bool is_zero(struct value *value)
 {
     const struct tensor *tensor;
-    if (!constant_of(value, &tensor))
-        return pass_holds_only(tensor, 0);
-    const struct node *maker = value->producer;
-    if (!maker || hops == 0 || !node_input(maker, 0))
-        return false;
-    bool moves = false;
-    switch (maker->op) {
-    case OP_ConstantOfShape: return fills_zeros(maker);
-    case OP_Cast:
-    case OP_Expand:
-    case OP_Gather:
-    case OP_Identity:
-    case OP_Reshape:
-    case OP_Slice:
-    case OP_Split:
-    case OP_Squeeze:
-    case OP_Tile:
-    case OP_Transpose:
-    case OP_Unsqueeze: moves = true; break;
-    default: break;
+    for (int hops = 0; hops < HOPS && value; hops++) {
+        const struct node *maker = value->producer;
+        if (!constant_of(value, &tensor))
+            return pass_holds_only(tensor, 0);
+        if (maker && maker->op == OP_ConstantOfShape)
+            return fills_zeros(maker);
+        if (!maker || !(operator_is(maker->op, MOVES) || maker->op == OP_Cast))
+            return false;
+        value = node_input(maker, 0);
     }
-    return moves && is_zero(maker->inputs[0], hops - 1);
+    return false;
 }
 
 /* ---- where their number comes from ---- */
@@ -121,7 +110,7 @@ static bool drop(struct plan *plan, struct node *node)
     find_before(node->inputs[0], &origin);
     for (size_t i = STATE; i <= CELL; i++) {
         struct value *state = node_input(node, i);
-        if (!state || !type_is_float(state->type) || state->is_annotated || !is_zero(state, HOPS))
+        if (!state || !type_is_float(state->type) || state->is_annotated || !is_zero(state))
             continue;
         inputs[i] = NULL;
         makers[dropped++] = state->producer;

@@ -203,11 +203,9 @@ static const char *fold_shared(struct plan *plan, struct node *node)
     if (value->is_output || value->is_annotated)
         return NULL;
     for (const struct use *use = value->uses; use; use = use->next) {
-        struct node *inner = use->inner, *sum = node_output(inner, 0) ? value_only_reader(inner->outputs[0]) : NULL;
         if (!use_is_live(use))
             continue;
-        /* If a rewrite made the product, the Add of its bias stands for both. */
-        struct node *reader = sum && sum->op == OP_Add && is_matrix_product(sum) ? sum : inner;
+        struct node *inner = use->inner, *reader = pass_with_bias(inner);
         enum layout layout = is_matrix_product(reader) ? LAYOUT_MATRIX : LAYOUT_CONV;
         bool weighted = reader->graph == node->graph && node_output(reader, 0) && lift_reads_weight(inner) &&
                         inner->inputs[0] == value && !lift_node(reader, layout)->reason &&

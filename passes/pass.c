@@ -176,6 +176,12 @@ bool is_matrix_product(const struct node *node)
     return step && !step->reason && step->passed_count == 1 && step->passed[0] == node->inputs[0]->producer;
 }
 
+struct node *pass_with_bias(struct node *node)
+{
+    struct node *reader = node_output(node, 0) ? value_only_reader(node->outputs[0]) : NULL;
+    return reader && reader->op == OP_Add && is_matrix_product(reader) ? reader : node;
+}
+
 bool is_per_channel(struct node *node, enum layout layout)
 {
     const struct step *step = lift_node(node, layout);

@@ -49,6 +49,8 @@ bool pass_holds_only(const struct tensor *tensor, double number);
 bool is_conv_transpose(const struct node *node);
 /* Gemm, MatMul, or the Add of a bias that a rewrite put behind a MatMul: it stands for both. */
 bool is_matrix_product(const struct node *node);
+/* The node, or if a rewrite put the Add of a bias behind it, that Add. */
+struct node *pass_with_bias(struct node *node);
 /* A step that only scales and shifts each channel. */
 bool is_per_channel(struct node *node, enum layout layout);
 

@@ -71,10 +71,7 @@ static bool takes_up(struct node *node, size_t index, const struct value *value,
         return !lane_shifts(lane) && !constant_of(node->inputs[1], &tensor);
     if (node->op != OP_Conv && node->op != OP_Gemm && node->op != OP_MatMul)
         return false;
-    /* If a rewrite made the product, the Add of its bias stands for both. */
-    struct node *reader = node_output(node, 0) ? value_only_reader(node->outputs[0]) : NULL;
-    if (reader && reader->op == OP_Add && is_matrix_product(reader))
-        node = reader;
+    node = pass_with_bias(node);
     const struct step *step = lift_node(node, conv ? LAYOUT_CONV : LAYOUT_MATRIX);
     return !step->reason && step->input == value && !(lane_shifts(lane) && is_padded(step->form));
 }

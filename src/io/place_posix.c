@@ -117,8 +117,7 @@ void place_sweep(int folder, const char *name)
     if (descriptor < 0)
         return;
     if (fstat(descriptor, &opened) == 0 && S_ISREG(opened.st_mode) && flock(descriptor, LOCK_EX | LOCK_NB) == 0 &&
-        fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_dev == opened.st_dev &&
-        named.st_ino == opened.st_ino)
+        fstatat(folder, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && is_one(&named, &opened))
         unlinkat(folder, name, 0);
     close(descriptor);
 }
@@ -128,8 +127,7 @@ static bool can_be_named(int descriptor, char path[64])
 {
     struct stat own, seen;
     snprintf(path, 64, "/proc/self/fd/%d", descriptor);
-    return fstat(descriptor, &own) == 0 && stat(path, &seen) == 0 && own.st_dev == seen.st_dev &&
-           own.st_ino == seen.st_ino;
+    return fstat(descriptor, &own) == 0 && stat(path, &seen) == 0 && is_one(&own, &seen);
 }
 
 /* A file without a name: whatever ends the run, nothing stays. -1: not here. */

@@ -12,17 +12,18 @@ enum { OPSET_OLDEST = 7, OPSET_NEWEST = 28 };
 
 /* Traits of an operator, whatever its attributes, as bits. */
 enum operator_trait {
-    KEEPS_SHAPE = 1,  /* the first output has the shape and type of the first input (Cast: shape only) */
-    COMMUTES = 2,     /* two inputs may change places */
-    ADDS = 4,         /* a result is a sum of inputs, so that numbers may cancel */
-    ARITHMETIC = 8,   /* +, -, *, / of operands that broadcast, and similar ops */
-    ELEMENTWISE = 16, /* each element depends only on the one in its place; set if a rewrite may span the op */
-    BODIES = 32,      /* attributes are graphs */
-    WEIGHTED = 64,    /* input 1 is a weight: numbers are multiplied by it and summed */
-    IS_SUM = 128,     /* a sum of its operands, with factors */
-    MAPS = 256,       /* applies the same function to each element alone */
-    IDEMPOTENT = 512, /* f(f(x)) = f(x) */
-    INVOLUTION = 1024 /* f(f(x)) = x */
+    KEEPS_SHAPE = 1,   /* the first output has the shape and type of the first input (Cast: shape only) */
+    COMMUTES = 2,      /* two inputs may change places */
+    ADDS = 4,          /* a result is a sum of inputs, so that numbers may cancel */
+    ARITHMETIC = 8,    /* +, -, *, / of operands that broadcast, and similar ops */
+    ELEMENTWISE = 16,  /* each element depends only on the one in its place; set if a rewrite may span the op */
+    BODIES = 32,       /* attributes are graphs */
+    WEIGHTED = 64,     /* input 1 is a weight: numbers are multiplied by it and summed */
+    IS_SUM = 128,      /* a sum of its operands, with factors */
+    MAPS = 256,        /* applies the same function to each element alone */
+    IDEMPOTENT = 512,  /* f(f(x)) = f(x) */
+    INVOLUTION = 1024, /* f(f(x)) = x */
+    MOVES = 2048       /* the results are elements of input 0, in other places or repeated */
 };
 
 /* name and traits */
@@ -82,12 +83,12 @@ enum operator_trait {
     X(Equal, COMMUTES)                                                                                                 \
     X(Erf, KEEPS_SHAPE | MAPS)                                                                                         \
     X(Exp, KEEPS_SHAPE | MAPS)                                                                                         \
-    X(Expand, 0)                                                                                                       \
+    X(Expand, MOVES)                                                                                                   \
     X(EyeLike, 0)                                                                                                      \
-    X(Flatten, 0)                                                                                                      \
+    X(Flatten, MOVES)                                                                                                  \
     X(Floor, KEEPS_SHAPE | IDEMPOTENT)                                                                                 \
     X(GRU, 0)                                                                                                          \
-    X(Gather, 0)                                                                                                       \
+    X(Gather, MOVES)                                                                                                   \
     X(GatherElements, 0)                                                                                               \
     X(GatherND, 0)                                                                                                     \
     X(Gelu, KEEPS_SHAPE | MAPS)                                                                                        \
@@ -104,7 +105,7 @@ enum operator_trait {
     X(HardSigmoid, KEEPS_SHAPE | MAPS)                                                                                 \
     X(HardSwish, KEEPS_SHAPE | MAPS)                                                                                   \
     X(Hardmax, 0)                                                                                                      \
-    X(Identity, KEEPS_SHAPE | ELEMENTWISE)                                                                             \
+    X(Identity, KEEPS_SHAPE | ELEMENTWISE | MOVES)                                                                     \
     X(If, BODIES)                                                                                                      \
     X(InstanceNormalization, 0)                                                                                        \
     X(IsInf, 0)                                                                                                        \
@@ -166,7 +167,7 @@ enum operator_trait {
     X(ReduceSumSquare, 0)                                                                                              \
     X(RegexFullMatch, 0)                                                                                               \
     X(Relu, KEEPS_SHAPE | MAPS | IDEMPOTENT)                                                                           \
-    X(Reshape, 0)                                                                                                      \
+    X(Reshape, MOVES)                                                                                                  \
     X(Resize, 0)                                                                                                       \
     X(ReverseSequence, 0)                                                                                              \
     X(RoiAlign, 0)                                                                                                     \
@@ -192,16 +193,16 @@ enum operator_trait {
     X(Sin, 0)                                                                                                          \
     X(Sinh, 0)                                                                                                         \
     X(Size, 0)                                                                                                         \
-    X(Slice, 0)                                                                                                        \
+    X(Slice, MOVES)                                                                                                    \
     X(Softmax, KEEPS_SHAPE)                                                                                            \
     X(SoftmaxCrossEntropyLoss, 0)                                                                                      \
     X(Softplus, KEEPS_SHAPE | MAPS)                                                                                    \
     X(Softsign, KEEPS_SHAPE | MAPS)                                                                                    \
     X(SpaceToDepth, 0)                                                                                                 \
-    X(Split, 0)                                                                                                        \
+    X(Split, MOVES)                                                                                                    \
     X(SplitToSequence, 0)                                                                                              \
     X(Sqrt, KEEPS_SHAPE | MAPS)                                                                                        \
-    X(Squeeze, 0)                                                                                                      \
+    X(Squeeze, MOVES)                                                                                                  \
     X(StringConcat, 0)                                                                                                 \
     X(StringNormalizer, 0)                                                                                             \
     X(StringSplit, 0)                                                                                                  \
@@ -214,12 +215,12 @@ enum operator_trait {
     X(TensorScatter, 0)                                                                                                \
     X(TfIdfVectorizer, 0)                                                                                              \
     X(ThresholdedRelu, 0)                                                                                              \
-    X(Tile, 0)                                                                                                         \
+    X(Tile, MOVES)                                                                                                     \
     X(TopK, 0)                                                                                                         \
-    X(Transpose, 0)                                                                                                    \
+    X(Transpose, MOVES)                                                                                                \
     X(Trilu, 0)                                                                                                        \
     X(Unique, 0)                                                                                                       \
-    X(Unsqueeze, 0)                                                                                                    \
+    X(Unsqueeze, MOVES)                                                                                                \
     X(Upsample, 0)                                                                                                     \
     X(Where, 0)                                                                                                        \
     X(Xor, COMMUTES)

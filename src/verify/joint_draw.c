@@ -28,22 +28,7 @@ static bool has_range(enum op op)
 /* Ops whose results are elements of their first input. */
 static bool hands_on(enum op op)
 {
-    switch (op) {
-    case OP_Dropout:
-    case OP_Expand:
-    case OP_Flatten:
-    case OP_Gather:
-    case OP_Identity:
-    case OP_MaxPool:
-    case OP_Reshape:
-    case OP_Slice:
-    case OP_Split:
-    case OP_Squeeze:
-    case OP_Tile:
-    case OP_Transpose:
-    case OP_Unsqueeze: return true;
-    default: return false;
-    }
+    return operator_is(op, MOVES) || op == OP_Dropout || op == OP_MaxPool;
 }
 
 /* The node that made the elements of a value, or NULL. */
