@@ -1,4 +1,5 @@
-/* base/vector.c: what the processor can do. The compilers' own way of asking is not in every runtime library. */
+/* base/vector.c: what the processor can do, and a loop for several rooms. The compilers' own way of asking is not in every
+ * runtime library. */
 #include "base/vector.h"
 
 #if defined(__x86_64__)
@@ -18,3 +19,24 @@ __attribute__((constructor)) static void look(void)
         vector_has_avx2 = b & AVX2;
 }
 #endif
+
+/* Several lines of comparing go on at once. */
+VECTORISED(double, largest, (const double *numbers, size_t count), (numbers, count))
+{
+    enum { LINES = 8 };
+    double lines[LINES] = {0}, most = 0;
+    size_t k = 0;
+    for (; k + LINES <= count; k += LINES)
+        for (size_t i = 0; i < LINES; i++)
+            lines[i] = numbers[k + i] > lines[i] ? numbers[k + i] : lines[i];
+    for (; k < count; k++)
+        most = numbers[k] > most ? numbers[k] : most;
+    for (size_t i = 0; i < LINES; i++)
+        most = lines[i] > most ? lines[i] : most;
+    return most;
+}
+
+double vector_largest(const double *numbers, size_t count)
+{
+    return largest(numbers, count);
+}

@@ -5,6 +5,10 @@
 #define BASE_VECTOR_H
 
 #include <stdbool.h>
+#include <stddef.h>
+
+/* The largest of numbers that are not negative; 0 if there are none. */
+double vector_largest(const double *numbers, size_t count);
 
 /* VECTORISED(double, sum, (const double *numbers, int64_t count), (numbers, count)) { body } is a static function of that
  * type, name, parameters and arguments. */

@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/vector.h"
+
 void objective_init(struct objective *objective, struct arena *arena, size_t classes, size_t grids)
 {
     size_t larger = classes > grids ? classes : grids;
@@ -69,6 +71,8 @@ void objective_ready(struct objective *objective)
         objective->mark_room = objective->marks.room;
         objective->sorted = NEW_ARRAY(objective->arena, struct mark, objective->mark_room);
         objective->by_grid = NEW_ARRAY(objective->arena, size_t, objective->mark_room);
+        objective->place = NEW_ARRAY(objective->arena, size_t, objective->mark_room);
+        objective->scaled = NEW_ARRAY(objective->arena, double, objective->mark_room);
     }
     sort_marks(objective);
     const struct mark *marks = objective->marks.items;
@@ -82,8 +86,10 @@ void objective_ready(struct objective *objective)
     count_up(objective->first, objective->class_count);
     count_up(objective->grid_first, objective->grid_count);
     memcpy(next, objective->grid_first, objective->grid_count * sizeof(*next));
-    for (size_t i = 0; i < kept; i++)
-        objective->by_grid[next[marks[i].grid]++] = i;
+    for (size_t i = 0; i < kept; i++) {
+        objective->place[i] = next[marks[i].grid]++;
+        objective->by_grid[objective->place[i]] = i;
+    }
 }
 
 /* 2^exponent, times which is what ldexp does, and faster. */
@@ -108,24 +114,31 @@ static double scaled_weight(const struct grid *grid, const struct mark *mark, in
     return mark->weight * power(-2 * grid->direction * exponent);
 }
 
+/* Finds the largest range anew, and the next. */
 static void refresh(struct objective *objective, size_t index)
 {
     struct grid *grid = &objective->grids[index];
-    grid->sum = grid->largest = grid->next = 0;
-    grid->class = 0;
+    size_t first = objective->grid_first[index], count = objective->grid_first[index + 1] - first, k = 0;
+    const double *scaled = objective->scaled + first;
+    grid->largest = vector_largest(scaled, count);
+    while (k < count && scaled[k] != grid->largest)
+        k++;
+    grid->class = k < count ? objective->marks.items[objective->by_grid[first + k]].class : 0;
+    grid->next = k < count ? fmax(vector_largest(scaled, k), vector_largest(scaled + k + 1, count - k - 1)) : 0;
+}
+
+/* Computes all of a grid anew, because rounding errors of a sum add up. */
+static void compute(struct objective *objective, size_t index)
+{
+    struct grid *grid = &objective->grids[index];
+    grid->sum = 0;
     for (size_t k = objective->grid_first[index]; k < objective->grid_first[index + 1]; k++) {
         const struct mark *mark = &objective->marks.items[objective->by_grid[k]];
         int exponent = objective->exponents[mark->class];
-        double range = scaled_range(grid, mark, exponent);
+        objective->scaled[k] = scaled_range(grid, mark, exponent);
         grid->sum += scaled_weight(grid, mark, exponent);
-        if (range > grid->largest) {
-            grid->next = grid->largest;
-            grid->largest = range;
-            grid->class = mark->class;
-        } else {
-            grid->next = fmax(grid->next, range);
-        }
     }
+    refresh(objective, index);
 }
 
 static double noise_of(double largest, double sum)
@@ -138,7 +151,7 @@ double objective_at(struct objective *objective)
 {
     double noise = 0;
     for (size_t g = 0; g < objective->grid_count; g++) {
-        refresh(objective, g);
+        compute(objective, g);
         noise += noise_of(objective->grids[g].largest, objective->grids[g].sum);
     }
     return noise;
@@ -167,6 +180,7 @@ void objective_set(struct objective *objective, size_t class, int exponent)
         struct grid *grid = &objective->grids[mark->grid];
         double before = scaled_range(grid, mark, old), after = scaled_range(grid, mark, exponent);
         grid->sum += scaled_weight(grid, mark, exponent) - scaled_weight(grid, mark, old);
+        objective->scaled[objective->place[i]] = after;
         bool holds = grid->class == class;
         if (holds && after >= grid->next)
             grid->largest = after;

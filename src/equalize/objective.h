@@ -35,10 +35,12 @@ struct objective {
     struct arena *arena;
     size_t class_count, grid_count, class_room, grid_room, mark_room;
     struct grid *grids;
-    LIST(struct mark) marks; /* by class once it is ready */
-    size_t *first;           /* of a class: class_count + 1 */
-    size_t *by_grid, *grid_first, *next;
+    LIST(struct mark) marks;             /* by class once it is ready */
+    size_t *first;                       /* of a class: class_count + 1 */
+    size_t *by_grid, *grid_first, *next; /* by_grid: the mark at each place */
     struct mark *sorted;
+    size_t *place;  /* of a mark in its grid's part of: */
+    double *scaled; /* ranges with the present exponents */
     int *exponents; /* of the classes */
 };
 

@@ -208,15 +208,23 @@ double problem_noise(struct problem *p, const int *exponents)
 
 /* ---- where to start ---- */
 
-/* All exponents may be shifted together: the median class stays unchanged. With a + b + c = 1 the result does not
- * depend on the starting point, so a second run changes nothing. */
+static void take_logs(struct problem *p)
+{
+    for (size_t c = 1; c < p->objective.class_count; c++) {
+        p->rows[c] = real_log2(p->rows[c]);
+        p->ranges[c] = real_log2(p->ranges[c]);
+        p->columns[c] = real_log2(p->columns[c]);
+    }
+}
+
+/* From logarithms. All exponents may be shifted together: the median class stays unchanged. With a + b + c = 1 the
+ * result does not depend on the starting point, so a second run changes nothing. */
 static void start_at(struct problem *p, double row, double range, double column, int *start)
 {
     size_t count = p->objective.class_count;
     double *logs = p->logs, *sorted = p->sorted;
     for (size_t c = 1; c < count; c++)
-        sorted[c - 1] = logs[c] = row * real_log2(p->rows[c]) + range * real_log2(p->ranges[c]) -
-                                  column * real_log2(p->columns[c]) - p->now[c];
+        sorted[c - 1] = logs[c] = row * p->rows[c] + range * p->ranges[c] - column * p->columns[c] - p->now[c];
     double middle = count > 1 ? median_of(sorted, count - 1) : 0;
     for (size_t c = 1; c < count; c++) {
         double exponent = round(logs[c] - middle) + p->now[c];
@@ -229,8 +237,7 @@ static void start_at(struct problem *p, double row, double range, double column,
 void problem_find_starts(struct problem *p)
 {
     memcpy(p->starts[0], p->now, p->objective.class_count * sizeof(*p->now));
+    take_logs(p);
     start_at(p, 0.5, 0, 0.5, p->starts[1]);
-    start_at(p, 0, 1, 0, p->starts[2]);
-    start_at(p, 0.5, 0.5, 0, p->starts[3]);
-    start_at(p, 0.25, 0.25, 0.5, p->starts[4]);
+    start_at(p, 0.25, 0.25, 0.5, p->starts[2]);
 }

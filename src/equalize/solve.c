@@ -12,8 +12,8 @@
 #include "equalize/spread.h"
 
 enum { SWEEPS = 16, ROUNDS = 16 };
-#define LEAST_GAIN 1.0  /* dB, of the whole network */
-#define LEAST_STEP 0.05 /* dB, of one group */
+#define LEAST_GAIN 1.0 /* dB, of the whole network */
+#define LEAST_STEP 0.2 /* dB, of one group */
 
 /* The largest range of an activation over the median does not grow, or powers of two can do no better: it is under 2. */
 static void set_guard(struct problem *p)

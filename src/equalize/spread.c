@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "base/vector.h"
+
 void spreads_begin(struct spreads *spreads)
 {
     spreads->values.count = spreads->places.count = 0;
@@ -16,7 +18,7 @@ void spreads_value(struct spreads *spreads, struct arena *arena, double limit)
 
 void spreads_place(struct spreads *spreads, struct arena *arena, size_t class, double range)
 {
-    struct place place = {class, spreads->values.count - 1, range, range};
+    struct place place = {class, spreads->values.count - 1, range};
     if (!(range > 0))
         return;
     spreads->values.items[place.value].count++;
@@ -34,6 +36,7 @@ void spreads_ready(struct spreads *spreads, struct arena *arena, size_t classes,
     if (!spreads->by_class || spreads->room < count) {
         spreads->room = spreads->places.room;
         spreads->by_class = NEW_ARRAY(arena, size_t, spreads->room + 1);
+        spreads->scaled = NEW_ARRAY(arena, double, spreads->room + 1);
     }
     /* Counted two further on, so that where a class begins becomes where it ends, while they are put there. */
     memset(spreads->first, 0, (classes + 2) * sizeof(size_t));
@@ -45,33 +48,32 @@ void spreads_ready(struct spreads *spreads, struct arena *arena, size_t classes,
         spreads->by_class[spreads->first[spreads->places.items[i].class + 1]++] = i;
 }
 
-static double larger(double a, double b)
+VECTORISED(size_t, count_below, (const double *numbers, size_t count, double bar), (numbers, count, bar))
 {
-    return a > b ? a : b;
+    size_t below = 0;
+    for (size_t i = 0; i < count; i++)
+        below += numbers[i] < bar;
+    return below;
 }
 
-static void count(struct spreads *spreads, struct spread *value)
+static void count(const struct spreads *spreads, struct spread *value)
 {
-    const struct place *places = spreads->places.items + value->first;
-    double largest = 0;
-    for (size_t i = 0; i < value->count; i++)
-        largest = larger(largest, places[i].scaled);
-    value->largest = largest;
-    value->below = 0;
+    const double *scaled = spreads->scaled + value->first;
+    value->largest = vector_largest(scaled, value->count);
+    value->below = count_below(scaled, value->count, value->largest / value->limit);
     value->stale = false;
-    for (size_t i = 0; i < value->count; i++)
-        value->below += places[i].scaled < largest / value->limit;
 }
 
-static void scale(struct spreads *spreads, struct place *place)
+static double scale(const struct spreads *spreads, size_t place)
 {
-    place->scaled = ldexp(place->range, -spreads->exponents[place->class]);
+    const struct place *of = &spreads->places.items[place];
+    return spreads->scaled[place] = ldexp(of->range, -spreads->exponents[of->class]);
 }
 
 void spreads_count(struct spreads *spreads)
 {
     for (size_t i = 0; i < spreads->places.count; i++)
-        scale(spreads, &spreads->places.items[i]);
+        scale(spreads, i);
     for (size_t i = 0; i < spreads->values.count; i++)
         count(spreads, &spreads->values.items[i]);
 }
@@ -80,12 +82,11 @@ void spreads_move(struct spreads *spreads, size_t class)
 {
     size_t first = spreads->first[class], end = spreads->first[class + 1];
     for (size_t k = first; k < end; k++) {
-        struct place *place = &spreads->places.items[spreads->by_class[k]];
-        struct spread *value = &spreads->values.items[place->value];
-        double old = place->scaled, bar = value->largest / value->limit;
-        scale(spreads, place);
-        value->stale = value->stale || old >= value->largest || place->scaled > value->largest;
-        value->below = value->below + (place->scaled < bar) - (old < bar);
+        size_t place = spreads->by_class[k];
+        struct spread *value = &spreads->values.items[spreads->places.items[place].value];
+        double old = spreads->scaled[place], bar = value->largest / value->limit, now = scale(spreads, place);
+        value->stale = value->stale || old >= value->largest || now > value->largest;
+        value->below = value->below + (now < bar) - (old < bar);
     }
     for (size_t k = first; k < end; k++) {
         size_t value = spreads->places.items[spreads->by_class[k]].value;

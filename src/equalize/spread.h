@@ -16,12 +16,12 @@ struct spread {
 struct place {
     size_t class, value;
     double range;
-    double scaled; /* times 2^-exponent of its class */
 };
 
 struct spreads {
     LIST(struct spread) values;
     LIST(struct place) places; /* value by value */
+    double *scaled;            /* their ranges, times 2^-exponent of the class */
     size_t *by_class, *first;  /* places of each class */
     size_t class_room, room;
     const int *exponents;

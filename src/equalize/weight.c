@@ -92,6 +92,8 @@ static int64_t first_column(const struct weight *weight, int64_t row)
 
 /* ---- reading ---- */
 
+#define TINY 0x1p-100
+
 struct reading {
     const struct weight *weight;
     struct affine_dense *dense;
@@ -159,9 +161,8 @@ static int64_t block_at(const struct reading *reading, int64_t first)
     return left < reading->at_once ? left : reading->at_once;
 }
 
-/* One row: the largest of each channel's taps and the sum of their squares. Returns the largest of all. */
-VECTORISED(double, measure_row, (const double *numbers, int64_t columns, int64_t taps, float *largest, double *squares),
-           (numbers, columns, taps, largest, squares))
+static inline __attribute__((always_inline)) double measure_channels(const double *numbers, int64_t columns,
+                                                                     int64_t taps, float *largest, double *squares)
 {
     double all = 0;
     for (int64_t c = 0; c < columns; c++) {
@@ -179,26 +180,22 @@ VECTORISED(double, measure_row, (const double *numbers, int64_t columns, int64_t
     return all;
 }
 
-/* The smallest absolute number that is not 0, or `smallest`. Several lines of comparing go on at once. */
-VECTORISED(double, smallest_of, (const double *numbers, int64_t count, double smallest), (numbers, count, smallest))
+/* One row: the largest of each channel's taps and the sum of their squares. Returns the largest of all. */
+VECTORISED(double, measure_row, (const double *numbers, int64_t columns, int64_t taps, float *largest, double *squares),
+           (numbers, columns, taps, largest, squares))
 {
-    enum { LINES = 8 };
-    double lines[LINES];
-    int64_t k = 0;
-    for (int i = 0; i < LINES; i++)
-        lines[i] = smallest;
-    for (; k + LINES <= count; k += LINES)
-        for (int i = 0; i < LINES; i++) {
-            double size = fabs(numbers[k + i]);
-            size = size > 0 ? size : lines[i];
-            lines[i] = size < lines[i] ? size : lines[i];
-        }
-    for (; k < count; k++)
-        if (numbers[k] != 0)
-            lines[0] = fmin(lines[0], fabs(numbers[k]));
-    for (int i = 0; i < LINES; i++)
-        smallest = fmin(smallest, lines[i]);
-    return smallest;
+    enum { USUAL = 9 }; /* a number that the compiler knows is a loop that it unrolls */
+    return taps == USUAL ? measure_channels(numbers, columns, USUAL, largest, squares)
+                         : measure_channels(numbers, columns, taps, largest, squares);
+}
+
+/* Whether a number is so small that scaling could make it subnormal in float: a bound for all types. */
+VECTORISED(bool, holds_tiny, (const double *numbers, int64_t count), (numbers, count))
+{
+    int64_t tiny = 0;
+    for (int64_t k = 0; k < count; k++)
+        tiny += (fabs(numbers[k]) < TINY) & (numbers[k] != 0);
+    return tiny > 0;
 }
 
 VECTORISED(double, add_squares, (const double *squares, int64_t count, double *to), (squares, count, to))
@@ -219,7 +216,6 @@ const char *weight_make_room(struct arena *arena, struct weight *weight)
     weight->norm = NEW_ARRAY(arena, double, weight->inputs);
     weight->row_norm = NEW_ARRAY(arena, double, weight->outputs);
     weight->squares = NEW_ARRAY(arena, double, weight->columns);
-    weight->smallest = (double)INFINITY;
     return NULL;
 }
 
@@ -236,7 +232,7 @@ bool weight_measure(struct weight *weight)
         good = read_rows(&reading, first, count);
         if (!good)
             break;
-        weight->smallest = smallest_of(reading.numbers, count * length, weight->smallest);
+        weight->is_tiny = holds_tiny(reading.numbers, count * length) || weight->is_tiny;
         for (int64_t r = first; r < first + count; r++) {
             double most = measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
                                       weight->largest + r * weight->columns, weight->squares);
@@ -280,8 +276,8 @@ static void range_of(const int *exponents, int64_t count, int *least, int *most)
 /* A bound for most weights, even after rounding. */
 static bool is_plainly_exact(const struct weight *weight, int least, int most)
 {
-    return weight->most == 0 || (weight->smallest >= 0x1p-125 && ldexp(weight->smallest, least) >= 0x1p-125 &&
-                                 ldexp(weight->most, most) < 0x1p126);
+    return weight->most == 0 ||
+           (!weight->is_tiny && ldexp(TINY, least) >= 0x1p-125 && ldexp(weight->most, most) < 0x1p126);
 }
 
 bool weight_stays_exact(const struct weight *weight, const int *output_exponents, const int *input_exponents,

@@ -168,7 +168,7 @@ def test_refuses_without_statistics(tmp_path):
     assert any("no statistics" in r for r in reasons(even)), reasons(even)
 
 
-@pytest.mark.parametrize("spread, reason", [(0.25, "nothing is gained"), (1.5, "less than 1")])
+@pytest.mark.parametrize("spread, reason", [(0.25, "nothing is gained"), (1.875, "less than 1")])
 def test_leaves_an_even_network_alone(tmp_path, spread, reason):
     plain, even = equalize(network(first=lambda n, x: norm(n, x, spread=spread)), tmp_path)
     assert plain.data == even.data
