@@ -35,6 +35,13 @@ def prepare(folder):
     (folder / "locked.onnx").symlink_to("/nowhere")
 
 
+def in_words_of_glibc(text):
+    """An option that getopt refuses is told in the words of the C library: here, those of musl."""
+    text = re.sub(r"unrecognized option: (.)$", r"invalid option -- '\1'", text, flags=re.M)
+    text = re.sub(r"unrecognized option: (..+)$", r"unrecognized option '--\1'", text, flags=re.M)
+    return re.sub(r"option requires an argument: (.+)$", r"option '--\1' requires an argument", text, flags=re.M)
+
+
 def answer(command, folder):
     """The command line, its exit status, what it prints."""
     words = shlex.split(command)
@@ -44,6 +51,7 @@ def answer(command, folder):
     printed = done.stdout.splitlines()
     shown = printed[:LINES_MOST] + (["..."] if len(printed) > LINES_MOST else [])
     text = "\n".join([f"$ {command}", *shown, *done.stderr.splitlines(), f"[{done.returncode}]"])
+    text = in_words_of_glibc(text)
     return re.sub(r"\b\d+\.\d{3} s\b", "0.000 s", text)
 
 
