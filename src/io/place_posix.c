@@ -109,6 +109,7 @@ int place_close(int descriptor)
 
 /* ---- temporary files ---- */
 
+#ifndef __EMSCRIPTEN__ /* web/library.js has it */
 void place_sweep(int folder, const char *name)
 {
     struct stat opened, named;
@@ -121,6 +122,7 @@ void place_sweep(int folder, const char *name)
         unlinkat(folder, name, 0);
     close(descriptor);
 }
+#endif
 
 /* Whether linkat can give this file a name: the way there leads through /proc. */
 static bool can_be_named(int descriptor, char path[64])

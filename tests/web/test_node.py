@@ -145,6 +145,32 @@ def test_it_reaches_the_disk(tmp_path):
     assert watched(tmp_path, "--no-sync", SMALL, tmp_path / "out.onnx") == ["renameSync"]
 
 
+def test_killed_runs(tmp_path):
+    """As many as leave a file under every name of a native run: the next run works, and removes what they left. The files of
+    runs that go on stay, and those of other outputs."""
+    hook, out = tmp_path / "hook.cjs", tmp_path / "out.onnx"
+    hook.write_text("require('fs').renameSync = () => process.kill(process.pid, 'SIGKILL');")
+    for count in range(9):
+        run = subprocess.run(["node", "--require", hook, *NODE[1:], "-q", SMALL, out], timeout=60)
+        assert run.returncode == -signal.SIGKILL and not out.exists()
+    assert len(list(tmp_path.glob("out.onnx.onnx-repvgg-fuse-*.tmp"))) > 0
+    others = [f"out.onnx.onnx-repvgg-fuse-{os.getpid()}-1-0.tmp", "other.onnx.onnx-repvgg-fuse-99999999-1-0.tmp"]
+    for name in others:
+        (tmp_path / name).write_bytes(b"half")
+    subprocess.run([*NODE, "-q", SMALL, out], check=True, timeout=60)
+    assert sorted(os.listdir(tmp_path)) == sorted(["hook.cjs", "out.onnx", *others])
+    subprocess.run([TOOL, "-q", SMALL, tmp_path / "native.onnx"], check=True)
+    assert out.read_bytes() == (tmp_path / "native.onnx").read_bytes()
+
+
+def test_a_run_of_another_container(tmp_path):
+    """Its process has the id of this one, but not its time: taken for killed, and its run must not put this one's file in place."""
+    hook, out = tmp_path / "hook.cjs", tmp_path / "out.onnx"
+    hook.write_text("require('fs').writeFileSync(`${process.env.OUT}.onnx-repvgg-fuse-${process.pid}-1-0.tmp`, 'half');")
+    subprocess.run(["node", "--require", hook, *NODE[1:], "-q", SMALL, out], check=True, timeout=60, env={**os.environ, "OUT": str(out)})
+    assert sorted(os.listdir(tmp_path)) == ["hook.cjs", "out.onnx"]
+
+
 def test_out_of_memory(tmp_path):
     """Memory that does not grow: an error that says so, and OUT as it was."""
     hook = tmp_path / "hook.cjs"
