@@ -83,6 +83,9 @@ void group_disturb(struct equalization *e, struct group *group)
 
 void group_clear(struct equalization *e, struct group *group)
 {
+    group->waits = true;
+    if (!group_is_moved(e, group))
+        return;
     for (size_t i = 0; i < group->classes.count; i++)
         class_at(e, group->classes.items[i])->exponent = 0;
     group_disturb(e, group);

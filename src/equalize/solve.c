@@ -73,25 +73,20 @@ static void solve_all(struct equalization *e)
     }
 }
 
-/* Noise without any exponents, and with all of them. */
+static bool is_weighed(struct equalization *e, const struct group *group)
+{
+    return group->behind.count && group_is_free(e, group);
+}
+
+/* The noise of all groups with the present exponents. */
 static void weigh_all(struct equalization *e)
 {
-    size_t count = e->classes.channels.count;
-    int *found = NEW_ARRAY(e->arena, int, count + 1);
-    for (size_t c = 0; c < count; c++)
-        found[c] = class_at(e, c)->exponent;
-    for (int with = 1; with >= 0; with--) {
-        for (size_t i = 0; i < e->groups.count; i++) {
-            struct group *group = e->groups.items[i];
-            if (!group->behind.count || !group_is_free(e, group))
-                continue;
-            struct problem *p = problem_of(e, group);
-            *(with ? &group->noise : &group->noise_before) = problem_noise(p, p->now);
-        }
-        for (size_t c = 0; c < count; c++)
-            class_at(e, c)->exponent = with ? 0 : found[c];
-        for (size_t i = 0; i < e->classes.seams.count; i++)
-            e->classes.seams.items[i].rows_hold = e->classes.seams.items[i].columns_hold = false;
+    for (size_t i = 0; i < e->groups.count; i++) {
+        struct group *group = e->groups.items[i];
+        if (!is_weighed(e, group))
+            continue;
+        struct problem *p = problem_of(e, group);
+        group->noise = problem_noise(p, p->now);
     }
 }
 
@@ -101,8 +96,9 @@ static void drop_little(struct equalization *e)
     double before = 0, after = 0;
     weigh_all(e);
     for (size_t i = 0; i < e->groups.count; i++) {
-        before += e->groups.items[i]->noise_before;
-        after += e->groups.items[i]->noise;
+        const struct group *group = e->groups.items[i];
+        before += is_weighed(e, group) ? group->noise_before : 0;
+        after += is_weighed(e, group) ? group->noise : 0;
     }
     double gain = decibels_between(before, after);
     if (gain >= LEAST_GAIN)
@@ -122,6 +118,9 @@ void solve_groups(struct equalization *e)
     for (size_t i = 0; i < e->groups.count; i++)
         if (group_is_free(e, e->groups.items[i]))
             pin_channels(e, e->groups.items[i]);
+    weigh_all(e);
+    for (size_t i = 0; i < e->groups.count; i++)
+        e->groups.items[i]->noise_before = e->groups.items[i]->noise;
     for (int round = 0; round < ROUNDS; round++) {
         solve_all(e);
         if (!pin_inexact(e))
