@@ -101,7 +101,7 @@ static struct equalization *decide(struct plan *plan, struct graph *graph, enum 
         struct group *group = e->groups.items[i];
         if (group_is_moved(e, group))
             group->reason = NULL;
-        if (group->behind.count && group_is_free(e, group))
+        if (group_is_weighed(e, group))
             tell(e, group);
     }
     return e;

@@ -64,6 +64,11 @@ bool group_is_moved(struct equalization *e, const struct group *group)
     return false;
 }
 
+bool group_is_weighed(struct equalization *e, const struct group *group)
+{
+    return group->behind.count && group_is_free(e, group);
+}
+
 void group_disturb(struct equalization *e, struct group *group)
 {
     group->waits = true;

@@ -52,6 +52,8 @@ struct group *group_at(struct equalization *e, struct channels *channels);
 /* Whether some class of it may be scaled, and whether one is. */
 bool group_is_free(struct equalization *e, const struct group *group);
 bool group_is_moved(struct equalization *e, const struct group *group);
+/* Whether it has a noise: an op reads one of its values, and some class may be scaled. */
+bool group_is_weighed(struct equalization *e, const struct group *group);
 /* Resets all of it to unscaled. */
 void group_clear(struct equalization *e, struct group *group);
 /* Marks groups that share an op with this one, because their ranges changed. */

@@ -13,10 +13,11 @@ struct problem {
     struct equalization *e;
     struct group *group;
     struct objective objective;
-    size_t *roots;                   /* of the classes, from 1 on: all of them may be scaled */
-    int *now;                        /* the present exponents */
-    double constant;                 /* constant part of the noise */
-    double *rows, *columns, *ranges; /* by class: the largest range before it, behind it, and of the activation */
+    size_t *roots;   /* of the classes, from 1 on: all of them may be scaled */
+    int *now;        /* the present exponents */
+    double constant; /* constant part of the noise */
+    /* By class: the largest range before it, behind it, and of the activation; for the starts, their logarithms. */
+    double *rows, *columns, *ranges;
     double *logs, *sorted;
     struct spreads guard; /* of what the ops behind read */
     int *starts[STARTS];

@@ -73,17 +73,12 @@ static void solve_all(struct equalization *e)
     }
 }
 
-static bool is_weighed(struct equalization *e, const struct group *group)
-{
-    return group->behind.count && group_is_free(e, group);
-}
-
 /* The noise of all groups with the present exponents. */
 static void weigh_all(struct equalization *e)
 {
     for (size_t i = 0; i < e->groups.count; i++) {
         struct group *group = e->groups.items[i];
-        if (!is_weighed(e, group))
+        if (!group_is_weighed(e, group))
             continue;
         struct problem *p = problem_of(e, group);
         group->noise = problem_noise(p, p->now);
@@ -97,8 +92,8 @@ static void drop_little(struct equalization *e)
     weigh_all(e);
     for (size_t i = 0; i < e->groups.count; i++) {
         const struct group *group = e->groups.items[i];
-        before += is_weighed(e, group) ? group->noise_before : 0;
-        after += is_weighed(e, group) ? group->noise : 0;
+        before += group_is_weighed(e, group) ? group->noise_before : 0;
+        after += group_is_weighed(e, group) ? group->noise : 0;
     }
     double gain = decibels_between(before, after);
     if (gain >= LEAST_GAIN)

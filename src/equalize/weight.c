@@ -92,8 +92,6 @@ static int64_t first_column(const struct weight *weight, int64_t row)
 
 /* ---- reading ---- */
 
-#define TINY 0x1p-100
-
 struct reading {
     const struct weight *weight;
     struct affine_dense *dense;
@@ -189,8 +187,10 @@ VECTORISED(double, measure_row, (const double *numbers, int64_t columns, int64_t
                          : measure_channels(numbers, columns, taps, largest, squares);
 }
 
-/* Whether a number is so small that scaling could make it subnormal in float: a bound for all types. */
-VECTORISED(bool, holds_tiny, (const double *numbers, int64_t count), (numbers, count))
+#define TINY 0x1p-100 /* far above what any type but float16 makes subnormal, once it is scaled */
+
+/* True if a number other than 0 is smaller. */
+VECTORISED(bool, has_tiny, (const double *numbers, int64_t count), (numbers, count))
 {
     int64_t tiny = 0;
     for (int64_t k = 0; k < count; k++)
@@ -232,7 +232,7 @@ bool weight_measure(struct weight *weight)
         good = read_rows(&reading, first, count);
         if (!good)
             break;
-        weight->is_tiny = holds_tiny(reading.numbers, count * length) || weight->is_tiny;
+        weight->has_tiny = weight->has_tiny || has_tiny(reading.numbers, count * length);
         for (int64_t r = first; r < first + count; r++) {
             double most = measure_row(reading.numbers + (r - first) * length, weight->columns, weight->taps,
                                       weight->largest + r * weight->columns, weight->squares);
@@ -277,7 +277,7 @@ static void range_of(const int *exponents, int64_t count, int *least, int *most)
 static bool is_plainly_exact(const struct weight *weight, int least, int most)
 {
     return weight->most == 0 ||
-           (!weight->is_tiny && ldexp(TINY, least) >= 0x1p-125 && ldexp(weight->most, most) < 0x1p126);
+           (!weight->has_tiny && ldexp(TINY, least) >= 0x1p-125 && ldexp(weight->most, most) < 0x1p126);
 }
 
 bool weight_stays_exact(const struct weight *weight, const int *output_exponents, const int *input_exponents,

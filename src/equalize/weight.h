@@ -16,7 +16,7 @@ struct weight {
     float *largest;   /* rows * columns: the largest absolute number of the taps */
     double *norm;     /* per input: the sum of squares of the numbers that read it */
     double *row_norm; /* of each output */
-    bool is_tiny;     /* a number other than 0 is close to the smallest of its type */
+    bool has_tiny;    /* a number other than 0 that scaling could make subnormal */
     double most;      /* absolute */
     double total;     /* sum of squares: not finite if a number is not */
     double *squares;  /* of one row */
