@@ -25,6 +25,17 @@ bool lane_scales(const struct lane *lane);
 bool lane_shifts(const struct lane *lane);
 /* Scales by 1 and shifts by 0. */
 bool lane_is_neutral(const struct lane *lane);
+/* All scales are above 0. */
+bool lane_is_positive(const struct lane *lane);
+
+/* New numbers for the width of the lane, in the arena: 1 and 0. */
+void lane_make(struct arena *arena, struct lane *lane, double **scale, double **shift);
+/* Each number `repeat` times, all of them `times` times. */
+void lane_widen(struct arena *arena, struct lane *lane, int64_t times, int64_t repeat);
+/* The inverse, to `width` numbers. False: numbers that would become one differ. */
+bool lane_narrow(struct arena *arena, struct lane *lane, int64_t width, int64_t repeat);
+
+/* lane_pass.c: */
 
 /* Moves a lane from input `index` of the node to its first output. NULL, or the reason why it cannot move past the
  * node. */
