@@ -69,7 +69,4 @@ const struct affine *affine_settle(struct arena *arena, const struct affine *for
  * there. */
 const char *affine_drop_axis(struct arena *arena, const struct affine *form, int index, const struct affine **result);
 
-/* True if the two are the same map: equal extents, and numbers within `tolerance` of the largest. */
-bool affine_equal(struct arena *arena, const struct affine *a, const struct affine *b, double tolerance);
-
 #endif

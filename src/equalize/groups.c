@@ -1,7 +1,7 @@
 /* equalize/groups.c: values that are decided together. */
 #include "equalize/groups.h"
 
-struct group *group_at(struct equalization *e, struct channels *channels)
+static struct group *group_at(struct equalization *e, struct channels *channels)
 {
     struct channels *head = group_of(channels);
     if (!head->decided) {

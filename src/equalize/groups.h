@@ -48,7 +48,6 @@ static inline size_t root_of(struct equalization *e, const struct channels *chan
 
 /* Lists the groups, their seams and classes. */
 void groups_find(struct equalization *e);
-struct group *group_at(struct equalization *e, struct channels *channels);
 /* Whether some class of it may be scaled, and whether one is. */
 bool group_is_free(struct equalization *e, const struct group *group);
 bool group_is_moved(struct equalization *e, const struct group *group);

@@ -124,7 +124,11 @@ static const struct {
     {"Upsample", "mode=nearest"},
 };
 
-const char *operator_default(const char *domain, const char *type, int64_t opset, const char *attribute, size_t *length)
+/* The default of `attribute` of an operator, which may be "": *length characters, which are a number, a string, "*1"
+ * for a list that repeats that number, or "0,2" for a list. NULL: it has no default, or one that such a text cannot
+ * express, or the operator or opset is unknown. */
+static const char *operator_default(const char *domain, const char *type, int64_t opset, const char *attribute,
+                                    size_t *length)
 {
     if (opset < OPSET_OLDEST || opset > OPSET_NEWEST || operator_domain(domain)[0] || !type)
         return NULL;

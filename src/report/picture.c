@@ -112,6 +112,24 @@ static void add_outputs(struct maker *maker, size_t box)
 
 /* ---- signature ---- */
 
+/* The attributes of a node as text, one per line, without defaults; NULL-terminated. */
+static const char *const *attributes_of(struct arena *arena, const struct node *node)
+{
+    const Onnx__NodeProto *proto = node->proto;
+    size_t count = 0;
+    const char **lines = NEW_ARRAY(arena, const char *, proto->n_attribute + 1);
+    for (size_t i = 0; i < proto->n_attribute; i++) {
+        const Onnx__AttributeProto *attribute = proto->attribute[i];
+        bool window = node->input_count > 1 && node->inputs[1] && node->inputs[1]->tensor &&
+                      strcmp(text_or_empty(attribute->name), "kernel_shape") == 0;
+        if (window || attribute_is_default(node, attribute))
+            continue;
+        lines[count++] =
+            arena_format(arena, "%s %s", text_or_empty(attribute->name), describe_attribute(arena, attribute));
+    }
+    return lines;
+}
+
 /* Channels may differ between equal pictures, windows may not. */
 static void sign_weight(struct text *text, const struct tensor *tensor)
 {
@@ -123,7 +141,7 @@ static void sign_weight(struct text *text, const struct tensor *tensor)
 static void sign_node(struct text *text, const struct node *node)
 {
     const struct value *weight = node_input(node, 1);
-    const char *const *lines = picture_attributes(text->arena, node);
+    const char *const *lines = attributes_of(text->arena, node);
     text_print(text, "%s.%s", text_or_empty(node->proto->domain), text_or_empty(node->proto->op_type));
     for (; *lines; lines++) {
         bool group = strncmp(*lines, "group ", 6) == 0 && weight && weight->tensor && weight->tensor->rank > 2;
@@ -217,23 +235,6 @@ void picture_keep(struct arena *arena, const struct node *node)
     }
 }
 
-const char *const *picture_attributes(struct arena *arena, const struct node *node)
-{
-    const Onnx__NodeProto *proto = node->proto;
-    size_t count = 0;
-    const char **lines = NEW_ARRAY(arena, const char *, proto->n_attribute + 1);
-    for (size_t i = 0; i < proto->n_attribute; i++) {
-        const Onnx__AttributeProto *attribute = proto->attribute[i];
-        bool window = node->input_count > 1 && node->inputs[1] && node->inputs[1]->tensor &&
-                      strcmp(text_or_empty(attribute->name), "kernel_shape") == 0;
-        if (window || attribute_is_default(node, attribute))
-            continue;
-        lines[count++] =
-            arena_format(arena, "%s %s", text_or_empty(attribute->name), describe_attribute(arena, attribute));
-    }
-    return lines;
-}
-
 /* ONNX's names for the inputs of the operators whose weights are drawn most. */
 static const char *input_name(struct arena *arena, const struct node *node, size_t index)
 {
@@ -291,7 +292,7 @@ static void json_node(struct page *page, const struct node *node, bool whole)
     page_index(page, "op", foreign ? arena_format(page->arena, "%s.%s", domain, type) : type);
     page_index(page, "name", node->proto->name);
     json_open(&page->json, "attributes", '[');
-    const char *const *lines = whole ? picture_attributes(page->arena, node) : NULL;
+    const char *const *lines = whole ? attributes_of(page->arena, node) : NULL;
     for (size_t i = 0; lines && lines[i]; i++)
         page_index(page, NULL, lines[i]);
     json_close(&page->json, ']');

@@ -46,8 +46,6 @@ struct picture *picture_stored(struct arena *arena, const struct value *value);
 /* "key": {"boxes": ...}, or null if there is none. */
 void picture_json(struct page *page, const char *key, const struct picture *picture);
 
-/* The attributes of a node as text, one per line, without defaults; NULL-terminated. */
-const char *const *picture_attributes(struct arena *arena, const struct node *node);
 /* Copies the texts of a node's attributes from the file, so that it can be closed. */
 void picture_keep(struct arena *arena, const struct node *node);
 /* Dims separated by a multiplication sign, "?" for an unknown size; "" if the rank is unknown. */

@@ -1,6 +1,7 @@
 /* test_affine.c: random expressions of composed and joined forms do what their parts do, one after
  * the other and side by side. Forms are also stated in other words and computed block by block. */
 #include "affine/laws.h"
+#include "equal.h"
 #include "plain.h"
 
 /* ---- random forms ---- */

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "affine/laws.h"
+#include "equal.h"
 #include "plain.h"
 
 enum { SEEDS = 3000, SHOWN = 5 };
