@@ -49,7 +49,7 @@ static void run_guarded(struct onnx_fuse_report *report, const struct onnx_fuse_
     struct call call = {run, options};
     run_init(run);
     landing_call(&run->landing, run_once, &call);
-    if (run_again(run))
+    while (run_again(run))
         landing_call(&run->landing, run_once, &call);
     run_close(run);
     report->status = run->landing.status;

@@ -169,7 +169,7 @@ static enum onnx_fuse_status info(struct onnx_fuse_view *view, const struct onnx
         return ONNX_FUSE_OUT_OF_MEMORY;
     struct info_call call = {view, options};
     landing_call(&view->run.landing, info_once, &call);
-    if (run_again(&view->run))
+    while (run_again(&view->run))
         landing_call(&view->run.landing, info_once, &call);
     return finish(view, wanted);
 }

@@ -14,6 +14,7 @@ void objective_init(struct objective *objective, struct arena *arena, size_t cla
     objective->first = NEW_ARRAY(arena, size_t, classes + 1);
     objective->grid_first = NEW_ARRAY(arena, size_t, grids + 1);
     objective->next = NEW_ARRAY(arena, size_t, larger + 1);
+    objective->latest = NEW_ARRAY(arena, size_t, classes);
 }
 
 void objective_begin(struct objective *objective, size_t classes, size_t grids)
@@ -28,6 +29,14 @@ void objective_begin(struct objective *objective, size_t classes, size_t grids)
 void objective_mark(struct objective *objective, size_t class, size_t grid, double range, double weight)
 {
     struct mark mark = {class, grid, range, weight};
+    size_t at = objective->latest[class]; /* of this class, or from another objective */
+    struct mark *last = at < objective->marks.count ? &objective->marks.items[at] : NULL;
+    if (last && last->class == class && last->grid == grid) {
+        last->range = fmax(last->range, range);
+        last->weight += weight;
+        return;
+    }
+    objective->latest[class] = objective->marks.count;
     LIST_PUSH(objective->arena, &objective->marks, mark);
 }
 
@@ -42,10 +51,9 @@ static void count_up(size_t *next, size_t keys)
     }
 }
 
-/* Marks come grid by grid. A counting sort leaves them so within each class: equal ones lie together. */
 static void sort_marks(struct objective *objective)
 {
-    size_t count = objective->marks.count, *next = objective->next, kept = 0;
+    size_t count = objective->marks.count, *next = objective->next;
     struct mark *marks = objective->marks.items, *sorted = objective->sorted;
     memset(next, 0, (objective->class_count + 1) * sizeof(*next));
     for (size_t i = 0; i < count; i++)
@@ -53,16 +61,7 @@ static void sort_marks(struct objective *objective)
     count_up(next, objective->class_count);
     for (size_t i = 0; i < count; i++)
         sorted[next[marks[i].class]++] = marks[i];
-    for (size_t i = 0; i < count; i++) {
-        struct mark *last = kept ? &marks[kept - 1] : NULL;
-        if (last && last->class == sorted[i].class && last->grid == sorted[i].grid) {
-            last->range = fmax(last->range, sorted[i].range);
-            last->weight += sorted[i].weight;
-        } else {
-            marks[kept++] = sorted[i];
-        }
-    }
-    objective->marks.count = kept;
+    memcpy(marks, sorted, count * sizeof(*marks));
 }
 
 void objective_ready(struct objective *objective)
@@ -76,17 +75,17 @@ void objective_ready(struct objective *objective)
     }
     sort_marks(objective);
     const struct mark *marks = objective->marks.items;
-    size_t kept = objective->marks.count, *next = objective->next;
+    size_t count = objective->marks.count, *next = objective->next;
     memset(objective->first, 0, (objective->class_count + 1) * sizeof(size_t));
     memset(objective->grid_first, 0, (objective->grid_count + 1) * sizeof(size_t));
-    for (size_t i = 0; i < kept; i++) {
+    for (size_t i = 0; i < count; i++) {
         objective->first[marks[i].class]++;
         objective->grid_first[marks[i].grid]++;
     }
     count_up(objective->first, objective->class_count);
     count_up(objective->grid_first, objective->grid_count);
     memcpy(next, objective->grid_first, objective->grid_count * sizeof(*next));
-    for (size_t i = 0; i < kept; i++) {
+    for (size_t i = 0; i < count; i++) {
         objective->place[i] = next[marks[i].grid]++;
         objective->by_grid[objective->place[i]] = i;
     }

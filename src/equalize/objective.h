@@ -36,6 +36,7 @@ struct objective {
     size_t class_count, grid_count, class_room, grid_room, mark_room;
     struct grid *grids;
     LIST(struct mark) marks;             /* by class once it is ready */
+    size_t *latest;                      /* of each class: its latest mark */
     size_t *first;                       /* of a class: class_count + 1 */
     size_t *by_grid, *grid_first, *next; /* by_grid: the mark at each place */
     struct mark *sorted;
@@ -48,7 +49,7 @@ struct objective {
 void objective_init(struct objective *objective, struct arena *arena, size_t classes, size_t grids);
 /* Of no marks. */
 void objective_begin(struct objective *objective, size_t classes, size_t grids);
-/* Marks of one class and grid are merged: the largest range, the sum of weights. */
+/* Marks of one class and grid are merged: the largest range, the sum of weights. Those of one grid come together. */
 void objective_mark(struct objective *objective, size_t class, size_t grid, double range, double weight);
 /* After the last mark. */
 void objective_ready(struct objective *objective);

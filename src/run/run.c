@@ -84,6 +84,22 @@ static void warn_of_memory(struct run *run)
     warn(run, (struct refusal){PLAN_WHOLE_MODEL, run->model.graphs.items[0], .reason = reason});
 }
 
+/* What memory did not suffice for in an earlier run. */
+static void leave_ranges(struct run *run)
+{
+    const char *what = run->options.equalize ? "the network is not equalised"
+                       : run->foresees       ? "what equalisation would gain is not predicted"
+                                             : NULL;
+    if (!run->leaves_ranges || !what)
+        return;
+    const char *reason = arena_format(
+        &run->arena, "memory limit: %s, because that needs more than the %zu MiB allowed for %zu bytes of input", what,
+        run->landing.most >> 20, run->landing.input);
+    warn(run, (struct refusal){"equalize", run->model.graphs.items[0], .reason = reason});
+    run->options.equalize = ONNX_FUSE_EQUALIZE_OFF;
+    run->foresees = false;
+}
+
 /* Warns of nodes that no runtime loads: nothing folds across them (fuse/lift.c), and nothing repairs them. */
 static void warn_of_rules(struct run *run)
 {
@@ -323,6 +339,7 @@ void run_fuse(struct run *run)
              run->options.html_report);
     load(run);
     warn_of_rules(run);
+    leave_ranges(run);
     run_check_data(run, &run->page);
     run_check_data(run, &run->json);
     census_take(&run->model, run->model.bytes.size + run_external_bytes(&run->model), &run->summary.before);

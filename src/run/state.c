@@ -29,17 +29,19 @@ void run_close(struct run *run)
 
 bool run_again(struct run *run)
 {
-    if (run->landing.status != ONNX_FUSE_LIMIT || !run->plan.model || run->is_second || run->is_written)
+    if (run->landing.status != ONNX_FUSE_LIMIT || !run->plan.model || run->is_last || run->is_written)
         return false;
     struct mapping bytes = run->model.bytes; /* standard input is read once */
     run->model.bytes = (struct mapping){.descriptor = -1};
+    bool weighs_ranges = run->options.equalize || run->foresees;
     run_close(run);
     run_forget_result(run);
     struct run again = {.options = run->options,
                         .source = run->source,
                         .output_path = run->output_path,
-                        .is_short = true,
-                        .is_second = true};
+                        .leaves_ranges = true,
+                        .is_short = !weighs_ranges,
+                        .is_last = !weighs_ranges};
     arena_free(&run->arena);
     *run = again;
     run_init(run);

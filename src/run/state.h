@@ -33,8 +33,9 @@ struct run {
     bool foresees;           /* predict the gain of equalisation: for info */
     struct map measured;     /* options.statistics, read once */
     struct map bans;         /* kept between plans */
+    bool leaves_ranges;      /* memory was short: run without equalisation, and without a prediction of it */
     bool is_short;           /* of memory: run without any rewrite */
-    bool is_second;          /* run_again */
+    bool is_last;            /* run_again has nothing more to leave out */
     bool is_written;         /* perhaps to a stream, which cannot be undone */
     LIST(struct refusal *) warnings;
     struct summary summary;
@@ -43,8 +44,8 @@ struct run {
 /* Makes a zeroed run safe to close. Call it before anything that may land. */
 void run_init(struct run *run);
 
-/* After a landing: prepares another run without rewrites, with all memory released. False if that would not help:
- * memory was not the cause, or it was tried before. */
+/* After a landing: prepares another run, without equalisation or, the next time, without rewrites, with all memory
+ * released. False if that would not help: memory was not the cause, or it was tried before. */
 bool run_again(struct run *run);
 /* Frees a result that the caller will not get, unless the caller allocated it. */
 void run_forget_result(struct run *run);

@@ -5,6 +5,7 @@ family of growth.py is one model of about 100 KB; docs/security.md has the bound
 import importlib.metadata
 import json
 import os
+import subprocess
 
 import numpy as np
 import pytest
@@ -45,7 +46,8 @@ def held(arguments, *files, codes=(0, 1, 2)):
 
 
 def alone(command, path, out, codes=(0, 2)):
-    for arguments in ([path, "-o", out], [path, "-o", out, "--max-growth", "1e9"], ["info", path], ["dump", path]):
+    for arguments in ([path, "-o", out], [path, "-o", out, "--max-growth", "1e9"], [path, "-o", out, "--equalize", "tensor"],
+                      ["info", path], ["dump", path]):
         held([command, *arguments], path, codes=codes)
 
 
@@ -99,6 +101,51 @@ def test_what_does_not_fit_is_written_without(command, tmp_path):
     assert told["fusions"] and ["memory limit" in w["reason"] for w in told["warnings"]] == [True]
     assert "--explain lists them" in run.error
     assert cost([command, "--strict", a, "-o", out], SECONDS).code == 1
+
+
+def depthwise(channels, *between):
+    """Conv, BatchNormalization and Relu, ops between, and what reads them; ranges of channels lie far apart."""
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.normal(size=(channels, 1, 1, 1)), "g": rng.lognormal(0, 2, channels), "b": rng.normal(size=channels),
+               "m": np.zeros(channels), "v": np.ones(channels)}
+    nodes = [growth.node("Conv", ["x", "w"], ["c"], group=channels), growth.node("BatchNormalization", ["c", "g", "b", "m", "v"], ["n"]),
+             growth.node("Relu", ["n"], ["r"]), *between]
+    return nodes, {name: a.astype(np.float32) for name, a in weights.items()}
+
+
+def write(path, nodes, weights, shape):
+    path.write_bytes(growth.model(nodes, [numpy_helper.from_array(a, name) for name, a in weights.items()], shape=shape).SerializeToString())
+
+
+@large
+@pytest.mark.parametrize("grain", ["tensor", "channel"])
+def test_what_cannot_be_equalised_in_memory_is_fused(grain, command, tmp_path):
+    """It came out with no rewrite at all."""
+    a, out, report = tmp_path / "a.onnx", tmp_path / "out.onnx", tmp_path / "report.json"
+    channels = 1 << 16
+    nodes, weights = depthwise(channels, growth.node("Conv", ["r", "w2"], ["y"], group=channels))
+    write(a, nodes, {**weights, "w2": weights["w"][::-1].copy()}, (1, channels, 2, 2))
+    held([command, a, "-o", out, "--json", report, "--equalize", grain], a, codes=(0,))
+    told = json.loads(report.read_text())
+    assert told["fusions"] and [(w["pass"], w["reason"].split(":")[0]) for w in told["warnings"]] == [("equalize", "memory limit")]
+    plain = tmp_path / "plain.onnx"
+    held([command, a, "-o", plain], a, codes=(0,))
+    assert out.read_bytes() == plain.read_bytes()
+    held([command, "info", a], a, codes=(0,))
+    assert "1 regions would be fused" in subprocess.run([command, "info", a], capture_output=True, text=True, check=True).stdout
+
+
+@large
+@pytest.mark.parametrize("grain", ["tensor", "channel"])
+def test_a_head_that_reads_each_pixel_is_equalised(grain, command, tmp_path):
+    """Its Gemm has 247,808 inputs, of 8 channels. Each input was noted by itself, which took more memory than allowed."""
+    a, report = tmp_path / "a.onnx", tmp_path / "report.json"
+    nodes, weights = depthwise(8, growth.node("Flatten", ["r"], ["f"]), growth.node("Gemm", ["f", "head"], ["y"], transB=1))
+    head = np.random.default_rng(1).normal(0, 1e-3, (5, 8, 176 * 176)) / weights["g"][:, None]
+    write(a, nodes, {**weights, "head": head.reshape(5, -1).astype(np.float32)}, (1, 8, 176, 176))
+    held([command, a, "-o", tmp_path / "out.onnx", "--json", report, "--equalize", grain], a, codes=(0,))
+    told = json.loads(report.read_text())
+    assert told["warnings"] == [] and sum(group["scaled"] for group in told["equalized"]) > 0
 
 
 @large
