@@ -103,7 +103,10 @@ static bool is_held(const struct classes *classes, int64_t count)
 struct channels *classes_give(struct classes *classes, struct value *value, int axis)
 {
     if (!value || value->graph != classes->graph || value->rank <= axis || axis < 0 || value->dims[axis] < 1 ||
-        !type_is_float(value->type) || !is_held(classes, value->dims[axis]))
+        !type_is_float(value->type))
+        return NULL;
+    classes->is_full = classes->is_full || !is_held(classes, value->dims[axis]);
+    if (classes->is_full)
         return NULL;
     struct channels *channels = NEW(classes->arena, struct channels);
     *channels = (struct channels){.value = value,

@@ -59,6 +59,7 @@ struct classes {
     struct graph *graph;
     const struct map *measured; /* by name: struct measured */
     LIST(struct channel) channels;
+    bool is_full; /* classes_give had no room, which the caller resets */
     LIST(struct channels *) values;
     LIST(struct seam) seams;
     LIST(struct shift) shifts;

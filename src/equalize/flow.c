@@ -217,9 +217,12 @@ static void flow_through_node(struct classes *classes, struct node *node)
         return;
     size_t seams = classes->seams.count, shifts = classes->shifts.count;
     bool whole = node_output(node, 0) && node_output(node, 0)->rank >= 0;
+    classes->is_full = false;
     const char *reason =
         whole ? node_has_references(node) ? "it takes an attribute from the function around it" : flow(classes, node)
               : NOT_KNOWN;
+    if (reason && classes->is_full)
+        reason = "limit: the values before it have as many channels as are examined for a model of this size";
     for (size_t k = 0; k < node->input_count; k++) {
         bool is_data = k == 0 || !lift_reads_weight(node);
         if (reason || !is_data)

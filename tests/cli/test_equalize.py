@@ -161,6 +161,17 @@ def test_refuses_float16(tmp_path):
     assert any("float16" in r for r in reasons(even)), reasons(even)
 
 
+def test_refuses_more_channels_than_it_examines(tmp_path):
+    n, wide = Net(seed=3), 70_000
+    y = norm(n, n.conv(n.input("x", (1, 2, 2, 2)), wide, 1))
+    for _ in range(5):
+        y = n.node("LeakyRelu", [y], alpha=0.25)
+    n.output(n.node("Sigmoid", [n.conv(y, wide, 1, group=wide)]))
+    plain, even = equalize(n.model(), tmp_path)
+    assert plain.data == even.data
+    assert any("limit: the values before it have as many channels as" in r for r in reasons(even)), reasons(even)
+
+
 def test_refuses_without_statistics(tmp_path):
     fused = fuse(network(), tmp_path, stem="fused").model
     plain, even = equalize(fused, tmp_path)
