@@ -84,7 +84,7 @@ static void warn_of_memory(struct run *run)
     warn(run, (struct refusal){PLAN_WHOLE_MODEL, run->model.graphs.items[0], .reason = reason});
 }
 
-/* What memory did not suffice for in an earlier run. */
+/* What memory did not suffice for in an earlier run. One without rewrites says so instead. */
 static void leave_ranges(struct run *run)
 {
     const char *what = run->options.equalize ? "the network is not equalised"
@@ -95,7 +95,8 @@ static void leave_ranges(struct run *run)
     const char *reason = arena_format(
         &run->arena, "memory limit: %s, because that needs more than the %zu MiB allowed for %zu bytes of input", what,
         run->landing.most >> 20, run->landing.input);
-    warn(run, (struct refusal){"equalize", run->model.graphs.items[0], .reason = reason});
+    if (!run->is_short)
+        warn(run, (struct refusal){"equalize", run->model.graphs.items[0], .reason = reason});
     run->options.equalize = ONNX_FUSE_EQUALIZE_OFF;
     run->foresees = false;
 }
