@@ -6,7 +6,7 @@
  * behind them. A scale always folds into the weight's input channels. A shift folds into the bias only if the Conv has
  * no padding, which would be 0 and not shifted; it never folds into a ConvTranspose. If several such ops read the
  * value, each of them must fold it. A Pad with 0 folds the same way. The pass takes the longest run that is exact; into
- * a MatMul it folds together with the Add of its bias.
+ * a MatMul it folds together with the Add of its bias. The bias that a rewrite put behind a MatMul goes on likewise.
  *
  * Refused: the last factor of a GELU, a shift before padding, ops whose result others read, and whatever fold_after
  * refuses. */
@@ -163,7 +163,8 @@ static bool is_taken_up(struct node *node, enum layout layout)
 static bool is_shared(struct node *node)
 {
     return node->outputs[0] && !value_only_reader(node->outputs[0]) &&
-           (is_taken_up(node, LAYOUT_CONV) || is_taken_up(node, LAYOUT_MATRIX));
+           (is_taken_up(node, LAYOUT_CONV) || is_taken_up(node, LAYOUT_MATRIX) ||
+            (node->op == OP_Add && is_matrix_product(node)));
 }
 
 /* Folds as many ops as possible, at most `most`, into one of the readers of the last one's result. Returns how many,
@@ -240,13 +241,19 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
         plan_refuse(plan, before, before->outputs[0], channel_ends_gelu(before));
     struct run run = {.node = node, .layout = layout, .ops = ops, .bias = find_bias(node)};
     struct value *data = is_conv_transpose(node) ? node->inputs[0] : lift_node(node, layout)->input;
+    struct made_pair pair;
+    bool adds = node->op != OP_MatMul || run.bias; /* else the shift would need an Add again */
+    bool is_parted =
+        layout == LAYOUT_MATRIX && adds && data && value_only_reader(data) && lower_part(data->producer, &pair);
     for (run.count = find_run(data, node, layout, ops, LONGEST_RUN); run.count > 0; run.count--) {
         reason = fold_run(plan, &run);
         if (!reason)
             break;
         first = first ? first : reason;
     }
-    if (run.count == 0 && first)
+    if (run.count == 0 && is_parted)
+        lower_rejoin(&pair);
+    else if (run.count == 0 && first)
         plan_refuse(plan, node, node->outputs[0], first);
     return false;
 }
@@ -264,8 +271,12 @@ static bool leaves_away(struct node *node)
 
 static bool fold_into_all(struct plan *plan, struct node *node)
 {
+    struct made_pair pair;
+    bool is_parted = lower_part(node, &pair);
     const char *reason = fold_shared(plan, node);
-    if (reason && !leaves_away(node))
+    if (is_parted && !node->removed)
+        lower_rejoin(&pair);
+    else if (reason && !leaves_away(node))
         plan_refuse(plan, node, node->outputs[0], reason);
     return false;
 }

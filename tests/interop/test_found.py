@@ -122,6 +122,8 @@ ROWS = "g (float[B,S,8] x) => (float[a,b,c] y) "
 ONE_RUN = {
     "two linear layers": (ROWS + "{ a = MatMul (x, w) c = Add (a, b) d = MatMul (c, v) y = Add (d, t) }",
                           {"w": (8, 8), "b": (8,), "v": (8, 4), "t": (4,)}, {"MatMul": 1, "Add": 1}),
+    "linear branches, then a linear layer": (ROWS + "{ a = MatMul (x, w) c = Add (a, b) d = MatMul (x, u) e = Add (d, b) f = Add (c, e) h = MatMul (f, v) y = Add (h, t) }",
+                                             {"w": (8, 2), "u": (8, 2), "b": (2,), "v": (2, 8), "t": (8,)}, {"MatMul": 2, "Add": 1}),
     "a linear layer, a shortcut, a scale": (ROWS + "{ a = MatMul (x, w) c = Add (a, b) d = Add (c, x) y = Mul (d, b) }",
                                             {"w": (8, 8), "b": (8,)}, {"MatMul": 1, "Add": 1}),
     "a sign before two": (ROWS + "{ r = Relu (x) n = Neg (r) a = MatMul (n, w) c = Add (a, b) d = MatMul (n, v) y = Add (c, d) }",
