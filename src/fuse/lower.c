@@ -566,7 +566,7 @@ static void join_bias(struct arena *arena, struct fusion *fusion, struct node *p
     both->passed_count = 1;
 }
 
-bool lower_part(struct node *sum, struct made_pair *pair)
+bool lower_part(const struct node *sum, struct made_pair *pair)
 {
     struct step *both = sum && sum->is_new && sum->op == OP_Add ? lift_known(sum, LAYOUT_MATRIX) : NULL;
     if (!both || both->reason || both->passed_count != 1 || both->passed[0] != sum->inputs[0]->producer)
@@ -587,6 +587,7 @@ bool lower_part(struct node *sum, struct made_pair *pair)
         return false;
     *pair = (struct made_pair){both->passed[0], sum, lift_known(both->passed[0], LAYOUT_MATRIX), both};
     lift_set(pair->product, LAYOUT_MATRIX, alone);
+    lift_set(pair->product, LAYOUT_CONV, NULL);
     lift_set(sum, LAYOUT_MATRIX, NULL);
     return true;
 }
@@ -594,6 +595,7 @@ bool lower_part(struct node *sum, struct made_pair *pair)
 void lower_rejoin(const struct made_pair *pair)
 {
     lift_set(pair->product, LAYOUT_MATRIX, pair->hidden);
+    lift_set(pair->product, LAYOUT_CONV, pair->hidden);
     lift_set(pair->sum, LAYOUT_MATRIX, pair->both);
 }
 

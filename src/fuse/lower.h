@@ -44,12 +44,12 @@ void lower_remove_replaced(const struct region *region);
 
 /* A product without bias and the Add behind it, which a rewrite made, and which are one step. */
 struct made_pair {
-    struct node *product, *sum;
-    struct step *hidden, *both; /* their steps, LAYOUT_MATRIX */
+    const struct node *product, *sum;
+    struct step *hidden, *both; /* their steps */
 };
 
 /* Makes them two steps, so that the Add can go with what reads it. False: the node is not such an Add, or NULL. */
-bool lower_part(struct node *sum, struct made_pair *pair);
+bool lower_part(const struct node *sum, struct made_pair *pair);
 /* Makes them one again. */
 void lower_rejoin(const struct made_pair *pair);
 

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "fuse/lower.h"
+
 const char *plan_key(struct arena *arena, const struct graph *graph, const struct value *target)
 {
     const struct value *first = target->terms ? target->terms->items[0].value : target;
@@ -112,6 +114,7 @@ bool fusion_is_live(const struct fusion *fusion)
  * own rewrite now ends at the product, and is still checked. */
 static bool ends_at_product(const struct fusion *fusion, struct fusion *earlier, const struct node *node)
 {
+    struct made_pair pair;
     struct value *product = fusion->source;
     if (node->op != OP_Add || earlier->node != node || !product || product != node->inputs[0] || !product->terms)
         return false;
@@ -122,6 +125,7 @@ static bool ends_at_product(const struct fusion *fusion, struct fusion *earlier,
     earlier->terms = *product->terms;
     node->outputs[0]->fusion = NULL;
     product->fusion = earlier;
+    lower_part(node, &pair); /* what reads the product may be folded with it from now on */
     return true;
 }
 

@@ -124,6 +124,9 @@ ONE_RUN = {
                           {"w": (8, 8), "b": (8,), "v": (8, 4), "t": (4,)}, {"MatMul": 1, "Add": 1}),
     "linear branches, then a linear layer": (ROWS + "{ a = MatMul (x, w) c = Add (a, b) d = MatMul (x, u) e = Add (d, b) f = Add (c, e) h = MatMul (f, v) y = Add (h, t) }",
                                              {"w": (8, 2), "u": (8, 2), "b": (2,), "v": (2, 8), "t": (8,)}, {"MatMul": 2, "Add": 1}),
+    "a bias that a sum of channels takes up": ("g (float[1,5,6] x) => (float[a,b,c] y) { a = MatMul (x, w) b = Sub (a, s) c = Mul (b, m) d = MatMul (c, v) "
+                                               "e = Sub (d, t) f = Add (e, d) y = Sub (f, k) }",
+                                               {"w": (6, 6), "s": (6,), "m": (6,), "v": (6, 1), "t": (5, 1), "k": (5, 1)}, {"MatMul": 1, "Conv": 1}),
     "a linear layer, a shortcut, a scale": (ROWS + "{ a = MatMul (x, w) c = Add (a, b) d = Add (c, x) y = Mul (d, b) }",
                                             {"w": (8, 8), "b": (8,)}, {"MatMul": 1, "Add": 1}),
     "a sign before two": (ROWS + "{ r = Relu (x) n = Neg (r) a = MatMul (n, w) c = Add (a, b) d = MatMul (n, v) y = Add (c, d) }",
