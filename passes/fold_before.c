@@ -16,6 +16,7 @@
 #include "fuse/lift.h"
 #include "fuse/lower.h"
 #include "fuse/lower_transpose.h"
+#include "fuse/pair.h"
 #include "passes/passes.h"
 
 static bool is_root(struct node *node)
@@ -244,7 +245,7 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
     struct made_pair pair;
     bool adds = node->op != OP_MatMul || run.bias; /* else the shift would need an Add again */
     bool is_parted =
-        layout == LAYOUT_MATRIX && adds && data && value_only_reader(data) && lower_part(data->producer, &pair);
+        layout == LAYOUT_MATRIX && adds && data && value_only_reader(data) && pair_part(data->producer, &pair);
     for (run.count = find_run(data, node, layout, ops, LONGEST_RUN); run.count > 0; run.count--) {
         reason = fold_run(plan, &run);
         if (!reason)
@@ -252,7 +253,7 @@ static bool fold_longest_run(struct plan *plan, struct node *node)
         first = first ? first : reason;
     }
     if (run.count == 0 && is_parted)
-        lower_rejoin(&pair);
+        pair_rejoin(&pair);
     else if (run.count == 0 && first)
         plan_refuse(plan, node, node->outputs[0], first);
     return false;
@@ -272,10 +273,10 @@ static bool leaves_away(struct node *node)
 static bool fold_into_all(struct plan *plan, struct node *node)
 {
     struct made_pair pair;
-    bool is_parted = lower_part(node, &pair);
+    bool is_parted = pair_part(node, &pair);
     const char *reason = fold_shared(plan, node);
     if (is_parted && !node->removed)
-        lower_rejoin(&pair);
+        pair_rejoin(&pair);
     else if (reason && !leaves_away(node))
         plan_refuse(plan, node, node->outputs[0], reason);
     return false;

@@ -42,15 +42,4 @@ struct tensor *lower_tensor(struct arena *arena, int32_t type, int rank, const i
 /* Removes the ops of the region from the index. */
 void lower_remove_replaced(const struct region *region);
 
-/* A product without bias and the Add behind it, which a rewrite made, and which are one step. */
-struct made_pair {
-    const struct node *product, *sum;
-    struct step *hidden, *both; /* their steps */
-};
-
-/* Makes them two steps, so that the Add can go with what reads it. False: the node is not such an Add, or NULL. */
-bool lower_part(const struct node *sum, struct made_pair *pair);
-/* Makes them one again. */
-void lower_rejoin(const struct made_pair *pair);
-
 #endif

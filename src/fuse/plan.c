@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "fuse/lower.h"
+#include "fuse/pair.h"
 
 const char *plan_key(struct arena *arena, const struct graph *graph, const struct value *target)
 {
@@ -125,7 +125,7 @@ static bool ends_at_product(const struct fusion *fusion, struct fusion *earlier,
     earlier->terms = *product->terms;
     node->outputs[0]->fusion = NULL;
     product->fusion = earlier;
-    lower_part(node, &pair); /* what reads the product may be folded with it from now on */
+    pair_part(node, &pair); /* what reads the product may be folded with it from now on */
     return true;
 }
 
