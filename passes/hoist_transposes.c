@@ -94,7 +94,7 @@ static void hoist(struct plan *plan, struct node *sum, struct node *turn)
     struct node *makers[OPERANDS_MOST];
     const struct node *maker = turn->inputs[0] ? turn->inputs[0]->producer : NULL;
     int order[TURN_RANK], back[TURN_RANK];
-    if (!turn_order(turn, target->rank, order))
+    if (!transpose_order(turn, target->rank, order))
         return;
     turn_back(order, target->rank, back);
     for (size_t i = 0; i < sum->input_count; i++) {

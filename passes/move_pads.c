@@ -72,7 +72,7 @@ static bool move(struct plan *plan, struct node *turn)
         return false;
     x = pad->inputs[0];
     int rank = x->rank;
-    if (rank < 3 || padded->rank != rank || target->rank != rank || !turn_order(turn, rank, order) ||
+    if (rank < 3 || padded->rank != rank || target->rank != rank || !transpose_order(turn, rank, order) ||
         !type_is_float(x->type) || !value_is_told(x) || !value_is_told(target) || x->is_annotated ||
         !slide_is_inner(target, turn->graph) || !only_convs_read(target))
         return false;

@@ -51,7 +51,7 @@ static bool share(struct plan *plan, struct node *turn)
     struct lane lanes[TURN_LANES];
     int order[TURN_RANK];
     size_t ops = 0;
-    if (!type_is_float(target->type) || !turn_order(turn, in->rank, order) || !in->producer ||
+    if (!type_is_float(target->type) || !transpose_order(turn, in->rank, order) || !in->producer ||
         lane_of(in->producer, &lanes[0]) || slide_is_dear(plan, turn))
         return false;
     if (!turn_find(in, order, turn, &found)) {

@@ -5,25 +5,6 @@
 
 #include "passes/slide.h"
 
-bool turn_order(const struct node *node, int rank, int *order)
-{
-    size_t count;
-    bool seen[TURN_RANK] = {false};
-    if (node->op != OP_Transpose || rank < 0 || rank > TURN_RANK)
-        return false;
-    const int64_t *perm = node_integers(node, "perm", &count);
-    if (perm && count != (size_t)rank)
-        return false;
-    for (int i = 0; i < rank; i++) {
-        int64_t from = perm ? perm[i] : rank - 1 - i;
-        if (from < 0 || from >= rank || seen[from])
-            return false;
-        seen[from] = true;
-        order[i] = (int)from;
-    }
-    return true;
-}
-
 void turn_back(const int *order, int rank, int *back)
 {
     for (int i = 0; i < rank; i++)
@@ -33,7 +14,7 @@ void turn_back(const int *order, int rank, int *back)
 static bool has_order(const struct node *node, int rank, const int *order)
 {
     int own[TURN_RANK];
-    return turn_order(node, rank, own) && memcmp(own, order, (size_t)rank * sizeof(*own)) == 0;
+    return transpose_order(node, rank, own) && memcmp(own, order, (size_t)rank * sizeof(*own)) == 0;
 }
 
 /* Without any op between. */

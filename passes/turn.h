@@ -2,9 +2,9 @@
 #ifndef PASSES_TURN_H
 #define PASSES_TURN_H
 
-#include "fuse/lane.h"
+#include "fuse/lane_axes.h"
 
-enum { TURN_RANK = 16, TURN_LANES = 8 };
+enum { TURN_RANK = LANE_RANK, TURN_LANES = 8 };
 
 /* A value in another order of axes: an existing value, and scales and shifts behind it. */
 struct turned {
@@ -15,9 +15,6 @@ struct turned {
     struct lane lanes[TURN_LANES]; /* in the requested order; the last op first */
     struct node *lane_ops[TURN_LANES];
 };
-
-/* The perm of a Transpose of `rank` axes. False: not a Transpose, or unknown. */
-bool turn_order(const struct node *node, int rank, int *order);
 
 /* The inverse of an order. */
 void turn_back(const int *order, int rank, int *back);

@@ -147,7 +147,7 @@ static struct node *swap(struct plan *plan, struct node *turn)
     struct node *first = middle ? middle->producer : NULL;
     int order[TURN_RANK];
     if (!first || first->op != OP_Unsqueeze || first->removed || first->graph != turn->graph ||
-        value_only_reader(middle) != turn || node_has_references(first) || !turn_order(turn, wide->rank, order) ||
+        value_only_reader(middle) != turn || node_has_references(first) || !transpose_order(turn, wide->rank, order) ||
         middle->rank != wide->rank)
         return NULL;
     x = first->inputs[0];

@@ -152,19 +152,21 @@ const char *lane_squeeze(const struct node *node, bool forward, struct lane *lan
     return "it removes the axis of the channels";
 }
 
-static bool permutation(const struct node *node, int rank, int *perm)
+bool transpose_order(const struct node *node, int rank, int *order)
 {
     size_t count;
-    const int64_t *given = node_integers(node, "perm", &count);
     bool seen[LANE_RANK] = {false};
-    if (rank < 0 || rank > LANE_RANK || (given && count != (size_t)rank))
+    if (node->op != OP_Transpose || rank < 0 || rank > LANE_RANK)
+        return false;
+    const int64_t *perm = node_integers(node, "perm", &count);
+    if (perm && count != (size_t)rank)
         return false;
     for (int i = 0; i < rank; i++) {
-        int64_t from = given ? given[i] : rank - 1 - i;
+        int64_t from = perm ? perm[i] : rank - 1 - i;
         if (from < 0 || from >= rank || seen[from])
             return false;
         seen[from] = true;
-        perm[i] = (int)from;
+        order[i] = (int)from;
     }
     return true;
 }
@@ -174,7 +176,7 @@ const char *lane_transpose(const struct node *node, bool forward, struct lane *l
     int perm[LANE_RANK], rank = node->inputs[0]->rank;
     if (lane->axis < 0)
         return NULL;
-    if (!permutation(node, rank, perm))
+    if (!transpose_order(node, rank, perm))
         return "the rank of the value is not known";
     if (!forward) {
         lane->axis = perm[lane->axis];

@@ -14,6 +14,9 @@ static inline bool size_is_known(int64_t size)
 /* Axis i of one value and axis k of another: both sizes are known, and equal. */
 bool lane_same_size(const struct value *a, int i, const struct value *b, int k);
 
+/* The perm of a Transpose of `rank` axes. False: not a Transpose, or unknown. */
+bool transpose_order(const struct node *node, int rank, int *order);
+
 /* These change the axis of the lane, and its numbers if need be. NULL, or the reason why it cannot move past the node. */
 
 /* From `from` to `to`, which hold the same numbers in the same order in other axes. */
